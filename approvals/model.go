@@ -1,0 +1,157 @@
+// Package approvals keeps sessions and their operations: what a script wanted to do, what the policy and a human
+// said, and what came of it. An operation that waits is in the journal before anyone is told of it, a decision is
+// consumed before anything starts, and what runs is the stored record. The package must never run anything that is
+// not recorded, and never derive again what a human was shown.
+package approvals
+
+import (
+	"errors"
+	"time"
+
+	"shannot-gateway/approvals/policy"
+)
+
+// Role is what an identity may do.
+type Role string
+
+// Roles.
+const (
+	Agent    Role = "agent"
+	Approver Role = "approver"
+	Admin    Role = "admin"
+)
+
+// Identity is who is asking: a name and role from the configuration, and the key that completed authentication.
+type Identity struct {
+	Name        string
+	Role        Role
+	Fingerprint string // SHA256:… of the key
+}
+
+// MayDecide reports whether the identity's role may approve and reject.
+func (i Identity) MayDecide() bool { return i.Role == Approver || i.Role == Admin }
+
+// Status is where a session stands.
+type Status string
+
+// Statuses. Running, Held and Parked are the ones that are not final.
+const (
+	Running    Status = "running"
+	Held       Status = "held"   // alive, waits inside an operation
+	Parked     Status = "parked" // not alive, a decision starts it again
+	Done       Status = "done"
+	Failed     Status = "failed" // the script ended non-zero
+	Rejected   Status = "rejected"
+	Cancelled  Status = "cancelled"
+	Expired    Status = "expired"
+	TimedOut   Status = "timeout"
+	RolledBack Status = "rolled_back"
+)
+
+// Final reports whether the session has ended for good.
+func (s Status) Final() bool { return s != Running && s != Held && s != Parked }
+
+// Decision is what became of one operation.
+type Decision string
+
+// Decisions. Waiting and Approved are not final; Unknown is an approved operation whose gateway died before the
+// result was recorded: it may have run, and is never run again by itself.
+const (
+	Waiting      Decision = "waiting"
+	Allowed      Decision = "allowed"  // by policy, no human
+	Denied       Decision = "denied"   // by policy
+	Approved     Decision = "approved" // by a human
+	Refused      Decision = "rejected" // by a human
+	Lapsed       Decision = "expired"
+	Withdrawn    Decision = "cancelled"
+	UnknownState Decision = "unknown"
+)
+
+// Kind is what sort of operation it is.
+type Kind string
+
+// Kinds.
+const (
+	CommandKind Kind = "command"
+)
+
+// Session is one run of one script, or of one command line, by one identity on one target.
+type Session struct {
+	ID       string
+	Identity string // name
+	Key      string // fingerprint of the key that asked
+	Target   string
+	Engine   string
+	Name     string // the agent's own words
+	Analysis string // the agent's own words
+	Plan     bool
+	// Args is what follows the interpreter ("-", arguments…) for a script; empty for a command line.
+	Args []string
+	// Script is the source text, or the shell text of a command line.
+	Script       string
+	ScriptSHA256 string // hex
+	Shell        bool   // Script is shell text
+
+	Status   Status
+	Reason   string // why it was rejected, or what ended it, one line
+	ExitCode *int   // exit status for the agent, once final
+	Created  time.Time
+	Ended    time.Time // zero while not final
+	// Deadline is when the waiting ends: of hold while held, of expire while parked; zero otherwise.
+	Deadline  time.Time
+	Truncated bool // the recorded output was cut
+
+	Operations []Operation
+}
+
+// Operation is one thing that a session wants to do to its target.
+type Operation struct {
+	N        int // from 1, in the order in which the script asked
+	Kind     Kind
+	Summary  string // one line, rendered: safe to print
+	Verdict  policy.Verdict
+	Risk     policy.Risk
+	Why      string // the policy's reason, names the word that decided
+	Decision Decision
+	By       string // approver's name, or "policy"
+	ByKey    string // fingerprint of the approver's key
+	Reason   string // the human's reason for a rejection
+	Digest   string // hex SHA-256 of the canonical encoding of Command
+	Created  time.Time
+	Decided  time.Time
+	Started  time.Time
+	Finished time.Time
+	ExitCode *int // of the command; 128+signal where a signal ended it
+	Command  *Command
+}
+
+// Command is everything about a command that a human is shown and that the digest covers. It is stored when the
+// operation is created, and exactly it is run.
+type Command struct {
+	Target string
+	RunAs  string   // user name on the target
+	Path   string   // executable as resolved on the target
+	Argv   []string // for shell text: the shell, "-c", the text
+	Dir    string
+	// Env is the whole environment of the command, KEY=VALUE sorted; EnvChanges is how it differs from the
+	// environment that the session began with: "KEY=VALUE" added or changed, "-KEY" removed.
+	Env        []string
+	EnvChanges []string
+	// Input says where standard input comes from: "none", "file", "stream".
+	Input string
+	// Line is the script's line that asked, by the script's own word; 0 where not known. Not in the digest.
+	Line int
+}
+
+// Errors that callers tell apart with errors.Is.
+var (
+	ErrNotFound     = errors.New("no such session")
+	ErrNotPermitted = errors.New("not permitted")
+	ErrNotWaiting   = errors.New("nothing waits in this session")
+	ErrDigest       = errors.New("the digest does not match what waits now")
+	ErrTooMany      = errors.New("too many sessions")
+	ErrOutputLimit  = errors.New("output limit reached")
+	ErrParked       = errors.New("parked")
+	ErrCancelled    = errors.New("cancelled")
+	ErrShutdown     = errors.New("the gateway is shutting down")
+)

@@ -1,0 +1,31 @@
+// Package policy decides on commands: allow, ask or deny. It judges argv, or shell text as the shell would parse it,
+// never a prefix of a string. What is not certain is ask. It must never run or look up anything.
+package policy
+
+// Verdict is what the policy says of a command.
+type Verdict string
+
+// Verdicts.
+const (
+	Allow Verdict = "allow"
+	Ask   Verdict = "ask"
+	Deny  Verdict = "deny"
+)
+
+// Risk is how much harm a command may do.
+type Risk string
+
+// Risks.
+const (
+	Safe    Risk = "safe"
+	Caution Risk = "caution"
+	Danger  Risk = "danger"
+	Unknown Risk = "unknown"
+)
+
+// Decision is a verdict with its risk and a one-line reason that names the word that decided.
+type Decision struct {
+	Verdict Verdict
+	Risk    Risk
+	Reason  string
+}

@@ -1,0 +1,155 @@
+// Package sandbox declares what an engine is: something that runs a Python script so that the script can reach
+// nothing but a file system view (vfs.Session) and a Commander. It holds the contract and the limits; the engines are
+// in the folders below. It must never decide whether a command may run.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"io"
+	"syscall"
+	"time"
+
+	"shannot-gateway/vfs"
+)
+
+// Engine runs scripts. Its methods may be called from several goroutines.
+type Engine interface {
+	// Name is the engine's name in the configuration, "native" or "pypy".
+	Name() string
+	// Check reports why the engine cannot run on this machine, or nil.
+	Check(ctx context.Context) error
+	// Run runs one script to its end. The error is nil whenever the script itself ended or was ended by a limit or
+	// by ctx; it says what failed where the engine could not do its work.
+	Run(ctx context.Context, job Job) (Result, error)
+	// Close stops what the engine keeps between runs.
+	Close() error
+}
+
+// Job is one run of one script.
+type Job struct {
+	// Session names the run in logs.
+	Session string
+	// Args is what follows the interpreter's name: "-" and arguments (the script is Stdin), or "-c", code, arguments.
+	Args []string
+	// Env is the script's environment, KEY=VALUE.
+	Env []string
+	// Dir is the working directory, an absolute path of the view.
+	Dir string
+	// FS is the script's view of the target's files. The engine adds its own mounts to it before the first call.
+	FS *vfs.Session
+	// Stdin is read until its end, on a goroutine that may outlive Run by one Read. Stdout and Stderr get the bytes as
+	// the script wrote them; a write error ends the script.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Commands starts what the script wants to run.
+	Commands Commander
+	// Limits bound the run.
+	Limits Limits
+	// Host is what the script may know of the machine it looks at.
+	Host Host
+}
+
+// Host is the identity of the machine that a script looks at, as uname(2) gives it, and the user that its commands
+// run as.
+type Host struct {
+	Sysname, Nodename, Release, Version, Machine string
+	UID, GID                                     uint32
+}
+
+// Limits bound one run; a zero value means no limit.
+type Limits struct {
+	Wall   time.Duration // elapsed time, not counting time held by a human's decision
+	CPU    time.Duration // processor time
+	Memory int64         // bytes of address space of one interpreter
+	Write  int64         // bytes of one file, and of everything the view holds in sum
+}
+
+// Cause says what ended a run.
+type Cause string
+
+// Causes.
+const (
+	Exited   Cause = "exited"   // the script ended by itself, by exit or by a signal of its own
+	Stopped  Cause = "stopped"  // the context was cancelled
+	WallTime Cause = "wall"     // Limits.Wall
+	CPUTime  Cause = "cpu"      // Limits.CPU
+	Memory   Cause = "memory"   // Limits.Memory
+	Written  Cause = "write"    // Limits.Write
+	Protocol Cause = "protocol" // the script did something that only an attack does
+)
+
+// Result is how a run ended.
+type Result struct {
+	Cause Cause
+	// ExitCode is the script's exit status, or 128+Signal.
+	ExitCode int
+	// Signal is the signal that ended the interpreter, 0 where it exited.
+	Signal syscall.Signal
+	// Detail is one line for the operator and the agent where Cause is not Exited.
+	Detail string
+}
+
+// Commander is where a script's commands go.
+type Commander interface {
+	// Start starts a command and returns once it runs. It blocks while a human decides; ctx ends the waiting. A
+	// *Refusal reaches the script as an OSError.
+	Start(ctx context.Context, c Command) (Process, error)
+}
+
+// Command is what a script wants to run. Every byte of it comes from the script.
+type Command struct {
+	// Argv is the argument vector; Argv[0] need not name the executable.
+	Argv []string
+	// Executables are the paths that CPython would try in order; a single name without a slash was already looked up
+	// by the guest along PATH.
+	Executables []string
+	// Dir is the working directory on the target.
+	Dir string
+	// Env is the whole environment, KEY=VALUE; nil means the session's own.
+	Env []string
+	// Stdin is nil where the command gets no input. Stdout and Stderr are the same value where the script gave the
+	// same file for both. Start takes ownership: the streams are closed when the command has ended or was refused.
+	Stdin          io.ReadCloser
+	Stdout, Stderr io.WriteCloser
+	// Input describes where Stdin comes from.
+	Input Input
+	// Line is the line of the script that starts the command, 0 where it is not known. It is the script's own word.
+	Line int
+}
+
+// Input says where a command's standard input comes from.
+type Input string
+
+// Inputs.
+const (
+	NoInput   Input = "none"   // /dev/null or closed
+	FileInput Input = "file"   // a file of the script's view
+	PipeInput Input = "stream" // a pipe that the script, or another command, writes
+)
+
+// Process is a command that was started.
+type Process interface {
+	// Wait returns when the command has ended and its output has been written.
+	Wait() (ExitStatus, error)
+	// Signal sends a signal to the command's process group.
+	Signal(sig syscall.Signal) error
+}
+
+// ExitStatus is how a command ended: an exit code, or a signal where it is not 0.
+type ExitStatus struct {
+	Code   int
+	Signal syscall.Signal
+}
+
+// Refusal is an error that the script sees as an OSError with this errno and message.
+type Refusal struct {
+	Errno  syscall.Errno
+	Reason string
+}
+
+// Error returns the reason.
+func (r *Refusal) Error() string { return r.Reason }
+
+// ErrUnsupported is returned by Check and Run where the operating system lacks what the engine needs.
+var ErrUnsupported = errors.New("this engine needs Linux")

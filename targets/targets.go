@@ -1,0 +1,66 @@
+// Package targets is a host that scripts look at and commands run on. It runs what it is told and reads what it is
+// asked for; it must never decide whether that is allowed.
+package targets
+
+import (
+	"context"
+	"io"
+	"syscall"
+
+	"shannot-gateway/vfs"
+)
+
+// Target is one host.
+type Target interface {
+	// Name is the target's name in the configuration; "local" is the gateway's own host.
+	Name() string
+	// Files is the host's file tree, unfiltered.
+	Files() vfs.Source
+	// Account is the user that commands run as.
+	Account() Account
+	// Uname describes the host's kernel.
+	Uname() Uname
+	// Resolve returns the absolute path of the executable that name (argv[0], with or without a slash) means in dir,
+	// along a fixed path that the script cannot change. It returns ENOENT or EACCES as exec would.
+	Resolve(ctx context.Context, name, dir string) (string, error)
+	// Start starts a command in a process group and session of its own. ctx ends it with SIGKILL.
+	Start(ctx context.Context, c Command) (Process, error)
+}
+
+// Command is a command as it was decided. Nothing in it is looked up again.
+type Command struct {
+	Path           string   // absolute path of the executable
+	Argv           []string // argv, Argv[0] included
+	Dir            string   // working directory
+	Env            []string // the whole environment, KEY=VALUE
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer // the same value for both gives the command one pipe for both
+}
+
+// Process is a started command.
+type Process interface {
+	// Wait returns when the command has ended and everything it wrote was copied.
+	Wait() (Exit, error)
+	// Signal signals the command's process group.
+	Signal(sig syscall.Signal) error
+}
+
+// Exit is how a command ended: an exit code, or a signal where it is not 0.
+type Exit struct {
+	Code   int
+	Signal syscall.Signal
+}
+
+// Account is a user of a target.
+type Account struct {
+	Name     string
+	UID, GID uint32
+	Groups   []uint32
+	Home     string
+	Shell    string
+}
+
+// Uname is what uname(2) says.
+type Uname struct {
+	Sysname, Nodename, Release, Version, Machine string
+}
