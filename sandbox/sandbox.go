@@ -153,3 +153,11 @@ func (r *Refusal) Error() string { return r.Reason }
 
 // ErrUnsupported is returned by Check and Run where the operating system lacks what the engine needs.
 var ErrUnsupported = errors.New("this engine needs Linux")
+
+// Finding is one line of what an engine found out about this machine.
+type Finding struct {
+	Name     string
+	OK       bool
+	Required bool // without it the engine cannot run
+	Detail   string
+}

@@ -1,0 +1,289 @@
+"""Start processes through the gateway.
+
+Python imports this module at start-up. It replaces the functions of the standard library that fork or exec; the
+standard subprocess module on top of them stays as it is. Nothing here is a wall: a script that undoes it finds that
+fork and exec are refused by the kernel.
+"""
+
+import _posixsubprocess
+import os
+import sys
+
+_DEVICE = "/dev/shannot"
+
+
+class _Gateway:
+    """The connection to the supervisor: one for each thread that starts something, made when first needed."""
+
+    def __init__(self):
+        import _thread
+
+        self._local = _thread._local()
+
+    def ask(self, *items):
+        fd = getattr(self._local, "fd", None)
+        if fd is None:
+            fd = self._local.fd = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            body = _list(items)
+            _write(fd, len(body).to_bytes(4, "little") + body)
+            size = int.from_bytes(_read(fd, 4), "little")
+            return _items(_read(fd, size))
+        except BaseException:
+            # A reply may still be on its way; the next request must not take it for its own.
+            self._local.fd = None
+            os.close(fd)
+            raise
+
+
+def _write(fd, data):
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _read(fd, size):
+    data = b""
+    while len(data) < size:
+        more = os.read(fd, size - len(data))
+        if not more:
+            raise OSError(5, "the gateway refused the request")
+        data += more
+    return data
+
+
+def _list(items):
+    out = [len(items).to_bytes(4, "little")]
+    for item in items:
+        if isinstance(item, int):
+            item = item.to_bytes(8, "little", signed=True)
+        out.append(len(item).to_bytes(4, "little"))
+        out.append(item)
+    return b"".join(out)
+
+
+def _items(data):
+    count = int.from_bytes(data[:4], "little")
+    at, out = 4, []
+    for _ in range(count):
+        size = int.from_bytes(data[at : at + 4], "little")
+        out.append(data[at + 4 : at + 4 + size])
+        at += 4 + size
+    return out
+
+
+_gateway = _Gateway()
+
+
+def _line():
+    """The line of the script itself that is running, for the human who decides."""
+    frame = sys._getframe(1)
+    line = 0
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "__main__":
+            line = frame.f_lineno
+            break
+        frame = frame.f_back
+    return line
+
+
+def _start(argv, executables, env, cwd, stdin, stdout, stderr):
+    """Start a command and return its process id, or raise the OSError that CPython would."""
+    argv = [os.fsencode(a) for a in argv]
+    executables = [os.fsencode(e) for e in executables]
+    directory = b"" if cwd is None else os.fsencode(cwd)
+    for item in (*argv, *executables, directory, *(env or ())):
+        if b"\0" in item:
+            raise ValueError("embedded null byte")
+    reply = _gateway.ask(
+        b"start",
+        _line(),
+        stdin,
+        stdout,
+        stderr,
+        _list(argv),
+        _list(executables),
+        _list([]) if env is None else _list([_list(env)]),
+        directory,
+    )
+    if reply[0] == b"ok":
+        return int.from_bytes(reply[1], "little")
+    errno = int.from_bytes(reply[1], "little")
+    reason = reply[2].decode("utf-8", "backslashreplace") or os.strerror(errno)
+    raise OSError(errno, reason, os.fsdecode(_blamed(argv[0], executables)))
+
+
+def _blamed(name, executables):
+    """The file name that CPython puts in the error: as the script gave it, not as PATH was searched for it."""
+    if b"/" not in name and all(os.path.basename(e) == name for e in executables):
+        return name
+    return executables[-1]
+
+
+def _current_env():
+    return [key + b"=" + value for key, value in os.environb.items()]
+
+
+def _fork_exec(
+    args,
+    executable_list,
+    close_fds,
+    pass_fds,
+    cwd,
+    env,
+    p2cread,
+    p2cwrite,
+    c2pread,
+    c2pwrite,
+    errread,
+    errwrite,
+    errpipe_read,
+    errpipe_write,
+    restore_signals,
+    start_new_session,
+    process_group,
+    gid,
+    extra_groups,
+    uid,
+    umask,
+    preexec_fn,
+):
+    """Stand in for _posixsubprocess.fork_exec, CPython 3.14."""
+    if preexec_fn is not None:
+        raise RuntimeError("preexec_fn cannot work in the Shannot sandbox: commands run on the target, outside it")
+    if gid is not None or extra_groups is not None or uid is not None:
+        raise PermissionError(1, "commands run as the user that the gateway's operator chose")
+    if pass_fds:
+        extra = [fd for fd in pass_fds if fd != errpipe_write]
+        if extra:
+            raise NotImplementedError("pass_fds does not work in the Shannot sandbox: commands get stdin, stdout and stderr")
+    environment = _current_env() if env is None else list(env)
+    return _start(
+        args,
+        executable_list,
+        environment,
+        cwd,
+        0 if p2cread == -1 else p2cread,
+        1 if c2pwrite == -1 else c2pwrite,
+        2 if errwrite == -1 else errwrite,
+    )
+
+
+def _system(command):
+    """Stand in for os.system."""
+    sys.audit("os.system", os.fsencode(command))
+    try:
+        pid = _start(["sh", "-c", command], ["/bin/sh"], _current_env(), None, 0, 1, 2)
+    except PermissionError as error:
+        # What a shell says and answers when it may not run something.
+        os.write(2, f"sh: {error.strerror}\n".encode())
+        return 126 << 8
+    except OSError:
+        return 127 << 8
+    return os.waitpid(pid, 0)[1]
+
+
+def _candidates(file, env):
+    file = os.fsencode(file)
+    if os.path.dirname(file):
+        return [file]
+    return [os.path.join(os.fsencode(d), file) for d in os.get_exec_path(env)]
+
+
+def _environment(env):
+    return [os.fsencode(key) + b"=" + os.fsencode(value) for key, value in env.items()]
+
+
+def _apply_actions(file_actions):
+    """Work out which descriptors a posix_spawn child would have as its standard streams."""
+    fds = {0: 0, 1: 1, 2: 2}
+    opened = []
+    for action in file_actions or ():
+        if action[0] == os.POSIX_SPAWN_OPEN:
+            _, fd, path, flags, mode = action
+            fds[fd] = os.open(path, flags, mode)
+            opened.append(fds[fd])
+        elif action[0] == os.POSIX_SPAWN_CLOSE:
+            fds[action[1]] = -1
+        elif action[0] == os.POSIX_SPAWN_DUP2:
+            fds[action[2]] = fds.get(action[1], action[1])
+        else:
+            raise NotImplementedError("this posix_spawn action does not work in the Shannot sandbox")
+    return fds, opened
+
+
+def _spawn(path, argv, env, *, file_actions=None, **_ignored):
+    fds, opened = _apply_actions(file_actions)
+    try:
+        return _start(argv, [path], _environment(env), None, fds[0], fds[1], fds[2])
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def _spawnp(path, argv, env, *, file_actions=None, **_ignored):
+    fds, opened = _apply_actions(file_actions)
+    try:
+        return _start(argv, _candidates(path, None), _environment(env), None, fds[0], fds[1], fds[2])
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def _become(argv, executables, env):
+    """An exec: the command takes the script's place, so wait for it and end as it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError, OSError):
+            pass
+    pid = _start(argv, executables, env, None, 0, 1, 2)
+    status = os.waitpid(pid, 0)[1]
+    os._exit(os.waitstatus_to_exitcode(status) if not os.WIFSIGNALED(status) else 128 + os.WTERMSIG(status))
+
+
+def _execv(path, argv):
+    _become(argv, [path], _current_env())
+
+
+def _execve(path, argv, env):
+    _become(argv, [path], _environment(env))
+
+
+def _spawnvef(mode, file, args, env, func):
+    """Stand in for the function behind os.spawn*, which forks."""
+    if mode not in (os.P_WAIT, os.P_NOWAIT):
+        raise ValueError("invalid spawn mode")
+    executables = _candidates(file, env) if func in (os.execvp, os.execvpe) else [os.fsencode(file)]
+    environment = _current_env() if env is None else _environment(env)
+    pid = _start(args, executables, environment, None, 0, 1, 2)
+    if mode == os.P_NOWAIT:
+        return pid
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _fork():
+    raise PermissionError(1, "os.fork does not work in the Shannot sandbox; use subprocess or threading")
+
+
+def _install():
+    _posixsubprocess.fork_exec = _fork_exec
+    os.system = _system
+    os.posix_spawn = _spawn
+    os.posix_spawnp = _spawnp
+    os.execv = _execv
+    os.execve = _execve
+    os.fork = os.forkpty = _fork
+    os._spawnvef = _spawnvef
+    # The posix module is what os re-exports; keep both the same.
+    posix = sys.modules["posix"]
+    for name in ("system", "posix_spawn", "posix_spawnp", "execv", "execve", "fork", "forkpty"):
+        setattr(posix, name, getattr(os, name))
+    # Lines appear as they are printed, in order with what commands print.
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(line_buffering=True)
+    # Set for the C library alone; it has read it by now.
+    os.environ.pop("MALLOC_ARENA_MAX", None)
+
+
+_install()

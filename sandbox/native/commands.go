@@ -1,0 +1,296 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+)
+
+// dial answers the opening of /dev/shannot: one end for the script, the other served here until it is closed.
+func (r *run) dial() (int, unix.Errno) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	_ = unix.SetNonblock(pair[0], true)
+	ours := os.NewFile(uintptr(pair[0]), "guest")
+	go func() {
+		defer func() { _ = ours.Close() }()
+		defer func() {
+			if p := recover(); p != nil {
+				r.log("panic while starting a command", "panic", p)
+			}
+		}()
+		r.serveGuest(ours)
+	}()
+	return pair[1], 0
+}
+
+// serveGuest answers start requests, one at a time, until the guest closes its end or breaks the protocol.
+func (r *run) serveGuest(conn io.ReadWriter) {
+	for {
+		items, err := readFrame(conn)
+		if err != nil {
+			return
+		}
+		request, err := decodeStart(items)
+		if err != nil {
+			return
+		}
+		pid, err := r.startCommand(request)
+		if err := writeFrame(conn, startReply(pid, err)...); err != nil {
+			return
+		}
+	}
+}
+
+// startReply encodes a started command's process id, or the error that the guest raises as OSError.
+func startReply(pid int, err error) [][]byte {
+	if err == nil {
+		return [][]byte{[]byte("ok"), encodeInt(int64(pid))}
+	}
+	var refusal *sandbox.Refusal
+	if errors.As(err, &refusal) {
+		return [][]byte{[]byte("error"), encodeInt(int64(refusal.Errno)), []byte(refusal.Reason)}
+	}
+	return [][]byte{[]byte("error"), encodeInt(int64(errnoOf(err))), nil}
+}
+
+// startCommand takes the command's streams out of the script's process and passes the command to the gate. It returns
+// once the command runs, however long a human takes.
+func (r *run) startCommand(q startRequest) (int, error) {
+	if r.children.full() {
+		return 0, unix.EAGAIN
+	}
+	streams, err := r.takeStreams(q)
+	if err != nil {
+		return 0, err
+	}
+	command := sandbox.Command{
+		Argv: q.argv, Executables: q.executables, Env: q.env, Line: int(q.line),
+		Stdin: streams.stdin, Stdout: streams.stdout, Stderr: streams.stderr, Input: streams.input,
+	}
+	if q.inheritEnv {
+		command.Env = nil
+	}
+	// The view's working directory is where the command runs on the target.
+	if command.Dir, err = r.commandDir(q.dir); err != nil {
+		streams.close()
+		return 0, err
+	}
+	r.starting.Add(1)
+	process, err := r.job.Commands.Start(r.ctx, command)
+	r.starting.Add(-1)
+	if err != nil {
+		streams.close()
+		return 0, err
+	}
+	return r.children.add(process, streams.close), nil
+}
+
+// streams are a command's standard streams. Stdin is nil where there is no input.
+type streams struct {
+	stdin          io.ReadCloser
+	stdout, stderr io.WriteCloser
+	input          sandbox.Input
+}
+
+func (s *streams) close() {
+	if s.stdin != nil {
+		_ = s.stdin.Close()
+	}
+	if s.stdout != nil {
+		_ = s.stdout.Close()
+	}
+	if s.stderr != nil && s.stderr != s.stdout {
+		_ = s.stderr.Close()
+	}
+}
+
+func (r *run) takeStreams(q startRequest) (*streams, error) {
+	s := &streams{input: sandbox.NoInput}
+	var err error
+	if s.stdin, s.input, err = r.takeInput(q.stdin); err != nil {
+		return nil, err
+	}
+	if s.stdout, err = r.takeOutput(q.stdout); err != nil {
+		s.close()
+		return nil, err
+	}
+	if q.stderr == q.stdout || r.sameFile(q.stdout, q.stderr) {
+		s.stderr = s.stdout
+		return s, nil
+	}
+	if s.stderr, err = r.takeOutput(q.stderr); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// takeInput takes the descriptor that a command reads from.
+func (r *run) takeInput(fd int32) (io.ReadCloser, sandbox.Input, error) {
+	if fd < 0 {
+		return nil, sandbox.NoInput, nil
+	}
+	own, st, err := r.grab(fd, unix.O_RDONLY)
+	if err != nil {
+		return nil, "", err
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG: // content of the view, read from where the script stands
+		return os.NewFile(uintptr(own), "stdin"), sandbox.FileInput, nil
+	case unix.S_IFIFO:
+		if r.ownInputIsEmpty(st) {
+			_ = unix.Close(own)
+			return nil, sandbox.NoInput, nil
+		}
+		file, e := private(own, unix.O_RDONLY)
+		if e != 0 {
+			return nil, "", e
+		}
+		// The command reads it itself, so it must block as a pipe does; the gateway never reads it.
+		if err := unix.SetNonblock(int(file.Fd()), false); err != nil {
+			_ = file.Close()
+			return nil, "", err
+		}
+		return file, sandbox.PipeInput, nil
+	case unix.S_IFCHR:
+		_ = unix.Close(own)
+		return nil, sandbox.NoInput, nil // /dev/null and its like: an input that says nothing
+	case unix.S_IFSOCK:
+		return os.NewFile(uintptr(own), "stdin"), sandbox.PipeInput, nil
+	}
+	_ = unix.Close(own)
+	return nil, "", unix.EBADF
+}
+
+// ownInputIsEmpty reports whether a pipe is the script's own standard input and has nothing left to give, as when the
+// script itself came through it.
+func (r *run) ownInputIsEmpty(st *unix.Stat_t) bool {
+	var own unix.Stat_t
+	if r.stdin.pipe < 0 || !r.stdin.done.Load() || unix.Fstat(r.stdin.pipe, &own) != nil || inodeOf(&own) != inodeOf(st) {
+		return false
+	}
+	left, err := unix.IoctlGetInt(r.stdin.pipe, unix.TIOCINQ)
+	return err == nil && left == 0
+}
+
+// takeOutput takes the descriptor that a command writes to.
+func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
+	if fd < 0 {
+		return discard{}, nil
+	}
+	own, st, err := r.grab(fd, unix.O_WRONLY)
+	if err != nil {
+		return nil, err
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG, unix.S_IFSOCK:
+		return output{os.NewFile(uintptr(own), "output")}, nil // shares the script's position, as a child would
+	case unix.S_IFIFO:
+		file, e := private(own, unix.O_WRONLY)
+		if e == unix.ENXIO { // nobody reads it any more
+			return discard{}, nil
+		}
+		if e != 0 {
+			return nil, e
+		}
+		return output{file}, nil
+	case unix.S_IFCHR:
+		_ = unix.Close(own)
+		return discard{}, nil
+	}
+	_ = unix.Close(own)
+	return nil, unix.EBADF
+}
+
+// grab copies a descriptor out of the script and checks that the script could use it in this direction itself.
+func (r *run) grab(fd int32, mode int) (int, *unix.Stat_t, error) {
+	own, e := r.handles.grab(fd)
+	if e != 0 {
+		return -1, nil, e
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(own, &st); err != nil {
+		_ = unix.Close(own)
+		return -1, nil, err
+	}
+	flags, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)
+	if err == nil && flags&unix.O_ACCMODE != unix.O_RDWR && flags&unix.O_ACCMODE != mode {
+		err = unix.EBADF
+	}
+	if err != nil {
+		_ = unix.Close(own)
+		return -1, nil, err
+	}
+	return own, &st, nil
+}
+
+// private replaces a pipe's descriptor by one with a description of its own, non-blocking: a blocked read of a
+// shared one would outlive the script, and non-blocking would become the script's too.
+func private(fd, mode int) (*os.File, unix.Errno) {
+	own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	_ = unix.Close(fd)
+	if err != nil {
+		return nil, errnoOf(err)
+	}
+	return os.NewFile(uintptr(own), "pipe"), 0
+}
+
+// sameFile reports whether two descriptors of the script lead to the same pipe or file.
+func (r *run) sameFile(a, b int32) bool {
+	if a < 0 || b < 0 {
+		return a == b
+	}
+	ha, e := r.handles.find(a)
+	if e != 0 {
+		return false
+	}
+	first := inodeOf(&ha.st)
+	hb, e := r.handles.find(b)
+	return e == 0 && first == inodeOf(&hb.st)
+}
+
+// commandDir resolves a command's working directory in the view, as chdir in a child would.
+func (r *run) commandDir(dir string) (string, error) {
+	cwd := r.workingDirectory()
+	if dir == "" {
+		return cwd, nil
+	}
+	if dir[0] != '/' {
+		dir = join(cwd, dir)
+	}
+	canonical, err := r.job.FS.Canonical(dir)
+	if err != nil {
+		return "", err
+	}
+	info, err := r.job.FS.Stat(canonical)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "", unix.ENOTDIR
+	}
+	return canonical, nil
+}
+
+// output is a file or pipe of the script. It is no *os.File, so that nobody hands its descriptor to a command: a pipe's
+// does not block, and what a command writes must pass whoever records it.
+type output struct{ file *os.File }
+
+func (o output) Write(p []byte) (int, error) { return o.file.Write(p) }
+func (o output) Close() error                { return o.file.Close() }
+
+// discard is an output that nobody reads.
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) Close() error                { return nil }

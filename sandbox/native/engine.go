@@ -1,0 +1,145 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+)
+
+// Engine runs scripts with the embedded CPython. It unpacks the interpreter on first use.
+type Engine struct {
+	options Options
+
+	mu      sync.Mutex
+	runtime *installation
+	loader  *os.File
+}
+
+// New returns an engine; nothing happens before Check or Run.
+func New(o Options) *Engine { return &Engine{options: o.withDefaults()} }
+
+// Name returns "native".
+func (e *Engine) Name() string { return "native" }
+
+// Close releases the interpreter's files.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.loader == nil {
+		return nil
+	}
+	err := e.loader.Close()
+	e.loader, e.runtime = nil, nil
+	return err
+}
+
+// prepare unpacks the interpreter if need be. A failure is tried again at the next call.
+func (e *Engine) prepare(ctx context.Context) (*installation, *os.File, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.runtime != nil {
+		return e.runtime, e.loader, nil
+	}
+	in, err := install(ctx, e.options.Runtime)
+	if err != nil {
+		return nil, nil, fmt.Errorf("unpack the interpreter: %w", err)
+	}
+	loader, err := os.Open(in.loader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the dynamic loader: %w", err)
+	}
+	e.runtime, e.loader = in, loader
+	return in, loader, nil
+}
+
+// scriptEnv is added to the first environment of an interpreter; sitecustomize takes it away again before the script
+// sees it. One malloc arena keeps threads affordable under an address-space limit.
+var scriptEnv = []string{"MALLOC_ARENA_MAX=1"}
+
+// Run runs one script. See sandbox.Engine.
+func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, error) {
+	if job.FS == nil || job.Commands == nil || job.Stdout == nil || job.Stderr == nil {
+		return sandbox.Result{}, errors.New("sandbox: the job lacks a file system, a commander or a stream")
+	}
+	in, loader, err := e.prepare(ctx)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	runCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &run{
+		job: job, ctx: runCtx, cancel: cancel, pidfd: -1, listener: -1, cwd: job.Dir, umask: 0o022,
+		log: func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", job.Session)...) },
+	}
+	r.handles.init(r)
+	r.children.init()
+	defer r.close()
+	if err := r.mount(in); err != nil {
+		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
+	}
+	config := stageConfig{
+		Argv: append([]string{loaderName, "--library-path", Prefix + "/lib", Interpreter, "-s"}, job.Args...),
+		Env:  append(slices.Clone(job.Env), scriptEnv...),
+		Drop: os.Geteuid() == 0, Limits: resourceLimits(job.Limits),
+	}
+	return r.toEnd(e, loader, config)
+}
+
+// toEnd starts the interpreter, moves its streams and returns when it, its output and its commands are done.
+func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Result, error) {
+	files, err := newStdio()
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	if r.stdin.pipe, err = unix.FcntlInt(files.child[0].Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		r.stdin.pipe = -1
+	}
+	started, supervised := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(supervised)
+		r.supervise("/proc/self/exe", loader, config, files, started)
+	}()
+	if err := <-started; err != nil {
+		files.closeOurs()
+		if r.process != nil {
+			_ = r.process.Kill()
+			_, _ = r.process.Wait()
+		}
+		<-supervised
+		return sandbox.Result{}, err
+	}
+	stop := make(chan struct{})
+	go r.watch(e.options.Now, stop)
+	go r.feed(files.stdin)
+	var output sync.WaitGroup
+	output.Add(2)
+	go r.drain(r.job.Stdout, files.stdout, &output)
+	go r.drain(r.job.Stderr, files.stderr, &output)
+
+	state := r.reap(supervised)
+	// Commands that the script left running keep its streams, as they would a login's.
+	r.children.wait(r.ctx)
+	output.Wait()
+	close(stop)
+	files.closeOurs()
+	return r.result(state), nil
+}
+
+// close releases what the run holds.
+func (r *run) close() {
+	r.handles.close()
+	for _, fd := range []int{r.pidfd, r.listener, r.stdin.pipe} {
+		if fd > 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+// Offsets into struct seccomp_data (linux/seccomp.h), which a filter loads 32 bits at a time, little-endian.
+const (
+	offNumber = 0
+	offArch   = 4
+	offArgs   = 16
+)
+
+// Returns of a filter.
+const (
+	retAllow  = unix.SECCOMP_RET_ALLOW
+	retNotify = unix.SECCOMP_RET_USER_NOTIF
+	retKill   = unix.SECCOMP_RET_KILL_PROCESS
+)
+
+func retErrno(e unix.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(e)&unix.SECCOMP_RET_DATA }
+
+func load(offset uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
+}
+
+func ret(k uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: k} }
+
+// jump compares the accumulator and skips yes or no instructions.
+func jump(op uint16, k uint32, yes, no int) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_K | op, Jt: uint8(yes), Jf: uint8(no), K: k}
+}
+
+// buildFilter compiles the tables for a process with the given id: a chain with one block for each row, so that no
+// jump is longer than its own block.
+func buildFilter(pid uint32) ([]unix.SockFilter, error) {
+	program := []unix.SockFilter{
+		load(offArch),
+		jump(unix.BPF_JEQ, auditArch, 1, 0),
+		ret(retKill),
+		load(offNumber),
+	}
+	if x32Bit != 0 {
+		program = append(program, jump(unix.BPF_JSET, x32Bit, 0, 1), ret(retKill))
+	}
+	for _, rows := range [][]row{table, archTable} {
+		for _, r := range rows {
+			block, err := r.compile(pid)
+			if err != nil {
+				return nil, err
+			}
+			program = append(program, block...)
+		}
+	}
+	program = append(program, ret(retErrno(unix.ENOSYS)))
+	if len(program) > unix.BPF_MAXINSNS {
+		return nil, fmt.Errorf("the system call filter has %d instructions, the kernel takes %d", len(program), unix.BPF_MAXINSNS)
+	}
+	return program, nil
+}
+
+// action is the filter's return where the row's conditions hold.
+func (r row) action() uint32 {
+	switch r.do {
+	case fail:
+		return retErrno(r.errno)
+	case notify:
+		return retNotify
+	default:
+		return retAllow
+	}
+}
+
+// compile makes the row's block. It is entered with the system call's number in the accumulator and left with it.
+func (r row) compile(pid uint32) ([]unix.SockFilter, error) {
+	number, ok := numbers[r.call]
+	if !ok {
+		if len(r.when) == 0 && r.do == fail {
+			return nil, nil // this architecture lacks a call that is refused anyway
+		}
+		return nil, fmt.Errorf("no number for system call %q", r.call)
+	}
+	var body []unix.SockFilter
+	for i := len(r.when) - 1; i >= 0; i-- {
+		// Built from the end: each test goes on to the next, or past the row's action to the block's tail.
+		body = append(r.when[i].compile(pid, len(body)+1), body...)
+	}
+	body = append(body, ret(r.action()))
+	if len(r.when) > 0 {
+		if r.otherwise != 0 {
+			body = append(body, ret(retErrno(r.otherwise)))
+		} else {
+			body = append(body, load(offNumber))
+		}
+	}
+	if len(body) > math.MaxUint8 {
+		return nil, fmt.Errorf("the filter's block for %q is too long", r.call)
+	}
+	return append([]unix.SockFilter{jump(unix.BPF_JEQ, number, 0, len(body))}, body...), nil
+}
+
+// compile makes the test of one argument. It falls through where the condition holds, and else skips miss
+// instructions after its own end.
+func (c condition) compile(pid uint32, miss int) []unix.SockFilter {
+	low := uint32(offArgs + 8*c.arg)
+	out := []unix.SockFilter{load(low)}
+	if c.mask != 0 {
+		out = append(out, unix.SockFilter{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: c.mask})
+	}
+	tail := 0 // instructions after the comparisons of the low half
+	if c.wide {
+		tail = 2
+	}
+	for i, v := range c.values {
+		if v == self {
+			v = pid
+		}
+		left := len(c.values) - 1 - i
+		no := 0
+		if left == 0 {
+			no = tail + miss
+		}
+		out = append(out, jump(unix.BPF_JEQ, v, left, no))
+	}
+	if c.wide {
+		out = append(out, load(low+4), jump(unix.BPF_JEQ, 0, 0, miss))
+	}
+	return out
+}

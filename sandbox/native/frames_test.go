@@ -1,0 +1,102 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"bytes"
+	"encoding/binary"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func startItems(argv ...string) [][]byte {
+	list := func(items ...string) []byte {
+		b := make([][]byte, len(items))
+		for i, s := range items {
+			b[i] = []byte(s)
+		}
+		return encodeList(b...)
+	}
+	return [][]byte{
+		[]byte(opStart), encodeInt(3), encodeInt(0), encodeInt(1), encodeInt(-1),
+		list(argv...), list("/bin/ls"), encodeList(list("A=1", "B=")), []byte("/tmp"),
+	}
+}
+
+func TestStartRequestDecodesWhatTheGuestEncodes(t *testing.T) {
+	var wire bytes.Buffer
+	if err := writeFrame(&wire, startItems("ls", "-l", "", "\xff")...); err != nil {
+		t.Fatal(err)
+	}
+	items, err := readFrame(&wire)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeStart(items)
+	want := startRequest{
+		line: 3, stdin: 0, stdout: 1, stderr: -1, argv: []string{"ls", "-l", "", "\xff"},
+		executables: []string{"/bin/ls"}, env: []string{"A=1", "B="}, dir: "/tmp",
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+	}
+}
+
+func TestMalformedStartRequestsAreRefused(t *testing.T) {
+	cases := map[string]func([][]byte) [][]byte{
+		"unknown request":          func(b [][]byte) [][]byte { b[itemOp] = []byte("exec"); return b },
+		"missing item":             func(b [][]byte) [][]byte { return b[:itemDir] },
+		"additional item":          func(b [][]byte) [][]byte { return append(b, nil) },
+		"short number":             func(b [][]byte) [][]byte { b[itemLine] = []byte{1}; return b },
+		"descriptor too large":     func(b [][]byte) [][]byte { b[itemStdin] = encodeInt(1 << 40); return b },
+		"no arguments":             func(b [][]byte) [][]byte { b[itemArgv] = encodeList(); return b },
+		"argument with NUL":        func(b [][]byte) [][]byte { b[itemArgv] = encodeList([]byte("a\x00b")); return b },
+		"directory with NUL":       func(b [][]byte) [][]byte { b[itemDir] = []byte("/\x00"); return b },
+		"executable with NUL":      func(b [][]byte) [][]byte { b[itemExecutables] = encodeList([]byte("/bin/ls\x00")); return b },
+		"two environments":         func(b [][]byte) [][]byte { b[itemEnv] = encodeList(encodeList(), encodeList()); return b },
+		"environment with NUL":     func(b [][]byte) [][]byte { b[itemEnv] = encodeList(encodeList([]byte("A=\x00"))); return b },
+		"list with a false count":  func(b [][]byte) [][]byte { b[itemArgv] = []byte{9, 0, 0, 0}; return b },
+		"list with bytes after it": func(b [][]byte) [][]byte { b[itemArgv] = append(b[itemArgv], 0); return b },
+	}
+	for name, spoil := range cases {
+		t.Run(name, func(t *testing.T) {
+			if q, err := decodeStart(spoil(startItems("ls"))); err == nil {
+				t.Errorf("accepted as %+v", q)
+			}
+		})
+	}
+}
+
+func TestFrameOverTheBoundIsRefusedBeforeItIsRead(t *testing.T) {
+	wire := binary.LittleEndian.AppendUint32(nil, maxFrame+1)
+	if _, err := readFrame(bytes.NewReader(wire)); err != errFrame {
+		t.Errorf("error %v, want %v", err, errFrame)
+	}
+}
+
+func FuzzGuestFrame(f *testing.F) {
+	var wire bytes.Buffer
+	_ = writeFrame(&wire, startItems("ls", "-l")...)
+	f.Add(wire.Bytes())
+	f.Add([]byte{4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		items, err := readFrame(bytes.NewReader(wire))
+		if err != nil {
+			return
+		}
+		again, err := decodeList(encodeList(items...))
+		if err != nil || len(again) != len(items) {
+			t.Fatalf("a list that was read does not survive: %v", err)
+		}
+		q, err := decodeStart(items)
+		if err != nil {
+			return
+		}
+		for _, s := range append(append(q.argv, q.executables...), append(q.env, q.dir)...) {
+			if strings.ContainsRune(s, 0) {
+				t.Fatalf("a NUL got through in %q", s)
+			}
+		}
+	})
+}

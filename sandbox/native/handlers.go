@@ -1,0 +1,212 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// An answer is what the supervisor says to one system call. The zero value is success with 0.
+type answer struct {
+	val     int64
+	errno   unix.Errno
+	inject  bool // answer with a descriptor: a copy of fd, which is then closed here
+	fd      int
+	cloexec bool
+	resume  bool // let the call through: only where nothing in memory matters
+	later   bool // somebody else answers
+}
+
+func failed(e unix.Errno) answer { return answer{errno: e} }
+
+// outcome is the answer to a call that returns 0 or an error of the view.
+func outcome(err error) answer {
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	return answer{}
+}
+
+func errnoOf(err error) unix.Errno {
+	var e syscall.Errno
+	if errors.As(err, &e) && e != 0 {
+		return e
+	}
+	return unix.EIO
+}
+
+// A handler answers one system call. It runs on the supervising goroutine, one at a time.
+type handler func(*run, *notification) answer
+
+// handlers has an entry for every call that the tables notify.
+var handlers = map[string]handler{
+	"openat": func(r *run, n *notification) answer {
+		return r.open(n, int32(n.args[0]), n.args[1], int(int32(n.args[2])), uint32(n.args[3]))
+	},
+	"open": func(r *run, n *notification) answer {
+		return r.open(n, unix.AT_FDCWD, n.args[0], int(int32(n.args[1])), uint32(n.args[2]))
+	},
+	"creat": func(r *run, n *notification) answer {
+		return r.open(n, unix.AT_FDCWD, n.args[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, uint32(n.args[1]))
+	},
+	"newfstatat": func(r *run, n *notification) answer {
+		return r.stat(n, int32(n.args[0]), n.args[1], n.args[2], int(n.args[3]))
+	},
+	"stat": func(r *run, n *notification) answer { return r.stat(n, unix.AT_FDCWD, n.args[0], n.args[1], 0) },
+	"lstat": func(r *run, n *notification) answer {
+		return r.stat(n, unix.AT_FDCWD, n.args[0], n.args[1], unix.AT_SYMLINK_NOFOLLOW)
+	},
+	"fstat":      func(r *run, n *notification) answer { return r.fstat(n, int32(n.args[0]), n.args[1]) },
+	"getdents64": (*run).getdents,
+	"faccessat": func(r *run, n *notification) answer {
+		return r.access(n, int32(n.args[0]), n.args[1], uint32(n.args[2]), 0)
+	},
+	"faccessat2": func(r *run, n *notification) answer {
+		return r.access(n, int32(n.args[0]), n.args[1], uint32(n.args[2]), int(n.args[3]))
+	},
+	"access": func(r *run, n *notification) answer {
+		return r.access(n, unix.AT_FDCWD, n.args[0], uint32(n.args[1]), 0)
+	},
+	"readlinkat": func(r *run, n *notification) answer {
+		return r.readlink(n, int32(n.args[0]), n.args[1], n.args[2], int32(n.args[3]))
+	},
+	"readlink": func(r *run, n *notification) answer {
+		return r.readlink(n, unix.AT_FDCWD, n.args[0], n.args[1], int32(n.args[2]))
+	},
+	"getcwd": (*run).getcwd,
+	"chdir":  (*run).chdir,
+	"fchdir": (*run).fchdir,
+	"mkdirat": func(r *run, n *notification) answer {
+		return r.mkdir(n, int32(n.args[0]), n.args[1], uint32(n.args[2]))
+	},
+	"mkdir": func(r *run, n *notification) answer { return r.mkdir(n, unix.AT_FDCWD, n.args[0], uint32(n.args[1])) },
+	"unlinkat": func(r *run, n *notification) answer {
+		return r.unlink(n, int32(n.args[0]), n.args[1], int(n.args[2]))
+	},
+	"unlink": func(r *run, n *notification) answer { return r.unlink(n, unix.AT_FDCWD, n.args[0], 0) },
+	"rmdir": func(r *run, n *notification) answer {
+		return r.unlink(n, unix.AT_FDCWD, n.args[0], unix.AT_REMOVEDIR)
+	},
+	"renameat2": func(r *run, n *notification) answer {
+		return r.rename(n, int32(n.args[0]), n.args[1], int32(n.args[2]), n.args[3], uint32(n.args[4]))
+	},
+	"renameat": func(r *run, n *notification) answer {
+		return r.rename(n, int32(n.args[0]), n.args[1], int32(n.args[2]), n.args[3], 0)
+	},
+	"rename": func(r *run, n *notification) answer {
+		return r.rename(n, unix.AT_FDCWD, n.args[0], unix.AT_FDCWD, n.args[1], 0)
+	},
+	"linkat": func(r *run, n *notification) answer {
+		return r.link(n, int32(n.args[0]), n.args[1], int32(n.args[2]), n.args[3], int(n.args[4]))
+	},
+	"link": func(r *run, n *notification) answer {
+		return r.link(n, unix.AT_FDCWD, n.args[0], unix.AT_FDCWD, n.args[1], 0)
+	},
+	"symlinkat": func(r *run, n *notification) answer {
+		return r.symlink(n, n.args[0], int32(n.args[1]), n.args[2])
+	},
+	"symlink": func(r *run, n *notification) answer { return r.symlink(n, n.args[0], unix.AT_FDCWD, n.args[1]) },
+	"fchmod": func(r *run, n *notification) answer {
+		return r.fchmod(int32(n.args[0]), uint32(n.args[1]))
+	},
+	"fchmodat": func(r *run, n *notification) answer {
+		return r.chmod(n, int32(n.args[0]), n.args[1], uint32(n.args[2]), 0)
+	},
+	"fchmodat2": func(r *run, n *notification) answer {
+		return r.chmod(n, int32(n.args[0]), n.args[1], uint32(n.args[2]), int(n.args[3]))
+	},
+	"chmod": func(r *run, n *notification) answer {
+		return r.chmod(n, unix.AT_FDCWD, n.args[0], uint32(n.args[1]), 0)
+	},
+	"fchown": func(r *run, n *notification) answer {
+		return r.fchown(int32(n.args[0]), int32(n.args[1]), int32(n.args[2]))
+	},
+	"fchownat": func(r *run, n *notification) answer {
+		return r.chown(n, int32(n.args[0]), n.args[1], int32(n.args[2]), int32(n.args[3]), int(n.args[4]))
+	},
+	"chown": func(r *run, n *notification) answer {
+		return r.chown(n, unix.AT_FDCWD, n.args[0], int32(n.args[1]), int32(n.args[2]), 0)
+	},
+	"lchown": func(r *run, n *notification) answer {
+		return r.chown(n, unix.AT_FDCWD, n.args[0], int32(n.args[1]), int32(n.args[2]), unix.AT_SYMLINK_NOFOLLOW)
+	},
+	"utimensat": (*run).utimens,
+	"truncate":  (*run).truncate,
+	"statfs":    func(r *run, n *notification) answer { return r.statfs(n, n.args[0], n.args[1]) },
+	"fstatfs":   func(r *run, n *notification) answer { return r.fstatfs(n, int32(n.args[0]), n.args[1]) },
+	"execve":    func(*run, *notification) answer { return failed(unix.EPERM) },
+	"execveat":  (*run).execveat,
+	"wait4":     (*run).wait4,
+	"kill":      (*run).signal,
+	"clone":     (*run).clone,
+	"fcntl":     (*run).getLock,
+	"uname":     (*run).uname,
+	"umask": func(r *run, n *notification) answer {
+		old := r.umask
+		r.umask = uint32(n.args[0]) & 0o777
+		return answer{val: int64(old)}
+	},
+	"getuid":  func(r *run, _ *notification) answer { return answer{val: int64(r.job.Host.UID)} },
+	"geteuid": func(r *run, _ *notification) answer { return answer{val: int64(r.job.Host.UID)} },
+	"getgid":  func(r *run, _ *notification) answer { return answer{val: int64(r.job.Host.GID)} },
+	"getegid": func(r *run, _ *notification) answer { return answer{val: int64(r.job.Host.GID)} },
+}
+
+// byNumber and callNames are the tables by this architecture's numbers.
+var (
+	byNumber  = map[int32]handler{}
+	callNames = map[int32]string{}
+)
+
+func init() {
+	for name, number := range numbers {
+		callNames[int32(number)] = name
+		if h, ok := handlers[name]; ok {
+			byNumber[int32(number)] = h
+		}
+	}
+}
+
+// pathAt reads a path argument, once, and makes it absolute. Empty paths are the caller's business: empty reports one.
+func (r *run) pathAt(n *notification, dirfd int32, addr uint64) (name string, empty bool, e unix.Errno) {
+	text, e := readPath(int(n.pid), addr, &r.buffer)
+	if e != 0 {
+		return "", false, e
+	}
+	if !valid(r.listener, n.id) {
+		return "", false, unix.ESRCH // the memory may have been another process's
+	}
+	switch {
+	case text == "":
+		return "", true, 0
+	case text[0] == '/':
+		return text, false, 0
+	case dirfd == unix.AT_FDCWD:
+		return join(r.cwd, text), false, 0
+	}
+	dir, e := r.directory(dirfd)
+	if e != 0 {
+		return "", false, e
+	}
+	return join(dir, text), false, 0
+}
+
+// path is pathAt for calls that refuse an empty path.
+func (r *run) path(n *notification, dirfd int32, addr uint64) (string, unix.Errno) {
+	name, empty, e := r.pathAt(n, dirfd, addr)
+	if e == 0 && empty {
+		e = unix.ENOENT
+	}
+	return name, e
+}
+
+// join does not clean: "a/.." means something where a is a link.
+func join(dir, name string) string {
+	if dir == "/" {
+		return "/" + name
+	}
+	return dir + "/" + name
+}

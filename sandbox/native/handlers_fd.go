@@ -1,0 +1,142 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
+)
+
+// fstat describes an open file. What the script made itself (pipes, sockets, event counters) is described by the
+// kernel; a file of the view by the view, with the size that the descriptor has now.
+func (r *run) fstat(n *notification, fd int32, out uint64) answer {
+	h, e := r.handles.find(fd)
+	if e != 0 {
+		return failed(e)
+	}
+	st := h.st
+	if h.file == nil {
+		st.Uid, st.Gid = r.job.Host.UID, r.job.Host.GID
+		return failed(writeMemory(int(n.pid), out, asBytes(&st)))
+	}
+	info, err := h.file.Info()
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	if info.IsRegular() {
+		info.Size, info.Blocks = st.Size, st.Blocks
+	}
+	st = toStat(info)
+	return failed(writeMemory(int(n.pid), out, asBytes(&st)))
+}
+
+// maxListing bounds one answer of getdents64(2), in bytes; glibc asks for 32 KiB.
+const maxListing = 64 << 10
+
+// getdents answers getdents64(2). The position of the placeholder counts entries.
+func (r *run) getdents(n *notification) answer {
+	own, h, e := r.handles.open(int32(n.args[0]))
+	if e != 0 {
+		return failed(e)
+	}
+	defer func() { _ = unix.Close(own) }()
+	if !h.dir {
+		return failed(unix.ENOTDIR)
+	}
+	position, err := unix.Seek(own, 0, unix.SEEK_CUR)
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	if position == 0 || h.entries == nil {
+		if h.entries, err = h.file.ReadDir(); err != nil {
+			return failed(errnoOf(err))
+		}
+	}
+	room := int(min(n.args[2], maxListing))
+	var out []byte
+	next := position
+	for ; next >= 0 && next < int64(len(h.entries)); next++ {
+		record := appendDirent(nil, h.entries[next], next+1)
+		if len(out)+len(record) > room {
+			if len(out) == 0 {
+				return failed(unix.EINVAL) // the buffer is too small, getdents(2)
+			}
+			break
+		}
+		out = append(out, record...)
+	}
+	if len(out) == 0 {
+		return answer{}
+	}
+	if e := writeMemory(int(n.pid), n.args[1], out); e != 0 {
+		return failed(e)
+	}
+	if _, err := unix.Seek(own, next, unix.SEEK_SET); err != nil {
+		return failed(errnoOf(err))
+	}
+	return answer{val: int64(len(out))}
+}
+
+// appendDirent encodes struct linux_dirent64, see getdents(2).
+func appendDirent(b []byte, d vfs.Dirent, offset int64) []byte {
+	const header = 19 // d_ino, d_off, d_reclen, d_type
+	size := (header + len(d.Name) + 1 + 7) &^ 7
+	record := make([]byte, size)
+	ino := d.Ino
+	if ino == 0 {
+		ino = 1 // 0 means a deleted entry to some readers
+	}
+	binary.NativeEndian.PutUint64(record, ino)
+	binary.NativeEndian.PutUint64(record[8:], uint64(offset))
+	binary.NativeEndian.PutUint16(record[16:], uint16(size))
+	record[18] = byte(d.Type >> 12) // DT_* is S_IFMT shifted, dirent.h
+	copy(record[header:], d.Name)
+	return append(b, record...)
+}
+
+func (r *run) fchdir(n *notification) answer {
+	dir, e := r.directory(int32(n.args[0]))
+	if e != 0 {
+		return failed(e)
+	}
+	return outcome(r.enter(dir))
+}
+
+func (r *run) fchmod(fd int32, mode uint32) answer {
+	h, e := r.handles.find(fd)
+	if e != 0 {
+		return failed(e)
+	}
+	if h.file == nil {
+		return answer{} // a pipe of its own: nothing to protect
+	}
+	return outcome(h.file.Chmod(mode & 0o7777))
+}
+
+func (r *run) fchown(fd, uid, gid int32) answer {
+	h, e := r.handles.find(fd)
+	if e != 0 {
+		return failed(e)
+	}
+	if h.file == nil {
+		return failed(unix.EPERM)
+	}
+	return outcome(h.file.Chown(int(uid), int(gid)))
+}
+
+func (r *run) fstatfs(n *notification, fd int32, out uint64) answer {
+	if _, e := r.handles.find(fd); e != 0 {
+		return failed(e)
+	}
+	return r.putStatfs(n, out)
+}
+
+// getLock answers F_GETLK and F_OFD_GETLK, fcntl(2): nobody else holds a lock.
+func (r *run) getLock(n *notification) answer {
+	var kind [2]byte // l_type is the first field of struct flock
+	binary.NativeEndian.PutUint16(kind[:], unix.F_UNLCK)
+	return failed(writeMemory(int(n.pid), n.args[2], kind[:]))
+}

@@ -1,0 +1,372 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
+)
+
+// open answers openat(2): a file becomes a descriptor of its content, a directory a placeholder whose number of the
+// inode is remembered.
+func (r *run) open(n *notification, dirfd int32, addr uint64, flags int, mode uint32) answer {
+	name, e := r.path(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	if flags&unix.O_TMPFILE == unix.O_TMPFILE {
+		return failed(unix.EOPNOTSUPP) // tempfile falls back to a name
+	}
+	cloexec := flags&unix.O_CLOEXEC != 0
+	if flags&unix.O_PATH != 0 {
+		// A real O_PATH descriptor would be a name on the host; reading the view is the nearest thing.
+		flags = unix.O_RDONLY | flags&(unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	}
+	flags &^= unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_ASYNC | unix.O_DIRECT
+	file, err := r.job.FS.Open(name, flags, mode&^r.umask&0o7777)
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	info, err := file.Info()
+	if err != nil {
+		_ = file.Close()
+		return failed(errnoOf(err))
+	}
+	var fd int
+	if info.IsDir() {
+		fd, e = placeholder()
+	} else {
+		fd, err = file.Descriptor(flags)
+		if err != nil {
+			e = errnoOf(err)
+		}
+	}
+	if e != 0 {
+		_ = file.Close()
+		return failed(e)
+	}
+	if e := r.handles.add(fd, file, info.IsDir()); e != 0 {
+		_ = unix.Close(fd)
+		_ = file.Close()
+		return failed(e)
+	}
+	return answer{inject: true, fd: fd, cloexec: cloexec}
+}
+
+// stat answers newfstatat(2) and its kin.
+func (r *run) stat(n *notification, dirfd int32, addr, out uint64, flags int) answer {
+	name, empty, e := r.pathAt(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	if empty {
+		if flags&unix.AT_EMPTY_PATH == 0 {
+			return failed(unix.ENOENT)
+		}
+		if dirfd != unix.AT_FDCWD {
+			return r.fstat(n, dirfd, out)
+		}
+		name = r.cwd
+	}
+	var info vfs.Info
+	var err error
+	if flags&unix.AT_SYMLINK_NOFOLLOW != 0 {
+		info, err = r.job.FS.Lstat(name)
+	} else {
+		info, err = r.job.FS.Stat(name)
+	}
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	st := toStat(info)
+	return failed(writeMemory(int(n.pid), out, asBytes(&st)))
+}
+
+func toStat(i vfs.Info) unix.Stat_t {
+	var st unix.Stat_t
+	st.Dev, st.Ino, st.Mode = i.Dev, i.Ino, i.Mode
+	st.Uid, st.Gid, st.Rdev = i.UID, i.GID, i.Rdev
+	st.Size, st.Blocks = i.Size, i.Blocks
+	st.Atim, st.Mtim, st.Ctim = toTimespec(i.Atime), toTimespec(i.Mtime), toTimespec(i.Ctime)
+	setArch(&st, i.Nlink)
+	return st
+}
+
+func toTimespec(t time.Time) unix.Timespec {
+	if t.IsZero() {
+		return unix.Timespec{}
+	}
+	return unix.NsecToTimespec(t.UnixNano())
+}
+
+func (r *run) access(n *notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
+	name, empty, e := r.pathAt(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	if empty {
+		return failed(unix.ENOENT)
+	}
+	if flags&unix.AT_SYMLINK_NOFOLLOW != 0 {
+		_, err := r.job.FS.Lstat(name)
+		return outcome(err)
+	}
+	return outcome(r.job.FS.Access(name, mode&7))
+}
+
+func (r *run) readlink(n *notification, dirfd int32, addr, out uint64, size int32) answer {
+	if size <= 0 {
+		return failed(unix.EINVAL)
+	}
+	name, e := r.path(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	text, err := r.job.FS.Readlink(name)
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	b := []byte(text)
+	if len(b) > int(size) {
+		b = b[:size]
+	}
+	if e := writeMemory(int(n.pid), out, b); e != 0 {
+		return failed(e)
+	}
+	return answer{val: int64(len(b))}
+}
+
+func (r *run) getcwd(n *notification) answer {
+	b := append([]byte(r.cwd), 0)
+	if uint64(len(b)) > n.args[1] {
+		return failed(unix.ERANGE)
+	}
+	if e := writeMemory(int(n.pid), n.args[0], b); e != 0 {
+		return failed(e)
+	}
+	return answer{val: int64(len(b))}
+}
+
+func (r *run) chdir(n *notification) answer {
+	name, e := r.path(n, unix.AT_FDCWD, n.args[0])
+	if e != 0 {
+		return failed(e)
+	}
+	return outcome(r.enter(name))
+}
+
+// enter makes a directory the working directory.
+func (r *run) enter(name string) error {
+	canonical, err := r.job.FS.Canonical(name)
+	if err != nil {
+		return err
+	}
+	info, err := r.job.FS.Stat(canonical)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return unix.ENOTDIR
+	}
+	r.dirLock.Lock()
+	r.cwd = canonical
+	r.dirLock.Unlock()
+	return nil
+}
+
+// workingDirectory is the working directory for other goroutines than the supervising one.
+func (r *run) workingDirectory() string {
+	r.dirLock.Lock()
+	defer r.dirLock.Unlock()
+	return r.cwd
+}
+
+func (r *run) mkdir(n *notification, dirfd int32, addr uint64, mode uint32) answer {
+	name, e := r.path(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	return outcome(r.job.FS.Mkdir(name, mode&^r.umask&0o7777))
+}
+
+func (r *run) unlink(n *notification, dirfd int32, addr uint64, flags int) answer {
+	name, e := r.path(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	if flags&unix.AT_REMOVEDIR != 0 {
+		return outcome(r.job.FS.Rmdir(name))
+	}
+	return outcome(r.job.FS.Unlink(name))
+}
+
+func (r *run) rename(n *notification, fromfd int32, from uint64, tofd int32, to uint64, flags uint32) answer {
+	oldname, e := r.path(n, fromfd, from)
+	if e != 0 {
+		return failed(e)
+	}
+	newname, e := r.path(n, tofd, to)
+	if e != 0 {
+		return failed(e)
+	}
+	return outcome(r.job.FS.Rename(oldname, newname, flags))
+}
+
+func (r *run) link(n *notification, fromfd int32, from uint64, tofd int32, to uint64, flags int) answer {
+	oldname, e := r.path(n, fromfd, from)
+	if e != 0 {
+		return failed(e)
+	}
+	newname, e := r.path(n, tofd, to)
+	if e != 0 {
+		return failed(e)
+	}
+	return outcome(r.job.FS.Link(oldname, newname, flags&unix.AT_SYMLINK_FOLLOW != 0))
+}
+
+func (r *run) symlink(n *notification, text uint64, dirfd int32, addr uint64) answer {
+	target, e := readPath(int(n.pid), text, &r.buffer)
+	if e != 0 {
+		return failed(e)
+	}
+	if target == "" {
+		return failed(unix.ENOENT)
+	}
+	name, e := r.path(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	return outcome(r.job.FS.Symlink(target, name))
+}
+
+func (r *run) chmod(n *notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
+	name, empty, e := r.pathAt(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	if empty {
+		if flags&unix.AT_EMPTY_PATH == 0 {
+			return failed(unix.ENOENT)
+		}
+		return r.fchmod(dirfd, mode)
+	}
+	return outcome(r.job.FS.Chmod(name, mode&0o7777, flags&unix.AT_SYMLINK_NOFOLLOW == 0))
+}
+
+func (r *run) chown(n *notification, dirfd int32, addr uint64, uid, gid int32, flags int) answer {
+	name, empty, e := r.pathAt(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	if empty {
+		if flags&unix.AT_EMPTY_PATH == 0 {
+			return failed(unix.ENOENT)
+		}
+		return r.fchown(dirfd, uid, gid)
+	}
+	return outcome(r.job.FS.Chown(name, int(uid), int(gid), flags&unix.AT_SYMLINK_NOFOLLOW == 0))
+}
+
+// utimens answers utimensat(2), whose null path means the descriptor itself.
+func (r *run) utimens(n *notification) answer {
+	dirfd, addr, times, flags := int32(n.args[0]), n.args[1], n.args[2], int(n.args[3])
+	var spec [2]unix.Timespec
+	if times == 0 {
+		spec[0].Nsec, spec[1].Nsec = unix.UTIME_NOW, unix.UTIME_NOW
+	} else if got, e := readMemory(int(n.pid), times, asBytes(&spec)); e != 0 || got != len(asBytes(&spec)) {
+		return failed(unix.EFAULT)
+	}
+	if addr == 0 {
+		h, e := r.handles.find(dirfd)
+		if e != 0 {
+			return failed(e)
+		}
+		if h.file == nil {
+			return failed(unix.EPERM)
+		}
+		info, err := h.file.Info()
+		if err != nil {
+			return failed(errnoOf(err))
+		}
+		atime, mtime, e := r.newTimes(spec, info)
+		if e != 0 {
+			return failed(e)
+		}
+		return outcome(h.file.Utimes(atime, mtime))
+	}
+	name, e := r.path(n, dirfd, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	follow := flags&unix.AT_SYMLINK_NOFOLLOW == 0
+	info, err := r.job.FS.Lstat(name)
+	if follow {
+		info, err = r.job.FS.Stat(name)
+	}
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	atime, mtime, e := r.newTimes(spec, info)
+	if e != 0 {
+		return failed(e)
+	}
+	return outcome(r.job.FS.Utimes(name, atime, mtime, follow))
+}
+
+// newTimes resolves UTIME_NOW and UTIME_OMIT.
+func (r *run) newTimes(spec [2]unix.Timespec, old vfs.Info) (atime, mtime time.Time, e unix.Errno) {
+	pick := func(s unix.Timespec, old time.Time) (time.Time, unix.Errno) {
+		switch {
+		case s.Nsec == unix.UTIME_NOW:
+			return time.Now(), 0
+		case s.Nsec == unix.UTIME_OMIT:
+			return old, 0
+		case s.Nsec < 0 || s.Nsec > 999_999_999:
+			return old, unix.EINVAL
+		}
+		return time.Unix(s.Unix()), 0
+	}
+	if atime, e = pick(spec[0], old.Atime); e != 0 {
+		return atime, mtime, e
+	}
+	mtime, e = pick(spec[1], old.Mtime)
+	return atime, mtime, e
+}
+
+func (r *run) truncate(n *notification) answer {
+	name, e := r.path(n, unix.AT_FDCWD, n.args[0])
+	if e != 0 {
+		return failed(e)
+	}
+	size := int64(n.args[1])
+	if size < 0 {
+		return failed(unix.EINVAL)
+	}
+	return outcome(r.job.FS.Truncate(name, size))
+}
+
+func (r *run) statfs(n *notification, addr, out uint64) answer {
+	name, e := r.path(n, unix.AT_FDCWD, addr)
+	if e != 0 {
+		return failed(e)
+	}
+	if _, err := r.job.FS.Stat(name); err != nil {
+		return failed(errnoOf(err))
+	}
+	return r.putStatfs(n, out)
+}
+
+// putStatfs describes the view as a file system in memory: what it may hold, and what it holds.
+func (r *run) putStatfs(n *notification, out uint64) answer {
+	const block = 4096
+	total := uint64(r.job.Limits.Write) / block
+	used := min(uint64(max(r.job.FS.Used(), 0))/block, total)
+	fs := unix.Statfs_t{
+		Type: unix.TMPFS_MAGIC, Bsize: block, Frsize: block, Namelen: 255,
+		Blocks: total, Bfree: total - used, Bavail: total - used, Files: 1 << 16, Ffree: 1 << 15,
+	}
+	return failed(writeMemory(int(n.pid), out, asBytes(&fs)))
+}

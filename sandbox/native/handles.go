@@ -1,0 +1,193 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
+)
+
+// The script duplicates and closes descriptors without asking, so the supervisor keeps no table by number. It knows
+// an open file by the identity of the inode behind the descriptor: every directory gets a placeholder of its own, and
+// content is in inodes that the view made or opened.
+
+type inode struct{ dev, ino uint64 }
+
+func inodeOf(st *unix.Stat_t) inode { return inode{uint64(st.Dev), st.Ino} }
+
+// A handle is what a descriptor of the script stands for. Without a file it is a pipe, a socket or another anonymous
+// object of the script's own.
+type handle struct {
+	file    vfs.File
+	dir     bool
+	entries []vfs.Dirent // a directory's listing since its position was last 0
+	st      unix.Stat_t  // the descriptor's real attributes, as find saw them
+}
+
+// handleTable maps inodes to handles. It has a lock because a /proc/self source may look while a call is answered.
+type handleTable struct {
+	run  *run
+	mu   sync.Mutex
+	all  map[inode]*handle
+	trim int // size at which closed ones are looked for
+}
+
+// firstTrim is more than the descriptors that one process may have open.
+const firstTrim = 4 * maxDescriptors
+
+func (t *handleTable) init(r *run) {
+	t.run, t.all, t.trim = r, map[inode]*handle{}, firstTrim
+}
+
+// add remembers what a new descriptor stands for.
+func (t *handleTable) add(fd int, file vfs.File, dir bool) unix.Errno {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return errnoOf(err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.all) >= t.trim {
+		t.dropClosed()
+	}
+	key := inodeOf(&st)
+	if old := t.all[key]; old != nil {
+		_ = old.file.Close()
+	}
+	t.all[key] = &handle{file: file, dir: dir}
+	return 0
+}
+
+// dropClosed forgets the inodes that no descriptor of the script refers to. A mapping keeps its content without us.
+func (t *handleTable) dropClosed() {
+	live := map[inode]bool{}
+	base := fmt.Sprintf("/proc/%d/fd", t.run.pid)
+	names, err := readNames(base)
+	if err != nil {
+		t.trim *= 2
+		return
+	}
+	for _, name := range names {
+		var st unix.Stat_t
+		if unix.Stat(base+"/"+name, &st) == nil {
+			live[inodeOf(&st)] = true
+		}
+	}
+	for key, h := range t.all {
+		if !live[key] {
+			_ = h.file.Close()
+			delete(t.all, key)
+		}
+	}
+	t.trim = max(firstTrim, 2*len(t.all))
+}
+
+func readNames(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return f.Readdirnames(-1)
+}
+
+func (t *handleTable) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, h := range t.all {
+		_ = h.file.Close()
+	}
+	t.all = nil
+}
+
+// grab copies a descriptor out of the script's process. The copy shares the position.
+func (t *handleTable) grab(fd int32) (int, unix.Errno) {
+	if fd < 0 {
+		return -1, unix.EBADF
+	}
+	own, err := unix.PidfdGetfd(t.run.pidfd, int(fd), 0)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	return own, 0
+}
+
+// find tells what a descriptor of the script stands for.
+func (t *handleTable) find(fd int32) (*handle, unix.Errno) {
+	own, h, e := t.open(fd)
+	if e == 0 {
+		_ = unix.Close(own)
+	}
+	return h, e
+}
+
+// open is find, and returns the copy for the caller to close.
+func (t *handleTable) open(fd int32) (int, *handle, unix.Errno) {
+	own, e := t.grab(fd)
+	if e != 0 {
+		return -1, nil, e
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(own, &st); err != nil {
+		_ = unix.Close(own)
+		return -1, nil, errnoOf(err)
+	}
+	t.mu.Lock()
+	h := t.all[inodeOf(&st)]
+	t.mu.Unlock()
+	if h == nil {
+		h = &handle{}
+	}
+	h.st = st
+	return own, h, 0
+}
+
+// directory returns the path of an open directory.
+func (r *run) directory(fd int32) (string, unix.Errno) {
+	h, e := r.handles.find(fd)
+	if e != 0 {
+		return "", e
+	}
+	if !h.dir {
+		return "", unix.ENOTDIR
+	}
+	return h.file.Path(), 0
+}
+
+// placeholder makes the descriptor that stands for a directory: empty, sealed, read-only, with an inode and a
+// position of its own.
+func placeholder() (int, unix.Errno) { return sealed("directory", nil) }
+
+// sealed makes a read-only descriptor of content that nobody can change any more.
+func sealed(name string, content []byte) (int, unix.Errno) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if len(content) > 0 {
+		if err := writeFull(fd, content); err != nil {
+			return -1, errnoOf(err)
+		}
+	}
+	seals := unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+		return -1, errnoOf(err)
+	}
+	return reopen(fd, unix.O_RDONLY)
+}
+
+// reopen makes a descriptor for the same inode with a description of its own.
+func reopen(fd, flags int) (int, unix.Errno) {
+	out, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), flags|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	return out, 0
+}

@@ -1,0 +1,257 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gofrs/flock"
+	"github.com/kluctl/go-embed-python/python"
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox/guest"
+	"shannot-gateway/vfs"
+)
+
+// An installation is an interpreter unpacked on disk: bin/python3.14, lib with the C library and the dynamic loader
+// of this machine, lib/python3.14 with the compiled standard library and the guest's part.
+type installation struct {
+	root   string
+	loader string
+}
+
+// layout changes when an older installation must not be used any more.
+const layout = "1"
+
+const (
+	pythonVersion = "3.14.6-20260610-1"
+	pythonBinary  = "bin/python3.14"
+	pythonLibrary = "lib/python3.14"
+	completeMark  = ".complete"
+)
+
+// unneeded is left out of an installation: programs that a sandbox cannot run, tests, windows.
+var unneeded = []string{
+	"bin/idle3", "bin/idle3.14", "bin/pip", "bin/pip3", "bin/pip3.14", "bin/pydoc3", "bin/pydoc3.14", "bin/python",
+	"bin/python3", "bin/python3-config", "bin/python3.14-config", "include", "lib/libpython3.14.so",
+	"lib/libpython3.14.so.1.0", "lib/libpython3.so", "lib/libtcl9.0.so", "lib/libtcl9tk9.0.so", "lib/itcl4.3.5",
+	"lib/thread3.0.4", "lib/pkgconfig", "lib/tcl9", "lib/tcl9.0", "lib/tk9.0", "share",
+	pythonLibrary + "/test", pythonLibrary + "/idlelib", pythonLibrary + "/tkinter", pythonLibrary + "/turtledemo",
+	pythonLibrary + "/ensurepip", pythonLibrary + "/site-packages/pip",
+}
+
+// install returns the interpreter below dir, unpacking it first where it is not there yet. Several processes may do
+// so at once.
+func install(ctx context.Context, dir string) (*installation, error) {
+	if dir == "" {
+		return nil, errors.New("no directory for the interpreter is configured")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	libraries, err := systemLibraries()
+	if err != nil {
+		return nil, err
+	}
+	key, err := installationKey(libraries)
+	if err != nil {
+		return nil, err
+	}
+	in := &installation{root: filepath.Join(dir, "python-"+key)}
+	in.loader = filepath.Join(in.root, "lib", filepath.Base(loaderName))
+	if in.complete() {
+		return in, nil
+	}
+	lock := flock.New(filepath.Join(dir, ".lock"))
+	if err := lock.Lock(); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	defer func() { _ = lock.Close() }()
+	if in.complete() {
+		return in, nil
+	}
+	return in, in.unpack(ctx, dir, libraries)
+}
+
+func (in *installation) complete() bool {
+	_, err := os.Stat(filepath.Join(in.root, completeMark))
+	return err == nil
+}
+
+// library is the installation as the script sees it.
+func (in *installation) library() (vfs.Source, error) { return vfs.NewDir(in.root) }
+
+// installationKey names an installation after everything that goes into it.
+func installationKey(libraries map[string]string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, layout, pythonVersion, guest.Version())
+	names := make([]string, 0, len(libraries))
+	for name := range libraries {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		st, err := os.Stat(libraries[name])
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, name, st.Size(), st.ModTime().UnixNano())
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16], nil
+}
+
+// unpack fills a temporary directory and gives it its name at the end, so that an installation is whole or not there.
+func (in *installation) unpack(ctx context.Context, dir string, libraries map[string]string) error {
+	temp, err := os.MkdirTemp(dir, "unpacking-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(temp) }()
+	// The library itself extracts file by file and leaves a lock file beside its directory.
+	if _, err := python.NewEmbeddedPythonWithTmpDir(filepath.Join(temp, "python"), false); err != nil {
+		return err
+	}
+	root := filepath.Join(temp, "python")
+	for _, name := range unneeded {
+		if err := os.RemoveAll(filepath.Join(root, name)); err != nil {
+			return err
+		}
+	}
+	for name, from := range libraries {
+		if err := copyFile(filepath.Join(root, "lib", name), from, 0o755); err != nil {
+			return err
+		}
+	}
+	site := filepath.Join(root, pythonLibrary, "site-packages")
+	if err := os.MkdirAll(site, 0o755); err != nil {
+		return err
+	}
+	for name, text := range guest.Files() {
+		if err := os.WriteFile(filepath.Join(site, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := compileLibrary(ctx, root); err != nil {
+		return err
+	}
+	if err := checkTree(root); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(root, completeMark), nil, 0o600); err != nil {
+		return err
+	}
+	unix.Sync() // once: every file of the tree before its name
+	if err := os.RemoveAll(in.root); err != nil {
+		return err
+	}
+	return os.Rename(root, in.root)
+}
+
+// compileLibrary writes the byte code of the whole standard library. Unchecked: the tree never changes, and a script
+// is spared a stat of every source file.
+func compileLibrary(ctx context.Context, root string) error {
+	// #nosec G204 -- our own interpreter on our own library, before any script exists
+	cmd := exec.CommandContext(ctx, filepath.Join(root, pythonBinary), "-I", "-S", "-m", "compileall", "-q",
+		"--invalidation-mode", "unchecked-hash", "-s", filepath.Join(root, "lib"), "-p", Prefix+"/lib",
+		filepath.Join(root, pythonLibrary))
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
+	var stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = io.Discard, &stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("compile the standard library: %w: %s", err, firstLine(stderr.String()))
+	}
+	return nil
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// checkTree refuses anything in the tree but files and directories.
+func checkTree(root string) error {
+	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !d.Type().IsRegular() {
+			err = fmt.Errorf("%s is neither a file nor a directory", name)
+		}
+		return err
+	})
+}
+
+func copyFile(to, from string, mode os.FileMode) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		_ = out.Close()
+		return err
+	}
+	return out.Close()
+}
+
+// libraryDirs are where distributions keep glibc, most specific first.
+var libraryDirs = []string{
+	"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu",
+	"/lib64", "/usr/lib64", "/lib", "/usr/lib",
+}
+
+// wantedLibraries are what the interpreter's executable and its extension modules are linked with. All are glibc's own.
+var wantedLibraries = []string{
+	"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "libutil.so.1", "librt.so.1", "libresolv.so.2",
+	"libnss_files.so.2",
+}
+
+// systemLibraries finds this machine's dynamic loader and C library, which belong together. The interpreter gets
+// copies, so that an upgrade of the host does not pull them away under a running gateway.
+func systemLibraries() (map[string]string, error) {
+	found := map[string]string{}
+	loader, err := filepath.EvalSymlinks(loaderName)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoLoader, err)
+	}
+	found[filepath.Base(loaderName)] = loader
+	dirs := append([]string{filepath.Dir(loader)}, libraryDirs...)
+	for _, name := range wantedLibraries {
+		for _, dir := range dirs {
+			real, err := filepath.EvalSymlinks(filepath.Join(dir, name))
+			if err == nil && rightClass(real) {
+				found[name] = real
+				break
+			}
+		}
+	}
+	for _, name := range []string{"libc.so.6", "libm.so.6"} {
+		if found[name] == "" {
+			return nil, fmt.Errorf("%w: no %s", errNoLoader, name)
+		}
+	}
+	return found, nil
+}
+
+// rightClass reports whether a library is for this architecture; /lib may hold 32-bit ones.
+func rightClass(name string) bool {
+	f, err := elf.Open(name)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	return f.Class == elf.ELFCLASS64 && f.Machine == elfMachine
+}

@@ -1,0 +1,200 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
+)
+
+func TestMain(m *testing.M) {
+	Init()
+	os.Exit(m.Run())
+}
+
+// unprivilegedEnv is set in the run of this package's tests as an unprivileged user.
+const unprivilegedEnv = "SHANNOT_TEST_RUNTIME"
+
+var testEngine = sync.OnceValues(func() (*Engine, error) {
+	dir := os.Getenv(unprivilegedEnv)
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return nil, err
+		}
+		dir = filepath.Join(cache, "shannot-gateway", "runtime")
+	}
+	e := New(Options{Runtime: dir})
+	_, _, err := e.prepare(context.Background())
+	return e, err
+})
+
+func engine(tb testing.TB) *Engine {
+	tb.Helper()
+	e, err := testEngine()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return e
+}
+
+// outcomeOf is what a test run of a script came to.
+type outcomeOf struct {
+	stdout, stderr string
+	result         sandbox.Result
+}
+
+// jobFor makes a job over this host's files; the test may change it.
+func jobFor(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Buffer) {
+	tb.Helper()
+	policy, err := vfs.NewPolicy(vfs.DefaultRead(), vfs.DefaultHide())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	view, err := vfs.NewSession(vfs.Config{
+		Base: vfs.NewHost(), Policy: policy, Scratch: []string{"/tmp", "/var/tmp"}, MaxBytes: 64 << 20, MaxFile: 32 << 20,
+		UID: 1000, GID: 1000, Now: time.Now,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = view.Close() })
+	stdout, stderr := new(bytes.Buffer), new(bytes.Buffer)
+	return sandbox.Job{
+		Session: tb.Name(), Args: []string{"-"}, Dir: "/", FS: view,
+		Env:   []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/", "LANG=C.UTF-8", "SHANNOT_SANDBOX=1"},
+		Stdin: strings.NewReader(script), Stdout: stdout, Stderr: stderr, Commands: execCommander{},
+		Limits: sandbox.Limits{Wall: time.Minute, CPU: 30 * time.Second, Memory: 512 << 20, Write: 32 << 20},
+		Host:   sandbox.Host{Sysname: "Linux", Nodename: "target-1", Release: "6.1", Version: "#1", Machine: "x86_64", UID: 1000, GID: 1000},
+	}, stdout, stderr
+}
+
+func runJob(tb testing.TB, job sandbox.Job) sandbox.Result {
+	tb.Helper()
+	result, err := engine(tb).Run(tb.Context(), job)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return result
+}
+
+func runScript(tb testing.TB, script string) outcomeOf {
+	tb.Helper()
+	job, stdout, stderr := jobFor(tb, script)
+	result := runJob(tb, job)
+	return outcomeOf{stdout.String(), stderr.String(), result}
+}
+
+// execCommander runs what it is asked for on this machine, which a gate would not.
+type execCommander struct{}
+
+type execProcess struct {
+	cmd  *exec.Cmd
+	once sync.Once
+	exit sandbox.ExitStatus
+}
+
+func (execCommander) Start(ctx context.Context, c sandbox.Command) (sandbox.Process, error) {
+	var path string
+	for _, candidate := range c.Executables {
+		if st, err := os.Stat(candidate); err == nil && !st.IsDir() {
+			path = candidate
+			break
+		}
+	}
+	if path == "" {
+		return nil, &sandbox.Refusal{Errno: syscall.ENOENT, Reason: ""}
+	}
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Args, cmd.Dir, cmd.Env = c.Argv, c.Dir, c.Env
+	cmd.Stdout, cmd.Stderr = c.Stdout, c.Stderr
+	if c.Stdin != nil {
+		cmd.Stdin = c.Stdin
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return &execProcess{cmd: cmd}, nil
+}
+
+func (p *execProcess) Wait() (sandbox.ExitStatus, error) {
+	p.once.Do(func() {
+		err := p.cmd.Wait()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			ws := exit.Sys().(syscall.WaitStatus)
+			if ws.Signaled() {
+				p.exit.Signal = ws.Signal()
+			} else {
+				p.exit.Code = ws.ExitStatus()
+			}
+		}
+	})
+	return p.exit, nil
+}
+
+func (p *execProcess) Signal(sig syscall.Signal) error { return syscall.Kill(-p.cmd.Process.Pid, sig) }
+
+// copyTree copies an installation for another user.
+func copyTree(tb testing.TB, to, from string) {
+	tb.Helper()
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		tb.Fatalf("copy %s: %v: %s", from, err, out)
+	}
+}
+
+// TestUnprivileged runs this package's tests again as a user without privileges.
+func TestUnprivileged(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root: the tests run unprivileged already")
+	}
+	if testing.Short() {
+		t.Skip("the whole package again, as another user")
+	}
+	const uid = 65533
+	dir, err := os.MkdirTemp("", "shannot-unprivileged-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	in, _, err := engine(t).prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime := filepath.Join(dir, "runtime")
+	if err := os.Mkdir(runtime, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	copyTree(t, runtime+"/", in.root)
+	binary := filepath.Join(dir, "native.test")
+	if err := exec.Command("cp", "-L", "/proc/self/exe", binary).Run(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("chown", "-R", "65533:65533", dir).CombinedOutput(); err != nil {
+		t.Fatalf("chown: %v: %s", err, out)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "-test.count=1", "-test.timeout=5m")
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, unprivilegedEnv + "=" + runtime}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("as uid %d: %v\n%s", uid, err, out)
+	}
+}

@@ -1,0 +1,37 @@
+// Package native runs the embedded CPython under seccomp user notification: every system call that names a path or
+// makes a descriptor is answered by the gateway out of a vfs.Session, on copies of the arguments; the rest is allowed
+// or refused by a filter. See seccomp_unotify(2). The package must never let a call through on memory that the
+// script can still change, and never start a command by itself.
+package native
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Prefix is where the interpreter lives in a script's view.
+const Prefix = "/opt/shannot"
+
+// Interpreter is sys.executable in a script's view.
+const Interpreter = Prefix + "/bin/python3.14"
+
+// Options configure an Engine.
+type Options struct {
+	// Runtime is the directory below which the interpreter is unpacked, once per version. It must belong to the
+	// gateway alone.
+	Runtime string
+	// Log receives what an operator may need; nil means slog.Default.
+	Log *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}

@@ -1,0 +1,154 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
+)
+
+// Probe says what this machine's kernel and C library offer the engine, one finding for each wall. It starts nothing.
+func Probe(context.Context) []sandbox.Finding {
+	return []sandbox.Finding{
+		probeKernel(), probeNotify(), probePidfdGetfd(), probeMemfd(), probeLibraries(), probeLandlock(),
+	}
+}
+
+func probeKernel() sandbox.Finding {
+	f := sandbox.Finding{Name: "kernel 5.14 or newer", Required: true}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	release := string(bytes.TrimRight(u.Release[:], "\x00"))
+	var major, minor int
+	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
+		f.Detail = fmt.Sprintf("unknown release %q", release)
+		return f
+	}
+	f.OK = major > 5 || major == 5 && minor >= 14
+	f.Detail = release
+	if f.OK && (major < 5 || major == 5 && minor < 19) {
+		f.Detail += "; before 5.19 a signal may report EINTR for a call that was done"
+	}
+	return f
+}
+
+func probeNotify() sandbox.Finding {
+	f := sandbox.Finding{Name: "seccomp user notification", Required: true}
+	action := uint32(unix.SECCOMP_RET_USER_NOTIF)
+	_, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(&action)))
+	switch {
+	case e != 0:
+		f.Detail = fmt.Sprintf("the kernel or this container does not offer it: %v", e)
+	case !notifSizesFit():
+		f.Detail = "the kernel's structures are larger than this program knows"
+	default:
+		f.OK, f.Detail = true, "available"
+	}
+	return f
+}
+
+func probePidfdGetfd() sandbox.Finding {
+	f := sandbox.Finding{Name: "pidfd_getfd", Required: true}
+	self, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	defer func() { _ = unix.Close(self) }()
+	fd, err := unix.PidfdGetfd(self, self, 0)
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	_ = unix.Close(fd)
+	f.OK, f.Detail = true, "available"
+	return f
+}
+
+func probeMemfd() sandbox.Finding {
+	f := sandbox.Finding{Name: "sealed memory files", Required: true}
+	fd, e := sealed("probe", []byte("x"))
+	if e != 0 {
+		f.Detail = e.Error()
+		return f
+	}
+	_ = unix.Close(fd)
+	f.OK, f.Detail = true, "available"
+	return f
+}
+
+func probeLibraries() sandbox.Finding {
+	f := sandbox.Finding{Name: "glibc", Required: true}
+	found, err := systemLibraries()
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	f.OK, f.Detail = true, found["libc.so.6"]
+	return f
+}
+
+func probeLandlock() sandbox.Finding {
+	f := sandbox.Finding{Name: "Landlock"}
+	if abi := landlockABI(); abi > 0 {
+		f.OK, f.Detail = true, fmt.Sprintf("version %d, a second wall behind the filter", abi)
+	} else {
+		f.Detail = "not available; the filter stands alone"
+	}
+	return f
+}
+
+// checkMark is what the trial run must say.
+const checkMark = "shannot"
+
+// Check runs a line of Python in a sandbox, which shows whether everything that Probe looks at works together.
+func (e *Engine) Check(ctx context.Context) error {
+	for _, f := range Probe(ctx) {
+		if f.Required && !f.OK {
+			return fmt.Errorf("%s: %s", f.Name, f.Detail)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	view, err := vfs.NewSession(vfs.Config{Base: vfs.NewHost(), Policy: nil, Scratch: []string{"/tmp"}, Now: e.options.Now})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = view.Close() }()
+	var out, errs strings.Builder
+	result, err := e.Run(ctx, sandbox.Job{
+		Session: "check", Args: []string{"-c", "print('" + checkMark + "')"}, Dir: "/", FS: view,
+		Stdout: &out, Stderr: io.MultiWriter(&errs), Commands: refuseAll{},
+		Limits: sandbox.Limits{Wall: 30 * time.Second, Memory: 512 << 20},
+	})
+	if err != nil {
+		return err
+	}
+	if result.Cause != sandbox.Exited || result.ExitCode != 0 || out.String() != checkMark+"\n" {
+		return fmt.Errorf("a trial run ended with status %d: %s", result.ExitCode, firstLine(errs.String()+result.Detail))
+	}
+	return nil
+}
+
+type refuseAll struct{}
+
+func (refuseAll) Start(context.Context, sandbox.Command) (sandbox.Process, error) {
+	return nil, &sandbox.Refusal{Errno: unix.EPERM, Reason: errNoCommands.Error()}
+}
+
+var errNoCommands = errors.New("a trial run starts no commands")

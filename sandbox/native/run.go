@@ -1,0 +1,408 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+)
+
+// Bounds of one run that no configuration changes.
+const (
+	maxThreads     = 64
+	maxDescriptors = 1024
+	tick           = 100 * time.Millisecond // how often the limits that the kernel does not keep are looked at
+)
+
+// run is one interpreter and its supervisor.
+type run struct {
+	job    sandbox.Job
+	log    func(msg string, args ...any)
+	ctx    context.Context // ends when the interpreter must
+	cancel context.CancelCauseFunc
+
+	pid      int
+	pidfd    int
+	listener int
+	process  *os.Process
+	thread   atomic.Int32 // the supervising thread's id
+	exited   atomic.Bool
+	execed   bool // the first stage's exec was let through
+
+	// The state below belongs to the supervising goroutine.
+	buffer [maxPath]byte
+	umask  uint32
+
+	dirLock sync.Mutex
+	cwd     string // written by the supervising goroutine alone
+
+	handles handleTable
+
+	children children
+	starting atomic.Int32 // commands that are being decided
+	stdin    stdinState
+}
+
+// stdinState tells whether the script's own standard input has anything left to give.
+type stdinState struct {
+	pipe int // the child's end, kept by the supervisor to look at
+	done atomic.Bool
+}
+
+// limitError is why a run was ended by the engine itself.
+type limitError struct {
+	cause  sandbox.Cause
+	detail string
+}
+
+func (e *limitError) Error() string { return e.detail }
+
+// stdio is the script's standard streams: our ends and the child's.
+type stdio struct {
+	stdin          *os.File
+	stdout, stderr *os.File
+	child          [3]*os.File
+}
+
+func newStdio() (*stdio, error) {
+	var s stdio
+	var pairs [3][2]int
+	for i := range pairs {
+		if err := unix.Pipe2(pairs[i][:], unix.O_CLOEXEC); err != nil {
+			for _, p := range pairs[:i] {
+				_ = unix.Close(p[0])
+				_ = unix.Close(p[1])
+			}
+			return nil, fmt.Errorf("make pipes: %w", err)
+		}
+	}
+	ours := func(fd int, name string) *os.File {
+		// Non-blocking before NewFile, so that the runtime's poller waits and no thread does.
+		_ = unix.SetNonblock(fd, true)
+		return os.NewFile(uintptr(fd), name)
+	}
+	s.child[0], s.stdin = os.NewFile(uintptr(pairs[0][0]), "stdin"), ours(pairs[0][1], "stdin")
+	s.stdout, s.child[1] = ours(pairs[1][0], "stdout"), os.NewFile(uintptr(pairs[1][1]), "stdout")
+	s.stderr, s.child[2] = ours(pairs[2][0], "stderr"), os.NewFile(uintptr(pairs[2][1]), "stderr")
+	return &s, nil
+}
+
+func (s *stdio) closeChild() {
+	for _, f := range s.child {
+		_ = f.Close()
+	}
+}
+
+func (s *stdio) closeOurs() {
+	_ = s.stdin.Close()
+	_ = s.stdout.Close()
+	_ = s.stderr.Close()
+}
+
+// start runs the first stage up to the point where it has handed over its listener. It must be called on a locked
+// thread that outlives the process, since the parent-death signal is the thread's.
+func (r *run) start(exe string, loader *os.File, config stageConfig, files [3]*os.File) error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("make socket pair: %w", err)
+	}
+	defer func() { _ = unix.Close(pair[0]) }()
+	theirs := os.NewFile(uintptr(pair[1]), "stage")
+	process, err := os.StartProcess(exe, []string{stageName}, &os.ProcAttr{
+		Dir:   "/",
+		Env:   []string{"GOMAXPROCS=1", "GOGC=off"},
+		Files: []*os.File{files[0], files[1], files[2], theirs, loader},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &r.pidfd},
+	})
+	_ = theirs.Close()
+	if err != nil {
+		return fmt.Errorf("start sandbox: %w", err)
+	}
+	r.process, r.pid = process, process.Pid
+	if r.pidfd < 0 {
+		return errors.New("start sandbox: the kernel gave no pidfd; it needs Linux 5.4 or newer")
+	}
+	return r.handshake(pair[0], config)
+}
+
+// handshake configures the first stage and takes its listener.
+func (r *run) handshake(control int, config stageConfig) error {
+	// A first stage that hangs must not hang the gateway.
+	timeout := unix.Timeval{Sec: 10}
+	_ = unix.SetsockoptTimeval(control, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
+	_ = unix.SetsockoptTimeval(control, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout)
+	text, err := json.Marshal(config)
+	if err != nil {
+		return fmt.Errorf("configure sandbox: %w", err)
+	}
+	if len(text) > maxStageConfig {
+		return fmt.Errorf("configure sandbox: arguments and environment of %d bytes are too large", len(text))
+	}
+	message := binary.LittleEndian.AppendUint32(nil, uint32(len(text)))
+	if err := writeFull(control, append(message, text...)); err != nil {
+		return fmt.Errorf("configure sandbox: %w", err)
+	}
+	var reply [1024]byte
+	n, err := readSome(control, reply[:])
+	if err != nil {
+		return fmt.Errorf("wait for sandbox: %w", err)
+	}
+	if n < 5 || reply[0] != stageReady {
+		if n > 1 && reply[0] == stageFailed {
+			return fmt.Errorf("enter sandbox: %s", reply[1:n])
+		}
+		return errors.New("enter sandbox: the first stage ended without a reason")
+	}
+	number := binary.LittleEndian.Uint32(reply[1:5])
+	listener, err := unix.PidfdGetfd(r.pidfd, int(number), 0)
+	if err != nil {
+		return fmt.Errorf("take over the filter's listener: %w (pidfd_getfd needs ptrace rights over the gateway's own children)", err)
+	}
+	r.listener = listener
+	// Optional (Linux 6.6): wake the script on this processor when it is answered.
+	_, _, _ = unix.RawSyscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, syncWakeUp)
+	return writeFull(control, []byte{1})
+}
+
+// resourceLimits are what the first stage sets on itself, by resource number of getrlimit(2).
+func resourceLimits(l sandbox.Limits) map[int]uint64 {
+	limits := map[int]uint64{
+		unix.RLIMIT_CORE:   0,
+		unix.RLIMIT_NOFILE: maxDescriptors,
+	}
+	if l.Memory > 0 {
+		limits[unix.RLIMIT_AS] = uint64(l.Memory)
+	}
+	if l.Write > 0 {
+		limits[unix.RLIMIT_FSIZE] = uint64(l.Write)
+	}
+	if l.CPU > 0 {
+		limits[unix.RLIMIT_CPU] = uint64(math.Ceil(l.CPU.Seconds()))
+	}
+	return limits
+}
+
+func writeFull(fd int, p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Write(fd, p)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+func readSome(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, p)
+		if err == unix.EINTR {
+			continue
+		}
+		return n, err
+	}
+}
+
+// supervise starts the interpreter and answers its calls until it has ended. It owns its thread: the child's
+// parent-death signal hangs on it, and the receive loop blocks in it.
+func (r *run) supervise(exe string, loader *os.File, config stageConfig, files *stdio, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r.thread.Store(int32(unix.Gettid()))
+	err := r.start(exe, loader, config, files.child)
+	files.closeChild()
+	started <- err
+	if err != nil {
+		return
+	}
+	r.answerCalls()
+}
+
+// answerCalls receives and answers notifications until no thread of the interpreter is left.
+func (r *run) answerCalls() {
+	var n notification
+	for {
+		switch e := receive(r.listener, &n); e {
+		case 0:
+			r.answer(&n)
+		case unix.EINTR, unix.EAGAIN:
+			if r.exited.Load() {
+				return
+			}
+		case unix.ENOENT:
+			// The caller was killed before we saw the call, or nobody is left.
+			if r.exited.Load() || r.abandoned() {
+				return
+			}
+		default:
+			r.cancel(fmt.Errorf("receive system call: %w", e))
+			return
+		}
+	}
+}
+
+// abandoned reports whether the filter has no user any more.
+func (r *run) abandoned() bool {
+	p := []unix.PollFd{{Fd: int32(r.listener), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
+}
+
+// answer handles one notification. A panic in a handler ends this run alone.
+func (r *run) answer(n *notification) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log("panic in a system call handler", "call", callNames[n.nr], "panic", p)
+			r.cancel(errors.New("internal error in a system call handler"))
+			send(r.listener, &response{id: n.id, err: -int32(unix.EIO)})
+		}
+	}()
+	handler := byNumber[n.nr]
+	if handler == nil {
+		send(r.listener, &response{id: n.id, err: -int32(unix.ENOSYS)})
+		return
+	}
+	r.deliver(n.id, handler(r, n))
+}
+
+// deliver sends a handler's answer to the waiting thread.
+func (r *run) deliver(id uint64, a answer) {
+	switch {
+	case a.later:
+	case a.resume:
+		send(r.listener, &response{id: id, flags: notifContinue})
+	case a.errno != 0:
+		send(r.listener, &response{id: id, err: -int32(a.errno)})
+	case a.inject:
+		e := inject(r.listener, id, a.fd, a.cloexec)
+		_ = unix.Close(a.fd)
+		if e != 0 {
+			send(r.listener, &response{id: id, err: -int32(e)})
+		}
+	default:
+		send(r.listener, &response{id: id, val: a.val})
+	}
+}
+
+// reap waits for the interpreter to end and then wakes the supervising thread, which older kernels leave blocked.
+func (r *run) reap(supervised <-chan struct{}) *os.ProcessState {
+	state, err := r.process.Wait()
+	r.exited.Store(true)
+	if err != nil {
+		r.log("wait for sandbox", "error", err)
+	}
+	wake := time.NewTicker(5 * time.Millisecond)
+	defer wake.Stop()
+	for {
+		select {
+		case <-supervised:
+			return state
+		case <-wake.C:
+			_ = unix.Tgkill(os.Getpid(), int(r.thread.Load()), unix.SIGURG)
+		}
+	}
+}
+
+// kill ends the interpreter and all its threads.
+func (r *run) kill() { _ = unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0) }
+
+// watch keeps the limits that the kernel does not: elapsed time without the time held by a human, and what the view
+// holds in all. It kills the interpreter when the run's context ends.
+func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	last := now()
+	var elapsed time.Duration
+	for {
+		select {
+		case <-stop:
+			return
+		case <-r.ctx.Done():
+			r.kill()
+			return
+		case <-ticker.C:
+		}
+		t := now()
+		if r.starting.Load() == 0 {
+			elapsed += t.Sub(last)
+		}
+		last = t
+		switch l := r.job.Limits; {
+		case l.Wall > 0 && elapsed >= l.Wall:
+			r.cancel(&limitError{sandbox.WallTime, fmt.Sprintf("ran for longer than %v", l.Wall)})
+		case l.Write > 0 && r.job.FS.Used() > 2*l.Write:
+			r.cancel(&limitError{sandbox.Written, fmt.Sprintf("files of the session hold more than %d bytes", 2*l.Write)})
+		}
+	}
+}
+
+// feed copies the script's input and closes the pipe behind it.
+func (r *run) feed(to *os.File) {
+	if r.job.Stdin != nil {
+		_, _ = io.Copy(to, r.job.Stdin)
+	}
+	_ = to.Close()
+	r.stdin.done.Store(true)
+}
+
+// drain copies one output stream until every holder of its other end has closed it.
+func (r *run) drain(to io.Writer, from *os.File, wg *sync.WaitGroup) {
+	defer wg.Done()
+	if _, err := io.Copy(to, from); err != nil && !errors.Is(err, os.ErrClosed) {
+		r.cancel(fmt.Errorf("deliver output: %w", err))
+		_, _ = io.Copy(io.Discard, from) // until the interpreter is gone
+	}
+}
+
+// result says how the run ended.
+func (r *run) result(state *os.ProcessState) sandbox.Result {
+	res := sandbox.Result{Cause: sandbox.Exited}
+	if state == nil {
+		return sandbox.Result{Cause: sandbox.Stopped, ExitCode: 137, Detail: "lost the interpreter"}
+	}
+	ws, _ := state.Sys().(syscall.WaitStatus)
+	if ws.Signaled() {
+		res.Signal = ws.Signal()
+		res.ExitCode = 128 + int(ws.Signal())
+	} else {
+		res.ExitCode = ws.ExitStatus()
+	}
+	var limit *limitError
+	switch cause := context.Cause(r.ctx); {
+	case errors.As(cause, &limit):
+		res.Cause, res.Detail = limit.cause, limit.detail
+	case cause != nil && ws.Signaled():
+		res.Cause, res.Detail = sandbox.Stopped, cause.Error()
+	case r.outOfCPU(state, ws):
+		res.Cause, res.Detail = sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", r.job.Limits.CPU)
+	}
+	return res
+}
+
+// outOfCPU reports whether the kernel's RLIMIT_CPU ended the interpreter.
+func (r *run) outOfCPU(state *os.ProcessState, ws syscall.WaitStatus) bool {
+	if r.job.Limits.CPU <= 0 || !ws.Signaled() || (ws.Signal() != syscall.SIGKILL && ws.Signal() != syscall.SIGXCPU) {
+		return false
+	}
+	// The kernel counts in ticks and may strike a few of them early.
+	const slack = 100 * time.Millisecond
+	return state.UserTime()+state.SystemTime() >= r.job.Limits.CPU-slack
+}

@@ -1,0 +1,260 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The first stage is this executable again, started by the supervisor. It takes away everything from itself, installs
+// the filter, and becomes the dynamic loader, which loads the interpreter through virtual opens. It holds nothing of
+// the gateway's but the descriptors below, and none of these survives the exec.
+const (
+	stageName   = "shannot-sandbox"
+	stageCtl    = 3 // a stream socket to the supervisor
+	stageLoader = 4 // the dynamic loader, opened for reading
+)
+
+// nobody is the user that a sandbox started by root runs as.
+const nobody = 65534
+
+// stageConfig is what the supervisor tells the first stage, as JSON behind a length of four bytes.
+type stageConfig struct {
+	Argv []string // of the dynamic loader
+	Env  []string
+	Drop bool // leave root
+	// Limits are set last, since the runtime of this program reserves more address space than a script may have.
+	Limits map[int]uint64
+}
+
+const maxStageConfig = 4 << 20
+
+// Init must be the first call of main in every program that uses the engine, and of TestMain in its tests. In the
+// engine's own first stage it does not return.
+func Init() {
+	if len(os.Args) == 0 || os.Args[0] != stageName {
+		return
+	}
+	runtime.LockOSThread()
+	err := runStage()
+	// Only failures come back. The supervisor reads the reason from the socket.
+	_, _ = unix.Write(stageCtl, append([]byte{stageFailed}, err.Error()...))
+	os.Exit(125)
+}
+
+// First byte of a message from the first stage.
+const (
+	stageReady  = 'R' // followed by the listener's number, four bytes
+	stageFailed = 'E' // followed by a text
+)
+
+func runStage() error {
+	config, err := readStageConfig()
+	if err != nil {
+		return err
+	}
+	// Prepared now: after the filter is in place this thread makes no call but the ones below.
+	argv, err := syscall.SlicePtrFromStrings(config.Argv)
+	if err != nil {
+		return fmt.Errorf("arguments: %w", err)
+	}
+	envp, err := syscall.SlicePtrFromStrings(config.Env)
+	if err != nil {
+		return fmt.Errorf("environment: %w", err)
+	}
+	program, err := buildFilter(uint32(os.Getpid()))
+	if err != nil {
+		return err
+	}
+	if err := dropEverything(config.Drop); err != nil {
+		return err
+	}
+	var limits []resourceLimit
+	for resource, value := range config.Limits {
+		limits = append(limits, resourceLimit{uintptr(resource), unix.Rlimit{Cur: value, Max: value}})
+	}
+	return becomeLoader(program, limits, argv, envp)
+}
+
+type resourceLimit struct {
+	resource uintptr
+	value    unix.Rlimit
+}
+
+func readStageConfig() (stageConfig, error) {
+	var config stageConfig
+	var size [4]byte
+	if err := readFull(stageCtl, size[:]); err != nil {
+		return config, fmt.Errorf("read configuration: %w", err)
+	}
+	n := binary.LittleEndian.Uint32(size[:])
+	if n > maxStageConfig {
+		return config, fmt.Errorf("configuration of %d bytes is too large", n)
+	}
+	text := make([]byte, n)
+	if err := readFull(stageCtl, text); err != nil {
+		return config, fmt.Errorf("read configuration: %w", err)
+	}
+	if err := json.Unmarshal(text, &config); err != nil {
+		return config, fmt.Errorf("read configuration: %w", err)
+	}
+	return config, nil
+}
+
+// readFull reads without the runtime's poller, which would bring descriptors of its own.
+func readFull(fd int, p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Read(fd, p)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return err
+		case n == 0:
+			return io.ErrUnexpectedEOF
+		default:
+			p = p[n:]
+		}
+	}
+	return nil
+}
+
+// dropEverything gives up what the process would not need even if the filter had a hole. All of it is per thread, and
+// this thread is the one that execs, which ends the others.
+func dropEverything(leaveRoot bool) error {
+	if err := unix.CloseRange(stageLoader+1, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
+		return fmt.Errorf("mark descriptors: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("no new privileges: %w", err)
+	}
+	if err := confineFiles(); err != nil {
+		return fmt.Errorf("landlock: %w", err)
+	}
+	if !leaveRoot {
+		return nil
+	}
+	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil && err != unix.EINVAL {
+			return fmt.Errorf("drop capability %d: %w", c, err)
+		}
+	}
+	// Raw calls: the wrappers would change every thread of the runtime, one signal each.
+	if _, _, e := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); e != 0 {
+		return fmt.Errorf("drop groups: %w", e)
+	}
+	if _, _, e := unix.RawSyscall(unix.SYS_SETRESGID, nobody, nobody, nobody); e != 0 {
+		return fmt.Errorf("set group: %w", e)
+	}
+	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); e != 0 {
+		return fmt.Errorf("set user: %w", e)
+	}
+	// Changing the user cleared the parent-death signal, see prctl(2).
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("parent-death signal: %w", err)
+	}
+	return nil
+}
+
+// confineFiles leaves the process nothing of the real file system but executing the loader, where the kernel has
+// Landlock (landlock(7)). It is a second wall: the filter lets no path through.
+func confineFiles() error {
+	abi := landlockABI()
+	if abi < 1 {
+		return nil
+	}
+	attr := landlockRights(abi)
+	ruleset, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
+	if e != 0 {
+		return e
+	}
+	defer func() { _ = unix.Close(int(ruleset)) }()
+	rule := unix.LandlockPathBeneathAttr{
+		Allowed_access: unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE,
+		Parent_fd:      stageLoader,
+	}
+	if _, _, e := unix.RawSyscall6(unix.SYS_LANDLOCK_ADD_RULE, ruleset, unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0); e != 0 {
+		return e
+	}
+	if _, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0, 0); e != 0 {
+		return e
+	}
+	return nil
+}
+
+// landlockABI returns the kernel's Landlock version, 0 where it has none.
+func landlockABI() int {
+	v, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if e != 0 {
+		return 0
+	}
+	return int(v)
+}
+
+// landlockRights handles, and so denies, every right that a version knows.
+func landlockRights(abi int) unix.LandlockRulesetAttr {
+	attr := unix.LandlockRulesetAttr{Handled_access_fs: 1<<13 - 1} // version 1: EXECUTE to MAKE_SYM
+	if abi >= 2 {
+		attr.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_REFER
+	}
+	if abi >= 3 {
+		attr.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_TRUNCATE
+	}
+	if abi >= 4 {
+		attr.Handled_access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
+	}
+	if abi >= 5 {
+		attr.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
+	}
+	if abi >= 6 {
+		attr.Scoped = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
+	}
+	return attr
+}
+
+// becomeLoader sets the limits, installs the filter, tells the supervisor the listener's number, waits until it has taken it, and
+// execs. From the filter on there are only raw calls: anything that the runtime would do on this thread is filtered.
+func becomeLoader(program []unix.SockFilter, limits []resourceLimit, argv, envp []*byte) error {
+	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	empty := [1]byte{}
+	message := [5]byte{stageReady}
+	for i := range limits {
+		_, _, e := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, limits[i].resource, uintptr(unsafe.Pointer(&limits[i].value)), 0, 0, 0)
+		if e != 0 {
+			return fmt.Errorf("set limit %d: %w", limits[i].resource, e)
+		}
+	}
+	flags := uintptr(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+	listener, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
+	if e == unix.EINVAL { // Linux before 5.19
+		flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+		listener, _, e = unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
+	}
+	if e == unix.EBUSY {
+		return fmt.Errorf("install filter: %w: this process is already supervised by another seccomp listener, and the kernel allows one", e)
+	}
+	if e != 0 {
+		return fmt.Errorf("install filter: %w", e)
+	}
+	binary.LittleEndian.PutUint32(message[1:], uint32(listener))
+	unix.RawSyscall(unix.SYS_WRITE, stageCtl, uintptr(unsafe.Pointer(&message[0])), uintptr(len(message)))
+	// The supervisor answers one byte once it has the listener; an end of file means that it gave up.
+	n, _, _ := unix.RawSyscall(unix.SYS_READ, stageCtl, uintptr(unsafe.Pointer(&message[0])), 1)
+	if n != 1 {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, 125, 0, 0)
+	}
+	unix.RawSyscall(unix.SYS_CLOSE, listener, 0, 0)
+	unix.RawSyscall(unix.SYS_CLOSE, stageCtl, 0, 0)
+	_, _, e = unix.RawSyscall6(unix.SYS_EXECVEAT, stageLoader, uintptr(unsafe.Pointer(&empty[0])),
+		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), unix.AT_EMPTY_PATH, 0)
+	unix.RawSyscall(unix.SYS_EXIT_GROUP, 125, 0, 0)
+	return e
+}

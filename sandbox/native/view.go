@@ -1,0 +1,298 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
+)
+
+// mount puts the engine's own trees into the script's view.
+func (r *run) mount(in *installation) error {
+	library, err := in.library()
+	if err != nil {
+		return err
+	}
+	made := time.Now()
+	mounts := []vfs.Mount{
+		{Path: Prefix, Source: library},
+		{Path: "/dev", Source: &devices{run: r, made: made}},
+		{Path: "/proc/self", Source: &procSelf{run: r, made: made}},
+	}
+	for _, m := range mounts {
+		if err := r.job.FS.Mount(m); err != nil {
+			return fmt.Errorf("mount %s: %w", m.Path, err)
+		}
+	}
+	return r.enter(r.job.Dir)
+}
+
+// devices is /dev in a script's view: the devices that lead nowhere, and the way to the supervisor.
+type devices struct {
+	run  *run
+	made time.Time
+}
+
+// memory devices of the Linux device list (devices.txt), by minor number of major 1.
+var memoryDevices = map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
+
+// guestDevice is what the guest opens to start a command.
+const guestDevice = "shannot"
+
+var deviceLinks = map[string]string{
+	"stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2", "fd": "/proc/self/fd",
+}
+
+func (d *devices) Lstat(name string) (vfs.Info, error) {
+	base := strings.TrimPrefix(name, "/")
+	info := vfs.Info{Nlink: 1, Atime: d.made, Mtime: d.made, Ctime: d.made, Ino: hash(name)}
+	switch {
+	case base == "":
+		info.Mode, info.Nlink = unix.S_IFDIR|0o755, 2
+	case deviceLinks[base] != "":
+		info.Mode, info.Size = unix.S_IFLNK|0o777, int64(len(deviceLinks[base]))
+	case memoryDevices[base] != 0:
+		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(1, memoryDevices[base])
+	case base == guestDevice:
+		info.Mode = unix.S_IFCHR | 0o600
+	default:
+		return vfs.Info{}, unix.ENOENT
+	}
+	return info, nil
+}
+
+func (d *devices) ReadDir(name string) ([]vfs.Dirent, error) {
+	if name != "/" {
+		return nil, unix.ENOTDIR
+	}
+	var out []vfs.Dirent
+	for n := range memoryDevices {
+		out = append(out, vfs.Dirent{Name: n, Type: unix.S_IFCHR, Ino: hash("/" + n)})
+	}
+	for n := range deviceLinks {
+		out = append(out, vfs.Dirent{Name: n, Type: unix.S_IFLNK, Ino: hash("/" + n)})
+	}
+	return out, nil
+}
+
+func (d *devices) Readlink(name string) (string, error) {
+	if text := deviceLinks[strings.TrimPrefix(name, "/")]; text != "" {
+		return text, nil
+	}
+	return "", unix.EINVAL
+}
+
+func (d *devices) Open(name string, flags int) (int, error) {
+	base := strings.TrimPrefix(name, "/")
+	if base == guestDevice {
+		fd, e := d.run.dial()
+		return fd, orNil(e)
+	}
+	if memoryDevices[base] == 0 {
+		return -1, unix.ENOENT
+	}
+	fd, err := unix.Open("/dev/"+base, flags&(unix.O_ACCMODE|unix.O_APPEND)|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Rdev != unix.Mkdev(1, memoryDevices[base]) {
+		_ = unix.Close(fd) // this host's /dev is not what it should be
+		return -1, unix.ENXIO
+	}
+	return fd, nil
+}
+
+// procSelf is /proc/self in a script's view: the interpreter, as far as it concerns the script itself.
+type procSelf struct {
+	run  *run
+	made time.Time
+}
+
+// ownFiles are read from the interpreter's own directory in /proc: they name nothing of the host.
+var ownFiles = []string{"stat", "statm", "status", "io", "limits", "sched", "schedstat", "oom_score"}
+
+// hostFiles are the gateway's own, which sees the host's mounts.
+var hostFiles = []string{"mounts", "mountinfo", "mountstats"}
+
+func (p *procSelf) links() map[string]string {
+	return map[string]string{
+		"exe": Interpreter, "cwd": p.run.workingDirectory(), "root": "/",
+		"net": "/proc/" + strconv.Itoa(os.Getpid()) + "/net",
+	}
+}
+
+// content returns a file's text, or false where there is no such file.
+func (p *procSelf) content(base string) ([]byte, bool) {
+	switch base {
+	case "cmdline":
+		return nulTerminated(append([]string{Interpreter}, p.run.job.Args...)), true
+	case "environ":
+		return nulTerminated(p.run.job.Env), true
+	case "comm":
+		return []byte("python3\n"), true
+	}
+	for _, n := range ownFiles {
+		if n == base {
+			return readSmall(fmt.Sprintf("/proc/%d/%s", p.run.pid, n)), true
+		}
+	}
+	for _, n := range hostFiles {
+		if n == base {
+			return readSmall("/proc/self/" + n), true
+		}
+	}
+	return nil, false
+}
+
+func (p *procSelf) Lstat(name string) (vfs.Info, error) {
+	base := strings.TrimPrefix(name, "/")
+	info := vfs.Info{
+		Nlink: 1, UID: p.run.job.Host.UID, GID: p.run.job.Host.GID,
+		Atime: p.made, Mtime: p.made, Ctime: p.made, Ino: hash("self" + name),
+	}
+	if base == "" || base == "fd" {
+		info.Mode, info.Nlink = unix.S_IFDIR|0o555, 2
+		return info, nil
+	}
+	if text, ok := p.links()[base]; ok {
+		info.Mode, info.Size = unix.S_IFLNK|0o777, int64(len(text))
+		return info, nil
+	}
+	if fd, ok := descriptorName(base); ok {
+		own, e := p.run.handles.grab(fd)
+		if e != 0 {
+			return vfs.Info{}, unix.ENOENT
+		}
+		_ = unix.Close(own)
+		// A device and not a link: following it is opening it, which is Open's business.
+		info.Mode = unix.S_IFCHR | 0o600
+		return info, nil
+	}
+	if _, ok := p.content(base); ok {
+		info.Mode = unix.S_IFREG | 0o444
+		return info, nil
+	}
+	return vfs.Info{}, unix.ENOENT
+}
+
+func (p *procSelf) ReadDir(name string) ([]vfs.Dirent, error) {
+	var out []vfs.Dirent
+	add := func(kind uint32, names ...string) {
+		for _, n := range names {
+			out = append(out, vfs.Dirent{Name: n, Type: kind, Ino: hash("self" + path.Join(name, n))})
+		}
+	}
+	switch name {
+	case "/":
+		add(unix.S_IFDIR, "fd")
+		add(unix.S_IFREG, "cmdline", "comm", "environ")
+		add(unix.S_IFREG, ownFiles...)
+		add(unix.S_IFREG, hostFiles...)
+		for n := range p.links() {
+			add(unix.S_IFLNK, n)
+		}
+	case "/fd":
+		names, err := readNames(fmt.Sprintf("/proc/%d/fd", p.run.pid))
+		if err != nil {
+			return nil, errnoOf(err)
+		}
+		add(unix.S_IFCHR, names...)
+	default:
+		return nil, unix.ENOTDIR
+	}
+	return out, nil
+}
+
+func (p *procSelf) Readlink(name string) (string, error) {
+	if text, ok := p.links()[strings.TrimPrefix(name, "/")]; ok {
+		return text, nil
+	}
+	return "", unix.EINVAL
+}
+
+// Open gives a file's text, or the script another descriptor for one that it has, in no mode that it does not have.
+func (p *procSelf) Open(name string, flags int) (int, error) {
+	base := strings.TrimPrefix(name, "/")
+	if fd, ok := descriptorName(base); ok {
+		return p.reopen(fd, flags)
+	}
+	text, ok := p.content(base)
+	if !ok {
+		return -1, unix.ENOENT
+	}
+	fd, e := sealed(base, text)
+	return fd, orNil(e)
+}
+
+func (p *procSelf) reopen(fd int32, flags int) (int, error) {
+	own, e := p.run.handles.grab(fd)
+	if e != 0 {
+		return -1, e
+	}
+	has, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)
+	if err != nil {
+		_ = unix.Close(own)
+		return -1, err
+	}
+	if want := flags & unix.O_ACCMODE; has&unix.O_ACCMODE != unix.O_RDWR && has&unix.O_ACCMODE != want {
+		_ = unix.Close(own)
+		return -1, unix.EACCES
+	}
+	// The same description, as opening /dev/stdin gives on a socket or a pipe for all a script can tell.
+	return own, nil
+}
+
+// descriptorName parses fd/N.
+func descriptorName(base string) (int32, bool) {
+	digits, ok := strings.CutPrefix(base, "fd/")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 31)
+	return int32(n), err == nil
+}
+
+func nulTerminated(items []string) []byte {
+	var b []byte
+	for _, s := range items {
+		b = append(append(b, s...), 0)
+	}
+	return b
+}
+
+// readSmall reads a file of /proc; what cannot be read is empty.
+func readSmall(name string) []byte {
+	b, err := os.ReadFile(name)
+	if err != nil || len(b) > 1<<20 {
+		return nil
+	}
+	return b
+}
+
+// hash numbers made-up inodes (FNV-1a).
+func hash(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h >> 16
+}
+
+func orNil(e unix.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return e
+}
+
+var errNoLoader = errors.New("this machine has no glibc, which the embedded interpreter needs")
