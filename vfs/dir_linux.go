@@ -1,0 +1,94 @@
+package vfs
+
+import (
+	"fmt"
+	"path"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// dir is a real directory that does not change while we run. What was found of a file is remembered.
+type dir struct {
+	root int
+
+	mu     sync.RWMutex
+	known  map[string]Info
+	absent map[string]error
+}
+
+// Bounds of what a dir remembers. Names are at most maxAbsentName bytes for absent files, which a script chooses.
+const (
+	maxKnown      = 1 << 16
+	maxAbsent     = 1 << 13
+	maxAbsentName = 256
+)
+
+// NewDir exposes a real directory as a source, for an engine's library. The directory must not change afterwards:
+// what was found of a file once is not asked for again. Links within it are told, never followed.
+func NewDir(root string) (Source, error) {
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open directory %s: %w", root, err)
+	}
+	d := &dir{root: fd, known: map[string]Info{}, absent: map[string]error{}}
+	runtime.AddCleanup(d, closeFD, fd)
+	return d, nil
+}
+
+// Lstat describes a file; of one that was asked for before without a system call.
+func (d *dir) Lstat(name string) (Info, error) {
+	d.mu.RLock()
+	info, ok := d.known[name]
+	var err error
+	if !ok {
+		err = d.absent[name]
+	}
+	d.mu.RUnlock()
+	if ok || err != nil {
+		return info, err
+	}
+	info, err = lstatBeneath(d.root, name)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case err == nil:
+		if len(d.known) >= maxKnown {
+			clear(d.known)
+		}
+		d.known[strings.Clone(name)] = info
+	case (err == unix.ENOENT || err == unix.ENOTDIR) && len(name) <= maxAbsentName:
+		if len(d.absent) >= maxAbsent {
+			clear(d.absent)
+		}
+		d.absent[strings.Clone(name)] = err
+	}
+	return info, err
+}
+
+// ReadDir lists a directory.
+func (d *dir) ReadDir(name string) ([]Dirent, error) { return readDirBeneath(d.root, name) }
+
+// Readlink returns a link's text.
+func (d *dir) Readlink(name string) (string, error) { return readlinkBeneath(d.root, name) }
+
+// Open opens a regular file for reading.
+func (d *dir) Open(name string, flags int) (int, error) {
+	if flags&unix.O_ACCMODE != unix.O_RDONLY {
+		return -1, unix.EROFS
+	}
+	info, err := d.Lstat(path.Clean(name))
+	switch {
+	case err != nil:
+		return -1, err
+	case info.IsDir():
+		return -1, unix.EISDIR
+	case info.IsSymlink():
+		return -1, unix.ELOOP
+	case !info.IsRegular():
+		return -1, unix.EACCES
+	}
+	return openBeneath(d.root, name, unix.O_RDONLY|unix.O_NOFOLLOW)
+}

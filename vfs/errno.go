@@ -1,0 +1,29 @@
+package vfs
+
+import (
+	"errors"
+	"syscall"
+)
+
+// errno makes what a source returned into what a script may see. What is not an Errno is an I/O error.
+func errno(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := err.(syscall.Errno); ok {
+		return result(e)
+	}
+	var e syscall.Errno
+	if errors.As(err, &e) && e != 0 {
+		return e
+	}
+	return syscall.EIO
+}
+
+// result is nil for 0.
+func result(e syscall.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return e
+}

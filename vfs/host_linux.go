@@ -1,0 +1,231 @@
+package vfs
+
+import (
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// host is this machine's tree, as the process sees it.
+type host struct {
+	root    int           // O_PATH descriptor of "/", -1 where it could not be opened
+	reading chan struct{} // bounds the reads of kernel files that hang
+	wait    time.Duration
+}
+
+// maxHanging is how many reads of kernel files may be under way at once, and readWait how long one may take.
+const (
+	maxHanging = 16
+	readWait   = 5 * time.Second
+	maxKernel  = 8 << 20 // bytes of one kernel file
+)
+
+// NewHost returns this machine's file tree. It follows no link, opens nothing but regular files and directories, and
+// has no /proc/self, which would be this process.
+func NewHost() Source {
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		root = -1
+	}
+	return &host{root: root, reading: make(chan struct{}, maxHanging), wait: readWait}
+}
+
+// own reports whether a name is one of this process's own: what stands there depends on who looks.
+func own(name string) bool {
+	rest, ok := strings.CutPrefix(name, "/proc/")
+	if !ok {
+		return false
+	}
+	first, _, _ := strings.Cut(rest, "/")
+	return first == "self" || first == "thread-self"
+}
+
+// Lstat describes a file.
+func (h *host) Lstat(name string) (Info, error) {
+	if own(name) {
+		return Info{}, unix.ENOENT
+	}
+	return lstatBeneath(h.root, name)
+}
+
+// ReadDir lists a directory.
+func (h *host) ReadDir(name string) ([]Dirent, error) {
+	if own(name) {
+		return nil, unix.ENOENT
+	}
+	entries, err := readDirBeneath(h.root, name)
+	if err != nil || name != "/proc" {
+		return entries, err
+	}
+	kept := entries[:0]
+	for _, d := range entries {
+		if !own("/proc/" + d.Name) {
+			kept = append(kept, d)
+		}
+	}
+	return kept, nil
+}
+
+// Readlink returns a link's text. A magic link of procfs is a text like any other.
+func (h *host) Readlink(name string) (string, error) {
+	if own(name) {
+		return "", unix.ENOENT
+	}
+	return readlinkBeneath(h.root, name)
+}
+
+// Access reports whether this process can read a file or list a directory.
+func (h *host) Access(name string, mode uint32) error {
+	if own(name) {
+		return unix.ENOENT
+	}
+	fd, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return err
+	}
+	defer closeFD(fd)
+	return unix.Faccessat(unix.AT_FDCWD, selfFD(fd), mode, 0)
+}
+
+// Open opens a regular file for reading. It first holds the name without opening it, so that a device, FIFO or socket
+// is never touched: EACCES and ENXIO. A kernel file is read at once, so that a script never holds this process's own
+// descriptor to it; EAGAIN where that would block, EFBIG beyond 8 MiB.
+func (h *host) Open(name string, flags int) (int, error) {
+	if flags&unix.O_ACCMODE != unix.O_RDONLY {
+		return -1, unix.EACCES
+	}
+	if own(name) {
+		return -1, unix.ENOENT
+	}
+	held, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return -1, err
+	}
+	defer closeFD(held)
+	var st unix.Stat_t
+	if err := unix.Fstat(held, &st); err != nil {
+		return -1, err
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		return -1, unix.EISDIR
+	case unix.S_IFLNK:
+		return -1, unix.ELOOP
+	case unix.S_IFIFO, unix.S_IFSOCK:
+		return -1, unix.ENXIO
+	default:
+		return -1, unix.EACCES
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(held, &fs); err != nil {
+		return -1, err
+	}
+	if kernelMade(int64(fs.Type)) {
+		return h.openKernelFile(held)
+	}
+	return openOrdinary(held)
+}
+
+// openOrdinary opens a held regular file. O_NONBLOCK keeps a lease of another process from holding us up.
+func openOrdinary(held int) (int, error) {
+	fd, err := reopen(held, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOATIME)
+	if err == unix.EPERM { // not our file
+		fd, err = reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
+	}
+	if err != nil {
+		return -1, err
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// kernelMade reports whether a file system's files are made by the kernel when they are read. Magic numbers of
+// linux/magic.h, of statfs(2).
+func kernelMade(magic int64) bool {
+	switch uint32(magic) { // #nosec G115 -- f_type is a 32-bit number, sign-extended on some machines
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC,
+		unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC, unix.EFIVARFS_MAGIC, unix.SELINUX_MAGIC,
+		unix.SMACK_MAGIC, unix.BPF_FS_MAGIC, unix.PSTOREFS_MAGIC, unix.BINFMTFS_MAGIC, unix.NSFS_MAGIC,
+		unix.RDTGROUP_SUPER_MAGIC, unix.HOSTFS_SUPER_MAGIC, unix.XENFS_SUPER_MAGIC, unix.ANON_INODE_FS_MAGIC,
+		unix.PIPEFS_MAGIC, unix.SOCKFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.USBDEVICE_SUPER_MAGIC,
+		configfsMagic, fusectlMagic, nfsdMagic:
+		return true
+	}
+	return false
+}
+
+// Magic numbers that the unix package lacks.
+const (
+	configfsMagic = 0x62656570
+	fusectlMagic  = 0x65735543
+	nfsdMagic     = 0x6e667364
+)
+
+type kernelFile struct {
+	data []byte
+	err  error
+}
+
+// openKernelFile reads a file that the kernel makes and returns a sealed copy. The read goes on without us where it
+// hangs; only so many may.
+func (h *host) openKernelFile(held int) (int, error) {
+	select {
+	case h.reading <- struct{}{}:
+	default:
+		return -1, unix.EAGAIN
+	}
+	fd, err := reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		<-h.reading
+		return -1, err
+	}
+	got := make(chan kernelFile, 1)
+	go func() {
+		defer func() { <-h.reading }()
+		defer closeFD(fd)
+		data, err := readKernelFile(fd)
+		got <- kernelFile{data, err}
+	}()
+	timer := time.NewTimer(h.wait)
+	defer timer.Stop()
+	select {
+	case f := <-got:
+		if f.err != nil {
+			return -1, f.err
+		}
+		return sealedCopy("kernel file", f.data)
+	case <-timer.C:
+		return -1, unix.EAGAIN
+	}
+}
+
+// readKernelFile reads to the end, in pieces that are large enough for files which come whole or not at all.
+func readKernelFile(fd int) ([]byte, error) {
+	buf := make([]byte, 16<<10)
+	n := 0
+	for {
+		if n == len(buf) {
+			if n > maxKernel {
+				return nil, unix.EFBIG
+			}
+			buf = append(buf, make([]byte, len(buf))...)
+		}
+		got, err := unix.Read(fd, buf[n:])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, err
+		case got == 0 && n > maxKernel:
+			return nil, unix.EFBIG
+		case got == 0:
+			return buf[:n], nil
+		default:
+			n += got
+		}
+	}
+}

@@ -1,0 +1,311 @@
+package vfs
+
+import (
+	"strings"
+	"syscall"
+)
+
+// vacant finds a name that is to be made.
+func (s *Session) vacant(name string, f *found) error {
+	if err := s.walk(name, followNever, f); err != nil {
+		return err
+	}
+	if f.exists {
+		return syscall.EEXIST
+	}
+	return nil
+}
+
+// Mkdir makes a directory, as mkdir(2).
+func (s *Session) Mkdir(name string, perm uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var f found
+	if err := s.vacant(name, &f); err != nil {
+		return err
+	}
+	dir, err := s.under(&f.parent)
+	if err != nil {
+		return err
+	}
+	if err := s.count(1); err != nil {
+		return err
+	}
+	s.put(dir, strings.Clone(f.name), s.newNode(syscall.S_IFDIR|perm&0o1777))
+	return nil
+}
+
+// Symlink makes a symbolic link with this text, as symlink(2).
+func (s *Session) Symlink(target, name string) error {
+	switch {
+	case target == "":
+		return syscall.ENOENT
+	case len(target) > maxPath:
+		return syscall.ENAMETOOLONG
+	case strings.IndexByte(target, 0) >= 0:
+		return syscall.EINVAL
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var f found
+	if err := s.vacant(name, &f); err != nil {
+		return err
+	}
+	if f.trailing {
+		return syscall.ENOENT
+	}
+	dir, err := s.under(&f.parent)
+	if err != nil {
+		return err
+	}
+	if err := s.fits(0, int64(len(target))); err != nil {
+		return err
+	}
+	if err := s.count(1); err != nil {
+		return err
+	}
+	n := s.newNode(syscall.S_IFLNK | 0o777)
+	n.target = strings.Clone(target)
+	s.held.addText(len(target))
+	s.put(dir, strings.Clone(f.name), n)
+	return nil
+}
+
+// Link gives a file another name, as link(2); follow is AT_SYMLINK_FOLLOW. A file of the target is copied up first.
+// EXDEV from a mount.
+func (s *Session) Link(oldname, newname string, follow bool) error {
+	end := followSlash
+	if follow {
+		end = followLast
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var from, to found
+	if err := s.find(oldname, end, &from); err != nil {
+		return err
+	}
+	switch {
+	case from.kind == syscall.S_IFDIR:
+		return syscall.EPERM
+	case from.readOnly():
+		return syscall.EXDEV
+	}
+	if err := s.vacant(newname, &to); err != nil {
+		return err
+	}
+	if to.trailing {
+		return syscall.ENOENT
+	}
+	if err := s.writable(oldname, end, false, &from); err != nil {
+		return err
+	}
+	if from.kind == syscall.S_IFDIR {
+		return syscall.EPERM
+	}
+	if err := s.vacant(newname, &to); err != nil { // copying gave up the lock, and may have made the directory's node
+		return err
+	}
+	dir, err := s.under(&to.parent)
+	if err != nil {
+		return err
+	}
+	s.put(dir, strings.Clone(to.name), from.node)
+	return nil
+}
+
+// Unlink removes a file's name, as unlink(2).
+func (s *Session) Unlink(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var f found
+	if err := s.walk(name, followNever, &f); err != nil {
+		return err
+	}
+	switch {
+	case !f.exists:
+		return syscall.ENOENT
+	case f.kind == syscall.S_IFDIR:
+		return syscall.EISDIR
+	case f.trailing:
+		return syscall.ENOTDIR
+	}
+	return s.remove(&f)
+}
+
+// Rmdir removes an empty directory, as rmdir(2). EBUSY for scratch directories, mounts and what is above them.
+func (s *Session) Rmdir(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var f found
+	if err := s.walk(name, followNever, &f); err != nil {
+		return err
+	}
+	switch {
+	case !f.exists:
+		return syscall.ENOENT
+	case f.kind != syscall.S_IFDIR:
+		return syscall.ENOTDIR
+	case f.dot == ".":
+		return syscall.EINVAL
+	case f.dot == "..":
+		return syscall.ENOTEMPTY
+	case f.name == "" || f.node != nil && f.node.pinned:
+		return syscall.EBUSY
+	}
+	if err := s.empty(&f); err != nil {
+		return err
+	}
+	return s.remove(&f)
+}
+
+// empty fails with ENOTEMPTY where the view shows something in a directory. What is hidden does not count: whoever
+// removes the real directory later finds out.
+func (s *Session) empty(f *found) error {
+	if f.readOnly() {
+		return syscall.EROFS
+	}
+	entries, err := s.list(&f.spot)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return syscall.ENOTEMPTY
+	}
+	return nil
+}
+
+// remove takes a name out of the view.
+func (s *Session) remove(f *found) error {
+	dir, err := s.under(&f.parent)
+	if err != nil {
+		return err
+	}
+	if f.node != nil {
+		s.take(dir, f.name)
+		return nil
+	}
+	origin, err := s.origin(f)
+	if err != nil {
+		return err
+	}
+	if err := s.count(1); err != nil {
+		return err
+	}
+	links := 0
+	if f.kind == syscall.S_IFDIR {
+		links = -1
+	}
+	dir.entries[strings.Clone(f.name)] = &entry{origin: origin}
+	dir.changed(s.c.Now(), links)
+	return nil
+}
+
+// origin is what the target holds under a name, without its content.
+func (s *Session) origin(f *found) (*Origin, error) {
+	info, err := s.stat(f)
+	if err != nil {
+		return nil, err
+	}
+	o := &Origin{Info: info}
+	if info.IsSymlink() {
+		if o.Target, err = s.readlink(f); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// Rename moves a file or a directory, as renameat2(2); of its flags only RENAME_NOREPLACE is taken. A directory of
+// the target cannot be moved as a whole: EXDEV, upon which callers copy and remove.
+func (s *Session) Rename(oldname, newname string, flags uint32) error {
+	if flags&^uint32(renameNoReplace) != 0 {
+		return syscall.EINVAL
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var from, to found
+	if err := s.renamed(oldname, newname, flags, &from, &to); err != nil {
+		return err
+	}
+	if to.exists && to.node != nil && to.node == from.node {
+		return nil // two names of one file: rename(2) leaves both
+	}
+	if from.node == nil {
+		if err := s.writable(from.path, followNever, false, &from); err != nil {
+			return err
+		}
+		// Copying may have given up the lock: look again.
+		if err := s.renamed(oldname, newname, flags, &from, &to); err != nil {
+			return err
+		}
+		if from.node == nil {
+			return syscall.EAGAIN
+		}
+	}
+	source, err := s.under(&from.parent)
+	if err != nil {
+		return err
+	}
+	target, err := s.under(&to.parent)
+	if err != nil {
+		return err
+	}
+	if to.exists {
+		if err := s.remove(&to); err != nil {
+			return err
+		}
+	}
+	n := from.node
+	if n.isDir() {
+		s.nodes++ // take counts it out
+		links := n.nlink
+		s.put(target, strings.Clone(to.name), n)
+		s.take(source, from.name)
+		n.nlink = links
+		return nil
+	}
+	s.put(target, strings.Clone(to.name), n)
+	s.take(source, from.name)
+	return nil
+}
+
+// renamed finds both ends of a renaming and checks them as rename(2) does.
+func (s *Session) renamed(oldname, newname string, flags uint32, from, to *found) error {
+	if err := s.walk(oldname, followNever, from); err != nil {
+		return err
+	}
+	if err := s.walk(newname, followNever, to); err != nil {
+		return err
+	}
+	fromDir, toDir := from.kind == syscall.S_IFDIR, to.exists && to.kind == syscall.S_IFDIR
+	switch {
+	case from.dot != "" || to.dot != "" || from.exists && from.name == "" || to.exists && to.name == "":
+		return syscall.EBUSY
+	case !from.exists:
+		return syscall.ENOENT
+	case flags&renameNoReplace != 0 && to.exists:
+		return syscall.EEXIST
+	case !fromDir && (from.trailing || to.trailing):
+		return syscall.ENOTDIR
+	case from.readOnly() != to.parent.readOnly():
+		return syscall.EXDEV
+	case from.parent.readOnly() || to.parent.readOnly() || from.readOnly():
+		return syscall.EROFS
+	case from.node != nil && from.node.pinned, to.exists && to.node != nil && to.node.pinned:
+		return syscall.EBUSY
+	case fromDir && strings.HasPrefix(to.path, from.path+"/"):
+		return syscall.EINVAL
+	case fromDir && to.exists && !toDir:
+		return syscall.ENOTDIR
+	case !fromDir && toDir:
+		return syscall.EISDIR
+	case from.path == to.path:
+		return nil
+	case fromDir && (from.node == nil || from.node.layer != nil):
+		return syscall.EXDEV
+	}
+	if toDir {
+		return s.empty(to)
+	}
+	return nil
+}

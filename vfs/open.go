@@ -1,0 +1,163 @@
+package vfs
+
+import (
+	"syscall"
+)
+
+// Open opens or makes a file, as open(2) with these flags: O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC,
+// O_APPEND, O_DIRECTORY, O_NOFOLLOW and O_PATH; others mean nothing here. perm is what the umask left.
+func (s *Session) Open(name string, flags int, perm uint32) (File, error) {
+	if flags&oPath != 0 {
+		flags &= oPath | syscall.O_DIRECTORY | syscall.O_NOFOLLOW
+	}
+	if flags&syscall.O_ACCMODE == syscall.O_ACCMODE {
+		return nil, syscall.EINVAL
+	}
+	s.mu.Lock()
+	var f found
+	file, base, err := s.open(name, flags, perm, &f)
+	s.mu.Unlock()
+	if base != nil {
+		return base.start(flags)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
+}
+
+// open returns a file of the overlay, or one of a source, which is yet to be opened without the lock.
+func (s *Session) open(name string, flags int, perm uint32, f *found) (File, *sourceFile, error) {
+	end := followLast
+	switch {
+	case flags&(syscall.O_CREAT|syscall.O_EXCL) == syscall.O_CREAT|syscall.O_EXCL:
+		end = followNever
+	case flags&syscall.O_NOFOLLOW != 0:
+		end = followSlash
+	}
+	if err := s.walk(name, end, f); err != nil {
+		return nil, nil, err
+	}
+	if f.exists {
+		return s.openExisting(name, end, flags, f)
+	}
+	switch {
+	case flags&syscall.O_CREAT == 0:
+		return nil, nil, syscall.ENOENT
+	case f.trailing:
+		return nil, nil, syscall.EISDIR
+	case flags&syscall.O_DIRECTORY != 0:
+		return nil, nil, syscall.EINVAL
+	}
+	n, err := s.create(f, syscall.S_IFREG|perm&0o7777)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.handle(n, f.path), nil, nil
+}
+
+func (s *Session) openExisting(name string, end ending, flags int, f *found) (File, *sourceFile, error) {
+	writing := flags&syscall.O_ACCMODE != syscall.O_RDONLY || flags&syscall.O_TRUNC != 0
+	isDir := f.kind == syscall.S_IFDIR
+	switch {
+	case flags&(syscall.O_CREAT|syscall.O_EXCL) == syscall.O_CREAT|syscall.O_EXCL:
+		return nil, nil, syscall.EEXIST
+	case f.kind == syscall.S_IFLNK && flags&oPath == 0:
+		return nil, nil, syscall.ELOOP
+	case (f.trailing || flags&syscall.O_DIRECTORY != 0) && !isDir:
+		return nil, nil, syscall.ENOTDIR
+	case isDir && (writing || flags&syscall.O_CREAT != 0):
+		return nil, nil, syscall.EISDIR
+	case isDir || flags&oPath != 0 || f.kind == syscall.S_IFLNK:
+		return s.openName(f)
+	}
+	if f.kind == syscall.S_IFREG && writing {
+		return s.openWriting(name, end, flags, f)
+	}
+	if f.node != nil {
+		return s.handle(f.node, f.path), nil, nil
+	}
+	if writing && f.kind != syscall.S_IFCHR || writing && f.layer.base {
+		return nil, nil, syscall.EACCES
+	}
+	info, err := s.stat(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	return nil, &sourceFile{s: s, layer: f.layer, path: f.path, info: info, fd: -1}, nil
+}
+
+func (s *Session) openWriting(name string, end ending, flags int, f *found) (File, *sourceFile, error) {
+	truncate := flags&syscall.O_TRUNC != 0
+	if err := s.writable(name, end, truncate, f); err != nil {
+		return nil, nil, err
+	}
+	if f.kind != syscall.S_IFREG {
+		return nil, nil, syscall.EAGAIN // another file took the name
+	}
+	if truncate {
+		if err := s.resize(f.node, 0); err != nil {
+			return nil, nil, err
+		}
+	} else if err := s.fits(0, 0); err != nil {
+		return nil, nil, err
+	}
+	return s.handle(f.node, f.path), nil, nil
+}
+
+// openName opens a directory, or a file for its name only.
+func (s *Session) openName(f *found) (File, *sourceFile, error) {
+	info, err := s.stat(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.node != nil {
+		f.node.opens++
+	}
+	return &nameFile{s: s, spot: f.spot, info: info}, nil, nil
+}
+
+// handle opens a regular file of the overlay.
+func (s *Session) handle(n *node, name string) File {
+	n.opens++
+	return &overlayFile{s: s, n: n, path: name}
+}
+
+// create makes a regular file where walk found nothing.
+func (s *Session) create(f *found, mode uint32) (*node, error) {
+	dir, err := s.under(&f.parent)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.fits(0, 0); err != nil {
+		return nil, err
+	}
+	if err := s.count(1); err != nil {
+		return nil, err
+	}
+	c, err := newContent()
+	if err == nil {
+		err = s.held.add(c)
+	}
+	if err != nil {
+		s.nodes--
+		return nil, errno(err)
+	}
+	n := s.newNode(mode)
+	n.content = c
+	_ = c.setTimes(n.atime, n.mtime)
+	s.put(dir, f.name, n)
+	return n, nil
+}
+
+// resize sets a file's size within the limits.
+func (s *Session) resize(n *node, size int64) error {
+	var info Info
+	if err := n.content.stat(&info); err != nil {
+		return errno(err)
+	}
+	if err := s.fits(size, max(0, size-info.Size)); err != nil {
+		return err
+	}
+	return errno(n.content.truncate(size))
+}

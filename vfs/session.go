@@ -1,0 +1,298 @@
+package vfs
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// defaultMaxNodes is Config.MaxNodes where it is 0.
+const defaultMaxNodes = 65536
+
+// overlayDev is the device number of what sessions make: major 4095, which Linux gives to no driver. Mounts follow it
+// with minors from 1.
+const overlayDev = 0xfff00
+
+// Mount is a Source placed at an absolute path of the view. It is visible whatever the policy says, wins over the
+// target and the overlay, and is never written to.
+type Mount struct {
+	Path     string
+	Source   Source
+	Writable bool // reserved
+}
+
+// Config is what a session's view is made of.
+type Config struct {
+	Base    Source   // the target's files; nil for none
+	Policy  *Policy  // read policy over Base; nil shows all of it
+	Scratch []string // private, initially empty directories, mode 01777
+	// MaxBytes is what the overlay and scratch may hold in sum, MaxFile the size of one file, both in bytes; 0 means
+	// no limit. What a script writes through a descriptor counts in Used, where the engine has to look.
+	MaxBytes, MaxFile int64
+	// MaxNodes bounds the files that are made, copied up or removed; 0 means 65,536.
+	MaxNodes int
+	UID, GID uint32           // owner of what the session makes
+	Now      func() time.Time // nil means time.Now
+}
+
+// Session is one script's view of a target's files. All its paths are absolute and may hold ".", ".." and links; its
+// errors are syscall.Errno. Its methods may be called from several goroutines. It checks no permission bits against
+// its user: what may be seen is the policy's to say, and what is written goes nowhere.
+type Session struct {
+	c    Config
+	base *layer
+
+	mu     sync.Mutex
+	root   *node
+	mounts int
+	closed bool
+	ino    uint64
+	nodes  int
+	walker walker
+	dirs   map[string]*scope // directories of the base that walks went through, with their place in the policy
+
+	held contents
+}
+
+// layer is a source and where in the view its root is.
+type layer struct {
+	source Source
+	base   bool   // under the read policy and the overlay
+	prefix string // "/" or the mount's path
+	dev    uint64 // 0 keeps the source's device numbers
+}
+
+// rel is the source's name for a path of the view.
+func (l *layer) rel(name string) string {
+	if l.prefix == "/" {
+		return name
+	}
+	if len(name) == len(l.prefix) {
+		return "/"
+	}
+	return name[len(l.prefix):]
+}
+
+func (l *layer) lstat(name string) (Info, error) {
+	info, err := l.source.Lstat(l.rel(name))
+	if err != nil {
+		return Info{}, errno(err)
+	}
+	if l.dev != 0 {
+		info.Dev = l.dev
+	}
+	return info, nil
+}
+
+// NewSession makes a view. Close it.
+func NewSession(c Config) (*Session, error) {
+	if c.MaxNodes <= 0 {
+		c.MaxNodes = defaultMaxNodes
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &Session{c: c, dirs: map[string]*scope{}}
+	s.root = s.newNode(syscall.S_IFDIR | 0o755)
+	s.root.uid, s.root.gid, s.root.pinned = 0, 0, true
+	if c.Base != nil {
+		s.base = &layer{source: c.Base, base: true, prefix: "/"}
+		s.root.layer, s.root.scope = s.base, c.Policy.start()
+		if info, err := s.base.lstat("/"); err == nil && info.IsDir() {
+			s.root.adopt(info, s.root.scope)
+		}
+	}
+	for _, name := range c.Scratch {
+		n, err := s.pin(name)
+		if err != nil {
+			return nil, fmt.Errorf("make scratch directory %q: %w", name, err)
+		}
+		n.mode = syscall.S_IFDIR | 0o1777
+		n.uid, n.gid, n.dev, n.ino = 0, 0, overlayDev, s.nextIno()
+		n.layer, n.scope, n.scratch, n.nlink = nil, nil, true, 2
+	}
+	return s, nil
+}
+
+// Mount adds an engine's tree. Call it before any other method. EINVAL for a path that is not clean and absolute, or
+// that is "/"; EBUSY where a mount or a scratch directory is there already.
+func (s *Session) Mount(m Mount) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.Source == nil || m.Path == "/" {
+		return syscall.EINVAL
+	}
+	n, err := s.pin(m.Path)
+	if err != nil {
+		return err
+	}
+	if n.mount || n.scratch {
+		return syscall.EBUSY
+	}
+	s.mounts++
+	n.mount, n.scope = true, nil
+	n.layer = &layer{source: m.Source, prefix: m.Path, dev: overlayDev + uint64(s.mounts)}
+	if info, err := n.layer.lstat(m.Path); err == nil {
+		n.adopt(info, nil)
+	}
+	return nil
+}
+
+// pin makes a path that stays: each of its directories is in the overlay's tree, whatever the target has there.
+func (s *Session) pin(name string) (*node, error) {
+	if !strings.HasPrefix(name, "/") || path.Clean(name) != name || strings.ContainsRune(name, 0) {
+		return nil, syscall.EINVAL
+	}
+	n := s.root
+	for at := 1; at < len(name); {
+		end := at + strings.IndexByte(name[at:]+"/", '/')
+		n = s.pinChild(n, name[at:end], name[:end])
+		at = end + 1
+	}
+	return n, nil
+}
+
+func (s *Session) pinChild(parent *node, name, full string) *node {
+	if e := parent.entries[name]; e != nil && e.node != nil && e.node.isDir() {
+		e.node.pinned = true
+		return e.node
+	}
+	n := s.newNode(syscall.S_IFDIR | 0o755)
+	n.uid, n.gid, n.pinned, n.scratch = 0, 0, true, parent.scratch
+	if parent.layer == s.base && s.base != nil {
+		if sc := parent.scope.enter(name); sc.verdict != Hidden {
+			if info, err := s.base.lstat(full); err == nil && info.IsDir() {
+				n.layer, n.scope = s.base, sc
+				n.adopt(info, sc)
+			}
+		}
+	}
+	parent.entries[name] = &entry{node: n}
+	return n
+}
+
+// Close drops everything that the session holds. Descriptors that were handed out stay valid, for who holds them.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.root = s.newNode(syscall.S_IFDIR | 0o755)
+	s.dirs = map[string]*scope{}
+	s.held.closeAll()
+	return nil
+}
+
+// Used returns the bytes that overlay and scratch hold right now: for each file its size, or the memory behind it
+// where that is more. It looks at every file that the session made, and waits for no source.
+func (s *Session) Used() int64 { return s.held.sum() }
+
+// contents are the file contents of a session, with a lock of their own, so that counting never waits for a source.
+type contents struct {
+	mu     sync.Mutex
+	all    map[*content]struct{}
+	text   int64 // bytes of link texts
+	last   int64 // the sum when it was last taken
+	since  int   // operations since then
+	closed bool
+}
+
+func (c *contents) add(one *content) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		one.close()
+		return syscall.EIO
+	}
+	if c.all == nil {
+		c.all = map[*content]struct{}{}
+	}
+	c.all[one] = struct{}{}
+	return nil
+}
+
+func (c *contents) drop(one *content) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.all[one]; ok {
+		delete(c.all, one)
+		one.close()
+		c.last = 0
+		c.since = len(c.all) // count anew before anything is refused or granted
+	}
+}
+
+func (c *contents) closeAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for one := range c.all {
+		one.close()
+	}
+	c.all, c.text, c.last, c.closed = nil, 0, 0, true
+}
+
+func (c *contents) addText(n int) {
+	c.mu.Lock()
+	c.text += int64(n)
+	c.mu.Unlock()
+}
+
+func (c *contents) sum() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sumLocked()
+}
+
+func (c *contents) sumLocked() int64 {
+	total := c.text
+	for one := range c.all {
+		total += one.bytes()
+	}
+	c.last, c.since = total, 0
+	return total
+}
+
+// room reports whether n more bytes fit below limit. It counts anew often enough that the cost per call stays that of
+// a few files, and always before it refuses; in between, growth through descriptors is Used's caller to see.
+func (c *contents) room(n, limit int64) bool {
+	if limit <= 0 {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	const perCall = 16
+	c.since++
+	if c.since*perCall >= len(c.all) || c.last+n > limit {
+		c.sumLocked()
+	}
+	if n > limit-c.last {
+		return false
+	}
+	c.last += n
+	return true
+}
+
+// fits checks a file that is to have size bytes, extra of them new, against the limits.
+func (s *Session) fits(size, extra int64) error {
+	if s.c.MaxFile > 0 && size > s.c.MaxFile {
+		return syscall.EFBIG
+	}
+	if !s.held.room(extra, s.c.MaxBytes) {
+		return syscall.ENOSPC
+	}
+	return nil
+}
+
+// count takes n more nodes. ENOSPC where there are too many.
+func (s *Session) count(n int) error {
+	if s.nodes+n > s.c.MaxNodes {
+		return syscall.ENOSPC
+	}
+	s.nodes += n
+	return nil
+}

@@ -1,0 +1,295 @@
+package vfs
+
+import (
+	"strings"
+	"syscall"
+)
+
+// Bounds of path_resolution(7) and limits.h, in bytes and links.
+const (
+	maxPath  = 4095
+	maxName  = 255
+	maxLinks = 40
+)
+
+// spot is a file's place in the view.
+type spot struct {
+	path  string // canonical
+	node  *node  // nil where only the layer has the file
+	layer *layer // nil where only the overlay has it
+	scope *scope // of a directory of the base
+}
+
+// found is what a name led to.
+type found struct {
+	spot
+	kind uint32 // S_IFMT bits, where the name exists
+	info Info   // what the source said, where known
+	// known says that info is set.
+	known bool
+
+	exists   bool
+	parent   spot   // the directory that holds the last component
+	name     string // the last component, "" where it was ".", ".." or the root
+	dot      string // "." or ".." where that was the last component
+	trailing bool   // the name ended in a slash
+}
+
+// ending says what a walk does with a link in the last component.
+type ending int
+
+const (
+	followLast  ending = iota
+	followSlash        // only where a slash follows it, as lstat(2)
+	followNever        // the name itself is to be made or removed
+)
+
+// walker is the state of one walk, kept for the next one's sake.
+type walker struct {
+	stack []spot
+	links int
+}
+
+// retries bounds how often a walk starts again because the target changed under it.
+const retries = 4
+
+// walk resolves a name inside the view. It fails with ENOENT for a missing directory on the way; a missing last
+// component is no error. Called with the lock held.
+func (s *Session) walk(name string, end ending, f *found) error {
+	if s.closed {
+		return syscall.EIO
+	}
+	switch {
+	case name == "":
+		return syscall.ENOENT
+	case len(name) > maxPath:
+		return syscall.ENAMETOOLONG
+	case name[0] != '/' || strings.IndexByte(name, 0) >= 0:
+		return syscall.EINVAL
+	}
+	for try := 0; ; try++ {
+		moved, err := s.resolve(name, end, f)
+		if !moved || try >= retries {
+			return err
+		}
+		clear(s.dirs) // a directory that an earlier walk passed is a link now
+	}
+}
+
+// rootSpot is where walks begin.
+func (s *Session) rootSpot() spot {
+	return spot{path: "/", node: s.root, layer: s.root.layer, scope: s.root.scope}
+}
+
+// resolve is one try of walk. moved says that the source met a link where there was a directory.
+func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err error) {
+	w := &s.walker
+	w.stack, w.links = append(w.stack[:0], s.rootSpot()), 0
+	plain, offset := rest, 0 // plain[:offset] is the canonical path so far, until plain is ""
+	for {
+		component, slash, more := cut(rest)
+		if component == "" {
+			w.atDirectory(f, "")
+			return false, nil
+		}
+		last := more == ""
+		cur := &w.stack[len(w.stack)-1]
+		if component == "." || component == ".." {
+			plain = ""
+			if component == ".." && len(w.stack) > 1 {
+				w.stack = w.stack[:len(w.stack)-1]
+			}
+			if last {
+				w.atDirectory(f, component)
+				return false, nil
+			}
+			rest = more
+			continue
+		}
+		if len(component) > maxName {
+			return false, syscall.ENAMETOOLONG
+		}
+		full := ""
+		if plain, offset = advance(plain, offset, component); plain != "" {
+			full = plain[:offset]
+		} else {
+			full = join(cur.path, component)
+		}
+		err := s.look(cur, component, full, last, f)
+		if err == syscall.ENOENT && last {
+			*f = found{spot: spot{path: full}, parent: *cur, name: component, trailing: slash}
+			return false, nil
+		}
+		if err != nil {
+			return err == syscall.ELOOP, err
+		}
+		switch {
+		case f.kind == syscall.S_IFLNK && (!last || end == followLast || end == followSlash && slash):
+			if w.links++; w.links > maxLinks {
+				return false, syscall.ELOOP
+			}
+			target, err := s.readlink(f)
+			if err != nil {
+				return err == syscall.EINVAL || err == syscall.ELOOP, err
+			}
+			if target[0] == '/' {
+				w.stack = w.stack[:1]
+			}
+			plain = ""
+			if slash {
+				target += "/"
+			}
+			rest = target + more
+		case last:
+			f.exists, f.parent, f.name, f.dot, f.trailing = true, *cur, component, "", slash
+			return false, nil
+		case f.kind != syscall.S_IFDIR:
+			return false, syscall.ENOTDIR
+		default:
+			w.stack = append(w.stack, f.spot)
+			rest = more
+		}
+	}
+}
+
+// cut splits off the first component. more is what follows its slashes.
+func cut(p string) (component string, slash bool, more string) {
+	for p != "" && p[0] == '/' {
+		p = p[1:]
+	}
+	at := strings.IndexByte(p, '/')
+	if at < 0 {
+		return p, false, ""
+	}
+	more = p[at:]
+	for more != "" && more[0] == '/' {
+		more = more[1:]
+	}
+	return p[:at], true, more
+}
+
+// advance follows the given name as long as it is canonical itself, so that its prefixes serve as paths.
+func advance(plain string, offset int, component string) (string, int) {
+	end := offset + 1 + len(component)
+	if plain == "" || len(plain) < end || plain[offset] != '/' || plain[offset+1:end] != component {
+		return "", 0
+	}
+	return plain, end
+}
+
+func join(dir, name string) string {
+	if dir == "/" {
+		return "/" + name
+	}
+	return dir + "/" + name
+}
+
+// atDirectory ends a walk on the directory that it stands in.
+func (w *walker) atDirectory(f *found, dot string) {
+	*f = found{
+		spot: w.stack[len(w.stack)-1], parent: w.stack[max(0, len(w.stack)-2)],
+		kind: syscall.S_IFDIR, exists: true, dot: dot,
+	}
+}
+
+// maxDirs bounds the directories that a session remembers.
+const maxDirs = 4096
+
+// look finds one component in a directory. Where the name is the last, a directory is looked at again even if an
+// earlier walk passed it: a source never follows a link, so that trusting the earlier look can only fail closed.
+func (s *Session) look(dir *spot, name, full string, last bool, f *found) error {
+	f.known = false
+	if dir.node != nil {
+		if e := dir.node.entries[name]; e != nil {
+			if e.node == nil {
+				return syscall.ENOENT
+			}
+			f.spot = spot{path: full, node: e.node, layer: e.node.layer, scope: e.node.scope}
+			f.kind = e.node.kind()
+			return nil
+		}
+	}
+	l := dir.layer
+	if l == nil {
+		return syscall.ENOENT
+	}
+	f.spot = spot{path: full, layer: l}
+	verdict := Visible
+	if l.base {
+		if !last {
+			if sc := s.dirs[full]; sc != nil {
+				f.scope, f.kind = sc, syscall.S_IFDIR
+				return nil
+			}
+		}
+		if verdict = dir.scope.judge(name); verdict == Hidden {
+			return syscall.ENOENT
+		}
+	}
+	info, err := l.lstat(full)
+	if err != nil {
+		return err
+	}
+	if verdict == Ancestor {
+		if !info.IsDir() {
+			return syscall.ENOENT
+		}
+		info.Nlink = 1
+	}
+	if l.base && info.IsDir() {
+		f.scope = s.remember(dir.scope, name, full)
+	}
+	f.info, f.known, f.kind = info, true, info.Type()
+	return nil
+}
+
+// remember notes a directory of the base and its place in the policy.
+func (s *Session) remember(parent *scope, name, full string) *scope {
+	if sc := s.dirs[full]; sc != nil {
+		return sc
+	}
+	if len(s.dirs) >= maxDirs {
+		clear(s.dirs)
+	}
+	sc := parent.enter(name)
+	s.dirs[strings.Clone(full)] = sc
+	return sc
+}
+
+// stat is the Info of what a walk found.
+func (s *Session) stat(f *found) (Info, error) {
+	if f.known {
+		return f.info, nil
+	}
+	if f.node != nil {
+		return f.node.info()
+	}
+	info, err := f.layer.lstat(f.path)
+	if err == nil && f.scope != nil && f.scope.verdict == Ancestor {
+		if !info.IsDir() {
+			return Info{}, syscall.ENOENT
+		}
+		info.Nlink = 1
+	}
+	return info, err
+}
+
+// readlink is the text of a link that a walk found; never empty, never longer than a path.
+func (s *Session) readlink(f *found) (string, error) {
+	target := ""
+	if f.node != nil {
+		target = f.node.target
+	} else {
+		var err error
+		if target, err = f.layer.source.Readlink(f.layer.rel(f.path)); err != nil {
+			return "", errno(err)
+		}
+	}
+	switch {
+	case target == "" || strings.IndexByte(target, 0) >= 0:
+		return "", syscall.ENOENT
+	case len(target) > maxPath:
+		return "", syscall.ENAMETOOLONG
+	}
+	return target, nil
+}
