@@ -148,7 +148,7 @@ func (p *execProcess) Wait() (sandbox.ExitStatus, error) {
 
 func (p *execProcess) Signal(sig syscall.Signal) error { return syscall.Kill(-p.cmd.Process.Pid, sig) }
 
-// copyTree copies an installation for another user.
+// copyTree copies a file or a tree for another user.
 func copyTree(tb testing.TB, to, from string) {
 	tb.Helper()
 	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
@@ -180,9 +180,11 @@ func TestUnprivileged(t *testing.T) {
 	}
 	copyTree(t, runtime+"/", in.root)
 	binary := filepath.Join(dir, "native.test")
-	if err := exec.Command("cp", "-L", "/proc/self/exe", binary).Run(); err != nil {
+	own, err := os.Executable()
+	if err != nil {
 		t.Fatal(err)
 	}
+	copyTree(t, binary, own)
 	if out, err := exec.Command("chown", "-R", "65533:65533", dir).CombinedOutput(); err != nil {
 		t.Fatalf("chown: %v: %s", err, out)
 	}

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -224,8 +225,7 @@ func readSome(fd int, p []byte) (int, error) {
 // supervise starts the interpreter and answers its calls until it has ended. It owns its thread: the child's
 // parent-death signal hangs on it, and the receive loop blocks in it.
 func (r *run) supervise(exe string, loader *os.File, config stageConfig, files *stdio, started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	runtime.LockOSThread() // and never unlock: the thread has its own signal mask and ends with this goroutine
 	r.thread.Store(int32(unix.Gettid()))
 	err := r.start(exe, loader, config, files.child)
 	files.closeChild()
@@ -233,7 +233,24 @@ func (r *run) supervise(exe string, loader *os.File, config stageConfig, files *
 	if err != nil {
 		return
 	}
+	holdSignals() // only now: the interpreter would have inherited them
 	r.answerCalls()
+}
+
+// wakeSignal interrupts the receive loop of a run whose interpreter has ended. Nobody else sends it.
+const wakeSignal = unix.Signal(64)
+
+// holdSignals blocks the signals that the Go runtime sends its threads (preemption above all) and the process's own. A
+// signal in the middle of SECCOMP_IOCTL_NOTIF_ADDFD makes the kernel answer the script's open with 0 and no
+// descriptor. Faults stay unblocked, or a panic could not be recovered.
+func holdSignals() {
+	set := ^uint64(0)
+	for _, s := range []unix.Signal{
+		wakeSignal, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGABRT,
+	} {
+		set &^= 1 << (s - 1)
+	}
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&set)), 0, unsafe.Sizeof(set), 0, 0)
 }
 
 // answerCalls receives and answers notifications until no thread of the interpreter is left.
@@ -316,7 +333,7 @@ func (r *run) reap(supervised <-chan struct{}) *os.ProcessState {
 		case <-supervised:
 			return state
 		case <-wake.C:
-			_ = unix.Tgkill(os.Getpid(), int(r.thread.Load()), unix.SIGURG)
+			_ = unix.Tgkill(os.Getpid(), int(r.thread.Load()), wakeSignal)
 		}
 	}
 }

@@ -130,7 +130,8 @@ func readFull(fd int, p []byte) error {
 // dropEverything gives up what the process would not need even if the filter had a hole. All of it is per thread, and
 // this thread is the one that execs, which ends the others.
 func dropEverything(leaveRoot bool) error {
-	if err := unix.CloseRange(stageLoader+1, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
+	// The loader's too: the kernel keeps it open over an exec of an ELF file. The socket is closed by hand.
+	if err := unix.CloseRange(stageLoader, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
 		return fmt.Errorf("mark descriptors: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
