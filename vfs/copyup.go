@@ -56,7 +56,7 @@ func (s *Session) mergedChild(parent *node, name, full string) (*node, error) {
 	}
 	n := s.newNode(syscall.S_IFDIR)
 	n.layer, n.scope = s.base, sc
-	n.adopt(info, sc)
+	n.adopt(info)
 	parent.entries[strings.Clone(name)] = &entry{node: n, origin: &Origin{Info: info}}
 	return n, nil
 }
@@ -122,7 +122,7 @@ func (s *Session) copyLink(f *found) error {
 		return err
 	}
 	n := s.newNode(info.Mode)
-	n.adopt(info, nil)
+	n.adopt(info)
 	n.target, n.nlink = target, 1
 	if err := s.install(f, n, &Origin{Info: info, Target: target}); err != nil {
 		return err
@@ -171,20 +171,21 @@ func (s *Session) copyFile(f *found, empty bool) (done bool, err error) {
 
 // keep makes a fetched copy the view's file. The copy is consumed.
 func (s *Session) keep(f *found, c *content, origin *Origin) error {
+	if err := s.fits(0, c.bytes()); err != nil {
+		c.close()
+		return err
+	}
 	if err := s.held.add(c); err != nil {
 		return err
 	}
 	n := s.newNode(origin.Info.Mode)
 	ino, dev := n.ino, n.dev
-	n.adopt(origin.Info, nil)
+	n.adopt(origin.Info)
 	if n.nlink > 1 {
 		n.ino, n.dev = ino, dev // its other names stay the target's file, so this one is another
 	}
 	n.nlink, n.content = 1, c
-	err := s.fits(0, c.bytes())
-	if err == nil {
-		err = c.setTimes(n.atime, n.mtime)
-	}
+	err := errno(c.setTimes(n.atime, n.mtime))
 	if err == nil {
 		err = s.install(f, n, origin)
 	}
@@ -241,7 +242,10 @@ func (s *Session) fetch(l *layer, name string, info Info, empty bool) (*content,
 		return nil, nil, errno(err)
 	case limit > 0 && n > limit && !empty:
 		c.close()
-		return nil, nil, syscall.EFBIG
+		if s.c.MaxFile > 0 && n > s.c.MaxFile {
+			return nil, nil, syscall.EFBIG
+		}
+		return nil, nil, syscall.ENOSPC
 	case limit <= 0 || n <= limit:
 		origin.Hashed = true
 		sum.Sum(origin.SHA256[:0])

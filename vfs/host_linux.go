@@ -130,14 +130,16 @@ func (h *host) Open(name string, flags int) (int, error) {
 
 // openOrdinary opens a held regular file. O_NONBLOCK keeps a lease of another process from holding us up.
 func openOrdinary(held int) (int, error) {
-	fd, err := reopen(held, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOATIME)
+	quiet := unix.O_NOATIME
+	fd, err := reopen(held, unix.O_RDONLY|unix.O_NONBLOCK|quiet)
 	if err == unix.EPERM { // not our file
+		quiet = 0
 		fd, err = reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
 	}
 	if err != nil {
 		return -1, err
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, quiet); err != nil {
 		_ = unix.Close(fd)
 		return -1, err
 	}

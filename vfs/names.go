@@ -31,7 +31,7 @@ func (s *Session) Mkdir(name string, perm uint32) error {
 	if err := s.count(1); err != nil {
 		return err
 	}
-	s.put(dir, strings.Clone(f.name), s.newNode(syscall.S_IFDIR|perm&0o1777))
+	s.put(dir, f.name, s.newNode(syscall.S_IFDIR|perm&0o1777))
 	return nil
 }
 
@@ -67,7 +67,7 @@ func (s *Session) Symlink(target, name string) error {
 	n := s.newNode(syscall.S_IFLNK | 0o777)
 	n.target = strings.Clone(target)
 	s.held.addText(len(target))
-	s.put(dir, strings.Clone(f.name), n)
+	s.put(dir, f.name, n)
 	return nil
 }
 
@@ -109,7 +109,7 @@ func (s *Session) Link(oldname, newname string, follow bool) error {
 	if err != nil {
 		return err
 	}
-	s.put(dir, strings.Clone(to.name), from.node)
+	s.put(dir, to.name, from.node)
 	return nil
 }
 
@@ -227,8 +227,11 @@ func (s *Session) Rename(oldname, newname string, flags uint32) error {
 	if err := s.renamed(oldname, newname, flags, &from, &to); err != nil {
 		return err
 	}
-	if to.exists && to.node != nil && to.node == from.node {
+	if from.path == to.path || to.exists && to.node != nil && to.node == from.node {
 		return nil // two names of one file: rename(2) leaves both
+	}
+	if s.nodes >= s.c.MaxNodes {
+		return syscall.ENOSPC // moving what was the target's leaves something that hides it
 	}
 	if from.node == nil {
 		if err := s.writable(from.path, followNever, false, &from); err != nil {
@@ -238,8 +241,8 @@ func (s *Session) Rename(oldname, newname string, flags uint32) error {
 		if err := s.renamed(oldname, newname, flags, &from, &to); err != nil {
 			return err
 		}
-		if from.node == nil {
-			return syscall.EAGAIN
+		if from.node == nil || from.path == to.path || from.node == to.node {
+			return syscall.EAGAIN // somebody else was here
 		}
 	}
 	source, err := s.under(&from.parent)
@@ -250,21 +253,24 @@ func (s *Session) Rename(oldname, newname string, flags uint32) error {
 	if err != nil {
 		return err
 	}
+	n := from.node
+	if len(to.path)+n.reach() > maxPath {
+		return syscall.ENAMETOOLONG // the view keeps every path within PATH_MAX
+	}
 	if to.exists {
 		if err := s.remove(&to); err != nil {
 			return err
 		}
 	}
-	n := from.node
 	if n.isDir() {
 		s.nodes++ // take counts it out
 		links := n.nlink
-		s.put(target, strings.Clone(to.name), n)
+		s.put(target, to.name, n)
 		s.take(source, from.name)
 		n.nlink = links
 		return nil
 	}
-	s.put(target, strings.Clone(to.name), n)
+	s.put(target, to.name, n)
 	s.take(source, from.name)
 	return nil
 }
@@ -308,4 +314,15 @@ func (s *Session) renamed(oldname, newname string, flags uint32, from, to *found
 		return s.empty(to)
 	}
 	return nil
+}
+
+// reach is the length of the longest path below a directory that the session made.
+func (n *node) reach() int {
+	longest := 0
+	for name, e := range n.entries {
+		if e.node != nil {
+			longest = max(longest, 1+len(name)+e.node.reach())
+		}
+	}
+	return longest
 }

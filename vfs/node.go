@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"crypto/sha256"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -66,13 +67,10 @@ func (s *Session) newNode(mode uint32) *node {
 }
 
 // adopt takes over the attributes of a layer's file.
-func (n *node) adopt(info Info, sc *scope) {
+func (n *node) adopt(info Info) {
 	n.dev, n.ino, n.mode, n.uid, n.gid = info.Dev, info.Ino, info.Mode, info.UID, info.GID
 	n.nlink, n.size = info.Nlink, info.Size
 	n.atime, n.mtime, n.ctime = info.Atime, info.Mtime, info.Ctime
-	if sc != nil && sc.verdict == Ancestor && n.isDir() {
-		n.nlink = 1 // the real number would tell how many hidden directories there are
-	}
 }
 
 func (n *node) kind() uint32 { return n.mode & syscall.S_IFMT }
@@ -107,11 +105,13 @@ func (n *node) changed(now time.Time, links int) {
 }
 
 // put places a node under a name of a directory that the overlay holds.
-func (s *Session) put(dir *node, name string, n *node) *entry {
+func (s *Session) put(dir *node, name string, n *node) {
 	e := dir.entries[name]
 	if e == nil {
 		e = &entry{}
-		dir.entries[name] = e
+		dir.entries[strings.Clone(name)] = e
+	} else {
+		s.nodes-- // what hid the target's file
 	}
 	e.node = n
 	links := 0
@@ -122,7 +122,6 @@ func (s *Session) put(dir *node, name string, n *node) *entry {
 		n.ctime = s.c.Now()
 	}
 	dir.changed(s.c.Now(), links)
-	return e
 }
 
 // take removes a node from a name. What the target has there stays hidden.
@@ -139,6 +138,8 @@ func (s *Session) take(dir *node, name string) {
 	e.node = nil
 	if e.origin == nil {
 		delete(dir.entries, name)
+	} else {
+		s.nodes++ // the entry stays and hides the target's file
 	}
 	dir.changed(s.c.Now(), links)
 	s.unlinked(n)

@@ -13,17 +13,25 @@ func (s *Session) Open(name string, flags int, perm uint32) (File, error) {
 	if flags&syscall.O_ACCMODE == syscall.O_ACCMODE {
 		return nil, syscall.EINVAL
 	}
-	s.mu.Lock()
-	var f found
-	file, base, err := s.open(name, flags, perm, &f)
-	s.mu.Unlock()
-	if base != nil {
-		return base.start(flags)
+	if flags&(syscall.O_CREAT|syscall.O_DIRECTORY) == syscall.O_CREAT|syscall.O_DIRECTORY {
+		return nil, syscall.EINVAL // as Linux from 6.4 on
 	}
-	if err != nil {
-		return nil, err
+	for try := 0; ; try++ {
+		var f found
+		s.mu.Lock()
+		file, source, err := s.open(name, flags, perm, &f)
+		s.mu.Unlock()
+		if source != nil {
+			file, err = source.start(flags)
+			if err == syscall.ELOOP && try < retries {
+				continue // the source met a link where the walk saw none: walk again, and through the link
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return file, nil
 	}
-	return file, nil
 }
 
 // open returns a file of the overlay, or one of a source, which is yet to be opened without the lock.
@@ -46,8 +54,6 @@ func (s *Session) open(name string, flags int, perm uint32, f *found) (File, *so
 		return nil, nil, syscall.ENOENT
 	case f.trailing:
 		return nil, nil, syscall.EISDIR
-	case flags&syscall.O_DIRECTORY != 0:
-		return nil, nil, syscall.EINVAL
 	}
 	n, err := s.create(f, syscall.S_IFREG|perm&0o7777)
 	if err != nil {
@@ -64,6 +70,8 @@ func (s *Session) openExisting(name string, end ending, flags int, f *found) (Fi
 		return nil, nil, syscall.EEXIST
 	case f.kind == syscall.S_IFLNK && flags&oPath == 0:
 		return nil, nil, syscall.ELOOP
+	case f.trailing && flags&syscall.O_CREAT != 0:
+		return nil, nil, syscall.EISDIR
 	case (f.trailing || flags&syscall.O_DIRECTORY != 0) && !isDir:
 		return nil, nil, syscall.ENOTDIR
 	case isDir && (writing || flags&syscall.O_CREAT != 0):

@@ -3,6 +3,7 @@ package vfs
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -59,10 +60,11 @@ type Session struct {
 
 // layer is a source and where in the view its root is.
 type layer struct {
-	source Source
-	base   bool   // under the read policy and the overlay
-	prefix string // "/" or the mount's path
-	dev    uint64 // 0 keeps the source's device numbers
+	source   Source
+	base     bool   // under the read policy and the overlay
+	filtered bool   // a policy hides some of it
+	prefix   string // "/" or the mount's path
+	dev      uint64 // 0 keeps the source's device numbers
 }
 
 // rel is the source's name for a path of the view.
@@ -84,6 +86,9 @@ func (l *layer) lstat(name string) (Info, error) {
 	if l.dev != 0 {
 		info.Dev = l.dev
 	}
+	if l.filtered && info.IsDir() {
+		info.Nlink = 1 // the real number would tell how many hidden directories there are
+	}
 	return info, nil
 }
 
@@ -99,10 +104,10 @@ func NewSession(c Config) (*Session, error) {
 	s.root = s.newNode(syscall.S_IFDIR | 0o755)
 	s.root.uid, s.root.gid, s.root.pinned = 0, 0, true
 	if c.Base != nil {
-		s.base = &layer{source: c.Base, base: true, prefix: "/"}
+		s.base = &layer{source: c.Base, base: true, filtered: c.Policy.start() != everything, prefix: "/"}
 		s.root.layer, s.root.scope = s.base, c.Policy.start()
 		if info, err := s.base.lstat("/"); err == nil && info.IsDir() {
-			s.root.adopt(info, s.root.scope)
+			s.root.adopt(info)
 		}
 	}
 	for _, name := range c.Scratch {
@@ -117,8 +122,9 @@ func NewSession(c Config) (*Session, error) {
 	return s, nil
 }
 
-// Mount adds an engine's tree. Call it before any other method. EINVAL for a path that is not clean and absolute, or
-// that is "/"; EBUSY where a mount or a scratch directory is there already.
+// Mount adds an engine's tree. Call it before any other method. The directories above the mount become directories
+// whatever the target has there. EINVAL for a path that is not clean and absolute, or that is "/"; EBUSY where a mount
+// or a scratch directory is there or below already: mount the outer one first.
 func (s *Session) Mount(m Mount) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,14 +135,14 @@ func (s *Session) Mount(m Mount) error {
 	if err != nil {
 		return err
 	}
-	if n.mount || n.scratch {
+	if n.mount || len(n.entries) > 0 || slices.Contains(s.c.Scratch, m.Path) {
 		return syscall.EBUSY
 	}
 	s.mounts++
 	n.mount, n.scope = true, nil
 	n.layer = &layer{source: m.Source, prefix: m.Path, dev: overlayDev + uint64(s.mounts)}
 	if info, err := n.layer.lstat(m.Path); err == nil {
-		n.adopt(info, nil)
+		n.adopt(info)
 	}
 	return nil
 }
@@ -162,15 +168,22 @@ func (s *Session) pinChild(parent *node, name, full string) *node {
 	}
 	n := s.newNode(syscall.S_IFDIR | 0o755)
 	n.uid, n.gid, n.pinned, n.scratch = 0, 0, true, parent.scratch
-	if parent.layer == s.base && s.base != nil {
-		if sc := parent.scope.enter(name); sc.verdict != Hidden {
-			if info, err := s.base.lstat(full); err == nil && info.IsDir() {
-				n.layer, n.scope = s.base, sc
-				n.adopt(info, sc)
-			}
+	e := &entry{node: n}
+	parent.entries[name] = e
+	l, sc := parent.layer, parent.scope
+	if l == nil {
+		return n
+	}
+	if l.base {
+		if sc = sc.enter(name); sc.verdict == Hidden {
+			return n
 		}
 	}
-	parent.entries[name] = &entry{node: n}
+	if info, err := l.lstat(full); err == nil && info.IsDir() {
+		n.layer, n.scope = l, sc
+		n.adopt(info)
+		e.origin = &Origin{Info: info}
+	}
 	return n
 }
 
@@ -221,9 +234,8 @@ func (c *contents) drop(one *content) {
 	defer c.mu.Unlock()
 	if _, ok := c.all[one]; ok {
 		delete(c.all, one)
+		c.last = max(0, c.last-one.bytes())
 		one.close()
-		c.last = 0
-		c.since = len(c.all) // count anew before anything is refused or granted
 	}
 }
 

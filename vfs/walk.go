@@ -106,7 +106,7 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 			rest = more
 			continue
 		}
-		if len(component) > maxName {
+		if len(component) > maxName || len(cur.path)+1+len(component) > maxPath {
 			return false, syscall.ENAMETOOLONG
 		}
 		full := ""
@@ -230,11 +230,8 @@ func (s *Session) look(dir *spot, name, full string, last bool, f *found) error 
 	if err != nil {
 		return err
 	}
-	if verdict == Ancestor {
-		if !info.IsDir() {
-			return syscall.ENOENT
-		}
-		info.Nlink = 1
+	if verdict == Ancestor && !info.IsDir() {
+		return syscall.ENOENT
 	}
 	if l.base && info.IsDir() {
 		f.scope = s.remember(dir.scope, name, full)
@@ -265,11 +262,8 @@ func (s *Session) stat(f *found) (Info, error) {
 		return f.node.info()
 	}
 	info, err := f.layer.lstat(f.path)
-	if err == nil && f.scope != nil && f.scope.verdict == Ancestor {
-		if !info.IsDir() {
-			return Info{}, syscall.ENOENT
-		}
-		info.Nlink = 1
+	if err == nil && !info.IsDir() && f.scope != nil && f.scope.verdict == Ancestor {
+		return Info{}, syscall.ENOENT // it was a directory when the walk passed it
 	}
 	return info, err
 }

@@ -28,8 +28,9 @@ import (
 // An installation is an interpreter unpacked on disk: bin/python3.14, lib with the C library and the dynamic loader
 // of this machine, lib/python3.14 with the compiled standard library and the guest's part.
 type installation struct {
-	root   string
-	loader string
+	root    string
+	loader  string
+	library vfs.Source // the tree as a script sees it, the same for all runs, so that what was looked up stays known
 }
 
 // layout changes when an older installation must not be used any more.
@@ -72,26 +73,30 @@ func install(ctx context.Context, dir string) (*installation, error) {
 	in := &installation{root: filepath.Join(dir, "python-"+key)}
 	in.loader = filepath.Join(in.root, "lib", filepath.Base(loaderName))
 	if in.complete() {
-		return in, nil
+		return in, in.open()
 	}
 	lock := flock.New(filepath.Join(dir, ".lock"))
 	if err := lock.Lock(); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
 	defer func() { _ = lock.Close() }()
-	if in.complete() {
-		return in, nil
+	if !in.complete() {
+		if err := in.unpack(ctx, dir, libraries); err != nil {
+			return nil, err
+		}
 	}
-	return in, in.unpack(ctx, dir, libraries)
+	return in, in.open()
+}
+
+func (in *installation) open() (err error) {
+	in.library, err = vfs.NewDir(in.root)
+	return err
 }
 
 func (in *installation) complete() bool {
 	_, err := os.Stat(filepath.Join(in.root, completeMark))
 	return err == nil
 }
-
-// library is the installation as the script sees it.
-func (in *installation) library() (vfs.Source, error) { return vfs.NewDir(in.root) }
 
 // installationKey names an installation after everything that goes into it.
 func installationKey(libraries map[string]string) (string, error) {

@@ -18,13 +18,9 @@ import (
 
 // mount puts the engine's own trees into the script's view.
 func (r *run) mount(in *installation) error {
-	library, err := in.library()
-	if err != nil {
-		return err
-	}
 	made := time.Now()
 	mounts := []vfs.Mount{
-		{Path: Prefix, Source: library},
+		{Path: Prefix, Source: in.library},
 		{Path: "/dev", Source: &devices{run: r, made: made}},
 		{Path: "/proc/self", Source: &procSelf{run: r, made: made}},
 	}
