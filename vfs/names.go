@@ -28,7 +28,7 @@ func (s *Session) Mkdir(name string, perm uint32) error {
 	if err != nil {
 		return err
 	}
-	if err := s.count(1); err != nil {
+	if err := s.countAt(dir, f.name); err != nil {
 		return err
 	}
 	s.put(dir, f.name, s.newNode(syscall.S_IFDIR|perm&0o1777))
@@ -61,7 +61,7 @@ func (s *Session) Symlink(target, name string) error {
 	if err := s.fits(0, int64(len(target))); err != nil {
 		return err
 	}
-	if err := s.count(1); err != nil {
+	if err := s.countAt(dir, f.name); err != nil {
 		return err
 	}
 	n := s.newNode(syscall.S_IFLNK | 0o777)
@@ -230,9 +230,6 @@ func (s *Session) Rename(oldname, newname string, flags uint32) error {
 	if from.path == to.path || to.exists && to.node != nil && to.node == from.node {
 		return nil // two names of one file: rename(2) leaves both
 	}
-	if s.nodes >= s.c.MaxNodes {
-		return syscall.ENOSPC // moving what was the target's leaves something that hides it
-	}
 	if from.node == nil {
 		if err := s.writable(from.path, followNever, false, &from); err != nil {
 			return err
@@ -252,6 +249,9 @@ func (s *Session) Rename(oldname, newname string, flags uint32) error {
 	target, err := s.under(&to.parent)
 	if err != nil {
 		return err
+	}
+	if source.entries[from.name].origin != nil && s.nodes >= s.c.MaxNodes {
+		return syscall.ENOSPC // what was the target's leaves something that hides it
 	}
 	n := from.node
 	if len(to.path)+n.reach() > maxPath {

@@ -140,7 +140,7 @@ func (s *Session) create(f *found, mode uint32) (*node, error) {
 	if err := s.fits(0, 0); err != nil {
 		return nil, err
 	}
-	if err := s.count(1); err != nil {
+	if err := s.countAt(dir, f.name); err != nil {
 		return nil, err
 	}
 	c, err := newContent()

@@ -308,3 +308,12 @@ func (s *Session) count(n int) error {
 	s.nodes += n
 	return nil
 }
+
+// countAt is count for a node that put will place under a name: what hides the target's file there is given back.
+func (s *Session) countAt(dir *node, name string) error {
+	if dir.entries[name] != nil {
+		s.nodes++
+		return nil
+	}
+	return s.count(1)
+}
