@@ -114,6 +114,8 @@ type Command struct {
 	Stdout, Stderr io.WriteCloser
 	// Input describes where Stdin comes from.
 	Input Input
+	// Content is everything that Stdin will give, where that is known before the command starts: Input is DataInput.
+	Content []byte
 	// Line is the line of the script that starts the command, 0 where it is not known. It is the script's own word.
 	Line int
 }
@@ -124,9 +126,13 @@ type Input string
 // Inputs.
 const (
 	NoInput   Input = "none"   // /dev/null or closed
-	FileInput Input = "file"   // a file of the script's view
+	DataInput Input = "data"   // known: Command.Content
+	FileInput Input = "file"   // a file of the script's view, too large to be known
 	PipeInput Input = "stream" // a pipe that the script, or another command, writes
 )
+
+// MaxContent bounds what is known of a command's input before it starts, in bytes.
+const MaxContent = 1 << 20
 
 // Process is a command that was started.
 type Process interface {

@@ -86,8 +86,11 @@ def _line():
     return line
 
 
-def _start(argv, executables, env, cwd, stdin, stdout, stderr):
-    """Start a command and return its process id, or raise the OSError that CPython would."""
+def _start(argv, executables, env, cwd, stdin, stdout, stderr, input=None):
+    """Start a command and return its process id, or raise the OSError that CPython would.
+
+    input is everything that will be written to a pipe on stdin, where that is known.
+    """
     argv = [os.fsencode(a) for a in argv]
     executables = [os.fsencode(e) for e in executables]
     directory = b"" if cwd is None else os.fsencode(cwd)
@@ -104,6 +107,7 @@ def _start(argv, executables, env, cwd, stdin, stdout, stderr):
         _list(executables),
         _list([]) if env is None else _list([_list(env)]),
         directory,
+        _list([]) if input is None else _list([input]),
     )
     if reply[0] == b"ok":
         return int.from_bytes(reply[1], "little")
@@ -117,6 +121,33 @@ def _blamed(name, executables):
     if b"/" not in name and all(os.path.basename(e) == name for e in executables):
         return name
     return executables[-1]
+
+
+def _known_input():
+    """What subprocess.run(input=...) is about to write, so that a human can see it before the command starts."""
+    frame = sys._getframe(1)
+    for _ in range(8):
+        frame = frame.f_back
+        if frame is None:
+            return None
+        if frame.f_code.co_name == "run" and frame.f_globals.get("__name__") == "subprocess":
+            break
+    else:
+        return None
+    data = frame.f_locals.get("input")
+    if isinstance(data, str):
+        options = frame.f_locals.get("kwargs", {})
+        try:
+            data = data.encode(options.get("encoding") or "utf-8", options.get("errors") or "strict")
+        except (LookupError, UnicodeError):
+            return None
+    if data is None:
+        return None
+    try:
+        data = bytes(data)
+    except TypeError:
+        return None
+    return data if len(data) <= 1 << 20 else None
 
 
 def _current_env():
@@ -165,6 +196,7 @@ def _fork_exec(
         0 if p2cread == -1 else p2cread,
         1 if c2pwrite == -1 else c2pwrite,
         2 if errwrite == -1 else errwrite,
+        None if p2cread == -1 else _known_input(),
     )
 
 

@@ -3,6 +3,7 @@
 package native
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -76,6 +77,7 @@ func (r *run) startCommand(q startRequest) (int, error) {
 	command := sandbox.Command{
 		Argv: q.argv, Executables: q.executables, Env: q.env, Line: int(q.line),
 		Stdin: streams.stdin, Stdout: streams.stdout, Stderr: streams.stderr, Input: streams.input,
+		Content: streams.content,
 	}
 	if q.inheritEnv {
 		command.Env = nil
@@ -100,6 +102,7 @@ type streams struct {
 	stdin          io.ReadCloser
 	stdout, stderr io.WriteCloser
 	input          sandbox.Input
+	content        []byte
 }
 
 func (s *streams) close() {
@@ -117,7 +120,7 @@ func (s *streams) close() {
 func (r *run) takeStreams(q startRequest) (*streams, error) {
 	s := &streams{input: sandbox.NoInput}
 	var err error
-	if s.stdin, s.input, err = r.takeInput(q.stdin); err != nil {
+	if err = r.takeInput(s, q); err != nil {
 		return nil, err
 	}
 	if s.stdout, err = r.takeOutput(q.stdout); err != nil {
@@ -135,41 +138,82 @@ func (r *run) takeStreams(q startRequest) (*streams, error) {
 	return s, nil
 }
 
-// takeInput takes the descriptor that a command reads from.
-func (r *run) takeInput(fd int32) (io.ReadCloser, sandbox.Input, error) {
-	if fd < 0 {
-		return nil, sandbox.NoInput, nil
+// takeInput takes the descriptor that a command reads from. Where everything that it will give is known, a human can
+// be shown it, and the command gets exactly that.
+func (r *run) takeInput(s *streams, q startRequest) error {
+	if q.stdin < 0 {
+		return nil
 	}
-	own, st, err := r.grab(fd, unix.O_RDONLY)
+	own, st, err := r.grab(q.stdin, unix.O_RDONLY)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG: // content of the view, read from where the script stands
-		return os.NewFile(uintptr(own), "stdin"), sandbox.FileInput, nil
+	case unix.S_IFREG:
+		return s.fromFile(own)
+	case unix.S_IFCHR:
+		return unix.Close(own) // /dev/null and its like: an input that says nothing
+	case unix.S_IFSOCK:
+		s.stdin, s.input = os.NewFile(uintptr(own), "stdin"), sandbox.PipeInput
+		return nil
 	case unix.S_IFIFO:
 		if r.ownInputIsEmpty(st) {
-			_ = unix.Close(own)
-			return nil, sandbox.NoInput, nil
+			return unix.Close(own)
 		}
-		file, e := private(own, unix.O_RDONLY)
-		if e != 0 {
-			return nil, "", e
-		}
-		// The command reads it itself, so it must block as a pipe does; the gateway never reads it.
-		if err := unix.SetNonblock(int(file.Fd()), false); err != nil {
-			_ = file.Close()
-			return nil, "", err
-		}
-		return file, sandbox.PipeInput, nil
-	case unix.S_IFCHR:
-		_ = unix.Close(own)
-		return nil, sandbox.NoInput, nil // /dev/null and its like: an input that says nothing
-	case unix.S_IFSOCK:
-		return os.NewFile(uintptr(own), "stdin"), sandbox.PipeInput, nil
+		return s.fromPipe(own, q)
 	}
 	_ = unix.Close(own)
-	return nil, "", unix.EBADF
+	return unix.EBADF
+}
+
+// fromFile reads a file of the view from where the script stands, as the command would.
+func (s *streams) fromFile(fd int) error {
+	file := os.NewFile(uintptr(fd), "stdin")
+	content, err := io.ReadAll(io.LimitReader(file, sandbox.MaxContent+1))
+	if err != nil {
+		_ = file.Close()
+		return err
+	}
+	if len(content) <= sandbox.MaxContent {
+		_ = file.Close()
+		s.known(content)
+		return nil
+	}
+	s.input = sandbox.FileInput
+	s.stdin = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(content), file), file}
+	return nil
+}
+
+// fromPipe hands a pipe over, or, where the guest says what the script is about to write to it, reads that away: the
+// command gets what was said, whatever is written.
+func (s *streams) fromPipe(fd int, q startRequest) error {
+	file, e := private(fd, unix.O_RDONLY)
+	if e != 0 {
+		return e
+	}
+	if q.hasInput && len(q.input) <= sandbox.MaxContent {
+		s.known(q.input)
+		go func() {
+			_, _ = io.Copy(io.Discard, file) // until the script closes its end, which its death does as well
+			_ = file.Close()
+		}()
+		return nil
+	}
+	// The command reads it itself, so it must block as a pipe does; the gateway never reads it.
+	if err := unix.SetNonblock(int(file.Fd()), false); err != nil {
+		_ = file.Close()
+		return err
+	}
+	s.stdin, s.input = file, sandbox.PipeInput
+	return nil
+}
+
+func (s *streams) known(content []byte) {
+	s.input, s.content = sandbox.DataInput, content
+	s.stdin = io.NopCloser(bytes.NewReader(content))
 }
 
 // ownInputIsEmpty reports whether a pipe is the script's own standard input and has nothing left to give, as when the

@@ -111,7 +111,7 @@ func TestEscapeAttemptsMeetAWall(t *testing.T) {
 		{"a bad directory", "print(call('openat', 0, b'x\\0', 0, 0))", "ENOTDIR"},
 		{"a closed directory", "print(call('openat', 99, b'x\\0', 0, 0))", "EBADF"},
 		{"nonsense to the supervisor", "fd = os.open('/dev/shannot', os.O_RDWR); os.write(fd, b'\\xff' * 64)\ntry: print(os.read(fd, 10))\nexcept ConnectionResetError: print('closed')", "closed"},
-		{"a NUL in a command", "fd = os.open('/dev/shannot', os.O_RDWR); import sitecustomize as s\nb = s._list([b'start', 0, 0, 1, 2, s._list([b'ls\\0x']), s._list([b'/bin/ls']), s._list([]), b'']); os.write(fd, len(b).to_bytes(4, 'little') + b); print(os.read(fd, 10))", "b''"},
+		{"a NUL in a command", "fd = os.open('/dev/shannot', os.O_RDWR); import sitecustomize as s\nb = s._list([b'start', 0, 0, 1, 2, s._list([b'ls\\0x']), s._list([b'/bin/ls']), s._list([]), b'', s._list([])]); os.write(fd, len(b).to_bytes(4, 'little') + b); print(os.read(fd, 10))", "b''"},
 		{"a command with the supervisor's descriptor", "import sitecustomize as s\ntry: s._start(['cat'], ['/bin/cat'], None, None, 77, 1, 2)\nexcept OSError as e: print(errno.errorcode[e.errno])", "EBADF"},
 		{"a descriptor in the wrong direction", "import sitecustomize as s\ntry: s._start(['cat'], ['/bin/cat'], None, None, 1, 0, 2)\nexcept OSError as e: print(errno.errorcode[e.errno])", "EBADF"},
 	}
@@ -270,6 +270,47 @@ print(os.system("reboot") >> 8)`)
 	job.Commands = refuser{}
 	if runJob(t, job); stdout.String() != "[Errno 13] not today: 'reboot'\n126\n" || !strings.Contains(stderr.String(), "not today") {
 		t.Errorf("stdout %q stderr %q", stdout, stderr)
+	}
+}
+
+// seer remembers the command and refuses it.
+type seer struct{ seen []sandbox.Command }
+
+func (s *seer) Start(_ context.Context, c sandbox.Command) (sandbox.Process, error) {
+	s.seen = append(s.seen, c)
+	return nil, &sandbox.Refusal{Errno: syscall.EACCES, Reason: "seen"}
+}
+
+func TestInputOfACommandIsKnownBeforeItStarts(t *testing.T) {
+	job, stdout, stderr := jobFor(t, `
+import subprocess
+open("/tmp/in", "w").write("from a file")
+def attempt(*args, **kw):
+    try: subprocess.run(*args, **kw)
+    except PermissionError: pass
+attempt(["sh"], input=b"rm -rf /srv")
+attempt(["sh"], input="text", text=True)
+attempt(["sh"], stdin=open("/tmp/in"))
+attempt(["sh"])
+attempt(["sh"], stdin=subprocess.DEVNULL)
+p = subprocess.Popen(["sh"], stdin=subprocess.PIPE)`)
+	s := &seer{}
+	job.Commands = s
+	runJob(t, job)
+	want := []struct {
+		input   sandbox.Input
+		content string
+	}{
+		{sandbox.DataInput, "rm -rf /srv"}, {sandbox.DataInput, "text"}, {sandbox.DataInput, "from a file"},
+		{sandbox.NoInput, ""}, {sandbox.NoInput, ""}, {sandbox.PipeInput, ""},
+	}
+	if len(s.seen) != len(want) {
+		t.Fatalf("%d commands, want %d; stdout %q stderr %s", len(s.seen), len(want), stdout, stderr)
+	}
+	for i, w := range want {
+		if got := s.seen[i]; got.Input != w.input || string(got.Content) != w.content {
+			t.Errorf("command %d: input %q %q, want %q %q", i, got.Input, got.Content, w.input, w.content)
+		}
 	}
 }
 

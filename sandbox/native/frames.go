@@ -14,9 +14,9 @@ import (
 // and the whole behind its own length. Items may be lists again, encoded the same way without the outer length.
 
 // Bounds of a message from the guest: argv and environment together are at most what execve(2) takes on Linux with
-// the usual 8 MiB stack.
+// the usual 8 MiB stack, and an input that is larger than sandbox.MaxContent is streamed.
 const (
-	maxFrame = 2 << 20
+	maxFrame = 4 << 20
 	maxItems = 1 << 16
 )
 
@@ -111,6 +111,8 @@ type startRequest struct {
 	env                   []string
 	inheritEnv            bool
 	dir                   string // "" means the working directory
+	input                 []byte // everything that will be written to stdin, where hasInput
+	hasInput              bool
 }
 
 // The items of a start request, in order.
@@ -124,6 +126,7 @@ const (
 	itemExecutables
 	itemEnv // a list of one list, or of none for the script's own environment
 	itemDir
+	itemInput // a list of one item, the whole input, or of none
 	itemCount
 )
 
@@ -154,6 +157,13 @@ func decodeStart(items [][]byte) (q startRequest, err error) {
 		if q.env, err = decodeStrings(outer[0]); err != nil {
 			return q, err
 		}
+	}
+	input, err := decodeList(items[itemInput])
+	if err != nil || len(input) > 1 {
+		return q, errFrame
+	}
+	if len(input) == 1 {
+		q.input, q.hasInput = input[0], true
 	}
 	q.dir = string(items[itemDir])
 	if len(q.argv) == 0 || hasNUL(q.dir) {

@@ -20,7 +20,7 @@ func startItems(argv ...string) [][]byte {
 	}
 	return [][]byte{
 		[]byte(opStart), encodeInt(3), encodeInt(0), encodeInt(1), encodeInt(-1),
-		list(argv...), list("/bin/ls"), encodeList(list("A=1", "B=")), []byte("/tmp"),
+		list(argv...), list("/bin/ls"), encodeList(list("A=1", "B=")), []byte("/tmp"), list("in"),
 	}
 }
 
@@ -37,6 +37,7 @@ func TestStartRequestDecodesWhatTheGuestEncodes(t *testing.T) {
 	want := startRequest{
 		line: 3, stdin: 0, stdout: 1, stderr: -1, argv: []string{"ls", "-l", "", "\xff"},
 		executables: []string{"/bin/ls"}, env: []string{"A=1", "B="}, dir: "/tmp",
+		input: []byte("in"), hasInput: true,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -46,7 +47,7 @@ func TestStartRequestDecodesWhatTheGuestEncodes(t *testing.T) {
 func TestMalformedStartRequestsAreRefused(t *testing.T) {
 	cases := map[string]func([][]byte) [][]byte{
 		"unknown request":          func(b [][]byte) [][]byte { b[itemOp] = []byte("exec"); return b },
-		"missing item":             func(b [][]byte) [][]byte { return b[:itemDir] },
+		"missing item":             func(b [][]byte) [][]byte { return b[:itemInput] },
 		"additional item":          func(b [][]byte) [][]byte { return append(b, nil) },
 		"short number":             func(b [][]byte) [][]byte { b[itemLine] = []byte{1}; return b },
 		"descriptor too large":     func(b [][]byte) [][]byte { b[itemStdin] = encodeInt(1 << 40); return b },
@@ -55,6 +56,7 @@ func TestMalformedStartRequestsAreRefused(t *testing.T) {
 		"directory with NUL":       func(b [][]byte) [][]byte { b[itemDir] = []byte("/\x00"); return b },
 		"executable with NUL":      func(b [][]byte) [][]byte { b[itemExecutables] = encodeList([]byte("/bin/ls\x00")); return b },
 		"two environments":         func(b [][]byte) [][]byte { b[itemEnv] = encodeList(encodeList(), encodeList()); return b },
+		"two inputs":               func(b [][]byte) [][]byte { b[itemInput] = encodeList(nil, nil); return b },
 		"environment with NUL":     func(b [][]byte) [][]byte { b[itemEnv] = encodeList(encodeList([]byte("A=\x00"))); return b },
 		"list with a false count":  func(b [][]byte) [][]byte { b[itemArgv] = []byte{9, 0, 0, 0}; return b },
 		"list with bytes after it": func(b [][]byte) [][]byte { b[itemArgv] = append(b[itemArgv], 0); return b },

@@ -133,6 +133,9 @@ func TestCommandsBehaveAsInCPython(t *testing.T) {
 		{"stderr to stdout", `print(subprocess.run("echo out; echo err >&2; echo out", shell=True, stdout=-1, stderr=-2).stdout)`, "b'out\\nerr\\nout\\n'\n"},
 		{"separate stderr", `r = subprocess.run("echo out; echo err >&2", shell=True, capture_output=True); print(r.stdout, r.stderr)`, "b'out\\n' b'err\\n'\n"},
 		{"input", `print(len(subprocess.run(["cat"], input=b"x" * 300_000, capture_output=True).stdout))`, "300000\n"},
+		{"text input", `print(subprocess.run(["cat"], input="é\n", capture_output=True, text=True).stdout)`, "é\n\n"},
+		{"input that the command does not read", `print(subprocess.run(["true"], input=b"x" * 300_000).returncode)`, "0\n"},
+		{"large input", `print(len(subprocess.run(["cat"], input=b"x" * 3_000_000, capture_output=True).stdout))`, "3000000\n"},
 		{"streaming", `
 p = subprocess.Popen(["cat"], stdin=-1, stdout=-1, bufsize=0)
 for i in range(3):
