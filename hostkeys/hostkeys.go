@@ -1,0 +1,259 @@
+// Package hostkeys keeps the gateway's own SSH host keys. A key is made once, on first start, under the state
+// directory; it is never overwritten, and one that others may have read or replaced is refused rather than used.
+package hostkeys
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Type is a kind of host key.
+type Type string
+
+// Types. RSA keys have 4096 bits, ECDSA keys are on P-256.
+const (
+	Ed25519 Type = "ed25519"
+	ECDSA   Type = "ecdsa"
+	RSA     Type = "rsa"
+)
+
+// Types lists the kinds of key that can be made.
+func Types() []Type { return []Type{Ed25519, ECDSA, RSA} }
+
+// maxKeyFile is the largest key file that is read, in bytes; an RSA-4096 key takes 3.4 kB.
+const maxKeyFile = 64 << 10
+
+// ErrInsecure is wrapped by errors about a key that someone other than the gateway may have read or put there.
+var ErrInsecure = errors.New("host key is not private")
+
+// Key is one host key.
+type Key struct {
+	Type   Type
+	Path   string
+	Signer ssh.Signer
+}
+
+// Fingerprint is SHA256:… of the public key, as ssh-keygen -l prints it.
+func (k Key) Fingerprint() string { return ssh.FingerprintSHA256(k.Signer.PublicKey()) }
+
+// Load returns a key of each type from dir, making dir (mode 0700) and the keys (mode 0600) that are missing. Several
+// processes may start at once: all end with the same key. Without types it is one Ed25519 key. Random is where new
+// keys come from, crypto/rand.Reader outside of tests.
+func Load(dir string, types []Type, random io.Reader) ([]Key, error) {
+	if len(types) == 0 {
+		types = []Type{Ed25519}
+	}
+	if err := checkTypes(types); err != nil {
+		return nil, err
+	}
+	if err := makeDir(dir); err != nil {
+		return nil, fmt.Errorf("prepare the host key directory: %w", err)
+	}
+	keys := make([]Key, 0, len(types))
+	for _, t := range types {
+		key, err := load(dir, t, random)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func checkTypes(types []Type) error {
+	for i, t := range types {
+		if !slices.Contains(Types(), t) {
+			return fmt.Errorf("host key type %q is not known; use ed25519, ecdsa or rsa", t)
+		}
+		if slices.Contains(types[:i], t) {
+			return fmt.Errorf("host key type %q is named twice", t)
+		}
+	}
+	return nil
+}
+
+// makeDir makes the directory, or checks that the one that is there is ours alone.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	err := os.Mkdir(dir, 0o700)
+	if err == nil {
+		return syncDir(filepath.Dir(dir))
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%w: %s is not a directory", ErrInsecure, dir)
+	}
+	return checkPrivate(dir, info)
+}
+
+// checkPrivate refuses what belongs to someone else or what others can open.
+func checkPrivate(name string, info fs.FileInfo) error {
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%w: %s has mode %04o, others may have read it: replace the key, or run chmod go= %s if you "+
+			"are sure that nobody did", ErrInsecure, name, info.Mode().Perm(), name)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%w: %s belongs to user %d, and the gateway runs as user %d", ErrInsecure, name, st.Uid, os.Geteuid())
+	}
+	return nil
+}
+
+func load(dir string, t Type, random io.Reader) (Key, error) {
+	name := filepath.Join(dir, "host_"+string(t))
+	signer, err := read(name, t)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := create(dir, name, t, random); err != nil {
+			return Key{}, fmt.Errorf("make host key %s: %w", name, err)
+		}
+		// Read back: where another process was faster, its key is the key.
+		signer, err = read(name, t)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("read host key %s: %w", name, err)
+	}
+	return Key{Type: t, Path: name, Signer: signer}, nil
+}
+
+// read opens a key file without following a link and checks the file that it opened, not its name.
+func read(name string, t Type) (ssh.Signer, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, fmt.Errorf("%w: it is a symbolic link", ErrInsecure)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: it is not a regular file", ErrInsecure)
+	}
+	if err := checkPrivate(name, info); err != nil {
+		return nil, err
+	}
+	if info.Size() > maxKeyFile {
+		return nil, fmt.Errorf("it is larger than %d bytes", maxKeyFile)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	if err != nil {
+		return nil, err
+	}
+	signer, err := ssh.ParsePrivateKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("not an unencrypted private key: %w", err)
+	}
+	if got := typeOf(signer); got != t {
+		return nil, fmt.Errorf("it holds a key of type %s, not %s", got, t)
+	}
+	return signer, nil
+}
+
+func typeOf(s ssh.Signer) Type {
+	switch s.PublicKey().Type() {
+	case ssh.KeyAlgoED25519:
+		return Ed25519
+	case ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:
+		return ECDSA
+	case ssh.KeyAlgoRSA:
+		return RSA
+	}
+	return Type(s.PublicKey().Type())
+}
+
+// create writes a new key under a temporary name and links it to its own, which fails where one is there already: no
+// key is ever overwritten, and none is seen half-written. A key that is there already is no error.
+func create(dir, name string, t Type, random io.Reader) error {
+	text, err := generate(t, random)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".new-*") // O_EXCL, 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// generate makes a key in the format of OpenSSH.
+func generate(t Type, random io.Reader) ([]byte, error) {
+	var key crypto.PrivateKey
+	var err error
+	switch t {
+	case Ed25519:
+		_, key, err = ed25519.GenerateKey(random)
+	case ECDSA:
+		key, err = ecdsa.GenerateKey(elliptic.P256(), random)
+	case RSA:
+		key, err = rsa.GenerateKey(random, 4096)
+	default:
+		err = fmt.Errorf("host key type %q is not known", t)
+	}
+	if err != nil {
+		return nil, err
+	}
+	block, err := ssh.MarshalPrivateKey(key, "shannot-gateway")
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := pem.Encode(&out, block); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	return d.Sync()
+}
+
+// KnownHosts is a line for a client's known_hosts file that names this key for a host, "host" or "[host]:port" as
+// known_hosts wants it.
+func (k Key) KnownHosts(host string) string {
+	return host + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.Signer.PublicKey())))
+}
