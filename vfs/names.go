@@ -84,17 +84,16 @@ func (s *Session) Link(oldname, newname string, follow bool) error {
 	if err := s.find(oldname, end, &from); err != nil {
 		return err
 	}
-	switch {
-	case from.kind == syscall.S_IFDIR:
-		return syscall.EPERM
-	case from.readOnly():
-		return syscall.EXDEV
-	}
 	if err := s.vacant(newname, &to); err != nil {
 		return err
 	}
-	if to.trailing {
+	switch {
+	case to.trailing:
 		return syscall.ENOENT
+	case from.readOnly():
+		return syscall.EXDEV
+	case from.kind == syscall.S_IFDIR:
+		return syscall.EPERM
 	}
 	if err := s.writable(oldname, end, false, &from); err != nil {
 		return err
@@ -301,6 +300,8 @@ func (s *Session) renamed(oldname, newname string, flags uint32, from, to *found
 		return syscall.EBUSY
 	case fromDir && strings.HasPrefix(to.path, from.path+"/"):
 		return syscall.EINVAL
+	case to.exists && strings.HasPrefix(from.path, to.path+"/"):
+		return syscall.ENOTEMPTY
 	case fromDir && to.exists && !toDir:
 		return syscall.ENOTDIR
 	case !fromDir && toDir:

@@ -66,14 +66,14 @@ func (s *Session) openExisting(name string, end ending, flags int, f *found) (Fi
 	writing := flags&syscall.O_ACCMODE != syscall.O_RDONLY || flags&syscall.O_TRUNC != 0
 	isDir := f.kind == syscall.S_IFDIR
 	switch {
-	case flags&(syscall.O_CREAT|syscall.O_EXCL) == syscall.O_CREAT|syscall.O_EXCL:
-		return nil, nil, syscall.EEXIST
-	case f.kind == syscall.S_IFLNK && flags&oPath == 0:
-		return nil, nil, syscall.ELOOP
 	case f.trailing && flags&syscall.O_CREAT != 0:
 		return nil, nil, syscall.EISDIR
+	case flags&(syscall.O_CREAT|syscall.O_EXCL) == syscall.O_CREAT|syscall.O_EXCL:
+		return nil, nil, syscall.EEXIST
 	case (f.trailing || flags&syscall.O_DIRECTORY != 0) && !isDir:
 		return nil, nil, syscall.ENOTDIR
+	case f.kind == syscall.S_IFLNK && flags&oPath == 0:
+		return nil, nil, syscall.ELOOP
 	case isDir && (writing || flags&syscall.O_CREAT != 0):
 		return nil, nil, syscall.EISDIR
 	case isDir || flags&oPath != 0 || f.kind == syscall.S_IFLNK:
