@@ -235,7 +235,7 @@ func (f *nameFile) ReadDir() ([]Dirent, error) {
 		{Name: "..", Ino: up, Type: syscall.S_IFDIR},
 	}
 	at, info, err := f.now()
-	if err != nil || info.Nlink == 0 {
+	if err != nil || at.node != nil && info.Nlink == 0 {
 		return out, nil // removed: an open directory without a name has no entries
 	}
 	entries, err := f.s.list(&at)
