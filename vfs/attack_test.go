@@ -17,8 +17,10 @@ import (
 
 // guarded is a session that sees /open and /part/shown of a tree, without /open/hidden and any *.key.
 func guarded(t testing.TB, lines ...string) (*vfs.Session, string) {
-	root := tree(t, append(lines, "open/file=public", "open/hidden/secret=secret", "open/x.key=secret", "open/d/",
-		"private/secret=secret", "part/shown/f=public", "part/secret=secret", "part/dir/secret=secret", "rootfile=secret")...)
+	root := tree(t, append(lines,
+		"open/file=public", "open/hidden/secret=secret", "open/x.key=secret", "open/d/",
+		"private/secret=secret",
+		"part/shown/f=public", "part/secret=secret", "part/dir/secret=secret", "rootfile=secret")...)
 	return session(t, vfs.Config{
 		Base:    below{vfs.NewHost(), root},
 		Policy:  policy(t, []string{"/open", "/part/shown"}, []string{"/open/hidden", "**/*.key"}),

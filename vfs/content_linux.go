@@ -107,6 +107,9 @@ func (c *content) Write(p []byte) (int, error) {
 		if err != nil {
 			return done, err
 		}
+		if n == 0 {
+			return done, io.ErrShortWrite
+		}
 		done += n
 	}
 	return done, nil

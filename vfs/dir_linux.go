@@ -40,6 +40,7 @@ func NewDir(root string) (Source, error) {
 
 // Lstat describes a file; of one that was asked for before without a system call.
 func (d *dir) Lstat(name string) (Info, error) {
+	defer runtime.KeepAlive(d) // its cleanup closes the root
 	d.mu.RLock()
 	info, ok := d.known[name]
 	var err error
@@ -69,13 +70,20 @@ func (d *dir) Lstat(name string) (Info, error) {
 }
 
 // ReadDir lists a directory.
-func (d *dir) ReadDir(name string) ([]Dirent, error) { return readDirBeneath(d.root, name) }
+func (d *dir) ReadDir(name string) ([]Dirent, error) {
+	defer runtime.KeepAlive(d)
+	return readDirBeneath(d.root, name)
+}
 
 // Readlink returns a link's text.
-func (d *dir) Readlink(name string) (string, error) { return readlinkBeneath(d.root, name) }
+func (d *dir) Readlink(name string) (string, error) {
+	defer runtime.KeepAlive(d)
+	return readlinkBeneath(d.root, name)
+}
 
 // Open opens a regular file for reading.
 func (d *dir) Open(name string, flags int) (int, error) {
+	defer runtime.KeepAlive(d) // its cleanup closes the root
 	if flags&unix.O_ACCMODE != unix.O_RDONLY {
 		return -1, unix.EROFS
 	}

@@ -105,7 +105,9 @@ func TestHostOpensNothingButRegularFilesForReading(t *testing.T) {
 // A script must not hold our own descriptor to a file that the kernel makes: what it reads may depend on who opened it.
 func TestKernelFilesAreSealedCopies(t *testing.T) {
 	h := vfs.NewHost()
-	for _, name := range []string{"/proc/meminfo", "/proc/1/status", "/proc/sys/kernel/ostype", "/sys/kernel/mm/transparent_hugepage/enabled"} {
+	for _, name := range []string{
+		"/proc/meminfo", "/proc/1/status", "/proc/sys/kernel/ostype", "/sys/kernel/mm/transparent_hugepage/enabled",
+	} {
 		fd, err := h.Open(name, unix.O_RDONLY)
 		if err == syscall.ENOENT || err == syscall.EACCES {
 			continue
@@ -160,7 +162,7 @@ func TestDefaultViewOfThisHostKeepsItsSecrets(t *testing.T) {
 	})
 	own := fmt.Sprintf("/proc/%d", os.Getpid())
 	for _, name := range []string{
-		"/etc/shadow", "/root", "/proc/kcore", own + "/environ", own + "/mem", own + "/fd", own + "/fd/0", "/proc/self/environ",
+		"/etc/shadow", "/root", "/proc/kcore", "/proc/self/environ", own + "/environ", own + "/mem", own + "/fd/0",
 		own + "/root/etc/shadow", own + "/task/" + fmt.Sprint(os.Getpid()) + "/environ",
 	} {
 		_, err := s.Stat(name)
@@ -187,4 +189,7 @@ func TestUnreadableFilesStayUnreadable(t *testing.T) {
 	_, err := s.Open("/f", unix.O_RDONLY, 0)
 	is(t, "open", err, syscall.EACCES)
 	is(t, "copy up", write(s, "/f", "x", 0), syscall.EACCES)
+	s = session(t, vfs.Config{Base: vfs.NewHost()})
+	is(t, "access", s.Access(root+"/f", unix.R_OK), syscall.EACCES)
+	is(t, "access of a readable file", s.Access("/etc/passwd", unix.R_OK), nil)
 }

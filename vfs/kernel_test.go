@@ -69,7 +69,7 @@ func (p *pairOfTrees) step(op, x, y byte) error {
 		do("truncate", func() error { return p.s.Truncate(a, int64(y)) },
 			func() error { return unix.Truncate(real, int64(y)) })
 	case 8:
-		mode := uint32(y)&0o77 | 0o600
+		mode := uint32(y)&0o77 | 0o700
 		do("chmod", func() error { return p.s.Chmod(a, mode, true) }, func() error { return unix.Chmod(real, mode) })
 	default:
 		flags := unix.O_WRONLY | unix.O_APPEND

@@ -5,7 +5,8 @@ import (
 )
 
 // Open opens or makes a file, as open(2) with these flags: O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC,
-// O_APPEND, O_DIRECTORY, O_NOFOLLOW and O_PATH; others mean nothing here. perm is what the umask left.
+// O_APPEND, O_DIRECTORY, O_NOFOLLOW and O_PATH; others mean nothing here. perm is what the umask left. A file of the
+// target is copied up by the first open for writing: who opened it for reading before keeps reading the target's.
 func (s *Session) Open(name string, flags int, perm uint32) (File, error) {
 	if flags&oPath != 0 {
 		flags &= oPath | syscall.O_DIRECTORY | syscall.O_NOFOLLOW

@@ -14,13 +14,17 @@ func DefaultHide() []string {
 		// Passwords and keys of the host.
 		"/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/security/opasswd", "/etc/sudoers",
 		"/etc/sudoers.d", "/etc/ssh/*_key", "/etc/ssl/private", "/etc/pki/tls/private", "/etc/pki/private",
-		"/etc/letsencrypt", "/etc/krb5.keytab", "/etc/wireguard", "/etc/ipsec.secrets", "/etc/ipsec.d/private",
-		"/etc/ppp/*-secrets", "/etc/openvpn/**/*.key", "/etc/NetworkManager/system-connections", "/etc/kubernetes/pki",
-		"/etc/kubernetes/*.conf", "/etc/machine-id", "/etc/rancher", "/etc/grub.d/*password*",
+		"/etc/krb5.keytab", "/etc/wireguard", "/etc/ipsec.secrets", "/etc/ipsec.d/private",
+		"/etc/ppp/*-secrets", "/etc/NetworkManager/system-connections", "/etc/kubernetes/pki",
+		"/etc/kubernetes/*.conf", "/etc/machine-id", "/etc/rancher",
+		"/etc/**/*.key", "/etc/**/*-key.pem", "/etc/**/privkey*.pem", "/etc/**/*.p12", "/etc/**/*.pfx",
+		"/etc/letsencrypt/accounts", "/etc/letsencrypt/keys",
 		// Passwords and keys of people, wherever their home directory is.
 		"**/.ssh/id_*", "**/.ssh/*.pem", "**/.ssh/*.key", "**/.gnupg", "**/.aws", "**/.azure", "**/.config/gcloud",
 		"**/.kube", "**/.docker/config.json", "**/.netrc", "**/.pgpass", "**/.my.cnf", "**/.mylogin.cnf",
 		"**/.git-credentials", "**/.config/gh", "**/.npmrc", "**/.pypirc", "**/.vault-token", "**/.password-store",
+		"**/.env", "**/.s3cfg", "**/.boto", "**/.config/rclone", "**/.cargo/credentials*", "**/.gem/credentials",
+		"**/.m2/settings.xml", "**/.terraform.d", "**/.Xauthority", "**/.ICEauthority",
 		"**/.local/share/keyrings", "**/.mozilla", "**/.config/google-chrome", "**/.config/chromium",
 		// What people typed, passwords included.
 		"**/.*_history", "**/.history", "**/.lesshst", "**/.viminfo", "**/.local/share/fish",

@@ -57,7 +57,9 @@ func TestPolicyJudgesPaths(t *testing.T) {
 }
 
 func TestPolicyRefusesPatternsThatCannotMatch(t *testing.T) {
-	for _, pattern := range []string{"", "etc", "~/x", "/a/../b", "/a/./b", "/a**", "/a/x**y", "/a\x00", "*", "**", "./x"} {
+	for _, pattern := range []string{
+		"", "etc", "~/x", "/a/../b", "/a/./b", "/a**", "/a/x**y", "/a\x00", "*", "**", "./x",
+	} {
 		if _, err := vfs.NewPolicy([]string{pattern}, nil); err == nil {
 			t.Errorf("read pattern %q was taken", pattern)
 		}

@@ -112,6 +112,9 @@ func NewSession(c Config) (*Session, error) {
 	}
 	for _, name := range c.Scratch {
 		n, err := s.pin(name)
+		if name == "/" {
+			err = syscall.EINVAL
+		}
 		if err != nil {
 			return nil, fmt.Errorf("make scratch directory %q: %w", name, err)
 		}
@@ -123,8 +126,9 @@ func NewSession(c Config) (*Session, error) {
 }
 
 // Mount adds an engine's tree. Call it before any other method. The directories above the mount become directories
-// whatever the target has there. EINVAL for a path that is not clean and absolute, or that is "/"; EBUSY where a mount
-// or a scratch directory is there or below already: mount the outer one first.
+// whatever the target has there; a mount within a mount needs a directory of that one. EINVAL for a path that is not
+// clean and absolute, or that is "/"; EBUSY where a mount or a scratch directory is there or below already: mount the
+// outer one first.
 func (s *Session) Mount(m Mount) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,16 +159,20 @@ func (s *Session) pin(name string) (*node, error) {
 	n := s.root
 	for at := 1; at < len(name); {
 		end := at + strings.IndexByte(name[at:]+"/", '/')
-		n = s.pinChild(n, name[at:end], name[:end])
-		at = end + 1
+		child, err := s.pinChild(n, name[at:end], name[:end])
+		if err != nil {
+			return nil, err
+		}
+		n, at = child, end+1
 	}
 	return n, nil
 }
 
-func (s *Session) pinChild(parent *node, name, full string) *node {
+// pinChild is one step of pin. ENOENT where a mount above has no such directory.
+func (s *Session) pinChild(parent *node, name, full string) (*node, error) {
 	if e := parent.entries[name]; e != nil && e.node != nil && e.node.isDir() {
 		e.node.pinned = true
-		return e.node
+		return e.node, nil
 	}
 	n := s.newNode(syscall.S_IFDIR | 0o755)
 	n.uid, n.gid, n.pinned, n.scratch = 0, 0, true, parent.scratch
@@ -172,19 +180,24 @@ func (s *Session) pinChild(parent *node, name, full string) *node {
 	parent.entries[name] = e
 	l, sc := parent.layer, parent.scope
 	if l == nil {
-		return n
+		return n, nil
 	}
 	if l.base {
 		if sc = sc.enter(name); sc.verdict == Hidden {
-			return n
+			return n, nil
 		}
 	}
-	if info, err := l.lstat(full); err == nil && info.IsDir() {
+	info, err := l.lstat(full)
+	switch {
+	case err == nil && info.IsDir():
 		n.layer, n.scope = l, sc
 		n.adopt(info)
 		e.origin = &Origin{Info: info}
+	case !l.base:
+		delete(parent.entries, name)
+		return nil, syscall.ENOENT
 	}
-	return n
+	return n, nil
 }
 
 // Close drops everything that the session holds. Descriptors that were handed out stay valid, for who holds them.

@@ -59,8 +59,8 @@ func TestDirStaysBelowItsRoot(t *testing.T) {
 	d, err := vfs.NewDir(filepath.Join(root, "lib"))
 	ok(t, err)
 	for name, want := range map[string]error{
-		"/os.py": nil, "/out": syscall.ELOOP, "/in": syscall.ELOOP, "/abs": syscall.ELOOP, "/none": enoent, "/sub": syscall.EISDIR,
-		"/out/x": syscall.ELOOP, "/os.py/x": syscall.ENOTDIR,
+		"/os.py": nil, "/out": syscall.ELOOP, "/in": syscall.ELOOP, "/abs": syscall.ELOOP, "/none": enoent,
+		"/sub": syscall.EISDIR, "/out/x": syscall.ELOOP, "/os.py/x": syscall.ENOTDIR,
 	} {
 		fd, err := d.Open(name, unix.O_RDONLY)
 		is(t, "open "+name, err, want)
@@ -117,11 +117,22 @@ func TestMountsAreVisibleWhateverThePolicySays(t *testing.T) {
 	_, err := s.Stat("/opt/python/../secret")
 	is(t, "hidden beside a mount", err, enoent)
 	for _, m := range []vfs.Mount{
-		{Path: "/", Source: &self}, {Path: "relative", Source: &self}, {Path: "/a/../b", Source: &self}, {Path: "/x/", Source: &self},
-		{Path: "/nil"},
+		{Path: "/", Source: &self}, {Path: "relative", Source: &self}, {Path: "/a/../b", Source: &self},
+		{Path: "/x/", Source: &self}, {Path: "/nil"},
 	} {
 		is(t, "mount at "+m.Path, s.Mount(m), syscall.EINVAL)
 	}
+	var outer, inner vfs.Static
+	outer.AddDir("/b")
+	outer.AddFile("/c", 0o644, nil)
+	inner.AddFile("/d", 0o644, []byte("inner"))
+	ok(t, s.Mount(vfs.Mount{Path: "/a", Source: &outer}))
+	ok(t, s.Mount(vfs.Mount{Path: "/a/b", Source: &inner}))
+	is(t, "mount where the outer one has nothing", s.Mount(vfs.Mount{Path: "/a/x/y", Source: &inner}), enoent)
+	lists(t, s, "/a", "b c")
+	holds(t, s, "/a/b/d", "inner")
+	is(t, "mkdir between mounts", s.Mkdir("/a/n", 0o755), syscall.EROFS)
+	is(t, "rmdir of the inner mount", s.Rmdir("/a/b"), syscall.EBUSY)
 	is(t, "mount twice", s.Mount(vfs.Mount{Path: "/proc/self", Source: &self}), syscall.EBUSY)
 	is(t, "mount over a mount", s.Mount(vfs.Mount{Path: "/proc", Source: &self}), syscall.EBUSY)
 }

@@ -47,6 +47,9 @@ type Dirent struct {
 // Names are absolute within the source, clean, and free of symbolic links in every component but the last: the
 // session resolves links itself, one component at a time, and asks Lstat and Readlink for each. A source must not
 // follow a link, not even one that was put there after the session looked; it answers ELOOP instead.
+//
+// A source may be asked by several goroutines, and while a session's lock is held: it must not call the session, nor
+// wait for anybody who does. What it answers is not trusted beyond the file that was asked for.
 type Source interface {
 	// Lstat describes the file itself, a link as a link.
 	Lstat(name string) (Info, error)
