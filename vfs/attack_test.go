@@ -17,10 +17,12 @@ import (
 
 // guarded is a session that sees /open and /part/shown of a tree, without /open/hidden and any *.key.
 func guarded(t testing.TB, lines ...string) (*vfs.Session, string) {
+	t.Helper()
 	root := tree(t, append(lines,
 		"open/file=public", "open/hidden/secret=secret", "open/x.key=secret", "open/d/",
 		"private/secret=secret",
-		"part/shown/f=public", "part/secret=secret", "part/dir/secret=secret", "rootfile=secret")...)
+		"part/shown/f=public", "part/secret=secret", "part/dir/secret=secret",
+		"rootfile=secret")...)
 	return session(t, vfs.Config{
 		Base:    below{vfs.NewHost(), root},
 		Policy:  policy(t, []string{"/open", "/part/shown"}, []string{"/open/hidden", "**/*.key"}),
@@ -40,7 +42,8 @@ func TestHiddenFilesDoNotExist(t *testing.T) {
 		"/open/hidden", "/open/hidden/", "/open/hidden/.", "/open/hidden/..", "/open/hidden/secret", "/open/hidden/secret/x",
 		"/open/hidden/none", "/open/x.key", "/open/x.key/", "/open/x.key/..", "/private", "/private/secret", "/private/none",
 		"/part/secret", "/part/dir", "/part/dir/secret", "/part/link", "/part/link/f", "/rootfile", "/rootfile/x",
-		"/open/../private/secret", "/open/d/../hidden/secret", "//private//secret", "/tmp/../private", "/tmp/up/private/secret",
+		"/open/../private/secret", "/open/d/../hidden/secret", "//private//secret", "/tmp/../private",
+		"/tmp/up/private/secret",
 		"/open/link", "/open/abs", "/open/up/secret", "/open/dirlink/secret", "/open/chain", "/open/key", "/part/shown/out",
 		"/tmp/p", "/tmp/p/secret", "/tmp/h",
 	} {

@@ -274,9 +274,8 @@ func TestTheViewBehavesAsTheKernelDoes(t *testing.T) {
 		for i := range steps {
 			steps[i] = byte(random.Uint32())
 		}
-		newPair(t).run(t, steps)
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
+		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newPair(t).run(t, steps) }) {
+			return
 		}
 	}
 }

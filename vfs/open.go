@@ -39,8 +39,10 @@ func (s *Session) Open(name string, flags int, perm uint32) (File, error) {
 func (s *Session) open(name string, flags int, perm uint32, f *found) (File, *sourceFile, error) {
 	end := followLast
 	switch {
-	case flags&(syscall.O_CREAT|syscall.O_EXCL) == syscall.O_CREAT|syscall.O_EXCL:
-		end = followNever
+	case flags&syscall.O_CREAT != 0 && flags&(syscall.O_EXCL|syscall.O_NOFOLLOW) != 0:
+		end = createHere
+	case flags&syscall.O_CREAT != 0:
+		end = createLast
 	case flags&syscall.O_NOFOLLOW != 0:
 		end = followSlash
 	}
@@ -50,11 +52,8 @@ func (s *Session) open(name string, flags int, perm uint32, f *found) (File, *so
 	if f.exists {
 		return s.openExisting(name, end, flags, f)
 	}
-	switch {
-	case flags&syscall.O_CREAT == 0:
+	if flags&syscall.O_CREAT == 0 {
 		return nil, nil, syscall.ENOENT
-	case f.trailing:
-		return nil, nil, syscall.EISDIR
 	}
 	n, err := s.create(f, syscall.S_IFREG|perm&0o7777)
 	if err != nil {
@@ -67,8 +66,6 @@ func (s *Session) openExisting(name string, end ending, flags int, f *found) (Fi
 	writing := flags&syscall.O_ACCMODE != syscall.O_RDONLY || flags&syscall.O_TRUNC != 0
 	isDir := f.kind == syscall.S_IFDIR
 	switch {
-	case f.trailing && flags&syscall.O_CREAT != 0:
-		return nil, nil, syscall.EISDIR
 	case flags&(syscall.O_CREAT|syscall.O_EXCL) == syscall.O_CREAT|syscall.O_EXCL:
 		return nil, nil, syscall.EEXIST
 	case (f.trailing || flags&syscall.O_DIRECTORY != 0) && !isDir:

@@ -80,6 +80,7 @@ func TestDirStaysBelowItsRoot(t *testing.T) {
 	}
 	view := session(t, vfs.Config{}, vfs.Mount{Path: "/opt/lib", Source: d})
 	holds(t, view, "/opt/lib/in", "import")
+	lists(t, view, "/opt/lib", "abs in os.py out sub")
 	_, err = view.Stat("/opt/lib/out")
 	is(t, "a link out of the mount, in the view", err, enoent)
 	if _, err := vfs.NewDir(root + "/none"); err == nil {

@@ -42,7 +42,14 @@ const (
 	followLast  ending = iota
 	followSlash        // only where a slash follows it, as lstat(2)
 	followNever        // the name itself is to be made or removed
+	createLast         // open(2) with O_CREAT: as followLast, but no slash may follow the name
+	createHere         // the same with O_EXCL or O_NOFOLLOW
 )
+
+// follows reports whether a link as the last component is followed.
+func (e ending) follows(slash bool) bool {
+	return e == followLast || e == createLast || e == followSlash && slash
+}
 
 // walker is the state of one walk, kept for the next one's sake.
 type walker struct {
@@ -109,6 +116,9 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 		if len(component) > maxName || len(cur.path)+1+len(component) > maxPath {
 			return false, syscall.ENAMETOOLONG
 		}
+		if last && slash && (end == createLast || end == createHere) {
+			return false, syscall.EISDIR
+		}
 		full := ""
 		if plain, offset = advance(plain, offset, component); plain != "" {
 			full = plain[:offset]
@@ -124,7 +134,7 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 			return err == syscall.ELOOP, err
 		}
 		switch {
-		case f.kind == syscall.S_IFLNK && (!last || end == followLast || end == followSlash && slash):
+		case f.kind == syscall.S_IFLNK && (!last || end.follows(slash)):
 			if w.links++; w.links > maxLinks {
 				return false, syscall.ELOOP
 			}
