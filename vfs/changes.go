@@ -41,7 +41,7 @@ func (c Change) Open() (fd int, err error) {
 
 // Changes lists what differs from the target outside of scratch, in an order in which it could be done: a directory
 // before what is in it, removals within a directory before its own. A file that was opened for writing and holds
-// what it held is not in the list.
+// what it held is not in the list. It reads everything that was written, and holds the session's lock meanwhile.
 func (s *Session) Changes() []Change {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,8 @@ const (
 )
 
 // Policy says which paths of a target a session sees. It judges canonical paths only, one component after the other,
-// so that a link in a visible place never opens a hidden one. It is immutable.
+// so that a link in a visible place never opens a hidden one. A second name that the kernel itself gives a file, by a
+// hard link or a bind mount, is another path and judged as such. It is immutable.
 type Policy struct{ root *scope }
 
 // maxPatterns bounds what one lookup costs.

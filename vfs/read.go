@@ -154,6 +154,7 @@ func (s *Session) listLayer(dir *spot) ([]Dirent, error) {
 			switch dir.scope.judge(d.Name) {
 			case Hidden:
 				continue
+			case Visible:
 			case Ancestor:
 				if d.Type == 0 {
 					if info, err := dir.layer.lstat(join(dir.path, d.Name)); err == nil {
