@@ -91,6 +91,8 @@ type Session struct {
 	Script       string
 	ScriptSHA256 string // hex
 	Shell        bool   // Script is shell text
+	// Env is the environment that the session began with, KEY=VALUE.
+	Env []string
 
 	Status   Status
 	Reason   string // why it was rejected, or what ended it, one line
@@ -122,7 +124,9 @@ type Operation struct {
 	Started  time.Time
 	Finished time.Time
 	ExitCode *int // of the command; 128+signal where a signal ended it
-	Command  *Command
+	// OutputCut says that the recorded output is not whole, so that it cannot be replayed.
+	OutputCut bool `json:",omitempty"`
+	Command   *Command
 }
 
 // Command is everything about a command that a human is shown and that the digest covers. It is stored when the
@@ -137,14 +141,18 @@ type Command struct {
 	// environment that the session began with: "KEY=VALUE" added or changed, "-KEY" removed.
 	Env        []string
 	EnvChanges []string
-	// Input says where standard input comes from: "none", "file", "stream".
-	Input string
+	// Input says where standard input comes from: "none", "data" (known: InputData), "file", "stream".
+	Input       string
+	InputData   []byte `json:",omitempty"`
+	InputSHA256 string `json:",omitempty"` // hex, of InputData
 	// Line is the script's line that asked, by the script's own word; 0 where not known. Not in the digest.
 	Line int
 }
 
 // Errors that callers tell apart with errors.Is.
 var (
+	ErrStore        = errors.New("journal")
+	ErrExists       = errors.New("session exists")
 	ErrNotFound     = errors.New("no such session")
 	ErrNotPermitted = errors.New("not permitted")
 	ErrNotWaiting   = errors.New("nothing waits in this session")

@@ -1,0 +1,77 @@
+package approvals
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Event says that something about a session changed; what it is now, Session tells.
+type Event struct {
+	Session string
+	Kind    string // one of the Event constants
+	At      time.Time
+	By      string // who decided, where somebody did
+}
+
+// Kinds of events.
+const (
+	EventStarted  = "started"
+	EventWaiting  = "waiting" // an operation waits for a human
+	EventDecided  = "decided"
+	EventFinished = "finished" // an operation has its result
+	EventParked   = "parked"
+	EventEnded    = "ended"
+	EventLost     = "lost" // the subscriber was too slow: look at everything again
+)
+
+// eventBuffer is how many events a slow subscriber may be behind before it loses some.
+const eventBuffer = 256
+
+// bus delivers events to subscribers without ever waiting for one.
+type bus struct {
+	mu   sync.Mutex
+	subs map[*subscription]struct{}
+}
+
+type subscription struct {
+	c    chan Event
+	lost bool
+}
+
+func (b *bus) subscribe(ctx context.Context) <-chan Event {
+	s := &subscription{c: make(chan Event, eventBuffer)}
+	b.mu.Lock()
+	if b.subs == nil {
+		b.subs = map[*subscription]struct{}{}
+	}
+	b.subs[s] = struct{}{}
+	b.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.subs, s)
+		close(s.c)
+	})
+	return s.c
+}
+
+func (b *bus) publish(e Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s := range b.subs {
+		if s.lost {
+			select {
+			case s.c <- Event{Kind: EventLost, At: e.At}:
+				s.lost = false
+			default:
+				continue
+			}
+		}
+		select {
+		case s.c <- e:
+		default:
+			s.lost = true
+		}
+	}
+}

@@ -1,0 +1,521 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
+)
+
+// Start is a command that a script, or a command line, wants to run.
+type Start struct {
+	Argv []string
+	// Shell says that Argv is a shell, "-c" and the session's own text, given as a command line.
+	Shell bool
+	// Executables are the paths that exec would try; a name that was looked up along the script's PATH is looked up
+	// again along the target's fixed one.
+	Executables []string
+	Dir         string
+	Env         []string // nil means the session's own
+	Input       string   // where Stdin comes from: "none", "data", "file", "stream"
+	Content     []byte   // everything that Stdin gives, with "data"
+	Line        int
+	Stdin       io.Reader
+	// Stdout and Stderr get the command's output. The same value for both keeps the order.
+	Stdout, Stderr io.Writer
+}
+
+// Denial is a refusal of the policy or of a human.
+type Denial struct {
+	Reason string // one line, rendered
+	By     string // who rejected it; "" for the policy
+}
+
+// Error says who refused and why.
+func (d *Denial) Error() string {
+	if d.By == "" {
+		return "denied by policy: " + d.Reason
+	}
+	return "rejected by " + d.By + ": " + d.Reason
+}
+
+// Start takes a command through the gate: it is resolved, judged and journalled; then it runs, is refused with a
+// *Denial, or waits for a human. It returns once the command runs. A program that does not exist is ENOENT and bothers
+// nobody. Where the session ends first, the error is the context's cause.
+func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
+	command, err := l.command(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	l.gate.Lock()
+	o, old, err := l.journalise(command, l.judge(command, c))
+	l.gate.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if old {
+		if p, ok, err := l.takeUp(o, c); ok {
+			return p, err
+		}
+	}
+	switch o.Decision {
+	case Denied:
+		return nil, &Denial{Reason: o.Why}
+	case Refused:
+		return nil, &Denial{Reason: o.Reason, By: o.By}
+	case Waiting:
+		if l.plan {
+			return planned{}, nil
+		}
+		if o, err = l.await(ctx, o); err != nil {
+			return nil, err
+		}
+	case Allowed:
+		if l.plan {
+			return planned{}, nil
+		}
+	}
+	return l.run(ctx, o, c)
+}
+
+// command makes the record of what would run. Nothing of it is derived again.
+func (l *Live) command(ctx context.Context, c Start) (*Command, error) {
+	if len(c.Argv) == 0 || len(c.Executables) == 0 {
+		return nil, syscall.EINVAL
+	}
+	path, err := l.target.Resolve(ctx, executableName(c.Executables), c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	env := c.Env
+	if env == nil {
+		env = l.env
+	}
+	env = slices.Clone(env)
+	slices.Sort(env)
+	command := &Command{
+		Target: l.target.Name(), RunAs: l.target.Account().Name, Path: path, Argv: slices.Clone(c.Argv), Dir: c.Dir,
+		Env: env, EnvChanges: envChanges(l.env, env), Input: c.Input, Line: c.Line,
+	}
+	if c.Content != nil {
+		command.InputData = slices.Clone(c.Content)
+		command.InputSHA256 = sha256Hex(c.Content)
+	}
+	return command, nil
+}
+
+// executableName undoes a search along PATH: several candidates with one base are a bare name.
+func executableName(candidates []string) string {
+	first := candidates[0]
+	if len(candidates) == 1 {
+		return first
+	}
+	for _, c := range candidates[1:] {
+		if filepath.Base(c) != filepath.Base(first) {
+			return first
+		}
+	}
+	return filepath.Base(first)
+}
+
+// envChanges lists how an environment differs from the session's.
+func envChanges(base, env []string) []string {
+	var changes []string
+	had := map[string]string{}
+	for _, e := range base {
+		k, v, _ := strings.Cut(e, "=")
+		had[k] = v
+	}
+	seen := map[string]bool{}
+	for _, e := range env {
+		k, v, _ := strings.Cut(e, "=")
+		seen[k] = true
+		if old, ok := had[k]; !ok || old != v {
+			changes = append(changes, e)
+		}
+	}
+	for k := range had {
+		if !seen[k] {
+			changes = append(changes, "-"+k)
+		}
+	}
+	slices.Sort(changes)
+	return changes
+}
+
+// judge asks the policy. It judges the executable that would run, not the name that the script gives it.
+func (l *Live) judge(command *Command, c Start) policy.Decision {
+	pc := policy.Context{EnvChanges: command.EnvChanges}
+	if c.Shell {
+		return l.m.config.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
+	}
+	argv := slices.Clone(command.Argv)
+	named := filepath.Base(argv[0])
+	argv[0] = command.Path
+	d := l.m.config.Judge.Argv(argv, pc)
+	if d.Verdict == policy.Allow && named != filepath.Base(command.Path) {
+		return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: string(render.Line(fmt.Sprintf("the program %s would be told that its name is %s", command.Path, named)))}
+	}
+	return d
+}
+
+// journalise records the operation, or finds it in the journal of an earlier run: one that is equal, at its place.
+func (l *Live) journalise(command *Command, d policy.Decision) (o Operation, old bool, err error) {
+	digest := command.Digest()
+	l.mu.Lock()
+	if l.at < len(l.journal) {
+		if o := l.journal[l.at]; o.Digest == digest {
+			l.at++
+			l.mu.Unlock()
+			return o, true, nil
+		}
+		l.at = len(l.journal) // from here on the script does something else
+		l.mu.Unlock()
+		if err := l.withdraw(); err != nil {
+			return o, false, err
+		}
+		l.mu.Lock()
+	}
+	if limit := l.m.config.Limits.Operations; limit > 0 && l.count >= limit {
+		l.mu.Unlock()
+		return o, false, &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
+	}
+	l.count++
+	l.mu.Unlock()
+	o = Operation{
+		Kind: CommandKind, Summary: string(summary(command)), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
+		Digest: digest, Created: l.m.config.Now(), Command: command,
+	}
+	switch d.Verdict {
+	case policy.Allow:
+		o.Decision, o.By, o.Decided = Allowed, "policy", o.Created
+	case policy.Deny:
+		o.Decision, o.By, o.Decided = Denied, "policy", o.Created
+	default:
+		o.Verdict, o.Decision = policy.Ask, Waiting
+	}
+	_, err = l.m.config.Store.Update(l.id, func(s *Session) error {
+		if s.Status.Final() || s.Status == Parked {
+			return l.ending()
+		}
+		o.N = len(s.Operations) + 1
+		if o.Decision == Allowed && !l.plan {
+			o.Started = o.Created
+		}
+		if o.Decision == Waiting && !l.plan {
+			l.setHeld(s)
+		}
+		s.Operations = append(s.Operations, o)
+		return nil
+	})
+	return o, false, err
+}
+
+func summary(c *Command) render.Text {
+	if len(c.Argv) == 3 && c.Argv[1] == "-c" && isShell(c.Path) {
+		return render.Line(c.Argv[2])
+	}
+	return render.Argv(c.Argv)
+}
+
+func isShell(path string) bool {
+	switch filepath.Base(path) {
+	case "sh", "bash", "dash":
+		return true
+	}
+	return false
+}
+
+func (l *Live) setHeld(s *Session) {
+	s.Status, s.Deadline = Held, time.Time{}
+	if h := l.m.config.Limits.Hold; h > 0 {
+		s.Deadline = l.m.config.Now().Add(h)
+	}
+}
+
+// withdraw closes what an earlier run left waiting and this one does not ask for any more.
+func (l *Live) withdraw() error {
+	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		for i := range s.Operations {
+			if o := &s.Operations[i]; o.Decision == Waiting || o.Decision == Approved && o.Started.IsZero() {
+				o.Decision = Withdrawn
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// ending is the error for an operation that comes when the session is on its way out.
+func (l *Live) ending() error {
+	if cause := context.Cause(l.ctx); cause != nil {
+		return cause
+	}
+	return ErrCancelled
+}
+
+// await holds the session until a human has decided. The operation is in the journal already.
+func (l *Live) await(ctx context.Context, o Operation) (Operation, error) {
+	decided := l.hold(o.N)
+	defer l.release(o.N)
+	l.Notice("operation %d of session %s waits for a human: %s", o.N, l.id, o.Summary)
+	l.Notice("it needs no polling: it goes on when somebody runs: approve %s (or: reject %s)", l.id, l.id)
+	l.say(Held)
+	l.m.publish(l.id, EventWaiting, "")
+	var expired <-chan time.Time
+	if h := l.m.config.Limits.Hold; h > 0 {
+		timer := time.NewTimer(h)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	// The decision may have come between the journal and the hold.
+	if now, err := l.current(o.N); err != nil || now.Decision != Waiting {
+		return l.conclude(now, err)
+	}
+	select {
+	case <-decided:
+		return l.conclude(l.current(o.N))
+	case <-ctx.Done():
+		return o, l.ending()
+	case <-l.ctx.Done():
+		return o, l.ending()
+	case <-expired:
+		return l.lapse(o.N)
+	}
+}
+
+// lapse ends a hold that nobody answered: the session is parked, or where there is no parking, it expires.
+func (l *Live) lapse(n int) (Operation, error) {
+	if l.park() {
+		l.Notice("nobody has decided within %v; session %s is parked. Come back with: wait %s", l.m.config.Limits.Hold, l.id, l.id)
+		return Operation{}, ErrParked
+	}
+	reason := fmt.Sprintf("nobody decided within %v", l.m.config.Limits.Hold)
+	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		if o := s.operation(n); o.Decision == Waiting {
+			settle(s, Lapsed, l.m.config.Now())
+			s.Status, s.Reason = Expired, reason
+		}
+		return nil
+	})
+	if err != nil {
+		return Operation{}, err
+	}
+	o := *s.operation(n)
+	if o.Decision == Lapsed {
+		l.Notice("%s; nothing was run", reason)
+		l.m.publish(l.id, EventDecided, "")
+		l.cancel(errors.New(reason))
+		return o, &Denial{Reason: reason, By: "timeout"}
+	}
+	return l.conclude(o, nil) // decided in the last moment
+}
+
+func (l *Live) current(n int) (Operation, error) {
+	s, err := l.m.Session(l.id)
+	if err != nil {
+		return Operation{}, err
+	}
+	o := s.operation(n)
+	if o == nil {
+		return Operation{}, ErrNotFound
+	}
+	return *o, nil
+}
+
+// conclude turns a decision into what the script gets.
+func (l *Live) conclude(o Operation, err error) (Operation, error) {
+	if err != nil {
+		return o, err
+	}
+	switch o.Decision {
+	case Approved:
+		return o, nil
+	case Refused:
+		l.Notice("operation %d was rejected by %s: %s", o.N, render.Line(o.By), render.Line(o.Reason))
+		l.say(Running)
+		return o, &Denial{Reason: o.Reason, By: o.By}
+	default:
+		return o, l.ending()
+	}
+}
+
+// run consumes the decision in one transaction and starts the stored record.
+func (l *Live) run(ctx context.Context, o Operation, c Start) (targets.Process, error) {
+	if o.Decision == Approved {
+		s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+			if s.Status == Parked || s.Status.Final() {
+				return l.ending() // the decision is for the next run
+			}
+			stored := s.operation(o.N)
+			if stored.Decision != Approved || !stored.Started.IsZero() || stored.Digest != o.Digest || stored.Command.Digest() != o.Digest {
+				return fmt.Errorf("operation %d of session %s is not approved any more", o.N, l.id)
+			}
+			stored.Started = l.m.config.Now()
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		o = *s.operation(o.N)
+		l.Notice("operation %d was approved by %s", o.N, render.Line(o.By))
+		l.say(Running)
+	}
+	record, err := createOutput(l.m.operationName(l.id, o.N), maxRecorded)
+	if err != nil {
+		return nil, err
+	}
+	stdin := c.Stdin
+	if o.Command.Input == "none" {
+		stdin = nil
+	}
+	stdout, stderr := tee(c.Stdout, record, StreamStdout), tee(c.Stderr, record, StreamStderr)
+	if c.Stdout == c.Stderr {
+		stderr = stdout
+	}
+	p, err := l.target.Start(ctx, targets.Command{
+		Path: o.Command.Path, Argv: o.Command.Argv, Dir: o.Command.Dir, Env: o.Command.Env,
+		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+	})
+	if err != nil {
+		record.close()
+		exit := 126
+		if errors.Is(err, syscall.ENOENT) || errors.Is(err, os.ErrNotExist) {
+			exit = 127
+		}
+		return nil, errors.Join(err, l.result(o.N, exit, false))
+	}
+	return &process{Process: p, live: l, n: o.N, record: record}, nil
+}
+
+// result records how an operation's command ended.
+func (l *Live) result(n, exit int, cut bool) error {
+	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		o := s.operation(n)
+		o.ExitCode, o.Finished, o.OutputCut = &exit, l.m.config.Now(), cut
+		return nil
+	})
+	l.m.publish(l.id, EventFinished, "")
+	if err != nil {
+		return fmt.Errorf("record the result: %w", err)
+	}
+	return nil
+}
+
+// takeUp answers an operation of an earlier run. ok is false where it goes on as a new one would: it waits, or it was
+// approved and has not been started.
+func (l *Live) takeUp(o Operation, c Start) (p targets.Process, ok bool, err error) {
+	switch {
+	case o.Decision == Waiting && !l.plan:
+		_, err := l.m.config.Store.Update(l.id, func(s *Session) error { l.setHeld(s); return nil })
+		return nil, err != nil, err
+	case o.Decision == Allowed && o.Started.IsZero(): // of a plan
+		_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+			s.operation(o.N).Started = l.m.config.Now()
+			return nil
+		})
+		return nil, err != nil, err
+	case o.Finished.IsZero() || o.Decision != Allowed && o.Decision != Approved:
+		return nil, false, nil
+	case o.OutputCut:
+		return nil, true, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
+	}
+	return replay(l.m.operationName(l.id, o.N), o, c), true, nil
+}
+
+// process records the result when the command has ended.
+type process struct {
+	targets.Process
+	live   *Live
+	n      int
+	record *output
+	once   sync.Once
+	exit   targets.Exit
+	err    error
+}
+
+// Wait waits for the command and records its result.
+func (p *process) Wait() (targets.Exit, error) {
+	p.once.Do(func() {
+		p.exit, p.err = p.Process.Wait()
+		p.record.close()
+		code := p.exit.Code
+		if p.exit.Signal != 0 {
+			code = 128 + int(p.exit.Signal)
+		}
+		if err := p.live.result(p.n, code, p.record.truncated()); err != nil {
+			p.live.m.config.Log.Error("record a command's result", "session", p.live.id, "operation", p.n, "error", err)
+		}
+	})
+	return p.exit, p.err
+}
+
+// planned is a command of a plan: it succeeds, says nothing, and did not run.
+type planned struct{}
+
+func (planned) Wait() (targets.Exit, error) { return targets.Exit{}, nil }
+func (planned) Signal(syscall.Signal) error { return nil }
+
+// replayed gives a recorded result.
+type replayed struct {
+	exit targets.Exit
+	done chan struct{}
+}
+
+func (r replayed) Wait() (targets.Exit, error) { <-r.done; return r.exit, nil }
+func (replayed) Signal(syscall.Signal) error   { return nil }
+
+func replay(name string, o Operation, c Start) targets.Process {
+	r := replayed{done: make(chan struct{})}
+	if o.ExitCode != nil {
+		r.exit.Code = *o.ExitCode
+		if r.exit.Code > 128 && r.exit.Code <= 128+64 {
+			r.exit = targets.Exit{Signal: syscall.Signal(r.exit.Code - 128)}
+		}
+	}
+	go func() {
+		defer close(r.done)
+		_ = replayOutput(name, func(chunk Chunk) error {
+			to := c.Stdout
+			if chunk.Stream == StreamStderr {
+				to = c.Stderr
+			}
+			if to != nil {
+				_, err := to.Write(chunk.Data)
+				return err
+			}
+			return nil
+		})
+	}()
+	return r
+}
+
+// teeWriter copies what a command writes into its record. What does not fit any more is only passed on.
+type teeWriter struct {
+	to     io.Writer
+	record *output
+	stream Stream
+}
+
+func tee(to io.Writer, record *output, stream Stream) io.Writer {
+	if to == nil {
+		to = io.Discard
+	}
+	return &teeWriter{to, record, stream}
+}
+
+func (t *teeWriter) Write(p []byte) (int, error) {
+	_, _ = t.record.add(t.stream, p)
+	return t.to.Write(p)
+}

@@ -1,0 +1,24 @@
+package approvals
+
+import (
+	"fmt"
+	"io"
+)
+
+// idAlphabet is Crockford's base32 in lower case: no i, l, o or u to be misread.
+const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+// idLength gives 40 random bits: enough that a guess among thousands of sessions fails, and the owner is checked anyway.
+const idLength = 8
+
+// newID makes a session id.
+func newID(random io.Reader) (string, error) {
+	var b [idLength]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return "", fmt.Errorf("make a session id: %w", err)
+	}
+	for i, v := range b {
+		b[i] = idAlphabet[v&31]
+	}
+	return string(b[:]), nil
+}

@@ -1,0 +1,204 @@
+package approvals
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"shannot-gateway/targets"
+)
+
+// Live is a session that is alive: its script runs, or waits inside an operation.
+type Live struct {
+	m        *Manager
+	id       string
+	identity string
+	target   targets.Target
+	env      []string
+	plan     bool
+	out      *output
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+
+	gate sync.Mutex // operations are taken in one at a time, so that their order is the journal's
+
+	mu        sync.Mutex
+	journal   []Operation // of an earlier run, to be taken up again
+	at        int         // place in the journal
+	count     int         // operations so far
+	waiting   map[int]chan struct{}
+	holds     int // operations that wait
+	heldSince time.Time
+	held      time.Duration
+	parked    bool
+	over      bool
+}
+
+// ID is the session's id.
+func (l *Live) ID() string { return l.id }
+
+// Context ends when the session must. context.Cause says why: ErrCancelled, ErrParked, ErrShutdown.
+func (l *Live) Context() context.Context { return l.ctx }
+
+// Stdout records what the script writes to standard output. A write fails with ErrOutputLimit past the limit.
+func (l *Live) Stdout() io.Writer { return recorder{l.out, StreamStdout} }
+
+// Stderr is Stdout for standard error. Both share the limit.
+func (l *Live) Stderr() io.Writer { return recorder{l.out, StreamStderr} }
+
+// Notice says something on the gateway's behalf, one line. What is untrusted in it must have been rendered.
+func (l *Live) Notice(format string, args ...any) {
+	_, _ = l.out.add(StreamNotice, fmt.Appendf(nil, format, args...))
+}
+
+// Held is how long the session has waited for humans so far.
+func (l *Live) Held() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holds > 0 {
+		return l.held + l.m.config.Now().Sub(l.heldSince)
+	}
+	return l.held
+}
+
+func (l *Live) isHeld() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.holds > 0
+}
+
+// say records a change of status for followers.
+func (l *Live) say(s Status) { _, _ = l.out.add(StreamState, []byte(s)) }
+
+// hold counts one operation that waits and returns the channel on which its decision is announced.
+func (l *Live) hold(n int) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holds++; l.holds == 1 {
+		l.heldSince = l.m.config.Now()
+	}
+	c := make(chan struct{})
+	l.waiting[n] = c
+	return c
+}
+
+// release ends a hold.
+func (l *Live) release(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.waiting, n)
+	if l.holds--; l.holds == 0 {
+		l.held += l.m.config.Now().Sub(l.heldSince)
+	}
+}
+
+// decided wakes whoever waits for an operation's decision.
+func (l *Live) decided(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.waiting[n]; c != nil {
+		close(c)
+		l.waiting[n] = nil
+	}
+}
+
+// park ends a held session's script and keeps what it waits for. It reports whether the session is parked.
+func (l *Live) park() bool {
+	if l.m.config.Restart == nil {
+		return false
+	}
+	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		if s.Status != Held {
+			return ErrNotWaiting
+		}
+		l.m.toParked(s, l.m.config.Now())
+		return nil
+	})
+	if err != nil {
+		return false
+	}
+	l.mu.Lock()
+	l.parked = true
+	l.mu.Unlock()
+	l.cancel(ErrParked)
+	return true
+}
+
+// Outcome is how a session's script ended.
+type Outcome struct {
+	Status   Status // Done, Failed, TimedOut or Cancelled
+	ExitCode int
+	Reason   string // one line, rendered
+}
+
+// End records how the session ended. It must be called once, when nothing of the script runs any more.
+func (l *Live) End(o Outcome) {
+	l.mu.Lock()
+	if l.over {
+		l.mu.Unlock()
+		return
+	}
+	l.over = true
+	parked := l.parked
+	l.mu.Unlock()
+	kind := EventEnded
+	if !parked {
+		parked = l.record(o)
+	}
+	if parked {
+		kind = EventParked
+	}
+	l.finish(kind)
+}
+
+// record stores the outcome. It reports whether the session is parked instead, because it was only planned.
+func (l *Live) record(o Outcome) (parked bool) {
+	now := l.m.config.Now()
+	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		s.Truncated = s.Truncated || l.out.truncated()
+		if s.Plan && o.Status == Done && s.waits() {
+			l.m.toParked(s, now)
+			return nil
+		}
+		if reason, ok := s.refused(); ok && o.Status == Failed {
+			o.Status, o.Reason = Rejected, reason
+		}
+		if s.Status == Expired { // the hold ended, and the script with it
+			o.Status, o.Reason, o.ExitCode = Expired, s.Reason, ExitNotPermitted
+		}
+		settle(s, Withdrawn, now)
+		s.finish(o.Status, o.ExitCode, o.Reason, now)
+		return nil
+	})
+	if err != nil {
+		l.m.config.Log.Error("record a session's end", "session", l.id, "error", err)
+	}
+	return err == nil && s.Status == Parked
+}
+
+// finish takes the session out of the living.
+func (l *Live) finish(kind string) {
+	l.m.mu.Lock()
+	delete(l.m.live, l.id)
+	l.m.mu.Unlock()
+	l.cancel(nil)
+	restart := false
+	if kind == EventParked {
+		if s, err := l.m.Session(l.id); err == nil && s.Status == Parked {
+			l.m.mu.Lock()
+			l.m.parked[l.id] = parkedSession{identity: l.identity, deadline: s.Deadline}
+			closing := l.m.closing
+			l.m.mu.Unlock()
+			restart = s.approvedNotStarted() || !s.waits()
+			l.say(Parked)
+			if restart && !closing && l.m.config.Restart != nil {
+				go l.m.config.Restart(s)
+			}
+		}
+	}
+	l.out.close()
+	l.m.publish(l.id, kind, "")
+	l.m.ended.Done()
+}

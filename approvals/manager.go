@@ -1,0 +1,430 @@
+package approvals
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/targets"
+)
+
+// Store keeps sessions. Every change is durable when the method returns; an error wraps ErrStore.
+type Store interface {
+	// Create adds a session. It fails with ErrExists where the id is taken.
+	Create(s Session) error
+	// Update changes a session in one transaction. An error of change leaves it as it was and is returned as it is.
+	Update(id string, change func(*Session) error) (Session, error)
+	// Session returns one, or ErrNotFound.
+	Session(id string) (Session, error)
+	// Sessions returns those that match, newest first, without their scripts; unless all, only those that have not ended.
+	Sessions(all bool, match func(*Session) bool) ([]Session, error)
+	// Check writes and reads, to show whether that works now.
+	Check() error
+}
+
+// Judge decides on commands; *policy.Judge is one.
+type Judge interface {
+	Argv(argv []string, c policy.Context) policy.Decision
+	Shell(text string, c policy.Context) policy.Decision
+}
+
+// Limits bound sessions; 0 means no limit.
+type Limits struct {
+	Hold                time.Duration // how long a script stays alive while it waits for a human
+	Expire              time.Duration // how long a parked session waits
+	Operations          int           // in one session
+	Output              int64         // bytes of stdout and stderr of one session
+	Sessions            int           // alive at once
+	SessionsPerIdentity int           // alive at once
+}
+
+// parkedFactor is how many times SessionsPerIdentity an identity may have parked, which cost a little disk only.
+const parkedFactor = 8
+
+// maxRecorded bounds the output of one operation that is kept for a replay and for show, in bytes.
+const maxRecorded = 1 << 20
+
+// Config is what a Manager needs.
+type Config struct {
+	Store  Store
+	Judge  Judge
+	Dir    string // where outputs are kept
+	Limits Limits
+	Now    func() time.Time // nil means time.Now
+	Random io.Reader        // nil means crypto/rand
+	Log    *slog.Logger
+	// Restart is called, on a goroutine of its own, when a decision arrives for a parked session. It must lead to
+	// Resume. Without it, sessions are never parked: they expire when hold ends.
+	Restart func(Session)
+}
+
+// Manager owns all sessions of a gateway.
+type Manager struct {
+	config Config
+	bus    bus
+
+	mu       sync.Mutex
+	live     map[string]*Live
+	starting map[string]int // by identity: sessions that are about to be alive
+	parked   map[string]parkedSession
+	closing  bool
+	ended    sync.WaitGroup // of live sessions
+}
+
+type parkedSession struct {
+	identity string
+	deadline time.Time
+}
+
+// New opens the sessions of an earlier gateway: what was held is parked, what ran has failed, and an operation that
+// was started without a result is unknown. It never runs anything.
+func New(c Config) (*Manager, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory for outputs: %w", err)
+	}
+	m := &Manager{config: c, live: map[string]*Live{}, starting: map[string]int{}, parked: map[string]parkedSession{}}
+	if err := m.recover(); err != nil {
+		return nil, fmt.Errorf("recover sessions: %w", err)
+	}
+	return m, nil
+}
+
+// Request asks for a session.
+type Request struct {
+	Identity       Identity
+	Target         targets.Target
+	Engine         string
+	Args           []string // what follows the interpreter, for a script
+	Script         string   // source, or shell text
+	Shell          bool     // Script is shell text, one command
+	Name, Analysis string   // the agent's own words
+	Plan           bool     // run nothing: record what would be done, and wait
+	Env            []string // the environment that the session begins with, KEY=VALUE
+}
+
+// Begin makes a session and records it. ErrTooMany says which limit stands in the way.
+func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
+	release, err := m.reserve(r.Identity.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	s := Session{
+		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
+		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell,
+		ScriptSHA256: sha256Hex([]byte(r.Script)), Status: Running, Created: m.config.Now(), Env: r.Env,
+	}
+	for range 8 {
+		if s.ID, err = newID(m.config.Random); err != nil {
+			return nil, err
+		}
+		if err = m.config.Store.Create(s); !errors.Is(err, ErrExists) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("record the session: %w", err)
+	}
+	return m.enliven(ctx, s, r.Target, false)
+}
+
+// Resume starts a parked session again, after Config.Restart. Its earlier output is discarded: the script runs from
+// its start and takes its operations' results from the journal.
+func (m *Manager) Resume(ctx context.Context, id string, target targets.Target) (*Live, error) {
+	s, err := m.config.Store.Update(id, func(s *Session) error {
+		if s.Status != Parked {
+			return fmt.Errorf("resume session %s: it is %s", id, s.Status)
+		}
+		s.Status, s.Deadline, s.Plan = Running, time.Time{}, false
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	delete(m.parked, id)
+	m.mu.Unlock()
+	return m.enliven(ctx, s, target, true)
+}
+
+// enliven makes a recorded session alive.
+func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target, again bool) (*Live, error) {
+	out, err := createOutput(m.outputName(s.ID), m.config.Limits.Output)
+	if err != nil {
+		m.fail(s.ID, "the gateway could not record output")
+		return nil, err
+	}
+	lctx, cancel := context.WithCancelCause(ctx)
+	l := &Live{m: m, id: s.ID, identity: s.Identity, target: target, env: s.Env, plan: s.Plan, out: out, ctx: lctx, cancel: cancel, waiting: map[int]chan struct{}{}}
+	if again {
+		l.journal = s.Operations
+	}
+	l.count = len(s.Operations)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		cancel(ErrShutdown)
+	}
+	m.live[s.ID] = l
+	m.ended.Add(1)
+	m.publish(s.ID, EventStarted, "")
+	return l, nil
+}
+
+// reserve takes a place under the limits until release.
+func (m *Manager) reserve(identity string) (release func(), err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return nil, ErrShutdown
+	}
+	l := m.config.Limits
+	alive, own := len(m.live), m.starting[identity]
+	for _, n := range m.starting {
+		alive += n
+	}
+	for _, s := range m.live {
+		if s.identity == identity {
+			own++
+		}
+	}
+	parked := 0
+	for _, p := range m.parked {
+		if p.identity == identity {
+			parked++
+		}
+	}
+	switch {
+	case l.Sessions > 0 && alive >= l.Sessions:
+		return nil, fmt.Errorf("%w: %d are alive, limits.sessions allows no more", ErrTooMany, alive)
+	case l.SessionsPerIdentity > 0 && own >= l.SessionsPerIdentity:
+		return nil, fmt.Errorf("%w of yours: %d are alive, limits.sessions_per_identity allows no more", ErrTooMany, own)
+	case l.SessionsPerIdentity > 0 && parked >= parkedFactor*l.SessionsPerIdentity:
+		return nil, fmt.Errorf("%w of yours wait for a human: %d; cancel some", ErrTooMany, parked)
+	}
+	m.starting[identity]++
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.starting[identity]--; m.starting[identity] <= 0 {
+			delete(m.starting, identity)
+		}
+	}, nil
+}
+
+// Session returns one session, or ErrNotFound.
+func (m *Manager) Session(id string) (Session, error) { return m.config.Store.Session(id) }
+
+// Filter selects sessions.
+type Filter struct {
+	Identity string // "" for everybody's
+	All      bool   // also those that have ended
+}
+
+// Sessions returns sessions, newest first, without their scripts.
+func (m *Manager) Sessions(f Filter) ([]Session, error) {
+	return m.config.Store.Sessions(f.All, func(s *Session) bool { return f.Identity == "" || s.Identity == f.Identity })
+}
+
+// Follow calls fn with a session's output from its start, as it comes, until the session has ended or is parked. It
+// begins with the session's status. The session is returned as it then is.
+func (m *Manager) Follow(ctx context.Context, id string, fn func(Chunk) error) (Session, error) {
+	m.mu.Lock()
+	l := m.live[id]
+	m.mu.Unlock()
+	s, err := m.Session(id)
+	if err != nil {
+		return s, err
+	}
+	if err := fn(Chunk{Stream: StreamState, Data: []byte(s.Status), Status: s.Status}); err != nil {
+		return s, err
+	}
+	if l != nil {
+		err = l.out.follow(ctx, m.outputName(id), fn)
+	} else {
+		err = replayOutput(m.outputName(id), fn)
+	}
+	if err != nil {
+		return s, err
+	}
+	return m.Session(id)
+}
+
+// OperationOutput calls fn with the recorded output of one operation's command.
+func (m *Manager) OperationOutput(id string, n int, fn func(Chunk) error) error {
+	return replayOutput(m.operationName(id, n), fn)
+}
+
+// Subscribe delivers events until ctx ends.
+func (m *Manager) Subscribe(ctx context.Context) <-chan Event { return m.bus.subscribe(ctx) }
+
+// Counts says how many sessions run, are held and are parked.
+func (m *Manager) Counts() (running, held, parked int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range m.live {
+		if l.isHeld() {
+			held++
+		} else {
+			running++
+		}
+	}
+	return running, held, len(m.parked)
+}
+
+// Check reports whether the journal can be written now.
+func (m *Manager) Check(context.Context) error { return m.config.Store.Check() }
+
+// Shutdown parks what is held and ends what runs, and returns when all have ended or ctx does.
+func (m *Manager) Shutdown(ctx context.Context) error {
+	m.mu.Lock()
+	m.closing = true
+	all := make([]*Live, 0, len(m.live))
+	for _, l := range m.live {
+		all = append(all, l)
+	}
+	m.mu.Unlock()
+	for _, l := range all {
+		if !l.park() {
+			l.cancel(ErrShutdown)
+		}
+	}
+	done := make(chan struct{})
+	go func() { m.ended.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("sessions have not ended: %w", ctx.Err())
+	}
+}
+
+// ExpireParked ends the parked sessions whose time has passed. The gateway calls it from time to time.
+func (m *Manager) ExpireParked() {
+	now := m.config.Now()
+	var due []string
+	m.mu.Lock()
+	for id, p := range m.parked {
+		if !p.deadline.IsZero() && !now.Before(p.deadline) {
+			due = append(due, id)
+		}
+	}
+	m.mu.Unlock()
+	for _, id := range due {
+		m.endParked(id, Expired, Lapsed, "nobody decided in time")
+	}
+}
+
+// endParked gives a parked session its final status.
+func (m *Manager) endParked(id string, status Status, decision Decision, reason string) (s Session, err error) {
+	now := m.config.Now()
+	s, err = m.config.Store.Update(id, func(s *Session) error {
+		if s.Status != Parked {
+			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
+		}
+		settle(s, decision, now)
+		s.finish(status, ExitNotPermitted, reason, now)
+		return nil
+	})
+	if err != nil {
+		return s, err
+	}
+	m.mu.Lock()
+	delete(m.parked, id)
+	m.mu.Unlock()
+	m.publish(id, EventEnded, "")
+	return s, nil
+}
+
+// fail ends a session whose gateway could not do its work.
+func (m *Manager) fail(id, reason string) {
+	_, err := m.config.Store.Update(id, func(s *Session) error {
+		s.finish(Failed, ExitFault, reason, m.config.Now())
+		return nil
+	})
+	if err != nil {
+		m.config.Log.Error("record a session's end", "session", id, "error", err)
+	}
+}
+
+func (m *Manager) publish(id, kind, by string) {
+	m.bus.publish(Event{Session: id, Kind: kind, At: m.config.Now(), By: by})
+}
+
+func (m *Manager) outputName(id string) string { return filepath.Join(m.config.Dir, id+".out") }
+
+func (m *Manager) operationName(id string, n int) string {
+	return filepath.Join(m.config.Dir, id+".op"+strconv.Itoa(n))
+}
+
+// recover brings the store to a state that this process can vouch for.
+func (m *Manager) recover() error {
+	open, err := m.config.Store.Sessions(false, func(*Session) bool { return true })
+	if err != nil {
+		return err
+	}
+	now := m.config.Now()
+	for _, o := range open {
+		s, err := m.config.Store.Update(o.ID, func(s *Session) error {
+			m.recoverSession(s, now)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if s.Status == Parked {
+			m.parked[s.ID] = parkedSession{identity: s.Identity, deadline: s.Deadline}
+			if s.approvedNotStarted() && m.config.Restart != nil {
+				go m.config.Restart(s)
+			}
+		}
+	}
+	return nil
+}
+
+// recoverSession decides what became of a session whose gateway died.
+func (m *Manager) recoverSession(s *Session, now time.Time) {
+	unknown := false
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		if !o.Started.IsZero() && o.Finished.IsZero() {
+			o.Decision, unknown = UnknownState, true
+		}
+	}
+	switch {
+	case unknown:
+		s.finish(Failed, ExitFault, "the gateway stopped while a command ran; whether it took effect is not known", now)
+	case m.config.Restart != nil && (s.Status == Parked || s.waits() || s.approvedNotStarted()):
+		if s.Status != Parked {
+			m.toParked(s, now)
+		}
+	default:
+		settle(s, Withdrawn, now)
+		s.finish(Failed, ExitFault, "the gateway stopped while it ran", now)
+	}
+}
+
+func (m *Manager) toParked(s *Session, now time.Time) {
+	s.Status, s.Deadline = Parked, time.Time{}
+	if e := m.config.Limits.Expire; e > 0 {
+		s.Deadline = now.Add(e)
+	}
+}

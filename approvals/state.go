@@ -1,0 +1,63 @@
+package approvals
+
+import "time"
+
+// Exit statuses that sessions end with by themselves, see sysexits.h where they have a name there.
+const (
+	ExitFault        = 70
+	ExitHeld         = 75
+	ExitNotPermitted = 77
+)
+
+// waits reports whether an operation waits for a human.
+func (s *Session) waits() bool {
+	for i := range s.Operations {
+		if s.Operations[i].Decision == Waiting {
+			return true
+		}
+	}
+	return false
+}
+
+// approvedNotStarted reports whether a decision has been given and not used.
+func (s *Session) approvedNotStarted() bool {
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Decision == Approved && o.Started.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// refused reports whether a human rejected something.
+func (s *Session) refused() (string, bool) {
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Decision == Refused {
+			return o.Reason, true
+		}
+	}
+	return "", false
+}
+
+// settle gives every operation that waits a decision that nobody took.
+func settle(s *Session, d Decision, now time.Time) {
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Decision == Waiting {
+			o.Decision, o.Decided = d, now
+		}
+	}
+}
+
+// finish gives the session its final status.
+func (s *Session) finish(status Status, exit int, reason string, now time.Time) {
+	s.Status, s.Reason, s.Ended, s.Deadline = status, reason, now, time.Time{}
+	s.ExitCode = &exit
+}
+
+// operation returns one by number.
+func (s *Session) operation(n int) *Operation {
+	if n < 1 || n > len(s.Operations) {
+		return nil
+	}
+	return &s.Operations[n-1]
+}

@@ -1,0 +1,272 @@
+//go:build unix
+
+// Package local is the gateway's own host as a target: commands run here, as the configured user, in a session and
+// process group of their own. It must never pass on the gateway's environment or a descriptor of its own.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
+)
+
+// Path is where executables are looked for, whatever PATH a script sets.
+const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Name is this target's name.
+const Name = "local"
+
+// afterKill is how long the streams of a killed command may stay open, held by what it left behind.
+const afterKill = 5 * time.Second
+
+// Options configure the target.
+type Options struct {
+	// RunAs is the user that commands run as; "" is the gateway's own. Another user needs root.
+	RunAs string
+}
+
+// Local is this host.
+type Local struct {
+	account targets.Account
+	uname   targets.Uname
+	files   vfs.Source
+	switchU bool // commands change the user
+}
+
+// New looks up the account that commands run as. An unknown user, or another one without root, is an error.
+func New(o Options) (*Local, error) {
+	account, err := lookupAccount(o.RunAs)
+	if err != nil {
+		return nil, err
+	}
+	own := uint32(os.Geteuid())
+	if account.UID != own && own != 0 {
+		return nil, fmt.Errorf("run commands as %q: the gateway is not root; leave local.run_as out or start it as root", o.RunAs)
+	}
+	return &Local{account: account, uname: readUname(), files: vfs.NewHost(), switchU: o.RunAs != "" && own == 0}, nil
+}
+
+func lookupAccount(name string) (targets.Account, error) {
+	var u *user.User
+	var err error
+	if name == "" {
+		if u, err = user.Current(); err != nil {
+			// A uid without an entry, as in a container: it still runs commands.
+			id := strconv.Itoa(os.Geteuid())
+			u, err = &user.User{Uid: id, Gid: strconv.Itoa(os.Getegid()), Username: id, HomeDir: "/"}, nil
+		}
+	} else {
+		u, err = user.Lookup(name)
+	}
+	if err != nil {
+		return targets.Account{}, fmt.Errorf("look up the user that commands run as: %w; see local.run_as", err)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return targets.Account{}, fmt.Errorf("user %q has the id %q: %w", name, u.Uid, err)
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return targets.Account{}, fmt.Errorf("user %q has the group %q: %w", name, u.Gid, err)
+	}
+	a := targets.Account{Name: u.Username, UID: uint32(uid), GID: uint32(gid), Home: u.HomeDir, Shell: "/bin/sh"}
+	groups, err := u.GroupIds()
+	if err != nil {
+		groups = []string{u.Gid} // without the group database there is the user's own
+	}
+	for _, g := range groups {
+		if id, err := strconv.ParseUint(g, 10, 32); err == nil {
+			a.Groups = append(a.Groups, uint32(id))
+		}
+	}
+	return a, nil
+}
+
+func readUname() targets.Uname {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return targets.Uname{}
+	}
+	text := func(b []byte) string {
+		s, _, _ := strings.Cut(string(b), "\x00")
+		return s
+	}
+	return targets.Uname{
+		Sysname: text(u.Sysname[:]), Nodename: text(u.Nodename[:]), Release: text(u.Release[:]),
+		Version: text(u.Version[:]), Machine: text(u.Machine[:]),
+	}
+}
+
+// Name returns "local".
+func (l *Local) Name() string { return Name }
+
+// Files is this host's file tree.
+func (l *Local) Files() vfs.Source { return l.files }
+
+// Account is the user that commands run as.
+func (l *Local) Account() targets.Account { return l.account }
+
+// Uname describes this host's kernel.
+func (l *Local) Uname() targets.Uname { return l.uname }
+
+// DefaultEnv is the environment that a session begins with, as a login of the account would have it without a terminal.
+func (l *Local) DefaultEnv() []string {
+	a := l.account
+	return []string{
+		"HOME=" + a.Home, "LANG=C.UTF-8", "LOGNAME=" + a.Name, "PATH=" + Path, "SHELL=" + a.Shell, "TERM=dumb", "USER=" + a.Name,
+	}
+}
+
+// Resolve finds an executable along Path, or where a name with a slash says, seen from dir.
+func (l *Local) Resolve(_ context.Context, name, dir string) (string, error) {
+	if name == "" || strings.ContainsRune(name, 0) {
+		return "", syscall.ENOENT
+	}
+	if strings.Contains(name, "/") {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		return name, executable(name)
+	}
+	found := error(syscall.ENOENT)
+	for _, d := range strings.Split(Path, ":") {
+		candidate := d + "/" + name
+		err := executable(candidate)
+		if err == nil {
+			return candidate, nil
+		}
+		if errors.Is(err, syscall.EACCES) {
+			found = err
+		}
+	}
+	return "", found
+}
+
+func executable(name string) error {
+	st, err := os.Stat(name)
+	if err != nil {
+		var e syscall.Errno
+		if errors.As(err, &e) {
+			return e
+		}
+		return syscall.ENOENT
+	}
+	if st.IsDir() || st.Mode()&0o111 == 0 {
+		return syscall.EACCES
+	}
+	return nil
+}
+
+// Start starts a command. ctx ends it and everything in its process group with SIGKILL.
+func (l *Local) Start(ctx context.Context, c targets.Command) (targets.Process, error) {
+	if !filepath.IsAbs(c.Path) || len(c.Argv) == 0 {
+		return nil, syscall.EINVAL
+	}
+	if err := directory(c.Dir); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, c.Path) // #nosec G204 -- running what was decided is what this package is for
+	cmd.Args, cmd.Dir, cmd.Env = c.Argv, c.Dir, c.Env
+	if cmd.Env == nil {
+		cmd.Env = []string{} // never the gateway's own
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	// A session of its own: no terminal of anybody's to type into, and a group to signal.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if l.switchU {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: l.account.UID, Gid: l.account.GID, Groups: l.account.Groups}
+	}
+	cmd.WaitDelay = afterKill
+	p := &process{cmd: cmd}
+	cmd.Cancel = func() error { return p.Signal(syscall.SIGKILL) }
+	if err := cmd.Start(); err != nil {
+		var e syscall.Errno
+		if errors.As(err, &e) {
+			return nil, e
+		}
+		return nil, fmt.Errorf("start %s: %w", c.Path, err)
+	}
+	return p, nil
+}
+
+func directory(dir string) error {
+	if !filepath.IsAbs(dir) {
+		return syscall.ENOENT
+	}
+	st, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return syscall.ENOENT
+	case err != nil:
+		return syscall.EACCES
+	case !st.IsDir():
+		return syscall.ENOTDIR
+	}
+	return nil
+}
+
+// process is a started command.
+type process struct {
+	cmd  *exec.Cmd
+	once sync.Once
+	exit targets.Exit
+	err  error
+
+	mu    sync.Mutex
+	ended bool
+}
+
+// Wait returns when the command has ended and its output was copied. It may be called more than once.
+func (p *process) Wait() (targets.Exit, error) {
+	p.once.Do(func() {
+		err := p.cmd.Wait()
+		p.mu.Lock()
+		p.ended = true
+		p.mu.Unlock()
+		p.exit, p.err = exitOf(p.cmd.ProcessState, err)
+	})
+	return p.exit, p.err
+}
+
+func exitOf(state *os.ProcessState, err error) (targets.Exit, error) {
+	if state == nil {
+		return targets.Exit{}, err
+	}
+	ws, ok := state.Sys().(syscall.WaitStatus)
+	switch {
+	case !ok:
+		return targets.Exit{Code: state.ExitCode()}, nil
+	case ws.Signaled():
+		return targets.Exit{Signal: ws.Signal()}, nil
+	}
+	// An error behind a known status is a stream's: a reader that went away, or one held open after a kill.
+	return targets.Exit{Code: ws.ExitStatus()}, nil
+}
+
+// Signal signals the process group. A command that has ended takes it silently, as a zombie would.
+func (p *process) Signal(sig syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return nil
+	}
+	err := syscall.Kill(-p.cmd.Process.Pid, sig)
+	if errors.Is(err, syscall.ESRCH) {
+		return nil
+	}
+	return err
+}
