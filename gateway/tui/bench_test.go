@@ -1,0 +1,50 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"shannot-gateway/approvals/policy"
+)
+
+// BenchmarkFirstPaint measures what it takes from the backend's answer to a painted list of 1,000 waiting sessions.
+func BenchmarkFirstPaint(b *testing.B) {
+	f := newFake()
+	for i := range 1000 {
+		x := held(fmt.Sprintf("a%07d", i), policy.Caution, "systemctl", "restart", fmt.Sprintf("unit%d", i))
+		x.Script = strings.Repeat("print('hello')\n", 200)
+		f.sessions = append(f.sessions, x)
+	}
+	for b.Loop() {
+		m := benchModel(f)
+		m.Update(m.load(0)())
+		if s := m.Screen(); !strings.Contains(s, "1000 wait") {
+			b.Fatal(s)
+		}
+	}
+}
+
+// BenchmarkKeyPress measures one key on an operation whose shell text has 10,000 lines.
+func BenchmarkKeyPress(b *testing.B) {
+	f := newFake(held("aaaa0001", policy.Caution, "sh", "-c", strings.Repeat("echo a line of ordinary length # and so on\n", 10000)))
+	m := benchModel(f)
+	m.session = &sessionView{id: "aaaa0001", want: true, output: &output{stop: func() {}}}
+	m.Update(m.load(0)())
+	for b.Loop() {
+		m.Update(tea.KeyPressMsg{Code: tea.KeyDown})
+		if m.Screen() == "" {
+			b.Fatal("nothing")
+		}
+	}
+}
+
+func benchModel(f *fakeBackend) *model {
+	return newModel(context.Background(), &workers{}, Options{
+		Backend: f, Identity: alice, Width: 220, Height: 60, Now: func() time.Time { return start },
+	})
+}

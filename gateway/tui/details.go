@@ -1,0 +1,116 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+)
+
+// labelWidth is the width of the labels before an operation's details, in cells.
+const labelWidth = 10
+
+// describe shows everything about an operation that its digest covers, in the order in which it matters.
+func describe(s *approvals.Session, op *approvals.Operation, wholeEnv bool) *page {
+	p := newPage()
+	describeDecision(p, op)
+	p.add(label("Risk"), own(riskTone(op.Risk), riskWord(op.Risk)))
+	p.addProse(label("Why"), shown(tonePlain, op.Why))
+	if op.Command == nil {
+		p.add(label("Kind"), shown(tonePlain, string(op.Kind)))
+		p.add(label("Summary"), shown(tonePlain, op.Summary))
+	} else {
+		describeCommand(p, s, op.Command, wholeEnv)
+	}
+	p.add(label("Digest"), shown(toneDim, op.Digest))
+	p.addProse(nil, own(toneDim, fmt.Sprintf("── end of operation %d ──", op.N)))
+	return p
+}
+
+func describeCommand(p *page, s *approvals.Session, c *approvals.Command, wholeEnv bool) {
+	p.add(label("Target"), shown(toneStrong, c.Target))
+	p.add(label("Run as"), shown(toneStrong, c.RunAs))
+	p.add(label("Command"), line{{toneStrong, render.Argv(c.Argv)}})
+	text, isShell := shellText(c.Argv)
+	if isShell {
+		for i, l := range strings.Split(text, "\n") {
+			p.add(label(fmt.Sprintf("shell %d", i+1)), shown(tonePlain, l))
+		}
+	}
+	for i := range c.Argv {
+		gutter := label(fmt.Sprintf("argv[%d]", i))
+		if isShell && i == 2 {
+			p.addProse(gutter, own(toneDim, fmt.Sprintf("the shell text above, %d bytes", len(text))))
+			continue
+		}
+		p.add(gutter, line{{tonePlain, render.Argv(c.Argv[i : i+1])}})
+	}
+	if len(c.Argv) == 0 {
+		p.add(label("argv"), own(toneDanger, "empty"))
+	}
+	p.add(label("Runs"), shown(tonePlain, c.Path))
+	p.add(label("In"), shown(tonePlain, c.Dir))
+	describeEnvironment(p, c, wholeEnv)
+	p.addProse(label("Stdin"), stdin(c.Input))
+	if c.Line > 0 {
+		p.add(label("Asked by"), join(own(tonePlain, fmt.Sprintf("line %d: ", c.Line)), shown(tonePlain, scriptLine(s, c.Line))))
+	}
+}
+
+func describeEnvironment(p *page, c *approvals.Command, whole bool) {
+	if len(c.EnvChanges) == 0 {
+		p.addProse(label("Env"), own(toneDim, fmt.Sprintf("unchanged (%d variables; e shows them)", len(c.Env))))
+	}
+	for i, kv := range c.EnvChanges {
+		gutter := label("Env")
+		if i > 0 {
+			gutter = label("")
+		}
+		if name, ok := strings.CutPrefix(kv, "-"); ok {
+			p.add(gutter, join(own(toneCaution, "unset "), shown(tonePlain, name)))
+		} else {
+			p.add(gutter, join(own(toneCaution, "set "), shown(tonePlain, kv)))
+		}
+	}
+	if !whole {
+		return
+	}
+	for i, kv := range c.Env {
+		p.add(label(fmt.Sprintf("env %d", i+1)), shown(toneDim, kv))
+	}
+}
+
+func stdin(input string) line {
+	switch input {
+	case "", "none":
+		return own(tonePlain, "none")
+	case "file":
+		return own(toneCaution, "a file that the script has opened; what is in it is not shown")
+	case "stream":
+		return own(toneCaution, "a stream from the script; what will come is not known yet")
+	}
+	return shown(toneCaution, input)
+}
+
+func scriptLine(s *approvals.Session, n int) string {
+	lines := strings.SplitN(s.Script, "\n", n+1)
+	if s.Shell || n > len(lines) {
+		return ""
+	}
+	return strings.TrimLeft(lines[n-1], " \t")
+}
+
+// describeDecision shows what became of an operation that does not wait any more.
+func describeDecision(p *page, op *approvals.Operation) {
+	if op.Decision == approvals.Waiting {
+		return
+	}
+	p.addProse(label("Decision"), decisionLine(op))
+	if op.Reason != "" {
+		p.addProse(label("Reason"), shown(tonePlain, op.Reason))
+	}
+}
+
+// label is the gutter before a detail.
+func label(words string) line { return own(toneDim, pad(words, labelWidth)) }

@@ -1,0 +1,232 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+)
+
+// start is when the tests' clock stands still.
+var start = time.Date(2031, 3, 4, 3, 0, 0, 0, time.UTC)
+
+var (
+	alice = approvals.Identity{Name: "alice", Role: approvals.Approver, Fingerprint: "SHA256:alice"}
+	bob   = approvals.Identity{Name: "bob", Role: approvals.Approver, Fingerprint: "SHA256:bob"}
+)
+
+// fakeBackend keeps sessions in memory and decides as the real one does.
+type fakeBackend struct {
+	mu        sync.Mutex
+	sessions  []approvals.Session
+	chunks    map[string][]approvals.Chunk
+	wake      chan struct{} // closed and replaced when anything changes
+	listeners []chan approvals.Event
+	following int
+	approved  []string // "id/n/digest by whom"
+	before    func()   // runs before a decision counts
+	listErr   error
+}
+
+func newFake(sessions ...approvals.Session) *fakeBackend {
+	return &fakeBackend{sessions: sessions, chunks: map[string][]approvals.Chunk{}, wake: make(chan struct{})}
+}
+
+// changed tells everybody; the caller holds the lock.
+func (f *fakeBackend) changed(id string) {
+	close(f.wake)
+	f.wake = make(chan struct{})
+	for _, l := range f.listeners {
+		select {
+		case l <- approvals.Event{Session: id, Kind: "changed", At: start}:
+		default:
+		}
+	}
+}
+
+func (f *fakeBackend) find(id string) *approvals.Session {
+	for i := range f.sessions {
+		if f.sessions[i].ID == id {
+			return &f.sessions[i]
+		}
+	}
+	return nil
+}
+
+func snapshotOf(s *approvals.Session) approvals.Session {
+	c := *s
+	c.Operations = slices.Clone(s.Operations)
+	return c
+}
+
+func (f *fakeBackend) Sessions(filter approvals.Filter) ([]approvals.Session, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.listErr != nil {
+		return nil, f.listErr
+	}
+	var all []approvals.Session
+	for i := range f.sessions {
+		if filter.All || !f.sessions[i].Status.Final() {
+			all = append(all, snapshotOf(&f.sessions[i]))
+		}
+	}
+	return all, nil
+}
+
+func (f *fakeBackend) Session(id string) (approvals.Session, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.find(id); s != nil {
+		return snapshotOf(s), nil
+	}
+	return approvals.Session{}, approvals.ErrNotFound
+}
+
+func (f *fakeBackend) decide(id string, by approvals.Identity, ops []int, change func(*approvals.Operation) error) (approvals.Session, error) {
+	f.mu.Lock()
+	before := f.before
+	f.before = nil
+	f.mu.Unlock()
+	if before != nil {
+		before()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.find(id)
+	switch {
+	case s == nil:
+		return approvals.Session{}, approvals.ErrNotFound
+	case !by.MayDecide() || by.Name == s.Identity || by.Fingerprint == s.Key:
+		return approvals.Session{}, approvals.ErrNotPermitted
+	}
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		if !slices.Contains(ops, op.N) || op.Decision != approvals.Waiting {
+			continue
+		}
+		if err := change(op); err != nil {
+			return approvals.Session{}, err
+		}
+		op.By, op.Decided = by.Name, start
+		f.changed(id)
+		return snapshotOf(s), nil
+	}
+	return approvals.Session{}, approvals.ErrNotWaiting
+}
+
+func (f *fakeBackend) Approve(_ context.Context, id string, by approvals.Identity, ops []int, digest string) (approvals.Session, error) {
+	return f.decide(id, by, ops, func(op *approvals.Operation) error {
+		if digest != op.Digest {
+			return approvals.ErrDigest
+		}
+		op.Decision, op.Started = approvals.Approved, start
+		f.approved = append(f.approved, fmt.Sprintf("%s/%d/%s by %s", id, op.N, digest, by.Name))
+		f.find(id).Status = approvals.Running
+		f.chunks[id] = append(f.chunks[id], approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("it ran\n")})
+		return nil
+	})
+}
+
+func (f *fakeBackend) Reject(_ context.Context, id string, by approvals.Identity, ops []int, reason string) (approvals.Session, error) {
+	return f.decide(id, by, ops, func(op *approvals.Operation) error {
+		op.Decision, op.Reason = approvals.Refused, reason
+		s := f.find(id)
+		s.Status, s.Ended, s.Deadline = approvals.Rejected, start, time.Time{}
+		return nil
+	})
+}
+
+func (f *fakeBackend) Subscribe(context.Context) <-chan approvals.Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := make(chan approvals.Event, 16)
+	f.listeners = append(f.listeners, c)
+	return c
+}
+
+func (f *fakeBackend) Follow(ctx context.Context, id string, fn func(approvals.Chunk) error) (approvals.Session, error) {
+	f.mu.Lock()
+	f.following++
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		f.following--
+		f.mu.Unlock()
+	}()
+	for sent := 0; ; {
+		f.mu.Lock()
+		s, wake := f.find(id), f.wake
+		if s == nil {
+			f.mu.Unlock()
+			return approvals.Session{}, approvals.ErrNotFound
+		}
+		now, chunks := snapshotOf(s), slices.Clone(f.chunks[id][sent:])
+		f.mu.Unlock()
+		for _, c := range chunks {
+			if err := fn(c); err != nil {
+				return now, err
+			}
+			sent++
+		}
+		if now.Status.Final() || now.Status == approvals.Parked {
+			return now, nil
+		}
+		select {
+		case <-ctx.Done():
+			return now, ctx.Err()
+		case <-wake:
+		}
+	}
+}
+
+// write adds output to a session.
+func (f *fakeBackend) write(id string, c approvals.Chunk) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.chunks[id] = append(f.chunks[id], c)
+	f.changed(id)
+}
+
+// change changes a session behind the screen's back.
+func (f *fakeBackend) change(id string, how func(*approvals.Session)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	how(f.find(id))
+	f.changed(id)
+}
+
+// add adds a session.
+func (f *fakeBackend) add(s approvals.Session) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sessions = append(f.sessions, s)
+	f.changed(s.ID)
+}
+
+// held is a session that waits for a decision on argv.
+func held(id string, risk policy.Risk, argv ...string) approvals.Session {
+	return approvals.Session{
+		ID: id, Identity: "claude", Key: "SHA256:claude", Target: "prod", Engine: "native", Name: "nightly check",
+		Analysis: "frees space\nbefore the backup", Args: []string{"-"},
+		Script:       "import subprocess\nfor unit in ['a']:\n    subprocess.run(ARGV)\n",
+		ScriptSHA256: "00ff", Status: approvals.Held, Created: start.Add(-2 * time.Minute), Deadline: start.Add(8 * time.Minute),
+		Operations: []approvals.Operation{waitingOp(1, risk, argv...)},
+	}
+}
+
+func waitingOp(n int, risk policy.Risk, argv ...string) approvals.Operation {
+	return approvals.Operation{
+		N: n, Kind: approvals.CommandKind, Summary: "summary", Verdict: policy.Ask, Risk: risk,
+		Why: argv[0] + " changes the system", Decision: approvals.Waiting,
+		Digest: fmt.Sprintf("%064x", n), Created: start.Add(-2 * time.Minute),
+		Command: &approvals.Command{
+			Target: "prod", RunAs: "ops", Path: "/usr/bin/" + argv[0], Argv: argv, Dir: "/srv",
+			Env: []string{"LANG=C.UTF-8", "PATH=/usr/bin"}, Input: "none", Line: 3,
+		},
+	}
+}

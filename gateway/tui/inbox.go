@@ -1,0 +1,360 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+)
+
+// wide is the width from which a session takes one row of the list, in cells; below, it takes two.
+const wide = 140
+
+// inbox is the list of sessions: those that wait, or those decided of late.
+type inbox struct {
+	waiting  []summary // the oldest first
+	decided  []summary // the latest first
+	running  int
+	loaded   bool
+	recent   bool // decided ones are shown
+	newest   bool // waiting ones are shown newest first
+	selected string
+	at       int // index of the selected one, to stay near where it was when it leaves
+	first    int // index of the first one on the screen
+}
+
+// rows are the sessions in the order in which they are shown.
+func (b *inbox) rows() []summary {
+	if b.recent {
+		return b.decided
+	}
+	if !b.newest {
+		return b.waiting
+	}
+	rows := slices.Clone(b.waiting)
+	slices.Reverse(rows)
+	return rows
+}
+
+// take takes a look at the backend. The selection stays on its session, wherever that has moved.
+func (b *inbox) take(s *snapshot) {
+	b.waiting, b.running, b.loaded = s.waiting, s.running, true
+	if s.recent != nil {
+		b.decided = s.recent
+	}
+	b.settle()
+}
+
+// settle finds the selected session; where it has left, its place is taken by the one that came after it.
+func (b *inbox) settle() {
+	rows := b.rows()
+	if i := slices.IndexFunc(rows, func(r summary) bool { return r.id == b.selected }); i >= 0 {
+		b.at = i
+		return
+	}
+	b.at = max(min(b.at, len(rows)-1), 0)
+	b.selected = ""
+	if len(rows) > 0 {
+		b.selected = rows[b.at].id
+	}
+}
+
+func (b *inbox) move(n int) {
+	rows := b.rows()
+	b.at = max(min(b.at+n, len(rows)-1), 0)
+	if len(rows) > 0 {
+		b.selected = rows[b.at].id
+	}
+}
+
+// next returns the first session that waits behind id, or the first one, that the identity may decide.
+func (b *inbox) next(id string, me approvals.Identity) string {
+	start := slices.IndexFunc(b.waiting, func(r summary) bool { return r.id == id })
+	for i := range b.waiting {
+		r := b.waiting[(start+1+i)%len(b.waiting)]
+		if r.id != id && r.waiting > 0 && !r.ownedBy(me) {
+			return r.id
+		}
+	}
+	return ""
+}
+
+// key handles a key on the list.
+func (b *inbox) key(m *model, k tea.KeyPressMsg) tea.Cmd {
+	switch {
+	case key.Matches(k, keyLeave):
+		return m.leave()
+	case key.Matches(k, keyOpen):
+		if b.selected != "" {
+			return m.open(b.selected, false)
+		}
+	case key.Matches(k, keyLook):
+		if b.selected != "" {
+			return m.open(b.selected, true)
+		}
+	case key.Matches(k, keyNext):
+		return m.nextWaiting()
+	case key.Matches(k, keyRecent):
+		b.recent, b.selected, b.at, b.first = !b.recent, "", 0, 0
+		b.settle()
+		return m.refresh()
+	case key.Matches(k, keyOrder):
+		b.newest = !b.newest
+		b.settle()
+	case key.Matches(k, keyUp):
+		b.move(-1)
+	case key.Matches(k, keyDown):
+		b.move(1)
+	case key.Matches(k, keyPage):
+		b.move(b.visible(m) - 1)
+	case key.Matches(k, keyPageUp):
+		b.move(1 - b.visible(m))
+	case key.Matches(k, keyTop):
+		b.move(-b.at)
+	case key.Matches(k, keyBottom):
+		b.move(len(b.rows()))
+	}
+	return nil
+}
+
+func (b *inbox) visible(m *model) int {
+	return max(m.bodyHeight()/b.height(m.width), 1)
+}
+
+// height is how many rows of the screen a session takes.
+func (b *inbox) height(width int) int {
+	if width >= wide {
+		return 1
+	}
+	return 2
+}
+
+// head counts what waits, by risk.
+func (b *inbox) head(m *model) []line {
+	l := join(own(toneStrong, "Shannot"), own(tonePlain, fmt.Sprintf(" · %d wait", len(b.waiting))))
+	for _, r := range []policy.Risk{policy.Danger, policy.Unknown} {
+		n := 0
+		for i := range b.waiting {
+			if b.waiting[i].risk == r {
+				n++
+			}
+		}
+		if n > 0 {
+			l = join(l, own(tonePlain, " · "), own(riskTone(r), fmt.Sprintf("%d %s", n, riskWord(r))))
+		}
+	}
+	if m.width >= 72 {
+		l = join(l, own(toneDim, fmt.Sprintf(" · %d running · you are ", b.running)), shown(toneDim, m.me.Name))
+	}
+	if b.recent {
+		l = join(l, own(toneStrong, " · decided"))
+	}
+	head := []line{l}
+	if m.height >= 16 {
+		head = append(head, nil)
+	}
+	if m.width >= wide && len(b.rows()) > 0 {
+		head = append(head, b.columns(m.width).row(toneDim, b.titles()))
+	}
+	return head
+}
+
+// body is the part of the list that is on the screen, with the selected session in it.
+func (b *inbox) body(m *model, height int) []line {
+	rows := b.rows()
+	if len(rows) == 0 {
+		return b.empty(m)
+	}
+	n := max(height/b.height(m.width), 1)
+	b.first = max(min(b.first, b.at, len(rows)-n), b.at-n+1, 0)
+	var lines []line
+	for i := b.first; i < min(b.first+n, len(rows)); i++ {
+		if m.width >= wide {
+			lines = append(lines, b.columns(m.width).row(tonePlain, b.cells(m, &rows[i], i == b.at)))
+		} else {
+			lines = append(lines, b.narrow(m, &rows[i], i == b.at)...)
+		}
+	}
+	return lines
+}
+
+// empty says what will appear here, and how.
+func (b *inbox) empty(m *model) []line {
+	p := newPage()
+	switch {
+	case !b.loaded:
+		p.addProse(nil, own(toneDim, "Looking…"))
+	case b.recent:
+		p.addProse(nil, own(tonePlain, "No session has been decided yet. h goes back to what waits."))
+	default:
+		p.addProse(nil, own(toneStrong, "Nothing waits for a decision."))
+		p.addProse(nil, nil)
+		p.addProse(nil, own(tonePlain, "When an agent's command needs a human, its session appears here by itself, the oldest first. Agents ask by `ssh HOST COMMAND` or `ssh HOST < script.py`."))
+		p.addProse(nil, own(toneDim, "h shows what was decided of late, ? the keys."))
+	}
+	p.layout(m.width, m.height)
+	return p.window()
+}
+
+// selector marks the selected row.
+func selector(selected bool) line {
+	if selected {
+		return own(toneKey, "▸ ")
+	}
+	return own(tonePlain, "  ")
+}
+
+// narrow is a session in two rows: how risky and what, then where, as whom, who asks, and for how long.
+func (b *inbox) narrow(m *model, r *summary, selected bool) []line {
+	first := join(selector(selected), b.badge(r))
+	second := join(own(tonePlain, "    "), place(r.target, r.runAs), own(tonePlain, " · "), b.agent(m, r))
+	for _, words := range b.facts(m, r) {
+		second = join(second, own(tonePlain, " · "), words)
+	}
+	return []line{join(first, r.what.bold(selected)).fit(m.width), second.fit(m.width)}
+}
+
+// agent is who asks, and whether that is the one who looks.
+func (b *inbox) agent(m *model, r *summary) line {
+	l := shown(tonePlain, r.agent)
+	if r.ownedBy(m.me) {
+		l = join(l, own(toneCaution, " (you)"))
+	}
+	return l
+}
+
+// badge is the risk of what waits, or the status of what has been decided.
+func (b *inbox) badge(r *summary) line {
+	if b.recent {
+		return own(statusTone(r.status), pad(statusWord(r.status), 12))
+	}
+	return own(riskTone(r.risk), pad(riskWord(r.risk), 8))
+}
+
+// facts are what is known beside: for how long it waits and how much time is left, or who decided what.
+func (b *inbox) facts(m *model, r *summary) []line {
+	var l []line
+	if b.recent {
+		l = append(l, own(tonePlain, b.age(m.now(), r)+" ago"))
+		if r.by != "" {
+			l = append(l, join(own(tonePlain, "by "), shown(tonePlain, r.by)))
+		}
+		if r.exit != nil {
+			l = append(l, own(tonePlain, fmt.Sprintf("exit %d", *r.exit)))
+		}
+	} else {
+		l = append(l, own(tonePlain, b.age(m.now(), r)))
+		if t := b.left(m.now(), r); t != nil {
+			l = append(l, t)
+		}
+		if r.waiting > 1 {
+			l = append(l, own(tonePlain, fmt.Sprintf("%d operations", r.waiting)))
+		}
+	}
+	if r.name != "" {
+		l = append(l, quoted(r.name))
+	}
+	return l
+}
+
+// quoted marks the agent's own words as such.
+func quoted(words string) line {
+	return join(own(toneAgent, "“"), shown(toneAgent, words), own(toneAgent, "”"))
+}
+
+func (b *inbox) age(now time.Time, r *summary) string {
+	if b.recent {
+		return duration(now.Sub(r.ended))
+	}
+	return duration(now.Sub(r.created))
+}
+
+// left is how much time is left, and that the script is not alive where it is not.
+func (b *inbox) left(now time.Time, r *summary) line {
+	var l line
+	if r.status == approvals.Parked {
+		l = own(tonePlain, "parked ")
+	}
+	if r.deadline.IsZero() {
+		return l
+	}
+	t := tonePlain
+	if r.deadline.Sub(now) < time.Minute {
+		t = toneDanger
+	}
+	return join(l, own(t, duration(r.deadline.Sub(now))+" left"))
+}
+
+// statusWord is a status as the screen says it.
+func statusWord(s approvals.Status) string {
+	switch s {
+	case approvals.Held:
+		return "HELD"
+	case approvals.Parked:
+		return "PARKED"
+	case approvals.RolledBack:
+		return "rolled back"
+	case approvals.Running, approvals.Done, approvals.Failed, approvals.Rejected, approvals.Cancelled, approvals.Expired, approvals.TimedOut:
+		return string(s)
+	}
+	return "unknown"
+}
+
+// columns are the widths of the list's columns on a wide screen.
+type columns []int
+
+func (b *inbox) columns(width int) columns {
+	c := columns{2, 12, 0, 14, 10, 14, 6, 17, 9, 0}
+	if !b.recent {
+		c[1] = 8
+	}
+	rest := width - len(c)
+	for _, w := range c {
+		rest -= w
+	}
+	c[2] = max(rest*2/3, 10)
+	c[9] = max(rest-c[2], 0)
+	return c
+}
+
+func (b *inbox) titles() []line {
+	names := []string{"", "RISK", "WHAT", "TARGET", "AS", "AGENT", "AGE", "LEFT", "SESSION", "NAME, BY THE AGENT"}
+	if b.recent {
+		names[1], names[6], names[7] = "STATUS", "AGO", "BY"
+	}
+	var l []line
+	for _, n := range names {
+		l = append(l, own(toneDim, n))
+	}
+	return l
+}
+
+func (b *inbox) cells(m *model, r *summary, selected bool) []line {
+	l := []line{
+		selector(selected), b.badge(r), r.what.bold(selected), shown(tonePlain, r.target), shown(tonePlain, r.runAs),
+		b.agent(m, r), own(tonePlain, b.age(m.now(), r)), b.left(m.now(), r), shown(toneDim, r.id), nil,
+	}
+	if b.recent {
+		l[7] = shown(tonePlain, r.by)
+	}
+	if r.name != "" {
+		l[9] = quoted(r.name)
+	}
+	return l
+}
+
+// row puts cells into their columns; what does not fit is marked as cut.
+func (c columns) row(t tone, cells []line) line {
+	var l line
+	for i, w := range c {
+		cell := cells[i].fit(w)
+		l = join(l, cell, own(t, strings.Repeat(" ", max(w-cell.cells(), 0)+1)))
+	}
+	return l
+}

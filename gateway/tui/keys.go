@@ -1,0 +1,101 @@
+package tui
+
+import (
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+)
+
+// bind is a key binding: what the help calls it, what it does, and the keys.
+func bind(name, does string, keys ...string) key.Binding {
+	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(name, does))
+}
+
+// All keys of the screen. The footer, the help and the matching are made from them.
+var (
+	keyUp      = bind("↑ k", "up", "up", "k", "ctrl+p")
+	keyDown    = bind("↓ j", "down", "down", "j", "ctrl+n")
+	keyPageUp  = bind("b", "page back", "pgup", "b", "ctrl+b", "ctrl+u")
+	keyPage    = bind("space", "more", "space", "pgdown", "f", "ctrl+f", "ctrl+d")
+	keyTop     = bind("g", "start", "home", "g")
+	keyBottom  = bind("G", "end", "end", "G")
+	keyOpen    = bind("⏎", "open", "enter", "right", "l")
+	keyLook    = bind("a", "what waits", "a")
+	keyApprove = bind("a", "approve", "a")
+	keyReject  = bind("r", "reject", "r", "x")
+	keyNext    = bind("n", "next that waits", "n")
+	keyRecent  = bind("h", "recently decided", "h")
+	keyOrder   = bind("o", "oldest or newest first", "o")
+	keyEnv     = bind("e", "whole environment", "e")
+	keyTab     = bind("tab", "next pane", "tab")
+	keyPane1   = bind("1", "operations", "1")
+	keyPane2   = bind("2", "script", "2")
+	keyPane3   = bind("3", "output", "3")
+	keyPane4   = bind("4", "about", "4")
+	keyBack    = bind("esc", "back", "esc", "q", "left")
+	keyLeave   = bind("q", "leave", "q", "esc")
+	keyHelp    = bind("?", "keys", "?")
+	keyQuit    = bind("ctrl-c", "leave at once", "ctrl+c")
+	keyYes     = bind("y", "yes, run it", "y")
+	keyNo      = bind("n", "no", "n", "esc", "q")
+	keyEnter   = bind("⏎", "confirm", "enter")
+	keyCancel  = bind("esc", "not now", "esc")
+)
+
+// scrollKeys move in a text.
+var scrollKeys = []key.Binding{keyUp, keyDown, keyPage, keyPageUp, keyTop, keyBottom}
+
+// key moves the page where k is a key for that.
+func (p *page) key(k tea.KeyPressMsg) {
+	switch {
+	case key.Matches(k, keyUp):
+		p.scroll(-1)
+	case key.Matches(k, keyDown):
+		p.scroll(1)
+	case key.Matches(k, keyPageUp):
+		p.scroll(-max(p.height-1, 1))
+	case key.Matches(k, keyPage):
+		p.next()
+	case key.Matches(k, keyTop):
+		p.scroll(-len(p.rows))
+	case key.Matches(k, keyBottom):
+		p.scroll(len(p.rows))
+	}
+}
+
+// footer is a line of the keys that matter most here, as many as fit; the help key always does.
+func footer(width int, bindings ...key.Binding) line {
+	last := keyWords(keyHelp)
+	l, room := line{}, width-last.cells()
+	for _, b := range bindings {
+		words := join(keyWords(b), own(tonePlain, "  "))
+		if words.cells() > room {
+			continue
+		}
+		room -= words.cells()
+		l = append(l, words...)
+	}
+	return append(l, last...).fit(width)
+}
+
+func keyWords(b key.Binding) line {
+	return join(own(toneKey, b.Help().Key), own(tonePlain, " "+b.Help().Desc))
+}
+
+// helpPage lists keys with what they do.
+func helpPage(title string, bindings []key.Binding) *page {
+	p := newPage()
+	p.addProse(nil, own(toneStrong, title))
+	for _, b := range bindings {
+		p.addProse(own(toneKey, pad(b.Help().Key, 8)), own(tonePlain, b.Help().Desc))
+	}
+	p.addProse(nil, nil)
+	for _, s := range []string{
+		"Approve is off until all of an operation has been on the screen. What you approve is what you were shown: its digest goes with your decision.",
+		"Characters that a terminal would obey or hide are written as escapes such as \\x1b or \\u202e, and a backslash is doubled.",
+		"↳ continues the row above. … marks what does not fit; open it to see all of it.",
+		"“Words in quotes” in the list are the agent's own and prove nothing.",
+	} {
+		p.addProse(nil, own(tonePlain, s))
+	}
+	return p
+}

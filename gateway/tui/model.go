@@ -1,0 +1,418 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"shannot-gateway/approvals"
+)
+
+const (
+	// Below this the screen shows nothing but how large it must be.
+	minWidth, minHeight = 20, 8
+	// noteRows is how many rows a note may take.
+	noteRows = 4
+)
+
+// model is the whole screen. Only Bubble Tea's loop touches it.
+type model struct {
+	ctx     context.Context
+	work    *workers
+	backend Backend
+	me      approvals.Identity
+	now     func() time.Time
+	events  <-chan approvals.Event
+
+	width, height int
+	inbox         inbox
+	session       *sessionView // nil while the list is shown
+	dialog        *dialog
+	help          *page
+	note          line // until the next key
+	loading       bool // a look at the backend is under way
+	stale         bool // and is out of date already
+	deaf          bool // no events come any more
+	left          bool // the human has left
+}
+
+func newModel(ctx context.Context, work *workers, o Options) *model {
+	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now}
+	m.width, m.height = clampSize(o.Width, o.Height)
+	// Before the first look, so that nothing is missed in between.
+	m.events = o.Backend.Subscribe(ctx)
+	if o.Session != "" {
+		m.session = &sessionView{id: o.Session, want: true}
+	}
+	return m
+}
+
+// Init starts what runs beside the screen.
+func (m *model) Init() tea.Cmd {
+	cmds := []tea.Cmd{m.refresh(), m.awaitEvent(), m.tick()}
+	if m.session != nil {
+		cmds = append(cmds, m.startFollowing())
+	}
+	return tea.Batch(cmds...)
+}
+
+// Update takes a message.
+func (m *model) Update(msg tea.Msg) tea.Cmd {
+	cmd := m.handle(msg)
+	m.layout()
+	return cmd
+}
+
+func (m *model) handle(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = clampSize(msg.Width, msg.Height)
+	case tea.KeyPressMsg:
+		return m.key(msg)
+	case tea.PasteMsg:
+		if m.dialog != nil && !m.dialog.busy {
+			m.dialog.field.insert(msg.Content)
+		}
+	case eventMsg:
+		if msg.closed {
+			m.deaf = true
+			m.say(own(toneCaution, "No live updates any more; looking every second instead."))
+			return m.refresh()
+		}
+		return tea.Batch(m.refresh(), m.awaitEvent())
+	case tickMsg:
+		if m.deaf {
+			return tea.Batch(m.refresh(), m.tick())
+		}
+		return m.tick()
+	case snapshot:
+		return m.loaded(&msg)
+	case outputMsg:
+		return m.written(msg.from)
+	case decidedMsg:
+		return m.answered(msg)
+	}
+	return nil
+}
+
+// key gives a key to what is on top.
+func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
+	m.note = nil
+	switch {
+	case key.Matches(k, keyQuit):
+		return m.leave()
+	case m.tooSmall():
+		if key.Matches(k, keyLeave) {
+			return m.leave()
+		}
+		return nil
+	case m.help != nil:
+		if key.Matches(k, keyBack) || key.Matches(k, keyHelp) {
+			m.help = nil
+		} else {
+			m.help.key(k)
+		}
+		return nil
+	case m.dialog != nil:
+		return m.dialog.key(m, k)
+	case key.Matches(k, keyHelp):
+		m.help = m.helpPage()
+		return nil
+	case m.session != nil:
+		return m.session.key(m, k)
+	}
+	return m.inbox.key(m, k)
+}
+
+// leave ends the screen at the human's wish.
+func (m *model) leave() tea.Cmd {
+	m.left = true
+	return tea.Quit
+}
+
+// say shows a note until the next key.
+func (m *model) say(l line) { m.note = l }
+
+// openID is the session that is open, "" for none.
+func (m *model) openID() string {
+	if m.session == nil {
+		return ""
+	}
+	return m.session.id
+}
+
+// open shows a session; with look, what waits in it.
+func (m *model) open(id string, look bool) tea.Cmd {
+	m.closeSession()
+	m.session = &sessionView{id: id, want: look}
+	return tea.Batch(m.refresh(), m.startFollowing())
+}
+
+func (m *model) closeSession() {
+	if m.session != nil {
+		m.session.close()
+	}
+	m.session, m.dialog = nil, nil
+}
+
+// startFollowing follows the open session's output from its beginning.
+func (m *model) startFollowing() tea.Cmd {
+	m.session.close()
+	o := follow(m.ctx, m.work, m.backend, m.session.id)
+	m.session.output = o
+	m.session.written = newPage()
+	m.session.written.tail = true
+	return awaitOutput(m.ctx, m.work, o)
+}
+
+// written draws new output.
+func (m *model) written(from *output) tea.Cmd {
+	if m.session == nil || m.session.output != from {
+		return nil
+	}
+	over := from.over() // before it is drawn, so that nothing that comes in between is left out
+	m.session.written.replace(from.page())
+	if over {
+		return nil
+	}
+	return awaitOutput(m.ctx, m.work, from)
+}
+
+// loaded takes a look at the backend.
+func (m *model) loaded(s *snapshot) tea.Cmd {
+	m.loading = false
+	var cmds []tea.Cmd
+	if m.stale {
+		m.loading, m.stale = true, false
+		cmds = append(cmds, m.load(refreshPause))
+	}
+	if s.err != nil {
+		m.say(join(own(toneDanger, "The sessions could not be read: "), shown(tonePlain, s.err.Error())))
+	} else {
+		m.inbox.take(s)
+	}
+	if m.session != nil && s.id == m.session.id {
+		cmds = append(cmds, m.loadedSession(s))
+	}
+	return tea.Batch(cmds...)
+}
+
+func (m *model) loadedSession(s *snapshot) tea.Cmd {
+	if s.sessionErr != nil {
+		if errors.Is(s.sessionErr, approvals.ErrNotFound) {
+			m.closeSession()
+		}
+		m.say(join(own(toneDanger, "Session "), shown(tonePlain, s.id), own(tonePlain, ": "), shown(tonePlain, s.sessionErr.Error())))
+		return nil
+	}
+	note, changed := m.session.take(&s.session)
+	if changed {
+		m.say(note)
+		// A question that was asked about something else must not be answered any more. One that the backend is
+		// answering already stays until it has.
+		if m.dialog != nil && !m.dialog.busy {
+			m.dialog = nil
+		}
+	}
+	if m.session.want {
+		m.session.want = false
+		m.session.openOperation(firstWaiting(&m.session.session))
+	}
+	if st := s.session.Status; m.session.output.overAs(approvals.Parked) && (st == approvals.Running || st == approvals.Held) {
+		return m.startFollowing() // it has been started again
+	}
+	return nil
+}
+
+// nextWaiting shows the next operation that waits: in the open session, else in the next one of the list.
+func (m *model) nextWaiting() tea.Cmd {
+	if v := m.session; v != nil {
+		after := -1
+		if v.view != nil {
+			after = v.at
+		}
+		ops := v.session.Operations
+		for i := after + 1; i < len(ops); i++ {
+			if ops[i].Decision == approvals.Waiting {
+				v.openOperation(i)
+				return nil
+			}
+		}
+	}
+	if id := m.inbox.next(m.openID(), m.me); id != "" {
+		return m.open(id, true)
+	}
+	m.say(own(toneDim, "Nothing else waits for you."))
+	return nil
+}
+
+// askReject asks for the reason to reject an operation.
+func (m *model) askReject(op *approvals.Operation) tea.Cmd {
+	s := &m.session.session
+	switch {
+	case op.Decision != approvals.Waiting:
+		m.say(join(own(toneCaution, "It does not wait any more: "), decisionLine(op)))
+	case ownSession(s, m.me):
+		m.say(own(toneCaution, "Your own session: another approver decides."))
+	default:
+		v := operationView{op: *op}
+		m.dialog = rejectDialog(v.subject(s))
+	}
+	return nil
+}
+
+func (m *model) tooSmall() bool { return m.width < minWidth || m.height < minHeight }
+
+// helpPage are the keys of what is on the screen.
+func (m *model) helpPage() *page {
+	switch {
+	case m.session != nil && m.session.view != nil:
+		return helpPage("An operation", append([]key.Binding{keyApprove, keyReject, keyNext, keyEnv, keyBack, keyQuit}, scrollKeys...))
+	case m.session != nil:
+		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyTab, keyBack, keyQuit}, scrollKeys...))
+	}
+	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyRecent, keyOrder, keyLeave, keyQuit}, scrollKeys...))
+}
+
+// head is the top of the screen.
+func (m *model) head() []line {
+	switch {
+	case m.session != nil && m.session.view != nil:
+		return m.session.view.head(m)
+	case m.session != nil:
+		return m.session.head(m)
+	}
+	return m.inbox.head(m)
+}
+
+// foot is the bottom of the screen: a note, where things stand, and the keys.
+func (m *model) foot() []line {
+	var foot []line
+	if m.note != nil {
+		p := newPage()
+		p.addProse(nil, m.note)
+		p.layout(m.width, noteRows)
+		foot = p.window()
+		if len(p.rows) > noteRows {
+			foot[noteRows-1] = append(foot[noteRows-1], span{toneMark, "…"})
+		}
+	}
+	switch {
+	case m.help != nil:
+		return append(foot, footer(m.width, keyBack, keyPage))
+	case m.dialog != nil:
+		return append(foot, m.dialog.footer(m.width))
+	case m.session != nil && m.session.view != nil:
+		v, s := m.session.view, &m.session.session
+		return append(foot, v.status(s, m.me), footer(m.width, m.operationKeys(v)...))
+	case m.session != nil:
+		if i := firstWaiting(&m.session.session); i >= 0 && m.session.pane != paneOperations {
+			n := m.session.session.Operations[i].N
+			foot = append(foot, own(toneCaution, fmt.Sprintf("Operation %d waits for a decision", n)))
+		}
+		return append(foot, footer(m.width, m.sessionKeys()...))
+	case m.inbox.recent:
+		return append(foot, footer(m.width, keyOpen, keyRecent, keyLeave))
+	}
+	return append(foot, footer(m.width, keyOpen, keyLook, keyLeave, keyRecent, keyOrder, keyNext))
+}
+
+// operationKeys are the keys that do something now, the most important first.
+func (m *model) operationKeys(v *operationView) []key.Binding {
+	s, rest := &m.session.session, []key.Binding{keyBack, keyNext, keyPage, keyEnv}
+	switch {
+	case v.mayApprove(s, m.me):
+		return append([]key.Binding{keyApprove, keyReject}, rest...)
+	case v.op.Decision == approvals.Waiting && !ownSession(s, m.me):
+		return append([]key.Binding{keyPage, keyReject}, keyBack, keyNext, keyEnv)
+	}
+	return rest
+}
+
+func (m *model) sessionKeys() []key.Binding {
+	v := m.session
+	keys := []key.Binding{keyBack, keyNext}
+	if v.pane == paneOperations {
+		keys = append([]key.Binding{keyOpen}, keys...)
+	} else {
+		keys = append(keys, keyPage)
+	}
+	if firstWaiting(&v.session) < 0 {
+		return keys
+	}
+	if v.pane == paneOperations && !ownSession(&v.session, m.me) {
+		keys = append(keys, keyReject)
+	}
+	return append([]key.Binding{keyLook}, keys...)
+}
+
+func (m *model) bodyHeight() int { return max(m.height-len(m.head())-len(m.foot()), 1) }
+
+// layout fits what scrolls to the window, and notes what of an operation is on the screen.
+func (m *model) layout() {
+	if m.tooSmall() {
+		return
+	}
+	height := m.bodyHeight()
+	if m.help != nil {
+		m.help.layout(m.width, height)
+		return
+	}
+	if m.session == nil || m.dialog != nil {
+		return
+	}
+	if v := m.session.view; v != nil {
+		v.page.layout(m.width, height)
+		v.page.markSeen()
+		return
+	}
+	if p := m.session.page(); p != nil {
+		p.layout(m.width, height)
+	}
+}
+
+// body is the middle of the screen, at most height rows.
+func (m *model) body(height int) []line {
+	switch {
+	case m.help != nil:
+		return m.help.window()
+	case m.dialog != nil:
+		p := m.dialog.page()
+		p.layout(m.width, height)
+		p.scroll(len(p.rows)) // what is typed stays in sight
+		lines := p.window()
+		if p.top > 0 {
+			lines[0] = own(toneMark, "… more above; a taller window shows it")
+		}
+		return lines
+	case m.session != nil && m.session.view != nil:
+		return m.session.view.page.window()
+	case m.session != nil:
+		return m.session.body(m, height)
+	}
+	return m.inbox.body(m, height)
+}
+
+// Screen is what the terminal shows: exactly height rows, none wider than the window.
+func (m *model) Screen() string {
+	if m.tooSmall() {
+		return "Make the window\nlarger: 40×12.\nq leaves."
+	}
+	head, foot := m.head(), m.foot()
+	lines := append(slices.Clone(head), m.body(m.bodyHeight())...)
+	for len(lines) < m.height-len(foot) {
+		lines = append(lines, nil)
+	}
+	lines = append(lines[:m.height-len(foot)], foot...)
+	painted := make([]string, len(lines))
+	for i, l := range lines {
+		painted[i] = l.clean().fit(m.width).paint()
+	}
+	return strings.Join(painted, "\n")
+}

@@ -1,0 +1,202 @@
+package tui
+
+import "strings"
+
+// maxParagraphs bounds the memory of a page. A page that was cut there says so and can never count as seen.
+const maxParagraphs = 50_000
+
+// paragraph is a text with a gutter before it. It wraps to the width of the page; rows after the first have the
+// continuation mark in their gutter, where no text can ever stand.
+type paragraph struct {
+	gutter line
+	text   line
+	prose  bool // wraps between words
+}
+
+// continued stands in the gutter of a row that continues the one above.
+const continued = "↳"
+
+// row is a part of a paragraph that fits on one row of the screen.
+type row struct {
+	paragraph int
+	end       int // bytes of the paragraph up to the end of this row
+	line      line
+}
+
+// page is a text that scrolls, and knows how much of it, from its start without a gap, has been on the screen.
+type page struct {
+	paragraphs []paragraph
+	full       bool // no more paragraphs were taken
+	tail       bool // stays at the end when it grows
+	width      int
+	height     int
+	top        int
+	rows       []row
+	seen       position
+}
+
+// position is a place in the text that does not depend on the width of the screen.
+type position struct{ paragraph, end int }
+
+func (p position) before(q position) bool {
+	return p.paragraph < q.paragraph || p.paragraph == q.paragraph && p.end < q.end
+}
+
+// nothingSeen is before every row.
+var nothingSeen = position{-1, 0}
+
+func newPage() *page { return &page{seen: nothingSeen} }
+
+// add appends a paragraph.
+func (p *page) add(gutter, text line) { p.put(paragraph{gutter: gutter, text: text}) }
+
+// addProse appends a paragraph that wraps between words.
+func (p *page) addProse(gutter, text line) {
+	p.put(paragraph{gutter: gutter, text: text, prose: true})
+}
+
+func (p *page) put(q paragraph) {
+	switch {
+	case p.full:
+	case len(p.paragraphs) == maxParagraphs:
+		p.full = true
+		p.paragraphs = append(p.paragraphs, paragraph{text: own(toneDanger, "… too long for this screen: the rest is not shown here. `show ID` prints all of it.")})
+	default:
+		p.paragraphs = append(p.paragraphs, q)
+	}
+}
+
+// replace puts other paragraphs in the place of the present ones. What has been seen stays seen up to the first
+// difference.
+func (p *page) replace(q *page) {
+	same := 0
+	for same < min(len(p.paragraphs), len(q.paragraphs)) && equal(p.paragraphs[same], q.paragraphs[same]) {
+		same++
+	}
+	if same <= p.seen.paragraph {
+		p.seen = nothingSeen
+	}
+	p.paragraphs, p.full = q.paragraphs, q.full
+	p.rows = nil
+	if p.width > 0 {
+		p.layout(p.width, p.height)
+	}
+}
+
+func equal(a, b paragraph) bool {
+	return a.prose == b.prose && a.gutter.plain() == b.gutter.plain() && a.text.plain() == b.text.plain()
+}
+
+// layout wraps the page for a window, keeping its place in the text.
+func (p *page) layout(width, height int) {
+	atEnd := p.top >= len(p.rows)-p.height
+	if width != p.width || p.rows == nil {
+		var at position
+		if p.top > 0 && p.top < len(p.rows) {
+			at = p.rows[p.top].position()
+		}
+		p.width = width
+		p.wrap()
+		p.top = 0
+		for p.top < len(p.rows)-1 && p.rows[p.top].position().before(at) {
+			p.top++
+		}
+	}
+	p.height = max(height, 1)
+	if p.tail && atEnd {
+		p.top = len(p.rows)
+	}
+	p.scroll(0)
+}
+
+func (r row) position() position { return position{r.paragraph, r.end} }
+
+func (p *page) wrap() {
+	p.rows = make([]row, 0, len(p.paragraphs))
+	for i, q := range p.paragraphs {
+		p.rows = append(p.rows, q.wrap(i, p.width)...)
+	}
+}
+
+// wrap cuts the paragraph into rows of at most width cells.
+func (q paragraph) wrap(index, width int) []row {
+	gutter := q.gutter
+	if gutter.cells() >= width {
+		gutter = gutter.fit(max(width-1, 0))
+	}
+	next := own(toneMark, strings.Repeat(" ", max(gutter.cells()-2, 0))+continued+" ")
+	var rows []row
+	rest, end := q.text, 0
+	for {
+		room := max(width-gutter.cells(), 1)
+		first, after := rest.split(room)
+		if q.prose && len(after) > 0 {
+			first, after = breakWord(first, after, room)
+		}
+		end += len(first.plain())
+		rows = append(rows, row{index, end, join(gutter, first)})
+		if len(after) == 0 {
+			return rows
+		}
+		rest, gutter = after, next
+	}
+}
+
+// breakWord moves the word that the cut went through to the next row, unless it takes most of the row.
+func breakWord(first, after line, room int) (line, line) {
+	text := first.plain()
+	at := strings.LastIndexByte(text, ' ')
+	if at < room/2 {
+		return first, after
+	}
+	head, tail := first.split(cells(text[:at+1]))
+	return head, join(tail, after)
+}
+
+// scroll moves the window by n rows, within the text.
+func (p *page) scroll(n int) {
+	p.top = max(min(p.top+n, len(p.rows)-p.height), 0)
+}
+
+// markSeen notes that the rows in the window are on the screen.
+func (p *page) markSeen() {
+	last := min(p.top+p.height, len(p.rows)) - 1
+	if last < 0 || p.top > p.seenRows() {
+		return
+	}
+	if at := p.rows[last].position(); p.seen.before(at) {
+		p.seen = at
+	}
+}
+
+// seenRows is how many rows from the start have been on the screen.
+func (p *page) seenRows() int {
+	n := 0
+	for n < len(p.rows) && !p.seen.before(p.rows[n].position()) {
+		n++
+	}
+	return n
+}
+
+// allSeen reports whether all of the text has been on the screen.
+func (p *page) allSeen() bool { return !p.full && len(p.rows) > 0 && p.seenRows() == len(p.rows) }
+
+// next shows the next window of rows; at the end of the text it goes back to what was skipped.
+func (p *page) next() {
+	if p.top+p.height >= len(p.rows) {
+		if seen := p.seenRows(); seen < p.top {
+			p.top = seen
+		}
+		return
+	}
+	p.scroll(max(p.height-1, 1))
+}
+
+// window returns the rows on the screen.
+func (p *page) window() []line {
+	lines := make([]line, 0, p.height)
+	for i := p.top; i < len(p.rows) && i < p.top+p.height; i++ {
+		lines = append(lines, p.rows[i].line)
+	}
+	return lines
+}

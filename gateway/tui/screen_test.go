@@ -1,0 +1,185 @@
+package tui
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"shannot-gateway/approvals"
+)
+
+// screen drives the model as Bubble Tea does, without a terminal.
+type screen struct {
+	t        *testing.T
+	model    *model
+	messages chan tea.Msg
+	ctx      context.Context
+	decoder  decoder
+	left     bool
+}
+
+// openScreen opens the approval screen for who at a size; id is the session to open, "" for the list.
+func openScreen(t *testing.T, f *fakeBackend, who approvals.Identity, width, height int, id string) *screen {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	work := &workers{}
+	s := &screen{t: t, ctx: ctx, messages: make(chan tea.Msg)}
+	s.model = newModel(ctx, work, Options{
+		Backend: f, Identity: who, Session: id, Width: width, Height: height, Now: func() time.Time { return start },
+	})
+	t.Cleanup(func() {
+		cancel()
+		work.wait()
+	})
+	s.run(s.model.Init())
+	return s
+}
+
+func (s *screen) run(cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	go func() {
+		switch msg := cmd().(type) {
+		case nil:
+		case tea.BatchMsg:
+			for _, c := range msg {
+				s.run(c)
+			}
+		default:
+			select {
+			case s.messages <- msg:
+			case <-s.ctx.Done():
+			}
+		}
+	}()
+}
+
+func (s *screen) take(msg tea.Msg) {
+	switch msg.(type) {
+	case tea.QuitMsg:
+		s.left = true
+	case faultMsg:
+		s.t.Fatalf("a command failed: %v", msg)
+	default:
+		s.run(s.model.Update(msg))
+	}
+}
+
+// until takes messages until the screen shows every one of the words.
+func (s *screen) until(words ...string) string {
+	s.t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		text := s.text()
+		missing := ""
+		for _, w := range words {
+			if !strings.Contains(text, w) {
+				missing = w
+			}
+		}
+		if missing == "" {
+			return text
+		}
+		select {
+		case msg := <-s.messages:
+			s.take(msg)
+		case <-late:
+			s.t.Fatalf("the screen never showed %q:\n%s", missing, text)
+		}
+	}
+}
+
+var keyBytes = map[string]string{
+	"enter": "\r", "esc": "\x1b", "space": " ", "up": "\x1b[A", "down": "\x1b[B", "end": "\x1b[F", "pgdn": "\x1b[6~",
+	"backspace": "\x7f", "ctrl+c": "\x03", "ctrl+u": "\x15", "tab": "\t",
+}
+
+// press types keys: names from keyBytes, or text.
+func (s *screen) press(keys ...string) {
+	for _, k := range keys {
+		if b, ok := keyBytes[k]; ok {
+			k = b
+		}
+		var msgs []tea.Msg
+		for i := range len(k) {
+			msgs = append(msgs, s.decoder.next(k[i])...)
+		}
+		for _, msg := range append(msgs, s.decoder.expire()...) {
+			s.take(msg)
+			s.text()
+		}
+	}
+}
+
+func (s *screen) resize(width, height int) {
+	s.take(tea.WindowSizeMsg{Width: width, Height: height})
+}
+
+var sgr = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+
+// text is the screen without colours. It checks what must hold for every screen: the number of rows, their width, and
+// that nothing but the screen's own colours could ever act on a terminal.
+func (s *screen) text() string {
+	s.t.Helper()
+	raw := s.model.Screen()
+	text := sgr.ReplaceAllString(raw, "")
+	for _, r := range text {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar || r >= 0x2028 && r <= 0x202e) {
+			s.t.Fatalf("raw %U on the screen:\n%q", r, text)
+		}
+	}
+	if s.model.tooSmall() {
+		return text
+	}
+	rows := strings.Split(text, "\n")
+	if len(rows) != s.model.height {
+		s.t.Fatalf("%d rows on a screen of %d:\n%s", len(rows), s.model.height, text)
+	}
+	for _, row := range rows {
+		if w := max(ansi.StringWidth(row), ansi.StringWidthWc(row)); w > s.model.width {
+			s.t.Fatalf("a row of %d cells on a screen of %d:\n%s", w, s.model.width, row)
+		}
+	}
+	return text
+}
+
+// shows fails unless the screen shows the words now.
+func (s *screen) shows(words ...string) {
+	s.t.Helper()
+	text := s.text()
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			s.t.Fatalf("the screen does not show %q:\n%s", w, text)
+		}
+	}
+}
+
+// hides fails if the screen shows the words now.
+func (s *screen) hides(words ...string) {
+	s.t.Helper()
+	text := s.text()
+	for _, w := range words {
+		if strings.Contains(text, w) {
+			s.t.Fatalf("the screen shows %q:\n%s", w, text)
+		}
+	}
+}
+
+func (s *screen) keyMsg(name string) tea.Msg {
+	msgs := s.decoder.next(keyOrText(name)[0])
+	return append(msgs, s.decoder.expire()...)[0]
+}
+
+func keyOrText(name string) string {
+	if b, ok := keyBytes[name]; ok {
+		return b
+	}
+	return name
+}

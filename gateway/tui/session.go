@@ -1,0 +1,334 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+)
+
+// pane is a part of the session's screen.
+type pane int
+
+const (
+	paneOperations pane = iota
+	paneScript
+	paneOutput
+	paneAbout
+	panes
+)
+
+var paneNames = [panes]string{"operations", "script", "output", "about"}
+
+// sessionView is one open session.
+type sessionView struct {
+	id      string
+	loaded  bool
+	want    bool // open what waits once the session is known
+	session approvals.Session
+	pane    pane
+	at      int // index of the selected operation
+	first   int
+	script  *page
+	about   *page
+	written *page // the output as it is drawn
+	output  *output
+	view    *operationView // the open operation
+}
+
+// close ends following the session.
+func (v *sessionView) close() {
+	if v.output != nil {
+		v.output.stop()
+	}
+}
+
+// take takes the session as it is now and returns what there is to say about it.
+func (v *sessionView) take(s *approvals.Session) (note line, changed bool) {
+	first := !v.loaded
+	if first || s.Script != v.session.Script || !slices.EqualFunc(s.Operations, v.session.Operations, sameLine) {
+		script := scriptPage(s)
+		if v.script == nil {
+			v.script = newPage()
+		}
+		v.script.replace(script)
+	}
+	before := v.session
+	v.session, v.loaded = *s, true
+	if v.about == nil {
+		v.about = newPage()
+	}
+	v.about.replace(aboutPage(s))
+	v.at = max(min(v.at, len(s.Operations)-1), 0)
+	if i := firstWaiting(s); i >= 0 && (first || firstWaiting(&before) != i) {
+		v.at = i
+	}
+	if v.view == nil {
+		return nil, false
+	}
+	i := slices.IndexFunc(s.Operations, func(op approvals.Operation) bool { return op.N == v.view.op.N })
+	if i < 0 {
+		v.view = nil
+		return own(toneCaution, "That operation is gone."), true
+	}
+	waited := v.view.op.Decision == approvals.Waiting
+	if v.view.update(s, &s.Operations[i]) {
+		return own(toneCaution, "What waits has changed since it was shown: read it again."), true
+	}
+	if op := &s.Operations[i]; waited && op.Decision != approvals.Waiting {
+		return join(own(toneCaution, fmt.Sprintf("Operation %d: ", op.N)), decisionLine(op)), true
+	}
+	return nil, false
+}
+
+func sameLine(a, b approvals.Operation) bool {
+	return a.Decision == b.Decision && askedAt(&a) == askedAt(&b)
+}
+
+// askedAt is the line of the script that asked, 0 where it is not known.
+func askedAt(op *approvals.Operation) int {
+	if op.Command == nil {
+		return 0
+	}
+	return op.Command.Line
+}
+
+// firstWaiting is the index of the first operation that waits, or -1.
+func firstWaiting(s *approvals.Session) int {
+	return slices.IndexFunc(s.Operations, func(op approvals.Operation) bool { return op.Decision == approvals.Waiting })
+}
+
+// page is the text of the pane; the operations are a list instead.
+func (v *sessionView) page() *page {
+	switch v.pane {
+	case paneScript:
+		return v.script
+	case paneOutput:
+		return v.written
+	case paneAbout:
+		return v.about
+	case paneOperations, panes:
+	}
+	return nil
+}
+
+// scriptPage is the script with line numbers; a line that asked is marked.
+func scriptPage(s *approvals.Session) *page {
+	p := newPage()
+	asked := map[int]*approvals.Operation{}
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		if n := askedAt(op); n > 0 && (asked[n] == nil || op.Decision == approvals.Waiting) {
+			asked[n] = op
+		}
+	}
+	n := 0
+	for text := range strings.SplitSeq(strings.TrimSuffix(s.Script, "\n"), "\n") {
+		if p.full {
+			break
+		}
+		n++
+		gutter, t := own(toneDim, fmt.Sprintf("%5d   ", n)), tonePlain
+		if op := asked[n]; op != nil {
+			word, tt := decisionWord(op.Decision)
+			gutter, t = join(own(toneDim, fmt.Sprintf("%5d ", n)), own(tt, "▸ ")), toneStrong
+			p.addProse(own(toneDim, "        "), own(tt, fmt.Sprintf("operation %d %s, asked by line %d:", op.N, word, n)))
+		}
+		p.add(gutter, shown(t, text))
+	}
+	return p
+}
+
+// aboutPage is everything else about the session.
+func aboutPage(s *approvals.Session) *page {
+	p := newPage()
+	p.add(label("Session"), shown(tonePlain, s.ID))
+	p.addProse(label("Status"), own(statusTone(s.Status), statusWord(s.Status)))
+	if s.Reason != "" {
+		p.addProse(label("Reason"), shown(tonePlain, s.Reason))
+	}
+	if s.Plan {
+		p.addProse(label("Plan"), own(toneCaution, "only planned: nothing has run, an approval runs it for real"))
+	}
+	if s.ExitCode != nil {
+		p.add(label("Exit"), own(tonePlain, fmt.Sprint(*s.ExitCode)))
+	}
+	p.add(label("Agent"), shown(toneStrong, s.Identity))
+	p.add(label("Key"), shown(tonePlain, s.Key))
+	p.add(label("Target"), shown(toneStrong, s.Target))
+	p.add(label("Engine"), shown(tonePlain, s.Engine))
+	if len(s.Args) > 0 {
+		p.add(label("Args"), line{{tonePlain, render.Argv(s.Args)}})
+	}
+	p.add(label("Began"), own(tonePlain, stamp(s.Created)))
+	if !s.Ended.IsZero() {
+		p.add(label("Ended"), own(tonePlain, stamp(s.Ended)))
+	}
+	p.add(label("SHA-256"), shown(toneDim, s.ScriptSHA256))
+	if s.Truncated {
+		p.addProse(label("Output"), own(toneCaution, "reached its limit and was cut"))
+	}
+	p.addProse(nil, nil)
+	p.addProse(nil, own(toneDim, "The agent's own words, which prove nothing:"))
+	p.addProse(label("Name"), agentWords(s.Name))
+	for i, l := range strings.Split(s.Analysis, "\n") {
+		gutter := label("Analysis")
+		if i > 0 {
+			gutter = label("")
+		}
+		p.addProse(gutter, agentWords(l))
+	}
+	return p
+}
+
+func agentWords(words string) line {
+	if words == "" {
+		return own(toneDim, "-")
+	}
+	return shown(toneAgent, words)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// head is the top of the session's screen.
+func (v *sessionView) head(m *model) []line {
+	s := &v.session
+	if !v.loaded {
+		return []line{join(shown(toneStrong, v.id), own(toneDim, " · looking…"))}
+	}
+	l := join(own(statusTone(s.Status), statusWord(s.Status)), left(m.now(), s.Deadline), own(tonePlain, " · "),
+		shown(tonePlain, s.Identity), own(tonePlain, " on "), shown(toneStrong, s.Target), own(tonePlain, " · "), shown(toneDim, s.ID))
+	if s.Name != "" && m.width >= 60 {
+		l = join(l, own(tonePlain, " · "), quoted(s.Name))
+	}
+	head := []line{l, v.tabs(m.width)}
+	if ownSession(s, m.me) {
+		head = append(head, own(toneCaution, "Your own session: another approver decides."))
+	}
+	return head
+}
+
+func (v *sessionView) tabs(width int) line {
+	var l line
+	for i, name := range paneNames {
+		if width < 60 && i == 0 {
+			name = "ops"
+		}
+		t := toneDim
+		if pane(i) == v.pane {
+			t = toneTab
+		}
+		l = join(l, own(t, fmt.Sprintf(" %d %s ", i+1, name)))
+	}
+	return l
+}
+
+// body is the operations, or the page of the pane.
+func (v *sessionView) body(m *model, height int) []line {
+	if !v.loaded {
+		return nil
+	}
+	if p := v.page(); p != nil {
+		return p.window()
+	}
+	ops := v.session.Operations
+	if len(ops) == 0 {
+		return []line{own(toneDim, "It has not asked for anything yet.").fit(m.width)}
+	}
+	n := max(height/2, 1)
+	v.first = max(min(v.first, v.at, len(ops)-n), v.at-n+1, 0)
+	var lines []line
+	for i := v.first; i < min(v.first+n, len(ops)); i++ {
+		lines = append(lines, operationRows(&ops[i], m.width, i == v.at)...)
+	}
+	return lines
+}
+
+// operationRows is an operation in two rows: its number, state, risk and what; then why it asks or who decided.
+func operationRows(op *approvals.Operation, width int, selected bool) []line {
+	word, t := decisionWord(op.Decision)
+	first := join(selector(selected), own(tonePlain, fmt.Sprintf("%d ", op.N)), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "))
+	second := join(own(tonePlain, "    "), decisionLine(op))
+	if op.Decision == approvals.Waiting {
+		second = join(own(tonePlain, "    "), shown(toneDim, op.Why))
+	}
+	return []line{join(first, what(op, tonePlain).bold(selected)).fit(width), second.fit(width)}
+}
+
+// key handles a key on the session's screen.
+func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
+	if v.view != nil {
+		return v.view.key(m, k)
+	}
+	ops := v.session.Operations
+	switch {
+	case key.Matches(k, keyBack):
+		m.closeSession()
+		return m.refresh()
+	case key.Matches(k, keyPane1):
+		v.pane = paneOperations
+	case key.Matches(k, keyPane2):
+		v.pane = paneScript
+	case key.Matches(k, keyPane3):
+		v.pane = paneOutput
+	case key.Matches(k, keyPane4):
+		v.pane = paneAbout
+	case key.Matches(k, keyTab):
+		v.pane = (v.pane + 1) % panes
+	case key.Matches(k, keyNext):
+		return m.nextWaiting()
+	case key.Matches(k, keyLook) && firstWaiting(&v.session) >= 0:
+		v.openOperation(v.lookAt())
+	case v.page() != nil:
+		v.page().key(k)
+	case len(ops) == 0:
+	case key.Matches(k, keyOpen), key.Matches(k, keyLook):
+		v.openOperation(v.at)
+	case key.Matches(k, keyReject):
+		return m.askReject(&ops[v.at])
+	default:
+		v.move(k, m)
+	}
+	return nil
+}
+
+// lookAt is the operation that the human means: the selected one if it waits, else the first that does.
+func (v *sessionView) lookAt() int {
+	if v.pane == paneOperations && v.session.Operations[v.at].Decision == approvals.Waiting {
+		return v.at
+	}
+	return firstWaiting(&v.session)
+}
+
+func (v *sessionView) openOperation(i int) {
+	if i >= 0 && i < len(v.session.Operations) {
+		v.at = i
+		v.view = newOperationView(&v.session, &v.session.Operations[i])
+	}
+}
+
+// move moves the selection.
+func (v *sessionView) move(k tea.KeyPressMsg, m *model) {
+	n := 0
+	switch {
+	case key.Matches(k, keyUp):
+		n = -1
+	case key.Matches(k, keyDown):
+		n = 1
+	case key.Matches(k, keyPage):
+		n = max(m.bodyHeight()/2-1, 1)
+	case key.Matches(k, keyPageUp):
+		n = -max(m.bodyHeight()/2-1, 1)
+	case key.Matches(k, keyTop):
+		n = -v.at
+	case key.Matches(k, keyBottom):
+		n = len(v.session.Operations)
+	}
+	v.at = max(min(v.at+n, len(v.session.Operations)-1), 0)
+}

@@ -1,0 +1,96 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+)
+
+func TestSessionPanes(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+	f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("hello\n")})
+	s := openScreen(t, f, alice, 80, 24, "")
+	s.until("reboot")
+	s.press("enter")
+	s.until("HELD · 8m left", "claude on prod", "1 WAITS caution reboot", "reboot changes the system")
+	s.press("2")
+	s.shows("    1   import subprocess", "operation 1 WAITS, asked by line 3", "    3 ▸     subprocess.run(ARGV)")
+	s.press("3")
+	s.until("hello")
+	s.press("4")
+	s.shows("SHA-256   00ff", "Key       SHA256:claude", "own words", "nightly check", "frees space", "before the backup")
+	s.press("tab")
+	s.shows("1 WAITS")
+	s.press("esc")
+	s.until("1 wait")
+}
+
+func TestDecidedOperationsShowWhoDecided(t *testing.T) {
+	x := held("aaaa0001", policy.Caution, "reboot")
+	code := 1
+	done := waitingOp(2, policy.Safe, "df")
+	done.Decision, done.By, done.Decided, done.ExitCode = approvals.Approved, "bob", start, &code
+	denied := waitingOp(3, policy.Danger, "mkfs")
+	denied.Decision, denied.By = approvals.Denied, "policy"
+	lost := waitingOp(4, policy.Danger, "dd")
+	lost.Decision, lost.By = approvals.UnknownState, "bob"
+	x.Operations = append(x.Operations, done, denied, lost)
+	s := openScreen(t, newFake(x), alice, 100, 24, "aaaa0001")
+	s.until("end of operation 1")
+	s.press("esc")
+	s.shows("approved by bob 03:00:00Z · exit 1", "denied by policy", "UNKNOWN by bob", "whether it ran is not known")
+}
+
+func TestOutputKeepsABoundedTailAndSaysSo(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
+	s.until("WAITS")
+	s.press("esc", "3")
+	for i := range 3 * maxOutputLines {
+		f.mu.Lock()
+		f.chunks["aaaa0001"] = append(f.chunks["aaaa0001"], approvals.Chunk{Stream: approvals.StreamStdout, Data: fmt.Appendf(nil, "line %d\n", i)})
+		f.mu.Unlock()
+	}
+	f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte(strings.Repeat("z", 3*maxOutputLine) + "\nthe end\n")})
+	s.until("the end")
+	s.press("g")
+	s.shows("earlier lines are not kept")
+	o := s.model.session.output
+	if len(o.lines) > maxOutputLines || o.size > maxOutput {
+		t.Fatalf("%d lines, %d bytes kept", len(o.lines), o.size)
+	}
+}
+
+func TestOutputIsFollowedAgainWhenAParkedSessionStarts(t *testing.T) {
+	x := held("aaaa0001", policy.Caution, "reboot")
+	x.Status = approvals.Parked
+	f := newFake(x)
+	f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("first run\n")})
+	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
+	s.until("All of it has been shown")
+	s.press("a", "y")
+	s.until("it ran")
+}
+
+func TestLinesAreFollowedPerStream(t *testing.T) {
+	o := &output{changed: make(chan struct{}, 1)}
+	for _, c := range []approvals.Chunk{
+		{Stream: approvals.StreamStdout, Data: []byte("one ")}, {Stream: approvals.StreamStderr, Data: []byte("oops\n")},
+		{Stream: approvals.StreamStdout, Data: []byte("line\n\nlast")}, {Stream: approvals.StreamState, Data: []byte("held")},
+		{Stream: approvals.StreamNotice, Data: []byte("it waits")}, {Stream: approvals.StreamNotice, Data: []byte("it runs")},
+	} {
+		o.take(c)
+	}
+	p := o.page()
+	p.layout(40, 10)
+	var got []string
+	for _, l := range p.window() {
+		got = append(got, strings.TrimRight(l.plain(), " "))
+	}
+	if want := "  │ one line|err oops|  │|  │ last|gw  it waits|gw  it runs"; strings.Join(got, "|") != want {
+		t.Fatalf("got %q, want %q", strings.Join(got, "|"), want)
+	}
+}

@@ -1,0 +1,111 @@
+package tui
+
+import (
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+)
+
+// tone is what a piece of text means. A tone never carries meaning alone: without colours the words still say it.
+type tone int
+
+const (
+	tonePlain tone = iota
+	toneDim
+	toneStrong
+	toneDanger
+	toneCaution
+	toneSafe
+	toneUnknown
+	toneAgent // the agent's own words, which prove nothing
+	toneMark  // marks of the screen inside other text: cuts, continuations
+	toneKey
+	toneTab
+)
+
+// styles are the tones in the terminal's own 16 colours, which its user has made readable on its background.
+var styles = map[tone]lipgloss.Style{
+	tonePlain:   lipgloss.NewStyle(),
+	toneDim:     lipgloss.NewStyle().Faint(true),
+	toneStrong:  lipgloss.NewStyle().Bold(true),
+	toneDanger:  lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Red),
+	toneCaution: lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Yellow),
+	toneSafe:    lipgloss.NewStyle().Foreground(lipgloss.Green),
+	toneUnknown: lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Magenta),
+	toneAgent:   lipgloss.NewStyle().Italic(true),
+	toneMark:    lipgloss.NewStyle().Foreground(lipgloss.Cyan),
+	toneKey:     lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Cyan),
+	toneTab:     lipgloss.NewStyle().Bold(true).Reverse(true),
+}
+
+// paint is the line as it is sent to the terminal.
+func (l line) paint() string {
+	var b strings.Builder
+	for _, s := range l {
+		if s.text != "" {
+			b.WriteString(styles[s.tone].Render(string(s.text)))
+		}
+	}
+	return b.String()
+}
+
+// riskTone is the tone of a risk.
+func riskTone(r policy.Risk) tone {
+	switch r {
+	case policy.Danger:
+		return toneDanger
+	case policy.Caution:
+		return toneCaution
+	case policy.Safe:
+		return toneSafe
+	case policy.Unknown:
+		return toneUnknown
+	}
+	return toneUnknown
+}
+
+// riskWord is a risk as the screen says it, eight cells wide at most. A risk that it does not know is unknown.
+func riskWord(r policy.Risk) string {
+	switch r {
+	case policy.Danger:
+		return "DANGER"
+	case policy.Caution:
+		return "caution"
+	case policy.Safe:
+		return "safe"
+	case policy.Unknown:
+		return "unknown"
+	}
+	return "unknown"
+}
+
+// riskOrder orders risks, the worst highest. What is not known may be anything, and ranks above caution.
+func riskOrder(r policy.Risk) int {
+	switch r {
+	case policy.Danger:
+		return 4
+	case policy.Unknown:
+		return 3
+	case policy.Caution:
+		return 2
+	case policy.Safe:
+		return 1
+	}
+	return 3
+}
+
+// statusTone is the tone of a session's status.
+func statusTone(s approvals.Status) tone {
+	switch s {
+	case approvals.Held, approvals.Parked:
+		return toneCaution
+	case approvals.Running, approvals.Done:
+		return toneSafe
+	case approvals.Failed, approvals.Rejected, approvals.Cancelled, approvals.Expired, approvals.TimedOut, approvals.RolledBack:
+		return toneDim
+	}
+	return toneDim
+}

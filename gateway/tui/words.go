@@ -1,0 +1,151 @@
+package tui
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+)
+
+// maxWhat bounds what the lists render of one operation, in bytes; a screen is never that wide.
+const maxWhat = 1 << 10
+
+// what is the operation in one line, for lists: its beginning is enough there, and what is left out is marked.
+func what(op *approvals.Operation, t tone) line {
+	if op.Command == nil {
+		return beginning(t, op.Summary)
+	}
+	if text, ok := shellText(op.Command.Argv); ok {
+		return join(own(t, "$ "), beginning(t, text))
+	}
+	var argv []string
+	room := maxWhat
+	for _, arg := range op.Command.Argv {
+		if room -= len(arg) + 1; room < 0 {
+			argv = append(argv, clip(arg, room+len(arg)+1))
+			return line{{t, render.Argv(argv)}, {toneMark, "…"}}
+		}
+		argv = append(argv, arg)
+	}
+	return line{{t, render.Argv(argv)}}
+}
+
+// beginning is as much of an untrusted text as a list may need.
+func beginning(t tone, untrusted string) line {
+	if len(untrusted) <= maxWhat {
+		return shown(t, untrusted)
+	}
+	return append(shown(t, clip(untrusted, maxWhat)), span{toneMark, "…"})
+}
+
+// clip returns at most n bytes of s, without half a character at its end.
+func clip(s string, n int) string {
+	n = max(min(n, len(s)), 0)
+	for n > 0 && n < len(s) && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// shellText returns TEXT of sh -c TEXT.
+func shellText(argv []string) (string, bool) {
+	if len(argv) != 3 || argv[1] != "-c" {
+		return "", false
+	}
+	switch path.Base(argv[0]) {
+	case "sh", "bash", "dash", "ash", "zsh", "ksh":
+		return argv[2], true
+	}
+	return "", false
+}
+
+// decisionLine says what was decided, by whom and when, and what came of it.
+func decisionLine(op *approvals.Operation) line {
+	word, t := decisionWord(op.Decision)
+	l := own(t, word)
+	if op.By != "" {
+		l = join(l, own(tonePlain, " by "), shown(tonePlain, op.By))
+	}
+	if !op.Decided.IsZero() {
+		l = join(l, own(toneDim, " "+clock(op.Decided)))
+	}
+	switch {
+	case op.Decision == approvals.UnknownState:
+		l = join(l, own(toneCaution, " · the gateway stopped while it ran; whether it ran is not known"))
+	case op.ExitCode != nil:
+		l = join(l, own(tonePlain, fmt.Sprintf(" · exit %d", *op.ExitCode)))
+	case !op.Started.IsZero() && op.Finished.IsZero():
+		l = join(l, own(tonePlain, " · runs"))
+	}
+	return l
+}
+
+// decisionWord is a decision as the screen says it.
+func decisionWord(d approvals.Decision) (string, tone) {
+	switch d {
+	case approvals.Waiting:
+		return "WAITS", toneCaution
+	case approvals.Allowed:
+		return "allowed", toneSafe
+	case approvals.Approved:
+		return "approved", toneSafe
+	case approvals.Denied:
+		return "denied", toneDanger
+	case approvals.Refused:
+		return "rejected", toneDanger
+	case approvals.Lapsed:
+		return "expired", toneDim
+	case approvals.Withdrawn:
+		return "cancelled", toneDim
+	case approvals.UnknownState:
+		return "UNKNOWN", toneCaution
+	}
+	return "UNKNOWN", toneCaution
+}
+
+// clock is a time of day, the same for every viewer.
+func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
+
+// pad fills words with spaces up to width, and always ends in one.
+func pad(words string, width int) string {
+	return words + strings.Repeat(" ", max(width-cells(words), 1))
+}
+
+// place says where and as whom.
+func place(target, runAs string) line {
+	l := shown(toneStrong, target)
+	if runAs != "" {
+		l = join(l, own(tonePlain, " as "), shown(toneStrong, runAs))
+	}
+	return l
+}
+
+// left says how much time is left, or nothing where there is no limit.
+func left(now, deadline time.Time) line {
+	if deadline.IsZero() {
+		return nil
+	}
+	d := deadline.Sub(now)
+	t := tonePlain
+	if d < time.Minute {
+		t = toneDanger
+	}
+	return join(own(tonePlain, " · "), own(t, duration(d)+" left"))
+}
+
+// duration is a length of time in its largest unit.
+func duration(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
+}
