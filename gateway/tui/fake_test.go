@@ -11,6 +11,9 @@ import (
 	"shannot-gateway/approvals/policy"
 )
 
+// The screen is made for the real one.
+var _ Backend = (*approvals.Manager)(nil)
+
 // start is when the tests' clock stands still.
 var start = time.Date(2031, 3, 4, 3, 0, 0, 0, time.UTC)
 

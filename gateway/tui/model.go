@@ -224,8 +224,8 @@ func (m *model) loadedSession(s *snapshot) tea.Cmd {
 		m.session.want = false
 		m.session.openOperation(firstWaiting(&m.session.session))
 	}
-	if st := s.session.Status; m.session.output.overAs(approvals.Parked) && (st == approvals.Running || st == approvals.Held) {
-		return m.startFollowing() // it has been started again
+	if m.session.output.overAs(approvals.Parked) && s.session.Status != approvals.Parked {
+		return m.startFollowing() // it has been started again, and may be over already
 	}
 	return nil
 }

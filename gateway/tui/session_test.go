@@ -75,6 +75,21 @@ func TestOutputIsFollowedAgainWhenAParkedSessionStarts(t *testing.T) {
 	s.until("it ran")
 }
 
+func TestOutputIsShownOfAParkedSessionThatRanBetweenTwoLooks(t *testing.T) {
+	x := held("aaaa0001", policy.Caution, "reboot")
+	x.Status = approvals.Parked
+	f := newFake(x)
+	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
+	s.until("All of it has been shown")
+	s.press("esc", "3")
+	s.until("It wrote nothing")
+	f.mu.Lock()
+	f.chunks["aaaa0001"] = append(f.chunks["aaaa0001"], approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("all done\n")})
+	f.mu.Unlock()
+	f.change("aaaa0001", func(x *approvals.Session) { x.Status, x.Operations[0].Decision = approvals.Done, approvals.Approved })
+	s.until("all done")
+}
+
 func TestLinesAreFollowedPerStream(t *testing.T) {
 	o := &output{changed: make(chan struct{}, 1)}
 	for _, c := range []approvals.Chunk{
