@@ -1,0 +1,197 @@
+package policy
+
+import (
+	"strings"
+)
+
+// judgeAwk judges awk(1): -F and -v are harmless, and the program is read for what writes or runs.
+func judgeAwk(_ *call, name string, args []arg) Decision {
+	i := 0
+	for ; i < len(args); i++ {
+		a := args[i]
+		if !a.known {
+			return unknownWord(name, a)
+		}
+		if len(a.text) < 2 || a.text[0] != '-' {
+			break
+		}
+		if a.text == "--" {
+			i++
+			break
+		}
+		switch {
+		case a.text == "-F" || a.text == "-v":
+			if i++; i < len(args) && !args[i].known {
+				return unknownWord(name, args[i])
+			}
+		case strings.HasPrefix(a.text, "-F"), strings.HasPrefix(a.text, "-v"):
+		case a.text == "--version", a.text == "-V":
+			return allow()
+		default:
+			return ask(Caution, shown(name)+" may do more than read with "+shown(a.text))
+		}
+	}
+	if i >= len(args) {
+		return allow() // prints its usage
+	}
+	if !args[i].known {
+		return unknownWord(name, args[i])
+	}
+	if why := awkProgram(args[i].text); why != "" {
+		return ask(Caution, shown(name)+" "+why)
+	}
+	for _, a := range args[i+1:] {
+		// gawk takes such a name for a connection.
+		if !a.known && !strings.HasPrefix(a.text, "/") || strings.Contains(a.text, "/inet") {
+			return ask(Caution, shown(name)+" reads "+shown(a.text))
+		}
+	}
+	return allow()
+}
+
+// awkWords are refused wherever they stand, even in a string: what they do does not show in the program.
+var awkWords = []string{"system", "getline", "ARGV", "ARGC", "SYMTAB", "FUNCTAB", "/inet", "@load", "@include"}
+
+// awkProgram returns why a program is not known to only read, or "". It is a scanner, not a parser: a program writes
+// or runs only through the words above, an output redirection or a pipe, or an indirect call.
+func awkProgram(text string) string {
+	for _, w := range awkWords {
+		if strings.Contains(text, w) {
+			return "holds " + shown(w)
+		}
+	}
+	s := awkScanner{text: text}
+	return s.scan()
+}
+
+type awkScanner struct {
+	text     string
+	at       int
+	operand  bool   // the last token ends a value, so that a slash divides
+	unclear  bool   // the last token may or may not end a value
+	last     string // the last token
+	printing bool   // within a print or printf statement
+	depth    int    // of parentheses
+}
+
+func (s *awkScanner) scan() string {
+	for s.at < len(s.text) {
+		ch := s.text[s.at]
+		switch {
+		case ch == ' ' || ch == '\t':
+			s.at++
+		case ch == '\\':
+			if !strings.HasPrefix(s.text[s.at:], "\\\n") {
+				return "has a stray backslash"
+			}
+			s.at += 2
+		case ch == '#':
+			for s.at < len(s.text) && s.text[s.at] != '\n' {
+				s.at++
+			}
+		case ch == '\n':
+			if s.depth == 0 && s.last != "," && s.last != "&&" && s.last != "||" && s.last != "?" && s.last != ":" {
+				s.printing = false
+			}
+			s.token("\n", false)
+		case ch == '"':
+			if !s.quoted('"') {
+				return "has a string that is not understood"
+			}
+			s.operand, s.unclear, s.last = true, false, "string"
+		case ch == '/' && !s.operand && !s.unclear:
+			if !s.quoted('/') {
+				return "has a pattern that is not understood"
+			}
+			s.operand, s.unclear, s.last = true, false, "pattern"
+		case isAwkWord(ch):
+			s.word()
+		default:
+			if why := s.punctuation(ch); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
+}
+
+// token moves past an operator.
+func (s *awkScanner) token(text string, operand bool) {
+	s.at += len(text)
+	s.last, s.operand, s.unclear = text, operand, false
+}
+
+// quoted moves past a string or a pattern; a delimiter within the brackets of a pattern is read differently by
+// different programs.
+func (s *awkScanner) quoted(delim byte) bool {
+	open := false
+	for s.at++; s.at < len(s.text); s.at++ {
+		switch ch := s.text[s.at]; {
+		case ch == '\\':
+			s.at++
+		case ch == '\n':
+			return false
+		case ch == delim:
+			s.at++
+			return !open
+		case ch == '[' && delim == '/':
+			open = true
+		case ch == ']':
+			open = false
+		}
+	}
+	return false
+}
+
+func isAwkWord(ch byte) bool {
+	return ch == '_' || ch == '.' || ch >= '0' && ch <= '9' || ch >= 'a' && ch <= 'z' || ch >= 'A' && ch <= 'Z'
+}
+
+func (s *awkScanner) word() {
+	start := s.at
+	for s.at < len(s.text) && isAwkWord(s.text[s.at]) {
+		s.at++
+	}
+	s.last = s.text[start:s.at]
+	s.operand, s.unclear = true, false
+	switch s.last {
+	case "print", "printf":
+		s.printing, s.operand = true, false
+	case "if", "else", "while", "for", "do", "in", "return", "exit", "delete", "function", "func", "case", "BEGIN", "END":
+		s.operand = false
+	}
+}
+
+func (s *awkScanner) punctuation(ch byte) string {
+	rest := s.text[s.at:]
+	switch {
+	case strings.HasPrefix(rest, "||"), strings.HasPrefix(rest, "&&"):
+		s.token(rest[:2], false)
+		return ""
+	case strings.HasPrefix(rest, "++"), strings.HasPrefix(rest, "--"):
+		s.token(rest[:2], false)
+		s.unclear = true
+		return ""
+	case ch == '|':
+		return "holds a pipe"
+	case ch == '@':
+		return "holds an indirect call"
+	case ch == '>' && (s.printing || strings.HasPrefix(rest, ">>")):
+		return "redirects its output"
+	case ch == '/' && s.unclear && strings.ContainsAny(rest[1:], "|>@"):
+		return "has a slash that may begin a pattern"
+	case strings.IndexByte("+-*/%^!<>=~?:,;(){}[]$&", ch) < 0:
+		return "holds " + shown(string(rune(ch)))
+	}
+	switch ch {
+	case '(':
+		s.depth++
+	case ')':
+		s.depth--
+	case ';', '}', '{':
+		s.printing = false
+	}
+	s.token(rest[:1], ch == ']')
+	s.unclear = ch == ')'
+	return ""
+}

@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"strings"
+)
+
+// findTests are the words of find(1) that only look, with the number of words that follow each. The rest of its
+// language writes, runs programs, or is not known.
+var findTests = map[string]int{}
+
+func init() {
+	for n, words := range []string{
+		`-H -L -P -d -depth -xdev -mount -noleaf -ignore_readdir_race -noignore_readdir_race -warn -nowarn -daystart -follow
+		-empty -executable -readable -writable -nouser -nogroup -true -false -print -print0 -ls -prune -quit
+		( ) ! , -not -a -and -o -or -O0 -O1 -O2 -O3 --help -help -version --version`,
+		`-maxdepth -mindepth -amin -anewer -atime -cmin -cnewer -ctime -fstype -gid -group -ilname -iname -inum -ipath
+		-iregex -iwholename -links -lname -mmin -mtime -name -newer -path -perm -regex -regextype -samefile -size -type
+		-uid -used -user -wholename -xtype -context -printf -newermt -newerat -newerct -newermm -neweram -newercm`,
+	} {
+		for _, w := range strings.Fields(words) {
+			findTests[w] = n
+		}
+	}
+}
+
+// judgeFind judges find's expression: tests and printing are reading, -exec is judged by the command it runs.
+func judgeFind(c *call, name string, args []arg) Decision {
+	d := allow()
+	inPaths := true
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		if a.text == "" || !strings.ContainsAny(a.text[:1], "-()!,") || !a.known {
+			if !inPaths || !a.known && a.dash {
+				d = worst(d, unknownWord(name, a))
+			}
+			continue
+		}
+		values, ok := findTests[a.text]
+		if inPaths = inPaths && (a.text == "-H" || a.text == "-L" || a.text == "-P"); ok {
+			for range values {
+				if i++; i < len(args) && args[i].many {
+					d = worst(d, unknownWord(name, args[i]))
+				}
+			}
+			continue
+		}
+		if a.text != "-exec" {
+			d = worst(d, ask(Caution, "find may do more than read with "+shown(a.text)))
+			if a.text != "-execdir" && a.text != "-ok" && a.text != "-okdir" {
+				continue
+			}
+		}
+		command, end := execCommand(args[i+1:])
+		if len(command) == 0 {
+			return worst(d, ask(Unknown, "find "+a.text+" has no command"))
+		}
+		d = worst(d, c.argv(command))
+		i += end
+	}
+	return d
+}
+
+// execCommand is the command that follows -exec, and how many words it takes. What stands for the found names is not
+// known; find makes it begin as the starting points do.
+func execCommand(args []arg) ([]arg, int) {
+	var command []arg
+	for i, a := range args {
+		if a.text == ";" || a.text == "+" && i > 0 && args[i-1].text == "{}" {
+			return command, i + 1
+		}
+		if strings.Contains(a.text, "{}") {
+			a = arg{text: a.text, many: a.text == "{}" && i+1 < len(args) && args[i+1].text == "+"}
+		}
+		command = append(command, a)
+	}
+	return command, len(args)
+}
+
+// findRemoval spots a find that removes everything below a protected directory.
+func (c *call) findRemoval(args []arg) Decision {
+	removes, narrow, inPaths := false, false, true
+	target := ""
+	paths := 0
+	for i := 0; i < len(args); i++ {
+		text := args[i].text
+		if inPaths && text != "" && !strings.ContainsAny(text[:1], "-(!,") {
+			if paths++; c.isProtected(text) {
+				target = text
+			}
+			continue
+		}
+		switch text {
+		case "-H", "-L", "-P":
+			continue
+		case "-delete":
+			removes = true
+		case "-exec", "-execdir", "-ok", "-okdir":
+			command, end := execCommand(args[i+1:])
+			for _, a := range command {
+				name, _ := resolve(a.text)
+				removes = removes || name == "rm" || name == "shred" || name == "unlink"
+			}
+			i += end
+		case "-type", "-mindepth":
+			i++
+		case "-xdev", "-mount", "-depth", "-d", "-print", "-print0", "-ls", "(", ")", "-true", "-a", "-and", "-ignore_readdir_race":
+		default:
+			narrow = true
+		}
+		inPaths = false
+	}
+	if paths == 0 && c.dir != "" && c.isProtected(c.dir) {
+		target = c.dir
+	}
+	if removes && target != "" && !narrow {
+		return deny("removes everything below " + shown(target))
+	}
+	return allow()
+}

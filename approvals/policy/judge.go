@@ -1,0 +1,349 @@
+package policy
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"shannot-gateway/approvals/render"
+)
+
+// Profile is what the user's configuration says of commands.
+type Profile struct {
+	// AutoApprove holds commands that run unattended, each one or more words ("df", "systemctl status"). A program
+	// that the package has a grammar for runs unattended only as the grammar says that it reads; of any other program
+	// the first words are compared, and whatever follows them is the user's own decision.
+	AutoApprove []string
+	// AlwaysDeny holds commands that are refused: a program ("mkfs", which is mkfs.ext4 as well), or a program with
+	// flags and operands that must all be there, in any order ("rm -rf /"). Text with shell operators is compared with
+	// the shell text, blanks apart.
+	AlwaysDeny []string
+}
+
+// Context is what a command's meaning depends on besides its words.
+type Context struct {
+	// EnvChanges is how the environment differs from the session's first: "KEY=VALUE" added or changed, "-KEY" removed.
+	EnvChanges []string
+}
+
+// Judge decides on commands by one profile. It may be used by several goroutines at once.
+type Judge struct {
+	approve map[string][][]string // program name → the words that follow it, one list per entry
+	deny    []denial
+}
+
+// denial is one entry of AlwaysDeny.
+type denial struct {
+	entry   string
+	text    string   // without blanks, if the entry is shell text rather than words
+	name    string   // program
+	letters string   // short flags
+	words   []string // long flags and operands
+}
+
+// New checks a profile and makes a Judge of it. An entry without a word is an error.
+func New(p Profile) (*Judge, error) {
+	j := &Judge{approve: map[string][][]string{}}
+	for _, entry := range p.AutoApprove {
+		words := strings.Fields(entry)
+		if len(words) == 0 {
+			return nil, fmt.Errorf("reading auto_approve: an entry is empty; remove it")
+		}
+		if strings.ContainsAny(entry, "|&;<>()$`\\\"'*?[\n") {
+			return nil, fmt.Errorf("reading auto_approve: %q is shell text; an entry is a program and the words after it", entry)
+		}
+		j.approve[words[0]] = append(j.approve[words[0]], words[1:])
+	}
+	for _, entry := range p.AlwaysDeny {
+		d, err := newDenial(entry)
+		if err != nil {
+			return nil, err
+		}
+		j.deny = append(j.deny, d)
+	}
+	return j, nil
+}
+
+// newDenial reads one entry of always_deny.
+func newDenial(entry string) (denial, error) {
+	words := strings.Fields(entry)
+	if len(words) == 0 {
+		return denial{}, fmt.Errorf("reading always_deny: an entry is empty; remove it")
+	}
+	d := denial{entry: entry, name: words[0]}
+	if strings.ContainsAny(entry, "|&;<>(){}$`") {
+		d.text = strings.Join(words, "")
+		return d, nil
+	}
+	for _, w := range words[1:] {
+		if len(w) > 1 && w[0] == '-' && w[1] != '-' {
+			d.letters += w[1:]
+		} else {
+			d.words = append(d.words, w)
+		}
+	}
+	return d, nil
+}
+
+// matches reports whether a command, its program's name already resolved, is one that the entry refuses.
+func (d denial) matches(name string, args []arg) bool {
+	if d.text != "" || name != d.name && !strings.HasPrefix(name, d.name+".") {
+		return false
+	}
+	letters, words := "", map[string]bool{}
+	for _, a := range args {
+		if len(a.text) > 1 && a.text[0] == '-' && a.text[1] != '-' {
+			letters += a.text[1:]
+		}
+		words[a.text] = true
+		if strings.HasPrefix(a.text, "/") {
+			words[path.Clean(a.text)] = true
+		}
+	}
+	if words["--recursive"] {
+		letters += "rR"
+	}
+	if words["--force"] {
+		letters += "f"
+	}
+	for _, l := range d.letters {
+		if !strings.ContainsRune(letters, l) {
+			return false
+		}
+	}
+	for _, w := range d.words {
+		if !words[w] {
+			return false
+		}
+	}
+	return true
+}
+
+// Argv judges a command that no shell reads. The first word is the program.
+func (j *Judge) Argv(argv []string, ctx Context) Decision {
+	if len(argv) == 0 {
+		return ask(Unknown, "the command has no words")
+	}
+	size := 0
+	args := make([]arg, len(argv))
+	for i, word := range argv {
+		size += len(word)
+		if strings.IndexByte(word, 0) >= 0 {
+			return ask(Unknown, "an argument holds a NUL byte")
+		}
+		args[i] = arg{text: word, known: true}
+	}
+	if size > MaxShell {
+		return ask(Unknown, fmt.Sprintf("the arguments are longer than %d bytes", MaxShell))
+	}
+	c := &call{judge: j}
+	return worst(c.argv(args), envChanges(ctx.EnvChanges))
+}
+
+// worst is the stricter of two decisions, the first of two that are equally strict.
+func worst(a, b Decision) Decision {
+	if rank(b.Verdict) > rank(a.Verdict) {
+		return b
+	}
+	return a
+}
+
+func rank(v Verdict) int {
+	switch v {
+	case Allow:
+		return 0
+	case Ask:
+		return 1
+	case Deny:
+		return 2
+	}
+	return 1
+}
+
+func allow() Decision                 { return Decision{Allow, Safe, "only reads"} }
+func ask(r Risk, why string) Decision { return Decision{Ask, r, why} }
+func deny(why string) Decision        { return Decision{Deny, Danger, why} }
+
+// shown is a word as a reason may hold it.
+func shown(word string) string {
+	t, _ := render.Fit(render.Argv([]string{word}), 80)
+	return string(t)
+}
+
+// envChanges judges how the environment of a command differs from the session's.
+func envChanges(changes []string) Decision {
+	d := allow()
+	for _, change := range changes {
+		if name, removed := strings.CutPrefix(change, "-"); removed {
+			if !harmlessEnv(name, "") {
+				d = worst(d, ask(Caution, "removes the variable "+shown(name)))
+			}
+			continue
+		}
+		name, value, _ := strings.Cut(change, "=")
+		if !harmlessEnv(name, value) {
+			d = worst(d, ask(Caution, "changes the variable "+shown(name)))
+		}
+	}
+	return d
+}
+
+// harmlessEnv reports whether a variable changes no more than how output looks.
+func harmlessEnv(name, value string) bool {
+	switch name {
+	case "LANG", "LANGUAGE", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME", "TZ":
+		// A path in these names a file that the C library loads.
+		return !strings.ContainsAny(value, "/\x00") || name == "TZ" && isZone(value)
+	case "COLUMNS", "LINES":
+		return strings.Trim(value, "0123456789") == ""
+	case "TERM":
+		return value == "dumb" || value == ""
+	case "NO_COLOR", "CLICOLOR", "SYSTEMD_COLORS", "BLOCKSIZE", "BLOCK_SIZE", "TIME_STYLE", "QUOTING_STYLE", "POSIXLY_CORRECT":
+		return !strings.ContainsAny(value, "/\x00")
+	case "PAGER", "SYSTEMD_PAGER":
+		return value == "cat" || value == ""
+	}
+	return false
+}
+
+// isZone reports whether a TZ value names a zone of the system's own database.
+func isZone(s string) bool {
+	return !strings.HasPrefix(s, "/") && !strings.HasPrefix(s, ":") && !strings.Contains(s, "..") &&
+		strings.Count(s, "/") <= 2 && !strings.ContainsRune(s, 0)
+}
+
+// resolve returns the name of the program that a word starts. A word with a slash counts as the program of that name
+// only within the directories that the system's packages own.
+func resolve(word string) (string, bool) {
+	if !strings.Contains(word, "/") {
+		return word, word != ""
+	}
+	switch dir, base := path.Split(word); dir {
+	case "/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/":
+		return base, base != ""
+	}
+	return path.Base(word), false
+}
+
+// call judges one command; it carries what the commands before it changed.
+type call struct {
+	judge *Judge
+	depth int
+	dir   string // where a cd went, "" if not known
+	// programs are the effective programs seen so far, and what shells without a script do: they read one.
+	programs []string
+	vars     map[string]string // last constant of every variable, for spotting what to refuse; never for allowing
+	loops    map[string]arg    // loop variables of the loops around
+}
+
+// maxDepth bounds commands within commands.
+const maxDepth = 12
+
+// argv judges one command. The words are what the shell would hand over, or as much as is known of them.
+func (c *call) argv(args []arg) Decision {
+	if c.depth++; c.depth > maxDepth {
+		c.depth--
+		return ask(Unknown, "commands are nested too deep")
+	}
+	defer func() { c.depth-- }()
+	if len(args) == 0 {
+		return ask(Unknown, "the command has no words")
+	}
+	if words := strings.Fields(args[0].text); args[0].many && len(words) > 1 {
+		// The first word falls apart: what it most likely becomes must not be refused.
+		var guess []arg
+		for _, w := range words {
+			guess = append(guess, arg{text: w})
+		}
+		if d := c.argv(append(guess, args[1:]...)); d.Verdict == Deny {
+			return d
+		}
+	}
+	name, system := resolve(args[0].text)
+	c.programs = append(c.programs, name)
+	for _, d := range c.judge.deny {
+		if d.matches(name, args[1:]) {
+			return deny("always_deny holds " + shown(d.entry))
+		}
+	}
+	if d := c.effect(name, args[1:]); d.Verdict == Deny {
+		return d
+	}
+	d := c.program(name, args[1:])
+	switch {
+	case d.Verdict == Deny:
+	case !args[0].known || args[0].many:
+		d = ask(Unknown, "which program runs is not known before the shell expands "+shown(args[0].text))
+	case !system && strings.Contains(args[0].text, "/"):
+		d = ask(Unknown, shown(args[0].text)+" is not in a system directory")
+	}
+	return d
+}
+
+// program judges by what kind of program it is: one that starts another, one with a grammar, or any other.
+func (c *call) program(name string, args []arg) Decision {
+	if run, ok := starters[name]; ok {
+		return run(c, name, args)
+	}
+	if w, ok := wrappers[name]; ok {
+		return c.wrapped(name, w, args)
+	}
+	g, ok := grammars[name]
+	if !ok {
+		return c.listed(name, args)
+	}
+	words, d := g.judge(c, name, args)
+	if d.Verdict != Allow || g.builtin || c.judge.approves(name, words, args) {
+		return d
+	}
+	return ask(Caution, shown(strings.Join(append([]string{name}, words...), " "))+" is not in auto_approve")
+}
+
+// listed judges a program that the package knows nothing of: the user's list alone decides.
+func (c *call) listed(name string, args []arg) Decision {
+	if len(c.judge.approve[name]) == 0 {
+		return ask(Unknown, shown(name)+" is not in auto_approve")
+	}
+	for _, a := range args {
+		if !a.known {
+			return ask(Unknown, "what "+shown(name)+" is given is not known before the shell expands "+shown(a.text))
+		}
+	}
+	if !c.judge.approves(name, nil, args) {
+		return ask(Unknown, shown(name)+" is in auto_approve with other words only")
+	}
+	return Decision{Allow, Caution, shown(name) + " is in auto_approve"}
+}
+
+// approves reports whether auto_approve holds the program, either alone, or with the subcommands or the words that
+// follow it here.
+func (j *Judge) approves(name string, words []string, args []arg) bool {
+	for _, entry := range j.approve[name] {
+		if hasPrefix(words, entry) {
+			return true
+		}
+		texts := make([]string, 0, len(args))
+		for _, a := range args {
+			if !a.known {
+				break
+			}
+			texts = append(texts, a.text)
+		}
+		if hasPrefix(texts, entry) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasPrefix(words, prefix []string) bool {
+	if len(words) < len(prefix) {
+		return false
+	}
+	for i, w := range prefix {
+		if words[i] != w {
+			return false
+		}
+	}
+	return true
+}

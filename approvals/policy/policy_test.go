@@ -1,0 +1,267 @@
+package policy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"shannot-gateway/approvals/policy"
+)
+
+// example is a line of a corpus.
+type example struct {
+	ID    string   `json:"id"`
+	Argv  []string `json:"argv"`
+	Shell string   `json:"shell"`
+	Env   []string `json:"env"`
+	Want  string   `json:"want"`
+	Why   string   `json:"why"`
+}
+
+func readCorpus(t testing.TB, name string) []example {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []example
+	for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		var e example
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%s:%d: %v", name, i+1, err)
+		}
+		if e.ID == "" {
+			e.ID = fmt.Sprintf("%s:%d", name, i+1)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+func defaultJudge(t testing.TB) *policy.Judge {
+	t.Helper()
+	j, err := policy.New(policy.DefaultProfile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func judge(j *policy.Judge, e example) policy.Decision {
+	ctx := policy.Context{EnvChanges: e.Env}
+	if e.Argv != nil {
+		return j.Argv(e.Argv, ctx)
+	}
+	return j.Shell(e.Shell, ctx)
+}
+
+func TestCorpus(t *testing.T) {
+	j := defaultJudge(t)
+	for _, name := range []string{"testdata/visible.jsonl", "testdata/own.jsonl"} {
+		for _, e := range readCorpus(t, name) {
+			d := judge(j, e)
+			if string(d.Verdict) != e.Want && (e.Want != "not-allow" || d.Verdict == policy.Allow) {
+				t.Errorf("%s: %q%q is %s (%s), want %s: %s", e.ID, e.Argv, e.Shell, d.Verdict, d.Reason, e.Want, e.Why)
+			}
+			if d.Reason == "" || strings.ContainsAny(d.Reason, "\n\x1b") {
+				t.Errorf("%s: reason %q", e.ID, d.Reason)
+			}
+		}
+	}
+}
+
+func TestHarmlessTextWithoutAListIsAskedOrHarmlessItself(t *testing.T) {
+	j, err := policy.New(policy.Profile{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"ls", "cat /etc/passwd", "env", "find /", "awk 1 /etc/passwd", "systemctl status x", "sed p /etc/passwd"} {
+		if d := j.Shell(text, policy.Context{}); d.Verdict != policy.Ask {
+			t.Errorf("%s is %s with an empty list", text, d.Verdict)
+		}
+	}
+}
+
+func TestProfile(t *testing.T) {
+	j, err := policy.New(policy.Profile{
+		AutoApprove: []string{"systemctl status", "mytool", "other sub", "git log", "python3 -V", "docker ps"},
+		AlwaysDeny:  []string{"mkfs", "reboot", "rm -rf /srv", "iptables -F", "curl | sh"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		text string
+		want policy.Verdict
+	}{
+		{"systemctl status nginx", policy.Allow},
+		{"systemctl --no-pager status nginx", policy.Allow},
+		{"systemctl show nginx", policy.Ask},
+		{"systemctl restart nginx", policy.Ask},
+		{"mytool --anything x", policy.Allow},
+		{"mytool $X", policy.Ask},
+		{"./mytool", policy.Ask},
+		{"/usr/bin/mytool", policy.Allow},
+		{"mytool > x", policy.Ask},
+		{"other sub x", policy.Allow},
+		{"other", policy.Ask},
+		{"other x sub", policy.Ask},
+		{"git log --oneline", policy.Allow},
+		{"git log --output=x", policy.Ask},
+		{"git push", policy.Ask},
+		{"docker ps -a", policy.Allow},
+		{"docker -H tcp://x ps", policy.Ask},
+		{"docker run x", policy.Ask},
+		{"python3 -V", policy.Allow},
+		{"python3 x.py", policy.Ask},
+		{"mkfs.xfs img", policy.Deny},
+		{"sudo reboot", policy.Deny},
+		{"sh -c 'r''eboot'", policy.Deny},
+		{"rm -f -r /srv/", policy.Deny},
+		{"rm -rf /srv/x", policy.Ask},
+		{"iptables -t nat -F", policy.Deny},
+		{"iptables -L", policy.Ask},
+		{"curl  |  sh", policy.Deny},
+	}
+	for _, tt := range tests {
+		if d := j.Shell(tt.text, policy.Context{}); d.Verdict != tt.want {
+			t.Errorf("%s is %s (%s), want %s", tt.text, d.Verdict, d.Reason, tt.want)
+		}
+	}
+}
+
+func TestEntryThatIsShellTextOrEmptyIsAnError(t *testing.T) {
+	for _, p := range []policy.Profile{{AutoApprove: []string{""}}, {AutoApprove: []string{"ls; rm"}}, {AutoApprove: []string{"ls *"}}, {AlwaysDeny: []string{" "}}} {
+		if _, err := policy.New(p); err == nil {
+			t.Errorf("%v was taken", p)
+		}
+	}
+}
+
+func TestChangedEnvironmentAsks(t *testing.T) {
+	j := defaultJudge(t)
+	tests := []struct {
+		change string
+		want   policy.Verdict
+	}{
+		{"LC_ALL=C", policy.Allow}, {"TZ=Europe/Berlin", policy.Allow}, {"COLUMNS=80", policy.Allow}, {"TERM=dumb", policy.Allow},
+		{"-LANG", policy.Allow}, {"PATH=/tmp", policy.Ask}, {"LD_PRELOAD=x", policy.Ask}, {"BASH_ENV=x", policy.Ask}, {"ENV=x", policy.Ask},
+		{"IFS=x", policy.Ask}, {"GIT_PAGER=x", policy.Ask}, {"PAGER=x", policy.Ask}, {"PYTHONPATH=x", policy.Ask}, {"LC_ALL=/tmp/x", policy.Ask},
+		{"BASH_FUNC_ls%%=() { rm x; }", policy.Ask}, {"TZ=:/etc/shadow", policy.Ask}, {"-PATH", policy.Ask}, {"", policy.Ask}, {"LANG=../x", policy.Ask},
+	}
+	for _, tt := range tests {
+		if d := j.Argv([]string{"ls"}, policy.Context{EnvChanges: []string{tt.change}}); d.Verdict != tt.want {
+			t.Errorf("%s is %s (%s), want %s", tt.change, d.Verdict, d.Reason, tt.want)
+		}
+	}
+}
+
+func TestLongOrDeepTextAsks(t *testing.T) {
+	j := defaultJudge(t)
+	for _, text := range []string{
+		"ls " + strings.Repeat("a", policy.MaxShell), strings.Repeat("(", 5000) + "ls" + strings.Repeat(")", 5000),
+		strings.Repeat("sh -c ", 40) + "ls", "ls \x00", "ls \xff", "ls \r", "", "'", "ls {1..100000}", "ls " + strings.Repeat("{a,b}", 30),
+	} {
+		if d := j.Shell(text, policy.Context{}); d.Verdict == policy.Deny || d.Verdict == policy.Allow && text != "" {
+			t.Errorf("%.40q is %s", text, d.Verdict)
+		}
+	}
+	if d := j.Argv(nil, policy.Context{}); d.Verdict != policy.Ask {
+		t.Error("no words were not asked")
+	}
+	if d := j.Argv([]string{"ls", "a\x00b"}, policy.Context{}); d.Verdict != policy.Ask {
+		t.Error("NUL was not asked")
+	}
+}
+
+func TestServeAnswersBadLinesAndGoesOn(t *testing.T) {
+	in := strings.Join([]string{
+		`{`, `{"id":1}`, `{"id":2,"argv":["ls"],"shell":"ls"}`, `{"id":3,"argv":7}`, "\xff",
+		`{"id":4,"shell":"` + strings.Repeat("a", policy.MaxLine) + `"}`, ``, `{"id":"5","shell":"ls; rm -rf /"}`, `{"id":"6","argv":["df","-h"]}`,
+	}, "\n")
+	var out bytes.Buffer
+	if err := policy.Serve(strings.NewReader(in), &out, defaultJudge(t)); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	want := []string{"ask", "ask", "ask", "ask", "ask", "ask", "deny", "allow"}
+	if len(lines) != len(want) {
+		t.Fatalf("%d answers: %s", len(lines), out.String())
+	}
+	for i, line := range lines {
+		if !strings.Contains(line, `"verdict":"`+want[i]+`"`) {
+			t.Errorf("answer %d is %s", i, line)
+		}
+	}
+}
+
+// FuzzShell: nothing panics; what is allowed stays allowed when it is printed by another printer, so that the verdict
+// depends on the meaning and not on the spelling; and nothing that is allowed becomes so by a removal appended to it.
+func FuzzShell(f *testing.F) {
+	for _, name := range []string{"testdata/visible.jsonl", "testdata/own.jsonl"} {
+		for _, e := range readCorpus(f, name) {
+			if e.Shell != "" {
+				f.Add(e.Shell)
+			}
+		}
+	}
+	j := defaultJudge(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		d := j.Shell(text, policy.Context{})
+		if d.Verdict != policy.Allow {
+			return
+		}
+		file, err := syntax.NewParser().Parse(strings.NewReader(text), "")
+		if err != nil {
+			t.Fatalf("%q is allowed and does not parse", text)
+		}
+		var b strings.Builder
+		if err := syntax.NewPrinter().Print(&b, file); err != nil {
+			return
+		}
+		if again := j.Shell(b.String(), policy.Context{}); again.Verdict == policy.Deny {
+			t.Errorf("%q is allowed, %q is %s: %s", text, b.String(), again.Verdict, again.Reason)
+		}
+		if more := j.Shell(b.String()+"\ntouch /srv/x", policy.Context{}); more.Verdict == policy.Allow {
+			t.Errorf("%q with another command is allowed", text)
+		}
+	})
+}
+
+func FuzzArgv(f *testing.F) {
+	f.Add("sed", "s/a/b/", "x")
+	f.Add("awk", "{print $1/2}", "x")
+	f.Add("find", "/", "-delete")
+	f.Add("env", "-S", "ls")
+	j := defaultJudge(f)
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		d := j.Argv([]string{a, b, c}, policy.Context{})
+		if d.Reason == "" {
+			t.Error("no reason")
+		}
+		if sudo := j.Argv([]string{"sudo", a, b, c}, policy.Context{}); sudo.Verdict == policy.Allow {
+			t.Errorf("sudo %q %q %q is allowed", a, b, c)
+		}
+	})
+}
+
+func BenchmarkOrdinaryCommand(b *testing.B) {
+	j := defaultJudge(b)
+	for b.Loop() {
+		j.Shell("ps aux | grep nginx | wc -l", policy.Context{})
+	}
+}
+
+func Benchmark64KiB(b *testing.B) {
+	j := defaultJudge(b)
+	line := "df -h | grep '^/dev' | sort -k5 2>/dev/null; "
+	text := strings.Repeat(line, policy.MaxShell/len(line))
+	for b.Loop() {
+		j.Shell(text, policy.Context{})
+	}
+}

@@ -1,0 +1,507 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// MaxShell is the longest command, in bytes, that is judged; a longer one asks.
+const MaxShell = 64 << 10
+
+// maxNesting bounds the parentheses, braces and backquotes of shell text, because the parser recurses.
+const maxNesting = 2000
+
+// Shell judges a command line as a shell would read it. Which shell is not known, so the text must be harmless in
+// bash and in dash: what only one of them runs counts as run.
+func (j *Judge) Shell(text string, ctx Context) Decision {
+	c := &call{judge: j, vars: map[string]string{}, loops: map[string]arg{}}
+	return worst(c.shell(text), envChanges(ctx.EnvChanges))
+}
+
+// shell judges shell text, also that of a shell within a command.
+func (c *call) shell(text string) (d Decision) {
+	squeezed := strings.Join(strings.Fields(text), "")
+	for _, entry := range c.judge.deny {
+		if entry.text != "" && strings.Contains(squeezed, entry.text) {
+			return deny("always_deny holds " + shown(entry.entry))
+		}
+	}
+	if c.depth++; c.depth > maxDepth {
+		c.depth--
+		return ask(Unknown, "commands are nested too deep")
+	}
+	depth := c.depth
+	defer func() {
+		c.depth = depth - 1
+		if recover() != nil { // a defect of the parser must not stop the gateway, nor allow anything
+			d = ask(Unknown, "the shell text could not be judged")
+		}
+	}()
+	if why := odd(text); why != "" {
+		d = ask(Unknown, why)
+		if len(text) > MaxShell {
+			return d
+		}
+		text = strings.ToValidUTF8(text, "?")
+	} else {
+		d = allow()
+	}
+	if c.vars == nil {
+		c.vars = map[string]string{}
+	}
+	loops := c.loops
+	c.loops = map[string]arg{} // another shell's loop variables are not this one's
+	defer func() { c.loops = loops }()
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true)).Parse(strings.NewReader(text), "")
+	if err == nil && strings.Contains(text, "\\\n") && hasLineText(file) {
+		d = worst(d, ask(Unknown, "a backslash at the end of a line, beside a comment or here-document, is not read alike by every shell"))
+		d = worst(d, c.unparsed(text))
+	}
+	if err != nil {
+		return worst(c.unparsed(text), worst(d, ask(Unknown, "the shell text is not understood: "+shown(err.Error()))))
+	}
+	return worst(d, c.stmts(file.Stmts))
+}
+
+// hasLineText reports whether a text holds a comment or here-document. Whether a backslash continues their lines is
+// where the parser and shells differ.
+func hasLineText(file *syntax.File) bool {
+	found := len(file.Last) > 0
+	syntax.Walk(file, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Comment:
+			found = true
+		case *syntax.Redirect:
+			found = found || n.Hdoc != nil
+		}
+		return !found
+	})
+	return found
+}
+
+// odd says what about a text makes shells read it differently, or "".
+func odd(text string) string {
+	if len(text) > MaxShell {
+		return fmt.Sprintf("the shell text is longer than %d bytes", MaxShell)
+	}
+	if !utf8.ValidString(text) {
+		return "the shell text is not UTF-8"
+	}
+	open := 0
+	for i := 0; i < len(text); i++ {
+		switch ch := text[i]; {
+		case ch < ' ' && ch != '\n' && ch != '\t' || ch == 0x7f:
+			return "the shell text holds a control character"
+		case strings.IndexByte("({`[", ch) >= 0:
+			open++
+		}
+	}
+	if open > maxNesting {
+		return "the shell text has too many brackets"
+	}
+	return ""
+}
+
+// unparsed looks at the lines of a text that does not parse, for what is to be refused.
+func (c *call) unparsed(text string) Decision {
+	d := allow()
+	p := syntax.NewParser(syntax.Variant(syntax.LangBash))
+	for i, line := range strings.Split(text, "\n") {
+		if i == 100 {
+			break
+		}
+		if file, err := p.Parse(strings.NewReader(line), ""); err == nil {
+			d = worst(d, c.stmts(file.Stmts))
+		}
+	}
+	return d
+}
+
+func (c *call) stmts(list []*syntax.Stmt) Decision {
+	d := allow()
+	for _, s := range list {
+		d = worst(d, c.stmt(s))
+	}
+	return d
+}
+
+func (c *call) stmt(s *syntax.Stmt) Decision {
+	d := allow()
+	fetched := false
+	if s.Coprocess || s.Disown {
+		d = ask(Caution, "a command is left running")
+	}
+	for _, r := range s.Redirs {
+		r, fetches := c.redirect(r)
+		d, fetched = worst(d, r), fetched || fetches
+	}
+	if s.Cmd == nil {
+		return d
+	}
+	start := len(c.programs)
+	d = worst(d, c.command(s.Cmd))
+	if fetched && contains(c.programs[start:], readsInput) {
+		return deny("runs a download in a shell")
+	}
+	return d
+}
+
+// command judges one node of the syntax tree. What is not in the switch asks.
+func (c *call) command(cmd syntax.Command) Decision {
+	switch cmd := cmd.(type) {
+	case *syntax.CallExpr:
+		return c.simple(cmd)
+	case *syntax.BinaryCmd:
+		return c.binary(cmd)
+	case *syntax.Subshell:
+		dir := c.dir
+		d := c.stmts(cmd.Stmts)
+		c.dir = dir
+		return d
+	case *syntax.Block:
+		return c.stmts(cmd.Stmts)
+	case *syntax.IfClause:
+		d := allow()
+		for ; cmd != nil; cmd = cmd.Else {
+			d = worst(d, worst(c.stmts(cmd.Cond), c.stmts(cmd.Then)))
+		}
+		return d
+	case *syntax.WhileClause:
+		return worst(c.stmts(cmd.Cond), c.stmts(cmd.Do))
+	case *syntax.ForClause:
+		return c.loop(cmd)
+	case *syntax.CaseClause:
+		d := c.parts(cmd.Word)
+		for _, item := range cmd.Items {
+			for _, p := range item.Patterns {
+				d = worst(d, c.parts(p))
+			}
+			d = worst(d, c.stmts(item.Stmts))
+		}
+		return d
+	case *syntax.TimeClause:
+		if cmd.Stmt == nil {
+			return allow()
+		}
+		return c.stmt(cmd.Stmt)
+	case *syntax.TestClause:
+		return c.test(cmd.X)
+	case *syntax.DeclClause:
+		return c.declare(cmd)
+	case *syntax.FuncDecl:
+		return c.function(cmd)
+	case *syntax.CoprocClause:
+		return worst(ask(Caution, "coproc leaves a command running"), c.stmt(cmd.Stmt))
+	}
+	d := ask(Caution, "the shell evaluates arithmetic, which may run commands")
+	if inner := c.inside(cmd); inner.Verdict == Deny {
+		return inner
+	}
+	return d
+}
+
+// inside judges every command substitution within a node.
+func (c *call) inside(node syntax.Node) Decision {
+	d := allow()
+	syntax.Walk(node, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.CmdSubst:
+			d = worst(d, c.stmts(n.Stmts))
+			return false
+		case *syntax.ProcSubst:
+			d = worst(d, c.stmts(n.Stmts))
+			return false
+		}
+		return true
+	})
+	return d
+}
+
+// downloaders are the programs whose output comes from the network.
+var downloaders = map[string]bool{"curl": true, "wget": true, "fetch": true, "aria2c": true, "lynx": true, "w3m": true, "http": true, "https": true, "nc": true, "ncat": true, "netcat": true, "socat": true, "ftp": true, "tftp": true}
+
+func hasDownloader(programs []string) bool {
+	for _, p := range programs {
+		if downloaders[p] {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(list []string, s string) bool {
+	for _, e := range list {
+		if e == s {
+			return true
+		}
+	}
+	return false
+}
+
+// binary judges the parts of a pipeline or list; a download must not reach a shell down the pipe.
+func (c *call) binary(cmd *syntax.BinaryCmd) Decision {
+	dir := c.dir
+	start := len(c.programs)
+	d := c.stmt(cmd.X)
+	middle := len(c.programs)
+	if cmd.Op == syntax.Pipe || cmd.Op == syntax.PipeAll {
+		c.dir = dir
+	}
+	d = worst(d, c.stmt(cmd.Y))
+	if cmd.Op != syntax.Pipe && cmd.Op != syntax.PipeAll {
+		return d
+	}
+	c.dir = dir
+	if hasDownloader(c.programs[start:middle]) && contains(c.programs[middle:], readsInput) {
+		return deny("runs a download in a shell")
+	}
+	return d
+}
+
+// loop judges a for loop: within it, the variable stands for what was listed.
+func (c *call) loop(cmd *syntax.ForClause) Decision {
+	iter, ok := cmd.Loop.(*syntax.WordIter)
+	if !ok || cmd.Select {
+		return worst(ask(Caution, "the loop evaluates arithmetic or asks for input"), c.stmts(cmd.Do))
+	}
+	d := allow()
+	value := arg{known: false}
+	if len(iter.Items) == 0 {
+		value.dash = true
+	}
+	if !iter.InPos.IsValid() {
+		value.dash, value.many = true, true
+	}
+	for i, item := range iter.Items {
+		args, w := c.word(item)
+		d = worst(d, w)
+		for _, a := range args {
+			if i == 0 {
+				value.text = a.text
+			}
+			value.dash = value.dash || a.dash || strings.HasPrefix(a.text, "-")
+		}
+	}
+	name := iter.Name.Value
+	if changes(name, cmd.Do) {
+		value = arg{dash: true, many: true}
+	}
+	if dangerousName(name) {
+		d = worst(d, ask(Caution, "the loop changes the variable "+shown(name)))
+	}
+	before, had := c.loops[name]
+	c.loops[name] = value
+	d = worst(d, c.stmts(cmd.Do))
+	delete(c.loops, name)
+	if had {
+		c.loops[name] = before
+	}
+	return d
+}
+
+// changes reports whether a loop's body may give the loop's variable another value.
+func changes(name string, body []*syntax.Stmt) bool {
+	found := false
+	for _, s := range body {
+		syntax.Walk(s, func(n syntax.Node) bool {
+			switch n := n.(type) {
+			case *syntax.Assign:
+				found = found || n.Name == nil || n.Name.Value == name
+			case *syntax.WordIter:
+				found = found || n.Name.Value == name
+			case *syntax.CallExpr:
+				found = found || len(n.Args) > 0 && n.Args[0].Lit() == "read"
+			}
+			return !found
+		})
+	}
+	return found
+}
+
+// function judges a declaration: it gives a name another meaning, which asks, and may be a fork bomb, which is refused.
+func (c *call) function(cmd *syntax.FuncDecl) Decision {
+	if cmd.Name != nil && callsItself(cmd.Name.Value, cmd.Body) {
+		return deny("the function " + shown(cmd.Name.Value) + " starts itself without end")
+	}
+	return worst(ask(Caution, "declares a function"), c.stmt(cmd.Body))
+}
+
+// callsItself reports whether a function's body starts the function in the background or in a pipe.
+func callsItself(name string, body *syntax.Stmt) bool {
+	calls := func(n syntax.Node) bool {
+		found := false
+		syntax.Walk(n, func(n syntax.Node) bool {
+			if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 && call.Args[0].Lit() == name {
+				found = true
+			}
+			return !found
+		})
+		return found
+	}
+	found := false
+	syntax.Walk(body, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.BinaryCmd:
+			found = found || (n.Op == syntax.Pipe || n.Op == syntax.PipeAll) && calls(n)
+		case *syntax.Stmt:
+			found = found || n.Background && calls(n)
+		}
+		return !found
+	})
+	return found
+}
+
+// dangerousName reports whether a variable changes how later commands are found, split or run. Lower-case names are
+// the text's own.
+func dangerousName(name string) bool {
+	return !isVariable(name) && !harmlessEnv(name, "") || strings.HasPrefix(name, "_") ||
+		strings.HasSuffix(name, "_proxy")
+}
+
+// simple judges assignments and a command's words.
+func (c *call) simple(cmd *syntax.CallExpr) Decision {
+	d := allow()
+	for _, a := range cmd.Assigns {
+		d = worst(d, c.assign(a, len(cmd.Args) > 0))
+	}
+	if len(cmd.Args) == 0 {
+		return d
+	}
+	var args, unbraced []arg
+	braced := false
+	for _, w := range cmd.Args {
+		words, wd := c.word(w)
+		d = worst(d, wd)
+		args = append(args, words...)
+		if len(words) > 1 && !words[0].many {
+			braced = true
+		}
+		unbraced = append(unbraced, arg{text: source(w), known: true})
+	}
+	start := len(c.programs)
+	d = worst(d, c.argv(args))
+	if braced && d.Verdict == Allow {
+		// dash does not expand braces: what it sees must be harmless too.
+		d = worst(d, c.argv(unbraced))
+	}
+	if len(args) > 1 && contains(c.programs[start:], "cd") && args[0].text == "cd" {
+		c.dir = c.location(args[len(args)-1].text)
+	}
+	return d
+}
+
+// assign judges one assignment: for a command it must be harmless, for the shell it must not be dangerous.
+func (c *call) assign(a *syntax.Assign, forCommand bool) Decision {
+	if a.Name == nil {
+		return ask(Unknown, "an assignment is not understood")
+	}
+	name := a.Name.Value
+	d := allow()
+	if a.Index != nil || a.Array != nil || a.Append {
+		d = ask(Caution, "the assignment to "+shown(name)+" may run commands")
+		return worst(d, c.inside(a))
+	}
+	value := arg{known: true}
+	if a.Value != nil {
+		words, wd := c.word(a.Value)
+		d = worst(d, wd)
+		if len(words) == 1 {
+			value = words[0]
+		} else {
+			value = arg{}
+		}
+	}
+	if value.known || value.text != "" {
+		c.vars[name] = value.text
+	}
+	harmless := value.known && harmlessEnv(name, value.text)
+	if !harmless && (forCommand || dangerousName(name) || harmlessEnv(name, "")) {
+		d = worst(d, ask(Caution, "changes the variable "+shown(name)))
+	}
+	return d
+}
+
+// declare judges export and its kin: an exported variable changes the commands that follow.
+func (c *call) declare(cmd *syntax.DeclClause) Decision {
+	d := allow()
+	if v := cmd.Variant.Value; v != "export" && v != "local" && v != "readonly" {
+		d = ask(Caution, shown(v)+" may run commands")
+	}
+	for _, a := range cmd.Args {
+		if a.Name == nil || a.Naked {
+			d = worst(d, ask(Caution, shown(cmd.Variant.Value)+" is given what is not an assignment"))
+			d = worst(d, c.inside(a))
+			continue
+		}
+		d = worst(d, c.assign(a, true))
+	}
+	return d
+}
+
+// redirect judges a redirection, and reports whether it reads a download. Only /dev/null may be written.
+func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
+	d := allow()
+	if r.N != nil && strings.Trim(r.N.Value, "0123456789") != "" {
+		d = ask(Caution, "a redirection assigns the variable "+shown(r.N.Value))
+	}
+	if r.Op == syntax.Hdoc || r.Op == syntax.DashHdoc {
+		if r.Hdoc == nil {
+			return d, false
+		}
+		return worst(d, c.parts(r.Hdoc)), false
+	}
+	words, wd := c.word(r.Word)
+	d = worst(d, wd)
+	to := arg{many: true}
+	if len(words) == 1 {
+		to = words[0]
+	}
+	switch r.Op {
+	case syntax.WordHdoc:
+		return d, to.fetches
+	case syntax.DplIn, syntax.DplOut:
+		if to.known && to.text != "" && strings.Trim(to.text, "0123456789-") == "" {
+			return d, false
+		}
+		if r.Op == syntax.DplOut && to.known && to.text == "/dev/null" {
+			return d, false
+		}
+	case syntax.RdrIn:
+		if !strings.HasPrefix(to.text, "/dev/") && (to.known || strings.HasPrefix(to.text, "/") && !to.many) ||
+			to.known && (to.text == "/dev/null" || to.text == "/dev/stdin") {
+			return d, to.fetches
+		}
+		return worst(d, ask(Caution, "reads "+shown(to.text)+" by redirection")), to.fetches
+	default:
+		if to.known && to.text == "/dev/null" && r.Op != syntax.RdrInOut {
+			return d, false
+		}
+	}
+	if c.isDisk(to.text) {
+		return deny("writes over the disk " + shown(to.text)), false
+	}
+	return worst(d, ask(Caution, "writes "+shown(to.text)+" by redirection")), false
+}
+
+// test judges [[ ]]. dash does not know it: there, what stands within is a command's words and redirections.
+func (c *call) test(x syntax.TestExpr) Decision {
+	switch x := x.(type) {
+	case *syntax.Word:
+		return c.parts(x)
+	case *syntax.UnaryTest:
+		if x.Op == syntax.TsVarSet || x.Op == syntax.TsRefVar {
+			return ask(Caution, "[[ "+x.Op.String()+" ]] may evaluate a subscript")
+		}
+		return c.test(x.X)
+	case *syntax.BinaryTest:
+		switch x.Op {
+		case syntax.TsReMatch, syntax.TsNewer, syntax.TsOlder, syntax.TsDevIno, syntax.TsMatchShort, syntax.TsMatch, syntax.TsNoMatch:
+			return worst(c.test(x.X), c.test(x.Y))
+		}
+		return worst(ask(Caution, "[[ "+x.Op.String()+" ]] may evaluate a subscript, or be a redirection or a command to another shell"), c.inside(x))
+	}
+	return worst(ask(Caution, "[[ ]] is not understood"), c.inside(x))
+}

@@ -1,0 +1,370 @@
+package policy
+
+import (
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// maxBraces bounds the words that braces expand to.
+const maxBraces = 64
+
+// word is what a word of shell text becomes: one argument or, with braces, several. Anything that a shell runs on the
+// way is judged.
+func (c *call) word(w *syntax.Word) ([]arg, Decision) {
+	d := c.parts(w)
+	if w == nil || len(w.Parts) == 0 {
+		return []arg{{known: true}}, d
+	}
+	copied := &syntax.Word{Parts: append([]syntax.WordPart(nil), w.Parts...)}
+	if !strings.Contains(source(w), "{") || !syntax.SplitBraces(copied) {
+		return []arg{c.value(w)}, d
+	}
+	words := []*syntax.Word{{}}
+	for _, part := range copied.Parts {
+		brace, ok := part.(*syntax.BraceExp)
+		if ok && brace.Sequence {
+			return []arg{{text: source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces may make too many words"))
+		}
+		var next []*syntax.Word
+		for _, head := range words {
+			tails := []*syntax.Word{{Parts: []syntax.WordPart{part}}}
+			if ok {
+				tails = brace.Elems
+			}
+			for _, tail := range tails {
+				next = append(next, &syntax.Word{Parts: append(append([]syntax.WordPart(nil), head.Parts...), tail.Parts...)})
+			}
+		}
+		if words = next; len(words) > maxBraces {
+			return []arg{{text: source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces make too many words"))
+		}
+	}
+	args := make([]arg, 0, len(words))
+	for _, one := range words {
+		for _, part := range one.Parts {
+			if _, nested := part.(*syntax.BraceExp); nested {
+				return []arg{{text: source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces within braces"))
+			}
+		}
+		args = append(args, c.value(one))
+	}
+	return args, d
+}
+
+// source is a word's text as written, near enough for a reason and for a guess.
+func source(w *syntax.Word) string {
+	var b strings.Builder
+	if syntax.NewPrinter().Print(&b, w) != nil {
+		return ""
+	}
+	return b.String()
+}
+
+// value joins the parts of a word without braces.
+func (c *call) value(w *syntax.Word) arg {
+	v := arg{known: true}
+	for i, part := range w.Parts {
+		switch part := part.(type) {
+		case *syntax.Lit:
+			text, glob := unquote(part.Value)
+			glob = glob && text != "[" // the program of that name
+			if i == 0 && strings.HasPrefix(part.Value, "~") {
+				v.known = false
+			}
+			if glob {
+				v.known, v.many = false, true
+				v.dash = v.dash || v.text == "" && strings.IndexAny(text, "*?[") == 0
+			}
+			if isAssignment(part.Value) && strings.Contains(part.Value, "~") {
+				v.known = false
+			}
+			v.text += text
+		case *syntax.SglQuoted:
+			v.text += c.singleQuoted(part, &v)
+		case *syntax.DblQuoted:
+			c.doubleQuoted(part, &v)
+		default:
+			c.expanded(part, &v, false)
+		}
+	}
+	if !v.known && strings.HasPrefix(v.text, "-") {
+		v.dash = true
+	}
+	return v
+}
+
+func isAssignment(s string) bool { return strings.Contains(s, "=") }
+
+// singleQuoted is the text within quotes. $'…' is not known: only some shells read its escapes.
+func (c *call) singleQuoted(q *syntax.SglQuoted, v *arg) string {
+	if !q.Dollar {
+		return q.Value
+	}
+	v.known = false
+	return unescapeANSI(q.Value)
+}
+
+func (c *call) doubleQuoted(q *syntax.DblQuoted, v *arg) {
+	if q.Dollar {
+		v.known = false
+	}
+	for _, part := range q.Parts {
+		if lit, ok := part.(*syntax.Lit); ok {
+			v.text += unquoteDouble(lit.Value)
+			continue
+		}
+		c.expanded(part, v, true)
+	}
+}
+
+// expanded adds what a part becomes only when the shell runs: a guess, and what is certain about it.
+func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
+	first := v.text == ""
+	v.known = false
+	switch part := part.(type) {
+	case *syntax.ParamExp:
+		if part.Param != nil {
+			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) && quoted {
+				v.text += loop.text
+				v.many = v.many || loop.many
+				v.dash = v.dash || first && loop.dash
+				return
+			}
+			v.text += c.guess(part)
+			v.many = v.many || strings.ContainsAny(part.Param.Value, "@*")
+		}
+	case *syntax.CmdSubst:
+		v.fetches = v.fetches || fetches(part.Stmts)
+	case *syntax.ProcSubst:
+		v.fetches = v.fetches || fetches(part.Stmts)
+		v.text += "/dev/fd/63"
+		return
+	case *syntax.ArithmExp:
+		v.text += "0"
+	}
+	v.many = v.many || !quoted
+	// Unquoted, a second word may begin with a dash wherever the first began.
+	v.dash = v.dash || first || !quoted
+}
+
+// fetches reports whether a program of a substitution downloads.
+func fetches(stmts []*syntax.Stmt) bool {
+	found := false
+	for _, s := range stmts {
+		syntax.Walk(s, func(n syntax.Node) bool {
+			if call, ok := n.(*syntax.CallExpr); ok {
+				for _, w := range call.Args {
+					name, _ := resolve(w.Lit())
+					found = found || downloaders[name]
+				}
+			}
+			return !found
+		})
+	}
+	return found
+}
+
+func isPlainParam(p *syntax.ParamExp) bool {
+	return !p.Excl && !p.Length && !p.Width && p.Index == nil && p.Slice == nil && p.Repl == nil && p.Exp == nil && p.Names == 0
+}
+
+// guess is what a parameter most likely becomes: a constant that was assigned, a default, the home, a blank.
+func (c *call) guess(p *syntax.ParamExp) string {
+	switch p.Param.Value {
+	case "IFS":
+		return " "
+	case "HOME":
+		return "~"
+	}
+	if value, ok := c.vars[p.Param.Value]; ok {
+		return value
+	}
+	if loop, ok := c.loops[p.Param.Value]; ok {
+		return loop.text
+	}
+	if p.Exp != nil && p.Exp.Word != nil && (p.Exp.Op == syntax.DefaultUnset || p.Exp.Op == syntax.DefaultUnsetOrNull) {
+		return c.value(p.Exp.Word).text
+	}
+	return "${" + p.Param.Value + "}"
+}
+
+// unquote takes the backslashes off a literal, and reports whether an unquoted pattern character is in it.
+func unquote(s string) (string, bool) {
+	if !strings.ContainsAny(s, "\\*?[") {
+		return s, false
+	}
+	var b strings.Builder
+	glob := false
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			if i++; i < len(s) && s[i] != '\n' {
+				b.WriteByte(s[i])
+			}
+			continue
+		case '*', '?', '[':
+			glob = true
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String(), glob
+}
+
+// unquoteDouble takes off the backslashes that mean something between double quotes.
+func unquoteDouble(s string) string {
+	if !strings.Contains(s, "\\") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) && strings.IndexByte("$`\"\\\n", s[i+1]) >= 0 {
+			if i++; s[i] == '\n' {
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// unescapeANSI reads the escapes of $'…' as bash does, for guessing.
+func unescapeANSI(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			b.WriteByte(s[i])
+			continue
+		}
+		i++
+		base, digits, start := 0, 0, i
+		switch s[i] {
+		case 'x':
+			base, digits, start = 16, 2, i+1
+		case 'u', 'U':
+			base, digits, start = 16, 8, i+1
+		case '0', '1', '2', '3', '4', '5', '6', '7':
+			base, digits = 8, 3
+		default:
+			if at := strings.IndexByte("abtnvfre", s[i]); at >= 0 {
+				b.WriteByte("\a\b\t\n\v\f\r\x1b"[at])
+			} else {
+				b.WriteByte(s[i])
+			}
+			continue
+		}
+		value, end := 0, start
+		for end < len(s) && end < start+digits {
+			digit := strings.IndexByte("0123456789abcdefABCDEF", s[end])
+			if digit > 15 {
+				digit -= 6
+			}
+			if digit < 0 || digit >= base {
+				break
+			}
+			value, end = value*base+digit, end+1
+		}
+		if s[i] == 'u' || s[i] == 'U' {
+			b.WriteRune(rune(value))
+		} else {
+			b.WriteByte(byte(value))
+		}
+		i = end - 1
+	}
+	return b.String()
+}
+
+// parts judges what a shell runs while it expands a word.
+func (c *call) parts(w *syntax.Word) Decision {
+	d := allow()
+	if w == nil {
+		return d
+	}
+	for _, part := range w.Parts {
+		d = worst(d, c.part(part))
+	}
+	return d
+}
+
+func (c *call) part(part syntax.WordPart) Decision {
+	switch part := part.(type) {
+	case *syntax.Lit, *syntax.SglQuoted:
+		return allow()
+	case *syntax.DblQuoted:
+		d := allow()
+		for _, p := range part.Parts {
+			d = worst(d, c.part(p))
+		}
+		return d
+	case *syntax.CmdSubst:
+		d := allow()
+		if part.TempFile || part.ReplyVar {
+			d = ask(Caution, "a substitution runs in the shell itself")
+		}
+		dir := c.dir
+		d = worst(d, c.stmts(part.Stmts))
+		c.dir = dir
+		return d
+	case *syntax.ProcSubst:
+		d := allow()
+		if part.Op != syntax.CmdIn {
+			d = ask(Caution, "a substitution writes to a command")
+		}
+		return worst(d, c.stmts(part.Stmts))
+	case *syntax.ParamExp:
+		return c.param(part)
+	case *syntax.ArithmExp:
+		return worst(arithmetic(part.X), c.inside(part))
+	}
+	return worst(ask(Unknown, "a pattern is not read alike by every shell"), c.inside(part))
+}
+
+// param judges a parameter expansion: plain ones and those that cut or replace text only read.
+func (c *call) param(p *syntax.ParamExp) Decision {
+	d := c.inside(p)
+	name := ""
+	if p.Param != nil {
+		name = p.Param.Value
+	}
+	unclear := p.Flags != nil || p.Excl || p.Width || p.IsSet || p.NestedParam != nil || p.Index != nil || p.Names != 0 || len(p.Modifiers) > 0
+	if p.Exp != nil {
+		switch p.Exp.Op {
+		case syntax.AssignUnset, syntax.AssignUnsetOrNull, syntax.OtherParamOps:
+			unclear = true
+		default:
+			d = worst(d, c.parts(p.Exp.Word))
+		}
+	}
+	if p.Repl != nil {
+		d = worst(d, worst(c.parts(p.Repl.Orig), c.parts(p.Repl.With)))
+	}
+	if p.Slice != nil {
+		d = worst(d, worst(arithmetic(p.Slice.Offset), arithmetic(p.Slice.Length)))
+	}
+	if unclear {
+		d = worst(d, ask(Caution, "the expansion of "+shown(name)+" may assign or run commands"))
+	}
+	return d
+}
+
+// arithmetic allows numbers only: bash evaluates the value of a variable as an expression, subscripts and the
+// commands in them included.
+func arithmetic(x syntax.ArithmExpr) Decision {
+	switch x := x.(type) {
+	case nil:
+		return allow()
+	case *syntax.Word:
+		if lit := x.Lit(); lit != "" && strings.Trim(lit, "0123456789") == "" {
+			return allow()
+		}
+	case *syntax.ParenArithm:
+		return arithmetic(x.X)
+	case *syntax.UnaryArithm:
+		if x.Op == syntax.Plus || x.Op == syntax.Minus || x.Op == syntax.Not || x.Op == syntax.BitNegation {
+			return arithmetic(x.X)
+		}
+	case *syntax.BinaryArithm:
+		return worst(arithmetic(x.X), arithmetic(x.Y))
+	}
+	return ask(Caution, "the shell evaluates arithmetic, which may run commands")
+}
