@@ -73,8 +73,8 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 				return nil, d
 			}
 			if takes {
-				if i++; i < len(args) && (!args[i].known && args[i].many) {
-					return nil, unknownWord(name, args[i])
+				if i++; i < len(args) && !isValue(args[i]) {
+					return nil, ask(Unknown, "whether "+shown(args[i].text)+" is a value or a flag of "+shown(name)+" is not certain")
 				}
 			}
 			continue
@@ -90,6 +90,15 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 		return nil, ask(Caution, shown(name)+" without a subcommand is not known to only read")
 	}
 	return nil, g.checkNeed(name, have)
+}
+
+// isValue reports whether the word after a flag can only be its value: where a value is optional, a program takes a
+// word that looks like a flag for one.
+func isValue(a arg) bool {
+	if !a.known {
+		return !a.many && !a.dash
+	}
+	return len(a.text) < 2 || a.text[0] != '-' || a.text[1] >= '0' && a.text[1] <= '9'
 }
 
 // judgeSub judges a subcommand and what follows it.

@@ -60,6 +60,9 @@ func (c *call) shell(text string) (d Decision) {
 		d = worst(d, ask(Unknown, "a backslash at the end of a line, beside a comment or here-document, is not read alike by every shell"))
 		d = worst(d, c.unparsed(text))
 	}
+	if err == nil && strings.Contains(text, "`") && strings.Contains(text, "\\") && hasBackquotes(file) {
+		d = worst(d, ask(Unknown, "a backslash within backquotes is not read alike by every shell"))
+	}
 	if err != nil {
 		return worst(c.unparsed(text), worst(d, ask(Unknown, "the shell text is not understood: "+shown(err.Error()))))
 	}
@@ -76,6 +79,17 @@ func hasLineText(file *syntax.File) bool {
 			found = true
 		case *syntax.Redirect:
 			found = found || n.Hdoc != nil
+		}
+		return !found
+	})
+	return found
+}
+
+func hasBackquotes(file *syntax.File) bool {
+	found := false
+	syntax.Walk(file, func(n syntax.Node) bool {
+		if s, ok := n.(*syntax.CmdSubst); ok && s.Backquotes {
+			found = true
 		}
 		return !found
 	})
@@ -275,6 +289,7 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 	if !iter.InPos.IsValid() {
 		value.dash, value.many = true, true
 	}
+	special := false // names that some programs take for more than files
 	for i, item := range iter.Items {
 		args, w := c.word(item)
 		d = worst(d, w)
@@ -282,8 +297,14 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 			if i == 0 {
 				value.text = a.text
 			}
+			if strings.Contains(a.text, "/dev") || strings.Contains(a.text, "/inet") || !strings.HasPrefix(a.text, "/") {
+				special = true
+			}
 			value.dash = value.dash || a.dash || strings.HasPrefix(a.text, "-")
 		}
+	}
+	if special && strings.HasPrefix(value.text, "/") && len(iter.Items) > 1 {
+		value.text = ""
 	}
 	name := iter.Name.Value
 	if changes(name, cmd.Do) {
@@ -365,6 +386,10 @@ func dangerousName(name string) bool {
 func (c *call) simple(cmd *syntax.CallExpr) Decision {
 	d := allow()
 	for _, a := range cmd.Assigns {
+		if len(cmd.Args) > 0 && cmd.Args[0].Lit() == "read" && a.Name != nil && a.Name.Value == "IFS" && a.Index == nil && a.Array == nil {
+			d = worst(d, c.parts(a.Value)) // lasts for the builtin alone
+			continue
+		}
 		d = worst(d, c.assign(a, len(cmd.Args) > 0))
 	}
 	if len(cmd.Args) == 0 {
@@ -379,7 +404,11 @@ func (c *call) simple(cmd *syntax.CallExpr) Decision {
 		if len(words) > 1 && !words[0].many {
 			braced = true
 		}
-		unbraced = append(unbraced, arg{text: source(w), known: true})
+	}
+	if braced {
+		for _, w := range cmd.Args {
+			unbraced = append(unbraced, arg{text: source(w), known: true})
+		}
 	}
 	start := len(c.programs)
 	d = worst(d, c.argv(args))
@@ -448,6 +477,9 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 		d = ask(Caution, "a redirection assigns the variable "+shown(r.N.Value))
 	}
 	if r.Op == syntax.Hdoc || r.Op == syntax.DashHdoc {
+		if !isDelimiter(r.Word) {
+			d = worst(d, ask(Unknown, "the end of a here-document is not read alike by every shell"))
+		}
 		if r.Hdoc == nil {
 			return d, false
 		}
@@ -486,6 +518,36 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 	return worst(d, ask(Caution, "writes "+shown(to.text)+" by redirection")), false
 }
 
+// isDelimiter reports whether a here-document's delimiter is a plain word, or one quoted as a whole.
+func isDelimiter(w *syntax.Word) bool {
+	if w == nil || len(w.Parts) != 1 {
+		return false
+	}
+	text := ""
+	switch part := w.Parts[0].(type) {
+	case *syntax.Lit:
+		text = part.Value
+	case *syntax.SglQuoted:
+		text = part.Value
+		if part.Dollar {
+			return false
+		}
+	case *syntax.DblQuoted:
+		if part.Dollar || len(part.Parts) != 1 {
+			return false
+		}
+		if lit, ok := part.Parts[0].(*syntax.Lit); ok {
+			text = lit.Value
+		}
+	}
+	for i := 0; i < len(text); i++ {
+		if !isAwkWord(text[i]) {
+			return false
+		}
+	}
+	return text != ""
+}
+
 // test judges [[ ]]. dash does not know it: there, what stands within is a command's words and redirections.
 func (c *call) test(x syntax.TestExpr) Decision {
 	switch x := x.(type) {
@@ -497,6 +559,9 @@ func (c *call) test(x syntax.TestExpr) Decision {
 		}
 		return c.test(x.X)
 	case *syntax.BinaryTest:
+		if y, ok := x.Y.(*syntax.Word); ok && x.Op == syntax.TsReMatch && strings.ContainsAny(source(y), "|&;()<>") {
+			return worst(ask(Caution, "the pattern in [[ ]] is commands to another shell"), c.inside(x))
+		}
 		switch x.Op {
 		case syntax.TsReMatch, syntax.TsNewer, syntax.TsOlder, syntax.TsDevIno, syntax.TsMatchShort, syntax.TsMatch, syntax.TsNoMatch:
 			return worst(c.test(x.X), c.test(x.Y))

@@ -24,12 +24,12 @@ func DefaultProfile() Profile {
 const free = `
 	arch b2sum base32 base64 basename cat cksum cmp column comm cut df dirname du egrep expand expr false fgrep fmt
 	fold free grep groups head hexdump hd id iostat join jq locale logname ls lsblk lscpu lsipc lslocks
-	lslogins lsmem lsmod lsns md5sum mpstat namei nl nproc od paste pidof pmap printenv pr ps pwdx
+	lslogins lsmem lsmod lsns md5sum mpstat namei nl nproc od paste pidof printenv pr ps pwdx
 	readlink realpath rev seq sha1sum sha224sum sha256sum sha384sum sha512sum sleep stat strings sum tac tail
 	true tsort tty uname unexpand uptime users vmstat w wc whereis whoami which pstree tr numfmt lastb zdump findmnt`
 
 // builtins are the parts of a shell that only touch the short-lived shell itself.
-const builtins = `: cd echo pwd exit return break continue wait type true false times jobs shift`
+const builtins = `: cd echo pwd type true false times`
 
 // grammars is the table of what programs do when they only read, by name. Sources are the programs' manual pages.
 var grammars = map[string]*grammar{
@@ -45,20 +45,21 @@ var grammars = map[string]*grammar{
 	"diff":       {banned: "l", bannedLong: []string{"paginate"}, max: -1},
 	"last":       {banned: "d", bannedLong: []string{"dns"}, max: -1},
 	"who":        {bannedLong: []string{"lookup"}, max: -1},
+	"pmap":       {short: "xXdqp", max: -1},
 	"cal":        {any: true},
 	"xxd":        {banned: "r", bannedLong: []string{"revert"}, max: 1},
 	"pgrep":      {bannedLong: []string{"signal", "queue"}, max: -1},
 	"pidstat":    {banned: "e", max: -1},
-	"prlimit":    {short: "nolx", value: "p", long: []string{"pid=", "noheadings", "raw", "output="}, need: []string{"-p", "--pid"}},
+	"prlimit":    {value: "p", long: []string{"pid=", "noheadings", "raw", "output="}, need: []string{"-p", "--pid"}},
 	"modinfo":    {short: "adlpn0", value: "Fk", long: []string{"author", "description", "license", "parameters", "filename", "field="}, max: -1},
 	"lspci":      {short: "vnkbDtmx", value: "sd", max: 0},
 	"lsusb":      {short: "tv", value: "sd", max: 0},
 	"top":        {short: "bcHiS1", value: "ndpuUowE", need: []string{"-b"}},
-	"ss":         {short: "tuxwldapnemioshHNO40126VzSMTQ", value: "", long: socketFlags, max: -1, operand: socketWord},
-	"lsof":       {banned: "Dr", max: -1, need: []string{"-n"}},
+	"ss":         {short: "tuxwldapnemioshHO40126VzSMTQ", value: "", long: socketFlags, max: -1, operand: socketWord},
+	"lsof":       {banned: "Dr@", max: -1, operand: func(s string) bool { return !strings.Contains(s, "@") }, need: []string{"-n"}},
 	"netstat":    {short: "tulnpaxrsiegwWo46", long: []string{"numeric", "tcp", "udp", "listening", "all", "route", "statistics", "interfaces", "program"}, need: []string{"-n", "-i", "-s", "--numeric", "--interfaces", "--statistics"}},
 	"getent":     {max: -1, operand: func(s string) bool { return !nameServices[s] }, short: "", long: []string{"help"}},
-	"journalctl": {short: "xeafrkqmlN", value: "nupSUogtFI", optional: "b", max: -1, long: journalFlags},
+	"journalctl": {short: "xeafrkqmlN0123456789", value: "nupSUogtF", optional: "b", max: -1, long: journalFlags},
 	"sysctl":     {short: "anNbeqAX", long: []string{"all", "names", "values", "ignore", "pattern=", "deprecated"}, value: "r", max: -1, operand: func(s string) bool { return !strings.Contains(s, "=") }},
 	"crontab":    {short: "l", value: "u", need: []string{"-l"}},
 	"rg":         {banned: "z", bannedLong: []string{"pre", "pre-glob", "hostname-bin", "search-zip", "hyperlink-format"}, max: -1},
@@ -86,10 +87,17 @@ var grammars = map[string]*grammar{
 	"podman":  {sub: containerCommands()},
 	"kubectl": {value: "n", long: []string{"namespace="}, sub: sameSub(&grammar{short: "Aw", value: "nocl", long: []string{"namespace=", "output=", "all-namespaces", "selector=", "show-labels", "no-headers", "tail=", "since=", "previous", "container=", "timestamps"}, max: -1},
 		"get", "describe", "logs", "top", "version", "api-resources")},
-	"ulimit": {short: "aHSn", builtin: true},
-	"umask":  {short: "S", builtin: true},
-	"set":    {short: "euxfvC", value: "o", builtin: true},
-	"read":   {short: "rs", value: "p", max: -1, operand: isVariable, builtin: true},
+	"ulimit":   {short: "aHSn", builtin: true},
+	"umask":    {short: "S", builtin: true},
+	"jobs":     {short: "lnprs", builtin: true},             // -x runs a command
+	"wait":     {max: -1, operand: isNumber, builtin: true}, // -p assigns
+	"exit":     {max: 1, operand: isNumber, builtin: true},
+	"return":   {max: 1, operand: isNumber, builtin: true},
+	"break":    {max: 1, operand: isNumber, builtin: true},
+	"continue": {max: 1, operand: isNumber, builtin: true},
+	"shift":    {max: 1, operand: isNumber, builtin: true},
+	"set":      {short: "euxfvC", value: "o", builtin: true},
+	"read":     {short: "rs", value: "p", max: -1, operand: isVariable, builtin: true},
 }
 
 func init() {
@@ -161,6 +169,8 @@ func isNoAction(s string) bool {
 }
 
 func isNoAddress(s string) bool { return !strings.Contains(s, "://") }
+
+func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
 func isVariable(s string) bool {
 	return isName(s) && strings.ToLower(s) == s

@@ -17,7 +17,7 @@ func (c *call) word(w *syntax.Word) ([]arg, Decision) {
 		return []arg{{known: true}}, d
 	}
 	copied := &syntax.Word{Parts: append([]syntax.WordPart(nil), w.Parts...)}
-	if !strings.Contains(source(w), "{") || !syntax.SplitBraces(copied) {
+	if !mayBrace(w) || !syntax.SplitBraces(copied) {
 		return []arg{c.value(w)}, d
 	}
 	words := []*syntax.Word{{}}
@@ -50,6 +50,16 @@ func (c *call) word(w *syntax.Word) ([]arg, Decision) {
 		args = append(args, c.value(one))
 	}
 	return args, d
+}
+
+// mayBrace reports whether a word may hold braces that expand.
+func mayBrace(w *syntax.Word) bool {
+	for _, part := range w.Parts {
+		if lit, ok := part.(*syntax.Lit); ok && strings.Contains(lit.Value, "{") {
+			return true
+		}
+	}
+	return false
 }
 
 // source is a word's text as written, near enough for a reason and for a guess.
@@ -288,7 +298,12 @@ func (c *call) parts(w *syntax.Word) Decision {
 
 func (c *call) part(part syntax.WordPart) Decision {
 	switch part := part.(type) {
-	case *syntax.Lit, *syntax.SglQuoted:
+	case *syntax.Lit:
+		return allow()
+	case *syntax.SglQuoted:
+		if part.Dollar && strings.Contains(part.Value, "'") {
+			return ask(Unknown, "where the quotes of $'…' end is not read alike by every shell")
+		}
 		return allow()
 	case *syntax.DblQuoted:
 		d := allow()
@@ -325,6 +340,9 @@ func (c *call) param(p *syntax.ParamExp) Decision {
 	name := ""
 	if p.Param != nil {
 		name = p.Param.Value
+	}
+	if (p.Exp != nil || p.Repl != nil) && strings.Contains(source(&syntax.Word{Parts: []syntax.WordPart{p}}), "'") {
+		d = worst(d, ask(Unknown, "quotes within the expansion of "+shown(name)+" are not read alike by every shell"))
 	}
 	unclear := p.Flags != nil || p.Excl || p.Width || p.IsSet || p.NestedParam != nil || p.Index != nil || p.Names != 0 || len(p.Modifiers) > 0
 	if p.Exp != nil {
