@@ -366,9 +366,15 @@ func callsItself(name string, body *syntax.Stmt) bool {
 	syntax.Walk(body, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.BinaryCmd:
-			found = found || (n.Op == syntax.Pipe || n.Op == syntax.PipeAll) && calls(n)
+			if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
+				found = found || calls(n)
+				return false // all of it has been looked at
+			}
 		case *syntax.Stmt:
-			found = found || n.Background && calls(n)
+			if n.Background {
+				found = found || calls(n)
+				return false
+			}
 		}
 		return !found
 	})

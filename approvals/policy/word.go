@@ -16,8 +16,11 @@ func (c *call) word(w *syntax.Word) ([]arg, Decision) {
 	if w == nil || len(w.Parts) == 0 {
 		return []arg{{known: true}}, d
 	}
+	if !mayBrace(w) {
+		return []arg{c.value(w)}, d
+	}
 	copied := &syntax.Word{Parts: append([]syntax.WordPart(nil), w.Parts...)}
-	if !mayBrace(w) || !syntax.SplitBraces(copied) {
+	if !syntax.SplitBraces(copied) {
 		return []arg{c.value(w)}, d
 	}
 	words := []*syntax.Word{{}}
@@ -336,7 +339,8 @@ func (c *call) part(part syntax.WordPart) Decision {
 
 // param judges a parameter expansion: plain ones and those that cut or replace text only read.
 func (c *call) param(p *syntax.ParamExp) Decision {
-	d := c.inside(p)
+	// Each part is judged once: a second time for each level of nesting would take for ever.
+	d := allow()
 	name := ""
 	if p.Param != nil {
 		name = p.Param.Value
@@ -349,20 +353,29 @@ func (c *call) param(p *syntax.ParamExp) Decision {
 		switch p.Exp.Op {
 		case syntax.AssignUnset, syntax.AssignUnsetOrNull, syntax.OtherParamOps:
 			unclear = true
-		default:
-			d = worst(d, c.parts(p.Exp.Word))
 		}
+		d = worst(d, c.parts(p.Exp.Word))
 	}
 	if p.Repl != nil {
 		d = worst(d, worst(c.parts(p.Repl.Orig), c.parts(p.Repl.With)))
 	}
 	if p.Slice != nil {
 		d = worst(d, worst(arithmetic(p.Slice.Offset), arithmetic(p.Slice.Length)))
+		d = worst(d, worst(c.expression(p.Slice.Offset), c.expression(p.Slice.Length)))
 	}
+	d = worst(d, c.expression(p.Index))
 	if unclear {
 		d = worst(d, ask(Caution, "the expansion of "+shown(name)+" may assign or run commands"))
 	}
 	return d
+}
+
+// expression judges the substitutions within an arithmetic expression.
+func (c *call) expression(x syntax.ArithmExpr) Decision {
+	if x == nil {
+		return allow()
+	}
+	return c.inside(x)
 }
 
 // arithmetic allows numbers only: bash evaluates the value of a variable as an expression, subscripts and the
