@@ -269,6 +269,15 @@ func (c *call) argv(args []arg) Decision {
 	if d := c.effect(name, args[1:]); d.Verdict == Deny {
 		return d
 	}
+	if args[0].many && strings.ContainsAny(name, "*?[") {
+		for _, likely := range []string{"rm", "dd", "find", "mkfs", "chmod", "chown"} {
+			if match, err := path.Match(name, likely); err == nil && match {
+				if d := c.effect(likely, args[1:]); d.Verdict == Deny {
+					return d
+				}
+			}
+		}
+	}
 	d := c.program(name, args[1:])
 	switch {
 	case d.Verdict == Deny:

@@ -185,7 +185,10 @@ func (p *sedParser) command() string {
 	case strings.IndexByte("aic", ch) >= 0 && ch != 0:
 		return p.insertion()
 	case ch == 'r' || ch == 'R':
-		p.line()
+		start := p.at
+		if p.line(); strings.ContainsAny(p.text[start:p.at], ";}") {
+			return "has a file name that another sed ends earlier"
+		}
 		return ""
 	case ch == 's' || ch == 'y':
 		return p.substitution(ch)
