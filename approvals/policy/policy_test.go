@@ -187,13 +187,13 @@ func TestNestedTextIsJudgedAtOnce(t *testing.T) {
 		{"${a[$(echo ", ")]}"}, {"${a:$(echo ", "):1}"}, {"<(cat ", ")"}, {"[[ -n $(echo ", ") ]]"}, {"if ", "; then ls; fi"},
 		{"f() { a | ", "; }"}, {"\"$(echo ", ")\""}, {"`", "`"}, {"{a,", "}"}, {"${a/$(echo ", ")/b}"}, {"for f in $(echo ", "); do ls; done"},
 	} {
-		for _, n := range []int{30, 400} {
+		for _, n := range []int{30, 120} {
 			text := "echo " + strings.Repeat(nest[0], n) + "x" + strings.Repeat(nest[1], n)
 			j.Shell(text, policy.Context{})
 			j.Shell(text[len("echo "):], policy.Context{})
 		}
 	}
-	j.Shell("f() { "+strings.Repeat("a|", policy.MaxShell/4)+"a; }", policy.Context{})
+	j.Shell("f() { "+strings.Repeat("a|", policy.MaxShell/8)+"a; }", policy.Context{})
 	j.Shell(strings.Repeat("a|", policy.MaxShell/4)+"a", policy.Context{})
 	j.Shell(strings.Repeat("sh -c ", policy.MaxShell/8)+"a", policy.Context{})
 	j.Shell(strings.Repeat("find -exec ", policy.MaxShell/16)+"a", policy.Context{})
