@@ -269,7 +269,7 @@ func (c *call) binary(cmd *syntax.BinaryCmd) Decision {
 		return d
 	}
 	c.dir = dir
-	if hasDownloader(c.programs[start:middle]) && contains(c.programs[middle:], readsInput) {
+	if contains(c.programs[middle:], readsInput) && hasDownloader(c.programs[start:middle]) {
 		return deny("runs a download in a shell")
 	}
 	return d
