@@ -86,7 +86,7 @@ type Session struct {
 	Analysis string // the agent's own words
 	Plan     bool
 	// Args is what follows the interpreter ("-", arguments…) for a script; empty for a command line.
-	Args []string
+	Args Strings
 	// Script is the source text, or the shell text of a command line.
 	Script       string
 	ScriptSHA256 string // hex
@@ -133,14 +133,14 @@ type Operation struct {
 // operation is created, and exactly it is run.
 type Command struct {
 	Target string
-	RunAs  string   // user name on the target
-	Path   string   // executable as resolved on the target
-	Argv   []string // for shell text: the shell, "-c", the text
+	RunAs  string  // user name on the target
+	Path   string  // executable as resolved on the target
+	Argv   Strings // for shell text: the shell, "-c", the text
 	Dir    string
 	// Env is the whole environment of the command, KEY=VALUE sorted; EnvChanges is how it differs from the
 	// environment that the session began with: "KEY=VALUE" added or changed, "-KEY" removed.
-	Env        []string
-	EnvChanges []string
+	Env        Strings
+	EnvChanges Strings
 	// Input says where standard input comes from: "none", "data" (known: InputData), "file", "stream".
 	Input       string
 	InputData   []byte `json:",omitempty"`

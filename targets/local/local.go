@@ -57,6 +57,7 @@ func New(o Options) (*Local, error) {
 	if account.UID != own && own != 0 {
 		return nil, fmt.Errorf("run commands as %q: the gateway is not root; leave local.run_as out or start it as root", o.RunAs)
 	}
+	sealDescriptors()
 	return &Local{account: account, uname: readUname(), files: vfs.NewHost(), switchU: o.RunAs != "" && own == 0}, nil
 }
 

@@ -1,0 +1,531 @@
+package approvals_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/store"
+	"shannot-gateway/targets"
+	"shannot-gateway/targets/local"
+)
+
+var (
+	claude = approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:claude"}
+	alice  = approvals.Identity{Name: "alice", Role: approvals.Approver, Fingerprint: "SHA256:alice"}
+	bob    = approvals.Identity{Name: "bob", Role: approvals.Admin, Fingerprint: "SHA256:bob"}
+)
+
+// fixedJudge allows echo and cat, denies reboot, and asks about the rest.
+type fixedJudge struct{}
+
+func (fixedJudge) Argv(argv []string, _ policy.Context) policy.Decision {
+	switch filepath.Base(argv[0]) {
+	case "echo", "cat":
+		return policy.Decision{Verdict: policy.Allow, Risk: policy.Safe, Reason: "reads"}
+	case "env":
+		return policy.Decision{Verdict: policy.Deny, Risk: policy.Danger, Reason: "env is denied here"}
+	}
+	return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: "not known"}
+}
+
+func (fixedJudge) Shell(string, policy.Context) policy.Decision {
+	return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: "a shell"}
+}
+
+// book is a manager with a store in a temporary directory.
+type book struct {
+	*approvals.Manager
+	tb     testing.TB
+	config approvals.Config
+	target *local.Local
+	dir    string
+}
+
+func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {
+	tb.Helper()
+	s, err := store.Open(filepath.Join(dir, "gateway.db"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = s.Close() })
+	target, err := local.New(local.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	b := &book{tb: tb, target: target, dir: dir, config: approvals.Config{Store: s, Judge: fixedJudge{}, Dir: filepath.Join(dir, "output")}}
+	if change != nil {
+		change(&b.config)
+	}
+	if b.Manager, err = approvals.New(b.config); err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+func newBook(tb testing.TB) *book { return open(tb, tb.TempDir(), nil) }
+
+func (b *book) begin() *approvals.Live {
+	b.tb.Helper()
+	l, err := b.Begin(context.Background(), approvals.Request{
+		Identity: claude, Target: b.target, Script: "print()", Args: []string{"-"}, Env: b.target.DefaultEnv(),
+	})
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	return l
+}
+
+func command(out io.Writer, argv ...string) approvals.Start {
+	return approvals.Start{Argv: argv, Executables: []string{"/bin/" + argv[0], "/usr/bin/" + argv[0]}, Dir: "/", Input: "none", Stdout: out, Stderr: out}
+}
+
+// started is the result of a Start on a goroutine of its own.
+type started struct {
+	process targets.Process
+	err     error
+}
+
+func start(l *approvals.Live, c approvals.Start) <-chan started {
+	result := make(chan started, 1)
+	go func() {
+		p, err := l.Start(l.Context(), c)
+		result <- started{p, err}
+	}()
+	return result
+}
+
+// waiting returns once an operation of the session waits.
+func (b *book) waiting(events <-chan approvals.Event, id string) approvals.Session {
+	b.tb.Helper()
+	for e := range events {
+		if e.Kind == approvals.EventWaiting && e.Session == id {
+			s, err := b.Session(id)
+			if err != nil {
+				b.tb.Fatal(err)
+			}
+			return s
+		}
+	}
+	b.tb.Fatal("no operation waits")
+	return approvals.Session{}
+}
+
+func mustRun(tb testing.TB, p targets.Process, err error) targets.Exit {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	exit, err := p.Wait()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return exit
+}
+
+func TestAllowedCommandRunsAtOnceAndIsRecorded(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	var out bytes.Buffer
+	p, err := l.Start(t.Context(), command(&out, "echo", "hello"))
+	mustRun(t, p, err)
+	l.End(approvals.Outcome{Status: approvals.Done})
+	s, err := b.Session(l.ID())
+	if err != nil || out.String() != "hello\n" || s.Status != approvals.Done || len(s.Operations) != 1 {
+		t.Fatalf("output %q, session %+v, %v", out.String(), s, err)
+	}
+	if o := s.Operations[0]; o.Decision != approvals.Allowed || o.By != "policy" || o.ExitCode == nil || *o.ExitCode != 0 || o.Digest == "" {
+		t.Errorf("operation %+v", o)
+	}
+	var recorded strings.Builder
+	if err := b.OperationOutput(l.ID(), 1, func(c approvals.Chunk) error { recorded.Write(c.Data); return nil }); err != nil || recorded.String() != "hello\n" {
+		t.Errorf("recorded output %q, %v", recorded.String(), err)
+	}
+}
+
+func TestDeniedCommandNeverRuns(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	var out bytes.Buffer
+	_, err := l.Start(t.Context(), command(&out, "env"))
+	var denial *approvals.Denial
+	if !errors.As(err, &denial) || denial.By != "" || out.Len() != 0 {
+		t.Fatalf("error %v, output %q; want a denial and none", err, out.String())
+	}
+	if s, _ := b.Session(l.ID()); s.Operations[0].Decision != approvals.Denied {
+		t.Errorf("operation %+v", s.Operations[0])
+	}
+}
+
+func TestMissingProgramBothersNobody(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	_, err := l.Start(t.Context(), command(io.Discard, "no-such-program"))
+	if s, _ := b.Session(l.ID()); !errors.Is(err, syscall.ENOENT) || len(s.Operations) != 0 {
+		t.Errorf("error %v, operations %+v", err, s.Operations)
+	}
+}
+
+func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	events := b.Subscribe(t.Context())
+	mark := filepath.Join(b.dir, "mark")
+	result := start(l, command(io.Discard, "sh", "-c", "echo ran >> "+mark))
+	s := b.waiting(events, l.ID())
+	if s.Status != approvals.Held || s.Operations[0].Decision != approvals.Waiting {
+		t.Fatalf("while it waits the journal says %+v", s)
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Fatal("it ran before the approval")
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, s.Operations[0].Digest); err != nil {
+		t.Fatal(err)
+	}
+	r := <-result
+	mustRun(t, r.process, r.err)
+	if _, err := b.Approve(t.Context(), l.ID(), bob, nil, ""); !errors.Is(err, approvals.ErrNotWaiting) {
+		t.Errorf("second approval: %v, want ErrNotWaiting", err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Done})
+	text, _ := os.ReadFile(mark)
+	s, _ = b.Session(l.ID())
+	o := s.Operations[0]
+	if string(text) != "ran\n" || o.Decision != approvals.Approved || o.By != "alice" || o.ByKey != alice.Fingerprint || o.Started.IsZero() || o.Finished.IsZero() {
+		t.Errorf("file %q, operation %+v", text, o)
+	}
+}
+
+func TestTwoApproversRaceAndOneDecides(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	events := b.Subscribe(t.Context())
+	mark := filepath.Join(b.dir, "mark")
+	result := start(l, command(io.Discard, "sh", "-c", "echo ran >> "+mark))
+	b.waiting(events, l.ID())
+	var won atomic.Int32
+	var all sync.WaitGroup
+	for i := range 16 {
+		by := alice
+		if i%2 == 1 {
+			by = bob
+		}
+		all.Go(func() {
+			if _, err := b.Approve(t.Context(), l.ID(), by, nil, ""); err == nil {
+				won.Add(1)
+			} else if !errors.Is(err, approvals.ErrNotWaiting) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	r := <-result
+	mustRun(t, r.process, r.err)
+	if text, _ := os.ReadFile(mark); won.Load() != 1 || string(text) != "ran\n" {
+		t.Errorf("%d approvals took effect, the file holds %q", won.Load(), text)
+	}
+}
+
+func TestRejectionIsADenialWithTheReason(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	events := b.Subscribe(t.Context())
+	result := start(l, command(io.Discard, "touch", filepath.Join(b.dir, "x")))
+	b.waiting(events, l.ID())
+	for _, reason := range []string{"", "  ", strings.Repeat("x", 2000), "\xff"} {
+		if _, err := b.Reject(t.Context(), l.ID(), alice, nil, reason); err == nil {
+			t.Errorf("rejected with the reason %q", reason)
+		}
+	}
+	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "not today"); err != nil {
+		t.Fatal(err)
+	}
+	r := <-result
+	var denial *approvals.Denial
+	if !errors.As(r.err, &denial) || denial.Reason != "not today" || denial.By != "alice" {
+		t.Fatalf("error %v", r.err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Failed, ExitCode: 1})
+	if s, _ := b.Session(l.ID()); s.Status != approvals.Rejected || s.Reason != "not today" {
+		t.Errorf("session %+v", s)
+	}
+	if _, err := os.Stat(filepath.Join(b.dir, "x")); err == nil {
+		t.Error("it ran")
+	}
+}
+
+func TestWhoMayDecide(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	events := b.Subscribe(t.Context())
+	result := start(l, command(io.Discard, "true"))
+	b.waiting(events, l.ID())
+	refused := map[string]approvals.Identity{
+		"an agent":                 {Name: "other", Role: approvals.Agent},
+		"no role":                  {Name: "other"},
+		"the owner as an approver": {Name: "claude", Role: approvals.Approver, Fingerprint: "SHA256:new"},
+		"the owner's key":          {Name: "alice", Role: approvals.Approver, Fingerprint: claude.Fingerprint},
+	}
+	for name, by := range refused {
+		if _, err := b.Approve(t.Context(), l.ID(), by, nil, ""); !errors.Is(err, approvals.ErrNotPermitted) {
+			t.Errorf("approve by %s: %v, want ErrNotPermitted", name, err)
+		}
+		if _, err := b.Reject(t.Context(), l.ID(), by, nil, "no"); !errors.Is(err, approvals.ErrNotPermitted) {
+			t.Errorf("reject by %s: %v, want ErrNotPermitted", name, err)
+		}
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, strings.Repeat("0", 64)); !errors.Is(err, approvals.ErrDigest) {
+		t.Errorf("wrong digest: %v, want ErrDigest", err)
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, []int{2}, ""); !errors.Is(err, approvals.ErrNotWaiting) {
+		t.Errorf("an operation that is not there: %v, want ErrNotWaiting", err)
+	}
+	if _, err := b.Approve(t.Context(), "nosuchid", alice, nil, ""); !errors.Is(err, approvals.ErrNotFound) {
+		t.Errorf("a session that is not there: %v, want ErrNotFound", err)
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), bob, []int{1, 1}, ""); err != nil {
+		t.Fatal(err)
+	}
+	r := <-result
+	mustRun(t, r.process, r.err)
+}
+
+func TestUnansweredSessionExpiresAndNothingRuns(t *testing.T) {
+	b := open(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	l := b.begin()
+	mark := filepath.Join(b.dir, "mark")
+	r := <-start(l, command(io.Discard, "touch", mark))
+	if r.err == nil || l.Context().Err() == nil {
+		t.Fatalf("error %v, context %v", r.err, l.Context().Err())
+	}
+	l.End(approvals.Outcome{Status: approvals.Cancelled, ExitCode: 1})
+	s, _ := b.Session(l.ID())
+	if s.Status != approvals.Expired || s.Operations[0].Decision != approvals.Lapsed {
+		t.Errorf("session %+v", s)
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); !errors.Is(err, approvals.ErrNotWaiting) {
+		t.Errorf("approval after the end: %v", err)
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("it ran")
+	}
+}
+
+func TestCancelEndsAHeldAndARunningSession(t *testing.T) {
+	b := newBook(t)
+	events := b.Subscribe(t.Context())
+	held := b.begin()
+	result := start(held, command(io.Discard, "true"))
+	b.waiting(events, held.ID())
+	if _, err := b.Cancel(t.Context(), held.ID(), approvals.Identity{Name: "other", Role: approvals.Agent}); !errors.Is(err, approvals.ErrNotFound) {
+		t.Errorf("cancel by another agent: %v, want ErrNotFound", err)
+	}
+	if _, err := b.Cancel(t.Context(), held.ID(), claude); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-result; !errors.Is(r.err, approvals.ErrCancelled) {
+		t.Errorf("held command: %v, want ErrCancelled", r.err)
+	}
+	held.End(approvals.Outcome{Status: approvals.Cancelled, ExitCode: 77})
+	if s, _ := b.Session(held.ID()); s.Status != approvals.Cancelled || s.Operations[0].Decision != approvals.Withdrawn {
+		t.Errorf("session %+v", s)
+	}
+
+	running := b.begin()
+	p, err := running.Start(running.Context(), command(io.Discard, "cat", "/dev/zero"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Cancel(t.Context(), running.ID(), alice); err != nil {
+		t.Fatal(err)
+	}
+	if exit, _ := p.Wait(); exit.Signal != syscall.SIGKILL {
+		t.Errorf("running command ended with %+v", exit)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	b := open(t, t.TempDir(), func(c *approvals.Config) {
+		c.Limits = approvals.Limits{Operations: 2, Output: 10, Sessions: 3, SessionsPerIdentity: 2}
+	})
+	l := b.begin()
+	for range 2 {
+		p, err := l.Start(t.Context(), command(io.Discard, "echo"))
+		mustRun(t, p, err)
+	}
+	if _, err := l.Start(t.Context(), command(io.Discard, "echo")); err == nil || !strings.Contains(err.Error(), "limits.operations") {
+		t.Errorf("third operation: %v", err)
+	}
+	if n, err := l.Stdout().Write([]byte("0123456789abc")); n != 10 || !errors.Is(err, approvals.ErrOutputLimit) {
+		t.Errorf("writing past the limit: %d, %v", n, err)
+	}
+	b.begin()
+	if _, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target}); !errors.Is(err, approvals.ErrTooMany) || !strings.Contains(err.Error(), "limits.sessions_per_identity") {
+		t.Errorf("third session of one: %v", err)
+	}
+	if _, err := b.Begin(t.Context(), approvals.Request{Identity: bob, Target: b.target}); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.Begin(t.Context(), approvals.Request{Identity: alice, Target: b.target}); !errors.Is(err, approvals.ErrTooMany) || !strings.Contains(err.Error(), "limits.sessions ") {
+		t.Errorf("fourth session: %v", err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Failed, ExitCode: 137})
+	if s, _ := b.Session(l.ID()); !s.Truncated {
+		t.Error("the session does not say that its output was cut")
+	}
+}
+
+func TestFollowGivesEverythingFromTheStart(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	_, _ = l.Stdout().Write([]byte("early "))
+	l.Notice("old news")
+	followed := make(chan string)
+	ready := make(chan struct{})
+	go func() {
+		var got strings.Builder
+		var once sync.Once
+		_, err := b.Follow(context.Background(), l.ID(), func(c approvals.Chunk) error {
+			fmt.Fprintf(&got, "[%d]%s", c.Stream, c.Data)
+			if c.Stream == approvals.StreamStdout {
+				once.Do(func() { close(ready) })
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		followed <- got.String()
+	}()
+	<-ready
+	_, _ = l.Stderr().Write([]byte("late"))
+	l.Notice("new")
+	l.End(approvals.Outcome{Status: approvals.Done})
+	if got, want := <-followed, "[4]running[1]early [2]late[3]new"; got != want {
+		t.Errorf("live: %q, want %q", got, want)
+	}
+	var again strings.Builder
+	s, err := b.Follow(t.Context(), l.ID(), func(c approvals.Chunk) error { fmt.Fprintf(&again, "[%d]%s", c.Stream, c.Data); return nil })
+	if want := "[4]done[1]early [2]late"; again.String() != want || err != nil || s.Status != approvals.Done {
+		t.Errorf("after the end: %q, %v; want %q", again.String(), err, want)
+	}
+}
+
+func TestProgramUnderAFalseNameIsAskedAbout(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	events := b.Subscribe(t.Context())
+	c := command(io.Discard, "echo")
+	c.Argv[0] = "harmless"
+	_ = start(l, c)
+	if s := b.waiting(events, l.ID()); !strings.Contains(s.Operations[0].Why, "harmless") {
+		t.Errorf("operation %+v", s.Operations[0])
+	}
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+}
+
+func TestExecutableDecidesAndNotTheFirstArgument(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	c := command(io.Discard, "env")
+	c.Argv = []string{"echo"}
+	var denial *approvals.Denial
+	if _, err := l.Start(t.Context(), c); !errors.As(err, &denial) {
+		t.Errorf("env under the name echo: %v, want a denial", err)
+	}
+}
+
+func TestUnwritableJournalRunsNothing(t *testing.T) {
+	dir := t.TempDir()
+	s, err := store.Open(filepath.Join(dir, "gateway.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, t.TempDir(), nil)
+	broken := b.config
+	faulty := &faultyStore{Store: s}
+	broken.Store = faulty
+	if b.Manager, err = approvals.New(broken); err != nil {
+		t.Fatal(err)
+	}
+	l := b.begin()
+	mark := filepath.Join(b.dir, "mark")
+	faulty.broken.Store(true)
+	if _, err := l.Start(t.Context(), command(io.Discard, "echo", mark)); !errors.Is(err, approvals.ErrStore) {
+		t.Errorf("allowed command: %v, want ErrStore", err)
+	}
+	if _, err := l.Start(t.Context(), command(io.Discard, "touch", mark)); !errors.Is(err, approvals.ErrStore) {
+		t.Errorf("command that asks: %v, want ErrStore", err)
+	}
+	if _, err := b.Begin(t.Context(), approvals.Request{Identity: bob, Target: b.target}); !errors.Is(err, approvals.ErrStore) {
+		t.Errorf("new session: %v, want ErrStore", err)
+	}
+	faulty.broken.Store(false)
+	p, err := l.Start(t.Context(), command(io.Discard, "echo"))
+	mustRun(t, p, err)
+}
+
+// faultyStore fails every write while it is broken, as a full disk does.
+type faultyStore struct {
+	*store.Store
+	broken atomic.Bool
+}
+
+func (f *faultyStore) fail() error {
+	if f.broken.Load() {
+		return fmt.Errorf("%w: %w", approvals.ErrStore, syscall.ENOSPC)
+	}
+	return nil
+}
+
+func (f *faultyStore) Create(s approvals.Session) error {
+	if err := f.fail(); err != nil {
+		return err
+	}
+	return f.Store.Create(s)
+}
+
+func (f *faultyStore) Update(id string, change func(*approvals.Session) error) (approvals.Session, error) {
+	if err := f.fail(); err != nil {
+		return approvals.Session{}, err
+	}
+	return f.Store.Update(id, change)
+}
+
+func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
+	b := newBook(t)
+	events := b.Subscribe(t.Context())
+	for range 200 {
+		l := b.begin()
+		l.End(approvals.Outcome{Status: approvals.Done})
+	}
+	for range 256 { // what the buffer holds
+		<-events
+	}
+	l := b.begin()
+	l.End(approvals.Outcome{Status: approvals.Done})
+	if e := <-events; e.Kind != approvals.EventLost {
+		t.Errorf("after a gap: %+v, want %q", e, approvals.EventLost)
+	}
+}
+
+func TestInputThatIsKnownIsPartOfTheDigest(t *testing.T) {
+	a := approvals.Command{Argv: []string{"sh"}, Input: "data", InputSHA256: "aa"}
+	b := a
+	b.InputSHA256 = "bb"
+	if a.Digest() == b.Digest() {
+		t.Error("two inputs have one digest")
+	}
+}

@@ -1,0 +1,204 @@
+package approvals_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"shannot-gateway/approvals"
+)
+
+// parking is a book whose sessions are parked, with a channel of those that are to start again.
+func parking(tb testing.TB, dir string, change func(*approvals.Config)) (*book, <-chan approvals.Session) {
+	tb.Helper()
+	again := make(chan approvals.Session, 8)
+	return open(tb, dir, func(c *approvals.Config) {
+		c.Restart = func(s approvals.Session) { again <- s }
+		if change != nil {
+			change(c)
+		}
+	}), again
+}
+
+func (b *book) resume(id string) *approvals.Live {
+	b.tb.Helper()
+	l, err := b.Resume(context.Background(), id, b.target)
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	return l
+}
+
+// script is what a test's script does: it appends to a file and says what the command printed.
+func appendCommand(out io.Writer, mark, word string) approvals.Start {
+	return command(out, "sh", "-c", "echo "+word+" >> "+mark+"; echo did "+word)
+}
+
+func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
+	dir := t.TempDir()
+	b, again := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Hour; c.Limits.Expire = time.Hour })
+	mark := filepath.Join(dir, "mark")
+	events := b.Subscribe(t.Context())
+	l := b.begin()
+	first := start(l, appendCommand(io.Discard, mark, "one"))
+	b.waiting(events, l.ID())
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	r := <-first
+	mustRun(t, r.process, r.err)
+	second := start(l, appendCommand(io.Discard, mark, "two"))
+	b.waiting(events, l.ID())
+
+	// The gateway goes away in good order: the session is parked.
+	done := make(chan error, 1)
+	go func() { done <- b.Shutdown(context.Background()) }()
+	if r := <-second; !errors.Is(r.err, approvals.ErrParked) {
+		t.Fatalf("the held command: %v, want ErrParked", r.err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked || s.Operations[1].Decision != approvals.Waiting || s.Deadline.IsZero() {
+		t.Fatalf("session %+v", s)
+	}
+
+	// A new gateway on the same state; a human decides; the script runs again.
+	b2 := &book{tb: t, config: b.config, target: b.target, dir: dir}
+	var err error
+	if b2.Manager, err = approvals.New(b.config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b2.Approve(t.Context(), l.ID(), bob, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-again; s.ID != l.ID() {
+		t.Fatalf("session %s is to start again, want %s", s.ID, l.ID())
+	}
+	l2 := b2.resume(l.ID())
+	var out bytes.Buffer
+	p, err := l2.Start(t.Context(), appendCommand(&out, mark, "one"))
+	mustRun(t, p, err)
+	p, err = l2.Start(t.Context(), appendCommand(&out, mark, "two"))
+	mustRun(t, p, err)
+	l2.End(approvals.Outcome{Status: approvals.Done})
+	text, _ := os.ReadFile(mark)
+	if string(text) != "one\ntwo\n" || out.String() != "did one\ndid two\n" {
+		t.Errorf("the file holds %q, the script saw %q", text, out.String())
+	}
+	if s, _ := b2.Session(l.ID()); s.Status != approvals.Done || len(s.Operations) != 2 {
+		t.Errorf("session %+v", s)
+	}
+}
+
+func TestReplayThatDiffersIsDecidedAnew(t *testing.T) {
+	dir := t.TempDir()
+	b, again := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	mark := filepath.Join(dir, "mark")
+	l := b.begin()
+	if r := <-start(l, appendCommand(io.Discard, mark, "shown")); !errors.Is(r.err, approvals.ErrParked) {
+		t.Fatalf("hold passed: %v, want ErrParked", r.err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	l = b.resume(l.ID())
+	r := <-start(l, appendCommand(io.Discard, mark, "other"))
+	if !errors.Is(r.err, approvals.ErrParked) {
+		t.Errorf("another command than the approved one: %v, want ErrParked again", r.err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	s, _ := b.Session(l.ID())
+	if len(s.Operations) != 2 || s.Operations[0].Decision != approvals.Withdrawn || s.Operations[1].Decision != approvals.Waiting {
+		t.Errorf("operations %+v", s.Operations)
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("something ran")
+	}
+}
+
+func TestRejectionOfAParkedSessionReachesTheScript(t *testing.T) {
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	l := b.begin()
+	<-start(l, command(io.Discard, "touch", "/nonexistent/x"))
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	l = b.resume(l.ID())
+	var denial *approvals.Denial
+	if _, err := l.Start(t.Context(), command(io.Discard, "touch", "/nonexistent/x")); !errors.As(err, &denial) || denial.Reason != "no" {
+		t.Errorf("replayed rejection: %v", err)
+	}
+}
+
+func TestParkedSessionExpires(t *testing.T) {
+	now := time.Now()
+	b, _ := parking(t, t.TempDir(), func(c *approvals.Config) {
+		c.Limits.Hold, c.Limits.Expire = time.Millisecond, time.Hour
+		c.Now = func() time.Time { return now }
+	})
+	l := b.begin()
+	<-start(l, command(io.Discard, "true"))
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	b.ExpireParked()
+	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked {
+		t.Fatalf("before its time: %s", s.Status)
+	}
+	now = now.Add(time.Hour)
+	b.ExpireParked()
+	if s, _ := b.Session(l.ID()); s.Status != approvals.Expired || s.Operations[0].Decision != approvals.Lapsed {
+		t.Errorf("after its time: %+v", s)
+	}
+}
+
+func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
+	dir := t.TempDir()
+	b, again := parking(t, dir, nil)
+	mark := filepath.Join(dir, "mark")
+	script := func(l *approvals.Live, out io.Writer) {
+		p, err := l.Start(l.Context(), command(out, "echo", "reads"))
+		mustRun(t, p, err)
+		p, err = l.Start(l.Context(), appendCommand(out, mark, "did"))
+		mustRun(t, p, err)
+		l.End(approvals.Outcome{Status: approvals.Done})
+	}
+	l, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.DefaultEnv()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	script(l, &out)
+	s, _ := b.Session(l.ID())
+	if _, err := os.Stat(mark); err == nil || out.Len() != 0 || s.Status != approvals.Parked || len(s.Operations) != 2 {
+		t.Fatalf("the plan ran: output %q, session %+v", out.String(), s)
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	script(b.resume(l.ID()), &out)
+	text, _ := os.ReadFile(mark)
+	if string(text) != "did\n" || out.String() != "reads\ndid did\n" {
+		t.Errorf("after approval: file %q, output %q", text, out.String())
+	}
+}
+
+func TestParkedSessionCanBeCancelled(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	l := b.begin()
+	<-start(l, command(io.Discard, "true"))
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != approvals.Cancelled {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

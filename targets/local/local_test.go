@@ -1,0 +1,170 @@
+//go:build unix
+
+package local
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"shannot-gateway/targets"
+)
+
+func newLocal(tb testing.TB, runAs string) *Local {
+	tb.Helper()
+	l, err := New(Options{RunAs: runAs})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return l
+}
+
+// shell makes a command of shell text with its output in one buffer.
+func shell(l *Local, text string, out io.Writer) targets.Command {
+	return targets.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", text}, Dir: "/", Env: l.DefaultEnv(), Stdout: out, Stderr: out}
+}
+
+func run(t *testing.T, l *Local, c targets.Command) targets.Exit {
+	t.Helper()
+	p, err := l.Start(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exit, err := p.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exit
+}
+
+func TestCommandsRunAsTheyWereDecided(t *testing.T) {
+	l := newLocal(t, "")
+	cases := []struct{ name, text, want string }{
+		{"output in order", "echo a; echo b >&2; echo c", "a\nb\nc\n"},
+		{"no input", "cat; echo end", "end\n"},
+		{"directory", "pwd", "/\n"},
+		{"the program's name", "echo $0", "sh\n"},
+		{"no environment of the gateway's", "echo $SHANNOT_TEST_SECRET.", ".\n"},
+		{"no descriptors of the gateway's", "ls /proc/self/fd | wc -l", "4\n"},
+	}
+	t.Setenv("SHANNOT_TEST_SECRET", "secret")
+	left, err := os.Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = left.Close() }()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			if exit := run(t, l, shell(l, c.text, &out)); exit.Code != 0 || out.String() != c.want {
+				t.Errorf("exit %+v, output %q, want %q", exit, out.String(), c.want)
+			}
+		})
+	}
+}
+
+func TestExitStatusAndSignal(t *testing.T) {
+	l := newLocal(t, "")
+	if exit := run(t, l, shell(l, "exit 7", io.Discard)); exit.Code != 7 || exit.Signal != 0 {
+		t.Errorf("%+v, want code 7", exit)
+	}
+	if exit := run(t, l, shell(l, "kill -TERM $$", io.Discard)); exit.Signal != syscall.SIGTERM {
+		t.Errorf("%+v, want SIGTERM", exit)
+	}
+}
+
+func TestEndOfTheContextKillsTheWholeGroup(t *testing.T) {
+	l := newLocal(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	started, w := io.Pipe()
+	p, err := l.Start(ctx, shell(l, "sleep 600 & echo up; wait", w))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := started.Read(make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if exit, _ := p.Wait(); exit.Signal != syscall.SIGKILL {
+		t.Errorf("%+v, want SIGKILL", exit)
+	}
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Errorf("signal after the end: %v", err)
+	}
+}
+
+func TestCommandHasASessionOfItsOwn(t *testing.T) {
+	l := newLocal(t, "")
+	var out bytes.Buffer
+	run(t, l, shell(l, "cut -d' ' -f1,5,6 /proc/$$/stat", &out))
+	f := strings.Fields(out.String())
+	if len(f) != 3 || f[0] != f[1] || f[0] != f[2] {
+		t.Errorf("pid, group, session: %v; want three times the same", f)
+	}
+}
+
+func TestWhatCannotStartIsTheErrnoOfExec(t *testing.T) {
+	l := newLocal(t, "")
+	plain := filepath.Join(t.TempDir(), "plain")
+	if err := os.WriteFile(plain, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	resolve := []struct {
+		name string
+		want error
+	}{
+		{"no-such-program", syscall.ENOENT}, {"", syscall.ENOENT}, {"a\x00b", syscall.ENOENT},
+		{plain, syscall.EACCES}, {"/", syscall.EACCES}, {"./sh", syscall.ENOENT},
+	}
+	for _, c := range resolve {
+		if got, err := l.Resolve(t.Context(), c.name, "/"); !errors.Is(err, c.want) {
+			t.Errorf("resolve %q: %q, %v; want %v", c.name, got, err, c.want)
+		}
+	}
+	if got, err := l.Resolve(t.Context(), "sh", "/tmp"); err != nil || !filepath.IsAbs(got) {
+		t.Errorf("resolve sh: %q, %v", got, err)
+	}
+	c := shell(l, "true", io.Discard)
+	c.Dir = "/no/such/directory"
+	if _, err := l.Start(t.Context(), c); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("missing directory: %v, want ENOENT", err)
+	}
+	c.Dir = plain
+	if _, err := l.Start(t.Context(), c); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("a file as directory: %v, want ENOTDIR", err)
+	}
+	c = shell(l, "true", io.Discard)
+	c.Path = "sh"
+	if _, err := l.Start(t.Context(), c); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("a path that would be looked up: %v, want EINVAL", err)
+	}
+}
+
+func TestCommandsRunAsTheConfiguredUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can run commands as somebody else")
+	}
+	u, err := user.Lookup("nobody")
+	if err != nil {
+		t.Skip("no user nobody:", err)
+	}
+	l := newLocal(t, "nobody")
+	var out bytes.Buffer
+	run(t, l, shell(l, "id -u; echo $USER; cat /etc/shadow 2>/dev/null || echo denied", &out))
+	if want := u.Uid + "\nnobody\ndenied\n"; out.String() != want {
+		t.Errorf("output %q, want %q", out.String(), want)
+	}
+}
+
+func TestUnknownUserIsAnError(t *testing.T) {
+	if _, err := New(Options{RunAs: "no-such-user-here"}); err == nil || !strings.Contains(err.Error(), "local.run_as") {
+		t.Errorf("%v", err)
+	}
+}
