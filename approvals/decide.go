@@ -63,14 +63,18 @@ func (m *Manager) decide(ctx context.Context, id string, by Identity, ops []int,
 	}
 	m.mu.Lock()
 	l := m.live[id]
+	if l != nil && parked {
+		l.again = true // its script has not ended yet; it starts again when it has
+	}
 	m.mu.Unlock()
 	if l != nil {
 		for _, n := range decided {
 			l.decided(n)
 		}
 	} else if parked && m.config.Restart != nil {
-		go m.config.Restart(s)
+		go m.config.Restart(s.clone())
 	}
+	s = s.clone()
 	m.publish(id, EventDecided, by.Name)
 	return s, nil
 }
@@ -130,12 +134,21 @@ func (m *Manager) Cancel(_ context.Context, id string, by Identity) (Session, er
 		return m.endParked(id, Cancelled, Withdrawn, "cancelled by "+by.Name)
 	}
 	s, err = m.config.Store.Update(id, func(s *Session) error {
-		settle(s, Withdrawn, m.config.Now())
+		now := m.config.Now()
+		settle(s, Withdrawn, now)
+		switch s.Status {
+		case Parked: // and its script has not ended yet
+			s.finish(Cancelled, ExitNotPermitted, "cancelled by "+by.Name, now)
+		case Held:
+			s.Status, s.Deadline = Running, time.Time{}
+		}
 		return nil
 	})
 	if err != nil {
 		return s, err
 	}
+	s = s.clone()
+	m.publish(id, EventDecided, by.Name)
 	l.cancel(fmt.Errorf("%w by %s", ErrCancelled, by.Name))
 	return s, nil
 }

@@ -36,7 +36,7 @@ type bus struct {
 
 type subscription struct {
 	c    chan Event
-	lost bool
+	lost bool // the last place went to EventLost
 }
 
 func (b *bus) subscribe(ctx context.Context) <-chan Event {
@@ -56,22 +56,19 @@ func (b *bus) subscribe(ctx context.Context) <-chan Event {
 	return s.c
 }
 
+// publish never waits. The last place of a full buffer goes to EventLost, so that a slow reader meets it after what it
+// got and before what comes once there is room again.
 func (b *bus) publish(e Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for s := range b.subs {
-		if s.lost {
-			select {
-			case s.c <- Event{Kind: EventLost, At: e.At}:
-				s.lost = false
-			default:
-				continue
-			}
-		}
-		select {
-		case s.c <- e:
-		default:
+		switch {
+		case len(s.c) < cap(s.c)-1:
+			s.lost = false
+			s.c <- e
+		case !s.lost:
 			s.lost = true
+			s.c <- Event{Kind: EventLost, At: e.At}
 		}
 	}
 }

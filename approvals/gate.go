@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -54,7 +51,7 @@ func (d *Denial) Error() string {
 // *Denial, or waits for a human. It returns once the command runs. A program that does not exist is ENOENT and bothers
 // nobody. Where the session ends first, the error is the context's cause.
 func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
-	command, err := l.command(ctx, c)
+	command, err := l.command(ctx, &c)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +62,8 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		return nil, err
 	}
 	if old {
-		if p, ok, err := l.takeUp(o, c); ok {
+		var p targets.Process
+		if o, p, err = l.takeUp(o, c); p != nil || err != nil {
 			return p, err
 		}
 	}
@@ -74,6 +72,8 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		return nil, &Denial{Reason: o.Why}
 	case Refused:
 		return nil, &Denial{Reason: o.Reason, By: o.By}
+	case UnknownState:
+		return nil, &Denial{Reason: fmt.Sprintf("operation %d was stopped while it ran, what it did is not known", o.N), By: "the gateway"}
 	case Waiting:
 		if l.plan {
 			return planned{}, nil
@@ -81,77 +81,8 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		if o, err = l.await(ctx, o); err != nil {
 			return nil, err
 		}
-	case Allowed:
-		if l.plan {
-			return planned{}, nil
-		}
 	}
 	return l.run(ctx, o, c)
-}
-
-// command makes the record of what would run. Nothing of it is derived again.
-func (l *Live) command(ctx context.Context, c Start) (*Command, error) {
-	if len(c.Argv) == 0 || len(c.Executables) == 0 {
-		return nil, syscall.EINVAL
-	}
-	path, err := l.target.Resolve(ctx, executableName(c.Executables), c.Dir)
-	if err != nil {
-		return nil, err
-	}
-	env := c.Env
-	if env == nil {
-		env = l.env
-	}
-	env = slices.Clone(env)
-	slices.Sort(env)
-	command := &Command{
-		Target: l.target.Name(), RunAs: l.target.Account().Name, Path: path, Argv: slices.Clone(c.Argv), Dir: c.Dir,
-		Env: env, EnvChanges: envChanges(l.env, env), Input: c.Input, Line: c.Line,
-	}
-	if c.Content != nil {
-		command.InputData = slices.Clone(c.Content)
-		command.InputSHA256 = sha256Hex(c.Content)
-	}
-	return command, nil
-}
-
-// executableName undoes a search along PATH: several candidates with one base are a bare name.
-func executableName(candidates []string) string {
-	first := candidates[0]
-	if len(candidates) == 1 {
-		return first
-	}
-	for _, c := range candidates[1:] {
-		if filepath.Base(c) != filepath.Base(first) {
-			return first
-		}
-	}
-	return filepath.Base(first)
-}
-
-// envChanges lists how an environment differs from the session's.
-func envChanges(base, env []string) []string {
-	var changes []string
-	had := map[string]string{}
-	for _, e := range base {
-		k, v, _ := strings.Cut(e, "=")
-		had[k] = v
-	}
-	seen := map[string]bool{}
-	for _, e := range env {
-		k, v, _ := strings.Cut(e, "=")
-		seen[k] = true
-		if old, ok := had[k]; !ok || old != v {
-			changes = append(changes, e)
-		}
-	}
-	for k := range had {
-		if !seen[k] {
-			changes = append(changes, "-"+k)
-		}
-	}
-	slices.Sort(changes)
-	return changes
 }
 
 // judge asks the policy. It judges the executable that would run, not the name that the script gives it.
@@ -191,6 +122,10 @@ func (l *Live) journalise(command *Command, d policy.Decision) (o Operation, old
 		l.mu.Unlock()
 		return o, false, &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
 	}
+	if l.recordedBytes += command.size(); l.recordedBytes > maxJournal {
+		l.mu.Unlock()
+		return o, false, &Denial{Reason: fmt.Sprintf("the commands of a session take no more than %d bytes in all", maxJournal)}
+	}
 	l.count++
 	l.mu.Unlock()
 	o = Operation{
@@ -200,17 +135,20 @@ func (l *Live) journalise(command *Command, d policy.Decision) (o Operation, old
 	switch d.Verdict {
 	case policy.Allow:
 		o.Decision, o.By, o.Decided = Allowed, "policy", o.Created
+		if l.plan { // it is shown with the rest, and runs when the plan is approved
+			o.Decision, o.By, o.Decided = Waiting, "", time.Time{}
+		}
 	case policy.Deny:
 		o.Decision, o.By, o.Decided = Denied, "policy", o.Created
 	default:
 		o.Verdict, o.Decision = policy.Ask, Waiting
 	}
 	_, err = l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status.Final() || s.Status == Parked {
+		if s.Status.Final() || s.Status == Parked || l.ctx.Err() != nil {
 			return l.ending()
 		}
 		o.N = len(s.Operations) + 1
-		if o.Decision == Allowed && !l.plan {
+		if o.Decision == Allowed {
 			o.Started = o.Created
 		}
 		if o.Decision == Waiting && !l.plan {
@@ -248,8 +186,8 @@ func (l *Live) setHeld(s *Session) {
 func (l *Live) withdraw() error {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		for i := range s.Operations {
-			if o := &s.Operations[i]; o.Decision == Waiting || o.Decision == Approved && o.Started.IsZero() {
-				o.Decision = Withdrawn
+			if o := &s.Operations[i]; o.undecided() {
+				o.Decision, o.Decided = Withdrawn, l.m.config.Now()
 			}
 		}
 		return nil
@@ -287,12 +225,33 @@ func (l *Live) await(ctx context.Context, o Operation) (Operation, error) {
 	case <-decided:
 		return l.conclude(l.current(o.N))
 	case <-ctx.Done():
-		return o, l.ending()
+		return o, l.abandon(o.N)
 	case <-l.ctx.Done():
 		return o, l.ending()
 	case <-expired:
 		return l.lapse(o.N)
 	}
+}
+
+// abandon withdraws an operation that nobody waits for any more, unless the session itself is on its way out: that
+// decides what becomes of the operation.
+func (l *Live) abandon(n int) error {
+	if l.ctx.Err() != nil {
+		return l.ending()
+	}
+	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		o := s.operation(n)
+		if s.Status == Parked || s.Status.Final() || o == nil || !o.undecided() {
+			return nil
+		}
+		o.Decision, o.Decided = Withdrawn, l.m.config.Now()
+		if s.Status == Held && !s.waits() {
+			s.Status, s.Deadline = Running, time.Time{}
+		}
+		return nil
+	})
+	l.m.publish(l.id, EventDecided, "")
+	return errors.Join(l.ending(), err)
 }
 
 // lapse ends a hold that nobody answered: the session is parked, or where there is no parking, it expires.
@@ -303,7 +262,7 @@ func (l *Live) lapse(n int) (Operation, error) {
 	}
 	reason := fmt.Sprintf("nobody decided within %v", l.m.config.Limits.Hold)
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if o := s.operation(n); o.Decision == Waiting {
+		if o := s.operation(n); o != nil && o.Decision == Waiting {
 			settle(s, Lapsed, l.m.config.Now())
 			s.Status, s.Reason = Expired, reason
 		}
@@ -316,8 +275,8 @@ func (l *Live) lapse(n int) (Operation, error) {
 	if o.Decision == Lapsed {
 		l.Notice("%s; nothing was run", reason)
 		l.m.publish(l.id, EventDecided, "")
-		l.cancel(errors.New(reason))
-		return o, &Denial{Reason: reason, By: "timeout"}
+		l.cancel(fmt.Errorf("%w: %s", ErrExpired, reason))
+		return o, fmt.Errorf("%w: %s", ErrExpired, reason)
 	}
 	return l.conclude(o, nil) // decided in the last moment
 }
@@ -344,7 +303,7 @@ func (l *Live) conclude(o Operation, err error) (Operation, error) {
 		return o, nil
 	case Refused:
 		l.Notice("operation %d was rejected by %s: %s", o.N, render.Line(o.By), render.Line(o.Reason))
-		l.say(Running)
+		l.sayCurrent()
 		return o, &Denial{Reason: o.Reason, By: o.By}
 	default:
 		return o, l.ending()
@@ -353,57 +312,117 @@ func (l *Live) conclude(o Operation, err error) (Operation, error) {
 
 // run consumes the decision in one transaction and starts the stored record.
 func (l *Live) run(ctx context.Context, o Operation, c Start) (targets.Process, error) {
-	if o.Decision == Approved {
-		s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-			if s.Status == Parked || s.Status.Final() {
-				return l.ending() // the decision is for the next run
-			}
-			stored := s.operation(o.N)
-			if stored.Decision != Approved || !stored.Started.IsZero() || stored.Digest != o.Digest || stored.Command.Digest() != o.Digest {
-				return fmt.Errorf("operation %d of session %s is not approved any more", o.N, l.id)
-			}
-			stored.Started = l.m.config.Now()
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		o = *s.operation(o.N)
-		l.Notice("operation %d was approved by %s", o.N, render.Line(o.By))
-		l.say(Running)
-	}
-	record, err := createOutput(l.m.operationName(l.id, o.N), maxRecorded)
+	done, err := l.enter()
 	if err != nil {
 		return nil, err
 	}
-	stdin := c.Stdin
-	if o.Command.Input == "none" {
-		stdin = nil
+	p, err := l.launch(ctx, o, c, done)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	return p, nil
+}
+
+// enter counts a command that is about to run, so that the session's end waits for its result. done is to be called
+// once that is recorded.
+func (l *Live) enter() (done func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return nil, l.ending()
+	}
+	l.commands.Add(1)
+	return l.commands.Done, nil
+}
+
+func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (targets.Process, error) {
+	if o.Decision == Approved {
+		var err error
+		if o, err = l.consume(o); err != nil {
+			return nil, err
+		}
+	}
+	record, err := createOutput(l.m.operationName(l.id, o.N), l.recordLimit())
+	if err != nil {
+		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exitCannotRun}, false))
 	}
 	stdout, stderr := tee(c.Stdout, record, StreamStdout), tee(c.Stderr, record, StreamStderr)
-	if c.Stdout == c.Stderr {
+	if same(c.Stdout, c.Stderr) {
 		stderr = stdout
 	}
+	// The command ends with the session, and with whoever started it.
+	ctx, cancel := context.WithCancelCause(ctx)
+	unlink := context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })
+	release := func() { unlink(); cancel(nil) }
 	p, err := l.target.Start(ctx, targets.Command{
 		Path: o.Command.Path, Argv: o.Command.Argv, Dir: o.Command.Dir, Env: o.Command.Env,
-		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+		Stdin: o.Command.stdin(c), Stdout: stdout, Stderr: stderr,
 	})
 	if err != nil {
-		record.close()
-		exit := 126
-		if errors.Is(err, syscall.ENOENT) || errors.Is(err, os.ErrNotExist) {
-			exit = 127
+		release()
+		_ = record.close() // it is empty
+		exit := exitCannotRun
+		if errors.Is(err, syscall.ENOENT) {
+			exit = exitNotFound
 		}
-		return nil, errors.Join(err, l.result(o.N, exit, false))
+		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exit}, false))
 	}
-	return &process{Process: p, live: l, n: o.N, record: record}, nil
+	running := &process{Process: p, live: l, n: o.N, record: record, ended: make(chan struct{})}
+	go func() {
+		defer done()
+		defer release()
+		running.finish()
+	}()
+	return running, nil
+}
+
+// What a shell gives for a program that it cannot run, and for one that it does not find.
+const (
+	exitCannotRun = 126
+	exitNotFound  = 127
+)
+
+// consume takes an approval, so that it starts one command and no second one, and returns the record that was approved.
+func (l *Live) consume(o Operation) (Operation, error) {
+	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		if s.Status == Parked || s.Status.Final() || l.ctx.Err() != nil {
+			return l.ending() // the decision is for the next run, or for none
+		}
+		stored := s.operation(o.N)
+		if stored == nil || stored.Decision != Approved || !stored.Started.IsZero() {
+			return fmt.Errorf("%w: operation %d of session %s is not approved any more", ErrNotWaiting, o.N, l.id)
+		}
+		if stored.Digest != o.Digest || !stored.Command.intact(o.Digest) {
+			return fmt.Errorf("%w: operation %d of session %s is not what was approved", ErrStore, o.N, l.id)
+		}
+		stored.Started = l.m.config.Now()
+		return nil
+	})
+	if err != nil {
+		return o, err
+	}
+	o = *s.operation(o.N)
+	l.Notice("operation %d was approved by %s", o.N, render.Line(o.By))
+	l.say(s.Status)
+	return o, nil
 }
 
 // result records how an operation's command ended.
-func (l *Live) result(n, exit int, cut bool) error {
+func (l *Live) result(n int, exit targets.Exit, cut bool) error {
+	code := exit.Code
+	if exit.Signal != 0 {
+		code = 128 + int(exit.Signal)
+	}
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		o := s.operation(n)
-		o.ExitCode, o.Finished, o.OutputCut = &exit, l.m.config.Now(), cut
+		if o == nil {
+			return ErrNotFound
+		}
+		o.ExitCode, o.Signal, o.Finished, o.OutputCut = &code, int(exit.Signal), l.m.config.Now(), cut
+		if errors.Is(context.Cause(l.ctx), ErrParked) && exit.Signal == syscall.SIGKILL {
+			o.Decision = UnknownState // it was stopped half way, when the session was parked
+		}
 		return nil
 	})
 	l.m.publish(l.id, EventFinished, "")
@@ -413,51 +432,67 @@ func (l *Live) result(n, exit int, cut bool) error {
 	return nil
 }
 
-// takeUp answers an operation of an earlier run. ok is false where it goes on as a new one would: it waits, or it was
-// approved and has not been started.
-func (l *Live) takeUp(o Operation, c Start) (p targets.Process, ok bool, err error) {
-	switch {
-	case o.Decision == Waiting && !l.plan:
-		_, err := l.m.config.Store.Update(l.id, func(s *Session) error { l.setHeld(s); return nil })
-		return nil, err != nil, err
-	case o.Decision == Allowed && o.Started.IsZero(): // of a plan
-		_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-			s.operation(o.N).Started = l.m.config.Now()
-			return nil
-		})
-		return nil, err != nil, err
-	case o.Finished.IsZero() || o.Decision != Allowed && o.Decision != Approved:
-		return nil, false, nil
-	case o.OutputCut:
-		return nil, true, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
+// takeUp answers an operation of an earlier run: by the recorded result, or by an error. With neither it goes on as a
+// new one would: it waits, or it was approved and has not been started.
+func (l *Live) takeUp(old Operation, c Start) (Operation, targets.Process, error) {
+	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		o := s.operation(old.N) // a decision may have come since
+		if s.Status.Final() || s.Status == Parked {
+			return l.ending()
+		}
+		if o.Decision == Waiting && o.Verdict == policy.Allow { // of a plan; the policy has decided
+			o.Decision, o.By, o.Decided = Allowed, "policy", l.m.config.Now()
+			o.Started = o.Decided
+		}
+		if o.Decision == Waiting {
+			l.setHeld(s)
+		}
+		if o.Decision == Lapsed || o.Decision == Withdrawn {
+			o.Decision, o.Decided = Waiting, time.Time{}
+			l.setHeld(s)
+		}
+		return nil
+	})
+	if err != nil {
+		return old, nil, err
 	}
-	return replay(l.m.operationName(l.id, o.N), o, c), true, nil
+	o := *s.operation(old.N)
+	switch {
+	case o.Finished.IsZero() || o.Decision != Allowed && o.Decision != Approved:
+		return o, nil, nil
+	case o.OutputCut:
+		return o, nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
+	}
+	return o, replay(l.m.operationName(l.id, o.N), o, c), nil
 }
 
-// process records the result when the command has ended.
+// process is a running command. Its result is recorded whether anybody waits for it or not.
 type process struct {
 	targets.Process
 	live   *Live
 	n      int
 	record *output
-	once   sync.Once
-	exit   targets.Exit
+	ended  chan struct{}
+	exit   targets.Exit // after ended
 	err    error
 }
 
-// Wait waits for the command and records its result.
+// finish waits for the command and records its result.
+func (p *process) finish() {
+	defer close(p.ended)
+	p.exit, p.err = p.Process.Wait()
+	// The output is durable before the result that it belongs to.
+	cut := p.record.close() != nil || p.record.truncated()
+	p.live.keep(p.record.kept())
+	if err := p.live.result(p.n, p.exit, cut); err != nil {
+		p.live.m.config.Log.Error("record a command's result", "session", p.live.id, "operation", p.n, "error", err)
+		p.err = errors.Join(p.err, err)
+	}
+}
+
+// Wait returns when the command has ended and its result was recorded.
 func (p *process) Wait() (targets.Exit, error) {
-	p.once.Do(func() {
-		p.exit, p.err = p.Process.Wait()
-		p.record.close()
-		code := p.exit.Code
-		if p.exit.Signal != 0 {
-			code = 128 + int(p.exit.Signal)
-		}
-		if err := p.live.result(p.n, code, p.record.truncated()); err != nil {
-			p.live.m.config.Log.Error("record a command's result", "session", p.live.id, "operation", p.n, "error", err)
-		}
-	})
+	<-p.ended
 	return p.exit, p.err
 }
 
@@ -478,11 +513,11 @@ func (replayed) Signal(syscall.Signal) error   { return nil }
 
 func replay(name string, o Operation, c Start) targets.Process {
 	r := replayed{done: make(chan struct{})}
-	if o.ExitCode != nil {
+	switch {
+	case o.Signal != 0:
+		r.exit.Signal = syscall.Signal(o.Signal)
+	case o.ExitCode != nil:
 		r.exit.Code = *o.ExitCode
-		if r.exit.Code > 128 && r.exit.Code <= 128+64 {
-			r.exit = targets.Exit{Signal: syscall.Signal(r.exit.Code - 128)}
-		}
 	}
 	go func() {
 		defer close(r.done)
@@ -516,6 +551,6 @@ func tee(to io.Writer, record *output, stream Stream) io.Writer {
 }
 
 func (t *teeWriter) Write(p []byte) (int, error) {
-	_, _ = t.record.add(t.stream, p)
+	_, _ = t.record.add(t.stream, p) // what is missing is known from the record
 	return t.to.Write(p)
 }

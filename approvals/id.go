@@ -3,6 +3,7 @@ package approvals
 import (
 	"fmt"
 	"io"
+	"strings"
 )
 
 // idAlphabet is Crockford's base32 in lower case: no i, l, o or u to be misread.
@@ -21,4 +22,9 @@ func newID(random io.Reader) (string, error) {
 		b[i] = idAlphabet[v&31]
 	}
 	return string(b[:]), nil
+}
+
+// ValidID reports whether id could be a session's. An id is part of the names of files, so nothing else gets that far.
+func ValidID(id string) bool {
+	return len(id) == idLength && strings.Trim(id, idAlphabet) == ""
 }

@@ -2,6 +2,7 @@ package approvals
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -34,6 +35,12 @@ type Live struct {
 	held      time.Duration
 	parked    bool
 	over      bool
+	commands  sync.WaitGroup // that run, or whose results are being recorded
+	recorded  int64          // bytes of commands' output that were kept
+	// recordedBytes is what the commands themselves take in the journal.
+	recordedBytes int
+
+	again bool // with Manager.mu: a decision came while the session was parked and its script had not ended
 }
 
 // ID is the session's id.
@@ -67,6 +74,27 @@ func (l *Live) isHeld() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.holds > 0
+}
+
+// sayCurrent records the status that the journal has.
+func (l *Live) sayCurrent() {
+	if s, err := l.m.Session(l.id); err == nil {
+		l.say(s.Status)
+	}
+}
+
+// recordLimit is how much output of one more command is kept.
+func (l *Live) recordLimit() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(1, min(maxRecorded, maxRecordedSession-l.recorded))
+}
+
+// keep counts recorded output of a command.
+func (l *Live) keep(n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.recorded += n
 }
 
 // say records a change of status for followers.
@@ -110,7 +138,7 @@ func (l *Live) park() bool {
 		return false
 	}
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status != Held {
+		if s.Status != Held || !s.waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting
 		}
 		l.m.toParked(s, l.m.config.Now())
@@ -133,6 +161,9 @@ type Outcome struct {
 	Reason   string // one line, rendered
 }
 
+// errEnded ends what a script left behind.
+var errEnded = errors.New("the session has ended")
+
 // End records how the session ended. It must be called once, when nothing of the script runs any more.
 func (l *Live) End(o Outcome) {
 	l.mu.Lock()
@@ -143,6 +174,9 @@ func (l *Live) End(o Outcome) {
 	l.over = true
 	parked := l.parked
 	l.mu.Unlock()
+	// What the script left running ends with it, and its results come before the session's.
+	l.cancel(errEnded)
+	l.commands.Wait()
 	kind := EventEnded
 	if !parked {
 		parked = l.record(o)
@@ -158,7 +192,9 @@ func (l *Live) record(o Outcome) (parked bool) {
 	now := l.m.config.Now()
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		s.Truncated = s.Truncated || l.out.truncated()
-		if s.Plan && o.Status == Done && s.waits() {
+		// A script often ends badly in a plan, where commands print nothing.
+		ended := o.Status == Done || o.Status == Failed && o.ExitCode != ExitFault
+		if s.Plan && ended && s.waits() && l.m.config.Restart != nil {
 			l.m.toParked(s, now)
 			return nil
 		}
@@ -178,27 +214,28 @@ func (l *Live) record(o Outcome) (parked bool) {
 	return err == nil && s.Status == Parked
 }
 
-// finish takes the session out of the living.
+// finish takes the session out of the living. A parked one starts again at once where a decision has come already.
 func (l *Live) finish(kind string) {
+	s, err := l.m.Session(l.id)
 	l.m.mu.Lock()
 	delete(l.m.live, l.id)
-	l.m.mu.Unlock()
-	l.cancel(nil)
-	restart := false
-	if kind == EventParked {
-		if s, err := l.m.Session(l.id); err == nil && s.Status == Parked {
-			l.m.mu.Lock()
-			l.m.parked[l.id] = parkedSession{identity: l.identity, deadline: s.Deadline}
-			closing := l.m.closing
-			l.m.mu.Unlock()
-			restart = s.approvedNotStarted() || !s.waits()
-			l.say(Parked)
-			if restart && !closing && l.m.config.Restart != nil {
-				go l.m.config.Restart(s)
-			}
-		}
+	again := l.again
+	if err == nil && s.Status == Parked {
+		l.m.parked[l.id] = parkedSession{identity: l.identity, deadline: s.Deadline}
+	} else {
+		kind = EventEnded
 	}
-	l.out.close()
+	closing := l.m.closing
+	l.m.mu.Unlock()
+	if kind == EventParked {
+		l.say(Parked)
+	}
+	if err := l.out.close(); err != nil {
+		l.m.config.Log.Error("record a session's output", "session", l.id, "error", err)
+	}
+	if kind == EventParked && (again || s.approvedNotStarted()) && !closing {
+		go l.m.config.Restart(s)
+	}
 	l.m.publish(l.id, kind, "")
 	l.m.ended.Done()
 }

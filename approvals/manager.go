@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"shannot-gateway/approvals/policy"
@@ -53,6 +55,9 @@ const parkedFactor = 8
 // maxRecorded bounds the output of one operation that is kept for a replay and for show, in bytes.
 const maxRecorded = 1 << 20
 
+// maxRecordedSession bounds the output of all operations of a session that is kept, in bytes.
+const maxRecordedSession = 64 << 20
+
 // Config is what a Manager needs.
 type Config struct {
 	Store  Store
@@ -77,6 +82,7 @@ type Manager struct {
 	starting map[string]int // by identity: sessions that are about to be alive
 	parked   map[string]parkedSession
 	closing  bool
+	begun    atomic.Int64
 	ended    sync.WaitGroup // of live sessions
 }
 
@@ -104,6 +110,7 @@ func New(c Config) (*Manager, error) {
 	if err := m.recover(); err != nil {
 		return nil, fmt.Errorf("recover sessions: %w", err)
 	}
+	m.sweep()
 	return m, nil
 }
 
@@ -143,15 +150,30 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record the session: %w", err)
 	}
+	if m.begun.Add(1)%sweepEvery == 0 {
+		m.sweep()
+	}
 	return m.enliven(ctx, s, r.Target, false)
 }
 
 // Resume starts a parked session again, after Config.Restart. Its earlier output is discarded: the script runs from
 // its start and takes its operations' results from the journal.
 func (m *Manager) Resume(ctx context.Context, id string, target targets.Target) (*Live, error) {
+	m.mu.Lock()
+	closing, alive := m.closing, m.live[id] != nil
+	m.mu.Unlock()
+	switch {
+	case closing:
+		return nil, ErrShutdown // it stays parked, and the next gateway resumes it
+	case alive:
+		return nil, fmt.Errorf("resume session %s: its script has not ended yet", id)
+	}
 	s, err := m.config.Store.Update(id, func(s *Session) error {
 		if s.Status != Parked {
-			return fmt.Errorf("resume session %s: it is %s", id, s.Status)
+			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
+		}
+		if s.Target != target.Name() {
+			return fmt.Errorf("resume session %s: it is for the target %s, not %s", id, s.Target, target.Name())
 		}
 		s.Status, s.Deadline, s.Plan = Running, time.Time{}, false
 		return nil
@@ -182,6 +204,9 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 	defer m.mu.Unlock()
 	if m.closing {
 		cancel(ErrShutdown)
+		_ = out.close()
+		m.fail(s.ID, ErrShutdown.Error())
+		return nil, ErrShutdown
 	}
 	m.live[s.ID] = l
 	m.ended.Add(1)
@@ -231,7 +256,12 @@ func (m *Manager) reserve(identity string) (release func(), err error) {
 }
 
 // Session returns one session, or ErrNotFound.
-func (m *Manager) Session(id string) (Session, error) { return m.config.Store.Session(id) }
+func (m *Manager) Session(id string) (Session, error) {
+	if !ValidID(id) {
+		return Session{}, ErrNotFound
+	}
+	return m.config.Store.Session(id)
+}
 
 // Filter selects sessions.
 type Filter struct {
@@ -270,6 +300,9 @@ func (m *Manager) Follow(ctx context.Context, id string, fn func(Chunk) error) (
 
 // OperationOutput calls fn with the recorded output of one operation's command.
 func (m *Manager) OperationOutput(id string, n int, fn func(Chunk) error) error {
+	if !ValidID(id) {
+		return ErrNotFound
+	}
 	return replayOutput(m.operationName(id, n), fn)
 }
 
@@ -411,6 +444,7 @@ func (m *Manager) recoverSession(s *Session, now time.Time) {
 	}
 	switch {
 	case unknown:
+		settle(s, Withdrawn, now)
 		s.finish(Failed, ExitFault, "the gateway stopped while a command ran; whether it took effect is not known", now)
 	case m.config.Restart != nil && (s.Status == Parked || s.waits() || s.approvedNotStarted()):
 		if s.Status != Parked {
@@ -426,5 +460,33 @@ func (m *Manager) toParked(s *Session, now time.Time) {
 	s.Status, s.Deadline = Parked, time.Time{}
 	if e := m.config.Limits.Expire; e > 0 {
 		s.Deadline = now.Add(e)
+	}
+}
+
+// sweepEvery is how many sessions may begin before outputs of removed ones are looked for.
+const sweepEvery = 512
+
+// sweep removes the outputs of sessions that the store has no more.
+func (m *Manager) sweep() {
+	entries, err := os.ReadDir(m.config.Dir)
+	if err != nil {
+		m.config.Log.Error("look for old outputs", "error", err)
+		return
+	}
+	gone := map[string]bool{}
+	for _, e := range entries {
+		id, _, ok := strings.Cut(e.Name(), ".")
+		if !ok || !ValidID(id) {
+			continue
+		}
+		if _, known := gone[id]; !known {
+			_, err := m.config.Store.Session(id)
+			gone[id] = errors.Is(err, ErrNotFound)
+		}
+		if gone[id] {
+			if err := os.Remove(filepath.Join(m.config.Dir, e.Name())); err != nil {
+				m.config.Log.Error("remove an old output", "error", err)
+			}
+		}
 	}
 }

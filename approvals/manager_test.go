@@ -155,6 +155,23 @@ func TestAllowedCommandRunsAtOnceAndIsRecorded(t *testing.T) {
 	}
 }
 
+// funcWriter has no equality, as a writer that holds a function has none.
+type funcWriter struct{ write func([]byte) (int, error) }
+
+func (f funcWriter) Write(p []byte) (int, error) { return f.write(p) }
+
+func TestWritersWithoutEqualityAreTwoStreams(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	var out bytes.Buffer
+	c := command(nil, "echo", "hello")
+	c.Stdout, c.Stderr = funcWriter{out.Write}, funcWriter{out.Write}
+	p, err := l.Start(t.Context(), c)
+	if mustRun(t, p, err); out.String() != "hello\n" {
+		t.Errorf("output %q", out.String())
+	}
+}
+
 func TestDeniedCommandNeverRuns(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
@@ -413,7 +430,7 @@ func TestFollowGivesEverythingFromTheStart(t *testing.T) {
 	_, _ = l.Stderr().Write([]byte("late"))
 	l.Notice("new")
 	l.End(approvals.Outcome{Status: approvals.Done})
-	if got, want := <-followed, "[4]running[1]early [2]late[3]new"; got != want {
+	if got, want := <-followed, "[4]running[1]early [3]old news[2]late[3]new"; got != want {
 		t.Errorf("live: %q, want %q", got, want)
 	}
 	var again strings.Builder
@@ -511,14 +528,19 @@ func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
 		l := b.begin()
 		l.End(approvals.Outcome{Status: approvals.Done})
 	}
+	// No event needs to follow for the gap to be known.
+	last := approvals.Event{}
 	for range 256 { // what the buffer holds
-		<-events
+		last = <-events
+	}
+	if last.Kind != approvals.EventLost {
+		t.Errorf("before a gap: %+v, want %q", last, approvals.EventLost)
 	}
 	l := b.begin()
-	l.End(approvals.Outcome{Status: approvals.Done})
-	if e := <-events; e.Kind != approvals.EventLost {
-		t.Errorf("after a gap: %+v, want %q", e, approvals.EventLost)
+	if e := <-events; e.Session != l.ID() {
+		t.Errorf("after the gap: %+v", e)
 	}
+	l.End(approvals.Outcome{Status: approvals.Done})
 }
 
 func TestInputThatIsKnownIsPartOfTheDigest(t *testing.T) {
@@ -527,5 +549,163 @@ func TestInputThatIsKnownIsPartOfTheDigest(t *testing.T) {
 	b.InputSHA256 = "bb"
 	if a.Digest() == b.Digest() {
 		t.Error("two inputs have one digest")
+	}
+}
+
+func TestKnownInputIsReadFromTheRecord(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	events := b.Subscribe(t.Context())
+	content := []byte("shown")
+	var out bytes.Buffer
+	c := command(&out, "tee", "/dev/null")
+	c.Input, c.Content, c.Stdin = "data", content, strings.NewReader("another")
+	result := start(l, c)
+	b.waiting(events, l.ID())
+	copy(content, "xxxxx") // the caller's bytes are no more the operation's
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	r := <-result
+	mustRun(t, r.process, r.err)
+	if out.String() != "shown" {
+		t.Errorf("the command read %q", out.String())
+	}
+}
+
+func TestWhatNoProgramTakesIsRefusedBeforeAnybodyIsAsked(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	cases := map[string]struct {
+		change func(*approvals.Start)
+		want   error
+	}{
+		"no arguments":         {func(c *approvals.Start) { c.Argv = nil }, syscall.EINVAL},
+		"NUL in an argument":   {func(c *approvals.Start) { c.Argv = []string{"true", "a\x00b"} }, syscall.EINVAL},
+		"NUL in a variable":    {func(c *approvals.Start) { c.Env = []string{"A=\x00"} }, syscall.EINVAL},
+		"variable with no =":   {func(c *approvals.Start) { c.Env = []string{"A"} }, syscall.EINVAL},
+		"NUL in the directory": {func(c *approvals.Start) { c.Dir = "/\x00" }, syscall.EINVAL},
+		"relative directory":   {func(c *approvals.Start) { c.Dir = "x" }, syscall.EINVAL},
+		"unknown input":        {func(c *approvals.Start) { c.Input = "tape" }, syscall.EINVAL},
+		"too large":            {func(c *approvals.Start) { c.Argv = []string{"true", strings.Repeat("x", 2<<20)} }, syscall.E2BIG},
+		"no executable":        {func(c *approvals.Start) { c.Executables = nil }, syscall.EINVAL},
+		"not executable":       {func(c *approvals.Start) { c.Executables = []string{"/nosuch", "/etc/passwd"} }, syscall.EACCES},
+	}
+	for name, c := range cases {
+		start := command(io.Discard, "true")
+		c.change(&start)
+		if _, err := l.Start(t.Context(), start); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	if s, _ := b.Session(l.ID()); len(s.Operations) != 0 {
+		t.Errorf("operations %+v", s.Operations)
+	}
+}
+
+func TestOfAVariableGivenTwiceTheLastCounts(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	c := command(io.Discard, "echo")
+	c.Env = []string{"B=1", "A=1", "B=2"}
+	p, err := l.Start(t.Context(), c)
+	mustRun(t, p, err)
+	s, _ := b.Session(l.ID())
+	if env := s.Operations[0].Command.Env; strings.Join(env, " ") != "A=1 B=2" {
+		t.Errorf("environment %q", env)
+	}
+}
+
+func TestWhatTheScriptLeavesRunningEndsWithTheSession(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	if _, err := l.Start(t.Context(), command(io.Discard, "cat", "/dev/zero")); err != nil {
+		t.Fatal(err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Done})
+	s, _ := b.Session(l.ID())
+	if o := s.Operations[0]; o.Finished.IsZero() || o.ExitCode == nil || *o.ExitCode != 137 || !o.OutputCut {
+		t.Errorf("operation %+v", o)
+	}
+	if _, err := l.Start(t.Context(), command(io.Discard, "echo")); err == nil {
+		t.Error("a command started after the end of its session")
+	}
+}
+
+func TestOperationThatNobodyWaitsForIsWithdrawn(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	events := b.Subscribe(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { _, err := l.Start(ctx, command(io.Discard, "true")); result <- err }()
+	b.waiting(events, l.ID())
+	cancel()
+	if err := <-result; err == nil {
+		t.Fatal("it ran")
+	}
+	s, _ := b.Session(l.ID())
+	if s.Status != approvals.Running || s.Operations[0].Decision != approvals.Withdrawn {
+		t.Errorf("session %+v", s)
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); !errors.Is(err, approvals.ErrNotWaiting) {
+		t.Errorf("approval: %v, want ErrNotWaiting", err)
+	}
+}
+
+func TestChangingWhatWasReturnedChangesNothing(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	events := b.Subscribe(t.Context())
+	var out bytes.Buffer
+	result := start(l, command(&out, "printf", "one"))
+	b.waiting(events, l.ID())
+	s, _ := b.Session(l.ID())
+	s.Operations[0].Command.Argv[1] = "other"
+	s, err := b.Approve(t.Context(), l.ID(), alice, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Operations[0].Command.Argv[1] = "other"
+	r := <-result
+	mustRun(t, r.process, r.err)
+	if out.String() != "one" {
+		t.Errorf("output %q", out.String())
+	}
+}
+
+func TestIdsThatAreNoneReachNoFile(t *testing.T) {
+	b := newBook(t)
+	for _, id := range []string{"", "../../etc", "aaaaaaa", "AAAAAAAA", "aaaaaaa/", "aaaaaaal"} {
+		if _, err := b.Session(id); !errors.Is(err, approvals.ErrNotFound) {
+			t.Errorf("session %q: %v", id, err)
+		}
+		if _, err := b.Follow(t.Context(), id, nil); !errors.Is(err, approvals.ErrNotFound) {
+			t.Errorf("follow %q: %v", id, err)
+		}
+		if err := b.OperationOutput(id, 1, nil); !errors.Is(err, approvals.ErrNotFound) {
+			t.Errorf("output of %q: %v", id, err)
+		}
+	}
+}
+
+func TestOutputsOfForgottenSessionsAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir, nil)
+	l := b.begin()
+	_, _ = l.Stdout().Write([]byte("kept"))
+	l.End(approvals.Outcome{Status: approvals.Done})
+	old := filepath.Join(dir, "output", "00000000.op1")
+	if err := os.WriteFile(old, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := approvals.New(b.config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the output of a session that is not known is still there")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "output", l.ID()+".out")); err != nil {
+		t.Error(err)
 	}
 }

@@ -124,6 +124,7 @@ type Operation struct {
 	Started  time.Time
 	Finished time.Time
 	ExitCode *int // of the command; 128+signal where a signal ended it
+	Signal   int  `json:",omitempty"` // the number of the signal that ended the command
 	// OutputCut says that the recorded output is not whole, so that it cannot be replayed.
 	OutputCut bool `json:",omitempty"`
 	Command   *Command
@@ -159,6 +160,7 @@ var (
 	ErrDigest       = errors.New("the digest does not match what waits now")
 	ErrTooMany      = errors.New("too many sessions")
 	ErrOutputLimit  = errors.New("output limit reached")
+	ErrExpired      = errors.New("expired")
 	ErrParked       = errors.New("parked")
 	ErrCancelled    = errors.New("cancelled")
 	ErrShutdown     = errors.New("the gateway is shutting down")

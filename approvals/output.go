@@ -34,6 +34,9 @@ const maxChunk = 64 << 10
 
 const recordHeader = 5 // stream, four bytes length
 
+// maxNotices bounds the gateway's own lines in one session's record, in bytes.
+const maxNotices = 4 << 20
+
 // output is a session's recorded output: a file of records that grows at its end, with any number of readers.
 type output struct {
 	limit int64 // bytes of stdout and stderr, 0 for none
@@ -42,16 +45,20 @@ type output struct {
 	file    *os.File
 	size    int64 // bytes of whole records
 	used    int64 // bytes of stdout and stderr
-	cut     bool  // the limit was reached
+	said    int64 // bytes of notices
+	cut     bool  // something is missing: the limit was reached, or the disk is full
 	closed  bool
 	changed chan struct{} // closed and replaced when something was added
 }
 
-// createOutput makes a session's file, empty, also over an earlier run's.
+// createOutput makes a session's file. An earlier run's is removed, not emptied: who reads it still may.
 func createOutput(name string, limit int64) (*output, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- a name of our own making
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: record output: %w", ErrStore, err)
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) // #nosec G304 -- a name of our own making
 	if err != nil {
-		return nil, fmt.Errorf("record output: %w", err)
+		return nil, fmt.Errorf("%w: record output: %w", ErrStore, err)
 	}
 	return &output{file: f, limit: limit, changed: make(chan struct{})}, nil
 }
@@ -77,12 +84,18 @@ func (o *output) add(stream Stream, p []byte) (int, error) {
 			}
 			o.used += int64(n)
 		}
+		if stream == StreamNotice {
+			if o.said += int64(n); o.said > maxNotices {
+				return written, ErrOutputLimit
+			}
+		}
 		record := make([]byte, recordHeader+n)
 		record[0] = byte(stream)
 		binary.LittleEndian.PutUint32(record[1:], uint32(n)) // #nosec G115 -- at most maxChunk
 		copy(record[recordHeader:], p[:n])
 		if _, err := o.file.WriteAt(record, o.size); err != nil {
-			return written, fmt.Errorf("record output: %w", err)
+			o.cut = true
+			return written, fmt.Errorf("%w: record output: %w", ErrStore, err)
 		}
 		o.size += int64(len(record))
 		written += n
@@ -103,15 +116,34 @@ func (o *output) truncated() bool {
 	return o.cut
 }
 
-// close ends the output; readers get to its end.
-func (o *output) close() {
+// close makes the output durable and ends it; readers get to its end.
+func (o *output) close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.closed {
-		o.closed = true
-		_ = o.file.Close()
-		o.wake()
+	if o.closed {
+		return nil
 	}
+	o.closed = true
+	defer o.wake()
+	var err error
+	if o.size > 0 {
+		err = o.file.Sync()
+	}
+	if cerr := o.file.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		o.cut = true
+		return fmt.Errorf("%w: record output: %w", ErrStore, err)
+	}
+	return nil
+}
+
+// kept is how many bytes of stdout and stderr were kept.
+func (o *output) kept() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.used
 }
 
 func (o *output) state() (size int64, closed bool, changed <-chan struct{}) {
@@ -120,8 +152,8 @@ func (o *output) state() (size int64, closed bool, changed <-chan struct{}) {
 	return o.size, o.closed, o.changed
 }
 
-// follow calls fn with every record, those to come included, until the output is closed. Notices and states of the
-// time before are left out: they have been said.
+// follow calls fn with every record, those to come included, until the output is closed. States of the time before are
+// left out: they hold no more.
 func (o *output) follow(ctx context.Context, name string, fn func(Chunk) error) error {
 	f, err := os.Open(name) // #nosec G304 -- a name of our own making
 	if err != nil {
@@ -164,14 +196,19 @@ func replayOutput(name string, fn func(Chunk) error) error {
 	if err != nil {
 		return fmt.Errorf("read recorded output: %w", err)
 	}
-	err = readRecords(f, 0, st.Size(), fn)
+	err = readRecords(f, 0, st.Size(), func(c Chunk) error {
+		if c.Stream == StreamNotice || c.Stream == StreamState {
+			return nil // it was news while the session was alive
+		}
+		return fn(c)
+	})
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil // the gateway died in the middle of the last record
 	}
 	return err
 }
 
-// readRecords decodes records that start at offset at. Of those before past, notices and states are left out.
+// readRecords decodes records that start at offset at. Of those before past, states are left out.
 func readRecords(r io.Reader, at, past int64, fn func(Chunk) error) error {
 	in := bufio.NewReader(r)
 	for {
@@ -194,14 +231,12 @@ func readRecords(r io.Reader, at, past int64, fn func(Chunk) error) error {
 		at += recordHeader + int64(n)
 		c := Chunk{Stream: Stream(header[0]), Data: data}
 		switch c.Stream {
-		case StreamStdout, StreamStderr:
-		case StreamNotice, StreamState:
+		case StreamStdout, StreamStderr, StreamNotice:
+		case StreamState:
 			if old {
 				continue
 			}
-			if c.Stream == StreamState {
-				c.Status = Status(data)
-			}
+			c.Status = Status(data)
 		default:
 			return errors.New("read recorded output: unknown stream")
 		}

@@ -202,3 +202,166 @@ func TestParkedSessionCanBeCancelled(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+func TestSessionCancelledWhileItParksNeverStartsAgain(t *testing.T) {
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	l := b.begin()
+	<-start(l, command(io.Discard, "true"))
+	// Parked, and its script has not ended yet.
+	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != approvals.Cancelled {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Expired})
+	if s, _ := b.Session(l.ID()); s.Status != approvals.Cancelled || s.Operations[0].Decision != approvals.Withdrawn {
+		t.Errorf("session %+v", s)
+	}
+	if _, err := b.Resume(t.Context(), l.ID(), b.target); err == nil {
+		t.Error("it was resumed")
+	}
+	if len(again) != 0 {
+		t.Error("it is to start again")
+	}
+}
+
+func TestDecisionWhileTheScriptEndsStartsItAgain(t *testing.T) {
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	l := b.begin()
+	<-start(l, command(io.Discard, "true"))
+	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Resume(t.Context(), l.ID(), b.target); err == nil {
+		t.Error("it was resumed while its script was there")
+	}
+	l.End(approvals.Outcome{Status: approvals.Expired})
+	if s := <-again; s.ID != l.ID() {
+		t.Errorf("session %s is to start again", s.ID)
+	}
+	b.resume(l.ID())
+}
+
+func TestShutdownLeavesParkedSessionsToTheNextGateway(t *testing.T) {
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	l := b.begin()
+	<-start(l, command(io.Discard, "true"))
+	l.End(approvals.Outcome{Status: approvals.Expired})
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Resume(t.Context(), l.ID(), b.target); !errors.Is(err, approvals.ErrShutdown) {
+		t.Errorf("%v, want ErrShutdown", err)
+	}
+	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked {
+		t.Errorf("session is %s", s.Status)
+	}
+	if _, err := approvals.New(b.config); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-again; s.ID != l.ID() {
+		t.Errorf("session %s is to start again", s.ID)
+	}
+}
+
+func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Hour })
+	events := b.Subscribe(t.Context())
+	l, err := b.Begin(context.Background(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.DefaultEnv()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		p, err := l.Start(t.Context(), command(io.Discard, "true"))
+		mustRun(t, p, err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Failed, ExitCode: 1}) // as a script does that misses its output
+	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked {
+		t.Fatalf("the plan is %s", s.Status)
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, []int{1}, ""); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	l = b.resume(l.ID())
+	r := <-start(l, command(io.Discard, "true"))
+	mustRun(t, r.process, r.err)
+	second := start(l, command(io.Discard, "true"))
+	if s := b.waiting(events, l.ID()); s.Status != approvals.Held {
+		t.Errorf("session is %s", s.Status)
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	r = <-second
+	mustRun(t, r.process, r.err)
+	if s, _ := b.Session(l.ID()); s.Status != approvals.Running || !s.Deadline.IsZero() {
+		t.Errorf("after the decision the session is %s until %v", s.Status, s.Deadline)
+	}
+	l.End(approvals.Outcome{Status: approvals.Done})
+}
+
+func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
+	b, again := parking(t, t.TempDir(), nil)
+	l, err := b.Begin(context.Background(), approvals.Request{Identity: claude, Target: b.target, Plan: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := l.Start(t.Context(), command(io.Discard, "echo", "x"))
+	mustRun(t, p, err)
+	l.End(approvals.Outcome{Status: approvals.Done})
+	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked || !s.Operations[0].Started.IsZero() {
+		t.Fatalf("session %+v", s)
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	var out bytes.Buffer
+	p, err = b.resume(l.ID()).Start(t.Context(), command(&out, "echo", "x"))
+	if mustRun(t, p, err); out.String() != "x\n" {
+		t.Errorf("output %q", out.String())
+	}
+}
+
+func TestReplayTellsAnExitCodeFromASignal(t *testing.T) {
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Hour })
+	events := b.Subscribe(t.Context())
+	l := b.begin()
+	texts := []string{"exit 137", "kill -9 $$"}
+	for _, text := range texts {
+		result := start(l, command(io.Discard, "sh", "-c", text))
+		b.waiting(events, l.ID())
+		if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+			t.Fatal(err)
+		}
+		r := <-result
+		mustRun(t, r.process, r.err)
+	}
+	last := start(l, command(io.Discard, "true"))
+	b.waiting(events, l.ID())
+	done := make(chan error, 1)
+	go func() { done <- b.Shutdown(context.Background()) }()
+	<-last
+	l.End(approvals.Outcome{Status: approvals.Expired})
+	<-done
+	manager, err := approvals.New(b.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Manager = manager
+	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	l = b.resume(l.ID())
+	for i, text := range texts {
+		p, err := l.Start(t.Context(), command(io.Discard, "sh", "-c", text))
+		exit := mustRun(t, p, err)
+		if i == 0 && (exit.Code != 137 || exit.Signal != 0) || i == 1 && exit.Signal != 9 {
+			t.Errorf("%s: replayed as %+v", text, exit)
+		}
+	}
+}

@@ -19,6 +19,11 @@ func (s *Session) waits() bool {
 	return false
 }
 
+// undecided reports whether the operation waits for a decision, or for the start that a decision allowed.
+func (o *Operation) undecided() bool {
+	return o.Decision == Waiting || o.Decision == Approved && o.Started.IsZero()
+}
+
 // approvedNotStarted reports whether a decision has been given and not used.
 func (s *Session) approvedNotStarted() bool {
 	for i := range s.Operations {
@@ -39,11 +44,16 @@ func (s *Session) refused() (string, bool) {
 	return "", false
 }
 
-// settle gives every operation that waits a decision that nobody took.
+// settle gives every operation that waits a decision that nobody took. One that was approved and never started is
+// withdrawn: the session that it was for has ended.
 func settle(s *Session, d Decision, now time.Time) {
 	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Decision == Waiting {
+		o := &s.Operations[i]
+		switch {
+		case o.Decision == Waiting:
 			o.Decision, o.Decided = d, now
+		case o.undecided():
+			o.Decision = Withdrawn
 		}
 	}
 }

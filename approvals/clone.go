@@ -1,0 +1,32 @@
+package approvals
+
+import (
+	"bytes"
+	"slices"
+)
+
+// clone returns a copy that shares nothing with s, for whoever asked: what runs is decided on the journal's own.
+func (s Session) clone() Session {
+	s.Args, s.Env = slices.Clone(s.Args), slices.Clone(s.Env)
+	s.ExitCode = cloneInt(s.ExitCode)
+	s.Operations = slices.Clone(s.Operations)
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		o.ExitCode = cloneInt(o.ExitCode)
+		if o.Command != nil {
+			c := *o.Command
+			c.Argv, c.Env, c.EnvChanges = slices.Clone(c.Argv), slices.Clone(c.Env), slices.Clone(c.EnvChanges)
+			c.InputData = bytes.Clone(c.InputData)
+			o.Command = &c
+		}
+	}
+	return s
+}
+
+func cloneInt(n *int) *int {
+	if n == nil {
+		return nil
+	}
+	v := *n
+	return &v
+}
