@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"errors"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/gateway/config"
+)
+
+// member is an identity and what it may reach.
+type member struct {
+	identity approvals.Identity
+	targets  []string
+}
+
+// memberKey is where the Permissions of a key hold its *member.
+type memberKey struct{}
+
+// errUnknownKey is all that a client learns of a key that is not in the configuration.
+var errUnknownKey = errors.New("unknown public key")
+
+// keyring maps the wire form of a public key to who has it. It never changes.
+type keyring map[string]*member
+
+func newKeyring(identities []config.Identity) keyring {
+	ring := keyring{}
+	for _, id := range identities {
+		for _, key := range id.Keys {
+			ring[string(key.Public.Marshal())] = &member{
+				identity: approvals.Identity{Name: id.Name, Role: id.Role, Fingerprint: key.Fingerprint},
+				targets:  id.Targets,
+			}
+		}
+	}
+	return ring
+}
+
+// authenticate is the server's public key callback. A client may offer any number of keys before it proves that it
+// has one, so this remembers nothing: who a key belongs to travels in the Permissions of exactly that key, and the
+// library attaches to the connection the Permissions of the key whose signature it verified (CVE-2024-45337 is what
+// happens otherwise). A certificate is no key of the ring and is refused.
+func (k keyring) authenticate(_ gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
+	m := k[string(key.Marshal())]
+	if m == nil {
+		return nil, errUnknownKey
+	}
+	return &gossh.Permissions{ExtraData: map[any]any{memberKey{}: m}}, nil
+}
+
+// memberOf is who completed the authentication of a connection, nil for nobody.
+func memberOf(conn *gossh.ServerConn) *member {
+	if conn.Permissions == nil {
+		return nil
+	}
+	m, _ := conn.Permissions.ExtraData[memberKey{}].(*member)
+	return m
+}

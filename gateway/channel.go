@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"charm.land/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// maxCommand is the longest command line that is taken, in bytes.
+const maxCommand = 256 << 10
+
+// channelContext is the context of one session channel: it ends with the channel, not only with the connection, and
+// it knows who authenticated.
+type channelContext struct {
+	ssh.Context
+	ctx    context.Context
+	member *member
+}
+
+// Done implements context.Context.
+func (c *channelContext) Done() <-chan struct{} { return c.ctx.Done() }
+
+// Err implements context.Context.
+func (c *channelContext) Err() error { return c.ctx.Err() }
+
+// session is the handler of session channels. The library's own handler does the work; it sees only the requests
+// that pass the filter, and a channel that ends as it should.
+func (g *Gateway) session(srv *ssh.Server, conn *gossh.ServerConn, offered gossh.NewChannel, ctx ssh.Context) {
+	c, _ := ctx.Value(connectionKey{}).(*connection)
+	m := memberOf(conn)
+	if c == nil || m == nil {
+		_ = offered.Reject(gossh.Prohibited, "not authenticated")
+		return
+	}
+	if !c.open(conn) {
+		_ = offered.Reject(gossh.ResourceShortage, "too many sessions in this connection")
+		return
+	}
+	defer c.done()
+	own, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// A handler that still runs when its channel is gone is waited for: it counts as a session of the connection.
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	handler := &ssh.Server{
+		// Asked on the request loop, before the handler's goroutine exists.
+		SessionRequestCallback: func(ssh.Session, string) bool {
+			running.Add(1)
+			return true
+		},
+		Handler: func(s ssh.Session) {
+			defer running.Done()
+			g.handle(s)
+		},
+		PtyHandler: srv.PtyHandler,
+	}
+	ssh.DefaultSessionHandler(handler, conn, &filteredChannel{NewChannel: offered, gone: cancel}, &channelContext{Context: ctx, ctx: own, member: m})
+}
+
+// filteredChannel is a channel on offer whose requests will be filtered.
+type filteredChannel struct {
+	gossh.NewChannel
+	gone func() // called when no request can come any more: the channel is closed
+}
+
+// Accept implements gossh.NewChannel.
+func (f *filteredChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
+	channel, requests, err := f.NewChannel.Accept()
+	if err != nil {
+		return nil, nil, err
+	}
+	passed := make(chan *gossh.Request)
+	go func() {
+		defer close(passed)
+		defer f.gone()
+		started := false
+		for r := range requests {
+			// Nobody takes a window's size before the handler runs.
+			if allowedRequest(r) && (started || r.Type != "window-change") {
+				started = started || r.Type == "exec" || r.Type == "shell"
+				passed <- r
+			} else if r.WantReply {
+				_ = r.Reply(false, nil)
+			}
+		}
+	}()
+	return &orderedChannel{Channel: channel}, passed, nil
+}
+
+// allowedRequest is the list of what a session channel may ask. Not in it: auth-agent-req and x11-req (forwarding),
+// env (the environment of a command is the gateway's to choose), subsystem, break, xon-xoff and what nobody knows.
+func allowedRequest(r *gossh.Request) bool {
+	switch r.Type {
+	case "exec":
+		var payload struct{ Command string }
+		return gossh.Unmarshal(r.Payload, &payload) == nil && len(payload.Command) <= maxCommand &&
+			!strings.ContainsRune(payload.Command, 0)
+	case "shell", "pty-req", "window-change", "signal":
+		return true
+	}
+	return false
+}
+
+// orderedChannel ends a channel with EOF before the close, after the exit status: RFC 4254 wants no data after EOF,
+// and clients that wait for EOF would otherwise take the close for a broken connection.
+type orderedChannel struct{ gossh.Channel }
+
+// Close implements gossh.Channel.
+func (o *orderedChannel) Close() error {
+	_ = o.CloseWrite()
+	return o.Channel.Close()
+}

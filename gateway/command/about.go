@@ -1,0 +1,152 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
+)
+
+// whoami is `whoami [--json]`: the identity of the key that authenticated this connection.
+func (v *Verbs) whoami(_ context.Context, c *invocation) int {
+	var asJSON bool
+	f := c.flags()
+	f.BoolVar(&asJSON, "json", false, "")
+	if err := noWords(f, c.args); err != nil {
+		return c.usage(err)
+	}
+	if asJSON {
+		err := writeJSON(c.Stdout, struct {
+			Identity string   `json:"identity"`
+			Role     string   `json:"role"`
+			Key      string   `json:"key"`
+			Targets  []string `json:"targets"`
+		}{c.Identity.Name, string(c.Identity.Role), c.Identity.Fingerprint, c.Targets})
+		if err != nil {
+			return ExitFault
+		}
+		return ExitOK
+	}
+	_, _ = fmt.Fprintf(c.Stdout, "%s (%s) %s\n", c.Identity.Name, c.Identity.Role, c.Identity.Fingerprint)
+	return ExitOK
+}
+
+// status is `status [--json]`: whether the gateway can do its work now.
+func (v *Verbs) status(ctx context.Context, c *invocation) int {
+	var asJSON bool
+	f := c.flags()
+	f.BoolVar(&asJSON, "json", false, "")
+	if err := noWords(f, c.args); err != nil {
+		return c.usage(err)
+	}
+	running, held, parked := v.Sessions.Counts()
+	journal, exit := "ok", ExitOK
+	if err := v.Sessions.Check(ctx); err != nil {
+		journal, exit = err.Error(), ExitFault
+	}
+	if asJSON {
+		err := writeJSON(c.Stdout, struct {
+			Version string `json:"version"`
+			Uptime  int64  `json:"uptime_seconds"`
+			Running int    `json:"running"`
+			Held    int    `json:"held"`
+			Parked  int    `json:"parked"`
+			Journal string `json:"journal"`
+		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal})
+		if err != nil {
+			return ExitFault
+		}
+		return exit
+	}
+	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\n",
+		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal))
+	return exit
+}
+
+// version is `version`.
+func (v *Verbs) version(_ context.Context, c *invocation) int {
+	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s\n", v.Version)
+	return ExitOK
+}
+
+// targets is `targets`: those that the caller may use.
+func (v *Verbs) targets(_ context.Context, c *invocation) int {
+	if err := noWords(c.flags(), c.args); err != nil {
+		return c.usage(err)
+	}
+	for _, t := range v.Targets {
+		if slices.Contains(c.Targets, t.Name()) {
+			u := t.Uname()
+			_, _ = fmt.Fprintf(c.Stdout, "%-16s %s %s, commands run as %s\n", t.Name(), render.Line(u.Nodename), render.Line(u.Sysname), render.Line(t.Account().Name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.Config.Remotes)) {
+		if slices.Contains(c.Targets, name) {
+			_, _ = fmt.Fprintf(c.Stdout, "%-16s remote targets are not built yet\n", name)
+		}
+	}
+	return ExitOK
+}
+
+// policy is `policy -- CMD…`: what the policy would say of a command line. Nothing runs.
+func (v *Verbs) policy(_ context.Context, c *invocation) int {
+	flags, text, err := splitCommand(c.rest)
+	if err == nil && len(flags) > 0 {
+		err = fmt.Errorf("what is %q for?", flags[0].text)
+	}
+	if err != nil {
+		return c.usage(err)
+	}
+	d := v.Judge.Shell(text, policy.Context{})
+	_, _ = fmt.Fprintf(c.Stdout, "%s (%s): %s\n", d.Verdict, d.Risk, rendered(d.Reason))
+	return ExitOK
+}
+
+// watch is `watch [--json]`: a line per event, until the client leaves.
+func (v *Verbs) watch(ctx context.Context, c *invocation) int {
+	var asJSON bool
+	f := c.flags()
+	f.BoolVar(&asJSON, "json", false, "")
+	if err := noWords(f, c.args); err != nil {
+		return c.usage(err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if c.Terminal != nil {
+		go func() { // Ctrl-C and q leave
+			for key := make([]byte, 1); ; {
+				n, err := c.Stdin.Read(key)
+				if err != nil || n > 0 && (key[0] == interrupt || key[0] == 'q') {
+					cancel(errors.New("left"))
+					return
+				}
+			}
+		}()
+	}
+	for event := range v.Sessions.Subscribe(ctx) {
+		if err := c.event(event, asJSON); err != nil {
+			return ExitFault
+		}
+	}
+	return ExitOK
+}
+
+func (c *invocation) event(e approvals.Event, asJSON bool) error {
+	at := e.At.UTC().Format(time.RFC3339)
+	if asJSON {
+		return writeJSON(c.Stdout, struct {
+			At      string `json:"at"`
+			Session string `json:"session,omitempty"`
+			Kind    string `json:"kind"`
+			By      string `json:"by,omitempty"`
+		}{at, e.Session, e.Kind, e.By})
+	}
+	_, err := fmt.Fprintf(c.Stdout, "%s %-9s %s %s\n", at, render.Line(e.Session), render.Line(e.Kind), render.Line(e.By))
+	return err
+}

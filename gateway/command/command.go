@@ -1,0 +1,301 @@
+// Package command is what can be typed after `ssh shannot@host`: one file for each verb, one table that says who may
+// use it, checked at one place before a verb runs. What a line means is decided on the bytes that the client sent; a
+// line that is no verb is one shell command, as it is, for the gate. The package must never start anything itself,
+// and never print text that came from outside without rendering it, a script's own output excepted.
+package command
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/gateway/config"
+	"shannot-gateway/gateway/tui"
+	"shannot-gateway/targets"
+)
+
+// Exit statuses that are not the script's own. 64 to 77 are those of sysexits.h with the same names.
+const (
+	ExitOK           = 0
+	ExitUsage        = 64  // EX_USAGE: bad usage
+	ExitNotAScript   = 65  // EX_DATAERR: not UTF-8, too large, empty
+	ExitUnreachable  = 69  // EX_UNAVAILABLE: the target cannot be reached
+	ExitFault        = 70  // EX_SOFTWARE: our fault
+	ExitWaiting      = 75  // EX_TEMPFAIL: waits for a human, the id is on stderr
+	ExitNotPermitted = 77  // EX_NOPERM: not permitted, or rejected
+	ExitTime         = 124 // out of time, as timeout(1)
+	ExitLimit        = 137 // killed by a limit, as by SIGKILL
+)
+
+// Runner starts sessions that live on without the connection that asked for them.
+type Runner interface {
+	// Start begins a session and returns its id while it runs. Stdin is the script's or command's input, nil for none.
+	Start(ctx context.Context, r approvals.Request, stdin io.Reader) (id string, err error)
+}
+
+// Verbs is what the verbs work on.
+type Verbs struct {
+	Sessions *approvals.Manager
+	Judge    approvals.Judge
+	Runner   Runner
+	Targets  []targets.Target // those that work now
+	Config   *config.Config
+	Version  string
+	Screen   func(context.Context, tui.Options) error // the approval screen
+	Now      func() time.Time
+	Started  time.Time
+}
+
+// Terminal is the client's terminal.
+type Terminal struct {
+	Type          string
+	Width, Height int
+	Resize        <-chan tui.Size
+}
+
+// Call is one command line of one client.
+type Call struct {
+	Identity       approvals.Identity
+	Targets        []string // that the identity may use
+	Line           string   // as it was sent; "" for none
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Terminal       *Terminal // nil where the client has none
+}
+
+// verb is a row of the table.
+type verb struct {
+	name  string
+	roles []approvals.Role
+	usage string // what follows the name
+	run   func(v *Verbs, ctx context.Context, c *invocation) int
+}
+
+// invocation is a call of a verb.
+type invocation struct {
+	*Call
+	verb *verb
+	rest string // the line after the verb, raw
+	args []word // the same, split
+}
+
+var (
+	everyone  = []approvals.Role{approvals.Agent, approvals.Approver, approvals.Admin}
+	askers    = []approvals.Role{approvals.Agent, approvals.Admin}
+	approvers = []approvals.Role{approvals.Approver, approvals.Admin}
+)
+
+// table returns every verb with who may use it. It is a function since help prints it.
+func table() []verb {
+	return []verb{
+		{"run", askers, "[flags] [-] [args…]", (*Verbs).run},
+		{"exec", askers, "[flags] -- COMMAND…", (*Verbs).exec},
+		{"list", everyone, "[--all] [--json]", (*Verbs).list},
+		{"show", everyone, "ID [--json]", (*Verbs).show},
+		{"wait", everyone, "ID [--wait DURATION] [--json]", (*Verbs).wait},
+		{"cancel", everyone, "ID", (*Verbs).cancel},
+		{"approve", approvers, "[ID [--op N…] [--digest HEX]]", (*Verbs).approve},
+		{"reject", approvers, "ID [--op N…] --reason TEXT", (*Verbs).reject},
+		{"targets", everyone, "", (*Verbs).targets},
+		{"status", everyone, "[--json]", (*Verbs).status},
+		{"whoami", everyone, "[--json]", (*Verbs).whoami},
+		{"policy", everyone, "-- COMMAND…", (*Verbs).policy},
+		{"watch", approvers, "[--json]", (*Verbs).watch},
+		{"help", everyone, "[TOPIC]", (*Verbs).help},
+		{"version", everyone, "", (*Verbs).version},
+		{"rollback", approvers, "ID", (*Verbs).notBuilt},
+		{"mcp", askers, "", (*Verbs).notBuilt},
+	}
+}
+
+// The two verbs that have no name of their own: a line that is no verb, and python3's ways to be given a script.
+const (
+	shellVerb  = "shell"
+	pythonVerb = "python3"
+)
+
+// VerbOf names what a line is, for the log: a verb, "python3", "shell", or "" for an empty line.
+func VerbOf(line string) string {
+	name, _ := firstWord(line)
+	switch {
+	case name == "":
+		return ""
+	case slices.ContainsFunc(table(), func(v verb) bool { return v.name == name }):
+		return name
+	case isPython(line):
+		return pythonVerb
+	}
+	return shellVerb
+}
+
+// Run does what a line says and returns the exit status.
+func (v *Verbs) Run(ctx context.Context, call *Call) int {
+	name, rest := firstWord(call.Line)
+	if name == "" {
+		return v.bare(ctx, call)
+	}
+	for _, entry := range table() {
+		if entry.name == name {
+			return v.dispatch(ctx, call, &entry, rest)
+		}
+	}
+	if isPython(call.Line) {
+		return v.dispatch(ctx, call, &verb{pythonVerb, askers, "- [args…] | -c CODE [args…]", (*Verbs).python}, rest)
+	}
+	return v.dispatch(ctx, call, &verb{shellVerb, askers, "", (*Verbs).shell}, call.Line)
+}
+
+// bare is a connection that says nothing: a script on stdin, or a human at a terminal.
+func (v *Verbs) bare(ctx context.Context, call *Call) int {
+	switch {
+	case call.Terminal == nil:
+		return v.dispatch(ctx, call, &verb{"run", askers, "[flags] [-] [args…]", (*Verbs).run}, "")
+	case call.Identity.MayDecide():
+		return v.dispatch(ctx, call, &verb{"approve", approvers, "", (*Verbs).approve}, "")
+	}
+	return v.dispatch(ctx, call, &verb{"help", everyone, "", (*Verbs).help}, "")
+}
+
+// dispatch is the one place where a role is checked before a verb runs.
+func (v *Verbs) dispatch(ctx context.Context, call *Call, entry *verb, rest string) int {
+	if !slices.Contains(entry.roles, call.Identity.Role) {
+		what := "use " + entry.name
+		switch entry.name {
+		case shellVerb, pythonVerb, "run", "exec":
+			what = "run scripts or commands"
+		}
+		call.notice("%s is %s and may not %s; see: help", call.Identity.Name, article(call.Identity.Role), what)
+		return ExitNotPermitted
+	}
+	c := &invocation{Call: call, verb: entry, rest: rest}
+	if entry.name != shellVerb && entry.name != "exec" && entry.name != "policy" {
+		var err error
+		if c.args, err = split(rest); err != nil {
+			return c.usage(err)
+		}
+	}
+	return entry.run(v, ctx, c)
+}
+
+func article(r approvals.Role) string {
+	switch r {
+	case approvals.Agent, approvals.Approver, approvals.Admin:
+		return "an " + string(r)
+	}
+	return "of no known role"
+}
+
+// notice prints a line of the gateway's own. Arguments that are not trusted must have been rendered.
+func (c *Call) notice(format string, args ...any) {
+	_, _ = fmt.Fprintf(c.Stderr, "shannot: "+format+"\n", args...)
+}
+
+// usage reports a mistake in the line and how the verb is used.
+func (c *invocation) usage(err error) int {
+	c.notice("%s: %s", c.verb.name, render.Line(err.Error()))
+	c.notice("usage: %s %s", c.verb.name, c.verb.usage)
+	return ExitUsage
+}
+
+// flags makes an empty flag set that prints nothing by itself.
+func (c *invocation) flags() *flag.FlagSet {
+	f := flag.NewFlagSet(c.verb.name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	return f
+}
+
+// parse parses flags and words in any order, and returns the words. Words after "--" are words.
+func parse(f *flag.FlagSet, args []word) ([]string, error) {
+	rest, words := texts(args), []string(nil)
+	for {
+		if err := f.Parse(rest); err != nil {
+			return nil, err
+		}
+		consumed := len(rest) - f.NArg()
+		if f.NArg() == 0 {
+			return words, nil
+		}
+		if consumed > 0 && rest[consumed-1] == "--" {
+			return append(words, f.Args()...), nil
+		}
+		words, rest = append(words, f.Arg(0)), f.Args()[1:]
+	}
+}
+
+// oneID parses flags and exactly one session id.
+func oneID(f *flag.FlagSet, args []word) (string, error) {
+	words, err := parse(f, args)
+	switch {
+	case err != nil:
+		return "", err
+	case len(words) == 0:
+		return "", errors.New("the session's id is missing")
+	case len(words) > 1:
+		return "", fmt.Errorf("what is %q for?", words[1])
+	}
+	return cleanID(words[0])
+}
+
+// cleanID accepts what can be an id at all.
+func cleanID(s string) (string, error) {
+	id := strings.ToLower(s)
+	if id == "" || len(id) > 32 || strings.IndexFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	}) >= 0 {
+		return "", fmt.Errorf("%q is not a session's id", s)
+	}
+	return id, nil
+}
+
+// words parses flags and refuses any word.
+func noWords(f *flag.FlagSet, args []word) error {
+	words, err := parse(f, args)
+	if err == nil && len(words) > 0 {
+		err = fmt.Errorf("what is %q for?", words[0])
+	}
+	return err
+}
+
+// fail reports an error of the approvals and returns its exit status.
+func (c *invocation) fail(id string, err error) int {
+	switch {
+	case errors.Is(err, approvals.ErrNotFound):
+		c.notice("there is no session %s that you may see; see: list --all", render.Line(id))
+		return ExitUsage
+	case errors.Is(err, approvals.ErrNotPermitted), errors.Is(err, approvals.ErrTooMany):
+		c.notice("%s", render.Line(err.Error()))
+		return ExitNotPermitted
+	case errors.Is(err, approvals.ErrNotWaiting), errors.Is(err, approvals.ErrDigest):
+		c.notice("%s; look again with: show %s", render.Line(err.Error()), render.Line(id))
+		return ExitUsage
+	}
+	c.notice("%s", render.Line(err.Error()))
+	return ExitFault
+}
+
+// session returns a session that the caller may see: an agent its own, the others all. That a session of someone else
+// exists is not told.
+func (v *Verbs) session(c *invocation, id string) (approvals.Session, error) {
+	s, err := v.Sessions.Session(id)
+	if err != nil {
+		return s, err
+	}
+	if !c.Identity.MayDecide() && s.Identity != c.Identity.Name {
+		return approvals.Session{}, approvals.ErrNotFound
+	}
+	return s, nil
+}
+
+// notBuilt answers for verbs that have a name already but no work.
+func (v *Verbs) notBuilt(_ context.Context, c *invocation) int {
+	c.notice("%s is not built yet", c.verb.name)
+	return ExitFault
+}

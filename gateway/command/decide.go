@@ -1,0 +1,152 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/gateway/tui"
+)
+
+// maxOps is how many operations one decision may name.
+const maxOps = 10000
+
+// opsFlag collects --op 1 --op 2,3; a number that stands alone after it counts too.
+type opsFlag []int
+
+// Set implements flag.Value.
+func (o *opsFlag) Set(s string) error {
+	for part := range strings.SplitSeq(s, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 1 {
+			return fmt.Errorf("%q is not an operation's number", part)
+		}
+		if len(*o) >= maxOps {
+			return errors.New("too many operations")
+		}
+		if !slices.Contains(*o, n) {
+			*o = append(*o, n)
+		}
+	}
+	return nil
+}
+
+// String implements flag.Value.
+func (o *opsFlag) String() string { return fmt.Sprint([]int(*o)) }
+
+// decision parses an id, --op and the words that are left.
+func decision(f *flag.FlagSet, args []word) (id string, ops opsFlag, rest []string, err error) {
+	f.Var(&ops, "op", "")
+	words, err := parse(f, args)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if len(words) == 0 {
+		return "", nil, nil, errors.New("the session's id is missing")
+	}
+	if id, err = cleanID(words[0]); err != nil {
+		return "", nil, nil, err
+	}
+	rest = words[1:]
+	for len(ops) > 0 && len(rest) > 0 {
+		if _, err := strconv.Atoi(rest[0]); err != nil {
+			break
+		}
+		if err := ops.Set(rest[0]); err != nil {
+			return "", nil, nil, err
+		}
+		rest = rest[1:]
+	}
+	return id, ops, rest, nil
+}
+
+// approve is the screen, or `approve ID [--op N…] [--digest HEX]`.
+func (v *Verbs) approve(ctx context.Context, c *invocation) int {
+	if len(c.args) == 0 {
+		return v.screen(ctx, c)
+	}
+	var digest string
+	f := c.flags()
+	f.StringVar(&digest, "digest", "", "")
+	id, ops, rest, err := decision(f, c.args)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("what is %q for?", rest[0])
+	}
+	if err != nil {
+		return c.usage(err)
+	}
+	before, err := v.session(c, id)
+	if err != nil {
+		return c.fail(id, err)
+	}
+	s, err := v.Sessions.Approve(ctx, id, c.Identity, ops, strings.ToLower(digest))
+	if err != nil {
+		return c.fail(id, err)
+	}
+	c.report(before, s)
+	return ExitOK
+}
+
+// reject is `reject ID [--op N…] --reason TEXT`. SSH joins words by spaces and takes quotes away, so that everything
+// left over belongs to the reason.
+func (v *Verbs) reject(ctx context.Context, c *invocation) int {
+	var reason string
+	f := c.flags()
+	f.StringVar(&reason, "reason", "", "")
+	id, ops, rest, err := decision(f, c.args)
+	if err != nil {
+		return c.usage(err)
+	}
+	reason = strings.TrimSpace(reason + " " + strings.Join(rest, " "))
+	if reason == "" {
+		return c.usage(errors.New("--reason is missing: the agent is told it"))
+	}
+	if len(reason) > maxWords {
+		return c.usage(fmt.Errorf("a reason has at most %d bytes", maxWords))
+	}
+	before, err := v.session(c, id)
+	if err != nil {
+		return c.fail(id, err)
+	}
+	s, err := v.Sessions.Reject(ctx, id, c.Identity, ops, reason)
+	if err != nil {
+		return c.fail(id, err)
+	}
+	c.report(before, s)
+	return ExitOK
+}
+
+// report says for each operation that waited what became of it.
+func (c *invocation) report(before, after approvals.Session) {
+	waited := map[int]bool{}
+	for _, op := range before.Operations {
+		waited[op.N] = op.Decision == approvals.Waiting
+	}
+	for _, op := range after.Operations {
+		if waited[op.N] && op.Decision != approvals.Waiting {
+			c.notice("session %s, operation %d: %s: %s", after.ID, op.N, op.Decision, rendered(op.Summary))
+		}
+	}
+}
+
+// screen opens the approval screen on the client's terminal.
+func (v *Verbs) screen(ctx context.Context, c *invocation) int {
+	if c.Terminal == nil {
+		return c.usage(errors.New("the approval screen needs a terminal: ssh -t HOST approve; without one: approve ID"))
+	}
+	err := v.Screen(ctx, tui.Options{
+		Backend: v.Sessions, Identity: c.Identity, In: c.Stdin, Out: c.Stdout, Width: c.Terminal.Width,
+		Height: c.Terminal.Height, Resize: c.Terminal.Resize, Term: c.Terminal.Type, Now: v.Now,
+	})
+	if err != nil && ctx.Err() == nil {
+		c.notice("the approval screen ended: %s", render.Line(err.Error()))
+		return ExitFault
+	}
+	return ExitOK
+}

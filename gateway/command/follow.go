@@ -1,0 +1,225 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+)
+
+// maxCollected is how much of each stream a JSON answer holds, in bytes, where no limit is configured.
+const maxCollected = 16 << 20
+
+// follower passes a session's output on to its client.
+type follower struct {
+	call           *Call
+	stdout, stderr *collector // nil: straight to the client
+	clock          *waitClock
+}
+
+// collector keeps the beginning of a stream for a JSON answer.
+type collector struct {
+	data      []byte
+	limit     int
+	truncated bool
+}
+
+func (c *collector) add(p []byte) {
+	if room := c.limit - len(c.data); len(p) > room {
+		p, c.truncated = p[:room], true
+	}
+	c.data = append(c.data, p...)
+}
+
+// errWaited ends the following of a session that waits for a human longer than the client wants to.
+var errWaited = errors.New("the client's wait has ended")
+
+// waitClock runs while a session is held and ends the following when it is over.
+type waitClock struct {
+	limit  time.Duration
+	cancel context.CancelCauseFunc
+
+	mu    sync.Mutex
+	timer *time.Timer
+}
+
+// held starts the clock, which begins anew with each time the session is held.
+func (w *waitClock) held() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer == nil {
+		w.timer = time.AfterFunc(w.limit, func() { w.cancel(errWaited) })
+	}
+}
+
+func (w *waitClock) running() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
+	}
+}
+
+// chunk is called for every piece of a session's history.
+func (f *follower) chunk(p approvals.Chunk) error {
+	var err error
+	switch p.Stream {
+	case approvals.StreamStdout:
+		if f.stdout != nil {
+			f.stdout.add(p.Data)
+		} else {
+			_, err = f.call.Stdout.Write(p.Data)
+		}
+	case approvals.StreamStderr:
+		if f.stderr != nil {
+			f.stderr.add(p.Data)
+		} else {
+			_, err = f.call.Stderr.Write(p.Data)
+		}
+	case approvals.StreamNotice:
+		f.call.notice("%s", rendered(string(p.Data)))
+	case approvals.StreamState:
+		if f.clock == nil {
+			break
+		}
+		if p.Status == approvals.Held {
+			f.clock.held()
+		} else {
+			f.clock.running()
+		}
+	}
+	return err
+}
+
+// rendered passes text on that was rendered when it was made, such as a summary or a reason. It is rendered now where
+// the renderer would change anything but the backslashes that it itself put there.
+func rendered(s string) render.Text {
+	bare := strings.ReplaceAll(s, `\`, "")
+	if string(render.Line(bare)) == bare {
+		return render.Text(s)
+	}
+	return render.Line(s)
+}
+
+// follow passes a session's output on until it ends, is parked, or the client's wait for humans ends, and returns the
+// exit status for the client.
+func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitFlag, asJSON bool) int {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	f := &follower{call: c.Call}
+	if asJSON {
+		limit := maxCollected
+		if l := v.Config.Limits.Output; l > 0 && l < maxCollected {
+			limit = int(l)
+		}
+		f.stdout, f.stderr = &collector{limit: limit}, &collector{limit: limit}
+	}
+	if wait.set {
+		f.clock = &waitClock{limit: wait.duration, cancel: cancel}
+		defer f.clock.running()
+	}
+	session, err := v.Sessions.Follow(ctx, id, f.chunk)
+	if err != nil {
+		if !errors.Is(context.Cause(ctx), errWaited) {
+			return c.fail(id, err) // or the client is gone, and nobody reads this
+		}
+		if session, err = v.Sessions.Session(id); err != nil {
+			return c.fail(id, err)
+		}
+	}
+	status := c.conclude(session)
+	if asJSON {
+		if err := writeJSON(c.Stdout, withOutput(session, f.stdout, f.stderr)); err != nil {
+			return ExitFault
+		}
+	}
+	return status
+}
+
+// conclude says on stderr how a session stands where the script's own output does not, and returns the exit status.
+func (c *invocation) conclude(s approvals.Session) int {
+	switch {
+	case !s.Status.Final():
+		if s.Status == approvals.Running {
+			c.notice("session %s is still running; come back with: wait %s", s.ID, s.ID)
+		} else {
+			c.notice("session %s waits for a human (%s)%s; do not ask again, come back with: wait %s", s.ID, s.Status, waiting(s), s.ID)
+		}
+		return ExitWaiting
+	case s.Status != approvals.Done && s.Reason != "" && (s.Status != approvals.Failed || ownStatus(s)):
+		c.notice("session %s: %s: %s", s.ID, s.Status, rendered(s.Reason))
+	case s.Status != approvals.Done && s.Status != approvals.Failed:
+		c.notice("session %s: %s", s.ID, s.Status)
+	}
+	return exitStatus(s)
+}
+
+// ownStatus reports whether a session's exit status is the gateway's rather than the script's.
+func ownStatus(s approvals.Session) bool {
+	return s.ExitCode == nil || *s.ExitCode == ExitFault || *s.ExitCode == ExitLimit
+}
+
+// waiting names what waits, in a few words.
+func waiting(s approvals.Session) string {
+	var first *approvals.Operation
+	more := 0
+	for i := range s.Operations {
+		if s.Operations[i].Decision != approvals.Waiting {
+			continue
+		}
+		if first == nil {
+			first = &s.Operations[i]
+		} else {
+			more++
+		}
+	}
+	switch {
+	case first == nil:
+		return ""
+	case more == 0:
+		return fmt.Sprintf(": operation %d", first.N)
+	}
+	return fmt.Sprintf(": operation %d and %d more", first.N, more)
+}
+
+// exitStatus is what the client of a session gets.
+func exitStatus(s approvals.Session) int {
+	switch {
+	case !s.Status.Final():
+		return ExitWaiting
+	case s.ExitCode != nil:
+		return *s.ExitCode
+	}
+	switch s.Status {
+	case approvals.Done, approvals.RolledBack:
+		return ExitOK
+	case approvals.Rejected, approvals.Cancelled, approvals.Expired:
+		return ExitNotPermitted
+	case approvals.TimedOut:
+		return ExitTime
+	}
+	return ExitFault
+}
+
+// wait is `wait ID [--wait D] [--json]`: output from the beginning, and the session's exit status.
+func (v *Verbs) wait(ctx context.Context, c *invocation) int {
+	var limit waitFlag
+	var asJSON bool
+	f := c.flags()
+	f.Var(&limit, "wait", "")
+	f.BoolVar(&asJSON, "json", false, "")
+	id, err := oneID(f, c.args)
+	if err != nil {
+		return c.usage(err)
+	}
+	if _, err := v.session(c, id); err != nil {
+		return c.fail(id, err)
+	}
+	return v.follow(ctx, c, id, limit, asJSON)
+}

@@ -1,0 +1,109 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"shannot-gateway/approvals/render"
+)
+
+// agentHelp and approverHelp fit a screen of 24 lines of 80 characters.
+const agentHelp = `Shannot gateway: run Python and shell commands on this host, watched over.
+Replace HOST by what you typed to get here, for instance: ssh shannot@example
+
+  ssh HOST < script.py                      run a Python script (3.14, stdlib)
+  ssh HOST python3 - ARG < script.py        the same, with arguments
+  ssh HOST df -h /                          run one shell command
+  ssh HOST run --name disk-check - < f.py   name it, for the human who decides
+  ssh HOST "run --json -c 'print(1)'"       the result as one JSON object
+
+Scripts run in a sandbox: they read most of this host's files, write only to
+their own view (/tmp is private and vanishes), and have no network. Commands
+(subprocess, os.system) run on the host itself, each judged by a policy:
+  allowed   runs at once (ls, cat, df, ps, ...)
+  denied    PermissionError; do not look for a way around it
+  ask       your script waits inside the call until a human decides. Do not
+            start it again: that is a new request. It goes on by itself.
+Exit status 75 means that a human has not decided yet; stderr names the
+session. Later, also from a new connection, get its output and exit status:
+  ssh HOST wait ID                          or: list, show ID, cancel ID
+  ssh HOST run --wait 30s - < script.py     wait for humans at most 30 s
+Other statuses: 64 usage, 65 no script, 69 no such target, 70 our fault,
+77 not permitted, 124 out of time, 137 over a limit. More: help VERB, whoami
+`
+
+const approverHelp = `Shannot gateway: you decide what agents may run on this host.
+Replace HOST by what you typed to get here, for instance: ssh shannot@example
+
+  ssh -t HOST approve             the approval screen: read, approve, reject
+  ssh HOST list                   what runs or waits now; --all: also the past
+  ssh HOST show ID                a session: script, every operation, digests
+  ssh HOST approve ID             approve all that waits in it at this moment
+  ssh HOST approve ID --op 2 --digest HEX     just this, and only if unchanged
+  ssh HOST reject ID --reason too broad       the agent is told the reason
+  ssh HOST cancel ID              end a session
+  ssh HOST wait ID                its output and exit status
+  ssh HOST watch                  a line per event, until you leave
+  ssh HOST policy -- systemctl restart nginx  what the policy says of it
+
+Nobody decides on a session of their own. Read what show prints, not what the
+agent calls it: name and analysis are the agent's words. Add --json to list,
+show, wait, status, whoami and watch for scripts. More: help VERB
+`
+
+// help is `help [TOPIC]`.
+func (v *Verbs) help(_ context.Context, c *invocation) int {
+	words := texts(c.args)
+	if len(words) == 0 {
+		text := agentHelp
+		if c.Identity.MayDecide() {
+			text = approverHelp
+		}
+		_, _ = fmt.Fprint(c.Stdout, text)
+		return ExitOK
+	}
+	for _, entry := range table() {
+		if entry.name == words[0] && topics[entry.name] != "" {
+			_, _ = fmt.Fprintf(c.Stdout, "%s\n\n%s\n", strings.TrimSpace(entry.name+" "+entry.usage), topics[entry.name])
+			return ExitOK
+		}
+	}
+	c.notice("there is no help on %s; see: help", render.Line(words[0]))
+	return ExitUsage
+}
+
+// topics is what help says of a verb. A verb that is not built has none.
+var topics = map[string]string{
+	"run": `Runs the Python script on stdin, or the code after -c.
+  -c CODE          the script; stdin is then the script's own input
+  --target NAME    the host to look at and run commands on (default: local)
+  --name TEXT      a name, and
+  --analysis TEXT  what you are after: shown to the human as your words
+  --plan           run no command; list those that would need a decision
+  --wait DURATION  wait for humans at most so long (30s, 5m), then exit 75
+  --json           one JSON object on stdout
+ssh takes one level of quotes away: ssh HOST "run --name 'disk check' -" < f.py`,
+	"exec": `Runs one shell command on the target, through the policy. What follows -- is
+the command as it is; the flags are those of run. Without flags, the command
+alone will do: ssh HOST df -h /`,
+	"list": `Lists the sessions that run or wait, --all also those that ended. An agent sees
+its own. --json prints one array.`,
+	"show": `Prints a session: its script and each operation with every argument, directory,
+user, environment change, digest, the policy's reason and the decision.`,
+	"wait": `Prints a session's output from the beginning, follows it to its end, and exits
+with its status; 75 where a human still has to decide. It may be repeated.
+  --wait DURATION  wait for humans at most so long (0: not at all)`,
+	"cancel": `Ends a session. An agent can end its own.`,
+	"approve": `With a terminal and no id: the approval screen. With an id: approves everything
+that waits in that session now, or only the operations that --op names.
+  --digest HEX     only if the operation's digest (see show) is this one`,
+	"reject":  `Rejects what waits in a session. Everything after --reason is told the agent.`,
+	"targets": `Lists the hosts that you may use.`,
+	"status":  `Says how many sessions run and wait, and whether the journal can be written.`,
+	"whoami":  `Prints your identity, role and the key that you came with.`,
+	"policy":  `Says what the policy would decide on a shell command. Nothing runs.`,
+	"watch":   `Prints a line per event until you leave. --json prints one object per line.`,
+	"help":    `Prints a page for your role, or about one verb.`,
+	"version": `Prints the version.`,
+}

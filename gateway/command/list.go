@@ -1,0 +1,88 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+)
+
+// list is `list [--all] [--json]`: an agent sees its own sessions, an approver all.
+func (v *Verbs) list(_ context.Context, c *invocation) int {
+	var all, asJSON bool
+	f := c.flags()
+	f.BoolVar(&all, "all", false, "")
+	f.BoolVar(&asJSON, "json", false, "")
+	if err := noWords(f, c.args); err != nil {
+		return c.usage(err)
+	}
+	filter := approvals.Filter{All: all}
+	if !c.Identity.MayDecide() {
+		filter.Identity = c.Identity.Name
+	}
+	sessions, err := v.Sessions.Sessions(filter)
+	if err != nil {
+		return c.fail("", err)
+	}
+	if asJSON {
+		out := make([]sessionJSON, 0, len(sessions))
+		for _, s := range sessions {
+			out = append(out, describe(s))
+		}
+		if err := writeJSON(c.Stdout, out); err != nil {
+			return ExitFault
+		}
+		return ExitOK
+	}
+	if len(sessions) == 0 {
+		c.notice("nothing runs or waits%s", map[bool]string{false: "; list --all shows what has ended", true: ""}[all])
+		return ExitOK
+	}
+	_, _ = fmt.Fprintf(c.Stdout, "%-9s %-5s %-9s %-12s %-10s %s\n", "SESSION", "AGE", "STATUS", "IDENTITY", "TARGET", "WHAT")
+	for _, s := range sessions {
+		row := fmt.Sprintf("%-9s %-5s %-9s %-12s %-10s ", s.ID, age(v.Now().Sub(s.Created)), s.Status, cell(render.Line(s.Identity), 12), cell(render.Line(s.Target), 10))
+		_, _ = fmt.Fprintln(c.Stdout, row+string(cell(what(s), 80-len(row))))
+	}
+	return ExitOK
+}
+
+// what is a session's most telling line: what waits, else its name, else what it ran last.
+func what(s approvals.Session) render.Text {
+	for _, op := range s.Operations {
+		if op.Decision == approvals.Waiting {
+			return rendered(op.Summary)
+		}
+	}
+	switch n := len(s.Operations); {
+	case s.Name != "":
+		return render.Line(s.Name)
+	case n > 0:
+		return rendered(s.Operations[n-1].Summary)
+	case s.Shell:
+		return "a command"
+	}
+	return "a script"
+}
+
+// cell fits text to a column, cut with a visible mark.
+func cell(t render.Text, width int) render.Text {
+	t, _ = render.Fit(t, width)
+	return t
+}
+
+// age is a time span in at most four characters.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "now"
+	case d < 100*time.Second:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 72*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}

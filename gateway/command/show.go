@@ -1,0 +1,150 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+)
+
+// show is `show ID [--json]`: everything about a session that a decision rests on, nothing cut.
+func (v *Verbs) show(_ context.Context, c *invocation) int {
+	var asJSON bool
+	f := c.flags()
+	f.BoolVar(&asJSON, "json", false, "")
+	id, err := oneID(f, c.args)
+	if err != nil {
+		return c.usage(err)
+	}
+	s, err := v.session(c, id)
+	if err != nil {
+		return c.fail(id, err)
+	}
+	if asJSON {
+		if err := writeJSON(c.Stdout, describe(s)); err != nil {
+			return ExitFault
+		}
+		return ExitOK
+	}
+	p := &page{w: c.Stdout}
+	p.session(s)
+	for i := range s.Operations {
+		p.operation(&s.Operations[i])
+	}
+	return ExitOK
+}
+
+// page prints named fields in two columns. Values must have been rendered.
+type page struct{ w io.Writer }
+
+func (p *page) field(name string, value any) {
+	_, _ = fmt.Fprintf(p.w, "  %-11s %s\n", name, value)
+}
+
+func (p *page) time(name string, t time.Time) {
+	if !t.IsZero() {
+		p.field(name, t.UTC().Format(time.RFC3339))
+	}
+}
+
+func (p *page) session(s approvals.Session) {
+	_, _ = fmt.Fprintf(p.w, "session %s: %s\n", s.ID, s.Status)
+	p.field("asked by", render.Line(s.Identity)+" ("+render.Line(s.Key)+")")
+	p.field("target", render.Line(s.Target))
+	if s.Name != "" {
+		p.field("name", render.Line(s.Name)+"  (the agent's words)")
+	}
+	if s.Analysis != "" {
+		p.field("analysis", render.Line(s.Analysis)+"  (the agent's words)")
+	}
+	if len(s.Args) > 1 && s.Args[0] == "-" {
+		p.field("arguments", render.Argv(s.Args[1:]))
+	}
+	if len(s.Args) > 2 && s.Args[0] == "-c" {
+		p.field("arguments", render.Argv(s.Args[2:]))
+	}
+	p.time("began", s.Created)
+	p.time("ended", s.Ended)
+	p.time("waits until", s.Deadline)
+	if s.Reason != "" {
+		p.field("reason", rendered(s.Reason))
+	}
+	if s.Status.Final() {
+		p.field("exit status", fmt.Sprint(exitStatus(s)))
+	}
+	kind := "script"
+	if s.Shell {
+		kind = "command"
+	}
+	_, _ = fmt.Fprintf(p.w, "%s (sha256 %s)\n", kind, s.ScriptSHA256)
+	p.lines(s.Script)
+}
+
+// lines prints text with the numbers of its lines, nothing cut.
+func (p *page) lines(text string) {
+	for n, line := range strings.Split(strings.TrimSuffix(string(render.Block(text)), "\n"), "\n") {
+		_, _ = fmt.Fprintf(p.w, "  %4d  %s\n", n+1, line)
+	}
+}
+
+// block prints text below a heading.
+func (p *page) block(name, text string) {
+	_, _ = fmt.Fprintf(p.w, "  %s:\n", name)
+	p.lines(text)
+}
+
+func (p *page) operation(op *approvals.Operation) {
+	_, _ = fmt.Fprintf(p.w, "operation %d: %s\n", op.N, op.Decision)
+	p.field("policy", fmt.Sprintf("%s (%s): %s", op.Verdict, op.Risk, rendered(op.Why)))
+	if op.By != "" {
+		p.field("decided by", render.Line(op.By+" "+op.ByKey))
+	}
+	if op.Reason != "" {
+		p.field("reason", rendered(op.Reason))
+	}
+	if c := op.Command; c != nil {
+		p.field("runs", render.Argv(c.Argv))
+		for i, arg := range c.Argv {
+			p.field(fmt.Sprintf("argv[%d]", i), render.Argv([]string{arg}))
+		}
+		p.field("executable", render.Line(c.Path))
+		p.field("directory", render.Line(c.Dir))
+		p.field("as user", render.Line(c.RunAs)+" on "+render.Line(c.Target))
+		for _, change := range c.EnvChanges {
+			p.field("environment", render.Line(change))
+		}
+		p.field("stdin", render.Line(c.Input))
+		if c.InputSHA256 != "" {
+			p.field("stdin sha256", render.Line(c.InputSHA256))
+			p.block("stdin", string(c.InputData))
+		}
+		if c.Line > 0 {
+			p.field("line", fmt.Sprintf("%d of the script, by its own word", c.Line))
+		}
+	}
+	p.field("digest", render.Line(op.Digest))
+	if op.ExitCode != nil {
+		p.field("exit status", fmt.Sprint(*op.ExitCode))
+	}
+}
+
+// cancel is `cancel ID`.
+func (v *Verbs) cancel(ctx context.Context, c *invocation) int {
+	id, err := oneID(c.flags(), c.args)
+	if err != nil {
+		return c.usage(err)
+	}
+	if _, err := v.session(c, id); err != nil {
+		return c.fail(id, err)
+	}
+	s, err := v.Sessions.Cancel(ctx, id, c.Identity)
+	if err != nil {
+		return c.fail(id, err)
+	}
+	c.notice("session %s: %s", s.ID, s.Status)
+	return ExitOK
+}

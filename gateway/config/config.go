@@ -1,0 +1,432 @@
+// Package config reads the gateway's one configuration file. It knows every key and its default, and refuses what it
+// does not understand: a misspelt limit must never become a missing one. It must never change anything on disk.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/hostkeys"
+	"shannot-gateway/vfs"
+)
+
+// Defaults of single values.
+const (
+	DefaultListen = "127.0.0.1:2222"
+	DefaultState  = "/var/lib/shannot-gateway"
+	LocalTarget   = "local" // the name of the gateway's own host
+)
+
+// maxFile is the largest configuration that is read, in bytes.
+const maxFile = 1 << 20
+
+// Config is a whole, checked configuration.
+type Config struct {
+	Path   string // file it was read from, "" for none
+	Listen string // host:port
+	State  string // directory, absolute
+
+	Identities []Identity // sorted by name
+	Profile    policy.Profile
+	Files      Files
+	Limits     Limits
+	RunAs      string // user of commands on this host; "" for the gateway's own
+	Audit      Audit
+	Remotes    map[string]Remote
+	HostKeys   []hostkeys.Type
+	SSH        Algorithms
+}
+
+// Files is what scripts see of a target.
+type Files struct {
+	Read    []string // patterns, see vfs.NewPolicy
+	Hide    []string // with the built-in ones, the state directory and the configuration file
+	Scratch []string // directories of the session's own
+}
+
+// Limits bound one session, or the gateway as a whole; 0 means none.
+type Limits struct {
+	Wall, CPU, Hold, Expire       time.Duration
+	Memory, Output, Script, Write int64 // bytes
+	Operations                    int
+	Sessions, SessionsPerIdentity int
+}
+
+// Audit is the audit log's configuration.
+type Audit struct {
+	Enabled  bool
+	Dir      string
+	Rotation string // "daily", "session" or "none"
+	MaxFiles int
+	Events   map[string]bool
+}
+
+// Remote is a target reached over SSH.
+type Remote struct {
+	Host, User  string
+	Port        int
+	Key         string
+	KnownHosts  string
+	Fingerprint string
+	Jump        []string
+}
+
+// Algorithms are the SSH algorithms on offer, in order of preference; an empty list means the library's secure ones.
+type Algorithms struct{ KeyExchanges, Ciphers, MACs []string }
+
+// DefaultLimits are the limits where the file says nothing.
+func DefaultLimits() Limits {
+	return Limits{
+		Wall: 10 * time.Minute, CPU: time.Minute, Hold: 10 * time.Minute, Expire: 24 * time.Hour,
+		Memory: 512 << 20, Output: 16 << 20, Script: 1 << 20, Write: 50 << 20,
+		Operations: 1000, Sessions: 64, SessionsPerIdentity: 8,
+	}
+}
+
+// file is the TOML document. Pointers and nil slices tell what was not said.
+type file struct {
+	Listen     string                  `toml:"listen"`
+	State      string                  `toml:"state"`
+	Identities map[string]fileIdentity `toml:"identities"`
+	Profile    struct {
+		AutoApprove []string `toml:"auto_approve"`
+		AlwaysDeny  []string `toml:"always_deny"`
+	} `toml:"profile"`
+	Files struct {
+		Read    []string `toml:"read"`
+		Hide    []string `toml:"hide"`
+		Scratch []string `toml:"scratch"`
+	} `toml:"files"`
+	Limits struct {
+		Wall                *duration `toml:"wall"`
+		CPU                 *duration `toml:"cpu"`
+		Memory              *size     `toml:"memory"`
+		Output              *size     `toml:"output"`
+		Script              *size     `toml:"script"`
+		Write               *size     `toml:"write"`
+		Operations          *int      `toml:"operations"`
+		Hold                *duration `toml:"hold"`
+		Expire              *duration `toml:"expire"`
+		Sessions            *int      `toml:"sessions"`
+		SessionsPerIdentity *int      `toml:"sessions_per_identity"`
+	} `toml:"limits"`
+	Local struct {
+		RunAs string `toml:"run_as"`
+	} `toml:"local"`
+	Audit struct {
+		Enabled  *bool           `toml:"enabled"`
+		LogDir   string          `toml:"log_dir"`
+		Rotation string          `toml:"rotation"`
+		MaxFiles *int            `toml:"max_files"`
+		Events   map[string]bool `toml:"events"`
+	} `toml:"audit"`
+	Remotes  map[string]fileRemote `toml:"remotes"`
+	HostKeys struct {
+		Types []string `toml:"types"`
+	} `toml:"hostkeys"`
+	SSH struct {
+		KeyExchanges []string `toml:"kex"`
+		Ciphers      []string `toml:"ciphers"`
+		MACs         []string `toml:"macs"`
+	} `toml:"ssh"`
+}
+
+type fileIdentity struct {
+	Role           string   `toml:"role"`
+	Keys           []string `toml:"keys"`
+	AuthorizedKeys string   `toml:"authorized_keys"`
+	Targets        []string `toml:"targets"`
+}
+
+type fileRemote struct {
+	Host        string   `toml:"host"`
+	User        string   `toml:"user"`
+	Port        *int     `toml:"port"`
+	Key         string   `toml:"key"`
+	KnownHosts  string   `toml:"known_hosts"`
+	Fingerprint string   `toml:"fingerprint"`
+	Jump        []string `toml:"jump"`
+}
+
+// Load reads and checks a file. An empty path gives the defaults.
+func Load(path string) (*Config, error) {
+	if path == "" {
+		return Parse(nil, "")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration %s: %w", path, err)
+	}
+	if len(text) > maxFile {
+		return nil, fmt.Errorf("read the configuration %s: it is larger than %d bytes", path, maxFile)
+	}
+	return Parse(text, path)
+}
+
+// Parse checks the text of a configuration. Path names it in errors, and relative file names in it start from its
+// directory.
+func Parse(text []byte, path string) (*Config, error) {
+	var f file
+	decoder := toml.NewDecoder(strings.NewReader(string(text))).DisallowUnknownFields()
+	if err := decoder.Decode(&f); err != nil {
+		return nil, fmt.Errorf("configuration%s: %w", in(path), explain(err))
+	}
+	c, err := f.check(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration%s: %w", in(path), err)
+	}
+	return c, nil
+}
+
+func in(path string) string {
+	if path == "" {
+		return ""
+	}
+	return " " + path
+}
+
+// check turns the document into a Config.
+func (f *file) check(path string) (*Config, error) {
+	c := &Config{Path: path, Listen: DefaultListen, State: DefaultState, RunAs: f.Local.RunAs}
+	if path != "" {
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		c.Path = absolute
+	}
+	if f.Listen != "" {
+		c.Listen = f.Listen
+	}
+	if f.State != "" {
+		c.State = f.State
+	}
+	c.Profile = policy.DefaultProfile()
+	if f.Profile.AutoApprove != nil {
+		c.Profile.AutoApprove = f.Profile.AutoApprove
+	}
+	if f.Profile.AlwaysDeny != nil {
+		c.Profile.AlwaysDeny = f.Profile.AlwaysDeny
+	}
+	for _, step := range []func(*Config) error{
+		f.checkPlaces, f.checkLimits, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH, f.checkFiles,
+	} {
+		if err := step(c); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (f *file) checkPlaces(c *Config) error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("listen = %q: %w; write HOST:PORT, for instance %q", c.Listen, err, DefaultListen)
+	}
+	return c.SetState(c.State)
+}
+
+// SetState moves the state directory and hides it, as --state does.
+func (c *Config) SetState(dir string) error {
+	if dir == "" || strings.ContainsRune(dir, 0) {
+		return fmt.Errorf("state = %q is not a directory name", dir)
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("state = %q: %w", dir, err)
+	}
+	if absolute == "/" {
+		return errors.New("state = \"/\": give the gateway a directory of its own")
+	}
+	c.State = absolute
+	if c.Files.Hide != nil {
+		c.hide(absolute)
+	}
+	return nil
+}
+
+// hide adds a file of the gateway's own to what scripts do not see, under its real name too.
+func (c *Config) hide(name string) {
+	for _, n := range []string{name, realName(name)} {
+		if !slices.Contains(c.Files.Hide, n) {
+			c.Files.Hide = append(c.Files.Hide, n)
+		}
+	}
+}
+
+// realName resolves links in the part of a name that exists already.
+func realName(name string) string {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		return real
+	}
+	dir := filepath.Dir(name)
+	if dir == name {
+		return name
+	}
+	return filepath.Join(realName(dir), filepath.Base(name))
+}
+
+func (f *file) checkFiles(c *Config) error {
+	c.Files.Read, c.Files.Scratch = f.Files.Read, f.Files.Scratch
+	if c.Files.Read == nil {
+		c.Files.Read = vfs.DefaultRead()
+	}
+	if c.Files.Scratch == nil {
+		c.Files.Scratch = []string{"/tmp", "/var/tmp"}
+	}
+	for _, dir := range c.Files.Scratch {
+		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || dir == "/" {
+			return fmt.Errorf("[files] scratch: %q is not a clean absolute path below /", dir)
+		}
+	}
+	// What is hidden can only grow: a list in the file adds to the built-in one.
+	c.Files.Hide = slices.Concat(vfs.DefaultHide(), f.Files.Hide)
+	c.hide(c.State)
+	if c.Path != "" {
+		c.hide(c.Path)
+	}
+	if _, err := vfs.NewPolicy(c.Files.Read, c.Files.Hide); err != nil {
+		return fmt.Errorf("[files]: %w", err)
+	}
+	return nil
+}
+
+func (f *file) checkLimits(c *Config) error {
+	l := DefaultLimits()
+	from := &f.Limits
+	for _, p := range []struct {
+		to   *time.Duration
+		from *duration
+	}{{&l.Wall, from.Wall}, {&l.CPU, from.CPU}, {&l.Hold, from.Hold}, {&l.Expire, from.Expire}} {
+		if p.from != nil {
+			*p.to = p.from.value
+		}
+	}
+	for _, p := range []struct {
+		to   *int64
+		from *size
+	}{{&l.Memory, from.Memory}, {&l.Output, from.Output}, {&l.Script, from.Script}, {&l.Write, from.Write}} {
+		if p.from != nil {
+			*p.to = p.from.value
+		}
+	}
+	for key, p := range map[string]struct{ to, from *int }{
+		"operations": {&l.Operations, from.Operations}, "sessions": {&l.Sessions, from.Sessions},
+		"sessions_per_identity": {&l.SessionsPerIdentity, from.SessionsPerIdentity},
+	} {
+		if p.from != nil {
+			*p.to = *p.from
+		}
+		if *p.to < 0 {
+			return fmt.Errorf("[limits] %s is negative; 0 means no limit", key)
+		}
+	}
+	if l.Script == 0 || l.Script > maxScript {
+		l.Script = maxScript
+	}
+	c.Limits = l
+	return nil
+}
+
+// maxScript is the largest script that the journal takes, in bytes, whatever the limit.
+const maxScript = 16 << 20
+
+func (f *file) checkAudit(c *Config) error {
+	c.Audit = Audit{Enabled: true, Dir: f.Audit.LogDir, Rotation: "daily", MaxFiles: 30, Events: f.Audit.Events}
+	if f.Audit.Enabled != nil {
+		c.Audit.Enabled = *f.Audit.Enabled
+	}
+	if f.Audit.Rotation != "" {
+		c.Audit.Rotation = f.Audit.Rotation
+	}
+	if f.Audit.MaxFiles != nil {
+		c.Audit.MaxFiles = *f.Audit.MaxFiles
+	}
+	if !slices.Contains([]string{"daily", "session", "none"}, c.Audit.Rotation) {
+		return fmt.Errorf("[audit] rotation = %q: use daily, session or none", c.Audit.Rotation)
+	}
+	if c.Audit.MaxFiles < 0 {
+		return errors.New("[audit] max_files is negative; 0 keeps all")
+	}
+	if c.Audit.Dir == "" {
+		c.Audit.Dir = filepath.Join(c.State, "audit")
+	}
+	return nil
+}
+
+// names are those of identities and targets. They are printed, and are words of a command line.
+var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+func (f *file) checkRemotes(c *Config) error {
+	c.Remotes = map[string]Remote{}
+	for name, r := range f.Remotes {
+		switch {
+		case !names.MatchString(name):
+			return fmt.Errorf("[remotes.%q]: a name is letters, digits, dots, dashes and underscores", name)
+		case name == LocalTarget:
+			return fmt.Errorf("[remotes.%s]: that name is the gateway's own host", name)
+		case r.Host == "" || strings.HasPrefix(r.Host, "-"):
+			return fmt.Errorf("[remotes.%s]: host is missing or begins with a dash", name)
+		}
+		remote := Remote{
+			Host: r.Host, User: r.User, Port: 22, Key: r.Key, KnownHosts: r.KnownHosts, Fingerprint: r.Fingerprint, Jump: r.Jump,
+		}
+		if r.Port != nil {
+			remote.Port = *r.Port
+		}
+		if remote.Port < 1 || remote.Port > 65535 {
+			return fmt.Errorf("[remotes.%s] port = %d is not a port", name, remote.Port)
+		}
+		c.Remotes[name] = remote
+	}
+	for name, r := range c.Remotes {
+		for _, hop := range r.Jump {
+			if _, ok := c.Remotes[hop]; !ok {
+				return fmt.Errorf("[remotes.%s] jump: there is no [remotes.%s]", name, hop)
+			}
+		}
+	}
+	return nil
+}
+
+func (f *file) checkSSH(c *Config) error {
+	c.HostKeys = []hostkeys.Type{hostkeys.Ed25519}
+	if f.HostKeys.Types != nil {
+		c.HostKeys = nil
+		for _, t := range f.HostKeys.Types {
+			if !slices.Contains(hostkeys.Types(), hostkeys.Type(t)) {
+				return fmt.Errorf("[hostkeys] types: %q is not known; use ed25519, ecdsa or rsa", t)
+			}
+			if slices.Contains(c.HostKeys, hostkeys.Type(t)) {
+				return fmt.Errorf("[hostkeys] types: %q is named twice", t)
+			}
+			c.HostKeys = append(c.HostKeys, hostkeys.Type(t))
+		}
+		if len(c.HostKeys) == 0 {
+			return errors.New("[hostkeys] types is empty: name ed25519, ecdsa or rsa")
+		}
+	}
+	c.SSH = Algorithms{KeyExchanges: f.SSH.KeyExchanges, Ciphers: f.SSH.Ciphers, MACs: f.SSH.MACs}
+	return c.SSH.check()
+}
+
+// roles are the roles that a file may name.
+func roles() []approvals.Role {
+	return []approvals.Role{approvals.Agent, approvals.Approver, approvals.Admin}
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"shannot-gateway/approvals"
+)
+
+// Identity is someone who may connect.
+type Identity struct {
+	Name    string
+	Role    approvals.Role
+	Keys    []Key
+	Targets []string // by name; those that an agent may use
+}
+
+// Key is a public key of an identity.
+type Key struct {
+	Public      ssh.PublicKey
+	Fingerprint string // SHA256:…
+	From        string // where it was read, for messages
+}
+
+// minRSABits is the smallest RSA key that is taken.
+const minRSABits = 2048
+
+func (f *file) checkIdentities(c *Config) error {
+	owners := map[string]string{} // marshalled key to identity
+	for _, name := range slices.Sorted(maps.Keys(f.Identities)) {
+		id, err := f.identity(c, name)
+		if err != nil {
+			return fmt.Errorf("[identities.%s]: %w", name, err)
+		}
+		for _, k := range id.Keys {
+			blob := string(k.Public.Marshal())
+			if other, taken := owners[blob]; taken {
+				return fmt.Errorf("[identities.%s]: %s: the key %s belongs to %q already; give each key to one identity",
+					name, k.From, k.Fingerprint, other)
+			}
+			owners[blob] = name
+		}
+		c.Identities = append(c.Identities, id)
+	}
+	return nil
+}
+
+func (f *file) identity(c *Config, name string) (Identity, error) {
+	from := f.Identities[name]
+	id := Identity{Name: name, Role: approvals.Role(from.Role), Targets: from.Targets}
+	switch {
+	case !names.MatchString(name):
+		return id, errors.New("a name is letters, digits, dots, dashes and underscores")
+	case name == "policy":
+		return id, errors.New("that name stands for the policy's own decisions; choose another")
+	case from.Role == "":
+		return id, errors.New("role is missing: agent, approver or admin")
+	case !slices.Contains(roles(), id.Role):
+		return id, fmt.Errorf("role = %q: use agent, approver or admin", from.Role)
+	}
+	if id.Targets == nil {
+		id.Targets = []string{LocalTarget}
+	}
+	for _, target := range id.Targets {
+		if _, ok := c.Remotes[target]; !ok && target != LocalTarget {
+			return id, fmt.Errorf("targets: there is no [remotes.%s]", target)
+		}
+	}
+	var err error
+	if id.Keys, err = from.keys(c); err != nil {
+		return id, err
+	}
+	if len(id.Keys) == 0 {
+		return id, errors.New(`it has no key: add keys = ["ssh-ed25519 AAAA… comment"] or authorized_keys = "FILE"`)
+	}
+	return id, nil
+}
+
+// keys parses the keys of an identity, those of its file included.
+func (i fileIdentity) keys(c *Config) ([]Key, error) {
+	var keys []Key
+	for n, text := range i.Keys {
+		k, err := parseKey(text, fmt.Sprintf("keys, entry %d", n+1))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	if i.AuthorizedKeys == "" {
+		return keys, nil
+	}
+	name := i.AuthorizedKeys
+	if !filepath.IsAbs(name) && c.Path != "" {
+		name = filepath.Join(filepath.Dir(c.Path), name)
+	}
+	text, err := readKeysFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("authorized_keys: %w", err)
+	}
+	for n, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		k, err := parseKey(line, fmt.Sprintf("%s, line %d", name, n+1))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+func readKeysFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", name, maxFile)
+	}
+	return text, err
+}
+
+// parseKey reads one line of authorized_keys(5): type, key, comment. Options are refused, since an option that is not
+// honoured would promise a restriction that is not there.
+func parseKey(line, from string) (Key, error) {
+	line = strings.TrimSpace(line)
+	if strings.ContainsAny(line, "\r\n\x00") {
+		return Key{}, fmt.Errorf("%s: it is more than one line", from)
+	}
+	public, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil || len(bytes.TrimSpace(rest)) > 0 {
+		return Key{}, fmt.Errorf("%s: it is not a public key; write one as in an .pub file: \"ssh-ed25519 AAAA… comment\"", from)
+	}
+	if len(options) > 0 {
+		return Key{}, fmt.Errorf("%s: the option %q is not supported; leave only type, key and comment", from, options[0])
+	}
+	if err := acceptable(public); err != nil {
+		return Key{}, fmt.Errorf("%s: %w", from, err)
+	}
+	return Key{Public: public, Fingerprint: ssh.FingerprintSHA256(public), From: from}, nil
+}
+
+// acceptable refuses kinds of keys that are weak, or that are not the key of one person.
+func acceptable(k ssh.PublicKey) error {
+	switch k.Type() {
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256: // signatures by sk keys must assert that someone was present
+		return nil
+	case ssh.KeyAlgoRSA:
+		if ck, ok := k.(ssh.CryptoPublicKey); ok {
+			if r, ok := ck.CryptoPublicKey().(*rsa.PublicKey); ok && r.N.BitLen() >= minRSABits {
+				return nil
+			}
+		}
+		return fmt.Errorf("an RSA key needs at least %d bits", minRSABits)
+	}
+	return fmt.Errorf("keys of type %s are not supported; use ssh-ed25519", k.Type())
+}

@@ -1,0 +1,259 @@
+// Package gateway is the SSH front: it authenticates a key to an identity, and hands each command line to its verb
+// (gateway/command) with exactly that identity. It must never take an identity from a key that was only offered,
+// never forward anything, and never let one client's misbehaviour reach another's session.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"charm.land/ssh"
+	"charm.land/wish/v2"
+	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/gateway/command"
+	"shannot-gateway/gateway/config"
+	"shannot-gateway/gateway/tui"
+	"shannot-gateway/hostkeys"
+	"shannot-gateway/sandbox"
+	"shannot-gateway/targets"
+)
+
+// Options are what a gateway is made of.
+type Options struct {
+	Config   *config.Config
+	HostKeys []hostkeys.Key
+	Store    approvals.Store
+	Judge    approvals.Judge
+	Engine   sandbox.Engine
+	Targets  []targets.Target // those that work; the configuration may name more
+	Version  string
+	Timing   Timing
+	Now      func() time.Time // time.Now where nil
+	Log      *slog.Logger     // slog.Default where nil
+}
+
+// outputs is the folder of the state directory where sessions' outputs are kept.
+const outputs = "outputs"
+
+// Gateway is the server.
+type Gateway struct {
+	options     Options
+	sessions    *approvals.Manager
+	log         *slog.Logger
+	keys        keyring
+	connections *connections
+	runner      *runner
+	verbs       *command.Verbs
+	server      *ssh.Server
+}
+
+// ErrNoIdentities is returned by New for a configuration in which nobody may connect.
+var ErrNoIdentities = errors.New("no identity is configured, so nobody could connect")
+
+// New makes a gateway. It does not listen yet.
+func New(o Options) (*Gateway, error) {
+	if len(o.Config.Identities) == 0 {
+		return nil, ErrNoIdentities
+	}
+	if len(o.HostKeys) == 0 {
+		return nil, errors.New("no host key")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	o.Timing = o.Timing.withDefaults()
+	g := &Gateway{options: o, log: o.Log, keys: newKeyring(o.Config.Identities), connections: newConnections(o.Timing)}
+	var err error
+	if g.runner, err = newRunner(o); err != nil {
+		return nil, err
+	}
+	ready := make(chan struct{})
+	limits := o.Config.Limits
+	g.sessions, err = approvals.New(approvals.Config{
+		Store: o.Store, Judge: o.Judge, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
+		Limits: approvals.Limits{
+			Hold: limits.Hold, Expire: limits.Expire, Operations: limits.Operations, Output: limits.Output,
+			Sessions: limits.Sessions, SessionsPerIdentity: limits.SessionsPerIdentity,
+		},
+		// A decision may be found at once, before the rest is there.
+		Restart: func(s approvals.Session) { <-ready; g.runner.restart(s) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.runner.sessions = g.sessions
+	close(ready)
+	g.verbs = &command.Verbs{
+		Sessions: g.sessions, Judge: o.Judge, Runner: g.runner, Targets: o.Targets, Config: o.Config, Version: o.Version,
+		Screen: tui.Run, Now: o.Now, Started: o.Now(),
+	}
+	g.server, err = wish.NewServer(g.configure)
+	if err != nil {
+		return nil, fmt.Errorf("make the SSH server: %w", err)
+	}
+	return g, nil
+}
+
+// Sessions is the gateway's journal.
+func (g *Gateway) Sessions() *approvals.Manager { return g.sessions }
+
+// connectionKey is where a connection's context holds its *connection.
+type connectionKey struct{}
+
+// configure is the one place where the SSH server's behaviour is set.
+func (g *Gateway) configure(s *ssh.Server) error {
+	for _, key := range g.options.HostKeys {
+		s.AddHostKey(key.Signer)
+	}
+	s.Version = "Shannot"
+	s.HandshakeTimeout = g.options.Timing.Handshake
+	s.ChannelHandlers = map[string]ssh.ChannelHandler{"session": g.session} // every other type is refused
+	s.RequestHandlers = map[string]ssh.RequestHandler{}                     // and every global request
+	s.SubsystemHandlers = map[string]ssh.SubsystemHandler{}
+	s.Handler = func(ssh.Session) {}
+	s.ConnCallback = func(ctx ssh.Context, conn net.Conn) net.Conn {
+		c := g.connections.admit(conn)
+		if c == nil {
+			g.log.Warn("connection refused: too many", "address", conn.RemoteAddr().String())
+			return nil
+		}
+		ctx.SetValue(connectionKey{}, c)
+		return c
+	}
+	s.ServerConfigCallback = g.serverConfig
+	s.ConnectionFailedCallback = func(conn net.Conn, err error) {
+		g.log.Debug("connection failed", "address", conn.RemoteAddr().String(), "error", err)
+	}
+	return nil
+}
+
+// serverConfig makes the configuration of one connection. A public key is the only way in: with this callback set and
+// no other, the library offers neither "none" nor a password.
+func (g *Gateway) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
+	c, _ := ctx.Value(connectionKey{}).(*connection)
+	algorithms := g.options.Config.SSH
+	return &gossh.ServerConfig{
+		Config: gossh.Config{
+			KeyExchanges: algorithms.KeyExchanges, Ciphers: algorithms.Ciphers, MACs: algorithms.MACs,
+		},
+		MaxAuthTries:      maxAuthTries,
+		PublicKeyCallback: g.keys.authenticate,
+		AuthLogCallback: func(_ gossh.ConnMetadata, method string, err error) {
+			if err == nil && method == "publickey" && c != nil {
+				c.authenticatedNow()
+			}
+		},
+	}
+}
+
+// Serve accepts connections until ctx ends, lets what runs come to its end for a bounded time, and returns. It returns
+// nil where it was ended by ctx.
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- g.server.Serve(l) }()
+	go g.expire(ctx)
+	select {
+	case err := <-failed:
+		_ = g.server.Close()
+		return fmt.Errorf("accept connections on %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.options.Timing.Drain)
+	defer cancel()
+	// Sessions first: their clients are told by the verbs, which then end, and with them the connections.
+	stopped := make(chan error, 1)
+	go func() { stopped <- g.sessions.Shutdown(drain) }()
+	g.connections.drain()
+	err := <-stopped
+	g.runner.wait(drain)
+	if serr := g.server.Shutdown(drain); serr != nil {
+		g.log.Warn("some clients did not leave in time", "error", serr)
+	}
+	_ = g.server.Close()
+	if err != nil {
+		return fmt.Errorf("stop the sessions: %w", err)
+	}
+	return nil
+}
+
+// expire ends parked sessions whose time has passed.
+func (g *Gateway) expire(ctx context.Context) {
+	ticker := time.NewTicker(expireEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			g.sessions.ExpireParked()
+		}
+	}
+}
+
+// expireEvery is how often parked sessions are looked at.
+const expireEvery = 30 * time.Second
+
+// handle runs one command line to its exit status.
+func (g *Gateway) handle(s ssh.Session) {
+	ctx, ok := s.Context().(*channelContext)
+	if !ok {
+		return
+	}
+	status := command.ExitFault
+	defer func() {
+		if p := recover(); p != nil {
+			g.log.Error("panic in a verb", "panic", p, "stack", string(debug.Stack()))
+		}
+		_ = s.Exit(status)
+	}()
+	call := &command.Call{
+		Identity: ctx.member.identity, Targets: ctx.member.targets,
+		Line: s.RawCommand(), Stdin: s, Stdout: s, Stderr: s.Stderr(),
+	}
+	// The sizes are taken until the channel's end: the library's request loop waits for it.
+	pty, sizes, isTerminal := s.Pty()
+	if isTerminal {
+		call.Terminal = terminal(pty, sizes)
+	}
+	g.log.Info("command", "identity", call.Identity.Name, "key", call.Identity.Fingerprint,
+		"address", s.RemoteAddr().String(), "verb", command.VerbOf(call.Line))
+	status = g.verbs.Run(ctx, call)
+}
+
+// terminal passes on window sizes, the newest winning over one that nobody has taken yet.
+func terminal(pty ssh.Pty, sizes <-chan ssh.Window) *command.Terminal {
+	out := make(chan tui.Size, 1)
+	t := &command.Terminal{Type: printable(pty.Term), Width: pty.Window.Width, Height: pty.Window.Height, Resize: out}
+	go func() {
+		for w := range sizes {
+			select {
+			case <-out:
+			default:
+			}
+			out <- tui.Size{Width: w.Width, Height: w.Height}
+		}
+	}()
+	return t
+}
+
+// printable keeps a terminal's name to what names of terminals are made of.
+func printable(term string) string {
+	if len(term) > 64 || strings.IndexFunc(term, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.+", r)
+	}) >= 0 {
+		return "dumb"
+	}
+	return term
+}

@@ -1,0 +1,444 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/gateway/command"
+	"shannot-gateway/sandbox"
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
+)
+
+// runner runs sessions: a script in the engine, or one shell command, each with the gate before everything that it
+// starts. A session belongs to no connection: it goes on when its client leaves.
+type runner struct {
+	sessions *approvals.Manager
+	engine   sandbox.Engine
+	policy   *vfs.Policy
+	options  Options
+	log      *slog.Logger
+	running  sync.WaitGroup
+}
+
+func newRunner(o Options) (*runner, error) {
+	p, err := vfs.NewPolicy(o.Config.Files.Read, o.Config.Files.Hide)
+	if err != nil {
+		return nil, err
+	}
+	return &runner{engine: o.Engine, policy: p, options: o, log: o.Log}, nil
+}
+
+// wait returns when every session has ended, or with ctx.
+func (r *runner) wait(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { defer close(done); r.running.Wait() }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// Start implements command.Runner.
+func (r *runner) Start(ctx context.Context, request approvals.Request, stdin io.Reader) (string, error) {
+	request.Env = baseEnv(request.Target.Account())
+	live, err := r.sessions.Begin(context.WithoutCancel(ctx), request)
+	if err != nil {
+		return "", err
+	}
+	s := &session{runner: r, live: live, request: request, stdin: stdin}
+	r.running.Go(s.run)
+	return live.ID(), nil
+}
+
+// restart runs a parked session again, since a decision has arrived for it. What it read from its client is gone,
+// unless it was the script itself.
+func (r *runner) restart(parked approvals.Session) {
+	var target targets.Target
+	for _, t := range r.options.Targets {
+		if t.Name() == parked.Target {
+			target = t
+		}
+	}
+	if target == nil {
+		r.log.Error("a parked session's target is gone", "session", parked.ID, "target", parked.Target)
+		return
+	}
+	live, err := r.sessions.Resume(context.Background(), parked.ID, target)
+	if err != nil {
+		r.log.Error("resume a parked session", "session", parked.ID, "error", err)
+		return
+	}
+	s := &session{runner: r, live: live, again: parked.Operations, request: approvals.Request{
+		Target: target, Engine: parked.Engine, Args: parked.Args, Script: parked.Script, Shell: parked.Shell, Env: parked.Env,
+	}}
+	if len(parked.Args) > 0 && parked.Args[0] == "-" {
+		s.stdin = strings.NewReader(parked.Script)
+	}
+	r.running.Go(s.run)
+}
+
+// fixedPath is where commands are looked for on a target.
+const fixedPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// baseEnv is the environment that a session begins with. Nothing of the gateway's own is in it, nor anything that the
+// client sent.
+func baseEnv(a targets.Account) []string {
+	shell := a.Shell
+	if shell == "" {
+		shell = "/bin/sh"
+	}
+	return []string{
+		"HOME=" + a.Home, "LANG=C.UTF-8", "LOGNAME=" + a.Name, "PATH=" + fixedPath, "SHELL=" + shell, "TERM=dumb",
+		"USER=" + a.Name,
+	}
+}
+
+// Variables that tell a script where it is. Commands do not get them, so that they are no change of environment.
+const (
+	sandboxVariable = "SHANNOT_SANDBOX="
+	sessionVariable = "SHANNOT_SESSION="
+)
+
+// session is one session's run.
+type session struct {
+	runner  *runner
+	live    *approvals.Live
+	request approvals.Request
+	stdin   io.Reader
+	again   []approvals.Operation // of its earlier run, for a session that was parked
+	view    *vfs.Session          // nil for a shell command
+	told    atomic.Bool           // the agent was told that its changes stay here
+}
+
+// run brings the session to its end, whatever happens in it.
+func (s *session) run() {
+	outcome := approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitFault, Reason: "the gateway failed"}
+	defer func() {
+		if p := recover(); p != nil {
+			s.runner.log.Error("panic in a session", "session", s.live.ID(), "panic", p)
+		}
+		s.live.End(outcome)
+	}()
+	if s.request.Shell {
+		outcome = s.shell()
+	} else {
+		outcome = s.script()
+	}
+}
+
+// home is where the session begins: the account's home directory where it is there to be seen, else the root.
+func (s *session) home(isDir func(string) bool) string {
+	if home := s.request.Target.Account().Home; strings.HasPrefix(home, "/") && isDir(home) {
+		return home
+	}
+	return "/"
+}
+
+// script runs a script in the engine.
+func (s *session) script() approvals.Outcome {
+	o := s.runner.options
+	limits := o.Config.Limits
+	account, uname := s.request.Target.Account(), s.request.Target.Uname()
+	view, err := vfs.NewSession(vfs.Config{
+		Base: s.request.Target.Files(), Policy: s.runner.policy, Scratch: o.Config.Files.Scratch,
+		MaxBytes: limits.Write, MaxFile: limits.Write, UID: account.UID, GID: account.GID, Now: o.Now,
+	})
+	if err != nil {
+		return s.fault("prepare the script's view of the files", err)
+	}
+	defer func() { _ = view.Close() }()
+	s.view = view
+	ctx, cancel := context.WithCancelCause(s.live.Context())
+	defer cancel(nil)
+	result, err := s.runner.engine.Run(ctx, sandbox.Job{
+		Session: s.live.ID(),
+		Args:    s.request.Args,
+		Env:     append(slices.Clone(s.request.Env), sandboxVariable+"1", sessionVariable+s.live.ID()),
+		Dir:     s.home(func(name string) bool { info, err := view.Stat(name); return err == nil && info.IsDir() }),
+		FS:      view,
+		Stdin:   s.input(),
+		Stdout:  limitedWriter{s.live.Stdout(), cancel}, Stderr: limitedWriter{s.live.Stderr(), cancel},
+		Commands: s,
+		Limits:   sandbox.Limits{Wall: limits.Wall, CPU: limits.CPU, Memory: limits.Memory, Write: limits.Write},
+		Host: sandbox.Host{
+			Sysname: uname.Sysname, Nodename: uname.Nodename, Release: uname.Release, Version: uname.Version,
+			Machine: uname.Machine, UID: account.UID, GID: account.GID,
+		},
+	})
+	if cause := context.Cause(ctx); errors.Is(cause, approvals.ErrOutputLimit) {
+		return s.outputLimit()
+	}
+	if err != nil {
+		if s.live.Context().Err() != nil {
+			return s.stopped()
+		}
+		return s.fault("run the script", err)
+	}
+	s.tellChanges()
+	return s.outcome(result)
+}
+
+func (s *session) input() io.Reader {
+	if s.stdin == nil {
+		return strings.NewReader("")
+	}
+	return s.stdin
+}
+
+// limitedWriter ends a run at the first write that the recorder refuses.
+type limitedWriter struct {
+	to   io.Writer
+	stop context.CancelCauseFunc
+}
+
+// Write implements io.Writer.
+func (l limitedWriter) Write(p []byte) (int, error) {
+	n, err := l.to.Write(p)
+	if err != nil {
+		l.stop(err)
+	}
+	return n, err
+}
+
+// outcome maps how a run ended to the session's status and the client's exit status.
+func (s *session) outcome(r sandbox.Result) approvals.Outcome {
+	limits := s.runner.options.Config.Limits
+	switch r.Cause {
+	case sandbox.Exited:
+		return exited(r.ExitCode)
+	case sandbox.Stopped:
+		return s.stopped()
+	case sandbox.WallTime:
+		return outOfTime("the script ran longer than %s (limits.wall)", limits.Wall)
+	case sandbox.CPUTime:
+		return outOfTime("the script used more than %s of processor time (limits.cpu)", limits.CPU)
+	case sandbox.Memory:
+		return overLimit("the script used more than %d bytes of memory (limits.memory)", limits.Memory)
+	case sandbox.Written:
+		return overLimit("the script wrote more than %d bytes (limits.write)", limits.Write)
+	case sandbox.Protocol:
+		s.runner.log.Warn("a script broke the sandbox's protocol", "session", s.live.ID(), "detail", r.Detail)
+		return overLimit("the script broke the rules of its sandbox: %s", r.Detail)
+	}
+	return s.fault("run the script", fmt.Errorf("it ended for a reason that is not known: %s", r.Cause))
+}
+
+func exited(code int) approvals.Outcome {
+	if code == 0 {
+		return approvals.Outcome{Status: approvals.Done}
+	}
+	return approvals.Outcome{Status: approvals.Failed, ExitCode: code}
+}
+
+func outOfTime(format string, args ...any) approvals.Outcome {
+	return approvals.Outcome{Status: approvals.TimedOut, ExitCode: command.ExitTime, Reason: fmt.Sprintf(format, args...)}
+}
+
+func overLimit(format string, args ...any) approvals.Outcome {
+	return approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitLimit, Reason: fmt.Sprintf(format, args...)}
+}
+
+func (s *session) outputLimit() approvals.Outcome {
+	return overLimit("the output is larger than %d bytes (limits.output)", s.runner.options.Config.Limits.Output)
+}
+
+// fault is an end that is not the agent's doing. The log has the whole of it.
+func (s *session) fault(doing string, err error) approvals.Outcome {
+	s.runner.log.Error("session failed", "session", s.live.ID(), "doing", doing, "error", err)
+	return approvals.Outcome{
+		Status: approvals.Failed, ExitCode: command.ExitFault, Reason: fmt.Sprintf("the gateway could not %s: %v", doing, err),
+	}
+}
+
+// stopped is the end of a session whose context ended; the context says why.
+func (s *session) stopped() approvals.Outcome {
+	cause := context.Cause(s.live.Context())
+	switch {
+	case errors.Is(cause, approvals.ErrCancelled):
+		return approvals.Outcome{Status: approvals.Cancelled, ExitCode: command.ExitNotPermitted, Reason: cause.Error()}
+	case errors.Is(cause, approvals.ErrShutdown):
+		return approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitFault, Reason: cause.Error()}
+	}
+	reason := "stopped"
+	if cause != nil {
+		reason = cause.Error()
+	}
+	return approvals.Outcome{Status: approvals.Expired, ExitCode: command.ExitNotPermitted, Reason: reason}
+}
+
+// tellChanges says once, plainly, that what the script changed outside of scratch was not changed on the target.
+func (s *session) tellChanges() {
+	if s.view == nil {
+		return
+	}
+	if n := len(s.view.Changes()); n > 0 && s.told.CompareAndSwap(false, true) {
+		s.live.Notice("%d file change(s) outside of scratch stay in the sandbox: they were not made on %s, and commands do not see them",
+			n, s.request.Target.Name())
+	}
+}
+
+// Start implements sandbox.Commander: what a script wants to run goes through the gate.
+func (s *session) Start(ctx context.Context, c sandbox.Command) (sandbox.Process, error) {
+	s.tellChanges()
+	start := approvals.Start{
+		Argv: c.Argv, Executables: c.Executables, Dir: c.Dir, Env: commandEnv(c.Env), Input: string(c.Input),
+		Content: c.Content, Line: c.Line,
+		Stdout: c.Stdout, Stderr: c.Stderr,
+	}
+	if c.Stdin != nil {
+		start.Stdin = c.Stdin
+	}
+	p, err := s.live.Start(ctx, start)
+	if err != nil {
+		return nil, s.refusal(err)
+	}
+	return process{p}, nil
+}
+
+// commandEnv takes the sandbox's own variables out of a command's environment.
+func commandEnv(env []string) []string {
+	if env == nil {
+		return nil
+	}
+	out := make([]string, 0, len(env))
+	for _, kv := range env {
+		if !strings.HasPrefix(kv, sandboxVariable) && !strings.HasPrefix(kv, sessionVariable) {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+// refusal turns an error of the gate into what the script sees.
+func (s *session) refusal(err error) error {
+	var denial *approvals.Denial
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &denial):
+		return &sandbox.Refusal{Errno: syscall.EACCES, Reason: err.Error()}
+	case errors.Is(err, approvals.ErrStore):
+		s.runner.log.Error("journal", "session", s.live.ID(), "error", err)
+		return &sandbox.Refusal{Errno: syscall.EIO, Reason: "the gateway cannot write its journal; nothing was run"}
+	case errors.As(err, &errno):
+		return &sandbox.Refusal{Errno: errno, Reason: errno.Error()}
+	}
+	return &sandbox.Refusal{Errno: syscall.EPERM, Reason: err.Error()}
+}
+
+// process is a target's process as the engine knows it.
+type process struct{ targets.Process }
+
+// Wait implements sandbox.Process.
+func (p process) Wait() (sandbox.ExitStatus, error) {
+	exit, err := p.Process.Wait()
+	return sandbox.ExitStatus{Code: exit.Code, Signal: exit.Signal}, err
+}
+
+// errWall ends a shell command at limits.wall.
+var errWall = errors.New("out of time")
+
+// shell runs one shell command. There is no sandbox: it runs on the target, or not at all.
+func (s *session) shell() approvals.Outcome {
+	ctx, cancel := context.WithCancelCause(s.live.Context())
+	defer cancel(nil)
+	files := s.request.Target.Files()
+	start := approvals.Start{
+		Argv: []string{"sh", "-c", s.request.Script}, Shell: true, Executables: []string{"sh"},
+		Dir:    s.home(func(name string) bool { info, err := files.Lstat(name); return err == nil && info.IsDir() }),
+		Stdout: limitedWriter{s.live.Stdout(), cancel}, Stderr: limitedWriter{s.live.Stderr(), cancel},
+	}
+	stdin, stop, err := s.shellInput()
+	if err != nil {
+		return s.fault("read the command's input", err)
+	}
+	defer stop()
+	start.Input, start.Content, start.Stdin = stdin.kind, stdin.content, stdin.reader
+	p, err := s.live.Start(ctx, start)
+	if err != nil {
+		return s.notStarted(err)
+	}
+	if wall := s.runner.options.Config.Limits.Wall; wall > 0 {
+		timer := time.AfterFunc(wall, func() { cancel(errWall) })
+		defer timer.Stop()
+	}
+	exit, err := p.Wait()
+	switch cause := context.Cause(ctx); {
+	case s.live.Context().Err() != nil:
+		return s.stopped()
+	case errors.Is(cause, approvals.ErrOutputLimit):
+		return s.outputLimit()
+	case errors.Is(cause, errWall):
+		return outOfTime("the command ran longer than %s (limits.wall)", s.runner.options.Config.Limits.Wall)
+	case err != nil:
+		return s.fault("run the command", err)
+	case exit.Signal != 0:
+		return exited(128 + int(exit.Signal))
+	}
+	return exited(exit.Code)
+}
+
+// notStarted is the end of a shell command that did not start.
+func (s *session) notStarted(err error) approvals.Outcome {
+	var denial *approvals.Denial
+	switch {
+	case errors.As(err, &denial):
+		return approvals.Outcome{Status: approvals.Rejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
+	case s.live.Context().Err() != nil:
+		return s.stopped()
+	}
+	return s.fault("run the command", err)
+}
+
+// shellInput is what a shell command reads: what its client sends, or for one that was parked, what was recorded.
+func (s *session) shellInput() (in input, stop func(), err error) {
+	stop = func() {}
+	switch {
+	case len(s.again) > 0 && s.again[0].Command != nil:
+		c := s.again[0].Command
+		if c.Input != string(sandbox.NoInput) && c.Input != string(sandbox.DataInput) {
+			return in, stop, errors.New("its client was sending it, and is gone: ask again")
+		}
+		return known(c.Input, c.InputData), stop, nil
+	case s.stdin == nil:
+		return known(string(sandbox.NoInput), nil), stop, nil
+	}
+	ahead := newIntake(s.stdin)
+	in = ahead.input()
+	if in.kind != string(sandbox.PipeInput) {
+		ahead.close()
+		return in, stop, nil
+	}
+	file, closeFile, err := pipe(in.reader)
+	if err != nil {
+		ahead.close()
+		return in, stop, err
+	}
+	in.reader = file
+	return in, func() { closeFile(); ahead.close() }, nil
+}
+
+// pipe gives a command a real pipe to read, so that nobody waits for a client that sends nothing once the command has
+// ended.
+func pipe(from io.Reader) (read *os.File, stop func(), err error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	go func() {
+		defer func() { _ = write.Close() }()
+		_, _ = io.Copy(write, from) // ends with the client's EOF, its channel, or the command
+	}()
+	return read, func() { _ = read.Close() }, nil
+}
