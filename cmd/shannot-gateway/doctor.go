@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/gateway/config"
+	"shannot-gateway/sandbox/native"
+	"shannot-gateway/targets/local"
+)
+
+// checkup prints findings, one a line, and remembers whether serve could do its work.
+type checkup struct {
+	p      *program
+	failed bool
+}
+
+func (c *checkup) report(mark, name, detail string) {
+	_, _ = fmt.Fprintf(c.p.stdout, "%-4s %s: %s\n", mark, name, detail)
+}
+
+func (c *checkup) ok(name, format string, args ...any) {
+	c.report("ok", name, fmt.Sprintf(format, args...))
+}
+
+func (c *checkup) warn(name, format string, args ...any) {
+	c.report("warn", name, fmt.Sprintf(format, args...))
+}
+
+func (c *checkup) fail(name string, err error) {
+	c.failed = true
+	c.report("FAIL", name, err.Error())
+}
+
+func (p *program) doctor(ctx context.Context, args []string) int {
+	f := p.flags("doctor")
+	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
+	if status, ok := p.parse(f, args); !ok {
+		return status
+	}
+	check := &checkup{p: p}
+	c, err := loadConfig(*file, "", *state)
+	if err != nil {
+		check.fail("configuration", err)
+		if c, err = config.Load(""); err != nil {
+			return p.fail(err)
+		}
+	} else if c.Path == "" {
+		check.warn("configuration", "none; shannot-gateway init writes one")
+	} else {
+		check.ok("configuration", "%s", c.Path)
+	}
+	check.kernel(ctx)
+	check.state(c)
+	check.interpreter(ctx, c)
+	check.people(c)
+	check.commands(c)
+	check.address(c)
+	if check.failed {
+		return exitFailure
+	}
+	return exitOK
+}
+
+func (c *checkup) kernel(ctx context.Context) {
+	for _, f := range native.Probe(ctx) {
+		switch {
+		case f.OK:
+			c.ok(f.Name, "%s", f.Detail)
+		case f.Required:
+			c.fail(f.Name, errors.New(f.Detail))
+		default:
+			c.warn(f.Name, "%s", f.Detail)
+		}
+	}
+}
+
+// state checks that the state directory can be written, or made.
+func (c *checkup) state(conf *config.Config) {
+	info, err := os.Stat(conf.State)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		parent := filepath.Dir(conf.State)
+		for {
+			if _, err := os.Stat(parent); err == nil || parent == "/" {
+				break
+			}
+			parent = filepath.Dir(parent)
+		}
+		if err := unix.Access(parent, unix.W_OK); err != nil {
+			c.fail("state directory", fmt.Errorf("%s does not exist and cannot be made in %s: %w", conf.State, parent, err))
+			return
+		}
+		c.ok("state directory", "%s will be made", conf.State)
+	case err != nil:
+		c.fail("state directory", err)
+	case !info.IsDir():
+		c.fail("state directory", fmt.Errorf("%s is not a directory", conf.State))
+	default:
+		f, err := os.CreateTemp(conf.State, ".doctor-*")
+		if err != nil {
+			c.fail("state directory", err)
+			return
+		}
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+		c.ok("state directory", "%s can be written", conf.State)
+	}
+}
+
+// interpreter runs a line of Python in the sandbox, where the interpreter is installed, or else in the user's cache.
+func (c *checkup) interpreter(ctx context.Context, conf *config.Config) {
+	if c.failed {
+		c.warn("trial run", "left out: something before it failed")
+		return
+	}
+	dir := filepath.Join(conf.State, runtimeFolder)
+	if _, err := os.Stat(conf.State); err != nil {
+		cache, err := cacheRuntime()
+		if err != nil {
+			c.fail("trial run", err)
+			return
+		}
+		dir = cache
+	}
+	engine := native.New(native.Options{Runtime: dir})
+	defer func() { _ = engine.Close() }()
+	if err := engine.Check(ctx); err != nil {
+		c.fail("trial run", err)
+		return
+	}
+	c.ok("trial run", "Python runs in the sandbox (%s)", dir)
+}
+
+func (c *checkup) people(conf *config.Config) {
+	agents, deciders := 0, 0
+	for _, id := range conf.Identities {
+		if id.Role == approvals.Agent {
+			agents++
+		}
+		if id.Role == approvals.Approver || id.Role == approvals.Admin {
+			deciders++
+		}
+	}
+	switch {
+	case agents+deciders == 0:
+		c.fail("identities", errors.New("none, so serve does not start; add keys to the configuration"))
+	case deciders == 0:
+		c.warn("identities", "no approver: what is asked is never answered")
+	case agents == 0:
+		c.warn("identities", "no agent: nobody but an admin can run anything")
+	default:
+		c.ok("identities", "%d of agents, %d who decide", agents, deciders)
+	}
+	if _, err := policy.New(conf.Profile); err != nil {
+		c.fail("profile", err)
+	} else {
+		c.ok("profile", "%d commands run unasked, %d never run", len(conf.Profile.AutoApprove), len(conf.Profile.AlwaysDeny))
+	}
+}
+
+func (c *checkup) commands(conf *config.Config) {
+	host, err := local.New(local.Options{RunAs: conf.RunAs})
+	switch {
+	case err != nil:
+		c.fail("commands", err)
+	case host.Account().UID == 0:
+		c.warn("commands", "approved ones run as root; set run_as under [local]")
+	default:
+		c.ok("commands", "approved ones run as %s", host.Account().Name)
+	}
+}
+
+func (c *checkup) address(conf *config.Config) {
+	l, err := net.Listen("tcp", conf.Listen)
+	if err != nil {
+		c.warn("address", "%s; a gateway may be running there", err)
+		return
+	}
+	_ = l.Close()
+	c.ok("address", "%s is free", conf.Listen)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"shannot-gateway/gateway/config"
+	"shannot-gateway/hostkeys"
+)
+
+// template is the commented configuration. Every line that is commented out shows the default.
+const template = `# Shannot gateway. A key that is not known here is an error, so a typing mistake is found at start.
+
+listen = "127.0.0.1:2222"       # "0.0.0.0:2222" to be reached from other hosts
+state  = %q
+
+# Who may connect. Without an identity the server does not start. An agent runs scripts; an approver decides on what
+# they want to do; nobody decides on sessions of their own. Each key belongs to one identity.
+#
+# [identities.claude]
+# role = "agent"
+# keys = ["ssh-ed25519 AAAA... claude"]     # or: authorized_keys = "claude.keys"
+# targets = ["local"]
+#
+# [identities.alice]
+# role = "approver"
+# keys = ["ssh-ed25519 AAAA... alice"]
+
+# What runs without asking, and what never runs. Whatever is in neither list is asked.
+# [profile]
+# auto_approve = ["ls", "cat", "df", "systemctl status"]    # replaces the built-in list
+# always_deny  = ["mkfs"]
+
+# What scripts see of a host's files. hide adds to a built-in list (passwords, keys, memory, this gateway's own files).
+# [files]
+# read    = ["/etc", "/proc", "/sys", "/var/log", "/usr", "/home", "/bin", "/sbin", "/lib", "/lib64"]
+# hide    = ["/etc/my-secrets"]
+# scratch = ["/tmp", "/var/tmp"]
+
+# Bounds of one session; 0 means none.
+# [limits]
+# wall = "10m"                 # not counting the time that a human takes
+# cpu = "60s"
+# memory = "512MiB"
+# output = "16MiB"
+# script = "1MiB"
+# write = "50MiB"
+# operations = 1000
+# hold = "10m"                 # how long a script stays alive while it waits for a human
+# expire = "24h"               # how long a decision may come after that
+# sessions = 64
+# sessions_per_identity = 8
+
+# [local]
+# run_as = "ops"               # user of approved commands, where the gateway runs as root
+
+# [hostkeys]
+# types = ["ed25519"]          # also "ecdsa", "rsa"
+`
+
+func (p *program) init(_ context.Context, args []string) int {
+	f := p.flags("init")
+	dir := f.String("dir", "", "`directory` to write to")
+	if status, ok := p.parse(f, args); !ok {
+		return status
+	}
+	file, state, err := places(*dir)
+	if err != nil {
+		return p.fail(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return p.fail(fmt.Errorf("make the directory for the configuration: %w", err))
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return p.fail(fmt.Errorf("make the state directory: %w", err))
+	}
+	switch err := writeNew(file, fmt.Sprintf(template, state)); {
+	case errors.Is(err, fs.ErrExist):
+		_, _ = fmt.Fprintf(p.stdout, "%s is there already and stays as it is\n", file)
+	case err != nil:
+		return p.fail(fmt.Errorf("write the configuration: %w", err))
+	default:
+		_, _ = fmt.Fprintf(p.stdout, "wrote %s\n", file)
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		return p.fail(err)
+	}
+	keys, err := hostkeys.Load(filepath.Join(c.State, hostKeyFolder), c.HostKeys, rand.Reader)
+	if err != nil {
+		return p.fail(err)
+	}
+	for _, key := range keys {
+		_, _ = fmt.Fprintf(p.stdout, "host key %s\n  %s\n", key.Path, key.Fingerprint())
+	}
+	_, _ = fmt.Fprintf(p.stdout, "\nNext: add an agent's and an approver's public key to %s, then\n"+
+		"  shannot-gateway doctor --config %s\n  shannot-gateway serve --config %s\n", file, file, file)
+	return exitOK
+}
+
+// places are the configuration file and the state directory that init makes.
+func places(dir string) (file, state string, err error) {
+	if dir == "" {
+		if file, err = defaultConfig(); err != nil {
+			return "", "", err
+		}
+		if os.Geteuid() == 0 {
+			return file, config.DefaultState, nil
+		}
+		return file, filepath.Join(filepath.Dir(file), "state"), nil
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", "", err
+	}
+	return filepath.Join(dir, "config.toml"), filepath.Join(dir, "state"), nil
+}
+
+// writeNew writes a file that must not exist.
+func writeNew(name, text string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

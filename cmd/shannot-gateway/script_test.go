@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bufio"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
+
+	"shannot-gateway/sandbox/native"
+)
+
+func TestMain(m *testing.M) {
+	native.Init()
+	testscript.Main(m, map[string]func(){"shannot-gateway": main})
+}
+
+// TestScripts runs the scripts under testdata/script: the real executable, the real OpenSSH client, agents and
+// attackers. They are the specification of what a user meets.
+//
+// Each script has a directory with a key pair for everybody in scriptKeys and a file ssh_config with a host of that
+// name, so that `exec ssh -F ssh_config agent df -h` is what an agent types. The commands below are added:
+//
+//	serve [flags]   writes gateway.toml with ${AGENT} and so on replaced by public keys, starts the gateway, waits for its line
+//	stop            sends SIGTERM and waits for the end
+//	crash           sends SIGKILL and waits for the end
+//	id NAME FILE    takes the session's id out of a notice in FILE into the variable NAME
+//	held NAME       waits until some session is held and puts its id into the variable NAME
+func TestScripts(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the sandbox needs Linux")
+	}
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("no OpenSSH client on this machine: install openssh-client to run the end-to-end scripts")
+	}
+	cache := filepath.Join(mustCacheDir(t), "shannot-gateway", "runtime")
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata/script",
+		Setup: func(env *testscript.Env) error { return setupScript(env, cache) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": cmdServe, "stop": cmdStop, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+func mustCacheDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// scriptKeys are the people of the scripts. eve has a key that no configuration names.
+var scriptKeys = []string{"agent", "other", "approver", "second", "admin", "eve"}
+
+func setupScript(env *testscript.Env, cache string) error {
+	env.Setenv("HOME", env.WorkDir)
+	// One unpacked interpreter for all scripts: the gateway takes it for its own.
+	if err := os.Mkdir(filepath.Join(env.WorkDir, "state"), 0o700); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return err
+	}
+	if err := os.Symlink(cache, filepath.Join(env.WorkDir, "state", "runtime")); err != nil {
+		return err
+	}
+	for _, name := range scriptKeys {
+		public, private, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return err
+		}
+		block, err := ssh.MarshalPrivateKey(private, name)
+		if err != nil {
+			return err
+		}
+		key, err := ssh.NewPublicKey(public)
+		if err != nil {
+			return err
+		}
+		line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + " " + name
+		if err := os.WriteFile(filepath.Join(env.WorkDir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(env.WorkDir, name+".pub"), []byte(line+"\n"), 0o600); err != nil {
+			return err
+		}
+		env.Setenv(strings.ToUpper(name), line)
+	}
+	g := &scriptGateway{}
+	env.Values[gatewayKey{}] = g
+	env.Defer(func() { g.end(syscall.SIGKILL) })
+	return nil
+}
+
+type gatewayKey struct{}
+
+// scriptGateway is a script's gateway process.
+type scriptGateway struct {
+	cmd  *exec.Cmd
+	done chan error
+	log  strings.Builder
+}
+
+func (g *scriptGateway) end(sig syscall.Signal) error {
+	if g.cmd == nil {
+		return nil
+	}
+	_ = g.cmd.Process.Signal(sig)
+	select {
+	case err := <-g.done:
+		g.cmd = nil
+		return err
+	case <-time.After(30 * time.Second):
+		_ = g.cmd.Process.Kill()
+		return fmt.Errorf("the gateway did not end within 30 s of %v", sig)
+	}
+}
+
+func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+	config := ts.ReadFile("gateway.toml")
+	expanded := os.Expand(config, ts.Getenv)
+	ts.Check(os.WriteFile(ts.MkAbs("gateway.run.toml"), []byte(expanded), 0o600))
+	g := ts.Value(gatewayKey{}).(*scriptGateway)
+	if g.cmd != nil {
+		ts.Fatalf("a gateway runs already")
+	}
+	path, err := exec.LookPath("shannot-gateway")
+	ts.Check(err)
+	cmd := exec.Command(path, append([]string{
+		"serve", "--config", ts.MkAbs("gateway.run.toml"), "--listen", "127.0.0.1:0", "--state", ts.MkAbs("state"),
+	}, args...)...)
+	cmd.Dir = ts.MkAbs(".")
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	g.cmd, g.done = cmd, make(chan error, 1)
+	addr := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			if a, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
+				addr <- a
+			}
+			fmt.Fprintln(&g.log, lines.Text())
+		}
+		_, _ = io.Copy(io.Discard, stderr)
+		g.done <- cmd.Wait()
+	}()
+	select {
+	case a := <-addr:
+		writeClientConfig(ts, a)
+	case err := <-g.done:
+		g.cmd = nil
+		ts.Logf("%s", g.log.String())
+		ts.Fatalf("the gateway did not start: %v", err)
+	case <-time.After(60 * time.Second):
+		ts.Fatalf("the gateway does not listen")
+	}
+}
+
+func writeClientConfig(ts *testscript.TestScript, addr string) {
+	var b strings.Builder
+	_, port, _ := strings.Cut(addr, ":")
+	for _, name := range scriptKeys {
+		fmt.Fprintf(&b, `Host %s
+	HostName 127.0.0.1
+	Port %s
+	User shannot
+	IdentityFile %s
+	IdentitiesOnly yes
+	IdentityAgent none
+	UserKnownHostsFile %s
+	StrictHostKeyChecking accept-new
+	LogLevel ERROR
+	BatchMode yes
+
+`, name, port, ts.MkAbs(name), ts.MkAbs("known_hosts"))
+	}
+	// Somebody who offers the approver's public half, which they found, before their own key.
+	fmt.Fprintf(&b, "Host attack\n\tHostName 127.0.0.1\n\tPort %s\n\tUser shannot\n\tIdentityFile %s\n\tIdentityFile %s\n\tIdentitiesOnly yes\n"+
+		"\tIdentityAgent none\n\tUserKnownHostsFile %s\n\tStrictHostKeyChecking accept-new\n\tBatchMode yes\n",
+		port, ts.MkAbs("approver-only.pub"), ts.MkAbs("agent"), ts.MkAbs("known_hosts"))
+	ts.Check(os.WriteFile(ts.MkAbs("ssh_config"), []byte(b.String()), 0o600))
+	_ = os.Remove(ts.MkAbs("known_hosts"))
+}
+
+func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+	g := ts.Value(gatewayKey{}).(*scriptGateway)
+	if len(args) > 0 {
+		ts.Fatalf("usage: stop")
+	}
+	if err := g.end(syscall.SIGTERM); err != nil {
+		ts.Logf("%s", g.log.String())
+		ts.Fatalf("the gateway ended with: %v", err)
+	}
+}
+
+func cmdCrash(ts *testscript.TestScript, neg bool, args []string) {
+	g := ts.Value(gatewayKey{}).(*scriptGateway)
+	_ = g.end(syscall.SIGKILL)
+}
+
+// cmdID reads the id that a gateway's notice names.
+func cmdID(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: id NAME FILE")
+	}
+	text := ts.ReadFile(args[1])
+	_, after, ok := strings.Cut(text, " wait ")
+	if !ok {
+		ts.Fatalf("no \"wait ID\" in %q", text)
+	}
+	ts.Setenv(args[0], strings.FieldsFunc(after, func(r rune) bool { return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z') })[0])
+}
+
+// cmdHeld asks the gateway, as its approver would, until a session is held.
+func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: held NAME")
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for time.Now().Before(deadline) {
+		out, err := exec.Command("ssh", "-F", ts.MkAbs("ssh_config"), "approver", "list", "--json").Output()
+		ts.Check(err)
+		var sessions []struct{ Session, Status string }
+		ts.Check(json.Unmarshal(out, &sessions))
+		for _, s := range sessions {
+			if s.Status == "held" {
+				ts.Setenv(args[0], s.Session)
+				return
+			}
+		}
+	}
+	ts.Fatalf("no session is held")
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/store"
+	"shannot-gateway/gateway"
+	"shannot-gateway/gateway/config"
+	"shannot-gateway/hostkeys"
+	"shannot-gateway/sandbox/native"
+	"shannot-gateway/targets"
+	"shannot-gateway/targets/local"
+)
+
+// The state directory's contents that are named here; the rest is named by who keeps it.
+const (
+	databaseFile  = "gateway.db"
+	hostKeyFolder = "hostkeys"
+	runtimeFolder = "runtime"
+)
+
+// noIdentity tells how to add the first identities.
+const noIdentity = `Add at least an agent and an approver to the configuration, each with the content of a .pub file:
+
+    [identities.claude]
+    role = "agent"
+    keys = ["ssh-ed25519 AAAA... claude"]
+
+    [identities.alice]
+    role = "approver"
+    keys = ["ssh-ed25519 AAAA... alice"]
+
+A new key is made by: ssh-keygen -t ed25519 -f FILE. To begin with a commented file: shannot-gateway init
+`
+
+func (p *program) serve(ctx context.Context, args []string) int {
+	f := p.flags("serve")
+	file, listen, state := f.String("config", "", "configuration `file`"), f.String("listen", "", "`address` to listen on, HOST:PORT"),
+		f.String("state", "", "state `directory`")
+	if status, ok := p.parse(f, args); !ok {
+		return status
+	}
+	c, err := loadConfig(*file, *listen, *state)
+	if err != nil {
+		return p.fail(err)
+	}
+	if len(c.Identities) == 0 {
+		_ = p.fail(gateway.ErrNoIdentities)
+		_, _ = fmt.Fprintf(p.stderr, "\n%s", noIdentity)
+		return exitFailure
+	}
+	log := slog.New(slog.NewTextHandler(p.stderr, nil))
+	if os.Geteuid() == 0 && c.RunAs == "" {
+		log.Warn("approved commands run as root; set run_as under [local] to run them as another user")
+	}
+	g, err := assemble(ctx, c, filepath.Join(c.State, runtimeFolder), log)
+	if err != nil {
+		return p.fail(err)
+	}
+	defer g.close()
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return p.fail(fmt.Errorf("listen: %w", err))
+	}
+	for _, key := range g.keys {
+		_, _ = fmt.Fprintf(p.stderr, "host key %s %s\n", key.Type, key.Fingerprint())
+	}
+	_, _ = fmt.Fprintf(p.stderr, "listening on %s\n", l.Addr())
+	if err := g.Serve(ctx, l); err != nil {
+		return p.fail(err)
+	}
+	return exitOK
+}
+
+// defaultConfig is the file that init writes where it is not told a directory.
+func defaultConfig() (string, error) {
+	if os.Geteuid() == 0 {
+		return "/etc/shannot-gateway/config.toml", nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("find your configuration directory: %w; name a file with --config", err)
+	}
+	return filepath.Join(dir, "shannot-gateway", "config.toml"), nil
+}
+
+// loadConfig reads a configuration, the default one where none is named and it is there, and applies the flags.
+func loadConfig(file, listen, state string) (*config.Config, error) {
+	if file == "" {
+		name, err := defaultConfig()
+		if err == nil {
+			if _, err := os.Stat(name); err == nil {
+				file = name
+			}
+		}
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	if listen != "" {
+		if _, _, err := net.SplitHostPort(listen); err != nil {
+			return nil, fmt.Errorf("--listen %q: %w; write HOST:PORT", listen, err)
+		}
+		c.Listen = listen
+	}
+	if state != "" {
+		if err := c.SetState(state); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// assembled is a gateway with what has to be closed after it.
+type assembled struct {
+	*gateway.Gateway
+	keys   []hostkeys.Key
+	closes []func() error
+}
+
+func (a *assembled) close() {
+	for i := len(a.closes) - 1; i >= 0; i-- {
+		_ = a.closes[i]()
+	}
+}
+
+// assemble builds a gateway out of its rooms. It fails where anything that a session will need does not work.
+func assemble(ctx context.Context, c *config.Config, runtime string, log *slog.Logger) (*assembled, error) {
+	a := &assembled{}
+	err := a.build(ctx, c, runtime, log)
+	if err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *assembled) build(ctx context.Context, c *config.Config, runtime string, log *slog.Logger) error {
+	judge, err := policy.New(c.Profile)
+	if err != nil {
+		return fmt.Errorf("[profile]: %w", err)
+	}
+	host, err := local.New(local.Options{RunAs: c.RunAs})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
+		return fmt.Errorf("make the state directory: %w; name another with --state", err)
+	}
+	if a.keys, err = hostkeys.Load(filepath.Join(c.State, hostKeyFolder), c.HostKeys, rand.Reader); err != nil {
+		return err
+	}
+	journal, err := store.Open(filepath.Join(c.State, databaseFile))
+	if err != nil {
+		return err
+	}
+	a.closes = append(a.closes, journal.Close)
+	engine := native.New(native.Options{Runtime: runtime, Log: log})
+	a.closes = append(a.closes, engine.Close)
+	if err := engine.Check(ctx); err != nil {
+		return errors.Join(fmt.Errorf("the sandbox does not work on this machine: %w", err),
+			errors.New("run shannot-gateway doctor to see what is missing"))
+	}
+	a.Gateway, err = gateway.New(gateway.Options{
+		Config: c, HostKeys: a.keys, Store: journal, Judge: judge, Engine: engine, Targets: []targets.Target{host},
+		Version: version(), Log: log,
+	})
+	return err
+}
