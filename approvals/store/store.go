@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"shannot-gateway/approvals"
 )
@@ -55,7 +56,7 @@ func Open(name string) (*Store, error) {
 		return nil, failure("make the directory", err)
 	}
 	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, failure("open "+name, errors.New("another process has it open; is a gateway running already?"))
 	}
 	if err != nil {
