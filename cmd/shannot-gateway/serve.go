@@ -61,6 +61,9 @@ func (p *program) serve(ctx context.Context, args []string) int {
 	if os.Geteuid() == 0 && c.RunAs == "" {
 		log.Warn("approved commands run as root; set run_as under [local] to run them as another user")
 	}
+	if c.Audit.Asked {
+		log.Warn("the audit log is not built yet; what happened is in the journal alone: list --all, show ID")
+	}
 	g, err := assemble(ctx, c, filepath.Join(c.State, runtimeFolder), log)
 	if err != nil {
 		return p.fail(err)

@@ -67,6 +67,7 @@ type Limits struct {
 // Audit is the audit log's configuration.
 type Audit struct {
 	Enabled  bool
+	Asked    bool // the file itself says enabled = true
 	Dir      string
 	Rotation string // "daily", "session" or "none"
 	MaxFiles int
@@ -350,7 +351,7 @@ const maxScript = 16 << 20
 func (f *file) checkAudit(c *Config) error {
 	c.Audit = Audit{Enabled: true, Dir: f.Audit.LogDir, Rotation: "daily", MaxFiles: 30, Events: f.Audit.Events}
 	if f.Audit.Enabled != nil {
-		c.Audit.Enabled = *f.Audit.Enabled
+		c.Audit.Enabled, c.Audit.Asked = *f.Audit.Enabled, *f.Audit.Enabled
 	}
 	if f.Audit.Rotation != "" {
 		c.Audit.Rotation = f.Audit.Rotation
