@@ -111,7 +111,7 @@ func texts(words []word) []string {
 	return out
 }
 
-// isPython reports whether a line gives Python a script in a way that the sandbox can take: `python3 -` or
+// isPython reports whether a line gives Python a script in a way that the sandbox can take: `python3`, `python3 -` or
 // `python3 -c CODE`, alone. With a pipe, a redirection or another command beside it, the line is for a shell.
 func isPython(line string) bool {
 	name, rest := firstWord(line)
@@ -119,7 +119,7 @@ func isPython(line string) bool {
 		return false
 	}
 	words, err := split(rest)
-	if err != nil || len(words) == 0 || (words[0].text != "-" && words[0].text != "-c") {
+	if err != nil || len(words) > 0 && (words[0].text != "-" && words[0].text != "-c") {
 		return false
 	}
 	for _, w := range words {
