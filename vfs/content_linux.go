@@ -93,7 +93,7 @@ func (c *content) setTimes(atime, mtime time.Time) error {
 
 // descriptor opens the content anew: with its own position, access mode and O_APPEND.
 func (c *content) descriptor(flags int) (int, error) {
-	return reopen(c.fd, flags&(unix.O_ACCMODE|unix.O_APPEND))
+	return Reopen(c.fd, flags&(unix.O_ACCMODE|unix.O_APPEND))
 }
 
 // Write appends at the position of the content's own descriptor, which nobody else uses.
@@ -117,7 +117,9 @@ func (c *content) Write(p []byte) (int, error) {
 
 func selfFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
-func reopen(fd, flags int) (int, error) {
+// Reopen makes a descriptor of the same file with a description of its own: position, access mode and status flags as
+// open(2) takes them. It is closed on exec and never a controlling terminal.
+func Reopen(fd, flags int) (int, error) {
 	for {
 		out, err := unix.Open(selfFD(fd), flags|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 		if err != unix.EINTR {
@@ -146,8 +148,8 @@ func (d descriptorReader) Read(p []byte) (int, error) {
 	}
 }
 
-// sealedCopy makes a read-only descriptor of bytes that nobody can change any more.
-func sealedCopy(name string, data []byte) (int, error) {
+// Sealed makes a read-only descriptor of bytes that nobody can change any more: a memfd (memfd_create(2)) of this name.
+func Sealed(name string, data []byte) (int, error) {
 	fd, err := memfd(name)
 	if err != nil {
 		return -1, err
@@ -161,7 +163,7 @@ func sealedCopy(name string, data []byte) (int, error) {
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
 		return -1, err
 	}
-	return reopen(fd, unix.O_RDONLY)
+	return Reopen(fd, unix.O_RDONLY)
 }
 
 func fromTimespec(t unix.Timespec) time.Time { return time.Unix(t.Unix()) }

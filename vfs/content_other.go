@@ -19,7 +19,12 @@ func (c *content) setTimes(_, _ time.Time) error { return syscall.ENOSYS }
 func (c *content) descriptor(int) (int, error)   { return -1, syscall.ENOSYS }
 func (c *content) Write([]byte) (int, error)     { return 0, syscall.ENOSYS }
 func closeFD(fd int)                             { _ = syscall.Close(fd) }
-func sealedCopy(_ string, _ []byte) (int, error) { return -1, syscall.ENOSYS }
+
+// Sealed needs Linux.
+func Sealed(string, []byte) (int, error) { return -1, syscall.ENOSYS }
+
+// Reopen needs Linux.
+func Reopen(int, int) (int, error) { return -1, syscall.ENOSYS }
 
 type descriptorReader int
 

@@ -131,10 +131,10 @@ func (h *host) Open(name string, flags int) (int, error) {
 // openOrdinary opens a held regular file. O_NONBLOCK keeps a lease of another process from holding us up.
 func openOrdinary(held int) (int, error) {
 	quiet := unix.O_NOATIME
-	fd, err := reopen(held, unix.O_RDONLY|unix.O_NONBLOCK|quiet)
+	fd, err := Reopen(held, unix.O_RDONLY|unix.O_NONBLOCK|quiet)
 	if err == unix.EPERM { // not our file
 		quiet = 0
-		fd, err = reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
+		fd, err = Reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
 	}
 	if err != nil {
 		return -1, err
@@ -181,7 +181,7 @@ func (h *host) openKernelFile(held int) (int, error) {
 	default:
 		return -1, unix.EAGAIN
 	}
-	fd, err := reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
+	fd, err := Reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		<-h.reading
 		return -1, err
@@ -200,7 +200,7 @@ func (h *host) openKernelFile(held int) (int, error) {
 		if f.err != nil {
 			return -1, f.err
 		}
-		return sealedCopy("kernel file", f.data)
+		return Sealed("kernel file", f.data)
 	case <-timer.C:
 		return -1, unix.EAGAIN
 	}

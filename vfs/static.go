@@ -170,5 +170,5 @@ func (t *Static) Open(name string, flags int) (int, error) {
 	case f.info.IsSymlink():
 		return -1, syscall.ELOOP
 	}
-	return sealedCopy(path.Base(name), f.content)
+	return Sealed(path.Base(name), f.content)
 }

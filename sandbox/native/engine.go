@@ -22,6 +22,7 @@ type Engine struct {
 	mu      sync.Mutex
 	runtime *installation
 	loader  *os.File
+	layers  layers
 }
 
 // New returns an engine; nothing happens before Check or Run.
@@ -53,7 +54,8 @@ func (e *Engine) prepare(ctx context.Context) (*installation, *os.File, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("unpack the interpreter: %w", err)
 	}
-	loader, err := os.Open(in.loader)
+	e.layers = available().layers
+	loader, err := in.openLoader(e.layers.Undumpable)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the dynamic loader: %w", err)
 	}
@@ -89,7 +91,7 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	config := stageConfig{
 		Argv: append([]string{loaderName, "--library-path", Prefix + "/lib", Interpreter, "-s"}, job.Args...),
 		Env:  append(slices.Clone(job.Env), scriptEnv...),
-		Drop: os.Geteuid() == 0, Limits: resourceLimits(job.Limits),
+		Drop: os.Geteuid() == 0, Layers: e.layers, Limits: resourceLimits(job.Limits),
 	}
 	return r.toEnd(e, loader, config)
 }
@@ -106,7 +108,7 @@ func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Res
 	started, supervised := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(supervised)
-		r.supervise("/proc/self/exe", loader, config, files, started)
+		r.supervise(stageExecutable, loader, config, files, started)
 	}()
 	if err := <-started; err != nil {
 		files.closeOurs()

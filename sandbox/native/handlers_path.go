@@ -37,16 +37,13 @@ func (r *run) open(n *notification, dirfd int32, addr uint64, flags int, mode ui
 	}
 	var fd int
 	if info.IsDir() {
-		fd, e = placeholder()
+		fd, err = placeholder()
 	} else {
 		fd, err = file.Descriptor(flags)
-		if err != nil {
-			e = errnoOf(err)
-		}
 	}
-	if e != 0 {
+	if err != nil {
 		_ = file.Close()
-		return failed(e)
+		return failed(errnoOf(err))
 	}
 	if e := r.handles.add(fd, file, info.IsDir()); e != 0 {
 		_ = unix.Close(fd)

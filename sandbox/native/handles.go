@@ -5,7 +5,6 @@ package native
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -162,32 +161,4 @@ func (r *run) directory(fd int32) (string, unix.Errno) {
 
 // placeholder makes the descriptor that stands for a directory: empty, sealed, read-only, with an inode and a
 // position of its own.
-func placeholder() (int, unix.Errno) { return sealed("directory", nil) }
-
-// sealed makes a read-only descriptor of content that nobody can change any more.
-func sealed(name string, content []byte) (int, unix.Errno) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return -1, errnoOf(err)
-	}
-	defer func() { _ = unix.Close(fd) }()
-	if len(content) > 0 {
-		if err := writeFull(fd, content); err != nil {
-			return -1, errnoOf(err)
-		}
-	}
-	seals := unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
-		return -1, errnoOf(err)
-	}
-	return reopen(fd, unix.O_RDONLY)
-}
-
-// reopen makes a descriptor for the same inode with a description of its own.
-func reopen(fd, flags int) (int, unix.Errno) {
-	out, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), flags|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
-	if err != nil {
-		return -1, errnoOf(err)
-	}
-	return out, 0
-}
+func placeholder() (int, error) { return vfs.Sealed("directory", nil) }

@@ -34,13 +34,17 @@ type installation struct {
 }
 
 // layout changes when an older installation must not be used any more.
-const layout = "1"
+const layout = "2"
 
 const (
 	pythonVersion = "3.14.6-20260610-1"
 	pythonBinary  = "bin/python3.14"
 	pythonLibrary = "lib/python3.14"
 	completeMark  = ".complete"
+
+	// closedLoader is the loader once more, in a file that nobody may read. An interpreter that begins with it is
+	// undumpable from its first instruction, see proc_pid_environ(5) and would_dump in the kernel's fs/exec.c.
+	closedLoader = ".loader"
 )
 
 // unneeded is left out of an installation: programs that a sandbox cannot run, tests, windows.
@@ -93,6 +97,30 @@ func (in *installation) open() (err error) {
 	return err
 }
 
+// openLoader opens the file that the first stage execs.
+func (in *installation) openLoader(undumpable bool) (*os.File, error) {
+	if !undumpable {
+		return os.Open(in.loader)
+	}
+	// By name only: its owner may not read it either.
+	name := filepath.Join(in.root, closedLoader)
+	fd, err := unix.Open(name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	if int(st.Uid) != os.Geteuid() || int(st.Gid) != os.Getegid() {
+		// The kernel would keep the supervisor out too: the file's owner has no place in the user namespace.
+		_ = unix.Close(fd)
+		return os.Open(in.loader)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
 func (in *installation) complete() bool {
 	_, err := os.Stat(filepath.Join(in.root, completeMark))
 	return err == nil
@@ -138,6 +166,10 @@ func (in *installation) unpack(ctx context.Context, dir string, libraries map[st
 		if err := copyFile(filepath.Join(root, "lib", name), from, 0o755); err != nil {
 			return err
 		}
+	}
+	loader := filepath.Base(loaderName)
+	if err := copyFile(filepath.Join(root, closedLoader), libraries[loader], 0o111); err != nil {
+		return err
 	}
 	site := filepath.Join(root, pythonLibrary, "site-packages")
 	if err := os.MkdirAll(site, 0o755); err != nil {

@@ -19,11 +19,21 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// Probe says what this machine's kernel and C library offer the engine, one finding for each wall. It starts nothing.
+// Probe says what this machine's kernel and C library offer the engine, one finding for each wall. The first time, it
+// starts processes that enter namespaces and end; the program must have called Init.
 func Probe(context.Context) []sandbox.Finding {
-	return []sandbox.Finding{
-		probeKernel(), probeNotify(), probePidfdGetfd(), probeMemfd(), probeLibraries(), probeLandlock(),
+	return append([]sandbox.Finding{
+		probeKernel(), probeNotify(), probe("pidfd_getfd", copyOwnDescriptor), probe("sealed memory files", sealSomething),
+		probeLibraries(), probeLandlock(),
+	}, probeLayers()...)
+}
+
+// probe tries a required part.
+func probe(name string, try func() error) sandbox.Finding {
+	if err := try(); err != nil {
+		return sandbox.Finding{Name: name, Required: true, Detail: err.Error()}
 	}
+	return sandbox.Finding{Name: name, Required: true, OK: true, Detail: "available"}
 }
 
 func probeKernel() sandbox.Finding {
@@ -62,34 +72,25 @@ func probeNotify() sandbox.Finding {
 	return f
 }
 
-func probePidfdGetfd() sandbox.Finding {
-	f := sandbox.Finding{Name: "pidfd_getfd", Required: true}
+func copyOwnDescriptor() error {
 	self, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
-		f.Detail = err.Error()
-		return f
+		return err
 	}
 	defer func() { _ = unix.Close(self) }()
 	fd, err := unix.PidfdGetfd(self, self, 0)
 	if err != nil {
-		f.Detail = err.Error()
-		return f
+		return err
 	}
-	_ = unix.Close(fd)
-	f.OK, f.Detail = true, "available"
-	return f
+	return unix.Close(fd)
 }
 
-func probeMemfd() sandbox.Finding {
-	f := sandbox.Finding{Name: "sealed memory files", Required: true}
-	fd, e := sealed("probe", []byte("x"))
-	if e != 0 {
-		f.Detail = e.Error()
-		return f
+func sealSomething() error {
+	fd, err := vfs.Sealed("probe", []byte("x"))
+	if err != nil {
+		return err
 	}
-	_ = unix.Close(fd)
-	f.OK, f.Detail = true, "available"
-	return f
+	return unix.Close(fd)
 }
 
 func probeLibraries() sandbox.Finding {

@@ -5,7 +5,6 @@ package native
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -118,58 +117,25 @@ func (s *stdio) closeOurs() {
 // start runs the first stage up to the point where it has handed over its listener. It must be called on a locked
 // thread that outlives the process, since the parent-death signal is the thread's.
 func (r *run) start(exe string, loader *os.File, config stageConfig, files [3]*os.File) error {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	control, process, err := startStage(exe, loader, files, config.Layers.attributes(&r.pidfd))
 	if err != nil {
-		return fmt.Errorf("make socket pair: %w", err)
+		return err
 	}
-	defer func() { _ = unix.Close(pair[0]) }()
-	theirs := os.NewFile(uintptr(pair[1]), "stage")
-	process, err := os.StartProcess(exe, []string{stageName}, &os.ProcAttr{
-		Dir:   "/",
-		Env:   []string{"GOMAXPROCS=1", "GOGC=off"},
-		Files: []*os.File{files[0], files[1], files[2], theirs, loader},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &r.pidfd},
-	})
-	_ = theirs.Close()
-	if err != nil {
-		return fmt.Errorf("start sandbox: %w", err)
-	}
+	defer func() { _ = unix.Close(control) }()
 	r.process, r.pid = process, process.Pid
-	if r.pidfd < 0 {
-		return errors.New("start sandbox: the kernel gave no pidfd; it needs Linux 5.4 or newer")
-	}
-	return r.handshake(pair[0], config)
+	return r.handshake(control, config)
 }
 
 // handshake configures the first stage and takes its listener.
 func (r *run) handshake(control int, config stageConfig) error {
-	// A first stage that hangs must not hang the gateway.
-	timeout := unix.Timeval{Sec: 10}
-	_ = unix.SetsockoptTimeval(control, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
-	_ = unix.SetsockoptTimeval(control, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout)
-	text, err := json.Marshal(config)
+	reply, err := configureStage(control, config)
 	if err != nil {
-		return fmt.Errorf("configure sandbox: %w", err)
+		return err
 	}
-	if len(text) > maxStageConfig {
-		return fmt.Errorf("configure sandbox: arguments and environment of %d bytes are too large", len(text))
+	if len(reply) != 4 {
+		return errors.New("enter sandbox: the first stage gave no listener")
 	}
-	message := binary.LittleEndian.AppendUint32(nil, uint32(len(text)))
-	if err := writeFull(control, append(message, text...)); err != nil {
-		return fmt.Errorf("configure sandbox: %w", err)
-	}
-	var reply [1024]byte
-	n, err := readSome(control, reply[:])
-	if err != nil {
-		return fmt.Errorf("wait for sandbox: %w", err)
-	}
-	if n < 5 || reply[0] != stageReady {
-		if n > 1 && reply[0] == stageFailed {
-			return fmt.Errorf("enter sandbox: %s", reply[1:n])
-		}
-		return errors.New("enter sandbox: the first stage ended without a reason")
-	}
-	number := binary.LittleEndian.Uint32(reply[1:5])
+	number := binary.LittleEndian.Uint32(reply)
 	listener, err := unix.PidfdGetfd(r.pidfd, int(number), 0)
 	if err != nil {
 		return fmt.Errorf("take over the filter's listener: %w (pidfd_getfd needs ptrace rights over the gateway's own children)", err)

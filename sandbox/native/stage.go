@@ -32,6 +32,10 @@ type stageConfig struct {
 	Argv []string // of the dynamic loader
 	Env  []string
 	Drop bool // leave root
+	// Layers are the walls behind the filter. The process is in the namespaces already.
+	Layers layers
+	// Trial ends the process before the filter, after it has reported itself.
+	Trial bool
 	// Limits are set last, since the runtime of this program reserves more address space than a script may have.
 	Limits map[int]uint64
 }
@@ -62,6 +66,12 @@ func runStage() error {
 	if err != nil {
 		return err
 	}
+	if err := dropEverything(config); err != nil {
+		return err
+	}
+	if config.Trial {
+		return reportStage()
+	}
 	// Prepared now: after the filter is in place this thread makes no call but the ones below.
 	argv, err := syscall.SlicePtrFromStrings(config.Argv)
 	if err != nil {
@@ -73,9 +83,6 @@ func runStage() error {
 	}
 	program, err := buildFilter(uint32(os.Getpid()))
 	if err != nil {
-		return err
-	}
-	if err := dropEverything(config.Drop); err != nil {
 		return err
 	}
 	var limits []resourceLimit
@@ -127,41 +134,21 @@ func readFull(fd int, p []byte) error {
 	return nil
 }
 
-// dropEverything gives up what the process would not need even if the filter had a hole. All of it is per thread, and
-// this thread is the one that execs, which ends the others.
-func dropEverything(leaveRoot bool) error {
-	// The loader's too: the kernel keeps it open over an exec of an ELF file. The socket is closed by hand.
-	if err := unix.CloseRange(stageLoader, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
-		return fmt.Errorf("mark descriptors: %w", err)
+// reportStage answers a trial and waits until the supervisor has looked.
+func reportStage() error {
+	word := uint64(0x5348414e4e4f5400)
+	report := stageReport{Address: uint64(uintptr(unsafe.Pointer(&word))), Word: word}
+	text, err := json.Marshal(report)
+	if err != nil {
+		return err
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("no new privileges: %w", err)
+	if _, err := unix.Write(stageCtl, append([]byte{stageReady}, text...)); err != nil {
+		return err
 	}
-	if err := confineFiles(); err != nil {
-		return fmt.Errorf("landlock: %w", err)
-	}
-	if !leaveRoot {
-		return nil
-	}
-	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil && err != unix.EINVAL {
-			return fmt.Errorf("drop capability %d: %w", c, err)
-		}
-	}
-	// Raw calls: the wrappers would change every thread of the runtime, one signal each.
-	if _, _, e := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); e != 0 {
-		return fmt.Errorf("drop groups: %w", e)
-	}
-	if _, _, e := unix.RawSyscall(unix.SYS_SETRESGID, nobody, nobody, nobody); e != 0 {
-		return fmt.Errorf("set group: %w", e)
-	}
-	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); e != 0 {
-		return fmt.Errorf("set user: %w", e)
-	}
-	// Changing the user cleared the parent-death signal, see prctl(2).
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fmt.Errorf("parent-death signal: %w", err)
-	}
+	var last [1]byte
+	_ = readFull(stageCtl, last[:])
+	runtime.KeepAlive(&word)
+	os.Exit(0)
 	return nil
 }
 

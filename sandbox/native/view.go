@@ -226,8 +226,7 @@ func (p *procSelf) Open(name string, flags int) (int, error) {
 	if !ok {
 		return -1, unix.ENOENT
 	}
-	fd, e := sealed(base, text)
-	return fd, orNil(e)
+	return vfs.Sealed(base, text)
 }
 
 func (p *procSelf) reopen(fd int32, flags int) (int, error) {

@@ -1,0 +1,204 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+)
+
+// layers are the walls behind the filter that this machine lets an interpreter have. None of them is required; what
+// one lacks is said once by Probe. The rest (no capabilities, no new privileges, the parent-death signal) is always
+// there, and a first stage that cannot have it ends.
+type layers struct {
+	// Namespaces are flags of clone(2). With CLONE_NEWNS the root is an empty, read-only directory.
+	Namespaces uintptr
+	// Undumpable keeps processes of the same user, other sandboxes above all, from the interpreter's memory and from
+	// its part of /proc. The supervisor reads that memory itself, which takes rights over the interpreter's user
+	// namespace or CAP_SYS_PTRACE.
+	Undumpable bool
+}
+
+func (l layers) has(flag uintptr) bool { return l.Namespaces&flag != 0 }
+
+// namespaces are tried beside the user namespace. A PID namespace is left out: as its first process Python would
+// ignore SIGTERM, and a time namespace would change clocks that scripts may see anyway.
+var namespaces = []struct {
+	flag uintptr
+	name string
+	wall string
+}{
+	{unix.CLONE_NEWNS, "mount namespace", "an empty, read-only root"},
+	{unix.CLONE_NEWNET, "network namespace", "no interface"},
+	{unix.CLONE_NEWIPC, "IPC namespace", "no System V IPC or message queues of the host"},
+	{unix.CLONE_NEWUTS, "UTS namespace", "host names of its own"},
+	{unix.CLONE_NEWCGROUP, "cgroup namespace", "cgroup paths of its own"},
+}
+
+// attributes are how a first stage is started inside its namespaces. It begins as the user that the gateway runs as;
+// in a user namespace that is a root without any right outside.
+func (l layers) attributes(pidfd *int) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: pidfd, Cloneflags: l.Namespaces}
+	if !l.has(unix.CLONE_NEWUSER) {
+		return attr
+	}
+	one := func(outside int) []syscall.SysProcIDMap {
+		// The first stage's exec, and /proc of an undumpable process, need the inner 0 to be the gateway's own user.
+		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: outside, Size: 1}}
+		if os.Geteuid() == 0 {
+			ids = append(ids, syscall.SysProcIDMap{ContainerID: nobody, HostID: nobody, Size: 1})
+		}
+		return ids
+	}
+	attr.UidMappings, attr.GidMappings = one(os.Geteuid()), one(os.Getegid())
+	attr.GidMappingsEnableSetgroups = os.Geteuid() == 0
+	return attr
+}
+
+// discovery is what trials found out: the layers that work together, and the reason for each that does not.
+type discovery struct {
+	layers  layers
+	refused map[uintptr]error
+	open    error // why an interpreter stays dumpable
+}
+
+// available is found out once, with real first stages.
+var available = sync.OnceValue(func() discovery { return discover(tryLayers, os.Geteuid() == 0) })
+
+// discover asks trial for the largest set of layers that works. A trial reports what failed, or errDumpable where all
+// but that stands.
+func discover(trial func(layers) error, root bool) discovery {
+	d := discovery{refused: map[uintptr]error{}}
+	accepted := func(flags uintptr) error {
+		err := trial(layers{Namespaces: flags, Undumpable: true})
+		if errors.Is(err, errDumpable) {
+			return nil
+		}
+		return err
+	}
+	var all uintptr
+	for _, n := range namespaces {
+		all |= n.flag
+	}
+	user := uintptr(unix.CLONE_NEWUSER)
+	if err := accepted(user | all); err == nil {
+		d.layers.Namespaces = user | all
+	} else {
+		if err := accepted(user); err != nil {
+			d.refused[user], user = err, 0
+		}
+		d.layers.Namespaces = d.oneByOne(user, user == 0 && !root, accepted)
+	}
+	err := trial(layers{Namespaces: d.layers.Namespaces, Undumpable: true})
+	d.layers.Undumpable, d.open = err == nil, err
+	return d
+}
+
+// oneByOne collects the namespaces that work alone, and gives all of them up where they do not work together. Without
+// a user namespace only root may make them; hopeless spares the trials.
+func (d *discovery) oneByOne(user uintptr, hopeless bool, accepted func(uintptr) error) uintptr {
+	flags := user
+	for _, n := range namespaces {
+		err := d.refused[unix.CLONE_NEWUSER]
+		if !hopeless {
+			err = accepted(user | n.flag)
+		}
+		if err != nil {
+			d.refused[n.flag] = err
+			continue
+		}
+		flags |= n.flag
+	}
+	if err := accepted(flags); err != nil {
+		for _, n := range namespaces {
+			if flags&n.flag != 0 {
+				d.refused[n.flag] = fmt.Errorf("not together with the others: %w", err)
+			}
+		}
+		return user
+	}
+	return flags
+}
+
+// errDumpable says that the supervisor could not look into an undumpable first stage.
+var errDumpable = errors.New("the gateway has no rights over an undumpable process")
+
+// stageReport is what a first stage in a trial says of itself, as JSON.
+type stageReport struct {
+	Address uint64 // of a word in its memory
+	Word    uint64
+}
+
+// tryLayers starts a first stage with these layers that ends before the filter, and looks into its memory.
+func tryLayers(l layers) error {
+	pidfd := -1
+	control, process, err := startStage(stageExecutable, nil, [3]*os.File{}, l.attributes(&pidfd))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = unix.Close(control)
+		_ = process.Kill()
+		_, _ = process.Wait()
+		if pidfd >= 0 {
+			_ = unix.Close(pidfd)
+		}
+	}()
+	reply, err := configureStage(control, stageConfig{Layers: l, Drop: os.Geteuid() == 0, Trial: true})
+	if err != nil {
+		return err
+	}
+	var report stageReport
+	if err := json.Unmarshal(reply, &report); err != nil {
+		return fmt.Errorf("read the report of a first stage: %w", err)
+	}
+	fd, err := unix.PidfdGetfd(pidfd, stageCtl, 0)
+	if err != nil {
+		return fmt.Errorf("%w: copy a descriptor: %w", errDumpable, err)
+	}
+	_ = unix.Close(fd)
+	var word uint64
+	if _, e := readMemory(process.Pid, report.Address, asBytes(&word)); e != 0 || word != report.Word {
+		return fmt.Errorf("%w: read memory: %w", errDumpable, e)
+	}
+	if names, err := readNames(fmt.Sprintf("/proc/%d/fd", process.Pid)); err != nil || len(names) == 0 {
+		return fmt.Errorf("%w: list descriptors: %w", errDumpable, err)
+	}
+	return nil
+}
+
+// probeLayers reports each layer as a finding.
+func probeLayers() []sandbox.Finding {
+	d := available()
+	finding := func(flag uintptr, name, wall string) sandbox.Finding {
+		f := sandbox.Finding{Name: name, OK: d.layers.has(flag), Detail: wall}
+		if !f.OK {
+			f.Detail = fmt.Sprintf("not available, the other walls stand: %v", d.refused[flag])
+		}
+		return f
+	}
+	out := []sandbox.Finding{finding(unix.CLONE_NEWUSER, "user namespace", "no right over anything outside")}
+	for _, n := range namespaces {
+		out = append(out, finding(n.flag, n.name, n.wall))
+	}
+	undumpable := sandbox.Finding{Name: "undumpable", OK: d.layers.Undumpable, Detail: "closed to processes of the same user"}
+	if !undumpable.OK {
+		undumpable.Detail = fmt.Sprintf("not available, the other walls stand: %v", d.open)
+	}
+	user := sandbox.Finding{Name: "unprivileged user", OK: true, Detail: fmt.Sprintf("user %d", nobody)}
+	if euid := os.Geteuid(); euid != 0 {
+		user.Detail = fmt.Sprintf("user %d, the gateway's own", euid)
+	}
+	return append(out, undumpable, user,
+		sandbox.Finding{Name: "no capabilities", OK: true, Detail: "bounding, ambient, inheritable, permitted and effective sets are empty"},
+		sandbox.Finding{Name: "no new privileges", OK: true, Detail: "set, and with it the parent-death signal"},
+	)
+}

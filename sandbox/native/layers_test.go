@@ -1,0 +1,195 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+)
+
+func everyNamespace() uintptr {
+	all := uintptr(unix.CLONE_NEWUSER)
+	for _, n := range namespaces {
+		all |= n.flag
+	}
+	return all
+}
+
+func TestLayersAreTheLargestSetThatTheKernelAllows(t *testing.T) {
+	const user, net = unix.CLONE_NEWUSER, unix.CLONE_NEWNET
+	forbid := func(flags uintptr) func(layers) error {
+		return func(l layers) error {
+			if l.Namespaces&flags != 0 {
+				return unix.EPERM
+			}
+			return nil
+		}
+	}
+	closed := func(l layers) error {
+		if l.Undumpable {
+			return fmt.Errorf("%w: EPERM", errDumpable)
+		}
+		return nil
+	}
+	// As where AppArmor lets an unprivileged process make a user namespace, and nothing inside it.
+	hollow := func(l layers) error {
+		if l.Namespaces&^user != 0 {
+			return unix.EACCES
+		}
+		return nil
+	}
+	alone := func(l layers) error {
+		if l.Namespaces != user && l.Namespaces != user|net {
+			return unix.ENOSPC
+		}
+		return nil
+	}
+	for _, c := range []struct {
+		name       string
+		trial      func(layers) error
+		root       bool
+		want       uintptr
+		undumpable bool
+	}{
+		{"everything", forbid(0), false, everyNamespace(), true},
+		{"no network namespaces", forbid(net), false, everyNamespace() &^ net, true},
+		{"no user namespaces, unprivileged", forbid(user), false, 0, true},
+		{"no user namespaces, root", forbid(user), true, everyNamespace() &^ user, true},
+		{"no rights inside", hollow, false, user, true},
+		{"no rights over undumpable processes", closed, false, everyNamespace(), false},
+		{"one alone", alone, false, user | net, true},
+		{"nothing", func(layers) error { return unix.EPERM }, true, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := discover(c.trial, c.root)
+			if d.layers.Namespaces != c.want || d.layers.Undumpable != c.undumpable {
+				t.Errorf("got %#x, undumpable %v; want %#x, %v", d.layers.Namespaces, d.layers.Undumpable, c.want, c.undumpable)
+			}
+			for _, n := range namespaces {
+				if (d.refused[n.flag] == nil) != d.layers.has(n.flag) {
+					t.Errorf("%s: used %v, and the reason is %v", n.name, d.layers.has(n.flag), d.refused[n.flag])
+				}
+			}
+		})
+	}
+}
+
+// TestInterpreterStandsBehindEveryLayer looks at a running interpreter from outside.
+func TestInterpreterStandsBehindEveryLayer(t *testing.T) {
+	l := available().layers
+	t.Logf("layers %#x, undumpable %v, refused %v", l.Namespaces, l.Undumpable, available().refused)
+	job, stdout, stderr := jobFor(t, "import os\nprint(open('/proc/self/status').read())")
+	result := runJob(t, job)
+	if result.ExitCode != 0 {
+		t.Fatalf("%+v %s", result, stderr)
+	}
+	status := map[string]string{}
+	for line := range strings.Lines(stdout.String()) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		status[key] = strings.TrimSpace(value)
+	}
+	const none = "0000000000000000"
+	for _, key := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
+		if status[key] != none {
+			t.Errorf("%s is %s", key, status[key])
+		}
+	}
+	if (os.Geteuid() == 0 || l.has(unix.CLONE_NEWUSER)) && status["CapBnd"] != none {
+		t.Errorf("the bounding set is %s", status["CapBnd"])
+	}
+	if status["NoNewPrivs"] != "1" || status["Seccomp"] != "2" {
+		t.Errorf("no new privileges %s, seccomp %s", status["NoNewPrivs"], status["Seccomp"])
+	}
+	if os.Geteuid() == 0 && !strings.HasPrefix(status["Uid"], "65534\t65534") {
+		t.Errorf("user %s", status["Uid"])
+	}
+}
+
+// lookInside runs a script and calls look while the interpreter waits for a command to start.
+func lookInside(t *testing.T, look func(pid int)) {
+	t.Helper()
+	job, _, stderr := jobFor(t, `
+import os
+try:
+    os.posix_spawn("/x", [str(os.getpid())], {})
+except FileNotFoundError:
+    pass`)
+	job.Commands = pidCommander{look}
+	if result := runJob(t, job); result.ExitCode != 0 {
+		t.Fatalf("%+v: %s", result, stderr)
+	}
+}
+
+func TestInterpreterSeesAnEmptyRootAndNamespacesOfItsOwn(t *testing.T) {
+	l := available().layers
+	lookInside(t, func(pid int) {
+		for _, n := range []struct {
+			flag uintptr
+			name string
+		}{
+			{unix.CLONE_NEWUSER, "user"}, {unix.CLONE_NEWNS, "mnt"}, {unix.CLONE_NEWNET, "net"},
+			{unix.CLONE_NEWIPC, "ipc"}, {unix.CLONE_NEWUTS, "uts"}, {unix.CLONE_NEWCGROUP, "cgroup"},
+		} {
+			theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, n.name))
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if ours, _ := os.Readlink("/proc/self/ns/" + n.name); (ours != theirs) != l.has(n.flag) {
+				t.Errorf("%s namespace: ours %s, theirs %s", n.name, ours, theirs)
+			}
+		}
+		if !l.has(unix.CLONE_NEWNS) {
+			return
+		}
+		names, err := os.ReadDir(fmt.Sprintf("/proc/%d/root/", pid))
+		if err != nil || len(names) != 0 {
+			t.Errorf("the root holds %v, %v", names, err)
+		}
+		mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+		if err != nil || strings.Count(string(mounts), "\n") != 1 || !strings.Contains(string(mounts), " ro,") {
+			t.Errorf("mounts %q, %v", mounts, err)
+		}
+	})
+}
+
+// TestOtherProcessesOfTheUserCannotLookIntoAnInterpreter is the attack of one sandbox on another: they share a user.
+func TestOtherProcessesOfTheUserCannotLookIntoAnInterpreter(t *testing.T) {
+	if !available().layers.Undumpable {
+		t.Skip(available().open)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("an unprivileged gateway's own processes have rights over the user namespace")
+	}
+	lookInside(t, func(pid int) {
+		for _, name := range []string{"environ", "mem", "maps", "fd/0"} {
+			cmd := exec.Command("cat", fmt.Sprintf("/proc/%d/%s", pid, name))
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "ermission denied") {
+				t.Errorf("%s: %v, %q", name, err, out)
+			}
+		}
+	})
+}
+
+// pidCommander shows the interpreter to a test when it starts a command, which is then refused.
+type pidCommander struct{ look func(pid int) }
+
+func (c pidCommander) Start(_ context.Context, command sandbox.Command) (sandbox.Process, error) {
+	pid, err := strconv.Atoi(command.Argv[0])
+	if err != nil {
+		return nil, err
+	}
+	c.look(pid)
+	return nil, &sandbox.Refusal{Errno: unix.ENOENT, Reason: "only a look"}
+}
