@@ -183,10 +183,14 @@ def _fork_exec(
         raise RuntimeError("preexec_fn cannot work in the Shannot sandbox: commands run on the target, outside it")
     if gid is not None or extra_groups is not None or uid is not None:
         raise PermissionError(1, "commands run as the user that the gateway's operator chose")
-    if pass_fds:
-        extra = [fd for fd in pass_fds if fd != errpipe_write]
-        if extra:
-            raise NotImplementedError("pass_fds does not work in the Shannot sandbox: commands get stdin, stdout and stderr")
+    if umask != -1:
+        raise PermissionError(1, "commands run with the umask of the target; umask= does not work in the Shannot sandbox")
+    if process_group > 0:
+        raise PermissionError(1, "each command leads a process group of its own; it cannot join another one")
+    if any(fd != errpipe_write for fd in pass_fds):
+        raise NotImplementedError(
+            "pass_fds does not work in the Shannot sandbox: a command runs on the target and gets stdin, stdout and stderr alone"
+        )
     environment = _current_env() if env is None else list(env)
     return _start(
         args,
@@ -238,24 +242,45 @@ def _apply_actions(file_actions):
             fds[action[1]] = -1
         elif action[0] == os.POSIX_SPAWN_DUP2:
             fds[action[2]] = fds.get(action[1], action[1])
+        elif action[0] == getattr(os, "POSIX_SPAWN_CLOSEFROM", None):
+            fds.update({fd: -1 for fd in range(max(action[1], 0), 3)})
         else:
             raise NotImplementedError("this posix_spawn action does not work in the Shannot sandbox")
     return fds, opened
 
 
-def _spawn(path, argv, env, *, file_actions=None, **_ignored):
-    fds, opened = _apply_actions(file_actions)
-    try:
-        return _start(argv, [path], _environment(env), None, fds[0], fds[1], fds[2])
-    finally:
-        for fd in opened:
-            os.close(fd)
+def _spawn(path, argv, env, **options):
+    """Stand in for os.posix_spawn."""
+    return _posix_spawn([path], argv, env, **options)
 
 
-def _spawnp(path, argv, env, *, file_actions=None, **_ignored):
+def _spawnp(path, argv, env, **options):
+    """Stand in for os.posix_spawnp."""
+    return _posix_spawn(_candidates(path, None), argv, env, **options)
+
+
+def _posix_spawn(
+    executables,
+    argv,
+    env,
+    *,
+    file_actions=None,
+    setpgroup=None,
+    resetids=False,
+    setsid=False,
+    setsigmask=(),
+    setsigdef=(),
+    scheduler=None,
+):
+    """Start a command. Its signals are the target's defaults, and it leads a group and a session of its own anyway."""
+    if setpgroup:
+        raise PermissionError(1, "each command leads a process group of its own; it cannot join another one")
+    if scheduler is not None:
+        raise PermissionError(1, "commands run with the scheduling of the target")
     fds, opened = _apply_actions(file_actions)
     try:
-        return _start(argv, _candidates(path, None), _environment(env), None, fds[0], fds[1], fds[2])
+        known = _known_input() if fds[0] != 0 else None
+        return _start(argv, executables, _environment(env), None, fds[0], fds[1], fds[2], known)
     finally:
         for fd in opened:
             os.close(fd)
@@ -297,6 +322,18 @@ def _fork():
     raise PermissionError(1, "os.fork does not work in the Shannot sandbox; use subprocess or threading")
 
 
+_NO_TERMINAL = "there are no pseudo-terminals in the Shannot sandbox: commands run without one; use subprocess"
+
+
+def _forkpty():
+    raise PermissionError(1, _NO_TERMINAL)
+
+
+def _openpty():
+    # Not an OSError, after which the pty module would look for a device.
+    raise RuntimeError(_NO_TERMINAL)
+
+
 def _install():
     _posixsubprocess.fork_exec = _fork_exec
     os.system = _system
@@ -304,11 +341,13 @@ def _install():
     os.posix_spawnp = _spawnp
     os.execv = _execv
     os.execve = _execve
-    os.fork = os.forkpty = _fork
+    os.fork = _fork
+    os.forkpty = _forkpty
+    os.openpty = _openpty
     os._spawnvef = _spawnvef
     # The posix module is what os re-exports; keep both the same.
     posix = sys.modules["posix"]
-    for name in ("system", "posix_spawn", "posix_spawnp", "execv", "execve", "fork", "forkpty"):
+    for name in ("system", "posix_spawn", "posix_spawnp", "execv", "execve", "fork", "forkpty", "openpty"):
         setattr(posix, name, getattr(os, name))
     # Lines appear as they are printed, in order with what commands print.
     for stream in (sys.stdout, sys.stderr):

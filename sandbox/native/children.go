@@ -65,10 +65,12 @@ type children struct {
 	byPID   map[int]*child
 	running sync.WaitGroup
 	changed chan struct{} // closed and replaced when a child ends
+	tell    func()        // called when a child has ended
 }
 
-func (t *children) init() {
-	t.last, t.byPID, t.changed = firstPID-1, map[int]*child{}, make(chan struct{})
+// init makes the table empty. tell is called on another goroutine after a child has ended, when it can be waited for.
+func (t *children) init(tell func()) {
+	t.last, t.byPID, t.changed, t.tell = firstPID-1, map[int]*child{}, make(chan struct{}), tell
 }
 
 // add takes a started command into the table and waits for it. closing runs when it has ended.
@@ -92,6 +94,7 @@ func (t *children) add(p sandbox.Process, closing func()) int {
 		close(t.changed)
 		t.changed = make(chan struct{})
 		t.mu.Unlock()
+		t.tell()
 	}()
 	return c.pid
 }

@@ -83,7 +83,7 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 		log: func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", job.Session)...) },
 	}
 	r.handles.init(r)
-	r.children.init()
+	r.children.init(r.childEnded)
 	defer r.close()
 	if err := r.mount(in); err != nil {
 		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)

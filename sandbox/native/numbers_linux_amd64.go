@@ -241,6 +241,7 @@ var numbers = map[string]uint32{
 	"utimensat":              unix.SYS_UTIMENSAT,
 	"vfork":                  unix.SYS_VFORK,
 	"wait4":                  unix.SYS_WAIT4,
+	"waitid":                 unix.SYS_WAITID,
 	"write":                  unix.SYS_WRITE,
 	"writev":                 unix.SYS_WRITEV,
 }

@@ -208,6 +208,7 @@ var numbers = map[string]uint32{
 	"userfaultfd":            unix.SYS_USERFAULTFD,
 	"utimensat":              unix.SYS_UTIMENSAT,
 	"wait4":                  unix.SYS_WAIT4,
+	"waitid":                 unix.SYS_WAITID,
 	"write":                  unix.SYS_WRITE,
 	"writev":                 unix.SYS_WRITEV,
 }

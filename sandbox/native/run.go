@@ -304,6 +304,10 @@ func (r *run) reap(supervised <-chan struct{}) *os.ProcessState {
 	}
 }
 
+// childEnded tells the interpreter that a command has ended, as the kernel tells a parent. Where the script has no
+// handler, nothing is delivered.
+func (r *run) childEnded() { _ = unix.PidfdSendSignal(r.pidfd, unix.SIGCHLD, nil, 0) }
+
 // kill ends the interpreter and all its threads.
 func (r *run) kill() { _ = unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0) }
 

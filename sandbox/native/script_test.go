@@ -178,6 +178,77 @@ except TimeoutError: print("rang"); p.kill(); p.wait()`, "rang\n"},
 from concurrent.futures import ThreadPoolExecutor as T
 print(sorted(T(8).map(lambda i: subprocess.check_output(["echo", str(i)]), range(8)))[-1])`, "b'7\\n'\n"},
 		{"preexec_fn is refused with a reason", "try: subprocess.run(['true'], preexec_fn=print)\nexcept Exception as e: print(type(e).__name__, 'preexec_fn' in str(e))", "RuntimeError True\n"},
+		{"other options are refused with a reason", `
+for options in ({"user": "nobody"}, {"group": 1}, {"extra_groups": [1]}, {"umask": 0o77}, {"process_group": 1}, {"pass_fds": [0]}):
+    try: subprocess.run(["true"], **options); print("ran", options)
+    except (PermissionError, NotImplementedError) as e: print(type(e).__name__, e)`, `PermissionError [Errno 1] commands run as the user that the gateway's operator chose
+PermissionError [Errno 1] commands run as the user that the gateway's operator chose
+PermissionError [Errno 1] commands run as the user that the gateway's operator chose
+PermissionError [Errno 1] commands run with the umask of the target; umask= does not work in the Shannot sandbox
+PermissionError [Errno 1] each command leads a process group of its own; it cannot join another one
+NotImplementedError pass_fds does not work in the Shannot sandbox: a command runs on the target and gets stdin, stdout and stderr alone
+`},
+		{"signal of a child's end", `
+import signal, time
+ended = []
+signal.signal(signal.SIGCHLD, lambda *a: ended.append(os.waitpid(-1, os.WNOHANG)))
+p = subprocess.Popen(["sh", "-c", "exit 3"])
+while not ended: time.sleep(0.01)
+print(ended == [(p.pid, 3 << 8)])`, "True\n"},
+		{"signal of a child's end wakes a selector", `
+import select, signal, socket
+a, b = socket.socketpair(); a.setblocking(False); signal.set_wakeup_fd(a.fileno()); signal.signal(signal.SIGCHLD, lambda *a: None)
+p = subprocess.Popen(["true"]); print(select.select([b], [], [], 30)[0] == [b], b.recv(1) == bytes([signal.SIGCHLD]), p.wait())`, "True True 0\n"},
+		{"process group", `
+import signal
+p = subprocess.Popen("sleep 60 & sleep 60", shell=True, start_new_session=True)
+print(os.getpgid(p.pid) == p.pid, os.getsid(p.pid) == p.pid, os.getpgid(0) == os.getpid() == os.getsid(0))
+os.killpg(os.getpgid(p.pid), signal.SIGTERM); print(p.wait())
+q = subprocess.Popen(["sleep", "60"], process_group=0); os.killpg(q.pid, signal.SIGKILL); print(q.wait())
+try: os.getpgid(1)
+except ProcessLookupError: print("no such process")`, "True True True\n-15\n-9\nno such process\n"},
+		{"waitpid", `
+a = subprocess.Popen(["sh", "-c", "exit 1"]); b = subprocess.Popen(["sh", "-c", "kill -TERM $$"])
+got = dict(os.waitpid(-1, 0) for _ in range(2)); print(got[a.pid], got[b.pid])
+try: os.waitpid(-1, 0)
+except ChildProcessError: print("none left")
+c = subprocess.Popen(["cat"], stdin=-1); print(os.waitpid(c.pid, os.WNOHANG)); c.stdin.close(); print(os.waitpid(-c.pid, 0)[1])
+d = subprocess.Popen(["true"]); print(os.wait4(d.pid, 0)[1], len(os.wait3.__name__))`, "256 15\nnone left\n(0, 0)\n0\n0 5\n"},
+		{"waitid", `
+p = subprocess.Popen(["sh", "-c", "read x; exit 5"], stdin=-1)
+print(os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOHANG)); p.stdin.close()
+for flag in (os.WNOWAIT, 0):
+    r = os.waitid(os.P_ALL, 0, os.WEXITED | flag); print(r.si_pid == p.pid, r.si_status, r.si_code == os.CLD_EXITED, r.si_signo, r.si_uid)
+q = subprocess.Popen(["sleep", "60"]); q.kill(); r = os.waitid(os.P_PGID, q.pid, os.WEXITED); print(r.si_status, r.si_code == os.CLD_KILLED)
+try: os.waitid(os.P_ALL, 0, os.WEXITED)
+except ChildProcessError: print("none left")`, "None\nTrue 5 True 17 1000\nTrue 5 True 17 1000\n9 True\nnone left\n"},
+		{"asyncio", `
+import asyncio
+async def main():
+    a = await asyncio.create_subprocess_exec("sh", "-c", "cat; exit 4", stdin=-1, stdout=-1)
+    print(await a.communicate(b"in"), a.returncode)
+    b = await asyncio.create_subprocess_shell("echo $0; echo err >&2", stdout=-1, stderr=-1)
+    print(await b.communicate(), b.returncode)
+    c = await asyncio.create_subprocess_exec("sleep", "60"); c.terminate(); print(await c.wait())
+    async with asyncio.TaskGroup() as g: runs = [g.create_task(asyncio.create_subprocess_exec("true")) for _ in range(8)]
+    print([await r.result().wait() for r in runs])
+asyncio.run(main())`, "(b'in', None) 4\n(b'/bin/sh\\n', b'err\\n') 0\n-15\n[0, 0, 0, 0, 0, 0, 0, 0]\n"},
+		{"posix_spawn with actions", `
+w = os.open("/tmp/spawned", os.O_WRONLY | os.O_CREAT)
+actions = [(os.POSIX_SPAWN_DUP2, w, 1), (os.POSIX_SPAWN_OPEN, 0, "/etc/hostname", os.O_RDONLY, 0), (os.POSIX_SPAWN_CLOSE, 2)]
+print(os.waitstatus_to_exitcode(os.waitpid(os.posix_spawnp("cat", ["cat"], os.environ, file_actions=actions, setsid=True, setsigdef=[15]), 0)[1]))
+print(open("/tmp/spawned").read() == open("/etc/hostname").read())
+try: os.posix_spawn("/bin/true", ["true"], os.environ, setpgroup=1)
+except PermissionError as e: print(e)`, "0\nTrue\n[Errno 1] each command leads a process group of its own; it cannot join another one\n"},
+		{"forks are refused with a reason", `
+import pty
+for f in (os.fork, os.forkpty, pty.fork, lambda: pty.spawn(["true"])):
+    try: f(); print("forked")
+    except (PermissionError, RuntimeError) as e: print(e)`, `[Errno 1] os.fork does not work in the Shannot sandbox; use subprocess or threading
+[Errno 1] there are no pseudo-terminals in the Shannot sandbox: commands run without one; use subprocess
+there are no pseudo-terminals in the Shannot sandbox: commands run without one; use subprocess
+there are no pseudo-terminals in the Shannot sandbox: commands run without one; use subprocess
+`},
 		{"broken pipe", `
 p = subprocess.Popen(["sh", "-c", "yes"], stdout=-1); p.stdout.readline(); p.stdout.close(); print(p.wait() != 0)`, "True\n"},
 	}

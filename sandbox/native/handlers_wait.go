@@ -1,0 +1,182 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+)
+
+// signal answers kill(2) for anything but the script itself, which the filter lets through: commands have virtual
+// process ids, and nothing else may be signalled.
+func (r *run) signal(n *notification) answer {
+	pid, sig := int32(n.args[0]), int32(n.args[1])
+	if sig < 0 || sig > 64 {
+		return failed(unix.EINVAL)
+	}
+	if pid < -1 {
+		pid = -pid // a command leads a process group of its own
+	}
+	c := r.children.get(int(pid))
+	if c == nil {
+		return failed(unix.EPERM)
+	}
+	return failed(c.signal(sig))
+}
+
+// processGroup answers getpgid(2) and getsid(2): the script leads a group and a session of its own, and so does each
+// command.
+func (r *run) processGroup(n *notification) answer {
+	pid := int32(n.args[0])
+	if pid == 0 || int(pid) == r.pid {
+		return answer{val: int64(r.pid)}
+	}
+	if r.children.get(int(pid)) == nil {
+		return failed(unix.ESRCH)
+	}
+	return answer{val: int64(pid)}
+}
+
+// wait4 answers wait4(2) for virtual children.
+func (r *run) wait4(n *notification) answer {
+	pid, status, options, usage := int32(n.args[0]), n.args[1], uint32(n.args[2]), n.args[3]
+	if options&^(unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED|unix.WALL|unix.WCLONE|unix.WNOTHREAD) != 0 {
+		return failed(unix.EINVAL)
+	}
+	var none func() answer
+	if options&unix.WNOHANG != 0 {
+		none = func() answer { return answer{} }
+	}
+	return r.wait(n, waitTarget(pid), none, func(c *child) answer {
+		if status != 0 {
+			word := uint32(c.status())
+			if e := writeMemory(int(n.pid), status, asBytes(&word)); e != 0 {
+				return failed(e)
+			}
+		}
+		if e := putUsage(n, usage); e != 0 {
+			return failed(e)
+		}
+		r.children.remove(c)
+		return answer{val: int64(c.pid)}
+	})
+}
+
+// waitid answers waitid(2), which unlike wait4 can leave the child for a later call (WNOWAIT) and tells no child by
+// success.
+func (r *run) waitid(n *notification) answer {
+	kind, id, info, options, usage := int32(n.args[0]), int32(n.args[1]), n.args[2], int32(n.args[3]), n.args[4]
+	const known = unix.WNOHANG | unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOWAIT
+	if options&^known != 0 || options&(unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED) == 0 {
+		return failed(unix.EINVAL)
+	}
+	pid := -1
+	switch kind {
+	case unix.P_ALL:
+	case unix.P_PID:
+		if pid = int(id); pid <= 0 {
+			return failed(unix.EINVAL)
+		}
+	case unix.P_PGID:
+		if id < 0 {
+			return failed(unix.EINVAL)
+		}
+		pid = waitTarget(-id)
+	default:
+		return failed(unix.EINVAL) // P_PIDFD: nobody here has one
+	}
+	var none func() answer
+	if options&unix.WNOHANG != 0 {
+		none = func() answer { return failed(putSigInfo(n, info, nil, 0)) }
+	}
+	return r.wait(n, pid, none, func(c *child) answer {
+		if e := putSigInfo(n, info, c, r.job.Host.UID); e != 0 {
+			return failed(e)
+		}
+		if e := putUsage(n, usage); e != 0 {
+			return failed(e)
+		}
+		if options&unix.WNOWAIT == 0 {
+			r.children.remove(c)
+		}
+		return answer{}
+	})
+}
+
+// waitTarget turns wait4's first argument into a child's process id, or -1 for any: a command leads its own group.
+func waitTarget(pid int32) int {
+	switch {
+	case pid == 0: // the script's own group, which its children count for
+		return -1
+	case pid < -1:
+		return -int(pid)
+	}
+	return int(pid)
+}
+
+// wait answers a call that waits for a child: with collect for one that has ended, with none where there is no such one
+// yet. Without none it blocks: it is answered with EINTR when a child has ended, and from time to time, so that CPython
+// runs its signal handlers and calls again.
+func (r *run) wait(n *notification, pid int, none func() answer, collect func(*child) answer) answer {
+	c, any := r.children.waitable(pid)
+	switch {
+	case !any:
+		return failed(unix.ECHILD)
+	case c != nil:
+		return collect(c)
+	case none != nil:
+		return none()
+	}
+	id := n.id
+	go func() {
+		r.children.waitBriefly(r.ctx, pid)
+		if !valid(r.listener, id) {
+			return
+		}
+		// Collected by the next call; only here the answer can say so without losing it to a thread that died.
+		send(r.listener, &response{id: id, err: -int32(unix.EINTR)})
+	}()
+	return answer{later: true}
+}
+
+// putUsage writes what a child used, of which nothing is known.
+func putUsage(n *notification, to uint64) unix.Errno {
+	if to == 0 {
+		return 0
+	}
+	var u unix.Rusage
+	return writeMemory(int(n.pid), to, asBytes(&u))
+}
+
+// Codes and places of siginfo_t for SIGCHLD, see sigaction(2) and asm-generic/siginfo.h.
+const (
+	sigInfoSize    = 128
+	sigInfoFields  = 16 // after si_signo, si_errno, si_code and padding
+	cldExited      = 1
+	cldKilled      = 2
+	sigInfoCode    = 8
+	sigInfoUID     = sigInfoFields + 4
+	sigInfoOutcome = sigInfoFields + 8
+)
+
+// putSigInfo writes the siginfo_t of an ended child, or an empty one for none.
+func putSigInfo(n *notification, to uint64, c *child, uid uint32) unix.Errno {
+	if to == 0 {
+		return 0
+	}
+	var b [sigInfoSize]byte
+	put := func(at int, v uint32) { binary.NativeEndian.PutUint32(b[at:], v) }
+	if c != nil {
+		code, outcome := uint32(cldExited), uint32(c.exit.Code&0xff)
+		if c.exit.Signal != 0 {
+			code, outcome = cldKilled, uint32(c.exit.Signal)
+		}
+		put(0, uint32(unix.SIGCHLD))
+		put(sigInfoCode, code)
+		put(sigInfoFields, uint32(c.pid))
+		put(sigInfoUID, uid)
+		put(sigInfoOutcome, outcome)
+	}
+	return writeMemory(int(n.pid), to, b[:])
+}
