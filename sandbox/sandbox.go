@@ -42,6 +42,9 @@ type Job struct {
 	// the script wrote them; a write error ends the script.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Terminal is the terminal that a human sits at, nil where there is none. With it the script has a terminal of the
+	// engine's own as its standard streams: Stdin is what is typed, Stdout is what is shown, Stderr gets nothing.
+	Terminal *Terminal
 	// Commands starts what the script wants to run.
 	Commands Commander
 	// Limits bound the run.
@@ -49,6 +52,15 @@ type Job struct {
 	// Host is what the script may know of the machine it looks at.
 	Host Host
 }
+
+// Terminal is a terminal's window.
+type Terminal struct {
+	Size   Size
+	Resize <-chan Size // new sizes; nil where there are none
+}
+
+// Size is the size of a terminal's window in characters.
+type Size struct{ Rows, Columns uint16 }
 
 // Host is the identity of the machine that a script looks at, as uname(2) gives it, and the user that its commands
 // run as.

@@ -152,7 +152,8 @@ func (r *run) takeInput(s *streams, q startRequest) error {
 	case unix.S_IFREG:
 		return s.fromFile(own)
 	case unix.S_IFCHR:
-		return unix.Close(own) // /dev/null and its like: an input that says nothing
+		// /dev/null and its like, an input that says nothing; or the script's terminal, which is no command's.
+		return unix.Close(own)
 	case unix.S_IFSOCK:
 		s.stdin, s.input = os.NewFile(uintptr(own), "stdin"), sandbox.PipeInput
 		return nil
@@ -249,6 +250,9 @@ func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
 		}
 		return output{file}, nil
 	case unix.S_IFCHR:
+		if isTerminal(st) {
+			return output{os.NewFile(uintptr(own), "terminal")}, nil
+		}
 		_ = unix.Close(own)
 		return discard{}, nil
 	}

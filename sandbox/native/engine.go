@@ -98,12 +98,9 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 
 // toEnd starts the interpreter, moves its streams and returns when it, its output and its commands are done.
 func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Result, error) {
-	files, err := newStdio()
+	files, err := r.openStdio()
 	if err != nil {
 		return sandbox.Result{}, err
-	}
-	if r.stdin.pipe, err = unix.FcntlInt(files.child[0].Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
-		r.stdin.pipe = -1
 	}
 	started, supervised := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -121,11 +118,8 @@ func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Res
 	}
 	stop := make(chan struct{})
 	go r.watch(e.options.Now, stop)
-	go r.feed(files.stdin)
 	var output sync.WaitGroup
-	output.Add(2)
-	go r.drain(r.job.Stdout, files.stdout, &output)
-	go r.drain(r.job.Stderr, files.stderr, &output)
+	r.move(files, &output, stop)
 
 	state := r.reap(supervised)
 	// Commands that the script left running keep its streams, as they would a login's.
@@ -134,6 +128,40 @@ func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Res
 	close(stop)
 	files.closeOurs()
 	return r.result(state), nil
+}
+
+// openStdio makes the script's standard streams: pipes, or a terminal.
+func (r *run) openStdio() (files *stdio, err error) {
+	r.stdin.pipe = -1
+	if t := r.job.Terminal; t != nil {
+		files, err = newTerminal(t)
+	} else {
+		files, err = newStdio()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !files.terminal {
+		if r.stdin.pipe, err = unix.FcntlInt(files.child[0].Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			r.stdin.pipe = -1
+		}
+	}
+	r.stdio = files
+	return files, nil
+}
+
+// move starts moving the script's standard streams; output is done when everything it wrote was delivered.
+func (r *run) move(files *stdio, output *sync.WaitGroup, stop <-chan struct{}) {
+	output.Add(1)
+	go r.drain(r.job.Stdout, files.stdout, output)
+	if files.terminal {
+		go files.typeKeys(r.job.Stdin)
+		go files.followSize(r.job.Terminal.Resize, stop)
+		return
+	}
+	go r.feed(files.stdin)
+	output.Add(1)
+	go r.drain(r.job.Stderr, files.stderr, output)
 }
 
 // close releases what the run holds.

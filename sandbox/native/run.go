@@ -52,6 +52,7 @@ type run struct {
 	cwd     string // written by the supervising goroutine alone
 
 	handles handleTable
+	stdio   *stdio
 
 	children children
 	starting atomic.Int32 // commands that are being decided
@@ -77,6 +78,7 @@ type stdio struct {
 	stdin          *os.File
 	stdout, stderr *os.File
 	child          [3]*os.File
+	terminal       bool // stdin and stdout are the master of a terminal, and there is no stderr
 }
 
 func newStdio() (*stdio, error) {
@@ -110,6 +112,9 @@ func (s *stdio) closeChild() {
 
 func (s *stdio) closeOurs() {
 	_ = s.stdin.Close()
+	if s.terminal {
+		return
+	}
 	_ = s.stdout.Close()
 	_ = s.stderr.Close()
 }
@@ -117,7 +122,9 @@ func (s *stdio) closeOurs() {
 // start runs the first stage up to the point where it has handed over its listener. It must be called on a locked
 // thread that outlives the process, since the parent-death signal is the thread's.
 func (r *run) start(exe string, loader *os.File, config stageConfig, files [3]*os.File) error {
-	control, process, err := startStage(exe, loader, files, config.Layers.attributes(&r.pidfd))
+	attributes := config.Layers.attributes(&r.pidfd)
+	attributes.Setctty, attributes.Ctty = r.job.Terminal != nil, 0
+	control, process, err := startStage(exe, loader, files, attributes)
 	if err != nil {
 		return err
 	}
@@ -353,7 +360,7 @@ func (r *run) feed(to *os.File) {
 // drain copies one output stream until every holder of its other end has closed it.
 func (r *run) drain(to io.Writer, from *os.File, wg *sync.WaitGroup) {
 	defer wg.Done()
-	if _, err := io.Copy(to, from); err != nil && !errors.Is(err, os.ErrClosed) {
+	if _, err := io.Copy(to, from); err != nil && !errors.Is(err, os.ErrClosed) && !hungUp(err) {
 		r.cancel(fmt.Errorf("deliver output: %w", err))
 		_, _ = io.Copy(io.Discard, from) // until the interpreter is gone
 	}

@@ -41,6 +41,9 @@ type devices struct {
 // memory devices of the Linux device list (devices.txt), by minor number of major 1.
 var memoryDevices = map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
 
+// terminalDevice is the script's terminal, where it has one.
+const terminalDevice = "tty"
+
 // guestDevice is what the guest opens to start a command.
 const guestDevice = "shannot"
 
@@ -60,6 +63,8 @@ func (d *devices) Lstat(name string) (vfs.Info, error) {
 		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(1, memoryDevices[base])
 	case base == guestDevice:
 		info.Mode = unix.S_IFCHR | 0o600
+	case base == terminalDevice && d.run.job.Terminal != nil:
+		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(5, 0)
 	default:
 		return vfs.Info{}, unix.ENOENT
 	}
@@ -73,6 +78,9 @@ func (d *devices) ReadDir(name string) ([]vfs.Dirent, error) {
 	var out []vfs.Dirent
 	for n := range memoryDevices {
 		out = append(out, vfs.Dirent{Name: n, Type: unix.S_IFCHR, Ino: hash("/" + n)})
+	}
+	if d.run.job.Terminal != nil {
+		out = append(out, vfs.Dirent{Name: terminalDevice, Type: unix.S_IFCHR, Ino: hash("/" + terminalDevice)})
 	}
 	for n := range deviceLinks {
 		out = append(out, vfs.Dirent{Name: n, Type: unix.S_IFLNK, Ino: hash("/" + n)})
@@ -92,6 +100,9 @@ func (d *devices) Open(name string, flags int) (int, error) {
 	if base == guestDevice {
 		fd, e := d.run.dial()
 		return fd, orNil(e)
+	}
+	if base == terminalDevice && d.run.job.Terminal != nil {
+		return d.run.stdio.slave()
 	}
 	if memoryDevices[base] == 0 {
 		return -1, unix.ENOENT
