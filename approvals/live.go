@@ -19,9 +19,11 @@ type Live struct {
 	target   targets.Target
 	env      []string
 	plan     bool
-	out      *output
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
+	// interactive sessions are never parked
+	interactive bool
+	out         *output
+	ctx         context.Context
+	cancel      context.CancelCauseFunc
 
 	gate sync.Mutex // operations are taken in one at a time, so that their order is the journal's
 
@@ -134,7 +136,7 @@ func (l *Live) decided(n int) {
 
 // park ends a held session's script and keeps what it waits for. It reports whether the session is parked.
 func (l *Live) park() bool {
-	if l.m.config.Restart == nil {
+	if l.m.config.Restart == nil || l.interactive {
 		return false
 	}
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {

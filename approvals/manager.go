@@ -122,6 +122,7 @@ type Request struct {
 	Args           []string // what follows the interpreter, for a script
 	Script         string   // source, or shell text
 	Shell          bool     // Script is shell text, one command
+	Interactive    bool     // the script is typed at a terminal as it goes; Script says so
 	Name, Analysis string   // the agent's own words
 	Plan           bool     // run nothing: record what would be done, and wait
 	Env            []string // the environment that the session begins with, KEY=VALUE
@@ -136,7 +137,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	defer release()
 	s := Session{
 		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
-		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell,
+		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell, Interactive: r.Interactive,
 		ScriptSHA256: sha256Hex([]byte(r.Script)), Status: Running, Created: m.config.Now(), Env: r.Env,
 	}
 	for range 8 {
@@ -195,7 +196,7 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 		return nil, err
 	}
 	lctx, cancel := context.WithCancelCause(ctx)
-	l := &Live{m: m, id: s.ID, identity: s.Identity, target: target, env: s.Env, plan: s.Plan, out: out, ctx: lctx, cancel: cancel, waiting: map[int]chan struct{}{}}
+	l := &Live{m: m, id: s.ID, identity: s.Identity, target: target, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, waiting: map[int]chan struct{}{}}
 	if again {
 		l.journal = s.Operations
 	}
@@ -446,7 +447,7 @@ func (m *Manager) recoverSession(s *Session, now time.Time) {
 	case unknown:
 		settle(s, Withdrawn, now)
 		s.finish(Failed, ExitFault, "the gateway stopped while a command ran; whether it took effect is not known", now)
-	case m.config.Restart != nil && (s.Status == Parked || s.waits() || s.approvedNotStarted()):
+	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.waits() || s.approvedNotStarted()):
 		if s.Status != Parked {
 			m.toParked(s, now)
 		}

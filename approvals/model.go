@@ -91,6 +91,9 @@ type Session struct {
 	Script       string
 	ScriptSHA256 string // hex
 	Shell        bool   // Script is shell text
+	// Interactive says that a human typed the script at a terminal as it went: it cannot be run again, so the session
+	// is never parked.
+	Interactive bool `json:",omitempty"`
 	// Env is the environment that the session began with, KEY=VALUE.
 	Env []string
 

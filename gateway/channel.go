@@ -18,6 +18,7 @@ type channelContext struct {
 	ssh.Context
 	ctx    context.Context
 	member *member
+	raw    gossh.Channel // once it is open, without the library's change of line ends for terminals
 }
 
 // Done implements context.Context.
@@ -58,13 +59,15 @@ func (g *Gateway) session(srv *ssh.Server, conn *gossh.ServerConn, offered gossh
 		},
 		PtyHandler: srv.PtyHandler,
 	}
-	ssh.DefaultSessionHandler(handler, conn, &filteredChannel{NewChannel: offered, gone: cancel}, &channelContext{Context: ctx, ctx: own, member: m})
+	channel := &channelContext{Context: ctx, ctx: own, member: m}
+	ssh.DefaultSessionHandler(handler, conn, &filteredChannel{NewChannel: offered, gone: cancel, opened: func(c gossh.Channel) { channel.raw = c }}, channel)
 }
 
 // filteredChannel is a channel on offer whose requests will be filtered.
 type filteredChannel struct {
 	gossh.NewChannel
-	gone func() // called when no request can come any more: the channel is closed
+	opened func(gossh.Channel) // called before any request
+	gone   func()              // called when no request can come any more: the channel is closed
 }
 
 // Accept implements gossh.NewChannel.
@@ -88,7 +91,9 @@ func (f *filteredChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error)
 			}
 		}
 	}()
-	return &orderedChannel{Channel: channel}, passed, nil
+	ordered := &orderedChannel{Channel: channel}
+	f.opened(ordered)
+	return ordered, passed, nil
 }
 
 // allowedRequest is the list of what a session channel may ask. Not in it: auth-agent-req and x11-req (forwarding),

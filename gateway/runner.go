@@ -52,12 +52,22 @@ func (r *runner) wait(ctx context.Context) {
 
 // Start implements command.Runner.
 func (r *runner) Start(ctx context.Context, request approvals.Request, stdin io.Reader) (string, error) {
-	request.Env = baseEnv(request.Target.Account())
+	return r.begin(ctx, request, "dumb", nil, stdin)
+}
+
+// Interact implements command.Runner.
+func (r *runner) Interact(ctx context.Context, request approvals.Request, t *command.Terminal, stdin io.Reader) (string, error) {
+	return r.begin(ctx, request, t.Type, t, stdin)
+}
+
+// begin records a session and runs it. The terminal is nil for most.
+func (r *runner) begin(ctx context.Context, request approvals.Request, term string, t *command.Terminal, stdin io.Reader) (string, error) {
+	request.Env = baseEnv(request.Target.Account(), term)
 	live, err := r.sessions.Begin(context.WithoutCancel(ctx), request)
 	if err != nil {
 		return "", err
 	}
-	s := &session{runner: r, live: live, request: request, stdin: stdin}
+	s := &session{runner: r, live: live, request: request, stdin: stdin, terminal: t}
 	r.running.Go(s.run)
 	return live.ID(), nil
 }
@@ -94,13 +104,13 @@ const fixedPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // baseEnv is the environment that a session begins with. Nothing of the gateway's own is in it, nor anything that the
 // client sent.
-func baseEnv(a targets.Account) []string {
+func baseEnv(a targets.Account, term string) []string {
 	shell := a.Shell
 	if shell == "" {
 		shell = "/bin/sh"
 	}
 	return []string{
-		"HOME=" + a.Home, "LANG=C.UTF-8", "LOGNAME=" + a.Name, "PATH=" + fixedPath, "SHELL=" + shell, "TERM=dumb",
+		"HOME=" + a.Home, "LANG=C.UTF-8", "LOGNAME=" + a.Name, "PATH=" + fixedPath, "SHELL=" + shell, "TERM=" + term,
 		"USER=" + a.Name,
 	}
 }
@@ -109,6 +119,7 @@ func baseEnv(a targets.Account) []string {
 const (
 	sandboxVariable = "SHANNOT_SANDBOX="
 	sessionVariable = "SHANNOT_SESSION="
+	historyVariable = "PYTHON_HISTORY=" // where an interactive interpreter keeps what was typed
 )
 
 // session is one session's run.
@@ -119,7 +130,9 @@ type session struct {
 	stdin   io.Reader
 	again   []approvals.Operation // of its earlier run, for a session that was parked
 	view    *vfs.Session          // nil for a shell command
-	told    atomic.Bool           // the agent was told that its changes stay here
+	// terminal is what the script's own terminal is shown at, nil for a session without one
+	terminal *command.Terminal
+	told     atomic.Bool // the agent was told that its changes stay here
 }
 
 // run brings the session to its end, whatever happens in it.
@@ -162,7 +175,7 @@ func (s *session) script() approvals.Outcome {
 	s.view = view
 	ctx, cancel := context.WithCancelCause(s.live.Context())
 	defer cancel(nil)
-	result, err := s.runner.engine.Run(ctx, sandbox.Job{
+	job := sandbox.Job{
 		Session: s.live.ID(),
 		Args:    s.request.Args,
 		Env:     append(slices.Clone(s.request.Env), sandboxVariable+"1", sessionVariable+s.live.ID()),
@@ -176,7 +189,12 @@ func (s *session) script() approvals.Outcome {
 			Sysname: uname.Sysname, Nodename: uname.Nodename, Release: uname.Release, Version: uname.Version,
 			Machine: uname.Machine, UID: account.UID, GID: account.GID,
 		},
-	})
+	}
+	if s.terminal != nil {
+		job.Terminal = terminalOf(ctx, s.terminal)
+		job.Env = append(job.Env, historyVariable+historyFile(o.Config.Files.Scratch))
+	}
+	result, err := s.runner.engine.Run(ctx, job)
 	if cause := context.Cause(ctx); errors.Is(cause, approvals.ErrOutputLimit) {
 		return s.outputLimit()
 	}
@@ -188,6 +206,41 @@ func (s *session) script() approvals.Outcome {
 	}
 	s.tellChanges()
 	return s.outcome(result)
+}
+
+// historyFile is in scratch, where it is nobody's change. Without scratch there is no history.
+func historyFile(scratch []string) string {
+	if len(scratch) == 0 {
+		return "/dev/null"
+	}
+	return scratch[0] + "/.python_history"
+}
+
+// terminalOf is the client's terminal as the engine knows it, until ctx ends.
+func terminalOf(ctx context.Context, t *command.Terminal) *sandbox.Terminal {
+	sizes := make(chan sandbox.Size)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-t.Resize:
+				select {
+				case sizes <- terminalSize(s.Width, s.Height):
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	return &sandbox.Terminal{Size: terminalSize(t.Width, t.Height), Resize: sizes}
+}
+
+// terminalSize bounds what a client says of its window; 0 is "unknown", and programs then take their own defaults.
+func terminalSize(columns, rows int) sandbox.Size {
+	const most = 4096
+	bound := func(n int) uint16 { return uint16(min(max(n, 0), most)) } // #nosec G115 -- at most most
+	return sandbox.Size{Rows: bound(rows), Columns: bound(columns)}
 }
 
 func (s *session) input() io.Reader {
@@ -314,7 +367,7 @@ func commandEnv(env []string) []string {
 	}
 	out := make([]string, 0, len(env))
 	for _, kv := range env {
-		if !strings.HasPrefix(kv, sandboxVariable) && !strings.HasPrefix(kv, sessionVariable) {
+		if !strings.HasPrefix(kv, sandboxVariable) && !strings.HasPrefix(kv, sessionVariable) && !strings.HasPrefix(kv, historyVariable) {
 			out = append(out, kv)
 		}
 	}

@@ -38,6 +38,8 @@ const (
 type Runner interface {
 	// Start begins a session and returns its id while it runs. Stdin is the script's or command's input, nil for none.
 	Start(ctx context.Context, r approvals.Request, stdin io.Reader) (id string, err error)
+	// Interact begins a session of an interpreter at a terminal, where stdin is what is typed.
+	Interact(ctx context.Context, r approvals.Request, t *Terminal, stdin io.Reader) (id string, err error)
 }
 
 // Verbs is what the verbs work on.
@@ -58,6 +60,8 @@ type Terminal struct {
 	Type          string
 	Width, Height int
 	Resize        <-chan tui.Size
+	// Raw takes what another terminal's program wants to show, without a change.
+	Raw io.Writer
 }
 
 // Call is one command line of one client.

@@ -14,6 +14,7 @@ Replace HOST by what you typed to get here, for instance: ssh shannot@example
 
   ssh HOST < script.py                      run a Python script (3.14, stdlib)
   ssh HOST python3 - ARG < script.py        the same, with arguments
+  ssh -t HOST python3                       an interpreter to type into
   ssh HOST df -h /                          run one shell command
   ssh HOST run --name disk-check - < f.py   name it, for the human who decides
   ssh HOST "run --json -c 'print(1)'"       the result as one JSON object

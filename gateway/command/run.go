@@ -78,11 +78,14 @@ func (v *Verbs) run(ctx context.Context, c *invocation) int {
 	return v.script(ctx, c, flags, hasCode, args)
 }
 
-// python is `python3`, `python3 - [args…]` and `python3 -c CODE [args…]`.
+// python is `python3` (with a terminal: an interactive one), `python3 - [args…]` and `python3 -c CODE [args…]`.
 func (v *Verbs) python(ctx context.Context, c *invocation) int {
 	flags := runFlags{target: config.LocalTarget, engine: "native"}
 	args := texts(c.args)
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0 && c.Terminal != nil:
+		return v.interact(ctx, c, flags)
+	case len(args) == 0:
 		args = []string{"-"}
 	}
 	hasCode := args[0] == "-c"

@@ -4,10 +4,12 @@ package native
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,7 +37,7 @@ func (r *run) dial() (int, unix.Errno) {
 }
 
 // serveGuest answers start requests, one at a time, until the guest closes its end or breaks the protocol.
-func (r *run) serveGuest(conn io.ReadWriter) {
+func (r *run) serveGuest(conn *os.File) {
 	for {
 		items, err := readFrame(conn)
 		if err != nil {
@@ -45,10 +47,37 @@ func (r *run) serveGuest(conn io.ReadWriter) {
 		if err != nil {
 			return
 		}
-		pid, err := r.startCommand(request)
+		ctx, cancel := context.WithCancel(r.ctx)
+		stop := whileOpen(conn, cancel)
+		pid, err := r.startCommand(ctx, cancel, request)
+		stop()
+		if err != nil {
+			cancel()
+		}
 		if err := writeFrame(conn, startReply(pid, err)...); err != nil {
 			return
 		}
+	}
+}
+
+// whileOpen calls gone when the guest closes its end, as it does when an exception (a timeout, an interrupt from the
+// keyboard) takes its thread out of the wait: a command that nobody waits for any more is not to be decided on. stop
+// ends the watching, before anything else is read.
+func whileOpen(conn *os.File, gone func()) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var none [1]byte
+		// The guest says nothing before it has its answer; if it does, it is no guest.
+		if _, err := conn.Read(none[:]); !errors.Is(err, os.ErrDeadlineExceeded) {
+			gone()
+			_ = conn.Close()
+		}
+	}()
+	return func() {
+		_ = conn.SetReadDeadline(time.Unix(1, 0))
+		<-done
+		_ = conn.SetReadDeadline(time.Time{})
 	}
 }
 
@@ -65,8 +94,9 @@ func startReply(pid int, err error) [][]byte {
 }
 
 // startCommand takes the command's streams out of the script's process and passes the command to the gate. It returns
-// once the command runs, however long a human takes.
-func (r *run) startCommand(q startRequest) (int, error) {
+// once the command runs, however long a human takes. ctx ends the waiting and the command; cancel is called when the
+// command has ended.
+func (r *run) startCommand(ctx context.Context, cancel func(), q startRequest) (int, error) {
 	if r.children.full() {
 		return 0, unix.EAGAIN
 	}
@@ -88,13 +118,13 @@ func (r *run) startCommand(q startRequest) (int, error) {
 		return 0, err
 	}
 	r.starting.Add(1)
-	process, err := r.job.Commands.Start(r.ctx, command)
+	process, err := r.job.Commands.Start(ctx, command)
 	r.starting.Add(-1)
 	if err != nil {
 		streams.close()
 		return 0, err
 	}
-	return r.children.add(process, streams.close), nil
+	return r.children.add(process, func() { streams.close(); cancel() }), nil
 }
 
 // streams are a command's standard streams. Stdin is nil where there is no input.

@@ -5,6 +5,7 @@ package native
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -311,6 +312,48 @@ p = subprocess.Popen(["sh"], stdin=subprocess.PIPE)`)
 		if got := s.seen[i]; got.Input != w.input || string(got.Content) != w.content {
 			t.Errorf("command %d: input %q %q, want %q %q", i, got.Input, got.Content, w.input, w.content)
 		}
+	}
+}
+
+// waiter holds every command until its context ends.
+type waiter struct{ asked, withdrawn chan struct{} }
+
+func (w waiter) Start(ctx context.Context, _ sandbox.Command) (sandbox.Process, error) {
+	close(w.asked)
+	<-ctx.Done()
+	close(w.withdrawn)
+	return nil, ctx.Err()
+}
+
+// A decision on a command that its script has given up would run it for nobody.
+func TestCommandThatTheScriptGivesUpIsWithdrawn(t *testing.T) {
+	job, stdout, stderr := jobFor(t, "")
+	job.Args = []string{"-c", `
+import os, signal, subprocess, threading
+def ring(*a): raise TimeoutError
+signal.signal(signal.SIGUSR1, ring)
+threading.Thread(target=lambda: (input(), os.kill(os.getpid(), signal.SIGUSR1)), daemon=True).start()
+try: subprocess.run(["reboot"])
+except TimeoutError: print("gave up", input())`}
+	w := waiter{make(chan struct{}), make(chan struct{})}
+	read, write := io.Pipe()
+	job.Commands, job.Stdin = w, read
+	done := make(chan sandbox.Result)
+	go func() { done <- runJob(t, job) }()
+	for _, next := range []struct {
+		after <-chan struct{}
+		line  string
+	}{{w.asked, "ring\n"}, {w.withdrawn, "while the script is alive\n"}} {
+		select {
+		case <-next.after:
+			_, _ = io.WriteString(write, next.line)
+		case r := <-done:
+			t.Fatalf("ended with %+v before the next step; stderr %s", r, stderr)
+		}
+	}
+	<-done
+	if stdout.String() != "gave up while the script is alive\n" {
+		t.Errorf("stdout %q stderr %s", stdout, stderr)
 	}
 }
 

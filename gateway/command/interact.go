@@ -1,0 +1,35 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"shannot-gateway/approvals"
+)
+
+// interactiveScript stands in the journal where other sessions have their source.
+const interactiveScript = "# interactive: what it runs was typed at a terminal, and is in its output"
+
+// interact is `python3` with a terminal: an interpreter in the sandbox that a human, or whoever holds the key, types
+// into. The session ends with the connection, since nobody could ever type into it again.
+func (v *Verbs) interact(ctx context.Context, c *invocation, flags runFlags) int {
+	target, status := v.target(c, flags)
+	if target == nil {
+		return status
+	}
+	id, err := v.Runner.Interact(ctx, approvals.Request{
+		Identity: c.Identity, Target: target, Engine: flags.engine, Script: interactiveScript, Interactive: true,
+	}, c.Terminal, c.Stdin)
+	if err != nil {
+		return c.fail(id, fmt.Errorf("start the session: %w", err))
+	}
+	call := *c.Call
+	call.Stdout = call.Terminal.Raw
+	own := *c
+	own.Call = &call
+	status = v.follow(ctx, &own, id, flags.wait, false)
+	if ctx.Err() != nil {
+		_, _ = v.Sessions.Cancel(context.WithoutCancel(ctx), id, c.Identity)
+	}
+	return status
+}
