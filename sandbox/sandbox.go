@@ -72,9 +72,12 @@ type Host struct {
 // Limits bound one run; a zero value means no limit.
 type Limits struct {
 	Wall   time.Duration // elapsed time, not counting time held by a human's decision
-	CPU    time.Duration // processor time
-	Memory int64         // bytes of address space of one interpreter
+	CPU    time.Duration // processor time of all interpreters in sum
+	Memory int64         // bytes of address space of one interpreter, and of resident memory of all in sum
 	Write  int64         // bytes of one file, and of everything the view holds in sum
+	// Processes is how many interpreters a script may have at once, its own included. 0 leaves it to the engine, which
+	// always has a bound.
+	Processes int
 }
 
 // Cause says what ended a run.

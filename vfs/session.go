@@ -111,18 +111,29 @@ func NewSession(c Config) (*Session, error) {
 		}
 	}
 	for _, name := range c.Scratch {
-		n, err := s.pin(name)
-		if name == "/" {
-			err = syscall.EINVAL
-		}
-		if err != nil {
+		if err := s.AddScratch(name); err != nil {
 			return nil, fmt.Errorf("make scratch directory %q: %w", name, err)
 		}
-		n.mode = syscall.S_IFDIR | 0o1777
-		n.uid, n.gid, n.dev, n.ino = 0, 0, overlayDev, s.nextIno()
-		n.layer, n.scope, n.scratch, n.nlink = nil, nil, true, 2
 	}
 	return s, nil
+}
+
+// AddScratch makes one more private, initially empty directory, as Config.Scratch does. Within a mount it needs a
+// directory of that one. EINVAL for a path that is not clean and absolute, or that is "/".
+func (s *Session) AddScratch(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name == "/" {
+		return syscall.EINVAL
+	}
+	n, err := s.pin(name)
+	if err != nil {
+		return err
+	}
+	n.mode = syscall.S_IFDIR | 0o1777
+	n.uid, n.gid, n.dev, n.ino = 0, 0, overlayDev, s.nextIno()
+	n.layer, n.scope, n.scratch, n.nlink = nil, nil, true, 2
+	return nil
 }
 
 // Mount adds an engine's tree. Call it before any other method. The directories above the mount become directories

@@ -86,8 +86,8 @@ def _line():
     return line
 
 
-def _start(argv, executables, env, cwd, stdin, stdout, stderr, input=None):
-    """Start a command and return its process id, or raise the OSError that CPython would.
+def _start(argv, executables, env, cwd, stdin, stdout, stderr, input=None, pass_fds=()):
+    """Start a command, or a further interpreter and return its process id, or raise the OSError that CPython would.
 
     input is everything that will be written to a pipe on stdin, where that is known.
     """
@@ -108,6 +108,7 @@ def _start(argv, executables, env, cwd, stdin, stdout, stderr, input=None):
         _list([]) if env is None else _list([_list(env)]),
         directory,
         _list([]) if input is None else _list([input]),
+        _list(pass_fds),
     )
     if reply[0] == b"ok":
         return int.from_bytes(reply[1], "little")
@@ -187,7 +188,8 @@ def _fork_exec(
         raise PermissionError(1, "commands run with the umask of the target; umask= does not work in the Shannot sandbox")
     if process_group > 0:
         raise PermissionError(1, "each command leads a process group of its own; it cannot join another one")
-    if any(fd != errpipe_write for fd in pass_fds):
+    pass_fds = [fd for fd in pass_fds if fd > 2 and fd != errpipe_write]
+    if pass_fds and not _is_interpreter(executable_list):
         raise NotImplementedError(
             "pass_fds does not work in the Shannot sandbox: a command runs on the target and gets stdin, stdout and stderr alone"
         )
@@ -201,7 +203,13 @@ def _fork_exec(
         1 if c2pwrite == -1 else c2pwrite,
         2 if errwrite == -1 else errwrite,
         None if p2cread == -1 else _known_input(),
+        pass_fds,
     )
+
+
+def _is_interpreter(executables):
+    """Whether this is sys.executable, which runs in the sandbox and so can be passed anything."""
+    return os.path.realpath(os.fsdecode(executables[0])) == sys.executable
 
 
 def _system(command):
@@ -334,6 +342,33 @@ def _openpty():
     raise RuntimeError(_NO_TERMINAL)
 
 
+class _SpawnByDefault:
+    """Make multiprocessing's start method spawn: forkserver, the default, forks and passes descriptors over sockets.
+
+    It stands at the front of sys.meta_path until the module that decides is imported.
+    """
+
+    name = "multiprocessing.reduction"
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name != cls.name:
+            return None
+        sys.meta_path.remove(cls)
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None:
+            run = spec.loader.exec_module
+
+            def exec_module(module):
+                run(module)
+                module.HAVE_SEND_HANDLE = False
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
 def _install():
     _posixsubprocess.fork_exec = _fork_exec
     os.system = _system
@@ -349,6 +384,7 @@ def _install():
     posix = sys.modules["posix"]
     for name in ("system", "posix_spawn", "posix_spawnp", "execv", "execve", "fork", "forkpty", "openpty"):
         setattr(posix, name, getattr(os, name))
+    sys.meta_path.insert(0, _SpawnByDefault)
     # Lines appear as they are printed, in order with what commands print.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

@@ -73,12 +73,16 @@ func (t *children) init(tell func()) {
 	t.last, t.byPID, t.changed, t.tell = firstPID-1, map[int]*child{}, make(chan struct{}), tell
 }
 
-// add takes a started command into the table and waits for it. closing runs when it has ended.
-func (t *children) add(p sandbox.Process, closing func()) int {
+// add takes a started command into the table and waits for it. closing runs when it has ended. An interpreter comes
+// with its real process id, which is 0 for a command.
+func (t *children) add(pid int, p sandbox.Process, closing func()) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.last++
-	c := &child{pid: t.last, process: p, done: make(chan struct{})}
+	if pid == 0 {
+		t.last++
+		pid = t.last
+	}
+	c := &child{pid: pid, process: p, done: make(chan struct{})}
 	t.byPID[c.pid] = c
 	t.running.Add(1)
 	go func() {

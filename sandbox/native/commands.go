@@ -100,31 +100,42 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q startRequest) (
 	if r.children.full() {
 		return 0, unix.EAGAIN
 	}
-	streams, err := r.takeStreams(q)
+	f := r.family
+	f.turn.Lock()
+	f.asking = r
+	dir, err := r.commandDir(q.dir) // where a command runs on the target
+	nested := err == nil && r.isInterpreter(q, dir)
+	var streams *streams
+	if err == nil && !nested {
+		streams, err = r.takeStreams(q)
+	}
+	f.turn.Unlock()
 	if err != nil {
 		return 0, err
+	}
+	if nested {
+		return r.spawn(ctx, cancel, q, dir)
+	}
+	if len(q.pass) > 0 {
+		streams.close()
+		return 0, &sandbox.Refusal{Errno: unix.ENOTSUP, Reason: "a command runs on the target and gets stdin, stdout and stderr alone"}
 	}
 	command := sandbox.Command{
 		Argv: q.argv, Executables: q.executables, Env: q.env, Line: int(q.line),
 		Stdin: streams.stdin, Stdout: streams.stdout, Stderr: streams.stderr, Input: streams.input,
-		Content: streams.content,
+		Content: streams.content, Dir: dir,
 	}
 	if q.inheritEnv {
 		command.Env = nil
 	}
-	// The view's working directory is where the command runs on the target.
-	if command.Dir, err = r.commandDir(q.dir); err != nil {
-		streams.close()
-		return 0, err
-	}
-	r.starting.Add(1)
+	f.starting.Add(1)
 	process, err := r.job.Commands.Start(ctx, command)
-	r.starting.Add(-1)
+	f.starting.Add(-1)
 	if err != nil {
 		streams.close()
 		return 0, err
 	}
-	return r.children.add(process, func() { streams.close(); cancel() }), nil
+	return r.children.add(0, process, func() { streams.close(); cancel() }), nil
 }
 
 // streams are a command's standard streams. Stdin is nil where there is no input.
@@ -251,10 +262,11 @@ func (s *streams) known(content []byte) {
 // script itself came through it.
 func (r *run) ownInputIsEmpty(st *unix.Stat_t) bool {
 	var own unix.Stat_t
-	if r.stdin.pipe < 0 || !r.stdin.done.Load() || unix.Fstat(r.stdin.pipe, &own) != nil || inodeOf(&own) != inodeOf(st) {
+	in := &r.family.root.stdin
+	if in.pipe < 0 || !in.done.Load() || unix.Fstat(in.pipe, &own) != nil || inodeOf(&own) != inodeOf(st) {
 		return false
 	}
-	left, err := unix.IoctlGetInt(r.stdin.pipe, unix.TIOCINQ)
+	left, err := unix.IoctlGetInt(in.pipe, unix.TIOCINQ)
 	return err == nil && left == 0
 }
 

@@ -76,24 +76,36 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	if err != nil {
 		return sandbox.Result{}, err
 	}
-	runCtx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r := &run{
-		job: job, ctx: runCtx, cancel: cancel, pidfd: -1, listener: -1, cwd: job.Dir, umask: 0o022,
-		log: func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", job.Session)...) },
-	}
-	r.handles.init(r)
-	r.children.init(r.childEnded)
+	r := newRun(ctx, e, job)
+	defer r.cancel(nil)
+	r.family = newFamily(e, loader, r)
+	r.handles = handleTable{run: r, files: newOpenFiles(r.family)}
+	defer r.handles.files.close()
 	defer r.close()
 	if err := r.mount(in); err != nil {
 		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
 	}
-	config := stageConfig{
+	return r.toEnd(e, loader, stageConfigFor(e, job))
+}
+
+// newRun makes the supervisor of one interpreter, which ends with ctx.
+func newRun(ctx context.Context, e *Engine, job sandbox.Job) *run {
+	runCtx, cancel := context.WithCancelCause(ctx)
+	r := &run{
+		job: job, ctx: runCtx, cancel: cancel, pidfd: -1, listener: -1, cwd: job.Dir, umask: 0o022,
+		log: func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", job.Session)...) },
+	}
+	r.stdin.pipe = -1
+	r.children.init(r.childEnded)
+	return r
+}
+
+func stageConfigFor(e *Engine, job sandbox.Job) stageConfig {
+	return stageConfig{
 		Argv: append([]string{loaderName, "--library-path", Prefix + "/lib", Interpreter, "-s"}, job.Args...),
 		Env:  append(slices.Clone(job.Env), scriptEnv...),
 		Drop: os.Geteuid() == 0, Layers: e.layers, Limits: resourceLimits(job.Limits),
 	}
-	return r.toEnd(e, loader, config)
 }
 
 // toEnd starts the interpreter, moves its streams and returns when it, its output and its commands are done.
@@ -105,7 +117,7 @@ func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Res
 	started, supervised := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(supervised)
-		r.supervise(stageExecutable, loader, config, files, started)
+		r.supervise(stageExecutable, loader, config, files.child, started)
 	}()
 	if err := <-started; err != nil {
 		files.closeOurs()
@@ -122,8 +134,10 @@ func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Res
 	r.move(files, &output, stop)
 
 	state := r.reap(supervised)
+	r.family.dismiss(r, state)
 	// Commands that the script left running keep its streams, as they would a login's.
 	r.children.wait(r.ctx)
+	r.family.end()
 	output.Wait()
 	close(stop)
 	files.closeOurs()
@@ -132,7 +146,6 @@ func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Res
 
 // openStdio makes the script's standard streams: pipes, or a terminal.
 func (r *run) openStdio() (files *stdio, err error) {
-	r.stdin.pipe = -1
 	if t := r.job.Terminal; t != nil {
 		files, err = newTerminal(t)
 	} else {
@@ -166,10 +179,12 @@ func (r *run) move(files *stdio, output *sync.WaitGroup, stop <-chan struct{}) {
 
 // close releases what the run holds.
 func (r *run) close() {
-	r.handles.close()
 	for _, fd := range []int{r.pidfd, r.listener, r.stdin.pipe} {
 		if fd > 0 {
 			_ = unix.Close(fd)
 		}
+	}
+	for _, p := range r.inherit { // it never came so far
+		_ = unix.Close(p.fd)
 	}
 }

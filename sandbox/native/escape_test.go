@@ -112,7 +112,7 @@ func TestEscapeAttemptsMeetAWall(t *testing.T) {
 		{"a bad directory", "print(call('openat', 0, b'x\\0', 0, 0))", "ENOTDIR"},
 		{"a closed directory", "print(call('openat', 99, b'x\\0', 0, 0))", "EBADF"},
 		{"nonsense to the supervisor", "fd = os.open('/dev/shannot', os.O_RDWR); os.write(fd, b'\\xff' * 64)\ntry: print(os.read(fd, 10))\nexcept ConnectionResetError: print('closed')", "closed"},
-		{"a NUL in a command", "fd = os.open('/dev/shannot', os.O_RDWR); import sitecustomize as s\nb = s._list([b'start', 0, 0, 1, 2, s._list([b'ls\\0x']), s._list([b'/bin/ls']), s._list([]), b'', s._list([])]); os.write(fd, len(b).to_bytes(4, 'little') + b); print(os.read(fd, 10))", "b''"},
+		{"a NUL in a command", "fd = os.open('/dev/shannot', os.O_RDWR); import sitecustomize as s\nb = s._list([b'start', 0, 0, 1, 2, s._list([b'ls\\0x']), s._list([b'/bin/ls']), s._list([]), b'', s._list([]), s._list([])]); os.write(fd, len(b).to_bytes(4, 'little') + b); print(os.read(fd, 10))", "b''"},
 		{"a command with the supervisor's descriptor", "import sitecustomize as s\ntry: s._start(['cat'], ['/bin/cat'], None, None, 77, 1, 2)\nexcept OSError as e: print(errno.errorcode[e.errno])", "EBADF"},
 		{"a descriptor in the wrong direction", "import sitecustomize as s\ntry: s._start(['cat'], ['/bin/cat'], None, None, 1, 0, 2)\nexcept OSError as e: print(errno.errorcode[e.errno])", "EBADF"},
 	}

@@ -113,6 +113,7 @@ type startRequest struct {
 	dir                   string // "" means the working directory
 	input                 []byte // everything that will be written to stdin, where hasInput
 	hasInput              bool
+	pass                  []int32 // further descriptors, for an interpreter
 }
 
 // The items of a start request, in order.
@@ -127,6 +128,7 @@ const (
 	itemEnv // a list of one list, or of none for the script's own environment
 	itemDir
 	itemInput // a list of one item, the whole input, or of none
+	itemPass  // a list of numbers, 8 bytes each
 	itemCount
 )
 
@@ -164,6 +166,9 @@ func decodeStart(items [][]byte) (q startRequest, err error) {
 	}
 	if len(input) == 1 {
 		q.input, q.hasInput = input[0], true
+	}
+	if q.pass, err = decodeDescriptors(items[itemPass]); err != nil {
+		return q, err
 	}
 	q.dir = string(items[itemDir])
 	if len(q.argv) == 0 || hasNUL(q.dir) {

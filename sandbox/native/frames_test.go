@@ -21,6 +21,7 @@ func startItems(argv ...string) [][]byte {
 	return [][]byte{
 		[]byte(opStart), encodeInt(3), encodeInt(0), encodeInt(1), encodeInt(-1),
 		list(argv...), list("/bin/ls"), encodeList(list("A=1", "B=")), []byte("/tmp"), list("in"),
+		encodeList(encodeInt(7)),
 	}
 }
 
@@ -37,7 +38,7 @@ func TestStartRequestDecodesWhatTheGuestEncodes(t *testing.T) {
 	want := startRequest{
 		line: 3, stdin: 0, stdout: 1, stderr: -1, argv: []string{"ls", "-l", "", "\xff"},
 		executables: []string{"/bin/ls"}, env: []string{"A=1", "B="}, dir: "/tmp",
-		input: []byte("in"), hasInput: true,
+		input: []byte("in"), hasInput: true, pass: []int32{7},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -56,6 +57,10 @@ func TestMalformedStartRequestsAreRefused(t *testing.T) {
 		"directory with NUL":       func(b [][]byte) [][]byte { b[itemDir] = []byte("/\x00"); return b },
 		"executable with NUL":      func(b [][]byte) [][]byte { b[itemExecutables] = encodeList([]byte("/bin/ls\x00")); return b },
 		"two environments":         func(b [][]byte) [][]byte { b[itemEnv] = encodeList(encodeList(), encodeList()); return b },
+		"standard stream passed":   func(b [][]byte) [][]byte { b[itemPass] = encodeList(encodeInt(2)); return b },
+		"negative one passed":      func(b [][]byte) [][]byte { b[itemPass] = encodeList(encodeInt(-3)); return b },
+		"passed twice":             func(b [][]byte) [][]byte { b[itemPass] = encodeList(encodeInt(9), encodeInt(9)); return b },
+		"no descriptor's number":   func(b [][]byte) [][]byte { b[itemPass] = encodeList(encodeInt(1 << 32)); return b },
 		"two inputs":               func(b [][]byte) [][]byte { b[itemInput] = encodeList(nil, nil); return b },
 		"environment with NUL":     func(b [][]byte) [][]byte { b[itemEnv] = encodeList(encodeList([]byte("A=\x00"))); return b },
 		"list with a false count":  func(b [][]byte) [][]byte { b[itemArgv] = []byte{9, 0, 0, 0}; return b },

@@ -143,6 +143,7 @@ var handlers = map[string]handler{
 	"waitid":    (*run).waitid,
 	"getpgid":   (*run).processGroup,
 	"getsid":    (*run).processGroup,
+	"getppid":   (*run).parentID,
 	"kill":      (*run).signal,
 	"clone":     (*run).clone,
 	"fcntl":     (*run).getLock,

@@ -3,8 +3,6 @@
 package native
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -18,13 +16,12 @@ func (r *run) execveat(n *notification) answer {
 	return answer{resume: true}
 }
 
-// clone counts threads. The filter lets nothing here but the exact flags of a thread, which are in a register.
+// parentID answers getppid(2): the interpreter that started this one, or 1 as for one whose parent is gone.
+func (r *run) parentID(*notification) answer { return answer{val: int64(max(r.parent, 1))} }
+
+// clone counts threads, of all interpreters of the family. The filter lets nothing here but the exact flags of a thread, which are in a register.
 func (r *run) clone(*notification) answer {
-	var st unix.Stat_t
-	if err := unix.Stat(fmt.Sprintf("/proc/%d/task", r.pid), &st); err != nil {
-		return failed(unix.EAGAIN)
-	}
-	if uint64(st.Nlink) >= maxThreads+2 { // a directory has two links more than subdirectories
+	if n := r.family.threads(); n <= 0 || n >= maxThreads {
 		return failed(unix.EAGAIN)
 	}
 	return answer{resume: true}

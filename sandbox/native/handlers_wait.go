@@ -18,11 +18,15 @@ func (r *run) signal(n *notification) answer {
 	if pid < -1 {
 		pid = -pid // a command leads a process group of its own
 	}
-	c := r.children.get(int(pid))
-	if c == nil {
+	if c := r.children.get(int(pid)); c != nil {
+		return failed(c.signal(sig))
+	}
+	// Another interpreter of the family, each of which leads a group of its own too.
+	var err error
+	if !r.family.member(int(pid), func(m *run) { err = unix.PidfdSendSignal(m.pidfd, unix.Signal(sig), nil, 0) }) {
 		return failed(unix.EPERM)
 	}
-	return failed(c.signal(sig))
+	return outcome(err)
 }
 
 // processGroup answers getpgid(2) and getsid(2): the script leads a group and a session of its own, and so does each
@@ -32,7 +36,7 @@ func (r *run) processGroup(n *notification) answer {
 	if pid == 0 || int(pid) == r.pid {
 		return answer{val: int64(r.pid)}
 	}
-	if r.children.get(int(pid)) == nil {
+	if r.children.get(int(pid)) == nil && !r.family.member(int(pid), func(*run) {}) {
 		return failed(unix.ESRCH)
 	}
 	return answer{val: int64(pid)}

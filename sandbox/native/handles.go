@@ -29,19 +29,26 @@ type handle struct {
 	st      unix.Stat_t  // the descriptor's real attributes, as find saw them
 }
 
-// handleTable maps inodes to handles. It has a lock because a /proc/self source may look while a call is answered.
+// handleTable is one interpreter's way to its descriptors.
 type handleTable struct {
-	run  *run
-	mu   sync.Mutex
-	all  map[inode]*handle
-	trim int // size at which closed ones are looked for
+	run   *run
+	files *openFiles
+}
+
+// openFiles maps inodes to handles, for all interpreters of a family: descriptors are inherited. It has a lock because
+// commands are started while calls are answered.
+type openFiles struct {
+	family *family
+	mu     sync.Mutex
+	all    map[inode]*handle
+	trim   int // size at which closed ones are looked for
 }
 
 // firstTrim is more than the descriptors that one process may have open.
 const firstTrim = 4 * maxDescriptors
 
-func (t *handleTable) init(r *run) {
-	t.run, t.all, t.trim = r, map[inode]*handle{}, firstTrim
+func newOpenFiles(f *family) *openFiles {
+	return &openFiles{family: f, all: map[inode]*handle{}, trim: firstTrim}
 }
 
 // add remembers what a new descriptor stands for.
@@ -50,32 +57,35 @@ func (t *handleTable) add(fd int, file vfs.File, dir bool) unix.Errno {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return errnoOf(err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.all) >= t.trim {
-		t.dropClosed()
+	f := t.files
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.all) >= f.trim {
+		f.dropClosed()
 	}
 	key := inodeOf(&st)
-	if old := t.all[key]; old != nil {
+	if old := f.all[key]; old != nil {
 		_ = old.file.Close()
 	}
-	t.all[key] = &handle{file: file, dir: dir}
+	f.all[key] = &handle{file: file, dir: dir}
 	return 0
 }
 
-// dropClosed forgets the inodes that no descriptor of the script refers to. A mapping keeps its content without us.
-func (t *handleTable) dropClosed() {
+// dropClosed forgets the inodes that no descriptor of an interpreter refers to. A mapping keeps its content without us.
+func (t *openFiles) dropClosed() {
 	live := map[inode]bool{}
-	base := fmt.Sprintf("/proc/%d/fd", t.run.pid)
-	names, err := readNames(base)
-	if err != nil {
-		t.trim *= 2
-		return
-	}
-	for _, name := range names {
-		var st unix.Stat_t
-		if unix.Stat(base+"/"+name, &st) == nil {
-			live[inodeOf(&st)] = true
+	for _, pid := range t.family.pids() {
+		base := fmt.Sprintf("/proc/%d/fd", pid)
+		names, err := readNames(base)
+		if err != nil {
+			t.trim *= 2
+			return
+		}
+		for _, name := range names {
+			var st unix.Stat_t
+			if unix.Stat(base+"/"+name, &st) == nil {
+				live[inodeOf(&st)] = true
+			}
 		}
 	}
 	for key, h := range t.all {
@@ -96,7 +106,7 @@ func readNames(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-func (t *handleTable) close() {
+func (t *openFiles) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, h := range t.all {
@@ -137,9 +147,9 @@ func (t *handleTable) open(fd int32) (int, *handle, unix.Errno) {
 		_ = unix.Close(own)
 		return -1, nil, errnoOf(err)
 	}
-	t.mu.Lock()
-	h := t.all[inodeOf(&st)]
-	t.mu.Unlock()
+	t.files.mu.Lock()
+	h := t.files.all[inodeOf(&st)]
+	t.files.mu.Unlock()
 	if h == nil {
 		h = &handle{}
 	}

@@ -71,6 +71,13 @@ func inject(listener int, id uint64, fd int, cloexec bool) unix.Errno {
 	return e
 }
 
+// place puts a copy of fd into the process under a number of our choice. The call stays unanswered.
+func place(listener int, id uint64, fd, number int) unix.Errno {
+	a := addition{id: id, flags: unix.SECCOMP_ADDFD_FLAG_SETFD, srcfd: uint32(fd), newfd: uint32(number)} // #nosec G115 -- descriptors
+	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&a)))
+	return e
+}
+
 // notifSizesFit compares the kernel's structures with ours; the kernel's may have grown, and then it writes more.
 func notifSizesFit() bool {
 	var sizes struct{ notif, resp, data uint16 }

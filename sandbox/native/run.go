@@ -51,11 +51,16 @@ type run struct {
 	dirLock sync.Mutex
 	cwd     string // written by the supervising goroutine alone
 
+	// The interpreters of the job, this one's place among them, and what it is handed when it starts.
+	family  *family
+	depth   int
+	parent  int // process id of the interpreter that started it, 0 for the script's own
+	inherit []passed
+
 	handles handleTable
 	stdio   *stdio
 
 	children children
-	starting atomic.Int32 // commands that are being decided
 	stdin    stdinState
 }
 
@@ -102,12 +107,6 @@ func newStdio() (*stdio, error) {
 	s.stdout, s.child[1] = ours(pairs[1][0], "stdout"), os.NewFile(uintptr(pairs[1][1]), "stdout")
 	s.stderr, s.child[2] = ours(pairs[2][0], "stderr"), os.NewFile(uintptr(pairs[2][1]), "stderr")
 	return &s, nil
-}
-
-func (s *stdio) closeChild() {
-	for _, f := range s.child {
-		_ = f.Close()
-	}
 }
 
 func (s *stdio) closeOurs() {
@@ -197,11 +196,14 @@ func readSome(fd int, p []byte) (int, error) {
 
 // supervise starts the interpreter and answers its calls until it has ended. It owns its thread: the child's
 // parent-death signal hangs on it, and the receive loop blocks in it.
-func (r *run) supervise(exe string, loader *os.File, config stageConfig, files *stdio, started chan<- error) {
+func (r *run) supervise(exe string, loader *os.File, config stageConfig, files [3]*os.File, started chan<- error) {
 	runtime.LockOSThread() // and never unlock: the thread has its own signal mask and ends with this goroutine
 	r.thread.Store(int32(unix.Gettid()))
-	err := r.start(exe, loader, config, files.child)
-	files.closeChild()
+	err := r.start(exe, loader, config, files)
+	closeFiles(files)
+	if err == nil {
+		r.family.born(r)
+	}
 	started <- err
 	if err != nil {
 		return
@@ -270,7 +272,18 @@ func (r *run) answer(n *notification) {
 		send(r.listener, &response{id: n.id, err: -int32(unix.ENOSYS)})
 		return
 	}
-	r.deliver(n.id, handler(r, n))
+	r.deliver(n.id, r.inTurn(handler, n))
+}
+
+// inTurn runs a handler while no other call of the family is answered.
+func (r *run) inTurn(h handler, n *notification) answer {
+	r.family.turn.Lock()
+	defer r.family.turn.Unlock()
+	r.family.asking = r
+	if r.execed && len(r.inherit) > 0 {
+		r.hand(n.id)
+	}
+	return h(r, n)
 }
 
 // deliver sends a handler's answer to the waiting thread.
@@ -335,13 +348,18 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 		case <-ticker.C:
 		}
 		t := now()
-		if r.starting.Load() == 0 {
+		if r.family.starting.Load() == 0 {
 			elapsed += t.Sub(last)
 		}
 		last = t
+		cpu, memory := r.family.used()
 		switch l := r.job.Limits; {
 		case l.Wall > 0 && elapsed >= l.Wall:
 			r.cancel(&limitError{sandbox.WallTime, fmt.Sprintf("ran for longer than %v", l.Wall)})
+		case l.CPU > 0 && cpu >= l.CPU:
+			r.cancel(&limitError{sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", l.CPU)})
+		case l.Memory > 0 && memory > l.Memory:
+			r.cancel(&limitError{sandbox.Memory, fmt.Sprintf("used more than %d bytes of memory", l.Memory)})
 		case l.Write > 0 && r.job.FS.Used() > 2*l.Write:
 			r.cancel(&limitError{sandbox.Written, fmt.Sprintf("files of the session hold more than %d bytes", 2*l.Write)})
 		}

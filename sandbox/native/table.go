@@ -111,7 +111,7 @@ var table = []row{
 
 	// What it may know of itself.
 	{call: "getpid", why: "own number"},
-	{call: "getppid", why: "a number"},
+	{call: "getppid", do: notify, why: "the first interpreter's parent is the gateway"},
 	{call: "gettid", why: "own number"},
 	{call: "getpgid", do: notify, why: "commands have virtual process ids"},
 	{call: "getsid", do: notify, why: "commands have virtual process ids"},

@@ -21,21 +21,27 @@ func (r *run) mount(in *installation) error {
 	made := time.Now()
 	mounts := []vfs.Mount{
 		{Path: Prefix, Source: in.library},
-		{Path: "/dev", Source: &devices{run: r, made: made}},
-		{Path: "/proc/self", Source: &procSelf{run: r, made: made}},
+		{Path: "/dev", Source: &devices{family: r.family, made: made}},
+		{Path: "/proc/self", Source: &procSelf{family: r.family, made: made}},
 	}
 	for _, m := range mounts {
 		if err := r.job.FS.Mount(m); err != nil {
 			return fmt.Errorf("mount %s: %w", m.Path, err)
 		}
 	}
+	if err := r.job.FS.AddScratch(sharedMemory); err != nil {
+		return fmt.Errorf("make %s: %w", sharedMemory, err)
+	}
 	return r.enter(r.job.Dir)
 }
 
+// sharedMemory is where glibc keeps named semaphores and shared memory, see shm_overview(7). It is the session's own.
+const sharedMemory = "/dev/shm"
+
 // devices is /dev in a script's view: the devices that lead nowhere, and the way to the supervisor.
 type devices struct {
-	run  *run
-	made time.Time
+	family *family
+	made   time.Time
 }
 
 // memory devices of the Linux device list (devices.txt), by minor number of major 1.
@@ -57,13 +63,15 @@ func (d *devices) Lstat(name string) (vfs.Info, error) {
 	switch {
 	case base == "":
 		info.Mode, info.Nlink = unix.S_IFDIR|0o755, 2
+	case name == strings.TrimPrefix(sharedMemory, "/dev"):
+		info.Mode, info.Nlink = unix.S_IFDIR|0o1777, 2
 	case deviceLinks[base] != "":
 		info.Mode, info.Size = unix.S_IFLNK|0o777, int64(len(deviceLinks[base]))
 	case memoryDevices[base] != 0:
 		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(1, memoryDevices[base])
 	case base == guestDevice:
 		info.Mode = unix.S_IFCHR | 0o600
-	case base == terminalDevice && d.run.job.Terminal != nil:
+	case base == terminalDevice && d.family.root.job.Terminal != nil:
 		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(5, 0)
 	default:
 		return vfs.Info{}, unix.ENOENT
@@ -79,7 +87,7 @@ func (d *devices) ReadDir(name string) ([]vfs.Dirent, error) {
 	for n := range memoryDevices {
 		out = append(out, vfs.Dirent{Name: n, Type: unix.S_IFCHR, Ino: hash("/" + n)})
 	}
-	if d.run.job.Terminal != nil {
+	if d.family.root.job.Terminal != nil {
 		out = append(out, vfs.Dirent{Name: terminalDevice, Type: unix.S_IFCHR, Ino: hash("/" + terminalDevice)})
 	}
 	for n := range deviceLinks {
@@ -98,11 +106,11 @@ func (d *devices) Readlink(name string) (string, error) {
 func (d *devices) Open(name string, flags int) (int, error) {
 	base := strings.TrimPrefix(name, "/")
 	if base == guestDevice {
-		fd, e := d.run.dial()
+		fd, e := d.family.asking.dial()
 		return fd, orNil(e)
 	}
-	if base == terminalDevice && d.run.job.Terminal != nil {
-		return d.run.stdio.slave()
+	if base == terminalDevice && d.family.root.job.Terminal != nil {
+		return d.family.root.stdio.slave()
 	}
 	if memoryDevices[base] == 0 {
 		return -1, unix.ENOENT
@@ -119,10 +127,10 @@ func (d *devices) Open(name string, flags int) (int, error) {
 	return fd, nil
 }
 
-// procSelf is /proc/self in a script's view: the interpreter, as far as it concerns the script itself.
+// procSelf is /proc/self in a script's view: the interpreter that asks, as far as it concerns the script itself.
 type procSelf struct {
-	run  *run
-	made time.Time
+	family *family
+	made   time.Time
 }
 
 // ownFiles are read from the interpreter's own directory in /proc: they name nothing of the host.
@@ -133,7 +141,7 @@ var hostFiles = []string{"mounts", "mountinfo", "mountstats"}
 
 func (p *procSelf) links() map[string]string {
 	return map[string]string{
-		"exe": Interpreter, "cwd": p.run.workingDirectory(), "root": "/",
+		"exe": Interpreter, "cwd": p.family.asking.workingDirectory(), "root": "/",
 		"net": "/proc/" + strconv.Itoa(os.Getpid()) + "/net",
 	}
 }
@@ -142,15 +150,15 @@ func (p *procSelf) links() map[string]string {
 func (p *procSelf) content(base string) ([]byte, bool) {
 	switch base {
 	case "cmdline":
-		return nulTerminated(append([]string{Interpreter}, p.run.job.Args...)), true
+		return nulTerminated(append([]string{Interpreter}, p.family.asking.job.Args...)), true
 	case "environ":
-		return nulTerminated(p.run.job.Env), true
+		return nulTerminated(p.family.asking.job.Env), true
 	case "comm":
 		return []byte("python3\n"), true
 	}
 	for _, n := range ownFiles {
 		if n == base {
-			return readSmall(fmt.Sprintf("/proc/%d/%s", p.run.pid, n)), true
+			return readSmall(fmt.Sprintf("/proc/%d/%s", p.family.asking.pid, n)), true
 		}
 	}
 	for _, n := range hostFiles {
@@ -164,7 +172,7 @@ func (p *procSelf) content(base string) ([]byte, bool) {
 func (p *procSelf) Lstat(name string) (vfs.Info, error) {
 	base := strings.TrimPrefix(name, "/")
 	info := vfs.Info{
-		Nlink: 1, UID: p.run.job.Host.UID, GID: p.run.job.Host.GID,
+		Nlink: 1, UID: p.family.asking.job.Host.UID, GID: p.family.asking.job.Host.GID,
 		Atime: p.made, Mtime: p.made, Ctime: p.made, Ino: hash("self" + name),
 	}
 	if base == "" || base == "fd" {
@@ -176,7 +184,7 @@ func (p *procSelf) Lstat(name string) (vfs.Info, error) {
 		return info, nil
 	}
 	if fd, ok := descriptorName(base); ok {
-		own, e := p.run.handles.grab(fd)
+		own, e := p.family.asking.handles.grab(fd)
 		if e != 0 {
 			return vfs.Info{}, unix.ENOENT
 		}
@@ -209,7 +217,7 @@ func (p *procSelf) ReadDir(name string) ([]vfs.Dirent, error) {
 			add(unix.S_IFLNK, n)
 		}
 	case "/fd":
-		names, err := readNames(fmt.Sprintf("/proc/%d/fd", p.run.pid))
+		names, err := readNames(fmt.Sprintf("/proc/%d/fd", p.family.asking.pid))
 		if err != nil {
 			return nil, errnoOf(err)
 		}
@@ -241,7 +249,7 @@ func (p *procSelf) Open(name string, flags int) (int, error) {
 }
 
 func (p *procSelf) reopen(fd int32, flags int) (int, error) {
-	own, e := p.run.handles.grab(fd)
+	own, e := p.family.asking.handles.grab(fd)
 	if e != 0 {
 		return -1, e
 	}

@@ -1,0 +1,364 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+)
+
+// Bounds of a family that no configuration changes.
+const (
+	maxInterpreters = 16 // at once, where sandbox.Limits.Processes says nothing
+	maxDepth        = 8  // an interpreter started by one started by … the script
+	maxPassed       = 64 // descriptors that an interpreter is handed beside its standard streams
+)
+
+// family is the interpreters of one job: the script's own, and those that it starts as sys.executable. They share one
+// view of the files and one budget. Each has a supervisor of its own, and the filter, limits and walls that the first
+// one has: nothing leaves the sandbox, so that no gate is passed.
+type family struct {
+	engine *Engine
+	loader *os.File
+	root   *run
+
+	// turn is held while a call of any member is answered. asking is whose: what /dev and /proc/self mean depends on it.
+	turn   sync.Mutex
+	asking *run
+
+	starting atomic.Int32 // commands that are being decided
+
+	mu      sync.Mutex
+	members map[*run]int  // whose interpreters run, with their process ids; 0 while one starts
+	spent   time.Duration // processor time of those that have ended
+	further int           // interpreters beside the root's that are not cleaned up yet
+	gone    *sync.Cond    // further has become less
+	closed  bool          // nothing starts any more
+}
+
+func newFamily(e *Engine, loader *os.File, root *run) *family {
+	f := &family{engine: e, loader: loader, root: root, asking: root, members: map[*run]int{root: 0}}
+	f.gone = sync.NewCond(&f.mu)
+	return f
+}
+
+// admit counts a new member. EAGAIN where there are too many, as fork(2) has it.
+func (f *family) admit(r *run) error {
+	most := maxInterpreters
+	if n := f.root.job.Limits.Processes; n > 0 {
+		most = n
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return unix.EAGAIN
+	}
+	if len(f.members) >= most {
+		return &sandbox.Refusal{Errno: unix.EAGAIN, Reason: fmt.Sprintf("limits.processes allows %d interpreters at once", most)}
+	}
+	f.members[r] = 0
+	f.further++
+	return nil
+}
+
+// born records the process id of a member whose interpreter was started.
+func (f *family) born(r *run) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members[r] = r.pid
+}
+
+// buried is called once for each admitted member, when nothing of it is left.
+func (f *family) buried() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.further--
+	f.gone.Broadcast()
+}
+
+// end returns when nothing of any member but the root is left. From then on nothing starts.
+func (f *family) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.further > 0 {
+		f.gone.Wait()
+	}
+	f.closed = true
+}
+
+// dismiss takes out a member whose interpreter has ended, and keeps count of what it used.
+func (f *family) dismiss(r *run, state *os.ProcessState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.members, r)
+	if state != nil {
+		f.spent += state.UserTime() + state.SystemTime()
+	}
+}
+
+// member calls use with the member of that process id, which does not end meanwhile. It reports whether there is one.
+func (f *family) member(pid int, use func(*run)) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for m, own := range f.members {
+		if own == pid && pid > 0 {
+			use(m)
+			return true
+		}
+	}
+	return false
+}
+
+func (f *family) pids() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []int
+	for _, pid := range f.members {
+		if pid > 0 {
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// threads counts the threads of all members. A directory has two links more than subdirectories.
+func (f *family) threads() int {
+	total := 0
+	for _, pid := range f.pids() {
+		var st unix.Stat_t
+		if unix.Stat(fmt.Sprintf("/proc/%d/task", pid), &st) == nil {
+			total += int(st.Nlink) - 2 // #nosec G115 -- at most a few thousand
+		}
+	}
+	return total
+}
+
+// used is the processor time and the resident memory of all members, mapped files left out. What ended counts too.
+func (f *family) used() (cpu time.Duration, memory int64) {
+	for _, pid := range f.pids() {
+		cpu += processorTime(pid)
+		memory += ownMemory(pid)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return cpu + f.spent, memory
+}
+
+// userHertz is the unit of processor times in /proc, 1/100 s on every Linux architecture (USER_HZ).
+const userHertz = 100
+
+// processorTime reads utime and stime, fields 14 and 15 of /proc/PID/stat, see proc_pid_stat(5).
+func processorTime(pid int) time.Duration {
+	text := string(readSmall(fmt.Sprintf("/proc/%d/stat", pid)))
+	// The name in field 2 is the script's own word; the last parenthesis ends it.
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * (time.Second / userHertz)
+}
+
+// ownMemory reads resident less shared pages of /proc/PID/statm, in bytes.
+func ownMemory(pid int) int64 {
+	fields := strings.Fields(string(readSmall(fmt.Sprintf("/proc/%d/statm", pid))))
+	if len(fields) < 3 {
+		return 0
+	}
+	resident, _ := strconv.ParseInt(fields[1], 10, 64)
+	shared, _ := strconv.ParseInt(fields[2], 10, 64)
+	return max(0, resident-shared) * int64(pageSize)
+}
+
+// passed is a descriptor for a new interpreter, and the number that it has there.
+type passed struct{ fd, number int }
+
+// isInterpreter reports whether a request is for the interpreter itself: the first of the executables that the view has.
+func (r *run) isInterpreter(q startRequest, dir string) bool {
+	for _, name := range q.executables {
+		if name == "" {
+			continue
+		}
+		if name[0] != '/' {
+			name = join(dir, name)
+		}
+		canonical, err := r.job.FS.Canonical(name)
+		if err != nil {
+			continue
+		}
+		return canonical == Interpreter
+	}
+	return false
+}
+
+// spawn starts a further interpreter, a child of this one, with the descriptors that it asks for.
+func (r *run) spawn(ctx context.Context, done func(), q startRequest, dir string) (int, error) {
+	if r.depth+1 >= maxDepth {
+		return 0, &sandbox.Refusal{Errno: unix.EAGAIN, Reason: fmt.Sprintf("an interpreter of an interpreter, %d deep, starts no further one", maxDepth)}
+	}
+	job := r.job
+	job.Args, job.Terminal, job.Stdin = q.argv[1:], nil, nil
+	job.Env = q.env
+	if q.inheritEnv {
+		job.Env = r.job.Env
+	}
+	n := newRun(ctx, r.family.engine, job)
+	n.family, n.depth, n.parent, n.umask, n.cwd = r.family, r.depth+1, r.pid, r.umask, dir
+	n.handles = handleTable{run: n, files: r.handles.files}
+	files, err := r.bequeath(n, q)
+	if err == nil {
+		err = r.family.admit(n)
+	}
+	if err != nil {
+		closeFiles(files)
+		n.close()
+		n.cancel(nil)
+		return 0, err
+	}
+	return r.bring(n, files, done)
+}
+
+// bequeath copies the descriptors that the new interpreter is to have. Its descriptions are the parent's, as after a
+// fork.
+func (r *run) bequeath(n *run, q startRequest) (files [3]*os.File, err error) {
+	for i, fd := range []int32{q.stdin, q.stdout, q.stderr} {
+		if fd < 0 {
+			continue // the first stage opens /dev/null there
+		}
+		own, e := r.handles.grab(fd)
+		if e != 0 {
+			return files, e
+		}
+		files[i] = os.NewFile(uintptr(own), "inherited")
+	}
+	for _, fd := range q.pass {
+		own, e := r.handles.grab(fd)
+		if e != 0 {
+			return files, e
+		}
+		n.inherit = append(n.inherit, passed{fd: own, number: int(fd)})
+	}
+	return files, nil
+}
+
+func closeFiles(files [3]*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
+}
+
+// bring brings a new member to life and returns its process id.
+func (r *run) bring(n *run, files [3]*os.File, done func()) (int, error) {
+	f := r.family
+	config := stageConfigFor(f.engine, n.job)
+	started, supervised := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(supervised)
+		n.supervise(stageExecutable, f.loader, config, files, started)
+	}()
+	if err := <-started; err != nil {
+		if n.process != nil {
+			_ = n.process.Kill()
+			_, _ = n.process.Wait()
+		}
+		<-supervised
+		f.dismiss(n, nil)
+		n.close()
+		n.cancel(nil)
+		f.buried()
+		n.log("start a further interpreter", "error", err)
+		return 0, &sandbox.Refusal{Errno: unix.EAGAIN, Reason: "the gateway could not start another interpreter"}
+	}
+	p := &interpreter{run: n, ended: make(chan struct{})}
+	stop := context.AfterFunc(n.ctx, n.kill)
+	go func() {
+		state := n.reap(supervised)
+		f.dismiss(n, state)
+		stop()
+		p.exit = exitStatus(state)
+		close(p.ended)
+		// Commands that it left running go on; its place in the family is free.
+		n.children.wait(n.ctx)
+		n.close()
+		n.cancel(nil)
+		done()
+		f.buried()
+	}()
+	return r.children.add(n.pid, p, func() {}), nil
+}
+
+// interpreter is a further interpreter as a child of the one that started it.
+type interpreter struct {
+	run   *run
+	ended chan struct{}
+	exit  sandbox.ExitStatus
+}
+
+// Wait implements sandbox.Process.
+func (p *interpreter) Wait() (sandbox.ExitStatus, error) {
+	<-p.ended
+	return p.exit, nil
+}
+
+// Signal implements sandbox.Process.
+func (p *interpreter) Signal(sig syscall.Signal) error {
+	p.run.family.member(p.run.pid, func(m *run) { _ = unix.PidfdSendSignal(m.pidfd, sig, nil, 0) })
+	return nil
+}
+
+func exitStatus(state *os.ProcessState) sandbox.ExitStatus {
+	if state == nil {
+		return sandbox.ExitStatus{Signal: unix.SIGKILL}
+	}
+	ws, _ := state.Sys().(syscall.WaitStatus)
+	if ws.Signaled() {
+		return sandbox.ExitStatus{Signal: ws.Signal()}
+	}
+	return sandbox.ExitStatus{Code: ws.ExitStatus()}
+}
+
+// hand puts what the interpreter inherits beside its standard streams at its numbers. It is called on the first call
+// that the new image makes: the loader has one thread, and nothing open that could be in the way.
+func (r *run) hand(id uint64) {
+	for _, p := range r.inherit {
+		if e := place(r.listener, id, p.fd, p.number); e != 0 {
+			r.log("hand over a descriptor", "error", e)
+		}
+		_ = unix.Close(p.fd)
+	}
+	r.inherit = nil
+}
+
+// decodeDescriptors decodes the numbers of descriptors to pass on. Standard streams are not among them.
+func decodeDescriptors(b []byte) ([]int32, error) {
+	items, err := decodeList(b)
+	if err != nil || len(items) > maxPassed {
+		return nil, errFrame
+	}
+	var out []int32
+	for _, item := range items {
+		if len(item) != 8 {
+			return nil, errFrame
+		}
+		n := binary.LittleEndian.Uint64(item)
+		if n < 3 || n >= maxDescriptors || slices.Contains(out, int32(n)) { // #nosec G115 -- compared first
+			return nil, errFrame
+		}
+		out = append(out, int32(n)) // #nosec G115 -- below maxDescriptors
+	}
+	return out, nil
+}

@@ -1,0 +1,195 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"testing"
+	"time"
+
+	"shannot-gateway/sandbox"
+)
+
+func TestFurtherInterpretersRunInTheSameSandbox(t *testing.T) {
+	cases := []struct{ name, script, want string }{
+		{"run", `print(run("import sys; print(6 * 7, sys.executable, sys.argv[1:])", "a b", ""))`, "42 /opt/shannot/bin/python3.14 ['a b', '']\n\n"},
+		{"exit status and signal", `
+print([subprocess.call([sys.executable, "-c", c]) for c in ("raise SystemExit(9)", "import os; os.kill(os.getpid(), 15)", "1")])`, "[9, -15, 0]\n"},
+		{"one view of the files", `
+open("/tmp/a", "w").write("from the parent"); open("/etc/hosts", "a").write("# changed")
+print(run("print(open('/tmp/a').read(), open('/etc/hosts').read().endswith('# changed')); open('/tmp/b', 'w').write('back')"), open("/tmp/b").read())`, "from the parent True\n back\n"},
+		{"its own directory and umask", `
+os.mkdir("/tmp/d"); os.umask(0o077)
+print(subprocess.run([sys.executable, "-c", "import os; print(os.getcwd(), oct(os.umask(0))); os.chdir('/')"], cwd="/tmp/d", capture_output=True, text=True).stdout, os.getcwd())`, "/tmp/d 0o77\n /\n"},
+		{"its own /proc/self", `
+print(run("import os; print(open('/proc/self/cmdline').read().split(chr(0))[3:4], os.listdir('/proc/self/fd')[:3], os.readlink('/proc/self/cwd'))", "x"), open("/proc/self/cmdline").read().split(chr(0))[1:])`, "['x'] ['0', '1', '2'] /\n ['-', '']\n"},
+		{"process ids", `
+p = subprocess.Popen([sys.executable, "-c", "import os; print(os.getpid(), os.getppid(), os.getpgid(0) == os.getpid())"], stdout=-1, text=True)
+print(p.communicate()[0] == f"{p.pid} {os.getpid()} True\n", os.getppid())`, "True 1\n"},
+		{"environment", `print(run("import os; print(os.environ.get('A'), os.environ['SHANNOT_SANDBOX'], 'MALLOC_ARENA_MAX' in os.environ)", env={**os.environ, "A": "1"}))`, "1 1 False\n\n"},
+		{"input and a pipeline", `
+a = subprocess.Popen([sys.executable, "-c", "print('b'); print('a')"], stdout=-1)
+b = subprocess.Popen(["sort"], stdin=a.stdout, stdout=-1); print(b.communicate()[0])
+print(subprocess.run([sys.executable, "-c", "print(len(input()))"], input=b"x" * 300_000, capture_output=True).stdout)`, "b'a\\nb\\n'\nb'300000\\n'\n"},
+		{"files as streams", `
+with open("/tmp/out", "w") as f: subprocess.run([sys.executable, "-c", "import os; print(os.fstat(1).st_size); print(os.fstat(1).st_uid)"], stdout=f)
+print(open("/tmp/out").read())`, "0\n1000\n\n"},
+		{"passed descriptors", `
+r, w = os.pipe(); f = open("/tmp/passed", "w+"); d = os.open("/tmp", os.O_RDONLY)
+code = "import os, sys; w, f, d = map(int, sys.argv[1:]); os.write(w, b'pipe'); os.write(f, b'file'); print(os.listdir(d)); print(len(os.listdir('/proc/self/fd')))"
+print(subprocess.run([sys.executable, "-c", code, str(w), str(f.fileno()), str(d)], pass_fds=[w, f.fileno(), d], capture_output=True, text=True).stdout)
+print(os.read(r, 10), open("/tmp/passed").read())`, "['passed']\n7\n\nb'pipe' file\n"},
+		{"commands of its own", `print(run("import subprocess; subprocess.run(['echo', 'from a command']); print(subprocess.run(['false']).returncode)"))`, "from a command\n1\n\n"},
+		{"kill and wait", `
+import signal
+p = subprocess.Popen([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"], stdout=-1)
+p.stdout.readline(); print(p.poll()); p.terminate(); print(p.wait())
+q = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getppid(), signal.SIGUSR1)"])
+signal.signal(signal.SIGUSR1, lambda *a: print("from the child")); q.wait()`, "None\n-15\nfrom the child\n"},
+		{"exec of itself", `print("first", flush=True); os.execv(sys.executable, [sys.executable, "-c", "print('second'); raise SystemExit(0)"])`, "first\nsecond\n"},
+		{"asyncio", `
+import asyncio
+async def main():
+    ps = [await asyncio.create_subprocess_exec(sys.executable, "-c", f"print({i})", stdout=-1) for i in range(4)]
+    print([(await p.communicate())[0] for p in ps])
+asyncio.run(main())`, "[b'0\\n', b'1\\n', b'2\\n', b'3\\n']\n"},
+		{"module", `print(subprocess.run([sys.executable, "-m", "json.tool"], input='{"a":1}', capture_output=True, text=True).stdout)`, "{\n    \"a\": 1\n}\n\n"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := runScript(t, `
+import os, subprocess, sys
+def run(code, *args, **options): return subprocess.run([sys.executable, "-c", code, *args], stdout=-1, text=True, **options).stdout
+`+c.script)
+			if got.result.Cause != sandbox.Exited || got.result.ExitCode != 0 || got.stdout != c.want {
+				t.Errorf("%+v\nstdout: %q\n  want: %q\nstderr: %s", got.result, got.stdout, c.want, got.stderr)
+			}
+		})
+	}
+}
+
+func TestMultiprocessingSpawns(t *testing.T) {
+	got := runScript(t, `
+import pathlib, subprocess, sys
+pathlib.Path("/tmp/work.py").write_text('''
+import multiprocessing, concurrent.futures, os
+def square(x): return x * x
+def put(q, lock):
+    with lock: q.put(os.getpid())
+if __name__ == "__main__":
+    print(multiprocessing.get_start_method())
+    with multiprocessing.Pool(3) as pool: print(pool.map(square, range(10)))
+    with concurrent.futures.ProcessPoolExecutor(2) as pool: print(list(pool.map(square, range(5))))
+    q, lock = multiprocessing.Queue(), multiprocessing.Lock()
+    p = multiprocessing.Process(target=put, args=(q, lock)); p.start(); print(q.get() == p.pid); p.join(); print(p.exitcode)
+    from multiprocessing import shared_memory
+    m = shared_memory.SharedMemory(create=True, size=10); m.buf[0] = 7
+    n = shared_memory.SharedMemory(m.name); print(bytes(n.buf[:1])); n.close(); m.close(); m.unlink()
+    print([f for f in os.listdir("/dev/shm") if f.startswith("psm")])
+''')
+sys.exit(subprocess.call([sys.executable, "/tmp/work.py"]))`)
+	want := "spawn\n[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\n[0, 1, 4, 9, 16]\nTrue\n0\nb'\\x07'\n[]\n"
+	if got.result.ExitCode != 0 || got.stdout != want {
+		t.Errorf("%+v\nstdout: %q\n  want: %q\nstderr: %s", got.result, got.stdout, want, got.stderr)
+	}
+}
+
+func TestForkBombsOfInterpretersAreBounded(t *testing.T) {
+	cases := []struct{ name, script, want string }{
+		{"wide", `
+import subprocess, sys
+ps = []
+try:
+    while len(ps) < 100: ps.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+except BlockingIOError as e: print(len(ps), e.strerror)
+for p in ps: p.kill(); p.wait()
+print(subprocess.call([sys.executable, "-c", "1"]))`, "3 limits.processes allows 4 interpreters at once\n0\n"},
+		{"deep", `
+import subprocess, sys
+code = '''
+import subprocess, sys
+try: subprocess.run([sys.executable, "-c", sys.argv[1], sys.argv[1], str(int(sys.argv[2]) + 1)])
+except BlockingIOError: print(sys.argv[2])
+'''
+subprocess.run([sys.executable, "-c", code, code, "1"])`, "3\n"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			job, stdout, stderr := jobFor(t, c.script)
+			job.Limits.Processes = 4
+			if r := runJob(t, job); r.ExitCode != 0 || stdout.String() != c.want {
+				t.Errorf("%+v\nstdout: %q\n  want: %q\nstderr: %s", r, stdout, c.want, stderr)
+			}
+		})
+	}
+}
+
+// Chains of interpreters whose parents leave at once end at the depth, and with the session.
+func TestInterpretersThatAreLeftBehindEndWithTheSession(t *testing.T) {
+	job, stdout, stderr := jobFor(t, `
+import subprocess, sys
+code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1], sys.argv[1]]); time.sleep(600)"
+subprocess.Popen([sys.executable, "-c", code, code]); print("left", flush=True)`)
+	job.Limits.Wall = 2 * time.Second
+	if r := runJob(t, job); r.Cause != sandbox.WallTime || stdout.String() != "left\n" {
+		t.Errorf("%+v stdout %q stderr %s", r, stdout, stderr)
+	}
+}
+
+func TestInterpretersShareOneBudget(t *testing.T) {
+	cases := []struct {
+		name, script string
+		set          func(*sandbox.Limits)
+		want         sandbox.Cause
+	}{
+		{"processor time in sum", `
+import subprocess, sys
+while True: subprocess.run([sys.executable, "-c", "for i in range(3_000_000): pass"])`,
+			func(l *sandbox.Limits) { l.CPU = time.Second }, sandbox.CPUTime},
+		{"memory in sum", `
+import subprocess, sys
+ps = [subprocess.Popen([sys.executable, "-c", "b = bytearray(60 << 20); b[:] = b'x' * len(b); input()"], stdin=-1) for _ in range(6)]
+for p in ps: p.wait()`,
+			func(l *sandbox.Limits) { l.Memory = 200 << 20 }, sandbox.Memory},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			job, _, stderr := jobFor(t, c.script)
+			c.set(&job.Limits)
+			if r := runJob(t, job); r.Cause != c.want || r.Detail == "" {
+				t.Errorf("%+v, want cause %q; stderr %s", r, c.want, stderr)
+			}
+		})
+	}
+}
+
+func TestThreadsOfAllInterpretersAreBounded(t *testing.T) {
+	got := runScript(t, `
+import subprocess, sys
+code = '''
+import threading
+stop = threading.Event(); n = 0
+try:
+    while n < 1000: threading.Thread(target=stop.wait, daemon=True).start(); n += 1
+except RuntimeError: pass
+print(n, flush=True); input()
+'''
+ps = [subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1) for _ in range(3)]
+n = sum(int(p.stdout.readline()) for p in ps); print(40 < n < 64)
+for p in ps: p.kill()`)
+	if got.stdout != "True\n" {
+		t.Errorf("%+v stdout %q stderr %s", got.result, got.stdout, got.stderr)
+	}
+}
+
+func FuzzPassedDescriptors(f *testing.F) {
+	f.Add(encodeList(encodeInt(3), encodeInt(1023)))
+	f.Add([]byte{1, 0, 0, 0, 8, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fds, err := decodeDescriptors(b)
+		for _, fd := range fds {
+			if err != nil || fd < 3 || fd >= maxDescriptors {
+				t.Errorf("%d, %v from %q", fd, err, b)
+			}
+		}
+	})
+}
