@@ -179,7 +179,7 @@ from concurrent.futures import ThreadPoolExecutor as T
 print(sorted(T(8).map(lambda i: subprocess.check_output(["echo", str(i)]), range(8)))[-1])`, "b'7\\n'\n"},
 		{"preexec_fn is refused with a reason", "try: subprocess.run(['true'], preexec_fn=print)\nexcept Exception as e: print(type(e).__name__, 'preexec_fn' in str(e))", "RuntimeError True\n"},
 		{"other options are refused with a reason", `
-for options in ({"user": "nobody"}, {"group": 1}, {"extra_groups": [1]}, {"umask": 0o77}, {"process_group": 1}, {"pass_fds": [0]}):
+for options in ({"user": "nobody"}, {"group": 1}, {"extra_groups": [1]}, {"umask": 0o77}, {"process_group": 1}, {"pass_fds": [os.dup(0)]}):
     try: subprocess.run(["true"], **options); print("ran", options)
     except (PermissionError, NotImplementedError) as e: print(type(e).__name__, e)`, `PermissionError [Errno 1] commands run as the user that the gateway's operator chose
 PermissionError [Errno 1] commands run as the user that the gateway's operator chose
