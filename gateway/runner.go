@@ -166,7 +166,7 @@ func (s *session) script() approvals.Outcome {
 	account, uname := s.request.Target.Account(), s.request.Target.Uname()
 	view, err := vfs.NewSession(vfs.Config{
 		Base: s.request.Target.Files(), Policy: s.runner.policy, Scratch: o.Config.Files.Scratch,
-		MaxBytes: limits.Write, MaxFile: limits.Write, UID: account.UID, GID: account.GID, Now: o.Now,
+		MaxBytes: limits.Write, MaxFile: limits.Write, MaxNodes: limits.Nodes, UID: account.UID, GID: account.GID, Now: o.Now,
 	})
 	if err != nil {
 		return s.fault("prepare the script's view of the files", err)
@@ -184,7 +184,11 @@ func (s *session) script() approvals.Outcome {
 		Stdin:   s.input(),
 		Stdout:  limitedWriter{s.live.Stdout(), cancel}, Stderr: limitedWriter{s.live.Stderr(), cancel},
 		Commands: s,
-		Limits:   sandbox.Limits{Wall: limits.Wall, CPU: limits.CPU, Memory: limits.Memory, Write: limits.Write},
+		Limits: sandbox.Limits{
+			Wall: limits.Wall, CPU: limits.CPU, Memory: limits.Memory, Write: limits.Write,
+			Processes: limits.Processes, Threads: limits.Threads, Files: limits.Files, Calls: limits.Calls,
+		},
+		Notice: func(line string) { s.live.Notice("%s", line) },
 		Host: sandbox.Host{
 			Sysname: uname.Sysname, Nodename: uname.Nodename, Release: uname.Release, Version: uname.Version,
 			Machine: uname.Machine, UID: account.UID, GID: account.GID,
@@ -280,7 +284,13 @@ func (s *session) outcome(r sandbox.Result) approvals.Outcome {
 	case sandbox.Memory:
 		return overLimit("the script used more than %d bytes of memory (limits.memory)", limits.Memory)
 	case sandbox.Written:
-		return overLimit("the script wrote more than %d bytes (limits.write)", limits.Write)
+		return overLimit("the script's files are over %d bytes (limits.write) or %d files (limits.nodes)", limits.Write, limits.Nodes)
+	case sandbox.Files:
+		return overLimit("the script opened more than %d files at once (limits.files)", limits.Files)
+	case sandbox.Threads:
+		return overLimit("the script had more than %d threads at once (limits.threads)", limits.Threads)
+	case sandbox.Processes:
+		return overLimit("the script had more than %d interpreters at once (limits.processes)", limits.Processes)
 	case sandbox.Protocol:
 		s.runner.log.Warn("a script broke the sandbox's protocol", "session", s.live.ID(), "detail", r.Detail)
 		return overLimit("the script broke the rules of its sandbox: %s", r.Detail)

@@ -49,6 +49,8 @@ type Job struct {
 	Commands Commander
 	// Limits bound the run.
 	Limits Limits
+	// Notice tells the agent something that is no end of the run, one line; nil drops it.
+	Notice func(line string)
 	// Host is what the script may know of the machine it looks at.
 	Host Host
 }
@@ -75,9 +77,13 @@ type Limits struct {
 	CPU    time.Duration // processor time of all interpreters in sum
 	Memory int64         // bytes of address space of one interpreter, and of resident memory of all in sum
 	Write  int64         // bytes of one file, and of everything the view holds in sum
-	// Processes is how many interpreters a script may have at once, its own included. 0 leaves it to the engine, which
-	// always has a bound.
-	Processes int
+	// Processes is how many interpreters a script may have at once, its own included, Threads how many threads these have
+	// in sum, Files how many descriptors each of them may have open. 0 leaves it to the engine, which always has a bound,
+	// and a value beyond that bound is the bound.
+	Processes, Threads, Files int
+	// Calls is how many system calls a second, of all interpreters in sum, the engine answers. Beyond it the script is
+	// slowed down; it is not ended.
+	Calls int
 }
 
 // Cause says what ended a run.
@@ -85,13 +91,16 @@ type Cause string
 
 // Causes.
 const (
-	Exited   Cause = "exited"   // the script ended by itself, by exit or by a signal of its own
-	Stopped  Cause = "stopped"  // the context was cancelled
-	WallTime Cause = "wall"     // Limits.Wall
-	CPUTime  Cause = "cpu"      // Limits.CPU
-	Memory   Cause = "memory"   // Limits.Memory
-	Written  Cause = "write"    // Limits.Write
-	Protocol Cause = "protocol" // the script did something that only an attack does
+	Exited    Cause = "exited"    // the script ended by itself, by exit or by a signal of its own
+	Stopped   Cause = "stopped"   // the context was cancelled
+	WallTime  Cause = "wall"      // Limits.Wall
+	CPUTime   Cause = "cpu"       // Limits.CPU
+	Memory    Cause = "memory"    // Limits.Memory
+	Written   Cause = "write"     // Limits.Write, or the number of files that the view holds
+	Files     Cause = "files"     // Limits.Files
+	Threads   Cause = "threads"   // Limits.Threads
+	Processes Cause = "processes" // Limits.Processes
+	Protocol  Cause = "protocol"  // the script did something that only an attack does
 )
 
 // Result is how a run ended.

@@ -61,6 +61,9 @@ type Limits struct {
 	Wall, CPU, Hold, Expire       time.Duration
 	Memory, Output, Script, Write int64 // bytes
 	Operations                    int
+	Processes, Threads, Files     int // interpreters, their threads in sum, descriptors of each
+	Nodes                         int // files that a session makes, changes or removes
+	Calls                         int // system calls a second
 	Sessions, SessionsPerIdentity int
 }
 
@@ -92,6 +95,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Wall: 10 * time.Minute, CPU: time.Minute, Hold: 10 * time.Minute, Expire: 24 * time.Hour,
 		Memory: 512 << 20, Output: 16 << 20, Script: 1 << 20, Write: 50 << 20,
+		Processes: 16, Threads: 64, Files: 1024, Nodes: 65536, Calls: 100_000,
 		Operations: 1000, Sessions: 64, SessionsPerIdentity: 8,
 	}
 }
@@ -118,6 +122,11 @@ type file struct {
 		Script              *size     `toml:"script"`
 		Write               *size     `toml:"write"`
 		Operations          *int      `toml:"operations"`
+		Processes           *int      `toml:"processes"`
+		Threads             *int      `toml:"threads"`
+		Files               *int      `toml:"files"`
+		Nodes               *int      `toml:"nodes"`
+		Calls               *int      `toml:"calls"`
 		Hold                *duration `toml:"hold"`
 		Expire              *duration `toml:"expire"`
 		Sessions            *int      `toml:"sessions"`
@@ -329,6 +338,8 @@ func (f *file) checkLimits(c *Config) error {
 	}
 	for key, p := range map[string]struct{ to, from *int }{
 		"operations": {&l.Operations, from.Operations}, "sessions": {&l.Sessions, from.Sessions},
+		"processes": {&l.Processes, from.Processes}, "threads": {&l.Threads, from.Threads}, "files": {&l.Files, from.Files},
+		"nodes": {&l.Nodes, from.Nodes}, "calls": {&l.Calls, from.Calls},
 		"sessions_per_identity": {&l.SessionsPerIdentity, from.SessionsPerIdentity},
 	} {
 		if p.from != nil {

@@ -10,6 +10,7 @@ import os
 import sys
 
 _DEVICE = "/dev/shannot"
+_MAX_REQUEST = 3 << 20  # bytes; E2BIG beyond, as execve has it
 
 
 class _Gateway:
@@ -94,9 +95,13 @@ def _start(argv, executables, env, cwd, stdin, stdout, stderr, input=None, pass_
     argv = [os.fsencode(a) for a in argv]
     executables = [os.fsencode(e) for e in executables]
     directory = b"" if cwd is None else os.fsencode(cwd)
+    size = len(input or b"")
     for item in (*argv, *executables, directory, *(env or ())):
         if b"\0" in item:
             raise ValueError("embedded null byte")
+        size += len(item) + 8
+    if size > _MAX_REQUEST or len(argv) > 60000:
+        raise OSError(7, os.strerror(7), os.fsdecode(argv[0]))
     reply = _gateway.ask(
         b"start",
         _line(),
@@ -342,6 +347,36 @@ def _openpty():
     raise RuntimeError(_NO_TERMINAL)
 
 
+def _limit_of(error):
+    """Which limit of the sandbox an error is about, or None."""
+    if isinstance(error, MemoryError):
+        return b"memory"
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return b"threads"
+    if isinstance(error, OSError):
+        if isinstance(error, BlockingIOError) and "limits.processes" in str(error):
+            return b"processes"
+        import errno
+
+        return {errno.EMFILE: b"files", errno.ENOSPC: b"write", errno.EFBIG: b"write"}.get(error.errno)
+    return None
+
+
+def _say_limit():
+    """At the end: where an uncaught error of a limit ends the script, the limit is what its end is called after."""
+    limit = _limit_of(getattr(sys, "last_exc", None))
+    if limit is None or hasattr(sys, "ps1"):
+        return
+    try:
+        _gateway.ask(b"limit", limit)
+    except OSError:
+        os.closerange(3, 64)  # there may be no descriptor left to say it with
+        try:
+            _gateway.ask(b"limit", limit)
+        except OSError:
+            pass
+
+
 class _SpawnByDefault:
     """Make multiprocessing's start method spawn: forkserver, the default, forks and passes descriptors over sockets.
 
@@ -384,6 +419,9 @@ def _install():
     posix = sys.modules["posix"]
     for name in ("system", "posix_spawn", "posix_spawnp", "execv", "execve", "fork", "forkpty", "openpty"):
         setattr(posix, name, getattr(os, name))
+    import atexit
+
+    atexit.register(_say_limit)
     sys.meta_path.insert(0, _SpawnByDefault)
     # Lines appear as they are printed, in order with what commands print.
     for stream in (sys.stdout, sys.stderr):

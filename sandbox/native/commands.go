@@ -18,13 +18,18 @@ import (
 
 // dial answers the opening of /dev/shannot: one end for the script, the other served here until it is closed.
 func (r *run) dial() (int, unix.Errno) {
+	if !r.family.dial() {
+		return -1, unix.EMFILE
+	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
+		r.family.hangUp()
 		return -1, errnoOf(err)
 	}
 	_ = unix.SetNonblock(pair[0], true)
 	ours := os.NewFile(uintptr(pair[0]), "guest")
 	go func() {
+		defer r.family.hangUp()
 		defer func() { _ = ours.Close() }()
 		defer func() {
 			if p := recover(); p != nil {
@@ -39,25 +44,50 @@ func (r *run) dial() (int, unix.Errno) {
 // serveGuest answers start requests, one at a time, until the guest closes its end or breaks the protocol.
 func (r *run) serveGuest(conn *os.File) {
 	for {
-		items, err := readFrame(conn)
-		if err != nil {
-			return
-		}
-		request, err := decodeStart(items)
-		if err != nil {
-			return
-		}
-		ctx, cancel := context.WithCancel(r.ctx)
-		stop := whileOpen(conn, cancel)
-		pid, err := r.startCommand(ctx, cancel, request)
-		stop()
-		if err != nil {
-			cancel()
-		}
-		if err := writeFrame(conn, startReply(pid, err)...); err != nil {
+		if err := r.serveRequest(conn); err != nil {
+			if errors.Is(err, errFrame) {
+				r.family.root.cancel(&limitError{sandbox.Protocol, "sent the gateway what no guest sends"})
+			}
 			return
 		}
 	}
+}
+
+// errCrowded refuses a request that would take the family's requests beyond maxPending.
+var errCrowded = errors.New("too many requests at once")
+
+// serveRequest answers one request.
+func (r *run) serveRequest(conn *os.File) error {
+	size, err := readSize(conn)
+	if err != nil {
+		return err
+	}
+	if !r.family.reserve(size) {
+		return errCrowded
+	}
+	defer r.family.release(size)
+	items, err := readBody(conn, size)
+	if err != nil {
+		return err
+	}
+	if len(items) == 2 && string(items[0]) == opLimit {
+		if r.depth == 0 && !r.family.blame(string(items[1])) {
+			return errFrame
+		}
+		return writeFrame(conn)
+	}
+	request, err := decodeStart(items)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	stop := whileOpen(conn, cancel)
+	pid, err := r.startCommand(ctx, cancel, request)
+	stop()
+	if err != nil {
+		cancel()
+	}
+	return writeFrame(conn, startReply(pid, err)...)
 }
 
 // whileOpen calls gone when the guest closes its end, as it does when an exception (a timeout, an interrupt from the

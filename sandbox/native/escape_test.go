@@ -111,8 +111,6 @@ func TestEscapeAttemptsMeetAWall(t *testing.T) {
 		{"a path without end", "print(call('openat', -100, b'/' * 5000, 0, 0))", "ENAMETOOLONG"},
 		{"a bad directory", "print(call('openat', 0, b'x\\0', 0, 0))", "ENOTDIR"},
 		{"a closed directory", "print(call('openat', 99, b'x\\0', 0, 0))", "EBADF"},
-		{"nonsense to the supervisor", "fd = os.open('/dev/shannot', os.O_RDWR); os.write(fd, b'\\xff' * 64)\ntry: print(os.read(fd, 10))\nexcept ConnectionResetError: print('closed')", "closed"},
-		{"a NUL in a command", "fd = os.open('/dev/shannot', os.O_RDWR); import sitecustomize as s\nb = s._list([b'start', 0, 0, 1, 2, s._list([b'ls\\0x']), s._list([b'/bin/ls']), s._list([]), b'', s._list([]), s._list([])]); os.write(fd, len(b).to_bytes(4, 'little') + b); print(os.read(fd, 10))", "b''"},
 		{"a command with the supervisor's descriptor", "import sitecustomize as s\ntry: s._start(['cat'], ['/bin/cat'], None, None, 77, 1, 2)\nexcept OSError as e: print(errno.errorcode[e.errno])", "EBADF"},
 		{"a descriptor in the wrong direction", "import sitecustomize as s\ntry: s._start(['cat'], ['/bin/cat'], None, None, 1, 0, 2)\nexcept OSError as e: print(errno.errorcode[e.errno])", "EBADF"},
 	}
@@ -223,6 +221,62 @@ func TestLimitsEndTheScriptAndSayWhich(t *testing.T) {
 				t.Errorf("%+v, want cause %q; stderr %s", got, c.want, stderr)
 			}
 		})
+	}
+}
+
+// The guest never says these things; a script that does is attacking.
+func TestNonsenseToTheSupervisorEndsTheScript(t *testing.T) {
+	const dial = "import os, sys, time, sitecustomize as s\nfd = os.open('/dev/shannot', os.O_RDWR)\n" +
+		"def say(b): os.write(fd, len(b).to_bytes(4, 'little') + b)\n"
+	for _, c := range []struct{ name, script string }{
+		{"too long", "os.write(fd, b'\\xff' * 64)"},
+		{"not a list", "say(b'hello, world')"},
+		{"a NUL in a command", "say(s._list([b'start', 0, 0, 1, 2, s._list([b'ls\\0x']), s._list([b'/bin/ls']), s._list([]), b'', s._list([]), s._list([])]))"},
+		{"an unknown request", "say(s._list([b'approve', b'1']))"},
+		{"an unknown limit", "say(s._list([b'limit', b'1']))"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := runScript(t, dial+c.script+"\ntime.sleep(60)")
+			if got.result.Cause != sandbox.Protocol || got.result.Detail == "" {
+				t.Errorf("%+v stderr %s", got.result, got.stderr)
+			}
+		})
+	}
+}
+
+// An error of a limit that a script does not catch is what its end is called after; one that it catches is its own.
+func TestUncaughtErrorOfALimitNamesIt(t *testing.T) {
+	for _, c := range []struct {
+		name, script string
+		want         sandbox.Cause
+	}{
+		{"memory", "x = bytearray(1 << 30)", sandbox.Memory},
+		{"one file", "f = open('/tmp/x', 'wb', buffering=0)\nfor _ in range(40): f.write(bytes(1 << 20))", sandbox.Written},
+		{"all files", "for i in range(100):\n  with open(f'/tmp/{i}', 'wb') as f: f.write(bytes(30 << 20))", sandbox.Written},
+		{"nodes", "import os\nfor i in range(100_000): os.mkdir(f'/tmp/{i}')", sandbox.Written},
+		{"descriptors", "import os\nwhile True: os.pipe()", sandbox.Files},
+		{"threads", "import threading\nstop = threading.Event()\nwhile True: threading.Thread(target=stop.wait, daemon=True).start()", sandbox.Threads},
+		{"interpreters", "import subprocess, sys\np = [subprocess.Popen([sys.executable, '-c', 'input()'], stdin=-1) for _ in range(20)]", sandbox.Processes},
+		{"caught", "try: x = bytearray(1 << 30)\nexcept MemoryError: raise SystemExit(3)", sandbox.Exited},
+		{"another error", "1/0", sandbox.Exited},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := runScript(t, c.script)
+			if got.result.Cause != c.want {
+				t.Errorf("%+v, want cause %q; stderr %s", got.result, c.want, got.stderr)
+			}
+		})
+	}
+}
+
+func TestFloodOfCallsIsSlowedAndTold(t *testing.T) {
+	job, stdout, stderr := jobFor(t, "import os\nfor _ in range(3000): os.stat('/')\nprint('done')")
+	job.Limits.Calls = 10_000
+	var told []string
+	job.Notice = func(line string) { told = append(told, line) }
+	r := runJob(t, job)
+	if r.Cause != sandbox.Exited || stdout.String() != "done\n" || len(told) != 1 || !strings.Contains(told[0], "limits.calls") {
+		t.Errorf("%+v stdout %q stderr %s, told %q", r, stdout, stderr, told)
 	}
 }
 

@@ -22,9 +22,11 @@ import (
 
 // Bounds of a family that no configuration changes.
 const (
-	maxInterpreters = 16 // at once, where sandbox.Limits.Processes says nothing
-	maxDepth        = 8  // an interpreter started by one started by … the script
-	maxPassed       = 64 // descriptors that an interpreter is handed beside its standard streams
+	maxInterpreters = 64       // at once, whatever sandbox.Limits.Processes says
+	maxDepth        = 8        // an interpreter started by one started by … the script
+	maxPassed       = 64       // descriptors that an interpreter is handed beside its standard streams
+	maxDials        = 256      // connections to the supervisor that are open at once
+	maxPending      = 16 << 20 // bytes of requests that are being read or answered
 )
 
 // family is the interpreters of one job: the script's own, and those that it starts as sys.executable. They share one
@@ -41,12 +43,18 @@ type family struct {
 
 	starting atomic.Int32 // commands that are being decided
 
-	mu      sync.Mutex
-	members map[*run]int  // whose interpreters run, with their process ids; 0 while one starts
-	spent   time.Duration // processor time of those that have ended
-	further int           // interpreters beside the root's that are not cleaned up yet
-	gone    *sync.Cond    // further has become less
-	closed  bool          // nothing starts any more
+	mu       sync.Mutex
+	members  map[*run]int  // whose interpreters run, with their process ids; 0 while one starts
+	spent    time.Duration // processor time of those that have ended
+	further  int           // interpreters beside the root's that are not cleaned up yet
+	gone     *sync.Cond    // further has become less
+	closed   bool          // nothing starts any more
+	dials    int           // open connections to the supervisor
+	pending  int           // bytes of requests that are being read or answered
+	uncaught *limitError   // the limit whose error ended the script, by its own word
+
+	calls  atomic.Int64 // answered in this tick
+	slowed sync.Once
 }
 
 func newFamily(e *Engine, loader *os.File, root *run) *family {
@@ -57,10 +65,7 @@ func newFamily(e *Engine, loader *os.File, root *run) *family {
 
 // admit counts a new member. EAGAIN where there are too many, as fork(2) has it.
 func (f *family) admit(r *run) error {
-	most := maxInterpreters
-	if n := f.root.job.Limits.Processes; n > 0 {
-		most = n
-	}
+	most := atMost(f.root.job.Limits.Processes, maxInterpreters)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
@@ -72,6 +77,76 @@ func (f *family) admit(r *run) error {
 	f.members[r] = 0
 	f.further++
 	return nil
+}
+
+// dial counts a connection to the supervisor. It reports false where there are too many.
+func (f *family) dial() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dials >= maxDials {
+		return false
+	}
+	f.dials++
+	return true
+}
+
+func (f *family) hangUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dials--
+}
+
+// reserve takes room for a request of n bytes, release gives it back.
+func (f *family) reserve(n int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pending+n > maxPending {
+		return false
+	}
+	f.pending += n
+	return true
+}
+
+func (f *family) release(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pending -= n
+}
+
+// tellSlow says once that the script is slowed down.
+func (f *family) tellSlow(limit int) {
+	f.slowed.Do(func() {
+		if tell := f.root.job.Notice; tell != nil {
+			tell(fmt.Sprintf("the script makes more than %d system calls a second and is slowed down (limits.calls)", limit))
+		}
+	})
+}
+
+// blame records that an error of a limit ended the script. It is the script's own word, and decides only what its end
+// is called: where the script ends well, nothing.
+func (f *family) blame(kind string) bool {
+	l := f.root.job.Limits
+	details := map[string]limitError{
+		"memory":    {sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", l.Memory)},
+		"write":     {sandbox.Written, "found no room for its files"},
+		"files":     {sandbox.Files, fmt.Sprintf("opened more than %d files", atMost(l.Files, maxDescriptors))},
+		"threads":   {sandbox.Threads, fmt.Sprintf("started more than %d threads", atMost(l.Threads, maxThreads))},
+		"processes": {sandbox.Processes, fmt.Sprintf("started more than %d interpreters", atMost(l.Processes, maxInterpreters))},
+	}
+	e, ok := details[kind]
+	if !ok {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.uncaught = &e
+	return true
+}
+
+func (f *family) fatal() *limitError {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.uncaught
 }
 
 // born records the process id of a member whose interpreter was started.

@@ -3,6 +3,9 @@
 package native
 
 import (
+	"io"
+	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,4 +195,69 @@ func FuzzPassedDescriptors(f *testing.F) {
 			}
 		}
 	})
+}
+
+// greedy takes all that it can get of everything, and never stops by itself.
+const greedy = `
+import os, subprocess, sys, threading
+def take(f):
+    while True:
+        try: f()
+        except BaseException: pass
+kept = []
+def descriptors(): kept.append(os.pipe())
+def nodes(): os.mkdir(f"/tmp/{os.urandom(8).hex()}")
+def files():
+    with open(f"/tmp/{os.urandom(8).hex()}", "wb") as f: f.write(bytes(1 << 20))
+def requests():
+    fd = os.open("/dev/shannot", os.O_RDWR); kept.append(fd); os.write(fd, (4 << 20).to_bytes(4, "little") + b"x")
+def interpreters(): kept.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+def commands(): kept.append(subprocess.Popen(["cat"], stdin=subprocess.PIPE))
+def memory(): kept.append(bytearray(os.urandom(64) * (1 << 14)))
+def threads(): threading.Thread(target=threading.Event().wait, daemon=True).start()
+def output(): os.write(2, b"x" * 4096)
+for f in (descriptors, nodes, files, requests, interpreters, commands, memory, threads, output):
+    threading.Thread(target=take, args=(f,), daemon=True).start()
+print("taking", flush=True)
+take(lambda: os.stat("/"))
+`
+
+func TestScriptThatFillsEverythingCostsTheGatewayLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs against a wall clock of seconds")
+	}
+	job, _, _ := jobFor(t, greedy)
+	job.Limits = sandbox.Limits{
+		Wall: 8 * time.Second, CPU: 30 * time.Second, Memory: 256 << 20, Write: 32 << 20, Processes: 4, Threads: 32, Files: 256, Calls: 20_000,
+	}
+	taking := make(chan struct{})
+	var once sync.Once
+	job.Stdout = writerFunc(func(p []byte) (int, error) { once.Do(func() { close(taking) }); return len(p), nil })
+	job.Stderr = io.Discard
+	done := make(chan sandbox.Result, 1)
+	e := engine(t)
+	before := ownMemory(os.Getpid())
+	go func() {
+		r, err := e.Run(t.Context(), job)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- r
+	}()
+	<-taking
+	// Another session answers meanwhile.
+	for range 3 {
+		if got := runScript(t, "import subprocess; print(subprocess.check_output(['echo', 'fine']))"); got.stdout != "b'fine\\n'\n" {
+			t.Errorf("another session: %+v stdout %q stderr %s", got.result, got.stdout, got.stderr)
+		}
+	}
+	r := <-done
+	if r.Cause == sandbox.Exited || r.Cause == sandbox.Stopped || r.Detail == "" {
+		t.Errorf("%+v", r)
+	}
+	// What the view holds is in memory files, which do not count here; requests and records do.
+	const most = 200 << 20
+	if grown := ownMemory(os.Getpid()) - before; grown > most {
+		t.Errorf("the gateway grew by %d MiB", grown>>20)
+	}
 }

@@ -22,16 +22,21 @@ const (
 
 var errFrame = errors.New("malformed message from the guest")
 
-// readFrame reads one message.
-func readFrame(r io.Reader) ([][]byte, error) {
+// readSize reads the size of the message that follows, in bytes.
+func readSize(r io.Reader) (int, error) {
 	var size [4]byte
 	if _, err := io.ReadFull(r, size[:]); err != nil {
-		return nil, err
+		return 0, err
 	}
 	n := binary.LittleEndian.Uint32(size[:])
 	if n > maxFrame {
-		return nil, errFrame
+		return 0, errFrame
 	}
+	return int(n), nil
+}
+
+// readBody reads a message of n bytes.
+func readBody(r io.Reader, n int) ([][]byte, error) {
 	body := make([]byte, n)
 	if _, err := io.ReadFull(r, body); err != nil {
 		return nil, err
@@ -132,7 +137,11 @@ const (
 	itemCount
 )
 
-const opStart = "start"
+// The requests: to start something, and to say which limit's error the script ends with.
+const (
+	opStart = "start"
+	opLimit = "limit"
+)
 
 func decodeStart(items [][]byte) (q startRequest, err error) {
 	if len(items) != itemCount || string(items[itemOp]) != opStart {

@@ -5,10 +5,20 @@ package native
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
 )
+
+// readFrame reads a whole message.
+func readFrame(r io.Reader) ([][]byte, error) {
+	n, err := readSize(r)
+	if err != nil {
+		return nil, err
+	}
+	return readBody(r, n)
+}
 
 func startItems(argv ...string) [][]byte {
 	list := func(items ...string) []byte {

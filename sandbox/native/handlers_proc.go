@@ -21,7 +21,7 @@ func (r *run) parentID(*notification) answer { return answer{val: int64(max(r.pa
 
 // clone counts threads, of all interpreters of the family. The filter lets nothing here but the exact flags of a thread, which are in a register.
 func (r *run) clone(*notification) answer {
-	if n := r.family.threads(); n <= 0 || n >= maxThreads {
+	if n := r.family.threads(); n <= 0 || n >= atMost(r.family.root.job.Limits.Threads, maxThreads) {
 		return failed(unix.EAGAIN)
 	}
 	return answer{resume: true}

@@ -76,7 +76,7 @@ func jobFor(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Bu
 		Session: tb.Name(), Args: []string{"-"}, Dir: "/", FS: view,
 		Env:   []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/", "LANG=C.UTF-8", "SHANNOT_SANDBOX=1"},
 		Stdin: strings.NewReader(script), Stdout: stdout, Stderr: stderr, Commands: execCommander{},
-		Limits: sandbox.Limits{Wall: time.Minute, CPU: 30 * time.Second, Memory: 512 << 20, Write: 32 << 20},
+		Limits: sandbox.Limits{Wall: time.Minute, CPU: 30 * time.Second, Memory: 512 << 20, Write: 32 << 20, Processes: 16, Threads: 64},
 		Host:   sandbox.Host{Sysname: "Linux", Nodename: "target-1", Release: "6.1", Version: "#1", Machine: "x86_64", UID: 1000, GID: 1000},
 	}, stdout, stderr
 }

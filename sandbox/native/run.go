@@ -24,8 +24,8 @@ import (
 
 // Bounds of one run that no configuration changes.
 const (
-	maxThreads     = 64
-	maxDescriptors = 1024
+	maxThreads     = 1024                   // of all interpreters of a script, whatever sandbox.Limits.Threads says
+	maxDescriptors = 1024                   // of one interpreter, whatever sandbox.Limits.Files says
 	tick           = 100 * time.Millisecond // how often the limits that the kernel does not keep are looked at
 )
 
@@ -68,6 +68,14 @@ type run struct {
 type stdinState struct {
 	pipe int // the child's end, kept by the supervisor to look at
 	done atomic.Bool
+}
+
+// atMost is a limit of the job's below one of the engine's.
+func atMost(limit, engine int) int {
+	if limit <= 0 {
+		return engine
+	}
+	return min(limit, engine)
 }
 
 // limitError is why a run was ended by the engine itself.
@@ -156,7 +164,7 @@ func (r *run) handshake(control int, config stageConfig) error {
 func resourceLimits(l sandbox.Limits) map[int]uint64 {
 	limits := map[int]uint64{
 		unix.RLIMIT_CORE:   0,
-		unix.RLIMIT_NOFILE: maxDescriptors,
+		unix.RLIMIT_NOFILE: uint64(atMost(l.Files, maxDescriptors)), // #nosec G115 -- positive
 	}
 	if l.Memory > 0 {
 		limits[unix.RLIMIT_AS] = uint64(l.Memory)
@@ -272,7 +280,22 @@ func (r *run) answer(n *notification) {
 		send(r.listener, &response{id: n.id, err: -int32(unix.ENOSYS)})
 		return
 	}
+	r.slow()
 	r.deliver(n.id, r.inTurn(handler, n))
+}
+
+// slow waits where the family has made all the calls of this tick. The interpreter's thread waits inside its call.
+func (r *run) slow() {
+	limit := r.family.root.job.Limits.Calls
+	if limit <= 0 {
+		return
+	}
+	share := max(1, int64(limit)*int64(tick)/int64(time.Second))
+	for r.family.calls.Load() >= share && !r.exited.Load() && r.ctx.Err() == nil {
+		r.family.tellSlow(limit)
+		time.Sleep(tick / 20)
+	}
+	r.family.calls.Add(1)
 }
 
 // inTurn runs a handler while no other call of the family is answered.
@@ -352,6 +375,7 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 			elapsed += t.Sub(last)
 		}
 		last = t
+		r.family.calls.Store(0)
 		cpu, memory := r.family.used()
 		switch l := r.job.Limits; {
 		case l.Wall > 0 && elapsed >= l.Wall:
@@ -403,6 +427,9 @@ func (r *run) result(state *os.ProcessState) sandbox.Result {
 		res.Cause, res.Detail = limit.cause, limit.detail
 	case cause != nil && ws.Signaled():
 		res.Cause, res.Detail = sandbox.Stopped, cause.Error()
+	case r.family.fatal() != nil && !ws.Signaled() && ws.ExitStatus() != 0:
+		limit = r.family.fatal()
+		res.Cause, res.Detail = limit.cause, limit.detail
 	case r.outOfCPU(state, ws):
 		res.Cause, res.Detail = sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", r.job.Limits.CPU)
 	}
