@@ -43,6 +43,13 @@ func (e *Engine) Close() error {
 	return err
 }
 
+// installed is the unpacked interpreter, nil before and after.
+func (e *Engine) installed() *installation {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.runtime
+}
+
 // prepare unpacks the interpreter if need be. A failure is tried again at the next call.
 func (e *Engine) prepare(ctx context.Context) (*installation, *os.File, error) {
 	e.mu.Lock()

@@ -134,15 +134,20 @@ type procSelf struct {
 }
 
 // ownFiles are read from the interpreter's own directory in /proc: they name nothing of the host.
-var ownFiles = []string{"stat", "statm", "status", "io", "limits", "sched", "schedstat", "oom_score"}
+var ownFiles = []string{"statm", "io", "limits", "schedstat", "oom_score"}
 
-// hostFiles are the gateway's own, which sees the host's mounts.
-var hostFiles = []string{"mounts", "mountinfo", "mountstats"}
+// toldFiles are the same, told as they are in the script's view.
+var toldFiles = map[string]func(*run, []byte) []byte{
+	"stat": (*run).ownStat, "status": (*run).ownStatus, "maps": (*run).ownMaps,
+}
+
+// hostProcess is a process of the target that sees what all of it sees: its first.
+const hostProcess = "/proc/1/"
 
 func (p *procSelf) links() map[string]string {
 	return map[string]string{
 		"exe": Interpreter, "cwd": p.family.asking.workingDirectory(), "root": "/",
-		"net": "/proc/" + strconv.Itoa(os.Getpid()) + "/net",
+		"net": hostProcess + "net", "mounts": hostProcess + "mounts", "mountinfo": hostProcess + "mountinfo",
 	}
 }
 
@@ -154,17 +159,16 @@ func (p *procSelf) content(base string) ([]byte, bool) {
 	case "environ":
 		return nulTerminated(p.family.asking.job.Env), true
 	case "comm":
-		return []byte("python3\n"), true
+		return []byte(processName + "\n"), true
 	}
 	for _, n := range ownFiles {
 		if n == base {
 			return readSmall(fmt.Sprintf("/proc/%d/%s", p.family.asking.pid, n)), true
 		}
 	}
-	for _, n := range hostFiles {
-		if n == base {
-			return readSmall("/proc/self/" + n), true
-		}
+	if tell := toldFiles[base]; tell != nil {
+		r := p.family.asking
+		return tell(r, readSmall(fmt.Sprintf("/proc/%d/%s", r.pid, base))), true
 	}
 	return nil, false
 }
@@ -212,7 +216,9 @@ func (p *procSelf) ReadDir(name string) ([]vfs.Dirent, error) {
 		add(unix.S_IFDIR, "fd")
 		add(unix.S_IFREG, "cmdline", "comm", "environ")
 		add(unix.S_IFREG, ownFiles...)
-		add(unix.S_IFREG, hostFiles...)
+		for n := range toldFiles {
+			add(unix.S_IFREG, n)
+		}
 		for n := range p.links() {
 			add(unix.S_IFLNK, n)
 		}

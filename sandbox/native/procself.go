@@ -1,0 +1,98 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// What the kernel says of an interpreter names the host here and there: where its libraries really are, who its parent
+// is, which user it runs as. The script is shown what is true in its view.
+
+// processName is what the interpreter is called, as if it had been started by that name.
+const processName = "python3"
+
+// ownStatus is /proc/self/status, see proc_pid_status(5).
+func (r *run) ownStatus(text []byte) []byte {
+	var out bytes.Buffer
+	four := func(id uint32) string { return strings.Repeat(fmt.Sprintf("\t%d", id), 4) }
+	for line := range bytes.Lines(text) {
+		key, _, _ := bytes.Cut(line, []byte(":"))
+		switch string(key) {
+		case "Name":
+			fmt.Fprintf(&out, "Name:\t%s\n", processName)
+		case "PPid":
+			fmt.Fprintf(&out, "PPid:\t%d\n", max(r.parent, 1))
+		case "Uid":
+			fmt.Fprintf(&out, "Uid:%s\n", four(r.job.Host.UID))
+		case "Gid":
+			fmt.Fprintf(&out, "Gid:%s\n", four(r.job.Host.GID))
+		case "Groups":
+			out.WriteString("Groups:\t \n")
+		default:
+			out.Write(line)
+		}
+	}
+	return out.Bytes()
+}
+
+// ownStat is /proc/self/stat, see proc_pid_stat(5): field 2 is the name in parentheses, field 4 the parent.
+func (r *run) ownStat(text []byte) []byte {
+	end := bytes.LastIndexByte(text, ')')
+	if end < 0 {
+		return nil
+	}
+	fields := strings.Fields(string(text[end+1:]))
+	if len(fields) < 2 {
+		return nil
+	}
+	fields[1] = strconv.Itoa(max(r.parent, 1))
+	return fmt.Appendf(nil, "%d (%s) %s\n", r.pid, processName, strings.Join(fields, " "))
+}
+
+// ownMaps is /proc/self/maps, see proc_pid_maps(5). Of a file it gives the name that the interpreter's own files have in
+// the view, and for any other none, with neither device nor inode.
+func (r *run) ownMaps(text []byte) []byte {
+	var out bytes.Buffer
+	for line := range bytes.Lines(text) {
+		// Address, permissions, offset, device, inode, and the rest of the line is the path.
+		fields := strings.SplitN(strings.TrimSuffix(string(line), "\n"), " ", 6)
+		if len(fields) < 5 {
+			continue
+		}
+		name := ""
+		if len(fields) == 6 {
+			name = r.mappedName(strings.TrimLeft(fields[5], " "))
+		}
+		head := fmt.Sprintf("%s %s %s 00:00 0", fields[0], fields[1], fields[2])
+		if name == "" {
+			fmt.Fprintf(&out, "%s \n", head)
+			continue
+		}
+		fmt.Fprintf(&out, "%-73s%s\n", head, name)
+	}
+	return out.Bytes()
+}
+
+// mappedName is a mapping's name as the script may know it.
+func (r *run) mappedName(name string) string {
+	if strings.HasPrefix(name, "[") {
+		return name // [heap], [stack], [vdso], [anon:…] by the script's own word
+	}
+	in := r.family.engine.installed()
+	if in == nil {
+		return ""
+	}
+	rel, ok := strings.CutPrefix(name, in.root+"/")
+	switch {
+	case !ok:
+		return ""
+	case rel == closedLoader:
+		return Prefix + "/lib/" + filepath.Base(loaderName)
+	}
+	return Prefix + "/" + rel
+}
