@@ -80,7 +80,7 @@ func newBook(tb testing.TB) *book { return open(tb, tb.TempDir(), nil) }
 func (b *book) begin() *approvals.Live {
 	b.tb.Helper()
 	l, err := b.Begin(context.Background(), approvals.Request{
-		Identity: claude, Target: b.target, Script: "print()", Args: []string{"-"}, Env: b.target.DefaultEnv(),
+		Identity: claude, Target: b.target, Script: "print()", Args: []string{"-"}, Env: b.target.Account().Env("dumb"),
 	})
 	if err != nil {
 		b.tb.Fatal(err)

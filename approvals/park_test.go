@@ -172,7 +172,7 @@ func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
 		mustRun(t, p, err)
 		l.End(approvals.Outcome{Status: approvals.Done})
 	}
-	l, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.DefaultEnv()})
+	l, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.Account().Env("dumb")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestShutdownLeavesParkedSessionsToTheNextGateway(t *testing.T) {
 func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Hour })
 	events := b.Subscribe(t.Context())
-	l, err := b.Begin(context.Background(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.DefaultEnv()})
+	l, err := b.Begin(context.Background(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.Account().Env("dumb")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func (r *runner) Interact(ctx context.Context, request approvals.Request, t *com
 
 // begin records a session and runs it. The terminal is nil for most.
 func (r *runner) begin(ctx context.Context, request approvals.Request, term string, t *command.Terminal, stdin io.Reader) (string, error) {
-	request.Env = baseEnv(request.Target.Account(), term)
+	request.Env = request.Target.Account().Env(term)
 	live, err := r.sessions.Begin(context.WithoutCancel(ctx), request)
 	if err != nil {
 		return "", err
@@ -97,22 +97,6 @@ func (r *runner) restart(parked approvals.Session) {
 		s.stdin = strings.NewReader(parked.Script)
 	}
 	r.running.Go(s.run)
-}
-
-// fixedPath is where commands are looked for on a target.
-const fixedPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// baseEnv is the environment that a session begins with. Nothing of the gateway's own is in it, nor anything that the
-// client sent.
-func baseEnv(a targets.Account, term string) []string {
-	shell := a.Shell
-	if shell == "" {
-		shell = "/bin/sh"
-	}
-	return []string{
-		"HOME=" + a.Home, "LANG=C.UTF-8", "LOGNAME=" + a.Name, "PATH=" + fixedPath, "SHELL=" + shell, "TERM=" + term,
-		"USER=" + a.Name,
-	}
 }
 
 // Variables that tell a script where it is. Commands do not get them, so that they are no change of environment.

@@ -60,6 +60,21 @@ type Account struct {
 	Shell    string
 }
 
+// Path is where executables are looked for, whatever PATH a script sets.
+const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Env is the environment that a session begins with, as a login of the account would have it at a terminal of type
+// term ("dumb" for none). Nothing of the gateway's own is in it, nor anything that a client sent.
+func (a Account) Env(term string) []string {
+	shell := a.Shell
+	if shell == "" {
+		shell = "/bin/sh"
+	}
+	return []string{
+		"HOME=" + a.Home, "LANG=C.UTF-8", "LOGNAME=" + a.Name, "PATH=" + Path, "SHELL=" + shell, "TERM=" + term, "USER=" + a.Name,
+	}
+}
+
 // Uname is what uname(2) says.
 type Uname struct {
 	Sysname, Nodename, Release, Version, Machine string

@@ -24,9 +24,6 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// Path is where executables are looked for, whatever PATH a script sets.
-const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // Name is this target's name.
 const Name = "local"
 
@@ -124,15 +121,7 @@ func (l *Local) Account() targets.Account { return l.account }
 // Uname describes this host's kernel.
 func (l *Local) Uname() targets.Uname { return l.uname }
 
-// DefaultEnv is the environment that a session begins with, as a login of the account would have it without a terminal.
-func (l *Local) DefaultEnv() []string {
-	a := l.account
-	return []string{
-		"HOME=" + a.Home, "LANG=C.UTF-8", "LOGNAME=" + a.Name, "PATH=" + Path, "SHELL=" + a.Shell, "TERM=dumb", "USER=" + a.Name,
-	}
-}
-
-// Resolve finds an executable along Path, or where a name with a slash says, seen from dir.
+// Resolve finds an executable along targets.Path, or where a name with a slash says, seen from dir.
 func (l *Local) Resolve(_ context.Context, name, dir string) (string, error) {
 	if name == "" || strings.ContainsRune(name, 0) {
 		return "", syscall.ENOENT
@@ -144,7 +133,7 @@ func (l *Local) Resolve(_ context.Context, name, dir string) (string, error) {
 		return name, executable(name)
 	}
 	found := error(syscall.ENOENT)
-	for _, d := range strings.Split(Path, ":") {
+	for _, d := range strings.Split(targets.Path, ":") {
 		candidate := d + "/" + name
 		err := executable(candidate)
 		if err == nil {

@@ -28,7 +28,7 @@ func newLocal(tb testing.TB, runAs string) *Local {
 
 // shell makes a command of shell text with its output in one buffer.
 func shell(l *Local, text string, out io.Writer) targets.Command {
-	return targets.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", text}, Dir: "/", Env: l.DefaultEnv(), Stdout: out, Stderr: out}
+	return targets.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", text}, Dir: "/", Env: l.Account().Env("dumb"), Stdout: out, Stderr: out}
 }
 
 func run(t *testing.T, l *Local, c targets.Command) targets.Exit {
