@@ -349,12 +349,18 @@ func (f *file) checkLimits(c *Config) error {
 			return fmt.Errorf("[limits] %s is negative; 0 means no limit", key)
 		}
 	}
+	if l.Files > 0 && l.Files < minFiles {
+		return fmt.Errorf("[limits] files is below %d, with which no interpreter starts", minFiles)
+	}
 	if l.Script == 0 || l.Script > maxScript {
 		l.Script = maxScript
 	}
 	c.Limits = l
 	return nil
 }
+
+// minFiles is what an interpreter needs at its start, and a little.
+const minFiles = 32
 
 // maxScript is the largest script that the journal takes, in bytes, whatever the limit.
 const maxScript = 16 << 20

@@ -13,6 +13,20 @@ _DEVICE = "/dev/shannot"
 _MAX_REQUEST = 3 << 20  # bytes; E2BIG beyond, as execve has it
 
 
+class _Descriptor:
+    """A descriptor that is closed with the last that knows it, as when its thread ends."""
+
+    def __init__(self, fd):
+        self.fd = fd
+
+    def close(self, close=os.close):
+        fd, self.fd = self.fd, None
+        if fd is not None:
+            close(fd)
+
+    __del__ = close
+
+
 class _Gateway:
     """The connection to the supervisor: one for each thread that starts something, made when first needed."""
 
@@ -22,9 +36,10 @@ class _Gateway:
         self._local = _thread._local()
 
     def ask(self, *items):
-        fd = getattr(self._local, "fd", None)
-        if fd is None:
-            fd = self._local.fd = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        held = getattr(self._local, "held", None)
+        if held is None:
+            held = self._local.held = _Descriptor(os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC))
+        fd = held.fd
         try:
             body = _list(items)
             _write(fd, len(body).to_bytes(4, "little") + body)
@@ -32,8 +47,8 @@ class _Gateway:
             return _items(_read(fd, size))
         except BaseException:
             # A reply may still be on its way; the next request must not take it for its own.
-            self._local.fd = None
-            os.close(fd)
+            self._local.held = None
+            held.close()
             raise
 
 

@@ -107,10 +107,18 @@ func newRun(ctx context.Context, e *Engine, job sandbox.Job) *run {
 	return r
 }
 
+func asBytesList(lists ...[]string) [][]byte {
+	var out [][]byte
+	for _, s := range slices.Concat(lists...) {
+		out = append(out, []byte(s))
+	}
+	return out
+}
+
 func stageConfigFor(e *Engine, job sandbox.Job) stageConfig {
 	return stageConfig{
-		Argv: append([]string{loaderName, "--library-path", Prefix + "/lib", Interpreter, "-s"}, job.Args...),
-		Env:  append(slices.Clone(job.Env), scriptEnv...),
+		Argv: asBytesList([]string{loaderName, "--library-path", Prefix + "/lib", Interpreter, "-s"}, job.Args),
+		Env:  asBytesList(job.Env, scriptEnv),
 		Drop: os.Geteuid() == 0, Layers: e.layers, Limits: resourceLimits(job.Limits),
 	}
 }

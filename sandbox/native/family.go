@@ -223,12 +223,14 @@ func (f *family) threads() int {
 
 // used is the processor time and the resident memory of all members, mapped files left out. What ended counts too.
 func (f *family) used() (cpu time.Duration, memory int64) {
-	for _, pid := range f.pids() {
-		cpu += processorTime(pid)
-		memory += ownMemory(pid)
-	}
-	f.mu.Lock()
+	f.mu.Lock() // a member that ended meanwhile would count twice
 	defer f.mu.Unlock()
+	for _, pid := range f.members {
+		if pid > 0 {
+			cpu += processorTime(pid)
+			memory += ownMemory(pid)
+		}
+	}
 	return cpu + f.spent, memory
 }
 

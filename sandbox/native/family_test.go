@@ -15,6 +15,8 @@ import (
 func TestFurtherInterpretersRunInTheSameSandbox(t *testing.T) {
 	cases := []struct{ name, script, want string }{
 		{"run", `print(run("import sys; print(6 * 7, sys.executable, sys.argv[1:])", "a b", ""))`, "42 /opt/shannot/bin/python3.14 ['a b', '']\n\n"},
+		{"bytes that are no text", `
+print(subprocess.run([sys.executable, "-c", "import os, sys; print(os.fsencode(sys.argv[1]), os.environb[b'X'])", b"\xff\xfe"], env={b"X": b"\xfd"}, stdout=-1).stdout)`, "b\"b'\\\\xff\\\\xfe' b'\\\\xfd'\\n\"\n"},
 		{"exit status and signal", `
 print([subprocess.call([sys.executable, "-c", c]) for c in ("raise SystemExit(9)", "import os; os.kill(os.getpid(), 15)", "1")])`, "[9, -15, 0]\n"},
 		{"one view of the files", `

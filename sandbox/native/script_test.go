@@ -249,6 +249,17 @@ for f in (os.fork, os.forkpty, pty.fork, lambda: pty.spawn(["true"])):
 there are no pseudo-terminals in the Shannot sandbox: commands run without one; use subprocess
 there are no pseudo-terminals in the Shannot sandbox: commands run without one; use subprocess
 `},
+		{"threads that come and go", `
+import threading
+def start():
+    try: subprocess.run(["no-such-program"])
+    except FileNotFoundError: found.append(1)
+found = []
+for _ in range(400): t = threading.Thread(target=start); t.start(); t.join()
+print(len(found), len(os.listdir("/proc/self/fd")) < 10)`, "400 True\n"},
+		{"too long an argument", `
+try: subprocess.run(["true", "x" * (4 << 20)])
+except OSError as e: print(e.errno == 7)`, "True\n"},
 		{"broken pipe", `
 p = subprocess.Popen(["sh", "-c", "yes"], stdout=-1); p.stdout.readline(); p.stdout.close(); print(p.wait() != 0)`, "True\n"},
 	}

@@ -29,8 +29,8 @@ const nobody = 65534
 
 // stageConfig is what the supervisor tells the first stage, as JSON behind a length of four bytes.
 type stageConfig struct {
-	Argv []string // of the dynamic loader
-	Env  []string
+	Argv [][]byte // of the dynamic loader; bytes, since JSON would change text that is not UTF-8
+	Env  [][]byte
 	Drop bool // leave root
 	// Layers are the walls behind the filter. The process is in the namespaces already.
 	Layers layers
@@ -73,11 +73,11 @@ func runStage() error {
 		return reportStage()
 	}
 	// Prepared now: after the filter is in place this thread makes no call but the ones below.
-	argv, err := syscall.SlicePtrFromStrings(config.Argv)
+	argv, err := syscall.SlicePtrFromStrings(asStrings(config.Argv))
 	if err != nil {
 		return fmt.Errorf("arguments: %w", err)
 	}
-	envp, err := syscall.SlicePtrFromStrings(config.Env)
+	envp, err := syscall.SlicePtrFromStrings(asStrings(config.Env))
 	if err != nil {
 		return fmt.Errorf("environment: %w", err)
 	}
@@ -90,6 +90,14 @@ func runStage() error {
 		limits = append(limits, resourceLimit{uintptr(resource), unix.Rlimit{Cur: value, Max: value}})
 	}
 	return becomeLoader(program, limits, argv, envp)
+}
+
+func asStrings(list [][]byte) []string {
+	out := make([]string, len(list))
+	for i, b := range list {
+		out[i] = string(b)
+	}
+	return out
 }
 
 type resourceLimit struct {
