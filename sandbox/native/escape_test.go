@@ -383,10 +383,15 @@ func (w waiter) Start(ctx context.Context, _ sandbox.Command) (sandbox.Process, 
 func TestCommandThatTheScriptGivesUpIsWithdrawn(t *testing.T) {
 	job, stdout, stderr := jobFor(t, "")
 	job.Args = []string{"-c", `
-import os, signal, subprocess, threading
-def ring(*a): raise TimeoutError
+import os, signal, subprocess, threading, time
+rung = []
+def ring(*a):
+    if not rung: rung.append(1); raise TimeoutError
 signal.signal(signal.SIGUSR1, ring)
-threading.Thread(target=lambda: (input(), os.kill(os.getpid(), signal.SIGUSR1)), daemon=True).start()
+def press(): # again and again: one just before the wait would be seen after it
+    input()
+    while not rung: os.kill(os.getpid(), signal.SIGUSR1); time.sleep(0.01)
+threading.Thread(target=press, daemon=True).start()
 try: subprocess.run(["reboot"])
 except TimeoutError: print("gave up", input())`}
 	w := waiter{make(chan struct{}), make(chan struct{})}
