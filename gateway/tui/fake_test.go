@@ -41,11 +41,15 @@ func newFake(sessions ...approvals.Session) *fakeBackend {
 
 // changed tells everybody; the caller holds the lock.
 func (f *fakeBackend) changed(id string) {
+	f.announce(approvals.Event{Session: id, Kind: "changed", At: start})
+}
+
+func (f *fakeBackend) announce(e approvals.Event) {
 	close(f.wake)
 	f.wake = make(chan struct{})
 	for _, l := range f.listeners {
 		select {
-		case l <- approvals.Event{Session: id, Kind: "changed", At: start}:
+		case l <- e:
 		default:
 		}
 	}
@@ -116,7 +120,7 @@ func (f *fakeBackend) decide(id string, by approvals.Identity, ops []int, change
 			return approvals.Session{}, err
 		}
 		op.By, op.Decided = by.Name, start
-		f.changed(id)
+		f.announce(approvals.Event{Session: id, Kind: approvals.EventDecided, At: start, By: by.Name})
 		return snapshotOf(s), nil
 	}
 	return approvals.Session{}, approvals.ErrNotWaiting

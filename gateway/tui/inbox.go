@@ -16,31 +16,35 @@ import (
 // wide is the width from which a session takes one row of the list, in cells; below, it takes two.
 const wide = 140
 
+// order is how the list of what waits is sorted.
+type order int
+
+const (
+	byRisk   order = iota // the highest risk first, and of equal ones the oldest
+	byNewest              // the newest first
+	byAge                 // the oldest first
+	orders
+)
+
+var orderNames = [orders]string{"worst first", "newest first", "oldest first"}
+
 // inbox is the list of sessions: those that wait, or those decided of late.
 type inbox struct {
 	waiting  []summary // the oldest first
 	decided  []summary // the latest first
+	shown    []summary // the ones that are listed, in their order
 	running  int
 	loaded   bool
 	recent   bool // decided ones are shown
-	newest   bool // waiting ones are shown newest first
+	order    order
+	search   prompt
 	selected string
 	at       int // index of the selected one, to stay near where it was when it leaves
 	first    int // index of the first one on the screen
 }
 
 // rows are the sessions in the order in which they are shown.
-func (b *inbox) rows() []summary {
-	if b.recent {
-		return b.decided
-	}
-	if !b.newest {
-		return b.waiting
-	}
-	rows := slices.Clone(b.waiting)
-	slices.Reverse(rows)
-	return rows
-}
+func (b *inbox) rows() []summary { return b.shown }
 
 // take takes a look at the backend. The selection stays on its session, wherever that has moved.
 func (b *inbox) take(s *snapshot) {
@@ -51,8 +55,31 @@ func (b *inbox) take(s *snapshot) {
 	b.settle()
 }
 
-// settle finds the selected session; where it has left, its place is taken by the one that came after it.
+// arrange sorts and filters what is listed.
+func (b *inbox) arrange() {
+	all := b.waiting
+	if b.recent {
+		all = b.decided
+	}
+	q := parseQuery(b.search.text())
+	b.shown = make([]summary, 0, len(all))
+	for i := range all {
+		if q.matches(&all[i]) {
+			b.shown = append(b.shown, all[i])
+		}
+	}
+	switch {
+	case b.recent:
+	case b.order == byNewest:
+		slices.Reverse(b.shown)
+	case b.order == byRisk:
+		slices.SortStableFunc(b.shown, func(x, y summary) int { return riskOrder(y.risk) - riskOrder(x.risk) })
+	}
+}
+
+// settle lists anew and finds the selected session; where it has left, its place is taken by the one that came after.
 func (b *inbox) settle() {
+	b.arrange()
 	rows := b.rows()
 	if i := slices.IndexFunc(rows, func(r summary) bool { return r.id == b.selected }); i >= 0 {
 		b.at = i
@@ -73,11 +100,16 @@ func (b *inbox) move(n int) {
 	}
 }
 
-// next returns the first session that waits behind id, or the first one, that the identity may decide.
+// next returns the first session that waits behind id, or the first one, that the identity may decide. It goes through
+// the list as it is shown, or through all that wait where decided ones are shown.
 func (b *inbox) next(id string, me approvals.Identity) string {
-	start := slices.IndexFunc(b.waiting, func(r summary) bool { return r.id == id })
-	for i := range b.waiting {
-		r := b.waiting[(start+1+i)%len(b.waiting)]
+	rows := b.shown
+	if b.recent {
+		rows = b.waiting
+	}
+	start := slices.IndexFunc(rows, func(r summary) bool { return r.id == id })
+	for i := range rows {
+		r := rows[(start+1+i)%len(rows)]
 		if r.id != id && r.waiting > 0 && !r.ownedBy(me) {
 			return r.id
 		}
@@ -88,6 +120,16 @@ func (b *inbox) next(id string, me approvals.Identity) string {
 // key handles a key on the list.
 func (b *inbox) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	switch {
+	case b.search.open:
+		b.searchKey(k)
+	case key.Matches(k, keyFind):
+		b.search.open, b.search.field.limit = true, maxQuery
+	case key.Matches(k, keyCancel) && b.search.text() != "":
+		b.search = prompt{}
+		b.settle()
+	case key.Matches(k, keyAlert):
+		m.alert = (m.alert + 1) % alerts
+		m.say(own(tonePlain, "When something new waits: "+alertNames[m.alert]+"."))
 	case key.Matches(k, keyLeave):
 		return m.leave()
 	case key.Matches(k, keyOpen):
@@ -105,7 +147,7 @@ func (b *inbox) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		b.settle()
 		return m.refresh()
 	case key.Matches(k, keyOrder):
-		b.newest = !b.newest
+		b.order = (b.order + 1) % orders
 		b.settle()
 	case key.Matches(k, keyUp):
 		b.move(-1)
@@ -123,6 +165,25 @@ func (b *inbox) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
+// searchKey handles a key while the query is typed: the list follows it.
+func (b *inbox) searchKey(k tea.KeyPressMsg) {
+	switch {
+	case key.Matches(k, keyCancel):
+		b.search = prompt{}
+	case key.Matches(k, keyEnter):
+		b.search.open = false
+	case key.Matches(k, keyArrowUp):
+		b.move(-1)
+		return
+	case key.Matches(k, keyArrowDown):
+		b.move(1)
+		return
+	default:
+		b.search.field.key(k)
+	}
+	b.settle()
+}
+
 func (b *inbox) visible(m *model) int {
 	return max(m.bodyHeight()/b.height(m.width), 1)
 }
@@ -137,32 +198,67 @@ func (b *inbox) height(width int) int {
 
 // head counts what waits, by risk.
 func (b *inbox) head(m *model) []line {
-	l := join(own(toneStrong, "Shannot"), own(tonePlain, fmt.Sprintf(" · %d wait", len(b.waiting))))
-	for _, r := range []policy.Risk{policy.Danger, policy.Unknown} {
-		n := 0
-		for i := range b.waiting {
-			if b.waiting[i].risk == r {
-				n++
-			}
-		}
-		if n > 0 {
-			l = join(l, own(tonePlain, " · "), own(riskTone(r), fmt.Sprintf("%d %s", n, riskWord(r))))
+	l := line{}
+	if m.width >= 60 {
+		l = join(own(toneStrong, "Shannot"), own(tonePlain, " · "))
+	}
+	l = join(l, own(toneStrong, fmt.Sprintf("%d wait", len(b.waiting))))
+	between := " · "
+	for _, r := range []policy.Risk{policy.Danger, policy.Unknown, policy.Caution, policy.Safe} {
+		if n := b.count(r); n > 0 {
+			l = join(l, own(tonePlain, between), own(riskTone(r), fmt.Sprintf("%d %s", n, riskWord(r))))
+			between = " "
 		}
 	}
 	if m.width >= 72 {
 		l = join(l, own(toneDim, fmt.Sprintf(" · %d running · you are ", b.running)), shown(toneDim, m.me.Name))
 	}
-	if b.recent {
-		l = join(l, own(toneStrong, " · decided"))
-	}
 	head := []line{l}
-	if m.height >= 16 {
+	if second := b.second(m); second != nil {
+		head = append(head, second)
+	} else if m.height >= 16 {
 		head = append(head, nil)
 	}
 	if m.width >= wide && len(b.rows()) > 0 {
 		head = append(head, b.columns(m.width).row(toneDim, b.titles()))
 	}
 	return head
+}
+
+// count is how many sessions wait with a risk.
+func (b *inbox) count(r policy.Risk) int {
+	n := 0
+	for i := range b.waiting {
+		if riskWord(b.waiting[i].risk) == riskWord(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// second is a row that says how the list differs from all that waits, worst first; nil where it does not.
+func (b *inbox) second(m *model) line {
+	var l line
+	if b.recent {
+		l = own(toneStrong, "Decided of late, the latest first")
+	} else if b.order != byRisk {
+		l = own(toneDim, orderNames[b.order])
+	}
+	if b.search.open || b.search.text() != "" {
+		if l != nil {
+			l = join(l, own(tonePlain, " · "))
+		}
+		l = join(l, b.search.line("/"), own(toneDim, fmt.Sprintf("  %d of %d", len(b.shown), b.total())))
+	}
+	return l
+}
+
+// total is how many sessions there are to choose from.
+func (b *inbox) total() int {
+	if b.recent {
+		return len(b.decided)
+	}
+	return len(b.waiting)
 }
 
 // body is the part of the list that is on the screen, with the selected session in it.
@@ -190,12 +286,15 @@ func (b *inbox) empty(m *model) []line {
 	switch {
 	case !b.loaded:
 		p.addProse(nil, own(toneDim, "Looking…"))
+	case b.search.text() != "" && b.total() > 0:
+		p.addProse(nil, own(toneStrong, "Nothing matches."))
+		p.addProse(nil, own(tonePlain, "All words must match; risk:danger, agent:, target:, as:, status:, by:, id: and name: look in one field, ! leaves out. esc shows everything again."))
 	case b.recent:
 		p.addProse(nil, own(tonePlain, "No session has been decided yet. h goes back to what waits."))
 	default:
 		p.addProse(nil, own(toneStrong, "Nothing waits for a decision."))
 		p.addProse(nil, nil)
-		p.addProse(nil, own(tonePlain, "When an agent's command needs a human, its session appears here by itself, the oldest first. Agents ask by `ssh HOST COMMAND` or `ssh HOST < script.py`."))
+		p.addProse(nil, own(tonePlain, "When an agent's command needs a human, its session appears here by itself, the worst risk first. Agents ask by `ssh HOST COMMAND` or `ssh HOST < script.py`."))
 		p.addProse(nil, own(toneDim, "h shows what was decided of late, ? the keys."))
 	}
 	p.layout(m.width, m.height)
@@ -248,6 +347,9 @@ func (b *inbox) facts(m *model, r *summary) []line {
 		if r.exit != nil {
 			l = append(l, own(tonePlain, fmt.Sprintf("exit %d", *r.exit)))
 		}
+		if r.outcome != "" {
+			l = append(l, own(tonePlain, r.outcome))
+		}
 	} else {
 		l = append(l, own(tonePlain, b.age(m.now(), r)))
 		if t := b.left(m.now(), r); t != nil {
@@ -272,7 +374,7 @@ func (b *inbox) age(now time.Time, r *summary) string {
 	if b.recent {
 		return duration(now.Sub(r.ended))
 	}
-	return duration(now.Sub(r.created))
+	return duration(now.Sub(r.since))
 }
 
 // left is how much time is left, and that the script is not alive where it is not.
@@ -326,7 +428,7 @@ func (b *inbox) columns(width int) columns {
 func (b *inbox) titles() []line {
 	names := []string{"", "RISK", "WHAT", "TARGET", "AS", "AGENT", "AGE", "LEFT", "SESSION", "NAME, BY THE AGENT"}
 	if b.recent {
-		names[1], names[6], names[7] = "STATUS", "AGO", "BY"
+		names[1], names[6], names[7] = "STATUS", "AGO", "BY, OUTCOME"
 	}
 	var l []line
 	for _, n := range names {
@@ -341,7 +443,10 @@ func (b *inbox) cells(m *model, r *summary, selected bool) []line {
 		b.agent(m, r), own(tonePlain, b.age(m.now(), r)), b.left(m.now(), r), shown(toneDim, r.id), nil,
 	}
 	if b.recent {
-		l[7] = shown(tonePlain, r.by)
+		l[7] = join(shown(tonePlain, r.by), own(tonePlain, " "+r.outcome))
+		if r.exit != nil {
+			l[7] = join(shown(tonePlain, r.by), own(tonePlain, fmt.Sprintf(" exit %d ", *r.exit)), own(tonePlain, r.outcome))
+		}
 	}
 	if r.name != "" {
 		l[9] = quoted(r.name)

@@ -26,17 +26,23 @@ type summary struct {
 	what                         line
 	risk                         policy.Risk
 	status                       approvals.Status
-	created, ended, deadline     time.Time
-	waiting                      int // operations that wait
+	since, ended, deadline       time.Time // since is when it began to wait, or began
+	waiting                      int       // operations that wait
+	last                         int       // number of the last one that waits
 	by                           string
 	exit                         *int
+	outcome                      string
+	words                        string // everything in lower case, once it was asked for
 }
 
 // summarize picks out of a session what the list shows.
 func summarize(s *approvals.Session) summary {
 	r := summary{
 		id: s.ID, agent: s.Identity, key: s.Key, target: s.Target, name: s.Name, status: s.Status,
-		created: s.Created, ended: s.Ended, deadline: s.Deadline, exit: s.ExitCode, risk: policy.Safe,
+		since: s.Created, ended: s.Ended, deadline: s.Deadline, exit: s.ExitCode, risk: policy.Safe,
+	}
+	if s.Status.Final() {
+		r.outcome = outcome(s)
 	}
 	var show *approvals.Operation
 	for i := range s.Operations {
@@ -47,7 +53,11 @@ func summarize(s *approvals.Session) summary {
 		if op.Decision != approvals.Waiting {
 			continue
 		}
+		if r.waiting == 0 && op.Created.After(s.Created) {
+			r.since = op.Created
+		}
 		r.waiting++
+		r.last = op.N
 		if show == nil || riskOrder(op.Risk) > riskOrder(r.risk) {
 			show, r.risk = op, op.Risk
 		}
@@ -86,6 +96,7 @@ type snapshot struct {
 	waiting []summary
 	running int
 	recent  []summary // nil where it was not asked for
+	news    []news    // what others have decided since the last look
 	err     error
 
 	id         string // the open session, "" for none
@@ -95,7 +106,8 @@ type snapshot struct {
 
 // load looks at the backend; after a pause where the last look was just now.
 func (m *model) load(after time.Duration) tea.Cmd {
-	id, recent := m.openID(), m.inbox.recent
+	id, recent, heard := m.openID(), m.inbox.recent, m.heard
+	m.heard = nil
 	return m.work.command(func() tea.Msg {
 		if after > 0 && !pause(m.ctx, after) {
 			return nil
@@ -105,6 +117,7 @@ func (m *model) load(after time.Duration) tea.Cmd {
 		if recent && s.err == nil {
 			s.recent, s.err = recentSessions(m.backend)
 		}
+		s.news = newsOf(m.backend, heard)
 		if id != "" {
 			s.session, s.sessionErr = m.backend.Session(id)
 		}
@@ -138,7 +151,7 @@ func waitingSessions(b Backend) (waiting []summary, running int, err error) {
 	}
 	// The oldest first: it has the least time left. The id makes the order of equals stable.
 	slices.SortFunc(waiting, func(a, b summary) int {
-		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id))
+		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.id, b.id))
 	})
 	return waiting, running, nil
 }
@@ -161,7 +174,10 @@ func recentSessions(b Backend) ([]summary, error) {
 }
 
 // eventMsg says that something has changed.
-type eventMsg struct{ closed bool }
+type eventMsg struct {
+	closed  bool
+	decided []approvals.Event // that say who decided
+}
 
 // awaitEvent waits for the next event and takes those that are already there with it.
 func (m *model) awaitEvent() tea.Cmd {
@@ -169,25 +185,35 @@ func (m *model) awaitEvent() tea.Cmd {
 		select {
 		case <-m.ctx.Done():
 			return nil
-		case _, ok := <-m.events:
-			return eventMsg{closed: !ok || !drain(m.events)}
+		case e, ok := <-m.events:
+			msg := eventMsg{closed: !ok}
+			msg.take(e)
+			msg.drain(m.events)
+			return msg
 		}
 	})
 }
 
-// drain takes what is in the channel, at most as much as a subscriber could be behind, and reports whether it is open.
-func drain(events <-chan approvals.Event) bool {
+func (msg *eventMsg) take(e approvals.Event) {
+	if e.Kind == approvals.EventDecided && e.By != "" {
+		msg.decided = append(msg.decided, e)
+	}
+}
+
+// drain takes what is in the channel, at most as much as a subscriber could be behind.
+func (msg *eventMsg) drain(events <-chan approvals.Event) {
 	for range 1024 {
 		select {
-		case _, ok := <-events:
+		case e, ok := <-events:
 			if !ok {
-				return false
+				msg.closed = true
+				return
 			}
+			msg.take(e)
 		default:
-			return true
+			return
 		}
 	}
-	return true
 }
 
 // tickMsg moves the clocks on the screen.

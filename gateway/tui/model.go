@@ -40,10 +40,16 @@ type model struct {
 	stale         bool // and is out of date already
 	deaf          bool // no events come any more
 	left          bool // the human has left
+
+	heard []approvals.Event // decisions of others that were not looked up yet
+	news  []news
+	alert Alert
+	known map[string]int // the last operation that waited, by session, at the last look; nil before the first
+	rang  time.Time
 }
 
 func newModel(ctx context.Context, work *workers, o Options) *model {
-	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now}
+	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, alert: o.Alert}
 	m.width, m.height = clampSize(o.Width, o.Height)
 	// Before the first look, so that nothing is missed in between.
 	m.events = o.Backend.Subscribe(ctx)
@@ -76,10 +82,9 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		return m.key(msg)
 	case tea.PasteMsg:
-		if m.dialog != nil && !m.dialog.busy {
-			m.dialog.field.insert(msg.Content)
-		}
+		m.paste(msg.Content)
 	case eventMsg:
+		m.hear(msg.decided)
 		if msg.closed {
 			m.deaf = true
 			m.say(own(toneCaution, "No live updates any more; looking every second instead."))
@@ -99,6 +104,17 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 		return m.answered(msg)
 	}
 	return nil
+}
+
+// paste gives pasted text to what is typed into.
+func (m *model) paste(text string) {
+	switch {
+	case m.dialog != nil && !m.dialog.busy:
+		m.dialog.field.insert(text)
+	case m.dialog == nil && m.help == nil && m.session == nil && m.inbox.search.open:
+		m.inbox.search.field.insert(text)
+		m.inbox.settle()
+	}
 }
 
 // key gives a key to what is on top.
@@ -121,6 +137,8 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	case m.dialog != nil:
 		return m.dialog.key(m, k)
+	case m.session == nil && m.inbox.search.open:
+		return m.inbox.key(m, k)
 	case key.Matches(k, keyHelp):
 		m.help = m.helpPage()
 		return nil
@@ -196,7 +214,9 @@ func (m *model) loaded(s *snapshot) tea.Cmd {
 		m.say(join(own(toneDanger, "The sessions could not be read: "), shown(tonePlain, s.err.Error())))
 	} else {
 		m.inbox.take(s)
+		cmds = append(cmds, m.alarm())
 	}
+	m.learn(s.news)
 	if m.session != nil && s.id == m.session.id {
 		cmds = append(cmds, m.loadedSession(s))
 	}
@@ -277,7 +297,7 @@ func (m *model) helpPage() *page {
 	case m.session != nil:
 		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyTab, keyBack, keyQuit}, scrollKeys...))
 	}
-	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyRecent, keyOrder, keyLeave, keyQuit}, scrollKeys...))
+	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyFind, keyRecent, keyOrder, keyAlert, keyLeave, keyQuit}, scrollKeys...))
 }
 
 // head is the top of the screen.
@@ -317,10 +337,15 @@ func (m *model) foot() []line {
 			foot = append(foot, own(toneCaution, fmt.Sprintf("Operation %d waits for a decision", n)))
 		}
 		return append(foot, footer(m.width, m.sessionKeys()...))
-	case m.inbox.recent:
-		return append(foot, footer(m.width, keyOpen, keyRecent, keyLeave))
 	}
-	return append(foot, footer(m.width, keyOpen, keyLook, keyLeave, keyRecent, keyOrder, keyNext))
+	foot = append(m.newsLines(), foot...)
+	switch {
+	case m.inbox.search.open:
+		return append(foot, footer(m.width, keyEnter, keyCancel))
+	case m.inbox.recent:
+		return append(foot, footer(m.width, keyOpen, keyRecent, keyLeave, keyFind))
+	}
+	return append(foot, footer(m.width, keyOpen, keyLook, keyLeave, keyFind, keyRecent, keyNext, keyOrder, keyAlert))
 }
 
 // operationKeys are the keys that do something now, the most important first.

@@ -22,6 +22,7 @@ type screen struct {
 	ctx      context.Context
 	decoder  decoder
 	left     bool
+	bells    int
 }
 
 // openScreen opens the approval screen for who at a size; id is the session to open, "" for the list.
@@ -65,6 +66,8 @@ func (s *screen) take(msg tea.Msg) {
 	switch msg.(type) {
 	case tea.QuitMsg:
 		s.left = true
+	case tea.RawMsg:
+		s.bells++
 	case faultMsg:
 		s.t.Fatalf("a command failed: %v", msg)
 	default:

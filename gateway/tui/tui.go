@@ -41,6 +41,7 @@ type Options struct {
 	Backend  Backend
 	Identity approvals.Identity // who decides; Run refuses one that may not
 	Session  string             // the session to open first; "" for the list
+	Alert    Alert              // how to draw attention at first; the human may change it
 
 	In            io.Reader // bytes from the terminal, which is in raw mode
 	Out           io.Writer
@@ -232,6 +233,6 @@ func (g *guarded) View() (v tea.View) {
 		}
 	}()
 	v = tea.NewView(g.model.Screen())
-	v.AltScreen = true
+	v.AltScreen, v.WindowTitle = true, g.model.title()
 	return v
 }

@@ -1,0 +1,56 @@
+package tui
+
+import (
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"shannot-gateway/approvals/policy"
+)
+
+// Alert says how the screen draws attention when something new waits.
+type Alert int
+
+// Alerts.
+const (
+	AlertBell  Alert = iota // the terminal's bell, and its window's title
+	AlertTitle              // the title alone
+	AlertNone
+	alerts
+)
+
+var alertNames = [alerts]string{"the bell rings and the window's title counts", "the window's title counts", "silence"}
+
+// bellPause is the least time between two bells: a flood of requests must not become a noise that one turns off.
+const bellPause = 2 * time.Second
+
+// alarm rings where something waits that did not wait at the last look.
+func (m *model) alarm() tea.Cmd {
+	before := m.known
+	m.known = make(map[string]int, len(m.inbox.waiting))
+	arrived := false
+	for i := range m.inbox.waiting {
+		r := &m.inbox.waiting[i]
+		m.known[r.id] = r.last
+		arrived = arrived || before != nil && r.waiting > 0 && r.last > before[r.id] && !r.ownedBy(m.me)
+	}
+	now := m.now()
+	if !arrived || m.alert != AlertBell || !m.rang.IsZero() && now.Sub(m.rang) < bellPause {
+		return nil
+	}
+	m.rang = now
+	return tea.Raw("\a")
+}
+
+// title is the window's title, of the screen's own words alone.
+func (m *model) title() string {
+	if m.alert == AlertNone || !m.inbox.loaded {
+		return ""
+	}
+	n := len(m.inbox.waiting)
+	if d := m.inbox.count(policy.Danger); d > 0 {
+		return fmt.Sprintf("(%d, %d DANGER) Shannot", n, d)
+	}
+	return fmt.Sprintf("(%d) Shannot", n)
+}

@@ -1,0 +1,84 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"shannot-gateway/approvals"
+)
+
+const (
+	// maxNews is how many decisions of others are remembered.
+	maxNews = 50
+	// maxLookedUp bounds how many decided sessions one look reads, so that a flood of decisions does not hold it up.
+	maxLookedUp = 16
+)
+
+// news is a decision that somebody else took.
+type news struct {
+	at   time.Time
+	line line
+}
+
+// newsOf finds out what the decisions of others were about.
+func newsOf(b Backend, heard []approvals.Event) []news {
+	var all []news
+	for i, e := range heard {
+		if i == maxLookedUp {
+			all = append(all, news{e.At, own(toneDim, fmt.Sprintf("and %d more decisions", len(heard)-i))})
+			break
+		}
+		s, err := b.Session(e.Session)
+		if err != nil {
+			continue // gone already: there is nothing to say about it
+		}
+		all = append(all, newsFrom(&s, e)...)
+	}
+	return all
+}
+
+// newsFrom are the operations of a session that an event's decision was about.
+func newsFrom(s *approvals.Session, e approvals.Event) []news {
+	var all []news
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		if op.By != e.By || !byHuman(op.Decision) || !op.Decided.Equal(e.At) && op.Decided.Before(e.At.Add(-time.Second)) {
+			continue
+		}
+		word, t := decisionWord(op.Decision)
+		all = append(all, news{e.At, join(shown(toneStrong, op.By), own(t, " "+word+" "), what(op, tonePlain), own(toneDim, " · "), shown(toneDim, s.ID))})
+	}
+	if all == nil && s.Status.Final() {
+		all = append(all, news{e.At, join(shown(toneStrong, e.By), own(toneDim, " ended session "), shown(toneDim, s.ID))})
+	}
+	return all
+}
+
+// hear notes who decided, to tell the human unless it was they.
+func (m *model) hear(decided []approvals.Event) {
+	for _, e := range decided {
+		if e.By != m.me.Name && len(m.heard) < 1024 && !slices.Contains(m.heard, e) {
+			m.heard = append(m.heard, e)
+		}
+	}
+}
+
+// learn takes news, the latest last.
+func (m *model) learn(all []news) {
+	m.news = append(m.news, all...)
+	m.news = m.news[max(len(m.news)-maxNews, 0):]
+}
+
+// newsLines are the latest decisions of others, for the bottom of the list: as many as the window has room for.
+func (m *model) newsLines() []line {
+	room := 1
+	if m.height >= 24 {
+		room = 3
+	}
+	var lines []line
+	for _, n := range m.news[max(len(m.news)-room, 0):] {
+		lines = append(lines, join(own(toneDim, clock(n.at)+" "), n.line).fit(m.width))
+	}
+	return lines
+}
