@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/frames"
 )
 
 // dial answers the opening of /dev/shannot: one end for the script, the other served here until it is closed.
@@ -45,7 +46,7 @@ func (r *run) dial() (int, unix.Errno) {
 func (r *run) serveGuest(conn *os.File) {
 	for {
 		if err := r.serveRequest(conn); err != nil {
-			if errors.Is(err, errFrame) {
+			if errors.Is(err, frames.ErrMalformed) {
 				r.family.root.cancel(&limitError{sandbox.Protocol, "sent the gateway what no guest sends"})
 			}
 			return
@@ -58,7 +59,7 @@ var errCrowded = errors.New("too many requests at once")
 
 // serveRequest answers one request.
 func (r *run) serveRequest(conn *os.File) error {
-	size, err := readSize(conn)
+	size, err := frames.ReadSize(conn)
 	if err != nil {
 		return err
 	}
@@ -66,17 +67,17 @@ func (r *run) serveRequest(conn *os.File) error {
 		return errCrowded
 	}
 	defer r.family.release(size)
-	items, err := readBody(conn, size)
+	items, err := frames.ReadBody(conn, size)
 	if err != nil {
 		return err
 	}
-	if len(items) == 2 && string(items[0]) == opLimit {
+	if len(items) == 2 && string(items[0]) == frames.OpLimit {
 		if r.depth == 0 && !r.family.blame(string(items[1])) {
-			return errFrame
+			return frames.ErrMalformed
 		}
-		return writeFrame(conn)
+		return frames.Write(conn)
 	}
-	request, err := decodeStart(items)
+	request, err := frames.DecodeStart(items)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (r *run) serveRequest(conn *os.File) error {
 	if err != nil {
 		cancel()
 	}
-	return writeFrame(conn, startReply(pid, err)...)
+	return frames.Write(conn, frames.StartReply(pid, err)...)
 }
 
 // whileOpen calls gone when the guest closes its end, as it does when an exception (a timeout, an interrupt from the
@@ -111,29 +112,17 @@ func whileOpen(conn *os.File, gone func()) (stop func()) {
 	}
 }
 
-// startReply encodes a started command's process id, or the error that the guest raises as OSError.
-func startReply(pid int, err error) [][]byte {
-	if err == nil {
-		return [][]byte{[]byte("ok"), encodeInt(int64(pid))}
-	}
-	var refusal *sandbox.Refusal
-	if errors.As(err, &refusal) {
-		return [][]byte{[]byte("error"), encodeInt(int64(refusal.Errno)), []byte(refusal.Reason)}
-	}
-	return [][]byte{[]byte("error"), encodeInt(int64(errnoOf(err))), nil}
-}
-
 // startCommand takes the command's streams out of the script's process and passes the command to the gate. It returns
 // once the command runs, however long a human takes. ctx ends the waiting and the command; cancel is called when the
 // command has ended.
-func (r *run) startCommand(ctx context.Context, cancel func(), q startRequest) (int, error) {
+func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (int, error) {
 	if r.children.full() {
 		return 0, unix.EAGAIN
 	}
 	f := r.family
 	f.turn.Lock()
 	f.asking = r
-	dir, err := r.commandDir(q.dir) // where a command runs on the target
+	dir, err := r.commandDir(q.Dir) // where a command runs on the target
 	nested := err == nil && r.isInterpreter(q, dir)
 	var streams *streams
 	if err == nil && !nested {
@@ -146,16 +135,16 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q startRequest) (
 	if nested {
 		return r.spawn(ctx, cancel, q, dir)
 	}
-	if len(q.pass) > 0 {
+	if len(q.Pass) > 0 {
 		streams.close()
 		return 0, &sandbox.Refusal{Errno: unix.ENOTSUP, Reason: "a command runs on the target and gets stdin, stdout and stderr alone"}
 	}
 	command := sandbox.Command{
-		Argv: q.argv, Executables: q.executables, Env: q.env, Line: int(q.line),
+		Argv: q.Argv, Executables: q.Executables, Env: q.Env, Line: int(q.Line),
 		Stdin: streams.stdin, Stdout: streams.stdout, Stderr: streams.stderr, Input: streams.input,
 		Content: streams.content, Dir: dir,
 	}
-	if q.inheritEnv {
+	if q.InheritEnv {
 		command.Env = nil
 	}
 	f.starting.Add(1)
@@ -188,21 +177,21 @@ func (s *streams) close() {
 	}
 }
 
-func (r *run) takeStreams(q startRequest) (*streams, error) {
+func (r *run) takeStreams(q frames.Start) (*streams, error) {
 	s := &streams{input: sandbox.NoInput}
 	var err error
 	if err = r.takeInput(s, q); err != nil {
 		return nil, err
 	}
-	if s.stdout, err = r.takeOutput(q.stdout); err != nil {
+	if s.stdout, err = r.takeOutput(q.Stdout); err != nil {
 		s.close()
 		return nil, err
 	}
-	if q.stderr == q.stdout || r.sameFile(q.stdout, q.stderr) {
+	if q.Stderr == q.Stdout || r.sameFile(q.Stdout, q.Stderr) {
 		s.stderr = s.stdout
 		return s, nil
 	}
-	if s.stderr, err = r.takeOutput(q.stderr); err != nil {
+	if s.stderr, err = r.takeOutput(q.Stderr); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -211,11 +200,11 @@ func (r *run) takeStreams(q startRequest) (*streams, error) {
 
 // takeInput takes the descriptor that a command reads from. Where everything that it will give is known, a human can
 // be shown it, and the command gets exactly that.
-func (r *run) takeInput(s *streams, q startRequest) error {
-	if q.stdin < 0 {
+func (r *run) takeInput(s *streams, q frames.Start) error {
+	if q.Stdin < 0 {
 		return nil
 	}
-	own, st, err := r.grab(q.stdin, unix.O_RDONLY)
+	own, st, err := r.grab(q.Stdin, unix.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -261,13 +250,13 @@ func (s *streams) fromFile(fd int) error {
 
 // fromPipe hands a pipe over, or, where the guest says what the script is about to write to it, reads that away: the
 // command gets what was said, whatever is written.
-func (s *streams) fromPipe(fd int, q startRequest) error {
+func (s *streams) fromPipe(fd int, q frames.Start) error {
 	file, e := private(fd, unix.O_RDONLY)
 	if e != 0 {
 		return e
 	}
-	if q.hasInput && len(q.input) <= sandbox.MaxContent {
-		s.known(q.input)
+	if q.HasInput && len(q.Input) <= sandbox.MaxContent {
+		s.known(q.Input)
 		go func() {
 			_, _ = io.Copy(io.Discard, file) // until the script closes its end, which its death does as well
 			_ = file.Close()

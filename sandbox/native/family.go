@@ -4,10 +4,8 @@ package native
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,13 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/frames"
 )
 
 // Bounds of a family that no configuration changes.
 const (
 	maxInterpreters = 64       // at once, whatever sandbox.Limits.Processes says
 	maxDepth        = 8        // an interpreter started by one started by … the script
-	maxPassed       = 64       // descriptors that an interpreter is handed beside its standard streams
 	maxDials        = 256      // connections to the supervisor that are open at once
 	maxPending      = 16 << 20 // bytes of requests that are being read or answered
 )
@@ -265,8 +263,8 @@ func ownMemory(pid int) int64 {
 type passed struct{ fd, number int }
 
 // isInterpreter reports whether a request is for the interpreter itself: the first of the executables that the view has.
-func (r *run) isInterpreter(q startRequest, dir string) bool {
-	for _, name := range q.executables {
+func (r *run) isInterpreter(q frames.Start, dir string) bool {
+	for _, name := range q.Executables {
 		if name == "" {
 			continue
 		}
@@ -283,14 +281,14 @@ func (r *run) isInterpreter(q startRequest, dir string) bool {
 }
 
 // spawn starts a further interpreter, a child of this one, with the descriptors that it asks for.
-func (r *run) spawn(ctx context.Context, done func(), q startRequest, dir string) (int, error) {
+func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string) (int, error) {
 	if r.depth+1 >= maxDepth {
 		return 0, &sandbox.Refusal{Errno: unix.EAGAIN, Reason: fmt.Sprintf("an interpreter of an interpreter, %d deep, starts no further one", maxDepth)}
 	}
 	job := r.job
-	job.Args, job.Terminal, job.Stdin = q.argv[1:], nil, nil
-	job.Env = q.env
-	if q.inheritEnv {
+	job.Args, job.Terminal, job.Stdin = q.Argv[1:], nil, nil
+	job.Env = q.Env
+	if q.InheritEnv {
 		job.Env = r.job.Env
 	}
 	n := newRun(ctx, r.family.engine, job)
@@ -311,8 +309,8 @@ func (r *run) spawn(ctx context.Context, done func(), q startRequest, dir string
 
 // bequeath copies the descriptors that the new interpreter is to have. Its descriptions are the parent's, as after a
 // fork.
-func (r *run) bequeath(n *run, q startRequest) (files [3]*os.File, err error) {
-	for i, fd := range []int32{q.stdin, q.stdout, q.stderr} {
+func (r *run) bequeath(n *run, q frames.Start) (files [3]*os.File, err error) {
+	for i, fd := range []int32{q.Stdin, q.Stdout, q.Stderr} {
 		if fd < 0 {
 			continue // the first stage opens /dev/null there
 		}
@@ -322,7 +320,7 @@ func (r *run) bequeath(n *run, q startRequest) (files [3]*os.File, err error) {
 		}
 		files[i] = os.NewFile(uintptr(own), "inherited")
 	}
-	for _, fd := range q.pass {
+	for _, fd := range q.Pass {
 		own, e := r.handles.grab(fd)
 		if e != 0 {
 			return files, e
@@ -418,24 +416,4 @@ func (r *run) hand(id uint64) {
 		_ = unix.Close(p.fd)
 	}
 	r.inherit = nil
-}
-
-// decodeDescriptors decodes the numbers of descriptors to pass on. Standard streams are not among them.
-func decodeDescriptors(b []byte) ([]int32, error) {
-	items, err := decodeList(b)
-	if err != nil || len(items) > maxPassed {
-		return nil, errFrame
-	}
-	var out []int32
-	for _, item := range items {
-		if len(item) != 8 {
-			return nil, errFrame
-		}
-		n := binary.LittleEndian.Uint64(item)
-		if n < 3 || n >= maxDescriptors || slices.Contains(out, int32(n)) { // #nosec G115 -- compared first
-			return nil, errFrame
-		}
-		out = append(out, int32(n)) // #nosec G115 -- below maxDescriptors
-	}
-	return out, nil
 }

@@ -186,19 +186,6 @@ for p in ps: p.kill()`)
 	}
 }
 
-func FuzzPassedDescriptors(f *testing.F) {
-	f.Add(encodeList(encodeInt(3), encodeInt(1023)))
-	f.Add([]byte{1, 0, 0, 0, 8, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		fds, err := decodeDescriptors(b)
-		for _, fd := range fds {
-			if err != nil || fd < 3 || fd >= maxDescriptors {
-				t.Errorf("%d, %v from %q", fd, err, b)
-			}
-		}
-	})
-}
-
 // greedy takes all that it can get of everything, and never stops by itself.
 const greedy = `
 import os, subprocess, sys, threading
