@@ -10,6 +10,13 @@ import (
 // withoutOpenat2 remembers that this kernel has no openat2(2) (before Linux 5.6, or a seccomp filter).
 var withoutOpenat2 atomic.Bool
 
+// OpenBeneath opens a clean absolute name below a directory's descriptor, never through a symbolic link in any of its
+// components: ELOOP instead. flags are open(2)'s; O_PATH|O_NOFOLLOW opens a link as the last component itself. The
+// descriptor is closed on exec.
+func OpenBeneath(root int, name string, flags int) (int, error) {
+	return openBeneath(root, name, flags)
+}
+
 // openBeneath opens a clean absolute name below a directory, never through a symbolic link: ELOOP instead. With
 // O_PATH|O_NOFOLLOW a link as the last component is opened itself. flags are open(2)'s.
 func openBeneath(root int, name string, flags int) (int, error) {

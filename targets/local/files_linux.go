@@ -1,0 +1,350 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
+)
+
+var _ targets.FileTarget = (*Local)(nil)
+
+// beneath opens a path of this host without following a link.
+func beneath(name string, flags int) (int, error) {
+	if !clean(name) {
+		return -1, unix.EINVAL
+	}
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer closeFD(root)
+	return vfs.OpenBeneath(root, name, flags)
+}
+
+func clean(name string) bool {
+	return path.IsAbs(name) && path.Clean(name) == name && strings.IndexByte(name, 0) < 0
+}
+
+func closeFD(fd int) { _ = unix.Close(fd) }
+
+// State describes what is at a path.
+func (l *Local) State(ctx context.Context, name string) (*targets.State, error) {
+	if !clean(name) {
+		return nil, unix.EINVAL
+	}
+	dir, err := beneath(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+	if missing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closeFD(dir)
+	s, _, err := look(ctx, dir, path.Base(name), true)
+	return s, err
+}
+
+func missing(err error) bool { return err == unix.ENOENT || err == unix.ENOTDIR }
+
+// inode is a file's identity and what changes with its content. A renaming leaves it as it is.
+type inode struct {
+	dev, ino uint64
+	size     int64
+	mtime    time.Time
+}
+
+// look describes a name of a directory, nil where there is none. "/" is the base name of "/" itself.
+func look(ctx context.Context, dir int, base string, hash bool) (*targets.State, inode, error) {
+	if base == "/" {
+		base = "."
+	}
+	fd, err := openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW)
+	if missing(err) {
+		return nil, inode{}, nil
+	}
+	if err != nil {
+		return nil, inode{}, err
+	}
+	defer closeFD(fd)
+	s, i, err := describe(fd)
+	if err != nil {
+		return nil, i, err
+	}
+	switch {
+	case s.IsLink():
+		s.Link, err = readlink(fd)
+	case s.IsRegular() && hash:
+		s.SHA256, err = hashOf(ctx, fd)
+		s.Hashed = err == nil
+		if after, j, e := describe(fd); err == nil && (e != nil || i != j) {
+			// It was written meanwhile: what was read is nobody's file.
+			return nil, i, fmt.Errorf("%w: it is being written (%d bytes now)", targets.ErrConflict, sizeOf(after))
+		}
+	}
+	return s, i, err
+}
+
+func sizeOf(s *targets.State) int64 {
+	if s == nil {
+		return 0
+	}
+	return s.Size
+}
+
+func describe(fd int) (*targets.State, inode, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, inode{}, err
+	}
+	mtime := time.Unix(st.Mtim.Unix())
+	s := &targets.State{Mode: st.Mode, UID: st.Uid, GID: st.Gid, Mtime: mtime}
+	if s.IsRegular() {
+		s.Size = st.Size
+	}
+	return s, inode{dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: mtime}, nil
+}
+
+func readlink(fd int) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buf)
+	switch {
+	case err != nil:
+		return "", err
+	case n == len(buf):
+		return "", unix.ENAMETOOLONG
+	}
+	return string(buf[:n]), nil
+}
+
+// hashOf reads a regular file that is held by an O_PATH descriptor.
+func hashOf(ctx context.Context, held int) (sum [sha256.Size]byte, err error) {
+	f, err := reopen(held)
+	if err != nil {
+		return sum, err
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, &reader{ctx, f}); err != nil {
+		return sum, err
+	}
+	h.Sum(sum[:0])
+	return sum, nil
+}
+
+// reopen opens a held regular file for reading. A lease of another process does not hold us up.
+func reopen(held int) (*os.File, error) {
+	fd, err := vfs.Reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "file"), nil // #nosec G115 -- a descriptor
+}
+
+// reader ends with a context.
+type reader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// Content opens a regular file for reading.
+func (l *Local) Content(_ context.Context, name string) (io.ReadCloser, *targets.State, error) {
+	held, err := beneath(name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer closeFD(held)
+	s, _, err := describe(held)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case s.IsLink():
+		return nil, nil, unix.ELOOP
+	case !s.IsRegular():
+		return nil, nil, unix.EINVAL
+	}
+	f, err := reopen(held)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, s, nil
+}
+
+// Apply makes one change. See targets.FileTarget.
+func (l *Local) Apply(ctx context.Context, c targets.Change) error {
+	if !clean(c.Path) || c.Path == "/" || c.Op == targets.Rename && (!clean(c.To) || c.To == "/") || !validID(c.ID) {
+		return unix.EINVAL
+	}
+	w := &work{l: l, c: &c, dir: -1, toDir: -1}
+	defer w.close()
+	if err := w.open(); err != nil {
+		return err
+	}
+	if err := w.verify(ctx); err != nil {
+		return err
+	}
+	return l.as(func() error { return w.do(ctx) })
+}
+
+func validID(id string) bool {
+	return len(id) > 0 && len(id) <= 64 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// work is one change while it is made. The directories are opened with the account's rights and held, so that nothing
+// that is renamed meanwhile leads elsewhere.
+type work struct {
+	l          *Local
+	c          *targets.Change
+	dir, toDir int
+	was, wasTo inode // what was verified
+}
+
+func (w *work) close() {
+	for _, fd := range []int{w.dir, w.toDir} {
+		if fd >= 0 {
+			closeFD(fd)
+		}
+	}
+}
+
+func (w *work) open() error {
+	return w.l.as(func() (err error) {
+		if w.dir, err = directoryOf(w.c.Path); err != nil {
+			return err
+		}
+		if w.c.Op == targets.Rename {
+			w.toDir, err = directoryOf(w.c.To)
+		}
+		return err
+	})
+}
+
+// directoryOf opens the directory that a path is in, for names to be changed there. A directory that is not there any
+// more, or is a link now, is a conflict: the human was shown another path.
+func directoryOf(name string) (int, error) {
+	fd, err := beneath(path.Dir(name), unix.O_RDONLY|unix.O_DIRECTORY)
+	if err == unix.EACCES { // one that may be searched and not be listed; then nothing can be synced
+		fd, err = beneath(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+	}
+	if missing(err) || err == unix.ELOOP {
+		return -1, fmt.Errorf("%w: %s is not a directory that a path leads to without links (%w)", targets.ErrConflict, path.Dir(name), err)
+	}
+	return fd, err
+}
+
+// verify compares what is there with what was decided upon. It reads with the gateway's own rights: the account may
+// well be allowed to replace what it cannot read.
+func (w *work) verify(ctx context.Context) (err error) {
+	if w.was, err = expect(ctx, w.dir, w.c.Path, w.c.Was); err != nil {
+		return err
+	}
+	if w.c.Op == targets.Rename {
+		w.wasTo, err = expect(ctx, w.toDir, w.c.To, w.c.WasTo)
+	}
+	return err
+}
+
+func expect(ctx context.Context, dir int, name string, want *targets.State) (inode, error) {
+	have, i, err := look(ctx, dir, path.Base(name), want != nil && want.Hashed)
+	if err != nil {
+		return i, err
+	}
+	if !have.Same(want) {
+		return i, fmt.Errorf("%w: %s", targets.ErrConflict, difference(name, have, want))
+	}
+	return i, nil
+}
+
+// difference says in words how what is there differs from what was expected. It names no content.
+func difference(name string, have, want *targets.State) string {
+	switch {
+	case have == nil:
+		return name + " is gone"
+	case want == nil:
+		return name + " exists"
+	case have.Type() != want.Type():
+		return name + " is another kind of file"
+	case have.Mode != want.Mode:
+		return fmt.Sprintf("%s has the mode %04o, not %04o", name, have.Perm(), want.Perm())
+	case have.UID != want.UID || have.GID != want.GID:
+		return fmt.Sprintf("%s belongs to %d:%d, not %d:%d", name, have.UID, have.GID, want.UID, want.GID)
+	case have.Link != want.Link:
+		return name + " is a link to another place"
+	}
+	return name + " has another content"
+}
+
+// Temporary names: recognisable, and of one change alone.
+const (
+	tempPrefix = ".shannot-"
+	tempSuffix = ".tmp"
+)
+
+func (w *work) tempName() (string, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", err
+	}
+	return tempPrefix + w.c.ID + "-" + hex.EncodeToString(b[:]) + tempSuffix, nil
+}
+
+// Sweep removes the temporary files of a change that was interrupted.
+func (l *Local) Sweep(_ context.Context, id, name string) error {
+	if !validID(id) || !clean(name) {
+		return unix.EINVAL
+	}
+	return l.as(func() error {
+		dir, err := beneath(path.Dir(name), unix.O_RDONLY|unix.O_DIRECTORY)
+		if missing(err) || err == unix.ELOOP {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(dir), path.Dir(name)) // #nosec G115 -- a descriptor
+		defer func() { _ = f.Close() }()
+		names, err := f.Readdirnames(-1)
+		var failed []error
+		for _, n := range names {
+			if !strings.HasPrefix(n, tempPrefix+id+"-") || !strings.HasSuffix(n, tempSuffix) {
+				continue
+			}
+			err := unix.Unlinkat(dir, n, 0)
+			if err == unix.EISDIR {
+				err = unix.Unlinkat(dir, n, unix.AT_REMOVEDIR)
+			}
+			if err != nil && err != unix.ENOENT {
+				failed = append(failed, fmt.Errorf("remove %s: %w", n, err))
+			}
+		}
+		return errors.Join(append(failed, err)...)
+	})
+}
+
+func openat(dir int, name string, flags int) (int, error) {
+	for {
+		fd, err := unix.Openat(dir, name, flags|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
