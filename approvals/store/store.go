@@ -1,5 +1,5 @@
-// Package store keeps sessions in one bbolt database. It must never lose what it said was kept: each change is one
-// transaction, synced to disk before the method returns.
+// Package store keeps sessions in one bbolt database, and large content in files beside it. It must never lose what it
+// said was kept: each change is one transaction, synced to disk before the method returns.
 package store
 
 import (
@@ -45,6 +45,7 @@ const pruneEvery = 256
 // Store is an open database.
 type Store struct {
 	db      *bbolt.DB
+	blobs   *blobs
 	created int
 }
 
@@ -63,7 +64,10 @@ func Open(name string) (*Store, error) {
 		return nil, failure("open "+name, err)
 	}
 	s := &Store{db: db}
-	if err := db.Update(prepare); err != nil {
+	if err = db.Update(prepare); err == nil {
+		s.blobs, err = openBlobs(filepath.Join(filepath.Dir(name), blobFolder), time.Now)
+	}
+	if err != nil {
 		_ = db.Close()
 		return nil, failure("open "+name, err)
 	}
@@ -113,7 +117,7 @@ func (s *Store) Create(session approvals.Session) error {
 				return err
 			}
 		}
-		return put(tx, session)
+		return putSession(tx, session)
 	})
 	if err != nil && !errors.Is(err, approvals.ErrExists) {
 		return failure("add session", err)
@@ -126,7 +130,7 @@ func indexKey(s approvals.Session) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, at), s.ID...)
 }
 
-func put(tx *bbolt.Tx, session approvals.Session) error {
+func putSession(tx *bbolt.Tx, session approvals.Session) error {
 	session.Script = ""
 	text, err := json.Marshal(session)
 	if err != nil {
@@ -168,7 +172,7 @@ func (s *Store) Update(id string, change func(*approvals.Session) error) (sessio
 		if err := change(&session); err != nil {
 			return changeError{err}
 		}
-		return put(tx, session)
+		return putSession(tx, session)
 	})
 	var own changeError
 	switch {

@@ -152,7 +152,7 @@ func TestOldEndedSessionsGoAndWaitingOnesStay(t *testing.T) {
 			if err := tx.Bucket(indexBucket).Put(indexKey(session), []byte(session.ID)); err != nil {
 				return err
 			}
-			if err := put(tx, session); err != nil {
+			if err := putSession(tx, session); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,32 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// Blobs keeps large content under its SHA-256: scripts, and what files held before and after. Content that no record
+// names goes after a while; Session.Blobs and Operation.Blobs say what a record names.
+type Blobs interface {
+	// PutBlob keeps all that r gives, which is durable on return, and returns its SHA-256 in lower-case hex and its size
+	// in bytes. Content of more than limit bytes is ErrTooLarge and nothing is kept; 0 means no limit. An error of r is
+	// returned wrapped. What is put must be named by a record within the hour.
+	PutBlob(ctx context.Context, r io.Reader, limit int64) (sha256 string, size int64, err error)
+	// OpenBlob opens content and returns its size in bytes. The content is checked as it is read: a damaged blob ends
+	// with ErrDamaged in the place of io.EOF, so that nothing may be done with it before the end. ErrNotFound where
+	// there is none.
+	OpenBlob(sha256 string) (io.ReadCloser, int64, error)
+}
+
+// Errors of Blobs, beside ErrNotFound.
+var (
+	ErrTooLarge = errors.New("too large to be kept")
+	ErrDamaged  = errors.New("kept content is damaged")
+)
+
+// Blobs lists the SHA-256 of all content that the session's own record names, its operations left out.
+func (s *Session) Blobs() []string { return nil }
+
+// Blobs lists the SHA-256 of all content that the operation names, once for each time that it is named.
+func (o *Operation) Blobs() []string { return nil }

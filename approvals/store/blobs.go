@@ -1,0 +1,208 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"shannot-gateway/approvals"
+)
+
+// blobFolder is where blobs are kept, beside the database: each in a file that is named by the SHA-256 of its content,
+// in folders by the first two digits.
+const blobFolder = "blobs"
+
+// newBlob begins the names of files that are being written. What is left of them after a crash goes at the next start.
+const newBlob = ".new-"
+
+// blobGrace is how long content is kept that no record names yet. Whoever puts it names it in a record next, which
+// takes milliseconds.
+const blobGrace = time.Hour
+
+// blobs is the folder of content.
+type blobs struct {
+	dir string
+	now func() time.Time
+
+	mu    sync.Mutex
+	young map[string]time.Time // when content was put last, by this process
+}
+
+var _ approvals.Blobs = (*Store)(nil)
+
+func openBlobs(dir string, now func() time.Time) (*blobs, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	left, err := filepath.Glob(filepath.Join(dir, newBlob+"*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range left {
+		if err := os.Remove(name); err != nil {
+			return nil, err
+		}
+	}
+	return &blobs{dir: dir, now: now, young: map[string]time.Time{}}, nil
+}
+
+// validSHA reports whether s is a SHA-256 in lower-case hex. It becomes a file's name, so nothing else gets that far.
+func validSHA(s string) bool {
+	return len(s) == 2*sha256.Size && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+func (b *blobs) name(sha string) string { return filepath.Join(b.dir, sha[:2], sha[2:]) }
+
+// PutBlob implements approvals.Blobs.
+func (s *Store) PutBlob(ctx context.Context, r io.Reader, limit int64) (sha string, size int64, err error) {
+	sha, size, err = s.blobs.put(ctx, r, limit)
+	if err != nil && !errors.Is(err, approvals.ErrTooLarge) && ctx.Err() == nil {
+		err = failure("keep content", err)
+	}
+	return sha, size, err
+}
+
+// put writes content under a temporary name, syncs it, and gives it its own name.
+func (b *blobs) put(ctx context.Context, r io.Reader, limit int64) (sha string, size int64, err error) {
+	f, err := os.CreateTemp(b.dir, newBlob+"*") // O_EXCL, 0600
+	if err != nil {
+		return "", 0, err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	sum := sha256.New()
+	size, err = fill(ctx, io.MultiWriter(f, sum), r, limit)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	sha = hex.EncodeToString(sum.Sum(nil))
+	return sha, size, b.publish(f.Name(), sha)
+}
+
+// fill copies r, or fails where it gives more than limit bytes.
+func fill(ctx context.Context, w io.Writer, r io.Reader, limit int64) (int64, error) {
+	if limit > 0 {
+		r = io.LimitReader(r, limit+1)
+	}
+	n, err := io.Copy(w, contextReader{ctx, r})
+	if err == nil && limit > 0 && n > limit {
+		err = fmt.Errorf("%w: more than %d bytes", approvals.ErrTooLarge, limit)
+	}
+	return n, err
+}
+
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := context.Cause(c.ctx); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// publish gives a written file its name. One of that name is replaced: it has the same content, or is damaged.
+func (b *blobs) publish(temporary, sha string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.young[sha] = b.now()
+	name := b.name(sha)
+	switch err := os.Mkdir(filepath.Dir(name), 0o700); {
+	case err == nil:
+		if err := syncDir(b.dir); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	if err := os.Rename(temporary, name); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+func syncDir(name string) error {
+	d, err := os.Open(name) // #nosec G304 -- a folder of our own
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	return d.Sync()
+}
+
+// OpenBlob implements approvals.Blobs.
+func (s *Store) OpenBlob(sha string) (io.ReadCloser, int64, error) {
+	f, size, err := s.blobs.open(sha)
+	if err != nil && !errors.Is(err, approvals.ErrNotFound) {
+		return nil, 0, failure("open content "+sha, err)
+	}
+	return f, size, err
+}
+
+func (b *blobs) open(sha string) (io.ReadCloser, int64, error) {
+	if !validSHA(sha) {
+		return nil, 0, fmt.Errorf("content of that name: %w", approvals.ErrNotFound)
+	}
+	f, err := os.OpenFile(b.name(sha), os.O_RDONLY|syscall.O_NOFOLLOW, 0) // #nosec G304 -- checked above
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, fmt.Errorf("content %s: %w", sha, approvals.ErrNotFound)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: it is not a regular file", approvals.ErrDamaged)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, 0, err
+	}
+	return &checkedBlob{f: f, sum: sha256.New(), want: sha, left: info.Size()}, info.Size(), nil
+}
+
+// checkedBlob reads a blob and compares its content with its name at the end.
+type checkedBlob struct {
+	f    *os.File
+	sum  hash.Hash
+	want string
+	left int64 // bytes of the size that was told
+	err  error
+}
+
+// Read implements io.Reader.
+func (c *checkedBlob) Read(p []byte) (int, error) {
+	if c.err != nil || len(p) == 0 {
+		return 0, c.err
+	}
+	n, err := c.f.Read(p)
+	_, _ = c.sum.Write(p[:n])
+	c.left -= int64(n)
+	if errors.Is(err, io.EOF) && (c.left != 0 || hex.EncodeToString(c.sum.Sum(nil)) != c.want) || c.left < 0 {
+		err = fmt.Errorf("%w: %s", approvals.ErrDamaged, c.want)
+	}
+	c.err = err
+	return n, err
+}
+
+// Close implements io.Closer.
+func (c *checkedBlob) Close() error { return c.f.Close() }
