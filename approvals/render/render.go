@@ -41,7 +41,8 @@ func Line(s string) Text {
 // Bytes renders b on one line, as Line does.
 func Bytes(b []byte) Text { return Line(string(b)) }
 
-// Block renders s with its newlines as line breaks and everything else escaped. Where several blocks share a screen
+// Block renders s with its newlines as line breaks and everything else escaped; a blank at the end of a line is \x20,
+// since nobody would see it. Where several blocks share a screen
 // the caller marks each line with a gutter, which the text cannot forge once it is inset.
 func Block(s string) Text {
 	var b strings.Builder
@@ -51,7 +52,11 @@ func Block(s string) Text {
 			b.WriteByte('\n')
 		}
 		line, rest, more := strings.Cut(s, "\n")
-		appendLine(&b, line, atCommand, 0)
+		before, trailing := strings.CutSuffix(line, " ")
+		appendLine(&b, before, atCommand, 0)
+		if trailing {
+			b.WriteString(`\x20`)
+		}
 		if !more {
 			return Text(b.String())
 		}

@@ -137,6 +137,12 @@ func TestBlockKeepsNewlinesAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestBlockShowsBlanksAtTheEndsOfLines(t *testing.T) {
+	if got, want := render.Block("ls  \nx\\ \n \n"), "ls \\x20\nx\\\\\\x20\n\\x20\n"; string(got) != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestArgvShowsTheBoundsOfEveryArgument(t *testing.T) {
 	tests := []struct {
 		argv []string

@@ -45,6 +45,13 @@ func (p *page) field(name string, value any) {
 	_, _ = fmt.Fprintf(p.w, "  %-11s %s\n", name, value)
 }
 
+// flag warns of characters outside ASCII in the field before it.
+func (p *page) flag(untrusted string) {
+	if warning, ok := render.Flag(untrusted); ok {
+		p.field("  !", warning)
+	}
+}
+
 func (p *page) time(name string, t time.Time) {
 	if !t.IsZero() {
 		p.field(name, t.UTC().Format(time.RFC3339))
@@ -110,10 +117,15 @@ func (p *page) operation(op *approvals.Operation) {
 		p.field("runs", render.Argv(c.Argv))
 		for i, arg := range c.Argv {
 			p.field(fmt.Sprintf("argv[%d]", i), render.Argv([]string{arg}))
+			p.flag(arg)
 		}
 		p.field("executable", render.Line(c.Path))
+		p.flag(c.Path)
 		p.field("directory", render.Line(c.Dir))
+		p.flag(c.Dir)
 		p.field("as user", render.Line(c.RunAs)+" on "+render.Line(c.Target))
+		p.flag(c.RunAs)
+		p.flag(c.Target)
 		for _, change := range c.EnvChanges {
 			p.field("environment", render.Line(change))
 		}

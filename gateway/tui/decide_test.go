@@ -58,6 +58,26 @@ func TestShellTextIsShownLineByLine(t *testing.T) {
 	s.until("shell 1   cd /srv", "shell 2   rm x", "the shell text above, 12 bytes")
 }
 
+func TestKnownStandardInputIsShownWhole(t *testing.T) {
+	x := held("aaaa0001", policy.Caution, "tee", "/srv/x")
+	c := x.Operations[0].Command
+	c.Input, c.InputData, c.InputSHA256 = "data", []byte("one\n\ttwo \nthree\x1b[2J\xff"), "feed"
+	s := openScreen(t, newFake(x), alice, 80, 30, "aaaa0001")
+	s.until("Stdin     20 bytes, all of them below", "stdin 1   one", `stdin 2   \ttwo\x20`, `stdin 3   three\x1b[2J\xff`, "without a newline", "feed")
+}
+
+func TestCharactersOfOtherScriptsAreFlagged(t *testing.T) {
+	x := held("aaaa0001", policy.Caution, "c\u0430t", "/srv/\u043f\u0440\u0438", "привет", "plain")
+	c := x.Operations[0].Command
+	c.Target, c.Dir = "pr\u043ed", "/\u0441"
+	s := openScreen(t, newFake(x), alice, 100, 40, "aaaa0001")
+	text := s.until(`!       non-ASCII characters, scripts mixed in a name (Latin, Cyrillic): c\u0430t`, `(Cyrillic): /srv/\u043f\u0440\u0438`,
+		`(Cyrillic): \u043f\u0440\u0438\u0432\u0435\u0442`, `(Latin, Cyrillic): pr\u043ed`, `(Cyrillic): /\u0441`)
+	if n := strings.Count(text, "non-ASCII characters"); n != 6 {
+		t.Errorf("%d flags, want 6: target, directory, path, three arguments:\n%s", n, text)
+	}
+}
+
 func TestApproveStaysOffUntilAllHasBeenOnTheScreen(t *testing.T) {
 	argv := []string{"touch"}
 	for i := range 60 {

@@ -30,12 +30,15 @@ func describe(s *approvals.Session, op *approvals.Operation, wholeEnv bool) *pag
 
 func describeCommand(p *page, s *approvals.Session, c *approvals.Command, wholeEnv bool) {
 	p.add(label("Target"), shown(toneStrong, c.Target))
+	flag(p, c.Target)
 	p.add(label("Run as"), shown(toneStrong, c.RunAs))
+	flag(p, c.RunAs)
 	p.add(label("Command"), line{{toneStrong, render.Argv(c.Argv)}})
 	text, isShell := shellText(c.Argv)
 	if isShell {
 		for i, l := range strings.Split(text, "\n") {
-			p.add(label(fmt.Sprintf("shell %d", i+1)), shown(tonePlain, l))
+			p.add(label(fmt.Sprintf("shell %d", i+1)), line{{tonePlain, render.Block(l)}})
+			flag(p, l)
 		}
 	}
 	for i := range c.Argv {
@@ -45,14 +48,17 @@ func describeCommand(p *page, s *approvals.Session, c *approvals.Command, wholeE
 			continue
 		}
 		p.add(gutter, line{{tonePlain, render.Argv(c.Argv[i : i+1])}})
+		flag(p, c.Argv[i])
 	}
 	if len(c.Argv) == 0 {
 		p.add(label("argv"), own(toneDanger, "empty"))
 	}
 	p.add(label("Runs"), shown(tonePlain, c.Path))
+	flag(p, c.Path)
 	p.add(label("In"), shown(tonePlain, c.Dir))
+	flag(p, c.Dir)
 	describeEnvironment(p, c, wholeEnv)
-	p.addProse(label("Stdin"), stdin(c.Input))
+	describeInput(p, c)
 	if c.Line > 0 {
 		p.add(label("Asked by"), join(own(tonePlain, fmt.Sprintf("line %d: ", c.Line)), shown(tonePlain, scriptLine(s, c.Line))))
 	}
@@ -81,16 +87,42 @@ func describeEnvironment(p *page, c *approvals.Command, whole bool) {
 	}
 }
 
-func stdin(input string) line {
-	switch input {
-	case "", "none":
-		return own(tonePlain, "none")
-	case "file":
-		return own(toneCaution, "a file that the script has opened; what is in it is not shown")
-	case "stream":
-		return own(toneCaution, "a stream from the script; what will come is not known yet")
+// flag warns of characters outside ASCII in the detail before it.
+func flag(p *page, untrusted string) {
+	if warning, ok := render.Flag(untrusted); ok {
+		p.add(label("  !"), line{{toneCaution, warning}})
 	}
-	return shown(toneCaution, input)
+}
+
+// describeInput shows what the command will read: all of it where it is known.
+func describeInput(p *page, c *approvals.Command) {
+	gutter := label("Stdin")
+	switch c.Input {
+	case "", "none":
+		p.addProse(gutter, own(tonePlain, "none"))
+	case "file":
+		p.addProse(gutter, own(toneCaution, "a file that the script has opened; what is in it is not shown"))
+	case "stream":
+		p.addProse(gutter, own(toneCaution, "a stream from the script; what will come is not known yet"))
+	case "data":
+		p.addProse(gutter, own(tonePlain, fmt.Sprintf("%d bytes, all of them below", len(c.InputData))))
+	default:
+		p.addProse(gutter, shown(toneCaution, c.Input))
+	}
+	if len(c.InputData) > 0 {
+		for i, l := range strings.Split(strings.TrimSuffix(string(c.InputData), "\n"), "\n") {
+			if p.full {
+				break
+			}
+			p.add(label(fmt.Sprintf("stdin %d", i+1)), line{{tonePlain, render.Block(l)}})
+		}
+		if !strings.HasSuffix(string(c.InputData), "\n") {
+			p.addProse(label(""), own(toneDim, "without a newline at its end"))
+		}
+	}
+	if c.InputSHA256 != "" {
+		p.add(label("  sha256"), shown(toneDim, c.InputSHA256))
+	}
 }
 
 func scriptLine(s *approvals.Session, n int) string {

@@ -46,11 +46,15 @@ var (
 )
 
 // scrollKeys move in a text.
-var scrollKeys = []key.Binding{keyUp, keyDown, keyPage, keyPageUp, keyTop, keyBottom}
+var scrollKeys = []key.Binding{keyUp, keyDown, keyPage, keyPageUp, keyTop, keyBottom, keyFind}
 
 // key moves the page where k is a key for that.
 func (p *page) key(k tea.KeyPressMsg) {
 	switch {
+	case key.Matches(k, keyFind):
+		p.find, p.findAt = finder{prompt: prompt{open: true, field: field{limit: maxQuery}}}, p.top-1
+	case key.Matches(k, keyEnter) && p.find.text() != "":
+		p.findNext()
 	case key.Matches(k, keyUp):
 		p.scroll(-1)
 	case key.Matches(k, keyDown):

@@ -114,6 +114,8 @@ func (m *model) paste(text string) {
 	case m.dialog == nil && m.help == nil && m.session == nil && m.inbox.search.open:
 		m.inbox.search.field.insert(text)
 		m.inbox.settle()
+	case m.dialog == nil && m.help == nil && m.reading() != nil && m.reading().find.open:
+		m.reading().find.field.insert(text)
 	}
 }
 
@@ -139,6 +141,12 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.dialog.key(m, k)
 	case m.session == nil && m.inbox.search.open:
 		return m.inbox.key(m, k)
+	case m.reading() != nil && m.reading().find.open:
+		m.reading().findKey(k)
+		return nil
+	case m.reading() != nil && m.reading().find.text() != "" && key.Matches(k, keyCancel):
+		m.reading().find = finder{}
+		return nil
 	case key.Matches(k, keyHelp):
 		m.help = m.helpPage()
 		return nil
@@ -146,6 +154,17 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.session.key(m, k)
 	}
 	return m.inbox.key(m, k)
+}
+
+// reading is the text that is on the screen, nil where a list is.
+func (m *model) reading() *page {
+	switch {
+	case m.session == nil:
+		return nil
+	case m.session.view != nil:
+		return m.session.view.page
+	}
+	return m.session.page()
 }
 
 // leave ends the screen at the human's wish.
@@ -297,7 +316,7 @@ func (m *model) helpPage() *page {
 	case m.session != nil:
 		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyTab, keyBack, keyQuit}, scrollKeys...))
 	}
-	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyFind, keyRecent, keyOrder, keyAlert, keyLeave, keyQuit}, scrollKeys...))
+	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyRecent, keyOrder, keyAlert, keyLeave, keyQuit}, scrollKeys...))
 }
 
 // head is the top of the screen.
@@ -313,39 +332,64 @@ func (m *model) head() []line {
 
 // foot is the bottom of the screen: a note, where things stand, and the keys.
 func (m *model) foot() []line {
-	var foot []line
-	if m.note != nil {
-		p := newPage()
-		p.addProse(nil, m.note)
-		p.layout(m.width, noteRows)
-		foot = p.window()
-		if len(p.rows) > noteRows {
-			foot[noteRows-1] = append(foot[noteRows-1], span{toneMark, "…"})
-		}
+	return append(append(m.noteLines(), m.state()...), m.keyLine())
+}
+
+// noteLines are the note, as far as there is room for it.
+func (m *model) noteLines() []line {
+	if m.note == nil {
+		return nil
 	}
+	p := newPage()
+	p.addProse(nil, m.note)
+	p.layout(m.width, noteRows)
+	lines := p.window()
+	if len(p.rows) > noteRows {
+		lines[noteRows-1] = append(lines[noteRows-1], span{toneMark, "…"})
+	}
+	return lines
+}
+
+// state says where things stand. It has the same number of rows while something is typed as after it, so that what
+// was found stays where it is.
+func (m *model) state() []line {
+	var lines []line
+	switch {
+	case m.help != nil, m.dialog != nil:
+		return nil
+	case m.session == nil:
+		return m.newsLines()
+	}
+	if p := m.reading(); p != nil && p.findLine() != nil {
+		lines = append(lines, p.findLine())
+	}
+	if v := m.session.view; v != nil {
+		return append(lines, v.status(&m.session.session, m.me))
+	}
+	if i := firstWaiting(&m.session.session); i >= 0 && m.session.pane != paneOperations {
+		n := m.session.session.Operations[i].N
+		lines = append(lines, own(toneCaution, fmt.Sprintf("Operation %d waits for a decision", n)))
+	}
+	return lines
+}
+
+// keyLine are the keys that matter most now.
+func (m *model) keyLine() line {
 	switch {
 	case m.help != nil:
-		return append(foot, footer(m.width, keyBack, keyPage))
+		return footer(m.width, keyBack, keyPage)
 	case m.dialog != nil:
-		return append(foot, m.dialog.footer(m.width))
+		return m.dialog.footer(m.width)
+	case m.session == nil && m.inbox.search.open, m.reading() != nil && m.reading().find.open:
+		return footer(m.width, keyEnter, keyCancel)
 	case m.session != nil && m.session.view != nil:
-		v, s := m.session.view, &m.session.session
-		return append(foot, v.status(s, m.me), footer(m.width, m.operationKeys(v)...))
+		return footer(m.width, m.operationKeys(m.session.view)...)
 	case m.session != nil:
-		if i := firstWaiting(&m.session.session); i >= 0 && m.session.pane != paneOperations {
-			n := m.session.session.Operations[i].N
-			foot = append(foot, own(toneCaution, fmt.Sprintf("Operation %d waits for a decision", n)))
-		}
-		return append(foot, footer(m.width, m.sessionKeys()...))
-	}
-	foot = append(m.newsLines(), foot...)
-	switch {
-	case m.inbox.search.open:
-		return append(foot, footer(m.width, keyEnter, keyCancel))
+		return footer(m.width, m.sessionKeys()...)
 	case m.inbox.recent:
-		return append(foot, footer(m.width, keyOpen, keyRecent, keyLeave, keyFind))
+		return footer(m.width, keyOpen, keyRecent, keyLeave, keyFind)
 	}
-	return append(foot, footer(m.width, keyOpen, keyLook, keyLeave, keyFind, keyRecent, keyNext, keyOrder, keyAlert))
+	return footer(m.width, keyOpen, keyLook, keyLeave, keyFind, keyRecent, keyNext, keyOrder, keyAlert)
 }
 
 // operationKeys are the keys that do something now, the most important first.
@@ -392,13 +436,9 @@ func (m *model) layout() {
 	if m.session == nil || m.dialog != nil {
 		return
 	}
-	if v := m.session.view; v != nil {
-		v.page.layout(m.width, height)
-		v.page.markSeen()
-		return
-	}
-	if p := m.session.page(); p != nil {
+	if p := m.reading(); p != nil {
 		p.layout(m.width, height)
+		p.markSeen()
 	}
 }
 

@@ -33,6 +33,8 @@ type page struct {
 	top        int
 	rows       []row
 	seen       position
+	find       finder
+	findAt     int // the row that was found last
 }
 
 // position is a place in the text that does not depend on the width of the screen.
@@ -45,7 +47,7 @@ func (p position) before(q position) bool {
 // nothingSeen is before every row.
 var nothingSeen = position{-1, 0}
 
-func newPage() *page { return &page{seen: nothingSeen} }
+func newPage() *page { return &page{seen: nothingSeen, findAt: -1} }
 
 // add appends a paragraph.
 func (p *page) add(gutter, text line) { p.put(paragraph{gutter: gutter, text: text}) }
@@ -195,8 +197,12 @@ func (p *page) next() {
 // window returns the rows on the screen.
 func (p *page) window() []line {
 	lines := make([]line, 0, p.height)
+	word := ""
+	if !p.find.open {
+		word = asciiLower(p.find.text())
+	}
 	for i := p.top; i < len(p.rows) && i < p.top+p.height; i++ {
-		lines = append(lines, p.rows[i].line)
+		lines = append(lines, p.rows[i].line.marked(word))
 	}
 	return lines
 }

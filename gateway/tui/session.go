@@ -36,6 +36,7 @@ type sessionView struct {
 	at      int // index of the selected operation
 	first   int
 	script  *page
+	tones   []tone // of the script's bytes; nil where it is no Python
 	about   *page
 	written *page // the output as it is drawn
 	output  *output
@@ -52,8 +53,14 @@ func (v *sessionView) close() {
 // take takes the session as it is now and returns what there is to say about it.
 func (v *sessionView) take(s *approvals.Session) (note line, changed bool) {
 	first := !v.loaded
+	if first || s.Script != v.session.Script {
+		v.tones = nil
+		if !s.Shell {
+			v.tones = colourPython(s.Script)
+		}
+	}
 	if first || s.Script != v.session.Script || !slices.EqualFunc(s.Operations, v.session.Operations, sameLine) {
-		script := scriptPage(s)
+		script := scriptPage(s, v.tones)
 		if v.script == nil {
 			v.script = newPage()
 		}
@@ -119,7 +126,7 @@ func (v *sessionView) page() *page {
 }
 
 // scriptPage is the script with line numbers; a line that asked is marked.
-func scriptPage(s *approvals.Session) *page {
+func scriptPage(s *approvals.Session, tones []tone) *page {
 	p := newPage()
 	asked := map[int]*approvals.Operation{}
 	for i := range s.Operations {
@@ -128,19 +135,23 @@ func scriptPage(s *approvals.Session) *page {
 			asked[n] = op
 		}
 	}
-	n := 0
+	n, at := 0, 0
 	for text := range strings.SplitSeq(strings.TrimSuffix(s.Script, "\n"), "\n") {
 		if p.full {
 			break
 		}
 		n++
-		gutter, t := own(toneDim, fmt.Sprintf("%5d   ", n)), tonePlain
+		gutter, l := own(toneDim, fmt.Sprintf("%5d   ", n)), shown(tonePlain, text)
+		if tones != nil {
+			l = toned(text, tones[at:at+len(text)])
+		}
+		at += len(text) + 1
 		if op := asked[n]; op != nil {
 			word, tt := decisionWord(op.Decision)
-			gutter, t = join(own(toneDim, fmt.Sprintf("%5d ", n)), own(tt, "▸ ")), toneStrong
+			gutter, l = join(own(toneDim, fmt.Sprintf("%5d ", n)), own(tt, "▸ ")), l.bold(true)
 			p.addProse(own(toneDim, "        "), own(tt, fmt.Sprintf("operation %d %s, asked by line %d:", op.N, word, n)))
 		}
-		p.add(gutter, shown(t, text))
+		p.add(gutter, l)
 	}
 	return p
 }

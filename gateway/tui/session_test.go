@@ -109,3 +109,54 @@ func TestLinesAreFollowedPerStream(t *testing.T) {
 		t.Fatalf("got %q, want %q", strings.Join(got, "|"), want)
 	}
 }
+
+func TestFindInAText(t *testing.T) {
+	x := held("aaaa0001", policy.Caution, "reboot")
+	var script strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&script, "print(%d) # Line\n", i)
+		if i%100 == 50 {
+			script.WriteString("needle() \u202e\n")
+		}
+	}
+	x.Script = script.String()
+	s := openScreen(t, newFake(x), alice, 60, 16, "")
+	s.until("1 wait")
+	s.press("enter")
+	s.until("HELD")
+	s.press("2", "/", "NEEDLEq")
+	s.shows("/NEEDLEq", "⏎ confirm")
+	s.press("enter")
+	s.shows("not found")
+	s.press("/", "NEEDLE() \\u", "enter")
+	s.shows(`   52   needle() \u202e`, "1 of 3")
+	s.press("enter")
+	s.shows("  153   needle()", "2 of 3")
+	s.press("enter", "enter")
+	s.shows("   52   needle()", "1 of 3")
+	s.press("esc")
+	s.hides("/NEEDLE")
+	s.shows("   52   needle()", "HELD")
+	s.press("esc")
+	s.until("1 wait")
+}
+
+func TestFindingTheEndIsNotReading(t *testing.T) {
+	argv := []string{"touch"}
+	for i := range 60 {
+		argv = append(argv, fmt.Sprintf("/srv/file%d", i))
+	}
+	f := newFake(held("aaaa0001", policy.Caution, argv...))
+	s := openScreen(t, f, alice, 60, 12, "aaaa0001")
+	s.until("approve is off")
+	s.press("/", "end of operation", "enter")
+	s.shows("end of operation 1", "1 of 1")
+	s.press("a", "y")
+	s.shows("approve is off")
+	s.press("/", "ay")
+	s.shows("/ay")
+	s.press("enter", "esc")
+	if len(f.approved) != 0 {
+		t.Fatal("approved what was not read")
+	}
+}

@@ -24,6 +24,12 @@ const (
 	toneMark  // marks of the screen inside other text: cuts, continuations
 	toneKey
 	toneTab
+	toneKeyword // of a program
+	toneString
+	toneComment
+	toneFound // what was looked for
+	toneAdded // of a difference
+	toneRemoved
 )
 
 // styles are the tones in the terminal's own 16 colours, which its user has made readable on its background.
@@ -39,6 +45,12 @@ var styles = map[tone]lipgloss.Style{
 	toneMark:    lipgloss.NewStyle().Foreground(lipgloss.Cyan),
 	toneKey:     lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Cyan),
 	toneTab:     lipgloss.NewStyle().Bold(true).Reverse(true),
+	toneKeyword: lipgloss.NewStyle().Foreground(lipgloss.Magenta),
+	toneString:  lipgloss.NewStyle().Foreground(lipgloss.Green),
+	toneComment: lipgloss.NewStyle().Foreground(lipgloss.Cyan),
+	toneFound:   lipgloss.NewStyle().Reverse(true),
+	toneAdded:   lipgloss.NewStyle().Foreground(lipgloss.Green),
+	toneRemoved: lipgloss.NewStyle().Foreground(lipgloss.Red),
 }
 
 // paint is the line as it is sent to the terminal.
