@@ -14,15 +14,16 @@ type Blobs interface {
 	// returned wrapped. What is put must be named by a record within the hour.
 	PutBlob(ctx context.Context, r io.Reader, limit int64) (sha256 string, size int64, err error)
 	// OpenBlob opens content and returns its size in bytes. The content is checked as it is read: a damaged blob ends
-	// with ErrDamaged in the place of io.EOF, so that nothing may be done with it before the end. ErrNotFound where
-	// there is none.
+	// with ErrDamaged in the place of io.EOF, so that nothing may be done with it before the end. ErrNoContent
+	// where there is none.
 	OpenBlob(sha256 string) (io.ReadCloser, int64, error)
 }
 
-// Errors of Blobs, beside ErrNotFound.
+// Errors of Blobs.
 var (
-	ErrTooLarge = errors.New("too large to be kept")
-	ErrDamaged  = errors.New("kept content is damaged")
+	ErrTooLarge  = errors.New("too large to be kept")
+	ErrNoContent = errors.New("no such content")
+	ErrDamaged   = errors.New("kept content is damaged")
 )
 
 // Blobs lists the SHA-256 of all content that the session's own record names, its operations left out.

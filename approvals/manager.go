@@ -24,10 +24,13 @@ type Store interface {
 	// Create adds a session. It fails with ErrExists where the id is taken.
 	Create(s Session) error
 	// Update changes a session in one transaction. An error of change leaves it as it was and is returned as it is.
+	// change may be called more than once, and replaces what a pointer or slice of the session points at instead of
+	// changing it there: the session that it gets, and the one that is returned, share that with the store.
 	Update(id string, change func(*Session) error) (Session, error)
 	// Session returns one, or ErrNotFound.
 	Session(id string) (Session, error)
-	// Sessions returns those that match, newest first, without their scripts; unless all, only those that have not ended.
+	// Sessions returns those that match, newest first, without their scripts; unless all, only those that have not
+	// ended. What match sees has no operations.
 	Sessions(all bool, match func(*Session) bool) ([]Session, error)
 	// Check writes and reads, to show whether that works now.
 	Check() error

@@ -56,7 +56,7 @@ type book struct {
 
 func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {
 	tb.Helper()
-	s, err := store.Open(filepath.Join(dir, "gateway.db"))
+	s, err := store.Open(filepath.Join(dir, "gateway.db"), store.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -466,7 +466,7 @@ func TestExecutableDecidesAndNotTheFirstArgument(t *testing.T) {
 
 func TestUnwritableJournalRunsNothing(t *testing.T) {
 	dir := t.TempDir()
-	s, err := store.Open(filepath.Join(dir, "gateway.db"))
+	s, err := store.Open(filepath.Join(dir, "gateway.db"), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

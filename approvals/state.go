@@ -2,13 +2,6 @@ package approvals
 
 import "time"
 
-// Exit statuses that sessions end with by themselves, see sysexits.h where they have a name there.
-const (
-	ExitFault        = 70
-	ExitHeld         = 75
-	ExitNotPermitted = 77
-)
-
 // waits reports whether an operation waits for a human.
 func (s *Session) waits() bool {
 	for i := range s.Operations {

@@ -67,7 +67,7 @@ func start(tb testing.TB, more string) *running {
 	if o.HostKeys, err = hostkeys.Load(filepath.Join(state, "hostkeys"), c.HostKeys, rand.Reader); err != nil {
 		tb.Fatal(err)
 	}
-	journal, err := store.Open(filepath.Join(state, "gateway.db"))
+	journal, err := store.Open(filepath.Join(state, "gateway.db"), store.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}

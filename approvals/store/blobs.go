@@ -36,10 +36,8 @@ type blobs struct {
 	now func() time.Time
 
 	mu    sync.Mutex
-	young map[string]time.Time // when content was put last, by this process
+	loose map[string]time.Time // content that no record may name: since when that may be so
 }
-
-var _ approvals.Blobs = (*Store)(nil)
 
 func openBlobs(dir string, now func() time.Time) (*blobs, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -54,7 +52,7 @@ func openBlobs(dir string, now func() time.Time) (*blobs, error) {
 			return nil, err
 		}
 	}
-	return &blobs{dir: dir, now: now, young: map[string]time.Time{}}, nil
+	return &blobs{dir: dir, now: now, loose: map[string]time.Time{}}, nil
 }
 
 // validSHA reports whether s is a SHA-256 in lower-case hex. It becomes a file's name, so nothing else gets that far.
@@ -124,7 +122,7 @@ func (c contextReader) Read(p []byte) (int, error) {
 func (b *blobs) publish(temporary, sha string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.young[sha] = b.now()
+	b.loose[sha] = b.now()
 	name := b.name(sha)
 	switch err := os.Mkdir(filepath.Dir(name), 0o700); {
 	case err == nil:
@@ -140,6 +138,69 @@ func (b *blobs) publish(temporary, sha string) error {
 	return syncDir(filepath.Dir(name))
 }
 
+// has reports whether there is content of that name, damaged or not.
+func (b *blobs) has(sha string) bool {
+	if !validSHA(sha) {
+		return false
+	}
+	info, err := os.Lstat(b.name(sha))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// look remembers content that lost its last reference.
+func (b *blobs) look(loose []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, sha := range loose {
+		b.loose[sha] = b.now()
+	}
+}
+
+// collect removes content that has been loose for blobGrace and that no record names. The caller sees to it that no
+// record comes to name any meanwhile; content that is put at the same time stays.
+func (b *blobs) collect(named func(sha string) bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var failed error
+	for sha, since := range b.loose {
+		if b.now().Sub(since) < blobGrace {
+			continue
+		}
+		delete(b.loose, sha)
+		if named(sha) {
+			continue
+		}
+		if err := os.Remove(b.name(sha)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = err
+		}
+	}
+	return failed
+}
+
+// collectAll removes all content that no record names. It is for the start, when nobody can have put any.
+func (b *blobs) collectAll(named func(sha string) bool) error {
+	return b.walk(func(sha, name string) error {
+		if sha == "" || named(sha) {
+			return nil // what is no content is somebody else's
+		}
+		return os.Remove(name)
+	})
+}
+
+// walk visits every file of the folder. What has not a blob's name has sha "".
+func (b *blobs) walk(visit func(sha, name string) error) error {
+	return filepath.WalkDir(b.dir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		sha := filepath.Base(filepath.Dir(name)) + e.Name()
+		if !validSHA(sha) || b.name(sha) != name {
+			sha = ""
+		}
+		return visit(sha, name)
+	})
+}
+
 func syncDir(name string) error {
 	d, err := os.Open(name) // #nosec G304 -- a folder of our own
 	if err != nil {
@@ -152,7 +213,7 @@ func syncDir(name string) error {
 // OpenBlob implements approvals.Blobs.
 func (s *Store) OpenBlob(sha string) (io.ReadCloser, int64, error) {
 	f, size, err := s.blobs.open(sha)
-	if err != nil && !errors.Is(err, approvals.ErrNotFound) {
+	if err != nil && !errors.Is(err, approvals.ErrNoContent) {
 		return nil, 0, failure("open content "+sha, err)
 	}
 	return f, size, err
@@ -160,11 +221,11 @@ func (s *Store) OpenBlob(sha string) (io.ReadCloser, int64, error) {
 
 func (b *blobs) open(sha string) (io.ReadCloser, int64, error) {
 	if !validSHA(sha) {
-		return nil, 0, fmt.Errorf("content of that name: %w", approvals.ErrNotFound)
+		return nil, 0, fmt.Errorf("content of that name: %w", approvals.ErrNoContent)
 	}
 	f, err := os.OpenFile(b.name(sha), os.O_RDONLY|syscall.O_NOFOLLOW, 0) // #nosec G304 -- checked above
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fmt.Errorf("content %s: %w", sha, approvals.ErrNotFound)
+		return nil, 0, fmt.Errorf("content %s: %w", sha, approvals.ErrNoContent)
 	}
 	if err != nil {
 		return nil, 0, err

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +21,7 @@ import (
 func openTest(t *testing.T) (*Store, string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "state", "gateway.db")
-	s, err := Open(name)
+	s, err := Open(name, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +49,7 @@ func TestWhatWasKeptIsThereAfterReopening(t *testing.T) {
 	if st, err := os.Stat(name); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("mode of the database: %v, %v", st.Mode(), err)
 	}
-	if s, _ = Open(name); s == nil {
+	if s, _ = Open(name, Options{}); s == nil {
 		t.Fatal("cannot open it again")
 	}
 	defer func() { _ = s.Close() }()
@@ -119,7 +122,7 @@ func TestOpenSessionsAreListedNewestFirst(t *testing.T) {
 
 func TestDatabaseOfARunningGatewaySaysSo(t *testing.T) {
 	_, name := openTest(t)
-	if _, err := Open(name); !errors.Is(err, approvals.ErrStore) || !strings.Contains(err.Error(), "running already") {
+	if _, err := Open(name, Options{}); !errors.Is(err, approvals.ErrStore) || !strings.Contains(err.Error(), "running already") {
 		t.Errorf("%v", err)
 	}
 }
@@ -130,61 +133,312 @@ func TestForeignAndDamagedDatabasesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s.Close()
-	if _, err := Open(name); err == nil || !strings.Contains(err.Error(), "schema") {
+	if _, err := Open(name, Options{}); err == nil || !strings.Contains(err.Error(), "version 99, of a newer program") {
 		t.Errorf("a newer schema: %v", err)
 	}
 	if err := os.WriteFile(name, []byte("not a database"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(name); !errors.Is(err, approvals.ErrStore) {
+	if _, err := Open(name, Options{}); !errors.Is(err, approvals.ErrStore) {
 		t.Errorf("not a database: %v", err)
 	}
 }
 
-func TestOldEndedSessionsGoAndWaitingOnesStay(t *testing.T) {
-	s, _ := openTest(t)
-	err := s.db.Update(func(tx *bbolt.Tx) error {
-		for i := range keepFinal + 10 {
-			session := approvals.Session{ID: fmt.Sprintf("s%06d", i), Status: approvals.Done, Created: time.Unix(int64(i), 0)}
-			if i == 0 {
-				session.Status = approvals.Parked
-			}
-			if err := tx.Bucket(indexBucket).Put(indexKey(session), []byte(session.ID)); err != nil {
-				return err
-			}
-			if err := putSession(tx, session); err != nil {
-				return err
-			}
+// unpack puts a database of testdata into a temporary directory.
+func unpack(t *testing.T, name string) string {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	r, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "gateway.db")
+	if err := os.WriteFile(out, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// testdata/schema1.db.gz was written by the program as it was when its schema was version 1.
+func TestDatabaseOfSchema1IsBroughtUpToDate(t *testing.T) {
+	name := unpack(t, "schema1.db.gz")
+	for range 2 { // the second time, it is up to date
+		s, err := Open(name, Options{})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return prune(tx)
+		done, err := s.Session("0123abcd")
+		if err != nil || done.Script != "print(1)\n" || done.Status != approvals.Done || len(done.Operations) != 2 {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		o := done.Operations[0]
+		if o.Command.Argv[1] != "\xff" || o.Command.Digest() != o.Digest || *o.ExitCode != 7 || o.ByKey != "SHA256:a" || o.Command.Line != 3 {
+			t.Errorf("operation 1: %+v, %+v", o, o.Command)
+		}
+		if o := done.Operations[1]; o.Decision != approvals.Refused || o.Reason != "no" {
+			t.Errorf("operation 2: %+v", o)
+		}
+		open, err := s.Sessions(false, everything)
+		if err != nil || len(open) != 2 || open[0].ID != "0123abcf" || open[1].Operations[0].Decision != approvals.Waiting {
+			t.Errorf("open sessions: %+v, %v", open, err)
+		}
+		if _, err := s.Update("0123abce", func(s *approvals.Session) error { s.Operations[0].Summary = "seen"; return nil }); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestChangeOfOneOperationWritesThatOneAlone(t *testing.T) {
+	s, _ := openTest(t)
+	if err := s.Create(approvals.Session{ID: "abc", Status: approvals.Running}); err != nil {
+		t.Fatal(err)
+	}
+	change := func(f func(*approvals.Session)) {
+		t.Helper()
+		if _, err := s.Update("abc", func(s *approvals.Session) error { f(s); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 10 {
+		change(func(s *approvals.Session) { s.Operations = append(s.Operations, approvals.Operation{N: n + 1}) })
+	}
+	// Records that are not touched keep even what no program wrote there.
+	mark := func(n int) (text []byte) {
+		t.Helper()
+		err := s.db.View(func(tx *bbolt.Tx) error {
+			text = bytes.Clone(tx.Bucket(operationBucket).Get(operationKey([]byte("abc"), n)))
+			return nil
+		})
+		if err != nil || text == nil {
+			t.Fatalf("operation %d: %q, %v", n, text, err)
+		}
+		return text
+	}
+	err := s.between(func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			return tx.Bucket(operationBucket).Put(operationKey([]byte("abc"), 4), []byte(`{"N":4,"Summary":"marked"}`))
+		})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := s.Sessions(true, everything)
-	if err != nil || len(list) != keepFinal+1 {
-		t.Fatalf("%d sessions, %v", len(list), err)
+	change(func(s *approvals.Session) { s.Operations[4].Summary = "changed" })
+	change(func(s *approvals.Session) { s.Name = "named" })
+	if got := string(mark(4)); got != `{"N":4,"Summary":"marked"}` {
+		t.Errorf("operation 4 was written: %s", got)
 	}
-	if oldest := list[len(list)-1]; oldest.ID != "s000000" {
-		t.Errorf("the one that waits is gone; the oldest is %s", oldest.ID)
+	if got := string(mark(5)); !strings.Contains(got, "changed") {
+		t.Errorf("operation 5: %s", got)
+	}
+}
+
+func TestChangeThatNoReaderCouldUnderstandIsRefused(t *testing.T) {
+	s, _ := openTest(t)
+	session := approvals.Session{ID: "abc", Status: approvals.Running, Script: "x", Operations: []approvals.Operation{{N: 1}, {N: 2}}}
+	if err := s.Create(session); err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(*approvals.Session){
+		"a gap":              func(s *approvals.Session) { s.Operations = append(s.Operations, approvals.Operation{N: 4}) },
+		"a number twice":     func(s *approvals.Session) { s.Operations[1].N = 1 },
+		"one fewer":          func(s *approvals.Session) { s.Operations = s.Operations[:1] },
+		"another id":         func(s *approvals.Session) { s.ID = "abd" },
+		"another script":     func(s *approvals.Session) { s.Script = "y" },
+		"the hash of none":   func(s *approvals.Session) { s.ScriptSHA256 = "y" },
+		"a panic is its own": nil,
+	} {
+		func() {
+			defer func() {
+				if p := recover(); (p != nil) != (change == nil) {
+					t.Errorf("%s: panic %v", what, p)
+				}
+			}()
+			if _, err := s.Update("abc", func(s *approvals.Session) error { change(s); return nil }); !errors.Is(err, approvals.ErrStore) {
+				t.Errorf("%s: %v, want ErrStore", what, err)
+			}
+		}()
+	}
+	got, err := s.Session("abc")
+	if err != nil || got.Script != "x" || len(got.Operations) != 2 || got.Operations[1].N != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestLargeScriptIsABlobAndGoesWithItsSession(t *testing.T) {
+	clock := time.Unix(1_000_000, 0)
+	name := filepath.Join(t.TempDir(), "gateway.db")
+	s, err := Open(name, Options{Keep: 1, Now: func() time.Time { return clock }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	script := strings.Repeat("#", maxInlineScript+1)
+	for _, id := range []string{"a", "b", "c"} {
+		text := script
+		if id == "c" {
+			text += "c"
+		}
+		if err := s.Create(approvals.Session{ID: id, Script: text, Status: approvals.Running, Created: clock}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Session(id)
+		if err != nil || got.Script != text {
+			t.Fatalf("%d bytes of script, %v", len(got.Script), err)
+		}
+		clock = clock.Add(time.Second)
+	}
+	end := func(id string) {
+		t.Helper()
+		if _, err := s.Update(id, func(s *approvals.Session) error { s.Status, s.Ended = approvals.Done, clock; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, _ := s.Session("c")
+	a, _ := s.Session("a")
+	end("a")
+	end("c")
+	clock = clock.Add(2 * blobGrace)
+	keep(t, s) // one is enough: a goes, and its script stays for b
+	clock = clock.Add(2 * blobGrace)
+	keep(t, s)
+	if _, err := s.Session("a"); !errors.Is(err, approvals.ErrNotFound) {
+		t.Errorf("the oldest that ended: %v", err)
+	}
+	if b, err := s.Session("b"); err != nil || b.Script != script {
+		t.Errorf("the one with the same script: %d bytes, %v", len(b.Script), err)
+	}
+	end("b")
+	clock = clock.Add(2 * blobGrace)
+	keep(t, s) // b was created before c
+	clock = clock.Add(2 * blobGrace)
+	keep(t, s)
+	if s.blobs.has(a.ScriptSHA256) || !s.blobs.has(c.ScriptSHA256) {
+		t.Error("the script of a and b should be gone, that of c should be there")
+	}
+}
+
+// keep does what the store does from time to time.
+func keep(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.between(s.housekeep); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOldEndedSessionsGoAndWaitingOnesStay(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		o    Options
+		want string // ids that stay, newest first
+	}{
+		{"by count", Options{Keep: 3}, "98760"},
+		{"by age", Options{Age: 5 * time.Hour}, "987650"},
+		{"by both, fewer by count", Options{Keep: 3, Age: 5 * time.Hour}, "98760"},
+		{"by both, fewer by age", Options{Keep: 6, Age: 5 * time.Hour}, "987650"},
+		{"none", Options{}, "9876543210"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clock := time.Unix(1_000_000, 0)
+			c.o.Now = func() time.Time { return clock }
+			s, err := Open(filepath.Join(t.TempDir(), "gateway.db"), c.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			for i := range 10 { // 0 is parked, 9 runs, the others end half an hour after they began
+				session := approvals.Session{ID: fmt.Sprint(i), Created: clock, Status: approvals.Done, Ended: clock.Add(30 * time.Minute), Operations: []approvals.Operation{{N: 1}}}
+				switch i {
+				case 0:
+					session.Status, session.Ended = approvals.Parked, time.Time{}
+				case 9:
+					session.Status, session.Ended = approvals.Running, time.Time{}
+				}
+				if err := s.Create(session); err != nil {
+					t.Fatal(err)
+				}
+				clock = clock.Add(time.Hour)
+			}
+			keep(t, s)
+			list, err := s.Sessions(true, everything)
+			got := ""
+			for _, l := range list {
+				got += l.ID
+			}
+			if err != nil || got != c.want {
+				t.Errorf("%s stay, want %s; %v", got, c.want, err)
+			}
+			err = s.db.View(func(tx *bbolt.Tx) error {
+				if n := keys(tx, operationBucket); n != len(c.want) {
+					t.Errorf("%d operations stay", n)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestSessionThatHasJustEndedStays(t *testing.T) {
+	clock := time.Unix(1_000_000, 0)
+	s, err := Open(filepath.Join(t.TempDir(), "gateway.db"), Options{Keep: 1, Now: func() time.Time { return clock }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for _, id := range []string{"a", "b"} {
+		if err := s.Create(approvals.Session{ID: id, Status: approvals.Done, Created: clock, Ended: clock}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep(t, s)
+	if _, err := s.Session("a"); err != nil {
+		t.Errorf("its agent had no time to ask for it: %v", err)
+	}
+	clock = clock.Add(2 * fresh)
+	keep(t, s)
+	if _, err := s.Session("a"); !errors.Is(err, approvals.ErrNotFound) {
+		t.Errorf("later: %v", err)
 	}
 }
 
 func FuzzRecord(f *testing.F) {
-	text, _ := json.Marshal(approvals.Session{ID: "x", Operations: []approvals.Operation{{N: 1}}})
-	f.Add(text)
-	f.Add([]byte("{"))
+	text, _ := json.Marshal(sessionRecord{Session: approvals.Session{ID: "x"}, Operations: 1})
+	operation, _ := json.Marshal(approvals.Operation{N: 1, Command: &approvals.Command{Argv: []string{"ls"}}})
+	f.Add(text, operation)
+	f.Add([]byte("{"), []byte("{"))
+	f.Add([]byte(`{"ScriptBlob":true}`), []byte(`{"N":2}`))
 	name := filepath.Join(f.TempDir(), "db")
-	s, err := Open(name)
+	s, err := Open(name, Options{})
 	if err != nil {
 		f.Fatal(err)
 	}
 	s.db.NoSync = true
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(sessionBucket).Put([]byte("x"), text) }); err != nil {
+	f.Fuzz(func(t *testing.T, text, operation []byte) {
+		err := s.between(func() error {
+			return s.db.Update(func(tx *bbolt.Tx) error {
+				_ = tx.Bucket(operationBucket).Put(operationKey([]byte("x"), 1), operation)
+				return tx.Bucket(sessionBucket).Put([]byte("x"), text)
+			})
+		})
+		if err != nil {
 			t.Skip()
 		}
-		_, _ = s.Session("x")
+		if _, err := s.Session("x"); errors.Is(err, approvals.ErrNotFound) {
+			t.Error("a damaged session is no missing one")
+		}
 		_, _ = s.Update("x", func(s *approvals.Session) error { return errors.New("no") })
 	})
 }

@@ -162,7 +162,7 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 	if a.keys, err = hostkeys.Load(filepath.Join(c.State, hostKeyFolder), c.HostKeys, rand.Reader); err != nil {
 		return err
 	}
-	journal, err := store.Open(filepath.Join(c.State, databaseFile))
+	journal, err := store.Open(filepath.Join(c.State, databaseFile), store.Options{})
 	if err != nil {
 		return err
 	}

@@ -21,17 +21,17 @@ import (
 	"shannot-gateway/targets"
 )
 
-// Exit statuses that are not the script's own. 64 to 77 are those of sysexits.h with the same names.
+// Exit statuses of verbs: those of sessions, and success.
 const (
 	ExitOK           = 0
-	ExitUsage        = 64  // EX_USAGE: bad usage
-	ExitNotAScript   = 65  // EX_DATAERR: not UTF-8, too large, empty
-	ExitUnreachable  = 69  // EX_UNAVAILABLE: the target cannot be reached
-	ExitFault        = 70  // EX_SOFTWARE: our fault
-	ExitWaiting      = 75  // EX_TEMPFAIL: waits for a human, the id is on stderr
-	ExitNotPermitted = 77  // EX_NOPERM: not permitted, or rejected
-	ExitTime         = 124 // out of time, as timeout(1)
-	ExitLimit        = 137 // killed by a limit, as by SIGKILL
+	ExitUsage        = approvals.ExitUsage
+	ExitNotAScript   = approvals.ExitNotAScript
+	ExitUnreachable  = approvals.ExitUnreachable
+	ExitFault        = approvals.ExitFault
+	ExitWaiting      = approvals.ExitWaiting
+	ExitNotPermitted = approvals.ExitNotPermitted
+	ExitTime         = approvals.ExitTime
+	ExitLimit        = approvals.ExitLimit
 )
 
 // Runner starts sessions that live on without the connection that asked for them.

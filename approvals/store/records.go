@@ -1,0 +1,199 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"go.etcd.io/bbolt"
+
+	"shannot-gateway/approvals"
+)
+
+// Buckets. A session's record holds everything but its operations, each of which has a record of its own, and its
+// script, which is written once.
+var (
+	metaBucket      = []byte("meta")
+	sessionBucket   = []byte("sessions")   // id: sessionRecord
+	operationBucket = []byte("operations") // id, NUL, number: approvals.Operation
+	scriptBucket    = []byte("scripts")    // id: text, where it is no blob
+	indexBucket     = []byte("by-time")    // time of creation, id: id
+	openBucket      = []byte("open")       // id of a session that has not ended: its key in the index
+	blobBucket      = []byte("blobs")      // SHA-256: how many times records name it, 8 bytes
+	schemaKey       = []byte("schema")
+	checkKey        = []byte("check")
+)
+
+func buckets() [][]byte {
+	return [][]byte{metaBucket, sessionBucket, operationBucket, scriptBucket, indexBucket, openBucket, blobBucket}
+}
+
+// maxInlineScript is the largest script that is kept in the database itself, in bytes. A blob costs two more waits for
+// the disk, and a large one would fill pages that every backup copies.
+const maxInlineScript = 16 << 10
+
+// noContext is for what is done whether the client is still there or not.
+var noContext = context.Background()
+
+// sessionRecord is the JSON of a session.
+type sessionRecord struct {
+	Session    approvals.Session // without script and operations
+	Operations int               // how many there are
+	// ScriptBlob says that the script is the blob that ScriptSHA256 names.
+	ScriptBlob bool `json:",omitempty"`
+}
+
+// blobs lists what the record names, its operations left out.
+func (r *sessionRecord) blobs() []string {
+	names := r.Session.Blobs()
+	if r.ScriptBlob {
+		names = append(names, r.Session.ScriptSHA256)
+	}
+	return names
+}
+
+func indexKey(s *approvals.Session) []byte {
+	at := uint64(max(0, s.Created.UnixNano())) // #nosec G115 -- not negative
+	return append(binary.BigEndian.AppendUint64(nil, at), s.ID...)
+}
+
+func operationPrefix(id []byte) []byte { return append(bytes.Clone(id), 0) }
+
+func operationKey(id []byte, n int) []byte {
+	return binary.BigEndian.AppendUint32(operationPrefix(id), uint32(n)) // #nosec G115 -- far below
+}
+
+// get reads a whole session.
+func (s *Store) get(tx *bbolt.Tx, id string) (approvals.Session, error) {
+	record, err := getRecord(tx, []byte(id))
+	if err != nil {
+		return approvals.Session{}, err
+	}
+	session := record.Session
+	if session.Operations, err = getOperations(tx, []byte(id), record.Operations); err != nil {
+		return approvals.Session{}, err
+	}
+	session.Script, err = s.script(tx, &record)
+	return session, err
+}
+
+func getRecord(tx *bbolt.Tx, id []byte) (record sessionRecord, err error) {
+	text := tx.Bucket(sessionBucket).Get(id)
+	if text == nil {
+		return record, approvals.ErrNotFound
+	}
+	if err := json.Unmarshal(text, &record); err != nil {
+		return record, fmt.Errorf("session %q is damaged: %w", id, err)
+	}
+	return record, nil
+}
+
+// getOperations reads a session's operations, and fails where one is missing.
+func getOperations(tx *bbolt.Tx, id []byte, want int) ([]approvals.Operation, error) {
+	var out []approvals.Operation
+	prefix := operationPrefix(id)
+	c := tx.Bucket(operationBucket).Cursor()
+	for k, text := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, text = c.Next() {
+		var o approvals.Operation
+		if err := json.Unmarshal(text, &o); err != nil {
+			return nil, fmt.Errorf("operation %d of session %q is damaged: %w", len(out)+1, id, err)
+		}
+		if out = append(out, o); o.N != len(out) {
+			return nil, fmt.Errorf("operation %d of session %q has the number %d", len(out), id, o.N)
+		}
+	}
+	if len(out) != want {
+		return nil, fmt.Errorf("session %q has %d operations and should have %d", id, len(out), want)
+	}
+	return out, nil
+}
+
+// script reads a session's script, from the database or from its blob.
+func (s *Store) script(tx *bbolt.Tx, r *sessionRecord) (string, error) {
+	if !r.ScriptBlob {
+		return string(tx.Bucket(scriptBucket).Get([]byte(r.Session.ID))), nil
+	}
+	f, _, err := s.blobs.open(r.Session.ScriptSHA256)
+	if err != nil {
+		return "", fmt.Errorf("read the script: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return "", fmt.Errorf("read the script: %w", err)
+	}
+	return string(text), nil
+}
+
+// putNew writes what is written once.
+func putNew(tx *bbolt.Tx, s *approvals.Session) error {
+	id := []byte(s.ID)
+	if len(s.Script) <= maxInlineScript {
+		if err := tx.Bucket(scriptBucket).Put(id, []byte(s.Script)); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(indexBucket).Put(indexKey(s), id)
+}
+
+// putRecord writes a session's own record and keeps the list of those that have not ended.
+func putRecord(tx *bbolt.Tx, s *approvals.Session) (*sessionRecord, error) {
+	id := []byte(s.ID)
+	r := &sessionRecord{Session: *s, Operations: len(s.Operations), ScriptBlob: tx.Bucket(scriptBucket).Get(id) == nil}
+	r.Session.Script, r.Session.Operations = "", nil
+	text, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	if s.Status.Final() {
+		err = tx.Bucket(openBucket).Delete(id)
+	} else {
+		err = tx.Bucket(openBucket).Put(id, indexKey(s))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, tx.Bucket(sessionBucket).Put(id, text)
+}
+
+func putOperation(tx *bbolt.Tx, id string, o *approvals.Operation) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(operationBucket).Put(operationKey([]byte(id), o.N), text)
+}
+
+// references is how many times records name a blob.
+func references(tx *bbolt.Tx, sha string) uint64 {
+	v := tx.Bucket(blobBucket).Get([]byte(sha))
+	if len(v) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(v)
+}
+
+// refer adds to the references of blobs, and returns those that nothing names any more.
+func refer(tx *bbolt.Tx, delta map[string]int) (loose []string, err error) {
+	bucket := tx.Bucket(blobBucket)
+	for sha, d := range delta {
+		n := int64(references(tx, sha)) + int64(d) // #nosec G115 -- far below
+		switch {
+		case d == 0:
+		case n < 0:
+			return nil, fmt.Errorf("content %s is referred to %d times", sha, n)
+		case n == 0:
+			loose = append(loose, sha)
+			err = bucket.Delete([]byte(sha))
+		default:
+			err = bucket.Put([]byte(sha), binary.BigEndian.AppendUint64(nil, uint64(n))) // #nosec G115 -- not negative
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return loose, nil
+}
