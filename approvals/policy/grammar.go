@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"strings"
 )
 
@@ -10,32 +11,23 @@ type arg struct {
 	known   bool   // text is the value, whichever shell reads it
 	many    bool   // may be no word, or several
 	dash    bool   // not known, and may begin with "-"
+	number  bool   // not known, and a number or nothing
 	fetches bool   // holds the output of a download
 }
 
-// grammar says how a program is used when it only reads. It lists what is harmless; all else asks. Abbreviated long
-// flags are not harmless, because they may stand for one that is not listed.
+// grammar is a row of the table, ready for use.
 type grammar struct {
-	// any: no flag or operand makes the program do more than read, whatever its words are.
-	any bool
-	// short flags without a value, with a value (attached, or the next word), with an optional value (attached).
-	short, value, optional string
-	// long flags without "--": "all", "lines=" (a value, after "=" or as the next word), "color?" (only after "=").
-	long []string
-	// single: long flags have one dash ("-noout"), and short ones are not bundled.
-	single bool
-	// banned short flags and long names, for a program with many harmless flags: each other flag is harmless, and a
-	// value is judged as if it were a flag.
-	banned     string
-	bannedLong []string
-	// max is the greatest number of operands, -1 for any number; operand judges one, nil for any text.
-	max     int
-	operand func(string) bool
-	// need: one of these flags must be there, or the program does something else ("-n" to look up no names).
-	need []string
-	// sub: the first operand is a subcommand. bare: harmless without one.
-	sub  map[string]*grammar
-	bare bool
+	any, names, bare    bool
+	single, abbreviates bool
+	flags               map[string]kind   // with their dashes
+	longs               []string          // those of them with two dashes, sorted
+	harm                map[string]string // what a harmful flag does
+	harmful             string            // what the program as a whole does, "" if it may read
+	max                 int               // the greatest number of operands, -1 for any number
+	match, values       *regexp.Regexp
+	refuse              map[string]bool
+	need                []string
+	sub                 map[string]*grammar
 	// run takes over for a program with a language of its own.
 	run func(c *call, name string, args []arg) Decision
 	// builtin: a part of the shell, which no list needs to name.
@@ -44,14 +36,13 @@ type grammar struct {
 
 // judge checks the words against the grammar, and returns the subcommands it met on the way.
 func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
-	if g.any {
+	switch {
+	case g.harmful != "":
+		return nil, ask(Caution, shown(name)+" "+g.harmful)
+	case g.any:
 		return nil, allow()
-	}
-	if g.run != nil {
+	case g.run != nil:
 		return nil, g.run(c, name, args)
-	}
-	if g.banned != "" || g.bannedLong != nil {
-		return nil, g.judgeBanned(name, args)
 	}
 	operands, have := 0, map[string]bool{}
 	for i := 0; i < len(args); i++ {
@@ -61,7 +52,7 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 		}
 		if a.known && a.text == "--" && g.sub == nil && !g.single {
 			for _, rest := range args[i+1:] {
-				if d := g.checkOperand(name, rest, &operands); d.Verdict != Allow {
+				if d := g.checkOperand(name, rest, &operands, have); d.Verdict != Allow {
 					return nil, d
 				}
 			}
@@ -73,16 +64,21 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 				return nil, d
 			}
 			if takes {
-				if i++; i < len(args) && !isValue(args[i]) {
-					return nil, ask(Unknown, "whether "+shown(args[i].text)+" is a value or a flag of "+shown(name)+" is not certain")
+				if i++; i < len(args) {
+					if d := g.checkValue(name, args[i]); d.Verdict != Allow {
+						return nil, d
+					}
 				}
 			}
 			continue
 		}
 		if g.sub != nil {
+			if d := g.checkNeed(name, have); d.Verdict != Allow {
+				return nil, d
+			}
 			return g.judgeSub(c, name, args[i:])
 		}
-		if d := g.checkOperand(name, a, &operands); d.Verdict != Allow {
+		if d := g.checkOperand(name, a, &operands, have); d.Verdict != Allow {
 			return nil, d
 		}
 	}
@@ -92,13 +88,20 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 	return nil, g.checkNeed(name, have)
 }
 
-// isValue reports whether the word after a flag can only be its value: where a value is optional, a program takes a
-// word that looks like a flag for one.
-func isValue(a arg) bool {
-	if !a.known {
-		return !a.many && !a.dash
+// checkValue judges the word after a flag. It must be one that can only be its value: where a value is optional, a
+// program takes a word that looks like a flag for one.
+func (g *grammar) checkValue(name string, a arg) Decision {
+	certain := !a.many && !a.dash
+	if a.known {
+		certain = len(a.text) < 2 || a.text[0] != '-' || a.text[1] >= '0' && a.text[1] <= '9'
 	}
-	return len(a.text) < 2 || a.text[0] != '-' || a.text[1] >= '0' && a.text[1] <= '9'
+	if !certain {
+		return ask(Unknown, "whether "+shown(a.text)+" is a value or a flag of "+shown(name)+" is not certain")
+	}
+	if g.values != nil && (!a.known || !g.values.MatchString(a.text)) {
+		return ask(Caution, shown(name)+" may do more than read with the value "+shown(a.text))
+	}
+	return allow()
 }
 
 // judgeSub judges a subcommand and what follows it.
@@ -111,19 +114,23 @@ func (g *grammar) judgeSub(c *call, name string, args []arg) ([]string, Decision
 	return append([]string{args[0].text}, words...), d
 }
 
-func (g *grammar) checkOperand(name string, a arg, operands *int) Decision {
+func (g *grammar) checkOperand(name string, a arg, operands *int, have map[string]bool) Decision {
 	*operands++
-	if g.max >= 0 && (*operands > g.max || a.many) {
+	bad := g.max >= 0 && (*operands > g.max || a.many) || g.refuse[a.text] ||
+		g.match != nil && (!a.known || !g.match.MatchString(a.text))
+	if bad {
 		return ask(Caution, shown(name)+" may do more than read with the operand "+shown(a.text))
 	}
-	if g.operand != nil && (!a.known || !g.operand(a.text)) {
-		return ask(Caution, shown(name)+" may do more than read with the operand "+shown(a.text))
+	if strings.HasPrefix(a.text, "/") {
+		have["/"] = true
+	} else if strings.HasPrefix(a.text, "+") {
+		have[a.text] = true
 	}
 	return allow()
 }
 
 func (g *grammar) checkNeed(name string, have map[string]bool) Decision {
-	if g.need == nil {
+	if len(g.need) == 0 {
 		return allow()
 	}
 	for _, flag := range g.need {
@@ -136,70 +143,80 @@ func (g *grammar) checkNeed(name string, have map[string]bool) Decision {
 
 // checkFlag judges one word that begins with a dash, and reports whether the next word is its value.
 func (g *grammar) checkFlag(name, word string, have map[string]bool) (bool, Decision) {
-	unknown := ask(Caution, shown(name)+" may do more than read with "+shown(word))
 	if strings.HasPrefix(word, "--") || g.single {
-		long, _, attached := strings.Cut(strings.TrimPrefix(word[1:], "-"), "=")
-		for _, known := range g.long {
-			base := strings.TrimRight(known, "=?")
-			if base != long {
-				continue
-			}
-			have[word[:len(word)-len(strings.TrimLeft(word, "-"))]+long] = true
-			return known[len(known)-1] == '=' && !attached, allow()
-		}
-		return false, unknown
+		return g.checkLong(name, word, have)
 	}
 	for i := 1; i < len(word); i++ {
-		have["-"+word[i:i+1]] = true
-		switch letter := word[i]; {
-		case strings.IndexByte(g.short, letter) >= 0:
-		case strings.IndexByte(g.value, letter) >= 0:
-			return i == len(word)-1, allow()
-		case strings.IndexByte(g.optional, letter) >= 0:
-			return false, allow()
+		flag := "-" + word[i:i+1]
+		have[flag] = true
+		switch g.flags[flag] {
+		case plainFlag:
+		case valueFlag, optionalFlag:
+			rest := word[i+1:]
+			if rest != "" && g.values != nil && !g.values.MatchString(rest) {
+				return false, ask(Caution, shown(name)+" may do more than read with the value "+shown(rest))
+			}
+			return rest == "" && g.flags[flag] == valueFlag, allow()
+		case harmfulFlag:
+			return false, g.refusal(name, word, flag)
 		default:
-			return false, unknown
+			return false, ask(Caution, shown(name)+" may do more than read with "+shown(word))
 		}
 	}
 	return false, allow()
 }
 
-// judgeBanned judges a program of which a few flags do more than read.
-func (g *grammar) judgeBanned(name string, args []arg) Decision {
-	operands, ended := 0, false
-	have := map[string]bool{}
-	for _, a := range args {
-		switch {
-		case !a.known && a.dash && !ended:
-			return unknownWord(name, a)
-		case a.known && a.text == "--":
-			ended = true
-			continue
-		case ended || len(a.text) < 2 || a.text[0] != '-':
-			if d := g.checkOperand(name, a, &operands); d.Verdict != Allow {
-				return d
-			}
+// checkLong judges a long flag.
+func (g *grammar) checkLong(name, word string, have map[string]bool) (bool, Decision) {
+	flag, value, attached := strings.Cut(word, "=")
+	k := g.flags[flag]
+	if k == unknownFlag && g.single && strings.HasPrefix(flag, "--") {
+		flag = flag[1:] // such programs take two dashes as well
+		k = g.flags[flag]
+	}
+	if k == unknownFlag && g.abbreviates {
+		flag, k = g.abbreviated(flag)
+	}
+	have[flag] = true
+	switch k {
+	case plainFlag, valueFlag, optionalFlag:
+		if attached && g.values != nil && !g.values.MatchString(value) {
+			return false, ask(Caution, shown(name)+" may do more than read with the value "+shown(value))
+		}
+		return k == valueFlag && !attached, allow()
+	case harmfulFlag:
+		return false, g.refusal(name, word, flag)
+	}
+	return false, ask(Caution, shown(name)+" may do more than read with "+shown(word))
+}
+
+// abbreviated returns the flag that the beginning of one stands for. A beginning of a harmful one counts as that; one of
+// several harmless ones must mean the same to each.
+func (g *grammar) abbreviated(flag string) (string, kind) {
+	found, k := flag, unknownFlag
+	for _, long := range g.longs {
+		if !strings.HasPrefix(long, flag) {
 			continue
 		}
-		long, isLong := strings.CutPrefix(a.text, "--")
-		if !isLong {
-			if strings.ContainsAny(a.text[1:], g.banned) {
-				return ask(Caution, shown(name)+" may do more than read with "+shown(a.text))
-			}
-			for i := range a.text[1:] {
-				have["-"+a.text[i+1:i+2]] = true
-			}
-			continue
-		}
-		long, _, _ = strings.Cut(long, "=")
-		have["--"+long] = true
-		for _, banned := range g.bannedLong {
-			if strings.HasPrefix(banned, long) {
-				return ask(Caution, shown(name)+" may do more than read with "+shown(a.text))
-			}
+		switch is := g.flags[long]; {
+		case is == harmfulFlag:
+			return long, is
+		case k == unknownFlag:
+			found, k = long, is
+		case k != is:
+			return flag, unknownFlag
 		}
 	}
-	return g.checkNeed(name, have)
+	return found, k
+}
+
+// refusal asks because of a flag that is known to do harm.
+func (g *grammar) refusal(name, word, flag string) Decision {
+	why := shown(name) + " " + g.harm[flag] + " with " + shown(word)
+	if flag != word && strings.HasPrefix(flag, "--") && !strings.HasPrefix(word, flag) {
+		why += ", short for " + shown(flag)
+	}
+	return ask(Caution, why)
 }
 
 func unknownWord(name string, a arg) Decision {

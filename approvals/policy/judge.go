@@ -2,7 +2,9 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"shannot-gateway/approvals/render"
@@ -18,6 +20,9 @@ type Profile struct {
 	// flags and operands that must all be there, in any order ("rm -rf /"). Text with shell operators is compared with
 	// the shell text, blanks apart.
 	AlwaysDeny []string
+	// Programs are the user's own rows of the table, by name. A row takes the place of the built-in one. A program with
+	// a row runs unattended as the row says, or, where AutoApprove names it, as both say.
+	Programs map[string]Program
 }
 
 // Context is what a command's meaning depends on besides its words.
@@ -28,8 +33,10 @@ type Context struct {
 
 // Judge decides on commands by one profile. It may be used by several goroutines at once.
 type Judge struct {
-	approve map[string][][]string // program name → the words that follow it, one list per entry
-	deny    []denial
+	approve  map[string][][]string // program name → the words that follow it, one list per entry
+	deny     []denial
+	programs map[string]*grammar
+	versions map[string]map[string]bool // as in table
 }
 
 // denial is one entry of AlwaysDeny.
@@ -41,9 +48,11 @@ type denial struct {
 	words   []string // long flags and operands
 }
 
-// New checks a profile and makes a Judge of it. An entry without a word is an error.
+// New checks a profile and makes a Judge of it. An entry without a word is an error, and so is a row that contradicts
+// itself or is for a program that the package judges by its own means.
 func New(p Profile) (*Judge, error) {
-	j := &Judge{approve: map[string][][]string{}}
+	t := builtinTable()
+	j := &Judge{approve: map[string][][]string{}, programs: t.programs, versions: t.versions}
 	for _, entry := range p.AutoApprove {
 		words := strings.Fields(entry)
 		if len(words) == 0 {
@@ -61,7 +70,28 @@ func New(p Profile) (*Judge, error) {
 		}
 		j.deny = append(j.deny, d)
 	}
-	return j, nil
+	return j, j.addPrograms(p.Programs)
+}
+
+// addPrograms puts a user's rows over the built-in ones.
+func (j *Judge) addPrograms(rows map[string]Program) error {
+	if len(rows) > 0 {
+		j.programs = maps.Clone(j.programs)
+	}
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		if err := checkProgramName(name); err != nil {
+			return fmt.Errorf("reading programs.%s: %w", name, err)
+		}
+		g, err := rows[name].compile("", nil, 0)
+		if err != nil {
+			return fmt.Errorf("reading programs.%s: %w", name, err)
+		}
+		j.programs[name] = g
+		if len(j.approve[name]) == 0 {
+			j.approve[name] = [][]string{nil}
+		}
+	}
+	return nil
 }
 
 // newDenial reads one entry of always_deny.
@@ -291,13 +321,16 @@ func (c *call) argv(args []arg) Decision {
 
 // program judges by what kind of program it is: one that starts another, one with a grammar, or any other.
 func (c *call) program(name string, args []arg) Decision {
+	if len(args) == 1 && args[0].known && c.judge.versions[name][args[0].text] {
+		return Decision{Allow, Safe, "only says its version"}
+	}
 	if run, ok := starters[name]; ok {
 		return run(c, name, args)
 	}
 	if w, ok := wrappers[name]; ok {
 		return c.wrapped(name, w, args)
 	}
-	g, ok := grammars[name]
+	g, ok := c.judge.programs[name]
 	if !ok {
 		return c.listed(name, args)
 	}

@@ -2,10 +2,20 @@ package policy
 
 import (
 	"strings"
+	"sync"
 )
 
-var sedFlags = grammar{short: "nErsuz", value: "el", long: []string{"quiet", "silent", "regexp-extended", "separate",
-	"unbuffered", "null-data", "expression=", "line-length=", "posix", "sandbox", "debug", "help", "version"}}
+// sedFlags are the flags of sed that only say how it reads.
+var sedFlags = sync.OnceValue(func() *grammar {
+	g, err := Program{
+		Flags:  "-nErsuz -el= --quiet --silent --regexp-extended --separate --unbuffered --null-data --expression= --line-length= --posix --sandbox --debug --help --version",
+		Writes: "-i --in-place", Runs: "-f --file", Harm: "--follow-symlinks", Abbreviates: true,
+	}.compile("", nil, 0)
+	if err != nil {
+		panic("the flags of sed: " + err.Error())
+	}
+	return g
+})
 
 // judgeSed judges sed(1): its flags, and its script command by command. "w" writes, "e" runs, "-i" edits.
 func judgeSed(_ *call, name string, args []arg) Decision {
@@ -23,7 +33,7 @@ func judgeSed(_ *call, name string, args []arg) Decision {
 			operands = append(operands, a)
 			continue
 		}
-		takes, d := sedFlags.checkFlag(name, a.text, map[string]bool{})
+		takes, d := sedFlags().checkFlag(name, a.text, map[string]bool{})
 		if d.Verdict != Allow {
 			return d
 		}
@@ -31,7 +41,7 @@ func judgeSed(_ *call, name string, args []arg) Decision {
 			scripts = append(scripts, script)
 		}
 		if takes {
-			if i++; i < len(args) && !strings.HasSuffix(a.text, "l") && a.text != "--line-length" {
+			if i++; i < len(args) && !strings.HasSuffix(a.text, "l") && !strings.HasPrefix(a.text, "--l") {
 				scripts = append(scripts, args[i])
 			}
 		}
@@ -58,7 +68,7 @@ func judgeSed(_ *call, name string, args []arg) Decision {
 
 // attachedScript is the script within a flag's own word ("-nes/a/b/", "--expression=p").
 func attachedScript(a arg) (arg, bool) {
-	if text, ok := strings.CutPrefix(a.text, "--expression="); ok {
+	if flag, text, ok := strings.Cut(a.text, "="); ok && len(flag) > len("--") && strings.HasPrefix("--expression", flag) {
 		return arg{text: text, known: a.known}, true
 	}
 	if strings.HasPrefix(a.text, "--") {

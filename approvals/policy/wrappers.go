@@ -6,55 +6,85 @@ import (
 
 // wrapper is a program that runs the command given in its operands.
 type wrapper struct {
-	flags  string   // harmless short flags without a value
-	value  string   // short flags with a value
-	long   []string // as in grammar
-	skip   int      // operands before the command
-	assign bool     // NAME=VALUE before the command changes the environment
-	asks   bool     // never unattended: it changes the user, the root, the session or the output
-	extra  bool     // adds words to the command that are not known
-	bare   bool     // harmless without a command
-	name   bool     // the first operand is the name of an applet
+	flags  string // harmless flags, as in a row of the table
+	harm   string // flags that are known to do more
+	skip   int    // operands before the command
+	assign bool   // NAME=VALUE before the command changes the environment
+	asks   bool   // never unattended: it changes the user, the root, the session or the output
+	extra  bool   // adds words to the command that are not known
+	bare   bool   // harmless without a command
+	name   bool   // the first operand is the name of an applet
+
+	grammar *grammar // made of flags and harm
 }
 
 var wrappers = map[string]wrapper{
-	"env":         {flags: "i0v", value: "u", long: []string{"ignore-environment", "null", "unset="}, assign: true, bare: true},
-	"nice":        {value: "n", long: []string{"adjustment="}, bare: true},
-	"ionice":      {flags: "t", value: "cn", long: []string{"class=", "classdata="}},
-	"timeout":     {value: "ks", long: []string{"kill-after=", "signal=", "preserve-status", "foreground"}, skip: 1},
-	"time":        {flags: "pv", long: []string{"portability", "verbose"}},
-	"command":     {flags: "p"},
-	"builtin":     {},
-	"stdbuf":      {value: "ioe", long: []string{"input=", "output=", "error="}, asks: true},
-	"nohup":       {asks: true},
-	"setsid":      {flags: "cfw", asks: true},
-	"exec":        {flags: "cl", value: "a", asks: true},
-	"sudo":        {flags: "nESHkKbP", value: "ugCprtTUh", asks: true, assign: true},
-	"doas":        {flags: "n", value: "uC", asks: true},
-	"chroot":      {skip: 1, long: []string{"userspec=", "groups="}, asks: true},
-	"unshare":     {flags: "mupnirfUC", asks: true},
-	"nsenter":     {flags: "amupniUC", value: "t", asks: true},
-	"flock":       {flags: "nxsu", value: "wE", skip: 1, asks: true},
-	"chrt":        {flags: "bfior", skip: 1, asks: true},
-	"taskset":     {flags: "c", skip: 1, asks: true},
-	"watch":       {flags: "dtbex", value: "n", asks: true},
-	"strace":      {flags: "fqvc", value: "eops", asks: true},
-	"ltrace":      {flags: "fc", value: "eop", asks: true},
-	"runuser":     {value: "ug", asks: true},
-	"setpriv":     {asks: true},
-	"prlimit":     {asks: true},
-	"systemd-run": {flags: "tPqG", value: "pEu", asks: true},
-	"parallel":    {asks: true, extra: true},
-	"busybox":     {name: true, asks: true},
-	"toybox":      {name: true, asks: true},
-	"xargs":       {flags: "0rtx", value: "nLPsd", long: []string{"null", "no-run-if-empty", "max-args=", "max-procs=", "delimiter=", "max-lines?", "verbose"}, extra: true, bare: true},
+	"env":             {flags: "-i0v -u= --ignore-environment --null --unset= --debug --help", assign: true, bare: true},
+	"nice":            {flags: "-n= --adjustment= --help", bare: true},
+	"ionice":          {flags: "-t -cn= --class= --classdata= --ignore", harm: "-p -P -u --pid --pgid --uid"},
+	"timeout":         {flags: "-v -ks= --kill-after= --signal= --preserve-status --foreground --verbose", skip: 1},
+	"time":            {flags: "-pvq -f= --portability --verbose --quiet --format=", harm: "-o -a --output --append"},
+	"command":         {flags: "-p"},
+	"builtin":         {},
+	"stdbuf":          {flags: "-ioe= --input= --output= --error="},
+	"nohup":           {asks: true},
+	"setsid":          {flags: "-cfw", asks: true},
+	"exec":            {flags: "-cl -a=", asks: true},
+	"sudo":            {flags: "-nESHkKbPAi -ugCprtTUhD=", asks: true, assign: true},
+	"doas":            {flags: "-nLs -uC=", asks: true},
+	"pkexec":          {flags: "--user= --disable-internal-agent", asks: true},
+	"gosu":            {skip: 1, asks: true},
+	"su-exec":         {skip: 1, asks: true},
+	"chroot":          {flags: "--userspec= --groups= --skip-chdir", skip: 1, asks: true},
+	"unshare":         {flags: "-mupnirfUCcT", asks: true},
+	"nsenter":         {flags: "-amupniUCFr -t= --all --mount --pid --net --target=", asks: true},
+	"flock":           {flags: "-nxsueo -wE=", skip: 1, asks: true},
+	"chrt":            {flags: "-bfiorRm -TPD=", skip: 1, asks: true},
+	"taskset":         {flags: "-ca", skip: 1, asks: true},
+	"numactl":         {flags: "-al -NmCip=", asks: true},
+	"setarch":         {flags: "-RZLXBIST3v", skip: 1, asks: true},
+	"linux32":         {flags: "-RZLXBIST3v", asks: true},
+	"linux64":         {flags: "-RZLXBIST3v", asks: true},
+	"watch":           {flags: "-dtbexcgp -nq=", asks: true},
+	"strace":          {flags: "-fqvcCdrtTwxyziZkD -eopsSaEIObPuUX=", asks: true},
+	"ltrace":          {flags: "-fcCSbTtri -eoplnsuaAx=", asks: true},
+	"valgrind":        {flags: "-vq", asks: true},
+	"runuser":         {flags: "-lmp -ugGs=", asks: true},
+	"setpriv":         {asks: true},
+	"aa-exec":         {flags: "-div -pn=", asks: true},
+	"systemd-run":     {flags: "-tPqGrS -pEuHM= --user --system --scope --wait --pipe --pty --unit= --property= --setenv=", asks: true},
+	"systemd-inhibit": {flags: "--what= --who= --why= --mode=", asks: true},
+	"systemd-cat":     {flags: "-tp=", asks: true},
+	"unbuffer":        {flags: "-p", asks: true},
+	"chronic":         {flags: "-ve", asks: true},
+	"eatmydata":       {asks: true},
+	"fakeroot":        {flags: "-ul -sib=", asks: true},
+	"cpulimit":        {flags: "-zibv -lc=", asks: true},
+	"rlwrap":          {asks: true},
+	"torsocks":        {asks: true},
+	"proxychains":     {flags: "-q -f=", asks: true},
+	"proxychains4":    {flags: "-q -f=", asks: true},
+	"tini":            {flags: "-svgw -pe=", asks: true},
+	"dumb-init":       {flags: "-cv -r=", asks: true},
+	"parallel":        {flags: "-k0 -jn=", asks: true, extra: true},
+	"busybox":         {name: true, asks: true},
+	"toybox":          {name: true, asks: true},
+	"xargs": {flags: "-0rtx -nLPsdEaI= -eil? --null --no-run-if-empty --max-args= --max-procs= --delimiter= --max-lines? --max-chars= --verbose --exit --arg-file= --replace? --eof?",
+		harm: "-o -p --open-tty --interactive --process-slot-var", extra: true, bare: true},
 }
 
 // starters are the programs that run text: shells, and what hands text to one.
 var starters map[string]func(*call, string, []arg) Decision
 
 func init() {
-	delete(wrappers, "prlimit")
+	for name, w := range wrappers {
+		g, err := Program{Flags: w.flags, Harm: w.harm}.compile("", nil, 0)
+		if err != nil {
+			panic("the wrapper " + name + ": " + err.Error())
+		}
+		w.grammar = g
+		wrappers[name] = w
+	}
 	starters = map[string]func(*call, string, []arg) Decision{"eval": judgeEval, "source": judgeSource, ".": judgeSource, "trap": judgeTrap, "su": judgeSu, "script": judgeSu}
 	for _, name := range strings.Fields("sh bash dash ash zsh ksh mksh busybox-sh rbash fish csh tcsh") {
 		starters[name] = judgeShell
@@ -70,8 +100,7 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 	if w.asks {
 		d = ask(Caution, shown(name)+" changes how or as whom a command runs")
 	}
-	g := grammar{short: w.flags, value: w.value, long: w.long}
-	skip := w.skip
+	skip, replaced := w.skip, ""
 	for i := 0; i < len(args); i++ {
 		a := args[i]
 		if !a.known && (a.dash || a.many) {
@@ -90,7 +119,10 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 			if name == "nice" && strings.Trim(a.text, "-0123456789") == "" {
 				continue
 			}
-			takes, flag := g.checkFlag(name, a.text, map[string]bool{})
+			takes, flag := w.grammar.checkFlag(name, a.text, map[string]bool{})
+			if name == "xargs" {
+				replaced = replacement(args[i:], replaced)
+			}
 			if d = worst(d, flag); takes {
 				i++
 			}
@@ -103,7 +135,14 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 			continue
 		}
 		inner := append([]arg(nil), args[i:]...)
-		if w.extra {
+		switch {
+		case replaced != "":
+			for n, word := range inner {
+				if at := strings.Index(word.text, replaced); at >= 0 {
+					inner[n].known, inner[n].dash = false, word.dash || at == 0
+				}
+			}
+		case w.extra:
 			inner = append(inner, arg{many: true, dash: true, text: "the words it reads"})
 		}
 		if w.name {
@@ -118,6 +157,30 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 		return worst(d, ask(Caution, shown(name)+" is not in auto_approve"))
 	}
 	return d
+}
+
+// replacement is the text that xargs puts what it reads in the place of, "" if it appends that. args begins with a flag.
+func replacement(args []arg, before string) string {
+	text := args[0].text
+	switch {
+	case text == "--replace" || text == "-i":
+		return "{}"
+	case strings.HasPrefix(text, "--replace="):
+		return strings.TrimPrefix(text, "--replace=")
+	case strings.HasPrefix(text, "--"):
+	default:
+		at := strings.IndexAny(text, "nLPsdEaIeil")
+		switch {
+		case at < 0 || text[at] != 'I' && text[at] != 'i':
+		case text[at+1:] != "":
+			return text[at+1:]
+		case text[at] == 'i':
+			return "{}"
+		case len(args) > 1:
+			return args[1].text
+		}
+	}
+	return before
 }
 
 // splitString judges env -S, which makes words of one argument by rules of its own.
