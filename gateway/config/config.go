@@ -109,7 +109,8 @@ type file struct {
 		AutoApprove []string `toml:"auto_approve"`
 		AlwaysDeny  []string `toml:"always_deny"`
 	} `toml:"profile"`
-	Files struct {
+	Programs map[string]policy.Program `toml:"programs"`
+	Files    struct {
 		Read    []string `toml:"read"`
 		Hide    []string `toml:"hide"`
 		Scratch []string `toml:"scratch"`
@@ -235,14 +236,23 @@ func (f *file) check(path string) (*Config, error) {
 	if f.Profile.AlwaysDeny != nil {
 		c.Profile.AlwaysDeny = f.Profile.AlwaysDeny
 	}
+	c.Profile.Programs = f.Programs
 	for _, step := range []func(*Config) error{
-		f.checkPlaces, f.checkLimits, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH, f.checkFiles,
+		f.checkPlaces, f.checkLimits, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH, f.checkFiles, f.checkProfile,
 	} {
 		if err := step(c); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// checkProfile tries the lists and rows, so that what is wrong with them is found before anything is served.
+func (f *file) checkProfile(c *Config) error {
+	if _, err := policy.New(c.Profile); err != nil {
+		return fmt.Errorf("[profile]: %w", err)
+	}
+	return nil
 }
 
 func (f *file) checkPlaces(c *Config) error {

@@ -264,3 +264,34 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestRowsOfPrograms(t *testing.T) {
+	c := parse(t, `
+[programs.mytool]
+flags = "-v --limit="
+writes = "-o"
+[programs.mytool.subcommands."status show"]
+operands = "any"
+[programs.other]
+operands = 2
+`)
+	if p := c.Profile.Programs["mytool"]; p.Flags != "-v --limit=" || p.Subcommands["status show"].Operands != "any" {
+		t.Errorf("got %+v", p)
+	}
+	for text, want := range map[string]string{
+		"[programs.x]\nflag = \"-a\"":                                  `the nearest known one is "programs.x.flags"`,
+		"[programs.x.subcommands.y]\noperand = 1":                      `the nearest known one is "programs.x.subcommands.y.operands"`,
+		"[programs.x]\nflags = \"-a -a=\"\nwrites = \"-b -a\"":         "programs.x",
+		"[programs.bash]\nany = true":                                  "bash runs text or scripts",
+		"[programs.sudo]\nany = true":                                  "sudo runs the command in its words",
+		"[programs.x]\noperands = \"few\"":                             "operands is a number",
+		"[profile]\nauto_approve = [\"ls; rm\"]":                       "is shell text",
+		"[programs.x]\nmatch = \"[\"":                                  "regular expression",
+		"[programs.\"/usr/bin/x\"]\nany = true":                        "is not the name of a program",
+		"[programs.x]\nsubcommands.a.subcommands.b.flags = \"nodash\"": "is not a flag",
+	} {
+		if _, err := config.Parse([]byte(text), ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
+	}
+}
