@@ -134,12 +134,12 @@ func (l *Live) journalise(command *Command, d policy.Decision) (o Operation, old
 	}
 	switch d.Verdict {
 	case policy.Allow:
-		o.Decision, o.By, o.Decided = Allowed, "policy", o.Created
+		o.Decision, o.By, o.Decided = Allowed, policyName, o.Created
 		if l.plan { // it is shown with the rest, and runs when the plan is approved
 			o.Decision, o.By, o.Decided = Waiting, "", time.Time{}
 		}
 	case policy.Deny:
-		o.Decision, o.By, o.Decided = Denied, "policy", o.Created
+		o.Decision, o.By, o.Decided = Denied, policyName, o.Created
 	default:
 		o.Verdict, o.Decision = policy.Ask, Waiting
 	}
@@ -264,7 +264,7 @@ func (l *Live) lapse(n int) (Operation, error) {
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		if o := s.operation(n); o != nil && o.Decision == Waiting {
 			settle(s, Lapsed, l.m.config.Now())
-			s.Status, s.Reason = Expired, reason
+			s.finish(Expired, ExitNotPermitted, reason, l.m.config.Now()) // the script's end may never be recorded
 		}
 		return nil
 	})
@@ -441,14 +441,14 @@ func (l *Live) takeUp(old Operation, c Start) (Operation, targets.Process, error
 			return l.ending()
 		}
 		if o.Decision == Waiting && o.Verdict == policy.Allow { // of a plan; the policy has decided
-			o.Decision, o.By, o.Decided = Allowed, "policy", l.m.config.Now()
+			o.Decision, o.By, o.Decided = Allowed, policyName, l.m.config.Now()
 			o.Started = o.Decided
 		}
 		if o.Decision == Waiting {
 			l.setHeld(s)
 		}
 		if o.Decision == Lapsed || o.Decision == Withdrawn {
-			o.Decision, o.Decided = Waiting, time.Time{}
+			o.Decision, o.Decided, o.By, o.ByKey = Waiting, time.Time{}, "", ""
 			l.setHeld(s)
 		}
 		return nil

@@ -394,6 +394,7 @@ func (m *Manager) endParked(id string, status Status, decision Decision, reason 
 // fail ends a session whose gateway could not do its work.
 func (m *Manager) fail(id, reason string) {
 	_, err := m.config.Store.Update(id, func(s *Session) error {
+		settle(s, Withdrawn, m.config.Now())
 		s.finish(Failed, ExitFault, reason, m.config.Now())
 		return nil
 	})
