@@ -162,7 +162,9 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 	if a.keys, err = hostkeys.Load(filepath.Join(c.State, hostKeyFolder), c.HostKeys, rand.Reader); err != nil {
 		return err
 	}
-	journal, err := store.Open(filepath.Join(c.State, databaseFile), store.Options{})
+	journal, err := store.Open(filepath.Join(c.State, databaseFile), store.Options{
+		Keep: c.Retention.Sessions, Age: c.Retention.Age,
+	})
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type Config struct {
 	Limits     Limits
 	RunAs      string // user of commands on this host; "" for the gateway's own
 	Audit      Audit
+	Retention  Retention
 	Remotes    map[string]Remote
 	HostKeys   []hostkeys.Type
 	SSH        Algorithms
@@ -65,6 +66,12 @@ type Limits struct {
 	Nodes                         int // files that a session makes, changes or removes
 	Calls                         int // system calls a second
 	Sessions, SessionsPerIdentity int
+}
+
+// Retention says how long sessions that have ended are kept; 0 means without limit.
+type Retention struct {
+	Sessions int
+	Age      time.Duration // since the end
 }
 
 // Audit is the audit log's configuration.
@@ -143,6 +150,10 @@ type file struct {
 		MaxFiles *int            `toml:"max_files"`
 		Events   map[string]bool `toml:"events"`
 	} `toml:"audit"`
+	Retention struct {
+		Sessions *int      `toml:"sessions"`
+		Age      *duration `toml:"age"`
+	} `toml:"retention"`
 	Remotes  map[string]fileRemote `toml:"remotes"`
 	HostKeys struct {
 		Types []string `toml:"types"`
@@ -238,7 +249,7 @@ func (f *file) check(path string) (*Config, error) {
 	}
 	c.Profile.Programs = f.Programs
 	for _, step := range []func(*Config) error{
-		f.checkPlaces, f.checkLimits, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH, f.checkFiles, f.checkProfile,
+		f.checkPlaces, f.checkLimits, f.checkRetention, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH, f.checkFiles, f.checkProfile,
 	} {
 		if err := step(c); err != nil {
 			return nil, err
@@ -374,6 +385,23 @@ const minFiles = 32
 
 // maxScript is the largest script that the journal takes, in bytes, whatever the limit.
 const maxScript = 16 << 20
+
+// defaultRetention is how many ended sessions are kept where the file says nothing.
+const defaultRetention = 10_000
+
+func (f *file) checkRetention(c *Config) error {
+	c.Retention.Sessions = defaultRetention
+	if f.Retention.Sessions != nil {
+		c.Retention.Sessions = *f.Retention.Sessions
+	}
+	if c.Retention.Sessions < 0 {
+		return errors.New("[retention] sessions is negative; 0 keeps all")
+	}
+	if f.Retention.Age != nil {
+		c.Retention.Age = f.Retention.Age.value
+	}
+	return nil
+}
 
 func (f *file) checkAudit(c *Config) error {
 	c.Audit = Audit{Enabled: true, Dir: f.Audit.LogDir, Rotation: "daily", MaxFiles: 30, Events: f.Audit.Events}

@@ -54,6 +54,9 @@ func TestEmptyFileIsTheDefaults(t *testing.T) {
 	if !slices.Equal(c.HostKeys, []hostkeys.Type{hostkeys.Ed25519}) || !c.Audit.Enabled || c.Audit.MaxFiles != 30 {
 		t.Errorf("got %v %+v", c.HostKeys, c.Audit)
 	}
+	if c.Retention != (config.Retention{Sessions: 10_000}) {
+		t.Errorf("retention is %+v", c.Retention)
+	}
 	if !slices.Contains(c.Files.Hide, "/etc/shadow") || !slices.Contains(c.Files.Hide, c.State) {
 		t.Errorf("hide is %q", c.Files.Hide)
 	}
@@ -102,6 +105,9 @@ run_as = "ops"
 enabled = false
 rotation = "session"
 max_files = 3
+[retention]
+sessions = 50
+age = "90d"
 [remotes.prod]
 host = "prod.example.com"
 user = "admin"
@@ -136,6 +142,9 @@ macs = ["hmac-sha2-256-etm@openssh.com"]
 	}
 	if c.Limits != want {
 		t.Errorf("limits are %+v, want %+v", c.Limits, want)
+	}
+	if r := c.Retention; r.Sessions != 50 || r.Age != 90*24*time.Hour {
+		t.Errorf("retention is %+v", r)
 	}
 	if r := c.Remotes["prod"]; r.Port != 2200 || r.User != "admin" || c.Remotes["bastion"].Port != 22 {
 		t.Errorf("remotes are %+v", c.Remotes)
@@ -210,6 +219,7 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		{"remote port", "[remotes.p]\nhost = \"h\"\nport = 70000", "not a port"},
 		{"remote jump", "[remotes.p]\nhost = \"h\"\njump = [\"x\"]", "no [remotes.x]"},
 		{"remote named local", "[remotes.local]\nhost = \"h\"", "own host"},
+		{"retention", "[retention]\nsessions = -1", "0 keeps all"},
 		{"rotation", "[audit]\nrotation = \"hourly\"", "daily, session or none"},
 		{"host key type", "[hostkeys]\ntypes = [\"dsa\"]", "use ed25519, ecdsa or rsa"},
 		{"no host key type", "[hostkeys]\ntypes = []", "is empty"},
