@@ -184,7 +184,7 @@ func (s *Session) keep(f *found, c *content, origin *Origin) error {
 	if n.nlink > 1 {
 		n.ino, n.dev = ino, dev // its other names stay the target's file, so this one is another
 	}
-	n.nlink, n.content = 1, c
+	n.nlink, n.content, n.from = 1, c, strings.Clone(f.path)
 	err := errno(c.setTimes(n.atime, n.mtime))
 	if err == nil {
 		err = s.install(f, n, origin)

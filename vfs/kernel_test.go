@@ -24,6 +24,8 @@ type pairOfTrees struct {
 	base string // the session's base, which must not change
 	real string
 	log  []string
+	// copies says that names of one file may have become copies: a list of changes does not know the links of another.
+	copies bool
 }
 
 func newPair(t testing.TB) *pairOfTrees {
@@ -139,7 +141,7 @@ func (p *pairOfTrees) compare() error {
 			line += " " + text
 		case d.Type().IsRegular():
 			data, _ := os.ReadFile(name)
-			line += fmt.Sprintf(" %d %d %q", st.Nlink, st.Size, data)
+			line += fmt.Sprintf(" %d %d %q", p.links(uint64(st.Nlink)), st.Size, data)
 		}
 		want = append(want, line)
 		return nil
@@ -154,6 +156,13 @@ func (p *pairOfTrees) compare() error {
 		return fmt.Errorf("the view holds\n%s\nthe kernel's tree\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	return nil
+}
+
+func (p *pairOfTrees) links(n uint64) uint64 {
+	if p.copies {
+		return 1
+	}
+	return n
 }
 
 func (p *pairOfTrees) describe(name string, out *[]string) error {
@@ -174,7 +183,7 @@ func (p *pairOfTrees) describe(name string, out *[]string) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", name, err)
 		}
-		line += fmt.Sprintf(" %d %d %q", info.Nlink, info.Size, data)
+		line += fmt.Sprintf(" %d %d %q", p.links(info.Nlink), info.Size, data)
 	}
 	*out = append(*out, line)
 	if !info.IsDir() {
@@ -192,12 +201,18 @@ func (p *pairOfTrees) describe(name string, out *[]string) error {
 	return nil
 }
 
-// replay makes the target of the changes list what the view is, as a commit would, in the order of the list.
+// replay makes the target of the changes list what the view is, as a commit would, in the order of the list. There is
+// nothing to be changed afterwards.
 func (p *pairOfTrees) replay(root string) error {
-	for _, c := range p.s.Changes() {
+	changes := p.s.Changes()
+	for _, c := range changes {
 		if err := commit(c, root); err != nil {
 			return fmt.Errorf("%s %s: %w", c.Op, c.Path, err)
 		}
+	}
+	p.s.Settle(changes)
+	for _, c := range p.s.Changes() {
+		return fmt.Errorf("%s %s is still to be done", c.Op, c.Path)
 	}
 	return nil
 }
@@ -217,6 +232,9 @@ func commit(c vfs.Change, root string) error {
 	case "link":
 		_ = unix.Unlink(name)
 		return unix.Link(root+c.Target, name)
+	case "rename":
+		_ = unix.Unlink(root + c.Target) // rename(2) does nothing where both are names of one file
+		return unix.Rename(name, root+c.Target)
 	case "chmod":
 		return unix.Chmod(name, c.Info.Mode&0o7777)
 	case "write":
@@ -239,25 +257,49 @@ func commit(c vfs.Change, root string) error {
 }
 
 // run does the steps and the three comparisons: errors, the view, and the changes put on a copy of the base.
-func (p *pairOfTrees) run(t *testing.T, steps []byte) {
+//
+// Half way, with settleAt, the changes are made on the base, as a gateway does before a command, and the view is
+// refreshed.
+func (p *pairOfTrees) run(t *testing.T, steps []byte, settleAt int) {
 	before := fingerprint(t, p.base)
 	for i := 0; i+2 < len(steps); i += 3 {
 		if err := p.step(steps[i], steps[i+1], steps[i+2]); err != nil {
 			t.Fatalf("%v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 		}
+		if i == settleAt {
+			if fingerprint(t, p.base) != before {
+				t.Fatal("the target changed")
+			}
+			p.settle(t)
+		}
 	}
 	if err := p.compare(); err != nil {
 		t.Fatalf("%v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 	}
-	if fingerprint(t, p.base) != before {
+	if settleAt < 0 && fingerprint(t, p.base) != before {
 		t.Fatal("the target changed")
 	}
 	if err := p.replay(p.base); err != nil {
 		t.Fatalf("%v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 	}
 	p.s = session(t, vfs.Config{Base: below{vfs.NewHost(), p.base}})
+	p.copies = settleAt >= 0
 	if err := p.compare(); err != nil {
 		t.Fatalf("after the changes were made: %v\nafter:\n%s", err, strings.Join(p.log, "\n"))
+	}
+}
+
+func (p *pairOfTrees) settle(t *testing.T) {
+	p.log = append(p.log, "-- settled")
+	if err := p.replay(p.base); err != nil {
+		t.Fatalf("%v\nafter:\n%s", err, strings.Join(p.log, "\n"))
+	}
+	if err := p.compare(); err != nil {
+		t.Fatalf("after Settle: %v\nafter:\n%s", err, strings.Join(p.log, "\n"))
+	}
+	p.s.Refresh()
+	if err := p.compare(); err != nil {
+		t.Fatalf("after Refresh: %v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 	}
 }
 
@@ -274,7 +316,10 @@ func TestTheViewBehavesAsTheKernelDoes(t *testing.T) {
 		for i := range steps {
 			steps[i] = byte(random.Uint32())
 		}
-		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newPair(t).run(t, steps) }) {
+		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newPair(t).run(t, steps, -1) }) {
+			return
+		}
+		if !t.Run(fmt.Sprint("settled, seed ", seed), func(t *testing.T) { newPair(t).run(t, steps, len(steps)/6*3) }) {
 			return
 		}
 	}
@@ -286,6 +331,7 @@ func FuzzTheViewBehavesAsTheKernelDoes(f *testing.F) {
 		if len(steps) > 3*100 {
 			t.Skip()
 		}
-		newPair(t).run(t, steps)
+		newPair(t).run(t, steps, -1)
+		newPair(t).run(t, steps, len(steps)/6*3)
 	})
 }

@@ -31,6 +31,9 @@ type node struct {
 	scratch bool // a scratch directory, or above a mount within one
 
 	chmodded, chowned, touched bool // attributes differ from the target's by the script's wish
+
+	from    string // where a regular file was copied up from
+	settled bool   // a directory that the session made and the target has by now
 }
 
 // entry is what the overlay has under one name of a directory.
@@ -38,6 +41,9 @@ type entry struct {
 	node   *node             // nil hides what the layer has
 	origin *Origin           // what the target had under this name when it was first changed; nil for nothing
 	old    map[string]*entry // what was removed from the directory that was here
+	// settled says that origin is what Settle was told, not what the source was seen to have.
+	settled bool
+	gone    bool // the target has nothing here by now; what the source may still say is hidden
 }
 
 // Origin is what the target held under a name when the session first changed it.
@@ -131,12 +137,12 @@ func (s *Session) take(dir *node, name string) {
 	links := 0
 	if n.isDir() {
 		links = -1
-		if n.layer != nil {
+		if n.layer != nil || n.settled {
 			e.old = n.entries
 		}
 	}
 	e.node = nil
-	if e.origin == nil {
+	if e.origin == nil && !e.gone {
 		delete(dir.entries, name)
 	} else {
 		s.nodes++ // the entry stays and hides the target's file

@@ -441,7 +441,7 @@ func TestChangesTellWhatDiffers(t *testing.T) {
 	}
 	want := []string{
 		"delete /etc/becomes-dir", "mkdir /etc/becomes-dir", "write /etc/conf", "delete /etc/d/x", "delete /etc/d/y",
-		"rmdir /etc/d", "delete /etc/gone", "chmod /etc/mode", "delete /etc/moved", "write /etc/moved2",
+		"rmdir /etc/d", "delete /etc/gone", "chmod /etc/mode", "rename /etc/moved",
 		"write /etc/replaced", "symlink /etc/sub/l", "mkdir /etc/sub/n", "write /etc/sub/n/1", "link /etc/sub/n/2",
 		"utimes /etc/touched",
 	}
