@@ -87,7 +87,7 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 
 // judge asks the policy. It judges the executable that would run, not the name that the script gives it.
 func (l *Live) judge(command *Command, c Start) policy.Decision {
-	pc := policy.Context{EnvChanges: command.EnvChanges}
+	pc := policy.Context{EnvChanges: command.EnvChanges, Dir: command.Dir}
 	if c.Shell {
 		return l.m.config.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
 	}

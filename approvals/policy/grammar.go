@@ -7,12 +7,13 @@ import (
 
 // arg is one word of a command, as far as it is known before anything runs.
 type arg struct {
-	text    string // the value if known, else the best guess, for spotting what to refuse
-	known   bool   // text is the value, whichever shell reads it
-	many    bool   // may be no word, or several
-	dash    bool   // not known, and may begin with "-"
-	number  bool   // not known, and a number or nothing
-	fetches bool   // holds the output of a download
+	text    string   // the value if known, else the best guess, for spotting what to refuse
+	known   bool     // text is the value, whichever shell reads it
+	many    bool     // may be no word, or several
+	dash    bool     // not known, and may begin with "-"
+	number  bool     // not known, and a number or nothing
+	fetches bool     // holds the output of a download
+	others  []string // what else the word may be, where it is one of several
 }
 
 // grammar is a row of the table, ready for use.

@@ -23,12 +23,17 @@ type Profile struct {
 	// Programs are the user's own rows of the table, by name. A row takes the place of the built-in one. A program with
 	// a row runs unattended as the row says, or, where AutoApprove names it, as both say.
 	Programs map[string]Program
+	// Hide holds the files whose content a command may not show unattended, and Read, if there is any, those that it
+	// may: patterns as in vfs.NewPolicy. A command that names such a file asks, unless it shows no more than names.
+	Read, Hide []string
 }
 
 // Context is what a command's meaning depends on besides its words.
 type Context struct {
 	// EnvChanges is how the environment differs from the session's first: "KEY=VALUE" added or changed, "-KEY" removed.
 	EnvChanges []string
+	// Dir is the absolute working directory, "" where it is not known.
+	Dir string
 }
 
 // Judge decides on commands by one profile. It may be used by several goroutines at once.
@@ -37,6 +42,7 @@ type Judge struct {
 	deny     []denial
 	programs map[string]*grammar
 	versions map[string]map[string]bool // as in table
+	files    *fileRules                 // nil if nothing is hidden
 }
 
 // denial is one entry of AlwaysDeny.
@@ -69,6 +75,13 @@ func New(p Profile) (*Judge, error) {
 			return nil, err
 		}
 		j.deny = append(j.deny, d)
+	}
+	if len(p.Read) > 0 || len(p.Hide) > 0 {
+		files, err := newFileRules(p.Read, p.Hide)
+		if err != nil {
+			return nil, err
+		}
+		j.files = files
 	}
 	return j, j.addPrograms(p.Programs)
 }
@@ -166,7 +179,7 @@ func (j *Judge) Argv(argv []string, ctx Context) Decision {
 	if size > MaxShell {
 		return ask(Unknown, fmt.Sprintf("the arguments are longer than %d bytes", MaxShell))
 	}
-	c := &call{judge: j}
+	c := &call{judge: j, dir: ctx.Dir}
 	return worst(c.argv(args), envChanges(ctx.EnvChanges))
 }
 
@@ -335,6 +348,9 @@ func (c *call) program(name string, args []arg) Decision {
 		return c.listed(name, args)
 	}
 	words, d := g.judge(c, name, args)
+	if d.Verdict == Allow && !g.names {
+		d = c.reads(name, args)
+	}
 	if d.Verdict != Allow || g.builtin || c.judge.approves(name, words, args) {
 		return d
 	}
@@ -354,7 +370,7 @@ func (c *call) listed(name string, args []arg) Decision {
 	if !c.judge.approves(name, nil, args) {
 		return ask(Unknown, shown(name)+" is in auto_approve with other words only")
 	}
-	return Decision{Allow, Caution, shown(name) + " is in auto_approve"}
+	return worst(Decision{Allow, Caution, shown(name) + " is in auto_approve"}, c.reads(name, args))
 }
 
 // approves reports whether auto_approve holds the program, either alone, or with the subcommands or the words that

@@ -18,7 +18,7 @@ var sedFlags = sync.OnceValue(func() *grammar {
 })
 
 // judgeSed judges sed(1): its flags, and its script command by command. "w" writes, "e" runs, "-i" edits.
-func judgeSed(_ *call, name string, args []arg) Decision {
+func judgeSed(c *call, name string, args []arg) Decision {
 	var scripts, operands []arg
 	for i := 0; i < len(args); i++ {
 		a := args[i]
@@ -63,6 +63,11 @@ func judgeSed(_ *call, name string, args []arg) Decision {
 	if why := p.script(); why != "" {
 		return ask(Caution, "sed "+why)
 	}
+	for _, file := range p.reads {
+		if why := c.secret(file, true); why != "" {
+			return ask(Caution, "sed "+why)
+		}
+	}
 	return allow()
 }
 
@@ -83,8 +88,9 @@ func attachedScript(a arg) (arg, bool) {
 
 // sedParser reads a script as GNU sed does. Where implementations differ it gives up, which asks.
 type sedParser struct {
-	text string
-	at   int
+	text  string
+	at    int
+	reads []string // files that the commands r and R read
 }
 
 func (p *sedParser) peek() byte {
@@ -199,6 +205,7 @@ func (p *sedParser) command() string {
 		if p.line(); strings.ContainsAny(p.text[start:p.at], ";}") {
 			return "has a file name that another sed ends earlier"
 		}
+		p.reads = append(p.reads, strings.TrimSpace(p.text[start:p.at]))
 		return ""
 	case ch == 's' || ch == 'y':
 		return p.substitution(ch)

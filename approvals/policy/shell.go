@@ -17,7 +17,7 @@ const maxNesting = 2000
 // Shell judges a command line as a shell would read it. Which shell is not known, so the text must be harmless in
 // bash and in dash: what only one of them runs counts as run.
 func (j *Judge) Shell(text string, ctx Context) Decision {
-	c := &call{judge: j, vars: map[string]string{}, loops: map[string]arg{}}
+	c := &call{judge: j, dir: ctx.Dir, vars: map[string]string{}, loops: map[string]arg{}}
 	return worst(c.shell(text), envChanges(ctx.EnvChanges))
 }
 
@@ -290,12 +290,14 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 		value.dash, value.many = true, true
 	}
 	special := false // names that some programs take for more than files
-	for i, item := range iter.Items {
+	for _, item := range iter.Items {
 		args, w := c.word(item)
 		d = worst(d, w)
 		for _, a := range args {
-			if i == 0 {
+			if value.text == "" {
 				value.text = a.text
+			} else if len(value.others) < maxOthers {
+				value.others = append(value.others, a.text)
 			}
 			if strings.Contains(a.text, "/dev") || strings.Contains(a.text, "/inet") || !strings.HasPrefix(a.text, "/") {
 				special = true
@@ -304,6 +306,7 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 		}
 	}
 	if special && strings.HasPrefix(value.text, "/") && len(iter.Items) > 1 {
+		value.others = append(value.others, value.text)
 		value.text = ""
 	}
 	name := iter.Name.Value
@@ -508,6 +511,11 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 			return d, false
 		}
 	case syntax.RdrIn:
+		for _, text := range append([]string{to.text}, to.others...) {
+			if why := c.secret(text, to.known); why != "" {
+				d = worst(d, ask(Caution, "the shell "+why))
+			}
+		}
 		if !strings.HasPrefix(to.text, "/dev/") && (to.known || strings.HasPrefix(to.text, "/") && !to.many) ||
 			to.known && (to.text == "/dev/null" || to.text == "/dev/stdin") {
 			return d, to.fetches

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"shannot-gateway/vfs"
 )
 
 // DefaultProfile is what runs unattended without a configuration: programs that only look at the host. Programs that
@@ -26,9 +28,10 @@ func DefaultProfile() Profile {
 			openssl paste pathchk pgrep pidof pidstat pmap pr printenv printf prlimit ps pstree ptx pwd pwdx readlink
 			realpath resolvectl rev rg route rpm sar sed seq sestatus sha1sum sha224sum sha256sum sha384sum sha512sum sleep
 			snap sort ss stat strings sum swapon sysctl systemctl systemd-analyze systemd-cgls systemd-cgtop
-			systemd-detect-virt systemd-path tac tail tc test timedatectl top tr true tsort tty uname unexpand uniq uptime
+			systemd-detect-virt systemd-path tac tail tc test timedatectl top tr tree true tsort tty uname unexpand uniq uptime
 			users vmstat w wc whereis which who whoami xxd xzcat zcat zdump zramctl`),
 		AlwaysDeny: []string{"rm -rf /", ":(){ :|:& };:"},
+		Hide:       vfs.DefaultHide(),
 	}
 }
 
@@ -114,7 +117,7 @@ func languages() map[string]*grammar {
 	for name, run := range map[string]func(*call, string, []arg) Decision{
 		"awk": judgeAwk, "gawk": judgeAwk, "mawk": judgeAwk, "sed": judgeSed, "find": judgeFind,
 	} {
-		g[name] = &grammar{run: run}
+		g[name] = &grammar{run: run, names: name == "find"}
 	}
 	for name, run := range map[string]func(*call, string, []arg) Decision{"printf": judgePrintf, "test": judgeTest, "[": judgeTest} {
 		g[name] = &grammar{run: run, names: true, builtin: true}

@@ -92,9 +92,9 @@ func (c *call) value(w *syntax.Word) arg {
 			if isAssignment(part.Value) && strings.Contains(part.Value, "~") {
 				v.known = false
 			}
-			v.text += text
+			v.add(text)
 		case *syntax.SglQuoted:
-			v.text += c.singleQuoted(part, &v)
+			v.add(c.singleQuoted(part, &v))
 		case *syntax.DblQuoted:
 			c.doubleQuoted(part, &v)
 		default:
@@ -105,6 +105,31 @@ func (c *call) value(w *syntax.Word) arg {
 		v.dash = true
 	}
 	return v
+}
+
+// maxOthers bounds the values of a word that are kept.
+const maxOthers = 64
+
+// add appends to each text that the word may be.
+func (a *arg) add(text string) {
+	a.text += text
+	for i := range a.others {
+		a.others[i] += text
+	}
+}
+
+// addOthers appends each value of a loop's variable.
+func (a *arg) addOthers(value arg) {
+	var more []string
+	for _, head := range append([]string{a.text}, a.others...) {
+		for _, tail := range value.others {
+			if len(more) < maxOthers && len(head)+len(tail) < 4096 {
+				more = append(more, head+tail)
+			}
+		}
+	}
+	a.add(value.text)
+	a.others = append(a.others, more...)
 }
 
 func isAssignment(s string) bool { return strings.Contains(s, "=") }
@@ -124,7 +149,7 @@ func (c *call) doubleQuoted(q *syntax.DblQuoted, v *arg) {
 	}
 	for _, part := range q.Parts {
 		if lit, ok := part.(*syntax.Lit); ok {
-			v.text += unquoteDouble(lit.Value)
+			v.add(unquoteDouble(lit.Value))
 			continue
 		}
 		c.expanded(part, v, true)
@@ -139,22 +164,26 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 	case *syntax.ParamExp:
 		if part.Param != nil {
 			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) && quoted {
-				v.text += loop.text
+				v.addOthers(loop)
 				v.many = v.many || loop.many
 				v.dash = v.dash || first && loop.dash
 				return
 			}
-			v.text += c.guess(part)
+			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) {
+				v.addOthers(loop)
+			} else {
+				v.add(c.guess(part))
+			}
 			v.many = v.many || strings.ContainsAny(part.Param.Value, "@*")
 		}
 	case *syntax.CmdSubst:
 		v.fetches = v.fetches || fetches(part.Stmts)
 	case *syntax.ProcSubst:
 		v.fetches = v.fetches || fetches(part.Stmts)
-		v.text += "/dev/fd/63"
+		v.add("/dev/fd/63")
 		return
 	case *syntax.ArithmExp:
-		v.text += "0"
+		v.add("0")
 	}
 	v.many = v.many || !quoted
 	// Unquoted, a second word may begin with a dash wherever the first began.

@@ -122,6 +122,7 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 			takes, flag := w.grammar.checkFlag(name, a.text, map[string]bool{})
 			if name == "xargs" {
 				replaced = replacement(args[i:], replaced)
+				d = worst(d, c.reads(name, args[i:min(len(args), i+2)])) // -a
 			}
 			if d = worst(d, flag); takes {
 				i++

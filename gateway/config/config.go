@@ -299,6 +299,7 @@ func (c *Config) hide(name string) {
 			c.Files.Hide = append(c.Files.Hide, n)
 		}
 	}
+	c.Profile.Hide = c.Files.Hide
 }
 
 // realName resolves links in the part of a name that exists already.
@@ -332,6 +333,7 @@ func (f *file) checkFiles(c *Config) error {
 	if c.Path != "" {
 		c.hide(c.Path)
 	}
+	c.Profile.Read = f.Files.Read // the built-in list bounds scripts alone: commands look at the whole host
 	if _, err := vfs.NewPolicy(c.Files.Read, c.Files.Hide); err != nil {
 		return fmt.Errorf("[files]: %w", err)
 	}

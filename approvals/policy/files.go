@@ -1,0 +1,250 @@
+package policy
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"shannot-gateway/vfs"
+)
+
+// fileRules say which files a command may name without a human. They look at names alone: a command that walks a
+// directory, or makes up a name while it runs, is bounded by the user that it runs as.
+type fileRules struct {
+	seen     *vfs.Policy
+	bounded  bool            // there is a list of what may be read
+	patterns [][]string      // hide, by components
+	last     map[string]bool // the last components of hide without a star
+	stars    []string        // and those with one
+}
+
+// newFileRules reads the lists of the configuration. An empty read list stands for everything.
+func newFileRules(read, hide []string) (*fileRules, error) {
+	r := &fileRules{bounded: len(read) > 0, last: map[string]bool{}}
+	if !r.bounded {
+		read = []string{"/"}
+	}
+	seen, err := vfs.NewPolicy(read, hide)
+	if err != nil {
+		return nil, fmt.Errorf("reading what is hidden: %w", err)
+	}
+	r.seen = seen
+	for _, pattern := range hide {
+		parts := strings.FieldsFunc(pattern, func(c rune) bool { return c == '/' })
+		r.patterns = append(r.patterns, parts)
+		// "/x/**" hides x as "/x" does.
+		for len(parts) > 1 && parts[len(parts)-1] == "**" {
+			parts = parts[:len(parts)-1]
+		}
+		if end := parts[len(parts)-1]; strings.Contains(end, "*") {
+			r.stars = append(r.stars, end)
+		} else {
+			r.last[end] = true
+		}
+	}
+	return r, nil
+}
+
+// devices are the files in /dev that give nothing away.
+var devices = map[string]bool{}
+
+func init() {
+	for _, name := range strings.Fields("null zero full random urandom stdin stdout stderr fd shm tty") {
+		devices[name] = true
+	}
+}
+
+// reads judges the words of a command that shows what is in the files that it names.
+func (c *call) reads(name string, args []arg) Decision {
+	for _, a := range args {
+		for _, text := range append([]string{a.text}, a.others...) {
+			for _, candidate := range fileWords(text) {
+				if why := c.secret(candidate, a.known); why != "" {
+					return ask(Caution, shown(name)+" "+why)
+				}
+			}
+		}
+	}
+	return allow()
+}
+
+// fileWords are the parts of a word that may name a file: the word, the value after "=", what is attached to a short flag.
+func fileWords(text string) []string {
+	if text == "" || text[0] != '-' {
+		if _, value, ok := strings.Cut(text, "="); ok && value != "" {
+			return []string{text, value}
+		}
+		return []string{text}
+	}
+	if _, value, ok := strings.Cut(text, "="); ok {
+		return []string{value}
+	}
+	var all []string
+	if !strings.HasPrefix(text, "--") {
+		for i := 2; i < len(text) && i < 8; i++ {
+			all = append(all, text[i:])
+		}
+	}
+	return all
+}
+
+// secret says why the content of a file is not for an agent alone, or "".
+func (c *call) secret(text string, known bool) string {
+	r := c.judge.files
+	if r == nil || text == "" || len(text) > 4096 || strings.IndexByte(text, 0) >= 0 {
+		return ""
+	}
+	for _, name := range c.places(text) {
+		name, through := throughProc(name)
+		if through {
+			return "reads " + shown(text) + ", which goes through a process"
+		}
+		if rest, ok := strings.CutPrefix(name, "/dev/"); ok {
+			if first, _, _ := strings.Cut(rest, "/"); !devices[first] {
+				return "reads the device " + shown(text)
+			}
+		}
+		switch {
+		case r.hides(name), !known && strings.ContainsAny(text, "*?[") && r.hidesSome(name):
+			return "reads " + shown(text) + ", which is hidden by the read policy"
+		case r.bounded && looksLikePath(text) && r.seen.Decide(name) == vfs.Hidden:
+			return "reads " + shown(text) + ", which the read policy does not show"
+		}
+	}
+	return ""
+}
+
+// looksLikePath reports whether a word is certainly the name of a file.
+func looksLikePath(text string) bool {
+	return strings.Contains(text, "/") && (text[0] == '/' || text[0] == '.' || text[0] == '~')
+}
+
+// places are the absolute names that a word may have. A home directory is one of root's or of somebody's; a word that starts
+// where the shell stands is looked at below / and in a home where that is not known.
+func (c *call) places(text string) []string {
+	switch {
+	case text[0] == '/':
+		return []string{path.Clean(text)}
+	case text[0] == '~':
+		_, rest, _ := strings.Cut(text, "/")
+		return []string{path.Join("/root", rest), path.Join("/home/x", rest)}
+	case strings.HasPrefix(c.dir, "~"):
+		_, rest, _ := strings.Cut(c.dir, "/")
+		return []string{path.Join("/root", rest, text), path.Join("/home/x", rest, text)}
+	case strings.HasPrefix(c.dir, "/"):
+		return []string{path.Join(c.dir, text)}
+	case c.dir == "" && !strings.Contains(text, "/"):
+		return nil // more likely a word than a file
+	}
+	return []string{path.Join("/", text), path.Join("/home/x", text), path.Join("/etc", text)}
+}
+
+// throughProc takes the directories off through which a process shows a file system ("/proc/1/root/etc"), and reports
+// whether the rest is not known: a working directory, or an open file.
+func throughProc(name string) (string, bool) {
+	for {
+		parts := strings.Split(name, "/")
+		if len(parts) < 4 || parts[1] != "proc" {
+			return name, false
+		}
+		at := 3
+		if parts[3] == "task" && len(parts) > 5 {
+			at = 5
+		}
+		switch parts[at] {
+		case "root":
+			name = "/" + strings.Join(parts[at+1:], "/")
+		case "cwd", "fd", "map_files":
+			return name, len(parts) > at+1
+		default:
+			return name, false
+		}
+	}
+}
+
+// hides reports whether a name, or a directory on the way to it, is hidden.
+func (r *fileRules) hides(name string) bool {
+	for rest := name; rest != ""; {
+		var part string
+		part, rest, _ = strings.Cut(strings.TrimLeft(rest, "/"), "/")
+		if r.last[part] || r.starred(part) {
+			return r.seen.Decide(name) == vfs.Hidden && !(r.bounded && r.outside(name))
+		}
+	}
+	return false
+}
+
+// outside reports whether no pattern of hide matches, so that a name is hidden only by not being listed.
+func (r *fileRules) outside(name string) bool {
+	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '/' })
+	for _, p := range r.patterns {
+		if meets(p, parts, false) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *fileRules) starred(part string) bool {
+	for _, star := range r.stars {
+		if match, err := path.Match(star, part); err == nil && match {
+			return true
+		}
+	}
+	return false
+}
+
+// hidesSome reports whether a name with the shell's patterns in it may become a hidden one.
+func (r *fileRules) hidesSome(name string) bool {
+	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '/' })
+	for _, p := range r.patterns {
+		if meets(p, parts, false) {
+			return true
+		}
+	}
+	return false
+}
+
+// meets reports whether a hide pattern and a name with patterns of the shell's have a name in common. deep is whether "**"
+// was met: after it, a component of the name that is a star alone is not taken for every name that is hidden somewhere.
+func meets(hide, name []string, deep bool) bool {
+	switch {
+	case len(hide) == 0:
+		return true // what is below a hidden directory
+	case hide[0] == "**":
+		if len(hide) == 1 {
+			return true
+		}
+		for i := range name {
+			if meets(hide[1:], name[i:], true) {
+				return true
+			}
+		}
+		return false
+	case len(name) == 0:
+		return false
+	}
+	return meetsOne(hide[0], name[0], deep) && meets(hide[1:], name[1:], deep)
+}
+
+// meetsOne is meets for one component. The shell's patterns do not match a leading dot.
+func meetsOne(hide, name string, deep bool) bool {
+	if !strings.ContainsAny(name, "*?[") {
+		match, err := path.Match(hide, name)
+		return err == nil && match
+	}
+	if strings.HasPrefix(hide, ".") && !strings.HasPrefix(name, ".") {
+		return false
+	}
+	if !strings.Contains(hide, "*") {
+		match, err := path.Match(name, hide)
+		return err != nil || match
+	}
+	if deep && strings.Trim(name, "*") == "" {
+		return false
+	}
+	hideHead, hideTail := hide[:strings.IndexByte(hide, '*')], hide[strings.LastIndexByte(hide, '*')+1:]
+	nameHead, nameTail := name[:strings.IndexAny(name, "*?[")], name[strings.LastIndexAny(name, "*?]")+1:]
+	return (strings.HasPrefix(hideHead, nameHead) || strings.HasPrefix(nameHead, hideHead)) &&
+		(strings.HasSuffix(hideTail, nameTail) || strings.HasSuffix(nameTail, hideTail))
+}
