@@ -6,6 +6,8 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	sshtarget "shannot-gateway/targets/ssh"
 )
 
 // Timing is how long the server waits for its clients. Zero values mean the defaults.
@@ -38,7 +40,6 @@ const (
 	maxUnauthenticatedBy = 8   // from one address
 	maxChannels          = 10  // open at once in one connection
 	maxAuthTries         = 6
-	maxKeepalivesMissed  = 3
 )
 
 // connections are the server's open connections.
@@ -135,7 +136,8 @@ func (c *connection) open(conn gossh.Conn) bool {
 	if c.channels++; c.channels == 1 {
 		c.idle.Stop()
 		c.stop = make(chan struct{})
-		go keepalive(conn, c.table.timing.Keepalive, c.stop)
+		// A held script may wait long, and nobody else would notice that its client is gone.
+		go sshtarget.KeepAlive(conn, c.table.timing.Keepalive, c.stop)
 	}
 	return true
 }
@@ -179,36 +181,5 @@ func (t *connections) drain() {
 	t.mu.Unlock()
 	for _, c := range idle {
 		_ = c.Close()
-	}
-}
-
-// keepalive asks the client for a sign of life, as sshd's ClientAliveInterval does, and closes the connection after
-// three unanswered questions: a held script may wait long, and nobody else would notice that its client is gone.
-func keepalive(conn gossh.Conn, interval time.Duration, stop <-chan struct{}) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	answered := make(chan struct{}, 1)
-	asking, missed := false, 0
-	for {
-		select {
-		case <-stop:
-			return
-		case <-answered:
-			asking, missed = false, 0
-		case <-ticker.C:
-			if asking {
-				if missed++; missed >= maxKeepalivesMissed {
-					_ = conn.Close()
-					return
-				}
-				continue
-			}
-			asking = true
-			go func() {
-				// Any answer will do, a refusal included. An error means that the connection is gone already.
-				_, _, _ = conn.SendRequest("keepalive@openssh.com", true, nil)
-				answered <- struct{}{}
-			}()
-		}
 	}
 }

@@ -1,5 +1,6 @@
-// Package hostkeys keeps the gateway's own SSH host keys. A key is made once, on first start, under the state
-// directory; it is never overwritten, and one that others may have read or replaced is refused rather than used.
+// Package hostkeys keeps the gateway's own SSH keys and knows the host keys of targets. A key of its own is made once
+// under the state directory; it is never overwritten, and one that others may have read or replaced is refused rather
+// than used. It must never take a target's key for known that nobody accepted.
 package hostkeys
 
 import (
@@ -67,7 +68,7 @@ func Load(dir string, types []Type, random io.Reader) ([]Key, error) {
 	}
 	keys := make([]Key, 0, len(types))
 	for _, t := range types {
-		key, err := load(dir, t, random)
+		key, err := load(dir, "host_", t, random)
 		if err != nil {
 			return nil, err
 		}
@@ -122,8 +123,26 @@ func checkPrivate(name string, info fs.FileInfo) error {
 	return nil
 }
 
-func load(dir string, t Type, random io.Reader) (Key, error) {
-	name := filepath.Join(dir, "host_"+string(t))
+// LoadOwn returns the Ed25519 key of the gateway that serves a purpose other than being its host key, by the same rules
+// as Load: "ca" signs certificates for targets, "client" logs in on them.
+func LoadOwn(dir, purpose string, random io.Reader) (Key, error) {
+	if err := makeDir(dir); err != nil {
+		return Key{}, fmt.Errorf("prepare the key directory: %w", err)
+	}
+	return load(dir, purpose+"_", Ed25519, random)
+}
+
+// ReadPrivate reads a private key file of any type that this process alone can read, as ssh(1) demands of an identity.
+func ReadPrivate(name string) (ssh.Signer, error) {
+	signer, err := read(name, "")
+	if err != nil {
+		return nil, fmt.Errorf("read the private key %s: %w", name, err)
+	}
+	return signer, nil
+}
+
+func load(dir, prefix string, t Type, random io.Reader) (Key, error) {
+	name := filepath.Join(dir, prefix+string(t))
 	signer, err := read(name, t)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := create(dir, name, t, random); err != nil {
@@ -138,7 +157,8 @@ func load(dir string, t Type, random io.Reader) (Key, error) {
 	return Key{Type: t, Path: name, Signer: signer}, nil
 }
 
-// read opens a key file without following a link and checks the file that it opened, not its name.
+// read opens a key file without following a link and checks the file that it opened, not its name. An empty type takes
+// any.
 func read(name string, t Type) (ssh.Signer, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) {
@@ -169,7 +189,7 @@ func read(name string, t Type) (ssh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not an unencrypted private key: %w", err)
 	}
-	if got := typeOf(signer); got != t {
+	if got := typeOf(signer); t != "" && got != t {
 		return nil, fmt.Errorf("it holds a key of type %s, not %s", got, t)
 	}
 	return signer, nil

@@ -4,11 +4,16 @@ package targets
 
 import (
 	"context"
+	"errors"
 	"io"
 	"syscall"
 
 	"shannot-gateway/vfs"
 )
+
+// ErrLost is wrapped by errors about a command of which it is not known what became of it: it may have run, run still, or
+// never have started. It is never started again by itself.
+var ErrLost = errors.New("the connection was lost, and what the command did is not known")
 
 // Target is one host.
 type Target interface {

@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,19 +30,9 @@ func NewHost() Source {
 	return &host{root: root, reading: make(chan struct{}, maxHanging), wait: readWait}
 }
 
-// own reports whether a name is one of this process's own: what stands there depends on who looks.
-func own(name string) bool {
-	rest, ok := strings.CutPrefix(name, "/proc/")
-	if !ok {
-		return false
-	}
-	first, _, _ := strings.Cut(rest, "/")
-	return first == "self" || first == "thread-self"
-}
-
 // Lstat describes a file.
 func (h *host) Lstat(name string) (Info, error) {
-	if own(name) {
+	if OfTheReader(name) {
 		return Info{}, unix.ENOENT
 	}
 	return lstatBeneath(h.root, name)
@@ -51,7 +40,7 @@ func (h *host) Lstat(name string) (Info, error) {
 
 // ReadDir lists a directory.
 func (h *host) ReadDir(name string) ([]Dirent, error) {
-	if own(name) {
+	if OfTheReader(name) {
 		return nil, unix.ENOENT
 	}
 	entries, err := readDirBeneath(h.root, name)
@@ -60,7 +49,7 @@ func (h *host) ReadDir(name string) ([]Dirent, error) {
 	}
 	kept := entries[:0]
 	for _, d := range entries {
-		if !own("/proc/" + d.Name) {
+		if !OfTheReader("/proc/" + d.Name) {
 			kept = append(kept, d)
 		}
 	}
@@ -69,7 +58,7 @@ func (h *host) ReadDir(name string) ([]Dirent, error) {
 
 // Readlink returns a link's text. A magic link of procfs is a text like any other.
 func (h *host) Readlink(name string) (string, error) {
-	if own(name) {
+	if OfTheReader(name) {
 		return "", unix.ENOENT
 	}
 	return readlinkBeneath(h.root, name)
@@ -77,7 +66,7 @@ func (h *host) Readlink(name string) (string, error) {
 
 // Access reports whether this process can read a file or list a directory.
 func (h *host) Access(name string, mode uint32) error {
-	if own(name) {
+	if OfTheReader(name) {
 		return unix.ENOENT
 	}
 	fd, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
@@ -95,7 +84,7 @@ func (h *host) Open(name string, flags int) (int, error) {
 	if flags&unix.O_ACCMODE != unix.O_RDONLY {
 		return -1, unix.EACCES
 	}
-	if own(name) {
+	if OfTheReader(name) {
 		return -1, unix.ENOENT
 	}
 	held, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)

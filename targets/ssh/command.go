@@ -1,0 +1,404 @@
+package ssh
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/targets"
+)
+
+// signals are the names of RFC 4254, section 6.10, and those that kill(1) knows besides, by their numbers here.
+var signals = []struct {
+	name   string
+	number syscall.Signal
+	rfc    bool
+}{
+	{"ABRT", syscall.SIGABRT, true}, {"ALRM", syscall.SIGALRM, true}, {"FPE", syscall.SIGFPE, true},
+	{"HUP", syscall.SIGHUP, true}, {"ILL", syscall.SIGILL, true}, {"INT", syscall.SIGINT, true},
+	{"KILL", syscall.SIGKILL, true}, {"PIPE", syscall.SIGPIPE, true}, {"QUIT", syscall.SIGQUIT, true},
+	{"SEGV", syscall.SIGSEGV, true}, {"TERM", syscall.SIGTERM, true}, {"USR1", syscall.SIGUSR1, true},
+	{"USR2", syscall.SIGUSR2, true}, {"STOP", syscall.SIGSTOP, false}, {"CONT", syscall.SIGCONT, false},
+	{"TSTP", syscall.SIGTSTP, false}, {"TTIN", syscall.SIGTTIN, false}, {"TTOU", syscall.SIGTTOU, false},
+	{"BUS", syscall.SIGBUS, false}, {"TRAP", syscall.SIGTRAP, false}, {"SYS", syscall.SIGSYS, false},
+	{"XCPU", syscall.SIGXCPU, false}, {"XFSZ", syscall.SIGXFSZ, false}, {"URG", syscall.SIGURG, false},
+	{"VTALRM", syscall.SIGVTALRM, false}, {"PROF", syscall.SIGPROF, false}, {"WINCH", syscall.SIGWINCH, false},
+	{"IO", syscall.SIGIO, false}, {"CHLD", syscall.SIGCHLD, false},
+}
+
+// Resolve finds an executable along targets.Path, or where a name with a slash says, by the target's own word.
+func (t *Target) Resolve(ctx context.Context, name, dir string) (string, error) {
+	if name == "" || strings.IndexByte(name, 0) >= 0 {
+		return "", syscall.ENOENT
+	}
+	var candidates []string
+	if strings.Contains(name, "/") {
+		if !path.IsAbs(name) {
+			name = path.Join(dir, name)
+		}
+		candidates = []string{name}
+	} else {
+		for _, d := range strings.Split(targets.Path, ":") {
+			candidates = append(candidates, d+"/"+name)
+		}
+	}
+	r, err := t.pool.relay(ctx)
+	if err != nil {
+		return "", unreachable(err)
+	}
+	defer t.pool.giveBack(r)
+	return resolve(ctx, r, candidates)
+}
+
+// resolve asks for all candidates at once and takes the first that can be run.
+func resolve(ctx context.Context, r *relay, candidates []string) (string, error) {
+	asked := make([]func() error, len(candidates))
+	for i, c := range candidates {
+		answer := r.StartStat(ctx, c)
+		asked[i] = func() error {
+			a, err := answer.Wait(ctx)
+			if err != nil {
+				return err
+			}
+			info, err := a.Info()
+			if err == nil && (!info.IsRegular() || info.Mode&0o111 == 0) {
+				err = syscall.EACCES
+			}
+			return err
+		}
+	}
+	failed := error(syscall.ENOENT)
+	for i, answer := range asked {
+		err := answer()
+		switch {
+		case err == nil:
+			return candidates[i], nil
+		case r.Err() != nil:
+			return "", unreachable(err)
+		case errors.Is(err, syscall.EACCES):
+			failed = syscall.EACCES
+		}
+	}
+	return "", failed
+}
+
+// unreachable keeps the words of what went wrong, and is EHOSTUNREACH.
+func unreachable(err error) error { return fmt.Errorf("%w: %w", syscall.EHOSTUNREACH, err) }
+
+// Start starts a command in the session and process group that sshd makes for it. It never tries twice. ctx kills the
+// group.
+func (t *Target) Start(ctx context.Context, c targets.Command) (targets.Process, error) {
+	raw := make([]byte, 16)
+	if _, err := rand.Read(raw); err != nil {
+		return nil, err
+	}
+	mark := hex.EncodeToString(raw)
+	joined := same(c.Stdout, c.Stderr)
+	text, err := line(c, t.Account().Shell, mark, joined)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.directory(ctx, c.Dir); err != nil {
+		return nil, err
+	}
+	s, release, err := t.pool.session(ctx)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	p := &process{target: t, session: s, marked: make(chan struct{}), ended: make(chan struct{})}
+	stdout, stderr := p.sink(c.Stdout), p.sink(c.Stderr)
+	if joined { // what the login shell itself says goes with the rest
+		stderr = stdout
+	}
+	p.stderr = &markedWriter{to: stderr, mark: mark, found: p.found}
+	s.Stdout, s.Stderr = stdout, p.stderr
+	stdin, err := s.StdinPipe()
+	if err == nil {
+		err = within(ctx, channelPatience, s, func() error { return s.Start(text) })
+	}
+	if err != nil {
+		_ = s.Close()
+		release()
+		// The request may have reached the target.
+		return nil, fmt.Errorf("start a command on the target %s: %w: %w", t.Name(), targets.ErrLost, err)
+	}
+	go feed(stdin, c.Stdin)
+	go func() {
+		defer release()
+		p.wait()
+	}()
+	stop := context.AfterFunc(ctx, p.kill)
+	go func() { <-p.ended; stop() }()
+	return p, nil
+}
+
+// feed gives a command its input. An end of the command ends it with the next write.
+func feed(to io.WriteCloser, from io.Reader) {
+	if from != nil {
+		_, _ = io.Copy(to, from)
+	}
+	_ = to.Close()
+}
+
+// sink takes a stream of the command. Where nobody wants it any more the command gets SIGPIPE, as from a pipe, and the
+// rest is dropped: the channel has to be read to its end.
+type sink struct {
+	p    *process
+	mu   sync.Mutex
+	to   io.Writer
+	gone bool
+}
+
+func (p *process) sink(to io.Writer) *sink { return &sink{p: p, to: to, gone: to == nil} }
+
+// Write implements io.Writer.
+func (s *sink) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return len(b), nil
+	}
+	if _, err := s.to.Write(b); err != nil {
+		s.gone = true
+		go func() { _ = s.p.Signal(syscall.SIGPIPE) }()
+	}
+	return len(b), nil
+}
+
+// same reports whether two streams are one. Values that Go cannot compare are two.
+func same(a, b io.Writer) bool {
+	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
+}
+
+// directory checks a working directory before anything is started there.
+func (t *Target) directory(ctx context.Context, dir string) error {
+	r, err := t.pool.relay(ctx)
+	if err != nil {
+		return unreachable(err)
+	}
+	defer t.pool.giveBack(r)
+	a, err := r.StartStat(ctx, dir).Wait(ctx)
+	switch {
+	case r.Err() != nil:
+		return unreachable(err)
+	case errors.Is(err, syscall.ENOENT):
+		return syscall.ENOENT
+	case err != nil:
+		return syscall.EACCES
+	case a.Mode&syscall.S_IFMT != syscall.S_IFDIR:
+		return syscall.ENOTDIR
+	}
+	return nil
+}
+
+// process is a command on the target.
+type process struct {
+	target  *Target
+	session *gossh.Session
+	stderr  *markedWriter
+	marked  chan struct{} // closed once group is known
+	once    sync.Once
+	group   int
+	ended   chan struct{}
+	exit    targets.Exit
+	err     error
+}
+
+// found is called once, with the id of the command's process group.
+func (p *process) found(group int) {
+	p.once.Do(func() {
+		p.group = group
+		close(p.marked)
+	})
+}
+
+// wait takes the command's end.
+func (p *process) wait() {
+	defer close(p.ended)
+	err := p.session.Wait()
+	p.stderr.end()
+	defer func() { _ = p.session.Close() }()
+	var ended *gossh.ExitError
+	switch {
+	case err == nil:
+		p.exit = targets.Exit{}
+	case errors.As(err, &ended) && ended.Signal() != "":
+		p.exit = targets.Exit{Signal: signalOf(ended.Signal())}
+	case errors.As(err, &ended):
+		p.exit = targets.Exit{Code: ended.ExitStatus()}
+	default:
+		// No exit status came: the connection, or the target, is gone.
+		p.err = fmt.Errorf("the command on the target %s: %w: %w", p.target.Name(), targets.ErrLost, err)
+	}
+}
+
+// signalOf is the number of a signal's name; a name that is not known is SIGKILL, for it ended the command.
+func signalOf(name string) syscall.Signal {
+	for _, s := range signals {
+		if s.name == name {
+			return s.number
+		}
+	}
+	return syscall.SIGKILL
+}
+
+// Wait returns when the command has ended and everything it wrote was copied. The error wraps targets.ErrLost where it
+// is not known how, or whether, it ended.
+func (p *process) Wait() (targets.Exit, error) {
+	<-p.ended
+	return p.exit, p.err
+}
+
+// signalPatience is how long a signal may be on its way.
+const signalPatience = 10 * time.Second
+
+// Signal signals the command's process group: by the request that SSH has for it, or by a kill(1) of its own where the
+// server does not serve that.
+func (p *process) Signal(sig syscall.Signal) error {
+	if done(p.ended) {
+		return nil
+	}
+	for _, s := range signals {
+		if s.number != sig {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), signalPatience)
+		defer cancel()
+		if s.rfc && p.request(ctx, s.name) {
+			return nil
+		}
+		return p.killGroup(ctx, s.name)
+	}
+	return syscall.EINVAL
+}
+
+// request sends the request, and reports whether the server took it.
+func (p *process) request(ctx context.Context, name string) bool {
+	taken := make(chan bool, 1)
+	go func() {
+		ok, err := p.session.SendRequest("signal", true, gossh.Marshal(struct{ Signal string }{name}))
+		taken <- ok && err == nil
+	}()
+	select {
+	case ok := <-taken:
+		return ok
+	case <-p.ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// killGroup signals the group by a command of its own.
+func (p *process) killGroup(ctx context.Context, name string) error {
+	select {
+	case <-p.marked:
+	case <-p.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("signal a command on the target %s: it did not say who it is: %w", p.target.Name(), syscall.EAGAIN)
+	}
+	s, release, err := p.target.pool.session(ctx)
+	if err != nil {
+		return unreachable(err)
+	}
+	defer release()
+	defer func() { _ = s.Close() }()
+	if done(p.ended) {
+		return nil // its number may be somebody else's by now
+	}
+	err = within(ctx, signalPatience, s, func() error { return s.Run(fmt.Sprintf("kill -s %s -- -%d", name, p.group)) })
+	if err != nil && !done(p.ended) {
+		return fmt.Errorf("signal a command on the target %s: %w: %w", p.target.Name(), syscall.EPERM, err)
+	}
+	return nil
+}
+
+// afterKill is how long a killed command may take to end, its streams held by what it left behind.
+const afterKill = 5 * time.Second
+
+// kill ends the command, and gives up on one that does not.
+func (p *process) kill() {
+	err := p.Signal(syscall.SIGKILL)
+	if err != nil {
+		p.target.log.Warn("kill a command", "target", p.target.Name(), "error", err)
+	}
+	timer := time.NewTimer(afterKill)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+	case <-timer.C:
+		_ = p.session.Close()
+	}
+}
+
+// maxBeforeMark is how much a login shell may say before the command starts, in bytes, and still be signalled.
+const maxBeforeMark = 64 << 10
+
+// markedWriter takes the first line with the mark out of standard error.
+type markedWriter struct {
+	to    io.Writer
+	mark  string
+	found func(group int)
+	held  []byte // may be the beginning of the line
+	seen  int
+	done  bool
+}
+
+// maxGroup is the longest number of a process group that is taken, in digits, and the line's end.
+const maxGroup = 11
+
+// Write implements io.Writer.
+func (w *markedWriter) Write(p []byte) (int, error) {
+	if w.done {
+		return w.to.Write(p)
+	}
+	w.held = append(w.held, p...)
+	keep := len(w.mark)
+	if at := bytes.Index(w.held, []byte(w.mark+" ")); at >= 0 {
+		number, rest, whole := bytes.Cut(w.held[at+len(w.mark)+1:], []byte("\n"))
+		group, err := strconv.Atoi(string(number))
+		switch {
+		case whole && err == nil && group > 1 && len(number) < maxGroup:
+			w.found(group)
+			w.held = append(w.held[:at], rest...)
+			w.done = true
+		case whole || len(number) >= maxGroup:
+			w.done = true // it is not what we sent
+		default:
+			keep = len(w.held) - at
+		}
+	}
+	pass := len(w.held) - keep
+	if w.done = w.done || w.seen+pass > maxBeforeMark; w.done {
+		pass = len(w.held)
+	}
+	if pass <= 0 {
+		return len(p), nil
+	}
+	out := w.held[:pass]
+	w.held, w.seen = bytes.Clone(w.held[pass:]), w.seen+pass
+	_, err := w.to.Write(out)
+	return len(p), err
+}
+
+// end passes on what is still held.
+func (w *markedWriter) end() {
+	if len(w.held) > 0 {
+		_, _ = w.to.Write(w.held)
+	}
+	w.held, w.done = nil, true
+}

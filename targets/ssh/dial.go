@@ -1,0 +1,212 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/hostkeys"
+)
+
+// Hop is one SSH server on the way, the target itself being the last.
+type Hop struct {
+	Name  string // in the configuration
+	Host  string
+	Port  int
+	User  string
+	Login Login
+	Known hostkeys.KnownOptions
+}
+
+// Address is host:port.
+func (h Hop) Address() string { return net.JoinHostPort(h.Host, strconv.Itoa(h.Port)) }
+
+// link is one SSH connection, with those that carry it.
+type link struct {
+	client *gossh.Client
+	below  []*gossh.Client // jump hosts, the first one first
+	gone   chan struct{}   // closed when the connection is
+}
+
+func (l *link) close() {
+	_ = l.client.Close()
+	for i := len(l.below) - 1; i >= 0; i-- {
+		_ = l.below[i].Close()
+	}
+}
+
+// dialer makes connections.
+type dialer struct {
+	timeout   time.Duration // for all of one connection
+	keepalive time.Duration
+	now       func() time.Time
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// connect goes from hop to hop to the last one.
+func (d *dialer) connect(ctx context.Context, hops []Hop) (*link, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, fmt.Errorf("no connection within %v", d.timeout))
+	defer cancel()
+	l := &link{gone: make(chan struct{})}
+	for i, hop := range hops {
+		client, err := d.hop(ctx, l.client, hop)
+		if err != nil {
+			for _, c := range l.below {
+				_ = c.Close()
+			}
+			if l.client != nil {
+				_ = l.client.Close()
+			}
+			if i < len(hops)-1 {
+				return nil, fmt.Errorf("jump host %s: %w", hop.Name, err)
+			}
+			return nil, err
+		}
+		if l.client != nil {
+			l.below = append(l.below, l.client)
+		}
+		l.client = client
+	}
+	go func() {
+		_ = l.client.Wait()
+		close(l.gone)
+		l.close()
+	}()
+	go KeepAlive(l.client, d.keepalive, l.gone)
+	return l, nil
+}
+
+// hop connects to one SSH server, through the one before it. A host that shows a key of a type that is not known is
+// asked for one of another type.
+func (d *dialer) hop(ctx context.Context, through *gossh.Client, hop Hop) (*gossh.Client, error) {
+	known, err := hostkeys.LoadKnown(hop.Known)
+	if err != nil {
+		return nil, err
+	}
+	var refused error
+	for _, algorithms := range known.Algorithms(hop.Address()) {
+		client, err := d.handshake(ctx, through, hop, known, algorithms)
+		if err == nil {
+			return client, nil
+		}
+		var key *hostkeys.HostKeyError
+		var none *gossh.AlgorithmNegotiationError
+		switch {
+		case errors.As(err, &key):
+			refused = key
+		case errors.As(err, &none) && refused != nil: // the host has no key of that type
+		case errors.As(err, &none):
+			refused = err
+		default:
+			return nil, err
+		}
+	}
+	return nil, refused
+}
+
+// handshake is one attempt.
+func (d *dialer) handshake(ctx context.Context, through *gossh.Client, hop Hop, known *hostkeys.Known, algorithms []string) (*gossh.Client, error) {
+	conn, err := d.transport(ctx, through, hop.Address())
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", hop.Address(), err)
+	}
+	// The library has no context: closing the transport ends whatever waits for it.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	methods, release, err := hop.Login.methods(ctx, hop.User, "shannot-gateway/"+hop.Name, localAddress(through, conn), d.now())
+	if err != nil {
+		stop()
+		_ = conn.Close()
+		return nil, err
+	}
+	defer release()
+	var hostKey error
+	c, channels, requests, err := gossh.NewClientConn(conn, hop.Address(), &gossh.ClientConfig{
+		User: hop.User, Auth: methods, HostKeyAlgorithms: algorithms, ClientVersion: "SSH-2.0-Shannot",
+		HostKeyCallback: func(address string, remote net.Addr, key gossh.PublicKey) error {
+			hostKey = known.Check(address, remote, key)
+			return hostKey
+		},
+	})
+	if !stop() && err == nil { // the time was up in the last moment
+		_ = c.Close()
+		return nil, fmt.Errorf("connect to %s: %w", hop.Address(), context.Cause(ctx))
+	}
+	switch {
+	case hostKey != nil:
+		_ = conn.Close()
+		return nil, hostKey
+	case err != nil && ctx.Err() != nil:
+		return nil, fmt.Errorf("connect to %s: %w", hop.Address(), context.Cause(ctx))
+	case err != nil:
+		_ = conn.Close()
+		return nil, fmt.Errorf("log in to %s as %s: %w", hop.Address(), hop.User, err)
+	}
+	return gossh.NewClient(c, refuse(channels), requests), nil
+}
+
+// refuse rejects every channel that a server opens: it has nothing to ask of the gateway.
+func refuse(channels <-chan gossh.NewChannel) <-chan gossh.NewChannel {
+	go func() {
+		for offered := range channels {
+			_ = offered.Reject(gossh.Prohibited, "not here")
+		}
+	}()
+	none := make(chan gossh.NewChannel)
+	close(none)
+	return none
+}
+
+func (d *dialer) transport(ctx context.Context, through *gossh.Client, address string) (net.Conn, error) {
+	if through == nil {
+		return d.dial(ctx, "tcp", address)
+	}
+	return through.DialContext(ctx, "tcp", address)
+}
+
+// localAddress is the address that the host at the other end sees, nil where that is a jump host's.
+func localAddress(through *gossh.Client, conn net.Conn) net.Addr {
+	if through != nil {
+		return nil
+	}
+	return conn.LocalAddr()
+}
+
+// maxSilent is how many questions in a row the other end may leave unanswered.
+const maxSilent = 3
+
+// KeepAlive asks the other end of a connection for a sign of life, as ServerAliveInterval and ClientAliveInterval of
+// OpenSSH do, and closes the connection after three unanswered questions: nobody else would notice that the other end is
+// gone. It returns when stop is closed.
+func KeepAlive(conn gossh.Conn, every time.Duration, stop <-chan struct{}) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	answered := make(chan struct{}, 1)
+	asking, silent := false, 0
+	for {
+		select {
+		case <-stop:
+			return
+		case <-answered:
+			asking, silent = false, 0
+		case <-ticker.C:
+			if asking {
+				if silent++; silent >= maxSilent {
+					_ = conn.Close()
+					return
+				}
+				continue
+			}
+			asking = true
+			go func() {
+				// Any answer will do, a refusal included. An error means that the connection is gone already.
+				_, _, _ = conn.SendRequest("keepalive@openssh.com", true, nil)
+				answered <- struct{}{}
+			}()
+		}
+	}
+}

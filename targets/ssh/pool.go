@@ -1,0 +1,422 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/targets/ssh/sftp"
+)
+
+// Bounds of one target's connections. OpenSSH serves 10 sessions in a connection (MaxSessions).
+const (
+	maxConnections   = 8
+	maxChannelsEach  = 8
+	maxIdleRelays    = 4
+	idleLife         = 5 * time.Minute // of a connection without a channel
+	channelPatience  = 15 * time.Second
+	firstBackoff     = 500 * time.Millisecond
+	longestBackoff   = 30 * time.Second
+	connectionsAtOne = 1 // attempts to connect at once
+	maxLost          = maxConnections
+)
+
+// pool keeps the connections of one target.
+type pool struct {
+	dialer  *dialer
+	hops    []Hop
+	dialing chan struct{} // holds connectionsAtOne
+
+	mu      sync.Mutex
+	links   []*pooled
+	relays  []*relay // idle SFTP channels
+	free    chan struct{}
+	closed  bool
+	failure error // of the last attempt to connect
+	failed  int   // attempts that failed in a row
+	retry   time.Time
+}
+
+// pooled is a connection and how much of it is used.
+type pooled struct {
+	*link
+	used  int
+	limit int
+	idle  *time.Timer
+}
+
+func newPool(d *dialer, hops []Hop) *pool {
+	return &pool{dialer: d, hops: hops, dialing: make(chan struct{}, connectionsAtOne), free: make(chan struct{}, 1)}
+}
+
+var errPoolClosed = errors.New("the gateway is shutting down")
+
+// UnreachableError says that a target cannot be used now, and why.
+type UnreachableError struct {
+	Target string
+	Err    error
+}
+
+// Error names the target.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("the target %s cannot be reached: %v", e.Target, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// session opens a session channel. release is to be called once the channel is closed.
+func (p *pool) session(ctx context.Context) (channel *gossh.Session, release func(), err error) {
+	for try := 0; ; try++ {
+		l, err := p.reserve(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		s, err := openSession(ctx, l)
+		if err == nil {
+			return s, func() { p.release(l) }, nil
+		}
+		var refused *gossh.OpenChannelError
+		switch {
+		case errors.As(err, &refused) && p.full(l):
+			continue // on another connection
+		case errors.As(err, &refused):
+			return nil, nil, &UnreachableError{p.name(), fmt.Errorf("it opens no channel: %w", err)}
+		}
+		p.drop(l)
+		if ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		if try >= maxLost {
+			return nil, nil, &UnreachableError{p.name(), fmt.Errorf("it ends its connections: %w", err)}
+		}
+		// The connection had died unnoticed: another one is tried.
+	}
+}
+
+// openSession opens a channel on a connection and gives up on one that does not answer.
+func openSession(ctx context.Context, l *pooled) (*gossh.Session, error) {
+	type result struct {
+		s   *gossh.Session
+		err error
+	}
+	got := make(chan result, 1)
+	go func() {
+		s, err := l.client.NewSession()
+		got <- result{s, err}
+	}()
+	timer := time.NewTimer(channelPatience)
+	defer timer.Stop()
+	select {
+	case r := <-got:
+		return r.s, r.err
+	case <-timer.C:
+		l.close()
+	case <-ctx.Done():
+		go func() { // an answer that still comes is closed again
+			if r := <-got; r.s != nil {
+				_ = r.s.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
+	return nil, errors.New("it does not answer")
+}
+
+func (p *pool) name() string { return p.hops[len(p.hops)-1].Name }
+
+// reserve takes a place in a connection, made where none has one.
+func (p *pool) reserve(ctx context.Context) (*pooled, error) {
+	for {
+		p.mu.Lock()
+		l, mayDial := p.pick()
+		closed, failure := p.closed, p.recentFailure()
+		p.mu.Unlock()
+		switch {
+		case closed:
+			return nil, errPoolClosed
+		case l != nil:
+			p.wake() // there may be room for more than one
+			return l, nil
+		case !mayDial:
+			select {
+			case <-p.free:
+				continue
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		case failure != nil:
+			return nil, failure
+		}
+		if err := p.dial(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pick takes a place where there is one, and says whether another connection may be made. The caller holds the lock.
+func (p *pool) pick() (l *pooled, mayDial bool) {
+	for _, c := range p.links {
+		if c.used < c.limit {
+			c.used++
+			if c.idle != nil {
+				c.idle.Stop()
+				c.idle = nil
+			}
+			return c, false
+		}
+	}
+	return nil, len(p.links) < maxConnections
+}
+
+// recentFailure is the error of an attempt so recent that the next one has to wait. The caller holds the lock.
+func (p *pool) recentFailure() error {
+	if p.failure == nil {
+		return nil
+	}
+	if wait := p.retry.Sub(p.dialer.now()); wait > 0 {
+		return &UnreachableError{p.name(), fmt.Errorf("%w (next attempt in %v)", p.failure, wait.Round(100*time.Millisecond))}
+	}
+	return nil
+}
+
+// dial adds a connection to the pool. One attempt is made at a time: who waits for it takes its result.
+func (p *pool) dial(ctx context.Context) error {
+	select {
+	case p.dialing <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-p.dialing }()
+	p.mu.Lock()
+	for _, c := range p.links {
+		if c.used < c.limit {
+			p.mu.Unlock()
+			return nil // somebody else's attempt served us
+		}
+	}
+	if err := p.recentFailure(); err != nil {
+		p.mu.Unlock()
+		return err
+	}
+	p.mu.Unlock()
+	l, err := p.dialer.connect(ctx, p.hops)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		if ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)) { // not because the caller left
+			p.failure = err
+			p.retry = p.dialer.now().Add(min(longestBackoff, firstBackoff<<min(p.failed, 10)))
+			p.failed++
+		}
+		return &UnreachableError{p.name(), err}
+	}
+	p.failure, p.failed = nil, 0
+	if p.closed {
+		l.close()
+		return errPoolClosed
+	}
+	c := &pooled{link: l, limit: maxChannelsEach}
+	c.idle = time.AfterFunc(idleLife, func() { p.expire(c) })
+	p.links = append(p.links, c)
+	go func() {
+		<-l.gone
+		p.drop(c)
+	}()
+	return nil
+}
+
+// full notes that the server opens no more channels on a connection, and gives the place back. It reports false where
+// the connection had no other channel, so that another connection would do no better.
+func (p *pool) full(l *pooled) bool {
+	p.mu.Lock()
+	l.used--
+	others := l.used > 0
+	if others {
+		l.limit = l.used
+	}
+	p.mu.Unlock()
+	if !others {
+		l.close()
+	}
+	return others
+}
+
+// release gives a place back.
+func (p *pool) release(l *pooled) {
+	p.mu.Lock()
+	l.used--
+	if l.used == 0 && !p.closed {
+		l.idle = time.AfterFunc(idleLife, func() { p.expire(l) })
+	}
+	p.mu.Unlock()
+	p.wake()
+}
+
+// wake lets one of those who wait for a place look again.
+func (p *pool) wake() {
+	select {
+	case p.free <- struct{}{}:
+	default:
+	}
+}
+
+// expire closes a connection that nobody uses.
+func (p *pool) expire(l *pooled) {
+	p.mu.Lock()
+	unused := l.used == 0
+	if unused {
+		l.limit = 0 // nobody takes it any more
+	}
+	p.mu.Unlock()
+	if unused {
+		l.close()
+	}
+}
+
+// drop forgets a connection that is gone.
+func (p *pool) drop(l *pooled) {
+	l.close()
+	p.mu.Lock()
+	for i, c := range p.links {
+		if c == l {
+			p.links = append(p.links[:i], p.links[i+1:]...)
+			break
+		}
+	}
+	p.mu.Unlock()
+	p.wake()
+}
+
+// close ends all connections.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	links, relays := p.links, p.relays
+	p.links, p.relays = nil, nil
+	p.mu.Unlock()
+	for _, r := range relays {
+		_ = r.Close()
+	}
+	for _, l := range links {
+		l.close()
+	}
+	p.wake()
+}
+
+// relay is an SFTP channel. One session at a time uses it, so that nobody waits for a file that hangs somebody else.
+type relay struct {
+	*sftp.Client
+	release func() // once
+	idle    *time.Timer
+}
+
+// relay takes an idle SFTP channel or opens one.
+func (p *pool) relay(ctx context.Context) (*relay, error) {
+	for {
+		p.mu.Lock()
+		n := len(p.relays)
+		if n == 0 {
+			p.mu.Unlock()
+			break
+		}
+		r := p.relays[n-1]
+		p.relays = p.relays[:n-1]
+		r.idle.Stop()
+		p.mu.Unlock()
+		if r.Idle() {
+			return r, nil
+		}
+		p.end(r)
+	}
+	s, release, err := p.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := startRelay(ctx, s)
+	if err != nil {
+		_ = s.Close()
+		release()
+		return nil, &UnreachableError{p.name(), err}
+	}
+	r.release = sync.OnceFunc(release)
+	return r, nil
+}
+
+// giveBack keeps a channel for the next session where it is sound and quiet.
+func (p *pool) giveBack(r *relay) {
+	p.mu.Lock()
+	if !p.closed && r.Idle() && len(p.relays) < maxIdleRelays {
+		r.idle = time.AfterFunc(idleLife, func() { p.retire(r) })
+		p.relays = append(p.relays, r)
+		p.mu.Unlock()
+		return
+	}
+	p.mu.Unlock()
+	p.end(r)
+}
+
+// retire ends a channel that nobody has taken for long.
+func (p *pool) retire(r *relay) {
+	p.mu.Lock()
+	at := slices.Index(p.relays, r)
+	if at >= 0 {
+		p.relays = slices.Delete(p.relays, at, at+1)
+	}
+	p.mu.Unlock()
+	if at >= 0 {
+		p.end(r)
+	}
+}
+
+func (p *pool) end(r *relay) {
+	_ = r.Close()
+	r.release()
+}
+
+// stream is a session channel as SFTP speaks over it.
+type stream struct {
+	io.Reader
+	io.WriteCloser
+	session *gossh.Session
+}
+
+// Close closes the channel, not only its input.
+func (s stream) Close() error { return s.session.Close() }
+
+func startRelay(ctx context.Context, s *gossh.Session) (*relay, error) {
+	in, err := s.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := within(ctx, channelPatience, s, func() error { return s.RequestSubsystem("sftp") }); err != nil {
+		return nil, fmt.Errorf("it has no SFTP: %w", err)
+	}
+	client, err := sftp.New(ctx, stream{out, in, s}, sftp.Timing{})
+	if err != nil {
+		return nil, err
+	}
+	return &relay{Client: client}, nil
+}
+
+// within runs what has no context of its own, and closes the channel to end it.
+func within(ctx context.Context, patience time.Duration, s io.Closer, do func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("it does not answer"))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	err := do()
+	if !stop() && err != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}

@@ -1,0 +1,77 @@
+package ssh
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"syscall"
+
+	"shannot-gateway/targets"
+)
+
+// maxLine is the longest command line that is sent, in bytes: the target's login shell gets it as one argument, which
+// Linux bounds to 128 KiB (MAX_ARG_STRLEN).
+const maxLine = 128<<10 - 1
+
+// quote writes a word for a POSIX shell: in single quotes, where nothing but a single quote means anything (POSIX.1-2024,
+// XCU 2.2.2).
+func quote(word string) string {
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// posixShells understand what this package sends. A login shell with another grammar would make another command of it.
+var posixShells = map[string]bool{
+	"sh": true, "bash": true, "rbash": true, "dash": true, "ash": true, "ksh": true, "ksh93": true, "mksh": true,
+	"lksh": true, "oksh": true, "yash": true, "zsh": true, "busybox": true,
+}
+
+// errShell is wrapped by the error for an account whose login shell would misunderstand a command.
+var errShell = fmt.Errorf("the account's login shell is not a POSIX shell: %w", syscall.ENOTSUP)
+
+// line is the command line that runs a command on the target: in its directory, with its environment and no other, its
+// standard streams as asked for. Before it starts, mark and the process's id go to standard error in a line of their
+// own: sshd makes the login shell the leader of a session and process group of its own, and exec keeps the id.
+//
+// The environment travels in the line, since a server takes by itself only what its AcceptEnv names; nobody else's
+// variables are added.
+func line(c targets.Command, shell, mark string, joined bool) (string, error) {
+	if len(c.Argv) == 0 || !path.IsAbs(c.Path) || !path.IsAbs(c.Dir) {
+		return "", syscall.EINVAL
+	}
+	if shell != "" && !posixShells[path.Base(shell)] {
+		return "", fmt.Errorf("run a command: %w", errShell)
+	}
+	if path.Base(c.Argv[0]) != path.Base(c.Path) {
+		// A POSIX shell starts a program under its own name only.
+		return "", fmt.Errorf("tell %s that its name is %q on a remote target: %w", c.Path, c.Argv[0], syscall.ENOTSUP)
+	}
+	if strings.Contains(c.Path, "=") { // env(1) would take it for a variable, and run the next word
+		return "", fmt.Errorf("run %s, with = in its name, on a remote target: %w", c.Path, syscall.ENOTSUP)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "printf '%%s %%s\\n' %s $$ >&2; cd -- %s || exit 126; exec /usr/bin/env -i", mark, quote(c.Dir))
+	for _, kv := range c.Env {
+		if key, _, ok := strings.Cut(kv, "="); !ok || key == "" || strings.HasPrefix(key, "-") {
+			return "", syscall.EINVAL // env(1) would take it for something else
+		}
+		b.WriteString(" " + quote(kv))
+	}
+	b.WriteString(" " + quote(c.Path))
+	for _, a := range c.Argv[1:] {
+		b.WriteString(" " + quote(a))
+	}
+	if c.Stdin == nil {
+		b.WriteString(" </dev/null")
+	}
+	if joined {
+		b.WriteString(" 2>&1")
+	}
+	text := b.String()
+	switch {
+	case strings.IndexByte(text, 0) >= 0:
+		return "", syscall.EINVAL
+	case len(text) > maxLine:
+		return "", syscall.E2BIG
+	}
+	return text, nil
+}

@@ -1,0 +1,326 @@
+// Package sftp is the client's side of the SSH File Transfer Protocol, version 3 (draft-ietf-secsh-filexfer-02 with
+// OpenSSH's extensions), for servers that are not trusted: everything that a server sends is bounded and checked, a
+// request that is not answered ends the connection, and many requests are under way at once. The package must never
+// make a local file, and never take a server's word for a path.
+package sftp
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// version is the only version of the protocol that is spoken.
+const version = 3
+
+// Window is how many requests may be under way at once.
+const Window = 64
+
+// ErrTimeout ends a connection whose server did not answer.
+var ErrTimeout = errors.New("the SFTP server does not answer")
+
+// ErrClosed is the error of a client after Close.
+var ErrClosed = errors.New("the SFTP connection is closed")
+
+// Timing is how long a client waits; zero values mean the defaults.
+type Timing struct {
+	Silence time.Duration // without any answer while one is due; 15 s
+	Request time.Duration // for one answer, whatever else comes; 2 min
+}
+
+// Client is a connection to an SFTP server. Its methods may be called from several goroutines. After the first
+// failure of the connection every call returns that failure.
+type Client struct {
+	conn       io.ReadWriteCloser
+	timing     Timing
+	slots      chan struct{}
+	extensions map[string]string
+
+	sending sync.Mutex
+
+	mu      sync.Mutex
+	next    uint32
+	pending map[uint32]*call
+	heard   time.Time // when the last packet came, or the first request went out
+	err     error
+	ended   chan struct{}
+}
+
+// call is a request under way.
+type call struct {
+	sent  time.Time
+	reply chan reply // gets one
+}
+
+type reply struct {
+	kind byte
+	body []byte
+	err  error
+}
+
+// New begins the protocol on a connection, which the client then owns.
+func New(ctx context.Context, conn io.ReadWriteCloser, t Timing) (*Client, error) {
+	if t.Silence <= 0 {
+		t.Silence = 15 * time.Second
+	}
+	if t.Request <= 0 {
+		t.Request = 2 * time.Minute
+	}
+	c := &Client{
+		conn: conn, timing: t, slots: make(chan struct{}, Window), extensions: map[string]string{},
+		pending: map[uint32]*call{}, ended: make(chan struct{}),
+	}
+	timer := time.AfterFunc(t.Silence, func() { c.fail(ErrTimeout) })
+	defer timer.Stop()
+	stop := context.AfterFunc(ctx, func() { c.fail(context.Cause(ctx)) })
+	defer stop()
+	if err := c.greet(); err != nil {
+		c.fail(err)
+		return nil, fmt.Errorf("begin SFTP: %w", c.Err())
+	}
+	if !stop() {
+		return nil, fmt.Errorf("begin SFTP: %w", context.Cause(ctx))
+	}
+	go c.receive()
+	go c.watch()
+	return c, nil
+}
+
+func (c *Client) greet() error {
+	if _, err := c.conn.Write([]byte{0, 0, 0, 5, typeInit, 0, 0, 0, version}); err != nil {
+		return err
+	}
+	kind, body, err := readPacket(c.conn)
+	if err != nil {
+		return err
+	}
+	d := decoder{b: body}
+	if v := d.uint32(); kind != typeVersion || d.bad || v < version {
+		return broken("it answers the greeting with type %d, version %d", kind, v)
+	}
+	for n := 0; len(d.b) > 0 && n < maxVersions; n++ {
+		name, data := d.string(), d.string()
+		if d.bad {
+			return broken("an extension is cut short")
+		}
+		c.extensions[name] = data
+	}
+	return nil
+}
+
+// Has reports whether the server announced an extension.
+func (c *Client) Has(extension string) bool {
+	_, ok := c.extensions[extension]
+	return ok
+}
+
+// readPacket reads one packet: its type and what follows.
+func readPacket(r io.Reader) (kind byte, body []byte, err error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	length := binary.BigEndian.Uint32(head[:4])
+	if length < 1 || length > maxPacket {
+		return 0, nil, broken("a packet of %d bytes", length)
+	}
+	body = make([]byte, length-1)
+	_, err = io.ReadFull(r, body)
+	return head[4], body, err
+}
+
+// receive hands each answer to who waits for it.
+func (c *Client) receive() {
+	for {
+		kind, body, err := readPacket(c.conn)
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				err = fmt.Errorf("the SFTP server ended the connection: %w", err)
+			}
+			c.fail(err)
+			return
+		}
+		d := decoder{b: body}
+		id := d.uint32()
+		if d.bad {
+			c.fail(broken("a packet without a number"))
+			return
+		}
+		c.mu.Lock()
+		waiting := c.pending[id]
+		delete(c.pending, id)
+		c.heard = time.Now()
+		c.mu.Unlock()
+		if waiting == nil {
+			c.fail(broken("an answer to a question that was not asked"))
+			return
+		}
+		waiting.reply <- reply{kind: kind, body: d.b}
+		<-c.slots
+	}
+}
+
+// watch ends the connection where an answer is overdue.
+func (c *Client) watch() {
+	ticker := time.NewTicker(min(time.Second, c.timing.Silence/4+1))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.ended:
+			return
+		case now := <-ticker.C:
+			if c.overdue(now) {
+				c.fail(ErrTimeout)
+				return
+			}
+		}
+	}
+}
+
+func (c *Client) overdue(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.pending) == 0 {
+		return false
+	}
+	if now.Sub(c.heard) > c.timing.Silence {
+		return true
+	}
+	for _, w := range c.pending {
+		if now.Sub(w.sent) > c.timing.Request {
+			return true
+		}
+	}
+	return false
+}
+
+// fail ends the connection. The first failure is the one that everybody is told.
+func (c *Client) fail(err error) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.err = err
+	waiting := c.pending
+	c.pending = nil
+	close(c.ended)
+	c.mu.Unlock()
+	_ = c.conn.Close()
+	for _, w := range waiting {
+		w.reply <- reply{err: err}
+	}
+}
+
+// Close ends the connection.
+func (c *Client) Close() error {
+	c.fail(ErrClosed)
+	return nil
+}
+
+// Err is the failure that ended the connection, nil while there is none.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Idle reports whether the connection lives and nothing is under way.
+func (c *Client) Idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err == nil && len(c.pending) == 0
+}
+
+// start sends a request. build appends what follows the request's number.
+func (c *Client) start(ctx context.Context, kind byte, build func(*encoder)) (*call, error) {
+	select {
+	case c.slots <- struct{}{}:
+	case <-c.ended:
+		return nil, c.Err()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	w := &call{sent: time.Now(), reply: make(chan reply, 1)}
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return nil, c.err
+	}
+	c.next++
+	id := c.next
+	if len(c.pending) == 0 {
+		c.heard = w.sent
+	}
+	c.pending[id] = w
+	c.mu.Unlock()
+	packet := encoder{0, 0, 0, 0, kind}
+	packet.uint32(id)
+	build(&packet)
+	binary.BigEndian.PutUint32(packet, uint32(len(packet)-4)) // #nosec G115 -- far below 4 GiB
+	c.sending.Lock()
+	_, err := c.conn.Write(packet)
+	c.sending.Unlock()
+	if err != nil {
+		c.fail(fmt.Errorf("send to the SFTP server: %w", err))
+	}
+	return w, nil
+}
+
+// wait is the answer to a request. A caller that leaves earlier leaves the request under way.
+func (w *call) wait(ctx context.Context) (reply, error) {
+	select {
+	case r := <-w.reply:
+		return r, r.err
+	default:
+	}
+	select {
+	case r := <-w.reply:
+		return r, r.err
+	case <-ctx.Done():
+		return reply{}, context.Cause(ctx)
+	}
+}
+
+// ask is start and wait.
+func (c *Client) ask(ctx context.Context, kind byte, build func(*encoder)) (reply, error) {
+	w, err := c.start(ctx, kind, build)
+	if err != nil {
+		return reply{}, err
+	}
+	return w.wait(ctx)
+}
+
+// expect checks an answer's type. A status is returned as an error, of which io.EOF is one.
+func (c *Client) expect(r reply, kind byte) (*decoder, error) {
+	d := &decoder{b: r.body}
+	if r.kind == typeStatus {
+		status := d.status()
+		switch {
+		case d.bad:
+			return nil, c.broke("a status is cut short")
+		case status.Code == statusOK && kind == typeStatus:
+			return d, nil
+		case status.Code == statusEOF:
+			return nil, io.EOF
+		case status.Code == statusOK:
+			return nil, c.broke("a success without what was asked for")
+		}
+		return nil, status
+	}
+	if r.kind != kind {
+		return nil, c.broke("an answer of type %d, not %d", r.kind, kind)
+	}
+	return d, nil
+}
+
+// broke ends the connection to a server that cannot be believed.
+func (c *Client) broke(format string, args ...any) error {
+	err := broken(format, args...)
+	c.fail(err)
+	return err
+}

@@ -1,0 +1,467 @@
+package ssh
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"shannot-gateway/hostkeys"
+	"shannot-gateway/targets"
+	"shannot-gateway/targets/ssh/sshdtest"
+)
+
+// hopTo is the way to a test's server, with its key known.
+func hopTo(s *sshdtest.Server, name string) Hop {
+	return Hop{
+		Name: name, Host: s.Host, Port: s.Port, User: s.User, Login: Login{Key: s.Client},
+		Known: hostkeys.KnownOptions{Target: name, Fingerprints: []string{s.Fingerprint()}},
+	}
+}
+
+func newTarget(t testing.TB, hops ...Hop) *Target {
+	t.Helper()
+	target := New(Options{Hops: hops, Timeout: 10 * time.Second})
+	t.Cleanup(func() { _ = target.Close() })
+	return target
+}
+
+func connect(t testing.TB, s *sshdtest.Server) *Target {
+	t.Helper()
+	target := newTarget(t, hopTo(s, "prod"))
+	if err := target.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return target
+}
+
+func TestConnectLearnsTheAccountAndTheKernel(t *testing.T) {
+	target := connect(t, sshdtest.Start(t))
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := target.Account()
+	if a.Name != me.Username || a.Home != me.HomeDir || int(a.UID) != os.Getuid() || a.Shell == "" {
+		t.Errorf("the account is %+v, want %+v", a, me)
+	}
+	var host syscall.Utsname
+	if err := syscall.Uname(&host); err != nil {
+		t.Fatal(err)
+	}
+	if u := target.Uname(); u.Sysname != "Linux" || u.Machine == "" || u.Release == "" {
+		t.Errorf("the kernel is %+v", u)
+	}
+}
+
+func TestHostKeysAreCheckedBeforeAnythingIsSent(t *testing.T) {
+	s := sshdtest.Start(t)
+	other := sshdtest.NewKey(t, filepath.Join(t.TempDir(), "other"))
+	known := filepath.Join(t.TempDir(), "known_hosts")
+	write := func(text string) {
+		if err := os.WriteFile(known, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(name string, hop Hop, want ...string) {
+		t.Helper()
+		err := newTarget(t, hop).Connect(t.Context())
+		if len(want) == 0 {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			return
+		}
+		var unreachable *UnreachableError
+		if !errors.As(err, &unreachable) {
+			t.Fatalf("%s: %v, want an UnreachableError", name, err)
+		}
+		for _, w := range want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %q does not hold %q", name, err, w)
+			}
+		}
+	}
+	hop := hopTo(s, "prod")
+	const trust = "shannot-gateway targets trust prod"
+	check("the pinned key", hop)
+	hop.Known.Fingerprints = nil
+	check("an unknown key", hop, "not known", s.Fingerprint(), trust)
+	hop.Known.Fingerprints = []string{fingerprint(other)}
+	check("another pinned key", hop, "changed", s.Fingerprint(), fingerprint(other), trust)
+	hop.Known.Fingerprints, hop.Known.Files = nil, []string{known}
+	write(s.KnownHosts())
+	check("known_hosts", hop)
+	write(hashed(s))
+	check("hashed known_hosts", hop)
+	write(strings.Replace(s.KnownHosts(), keyText(s.HostKey), keyText(other), 1))
+	check("another key in known_hosts", hop, "changed", s.Fingerprint(), fingerprint(other), trust)
+	write("@revoked * " + keyText(s.HostKey) + "\n" + s.KnownHosts())
+	check("a revoked key", hop, "revoked", s.Fingerprint())
+	hop.Known.Fingerprints = []string{s.Fingerprint()}
+	check("a pinned key that is revoked", hop, "revoked", s.Fingerprint())
+	write("this is no line\n")
+	check("a file that is not understood", hop, "known hosts")
+}
+
+func TestAChangedHostKeyEndsNewConnectionsOnly(t *testing.T) {
+	s := sshdtest.Start(t)
+	target := connect(t, s)
+	before := s.Fingerprint()
+	s.NewHostKey()
+	if err := target.Connect(t.Context()); err != nil {
+		t.Errorf("the connection that stands: %v", err)
+	}
+	s.Drop()
+	var key *hostkeys.HostKeyError
+	view := target.View(targets.ViewOptions{})
+	defer func() { _ = view.Close() }()
+	if _, err := view.Lstat("/"); !errors.Is(err, syscall.EHOSTUNREACH) {
+		t.Errorf("Lstat: %v, want EHOSTUNREACH", err)
+	}
+	if err := target.Connect(t.Context()); !errors.As(err, &key) || !key.Changed || !slices.Contains(key.Expected, before) {
+		t.Errorf("a new connection: %v, want a changed key", err)
+	}
+}
+
+func TestJumpHostsAreGoneThrough(t *testing.T) {
+	bastion, inner := sshdtest.Start(t), sshdtest.Start(t)
+	target := newTarget(t, hopTo(bastion, "bastion"), hopTo(inner, "prod"))
+	if err := target.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if bastion.Connections() != 1 || inner.Connections() != 1 {
+		t.Errorf("%d and %d connections, want 1 and 1", bastion.Connections(), inner.Connections())
+	}
+	// A jump host whose key is not known is no way.
+	hop := hopTo(bastion, "bastion")
+	hop.Known.Fingerprints = nil
+	err := newTarget(t, hop, hopTo(inner, "prod")).Connect(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "jump host bastion") || !strings.Contains(err.Error(), "targets trust bastion") {
+		t.Errorf("an unknown jump host: %v", err)
+	}
+}
+
+func TestCertificatesOfTheGatewaysAuthorityLogIn(t *testing.T) {
+	s := sshdtest.Start(t)
+	ca, err := hostkeys.LoadOwn(filepath.Join(t.TempDir(), "ca"), "ca", randomReader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := filepath.Join(s.Dir, "ca.pub")
+	if err := os.WriteFile(trusted, authorized(ca.Signer.PublicKey()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Configure("TrustedUserCAKeys "+trusted, "AuthorizedKeysFile none")
+	hop := hopTo(s, "prod")
+	hop.Login = Login{Authority: ca.Signer}
+	if err := newTarget(t, hop).Connect(t.Context()); err != nil {
+		t.Errorf("a certificate: %v", err)
+	}
+	hop.Login.Source = "192.0.2.1" // not where the connection comes from
+	if err := newTarget(t, hop).Connect(t.Context()); err == nil {
+		t.Error("a certificate for another source address was taken")
+	}
+	hop.Login.Source = ""
+	// A certificate whose time is over.
+	late := New(Options{Hops: []Hop{hop}, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+	defer func() { _ = late.Close() }()
+	if err := late.Connect(t.Context()); err == nil {
+		t.Error("an expired certificate was taken")
+	}
+	hop.User = "somebody-else"
+	if err := newTarget(t, hop).Connect(t.Context()); err == nil {
+		t.Error("a certificate of one user logged in another")
+	}
+}
+
+func TestFailedAttemptsAreNotRepeatedAtOnce(t *testing.T) {
+	s := sshdtest.Start(t)
+	hop := hopTo(s, "prod")
+	hop.Login.Key = filepath.Join(t.TempDir(), "stranger")
+	sshdtest.NewKey(t, hop.Login.Key)
+	now := time.Now()
+	target := New(Options{Hops: []Hop{hop}, Now: func() time.Time { return now }})
+	defer func() { _ = target.Close() }()
+	for range 5 {
+		if err := target.Connect(t.Context()); err == nil || !strings.Contains(err.Error(), "log in") {
+			t.Fatalf("a key that the target does not know: %v", err)
+		}
+	}
+	if n := s.Connections(); n != 1 {
+		t.Errorf("%d attempts, want 1", n)
+	}
+	now = now.Add(time.Second)
+	if err := target.Connect(t.Context()); err == nil {
+		t.Error("it connected")
+	}
+	if n := s.Connections(); n != 2 {
+		t.Errorf("%d attempts after the pause, want 2", n)
+	}
+}
+
+// A view holds an SFTP channel, of which a connection has only so many.
+func TestMoreChannelsThanAConnectionHasTakeAnother(t *testing.T) {
+	s := sshdtest.Start(t, "MaxSessions 3")
+	target := connect(t, s)
+	for i := range 8 {
+		view := target.View(targets.ViewOptions{})
+		defer func() { _ = view.Close() }()
+		if _, err := view.Lstat("/"); err != nil {
+			t.Fatalf("view %d: %v", i+1, err)
+		}
+	}
+	if n := s.Connections(); n != 3 {
+		t.Errorf("%d connections for 8 channels of at most 3, want 3", n)
+	}
+}
+
+func TestFilesOnlyTargetsCanBeRead(t *testing.T) {
+	s := sshdtest.Start(t, "ForceCommand internal-sftp")
+	target := connect(t, s)
+	if target.Account().Name != s.User {
+		t.Errorf("the account is %+v", target.Account())
+	}
+	fd, err := target.Files().Open("/etc/passwd", syscall.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = syscall.Close(fd)
+}
+
+func run(t testing.TB, target *Target, c targets.Command) (stdout, stderr string, exit targets.Exit) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	if c.Dir == "" {
+		c.Dir = "/"
+	}
+	p, err := target.Start(t.Context(), c)
+	if err != nil {
+		t.Fatalf("start %q: %v", c.Argv, err)
+	}
+	if exit, err = p.Wait(); err != nil {
+		t.Fatalf("%q: %v", c.Argv, err)
+	}
+	return out.String(), errs.String(), exit
+}
+
+func sh(text string) targets.Command {
+	return targets.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", text}, Env: []string{"PATH=" + targets.Path}}
+}
+
+func TestCommandsGetExactlyTheirWords(t *testing.T) {
+	target := connect(t, sshdtest.Start(t))
+	words := []string{
+		"plain", "", " ", "two words", "it's", "''", `"`, `\`, `\\`, `\'`, "$HOME", "`id`", "$(id)", "a;b", "a&b", "a|b", "*", "~",
+		"!x", "-n", "--", "#c", "new\nline", "tab\t", "\r", "ünïcode", "\xff\xfe", "{a,b}", "<in", ">out", "\x01\x7f", "%s%d\\n", "=", "a=b",
+	}
+	script := `for w in "$@"; do printf '%s\0' "$w"; done`
+	c := targets.Command{Path: "/bin/sh", Argv: append([]string{"sh", "-c", script, "sh"}, words...)}
+	out, errs, exit := run(t, target, c)
+	if got := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00"); !slices.Equal(got, words) || errs != "" || exit.Code != 0 {
+		t.Errorf("%q, stderr %q, %+v", got, errs, exit)
+	}
+}
+
+func TestCommandsGetTheirEnvironmentAndNoOther(t *testing.T) {
+	target := connect(t, sshdtest.Start(t))
+	want := []string{"A=1", "B=it's two\nlines", "C=", "PATH=/bin:/usr/bin", "X=a=b"}
+	out, _, _ := run(t, target, targets.Command{Path: "/usr/bin/env", Argv: []string{"env", "-0"}, Env: want})
+	if got := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestCommandsHaveDirectoryStreamsAndStatus(t *testing.T) {
+	target := connect(t, sshdtest.Start(t))
+	dir := filepath.Join(t.TempDir(), "it's a dir")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := sh("pwd; echo err >&2; cat; exit 7")
+	c.Dir, c.Stdin = dir, strings.NewReader("input\n")
+	out, errs, exit := run(t, target, c)
+	if out != dir+"\ninput\n" || errs != "err\n" || exit != (targets.Exit{Code: 7}) {
+		t.Errorf("stdout %q, stderr %q, %+v", out, errs, exit)
+	}
+	if out, errs, _ := run(t, target, sh("cat; echo end")); out != "end\n" || errs != "" {
+		t.Errorf("without input: %q, %q", out, errs)
+	}
+	if _, _, exit := run(t, target, sh("kill -TERM $$")); exit.Signal != syscall.SIGTERM {
+		t.Errorf("a command that a signal ended: %+v", exit)
+	}
+	for dir, want := range map[string]error{"/no/such/dir": syscall.ENOENT, "/etc/passwd": syscall.ENOTDIR} {
+		if _, err := target.Start(t.Context(), targets.Command{Path: "/bin/true", Argv: []string{"true"}, Dir: dir}); !errors.Is(err, want) {
+			t.Errorf("in %s: %v, want %v", dir, err, want)
+		}
+	}
+}
+
+func TestOneStreamForBothKeepsTheOrder(t *testing.T) {
+	target := connect(t, sshdtest.Start(t))
+	var both bytes.Buffer
+	c := sh("for i in 1 2 3 4 5; do echo out$i; echo err$i >&2; done")
+	c.Dir, c.Stdout, c.Stderr = "/", &both, &both
+	p, err := target.Start(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	want := ""
+	for _, i := range "12345" {
+		want += "out" + string(i) + "\nerr" + string(i) + "\n"
+	}
+	if both.String() != want {
+		t.Errorf("%q", both.String())
+	}
+}
+
+// lines gives a command's output line by line.
+func started(t *testing.T, ctx context.Context, target *Target, text string) (targets.Process, *lineReader) {
+	t.Helper()
+	r, w := io.Pipe()
+	c := sh(text)
+	c.Dir, c.Stdout = "/", w
+	p, err := target.Start(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = p.Wait()
+		_ = w.Close()
+	}()
+	return p, newLineReader(r)
+}
+
+func TestSignalsReachTheWholeGroup(t *testing.T) {
+	for _, by := range []string{"request", "command"} {
+		t.Run(by, func(t *testing.T) {
+			target := connect(t, sshdtest.Start(t))
+			p, out := started(t, t.Context(), target, `sh -c 'trap "echo child; exit" TERM; echo ready; while :; do sleep 0.1; done' & trap "wait; exit 3" TERM; wait`)
+			out.want(t, "ready")
+			if by == "request" {
+				if err := p.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := p.(*process).killGroup(t.Context(), "TERM"); err != nil {
+				t.Fatal(err)
+			}
+			out.want(t, "child")
+			if exit, err := p.Wait(); err != nil || exit.Code != 3 {
+				t.Errorf("%+v, %v", exit, err)
+			}
+		})
+	}
+}
+
+func TestTheEndOfTheContextKillsTheGroup(t *testing.T) {
+	target := connect(t, sshdtest.Start(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	alive := filepath.Join(t.TempDir(), "alive")
+	if err := syscall.Mkfifo(alive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The child holds the FIFO open: its end is the end of the file.
+	p, out := started(t, ctx, target, `sh -c 'trap "" TERM HUP INT; exec 9>'`+alive+`'; echo ready; while :; do sleep 0.1; done' & wait`)
+	f, err := os.Open(alive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	out.want(t, "ready")
+	cancel()
+	if exit, err := p.Wait(); err != nil || exit.Signal != syscall.SIGKILL {
+		t.Errorf("%+v, %v; want SIGKILL", exit, err)
+	}
+	if _, err := io.ReadAll(f); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestALostConnectionLeavesACommandUnknown(t *testing.T) {
+	s := sshdtest.Start(t)
+	target := connect(t, s)
+	ran := filepath.Join(t.TempDir(), "ran")
+	p, out := started(t, t.Context(), target, "echo x >> "+ran+"; echo ready; exec sleep 2")
+	out.want(t, "ready")
+	s.Drop()
+	if _, err := p.Wait(); !errors.Is(err, targets.ErrLost) {
+		t.Errorf("%v, want ErrLost", err)
+	}
+	// The next one has a connection of its own, and the lost one was not started again.
+	if out, _, _ := run(t, target, sh("cat "+ran)); out != "x\n" {
+		t.Errorf("it ran as often as this says: %q", out)
+	}
+}
+
+func TestResolveFollowsTheFixedPath(t *testing.T) {
+	target := connect(t, sshdtest.Start(t))
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"tool": 0o755, "text": 0o644} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name, dir string
+		want      string
+		err       error
+	}{
+		{"env", "/", "/usr/bin/env", nil},
+		{"no-such-program", "/", "", syscall.ENOENT},
+		{"./tool", dir, dir + "/tool", nil},
+		{dir + "/tool", "/", dir + "/tool", nil},
+		{dir + "/text", "/", "", syscall.EACCES},
+		{dir, "/", "", syscall.EACCES},
+		{dir + "/none", "/", "", syscall.ENOENT},
+		{"", "/", "", syscall.ENOENT},
+		{"a\x00b", "/", "", syscall.ENOENT},
+	} {
+		got, err := target.Resolve(t.Context(), c.name, c.dir)
+		if !errors.Is(err, c.err) || c.err == nil && got != c.want {
+			t.Errorf("Resolve(%q, %q) = %q, %v; want %q, %v", c.name, c.dir, got, err, c.want, c.err)
+		}
+	}
+}
+
+// What a POSIX shell, env(1) or sshd would take for something else never becomes a command line.
+func TestCommandLinesThatWouldMeanSomethingElseAreRefused(t *testing.T) {
+	good := targets.Command{Path: "/bin/echo", Argv: []string{"echo"}, Dir: "/"}
+	for name, change := range map[string]func(*targets.Command){
+		"no argv":            func(c *targets.Command) { c.Argv = nil },
+		"relative path":      func(c *targets.Command) { c.Path = "echo" },
+		"relative directory": func(c *targets.Command) { c.Dir = "x" },
+		"NUL":                func(c *targets.Command) { c.Argv = []string{"echo", "a\x00b"} },
+		"another name":       func(c *targets.Command) { c.Argv = []string{"reboot"} },
+		"= in the path":      func(c *targets.Command) { c.Path, c.Argv = "/opt/a=b/echo", []string{"echo"} },
+		"no variable":        func(c *targets.Command) { c.Env = []string{"PATH"} },
+		"an option":          func(c *targets.Command) { c.Env = []string{"-S=rm"} },
+		"no name":            func(c *targets.Command) { c.Env = []string{"=x"} },
+		"too long":           func(c *targets.Command) { c.Argv = []string{"echo", strings.Repeat("x", maxLine)} },
+	} {
+		c := good
+		change(&c)
+		if text, err := line(c, "/bin/sh", "mark", false); err == nil {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+	for _, shell := range []string{"/usr/bin/fish", "/bin/csh", "/bin/tcsh", "/usr/sbin/nologin", "unknown"} {
+		if _, err := line(good, shell, "mark", false); !errors.Is(err, errShell) {
+			t.Errorf("with the shell %s: %v", shell, err)
+		}
+	}
+	if _, err := line(good, "/bin/bash", "mark", false); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,254 @@
+// Package sshdtest starts OpenSSH's own server for tests: on loopback, with throwaway keys, for the user that runs the
+// test. It must never touch the machine's own server or its keys.
+package sshdtest
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// Server is a running server.
+type Server struct {
+	tb       testing.TB
+	Dir      string // configuration and keys
+	Host     string
+	Port     int
+	User     string // the account to log in as, the test's own
+	HostKey  gossh.PublicKey
+	Client   string // file with the private key that it takes
+	sshd     string
+	listener net.Listener
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+	delay time.Duration
+	made  int
+}
+
+// Start starts a server, or skips the test where there is none on this machine. Lines are added to its configuration.
+func Start(tb testing.TB, lines ...string) *Server {
+	tb.Helper()
+	sshd, err := exec.LookPath("sshd")
+	if err != nil {
+		sshd = "/usr/sbin/sshd"
+		if _, err := os.Stat(sshd); err != nil {
+			tb.Skip("no OpenSSH server on this machine: install openssh-server")
+		}
+	}
+	if os.Geteuid() == 0 {
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			tb.Skipf("sshd needs /run/sshd: %v", err)
+		}
+	}
+	me, err := user.Current()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &Server{tb: tb, Dir: tb.TempDir(), Host: "127.0.0.1", User: me.Username, sshd: sshd, conns: map[net.Conn]bool{}}
+	s.Client = filepath.Join(s.Dir, "client")
+	client := NewKey(tb, s.Client)
+	s.HostKey = NewKey(tb, filepath.Join(s.Dir, "host"))
+	s.write("authorized_keys", string(gossh.MarshalAuthorizedKey(client)))
+	s.Configure(lines...)
+	if s.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		tb.Fatal(err)
+	}
+	s.Port = s.listener.Addr().(*net.TCPAddr).Port
+	go s.accept(s.listener)
+	tb.Cleanup(func() {
+		_ = s.listener.Close()
+		s.Drop()
+	})
+	return s
+}
+
+// Configure writes the configuration anew. It holds for connections from now on.
+func (s *Server) Configure(lines ...string) {
+	s.tb.Helper()
+	s.write("sshd_config", strings.Join(append([]string{
+		"HostKey " + filepath.Join(s.Dir, "host"),
+		"AuthorizedKeysFile " + filepath.Join(s.Dir, "authorized_keys"),
+		"StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin yes",
+		"PidFile none", "LogLevel ERROR",
+	}, append(lines, "Subsystem sftp internal-sftp")...), "\n")+"\n")
+}
+
+func (s *Server) write(name, text string) {
+	s.tb.Helper()
+	if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// NewHostKey gives the server another host key from now on, and returns it.
+func (s *Server) NewHostKey() gossh.PublicKey {
+	s.tb.Helper()
+	s.HostKey = NewKey(s.tb, filepath.Join(s.Dir, "host"))
+	return s.HostKey
+}
+
+// NewKey makes an Ed25519 key, writes it to a file and returns its public half.
+func NewKey(tb testing.TB, file string) gossh.PublicKey {
+	tb.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	block, err := gossh.MarshalPrivateKey(private, "test")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	key, err := gossh.NewPublicKey(public)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return key
+}
+
+// Address is host:port.
+func (s *Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+
+// Fingerprint is the host key's.
+func (s *Server) Fingerprint() string { return gossh.FingerprintSHA256(s.HostKey) }
+
+// KnownHosts is the server's line for a known_hosts file.
+func (s *Server) KnownHosts() string {
+	return fmt.Sprintf("[%s]:%d %s", s.Host, s.Port, gossh.MarshalAuthorizedKey(s.HostKey))
+}
+
+// SetDelay holds back every byte, in both directions, for so long: half of a round trip.
+func (s *Server) SetDelay(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = d
+}
+
+// Connections is how many connections were made so far.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made
+}
+
+// Drop cuts all connections.
+func (s *Server) Drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Close()
+	}
+	clear(s.conns)
+}
+
+func (s *Server) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.conns[conn] = true
+		s.made++
+		delay := s.delay
+		s.mu.Unlock()
+		go s.serve(conn, delay)
+	}
+}
+
+// serve runs a server of its own for a connection, as inetd would.
+func (s *Server) serve(outer net.Conn, delay time.Duration) {
+	defer func() { _ = outer.Close() }()
+	inner, ours, err := pair()
+	if err != nil {
+		s.tb.Errorf("make a connection for sshd: %v", err)
+		return
+	}
+	defer func() { _ = ours.Close() }()
+	cmd := exec.Command(s.sshd, "-i", "-e", "-f", filepath.Join(s.Dir, "sshd_config")) // #nosec G204 -- a test
+	cmd.Stdin, cmd.Stdout = inner, inner
+	err = cmd.Start()
+	_ = inner.Close()
+	if err != nil {
+		return
+	}
+	go func() {
+		Delayed(ours, outer, delay)
+		_ = ours.(*net.TCPConn).CloseWrite()
+	}()
+	Delayed(outer, ours, delay)
+	_ = outer.Close()
+	_ = cmd.Wait()
+}
+
+// pair is a connected pair of loopback sockets: sshd wants to know an address of its client.
+func pair() (*os.File, net.Conn, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = l.Close() }()
+	ours, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		return nil, nil, err
+	}
+	theirs, err := l.Accept()
+	if err != nil {
+		return nil, nil, errors.Join(err, ours.Close())
+	}
+	defer func() { _ = theirs.Close() }()
+	f, err := theirs.(*net.TCPConn).File()
+	return f, ours, err
+}
+
+// Delayed copies until the end of from, each piece so long after it came, with no bound on what is on its way: a long
+// line, not a narrow one.
+func Delayed(to, from net.Conn, delay time.Duration) {
+	type piece struct {
+		data []byte
+		due  time.Time
+	}
+	line := make(chan piece, 4096)
+	go func() {
+		defer close(line)
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := from.Read(buf)
+			if n > 0 {
+				line <- piece{append([]byte(nil), buf[:n]...), time.Now().Add(delay)}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for p := range line {
+		if wait := time.Until(p.due); wait > 0 {
+			time.Sleep(wait)
+		}
+		if _, err := to.Write(p.data); err != nil {
+			_ = from.Close()
+			for range line {
+				continue
+			}
+			return
+		}
+	}
+}

@@ -1,0 +1,435 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"shannot-gateway/targets"
+	"shannot-gateway/targets/ssh/sftp"
+	"shannot-gateway/vfs"
+)
+
+// How long a look at the target is taken for true. A script that waits for a file to change sees it change; one that
+// walks a tree does not ask twice.
+const (
+	lookLife    = 5 * time.Second
+	missingLife = time.Second // of "there is no such file"
+)
+
+// Bounds of what one session remembers of a target.
+const (
+	maxLooks    = 100_000
+	maxListings = 4_096
+)
+
+// remoteDev is the device number of a target's files: major 4094, which Linux gives to no driver.
+const remoteDev = 0xffe00
+
+// View is a target's file tree as one session looks at it: a vfs.Source that remembers for moments what it saw, and
+// asks ahead of the script. Close it.
+type View struct {
+	target  *Target
+	o       targets.ViewOptions
+	ctx     context.Context
+	stop    context.CancelFunc
+	ahead   chan struct{} // bounds what is asked ahead of the script
+	reading sync.WaitGroup
+
+	mu       sync.Mutex
+	relay    *relay
+	closed   bool
+	looks    map[string]*look
+	listings map[string]*listing
+	contents contents
+	walks    int // listings of directories that a listing named, as a walk makes
+	told     bool
+}
+
+// look is what Lstat found, or will find.
+type look struct {
+	ready chan struct{}
+	at    time.Time // once ready
+	attrs sftp.Attributes
+	info  vfs.Info
+	err   error
+}
+
+// listing is a directory's entries, or those that are on their way.
+type listing struct {
+	ready   chan struct{}
+	at      time.Time
+	entries []vfs.Dirent // ordered by name
+	err     error
+	opened  int // files opened one after the other
+	next    int // the first entry that was not read ahead
+}
+
+// aheadAtOnce is how many questions are asked ahead of the script at a time.
+const aheadAtOnce = 48
+
+// View makes a view. Without options it reads nothing ahead.
+func (t *Target) View(o targets.ViewOptions) targets.View {
+	ctx, stop := context.WithCancel(context.Background())
+	return &View{
+		target: t, o: o, ctx: ctx, stop: stop, ahead: make(chan struct{}, aheadAtOnce),
+		looks: map[string]*look{}, listings: map[string]*listing{}, contents: contents{files: map[string]*fetched{}},
+	}
+}
+
+// Close ends what is under way and gives the connection back. Descriptors that were handed out stay valid.
+func (v *View) Close() error {
+	v.mu.Lock()
+	if v.closed {
+		v.mu.Unlock()
+		return nil
+	}
+	v.closed = true
+	v.mu.Unlock()
+	v.stop()
+	v.reading.Wait()
+	v.mu.Lock()
+	r := v.relay
+	v.relay = nil
+	v.looks, v.listings, v.contents = nil, nil, contents{}
+	v.mu.Unlock()
+	if r != nil {
+		v.target.pool.giveBack(r)
+	}
+	return nil
+}
+
+// Forget drops everything that the view remembers: a command may have changed it.
+func (v *View) Forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.closed {
+		clear(v.looks)
+		clear(v.listings)
+		v.contents.clear()
+	}
+}
+
+// channel returns the view's SFTP channel, a new one where it has none that works.
+func (v *View) channel() (*relay, error) {
+	v.mu.Lock()
+	r, closed := v.relay, v.closed
+	v.mu.Unlock()
+	if closed {
+		return nil, syscall.EIO
+	}
+	if r != nil && r.Err() == nil {
+		return r, nil
+	}
+	fresh, err := v.target.pool.relay(v.ctx)
+	if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	old := v.relay
+	switch {
+	case v.closed:
+		v.mu.Unlock()
+		v.target.pool.giveBack(fresh)
+		return nil, syscall.EIO
+	case old != nil && old.Err() == nil: // somebody else was faster
+		v.mu.Unlock()
+		v.target.pool.giveBack(fresh)
+		return old, nil
+	}
+	v.relay = fresh
+	v.mu.Unlock()
+	if old != nil {
+		v.target.pool.end(old)
+	}
+	return fresh, nil
+}
+
+// ask runs a question, and asks it once more where the connection broke under it: a question changes nothing.
+func ask[T any](v *View, question func(*relay) (T, error)) (T, error) {
+	for try := 0; ; try++ {
+		r, err := v.channel()
+		if err != nil {
+			var none T
+			return none, v.failure(err)
+		}
+		answer, err := question(r)
+		if err == nil || r.Err() == nil {
+			return answer, v.failure(err)
+		}
+		if try > 0 || errors.Is(err, sftp.ErrTimeout) || errors.Is(err, sftp.ErrProtocol) {
+			return answer, v.failure(err)
+		}
+	}
+}
+
+// failure turns what went wrong into the errno that a script sees. Where it is the connection, the agent is told once
+// in words.
+func (v *View) failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	var unreachable *UnreachableError
+	out := syscall.EIO
+	switch {
+	case errors.As(err, &unreachable):
+		out = syscall.EHOSTUNREACH
+	case errors.Is(err, sftp.ErrTimeout):
+		out = syscall.ETIMEDOUT
+	case errors.Is(err, sftp.ErrProtocol):
+		out = syscall.EPROTO
+	default:
+		var e syscall.Errno
+		if errors.As(err, &e) {
+			return e
+		}
+		if v.ctx.Err() != nil {
+			return syscall.EINTR
+		}
+	}
+	v.tell(err)
+	return out
+}
+
+func (v *View) tell(err error) {
+	v.mu.Lock()
+	first := !v.told
+	v.told = true
+	v.mu.Unlock()
+	v.target.log.Warn("read from a target", "target", v.target.Name(), "error", err)
+	if first && v.o.Tell != nil {
+		v.o.Tell(fmt.Sprintf("reading from the target %s failed: %v", v.target.Name(), err))
+	}
+}
+
+// Lstat describes the file itself.
+func (v *View) Lstat(name string) (vfs.Info, error) {
+	l, err := v.look(name)
+	if err != nil {
+		return vfs.Info{}, err
+	}
+	<-l.ready
+	return l.info, l.err
+}
+
+// look returns what is known of a file, or asks.
+func (v *View) look(name string) (*look, error) {
+	if vfs.OfTheReader(name) {
+		return nil, syscall.ENOENT
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return nil, syscall.EIO
+	}
+	if l := v.looks[name]; l != nil && v.fresh(l) {
+		return l, nil
+	}
+	l := &look{ready: make(chan struct{})}
+	v.remember(name, l)
+	v.reading.Go(func() {
+		l.attrs, l.err = ask(v, func(r *relay) (sftp.Attributes, error) { return r.Lstat(v.ctx, name) })
+		v.complete(name, l)
+	})
+	return l, nil
+}
+
+// fresh reports whether a look is still to be believed, or on its way.
+func (v *View) fresh(l *look) bool {
+	if !done(l.ready) {
+		return true
+	}
+	life := lookLife
+	if l.err != nil {
+		life = missingLife
+	}
+	return v.target.now().Sub(l.at) < life
+}
+
+// remember keeps a look. The caller holds the lock.
+func (v *View) remember(name string, l *look) {
+	if len(v.looks) >= maxLooks {
+		clear(v.looks)
+	}
+	v.looks[name] = l
+}
+
+// complete makes a look from its attributes and ends the waiting for it.
+func (v *View) complete(name string, l *look) {
+	if l.err == nil {
+		l.info, l.err = l.attrs.Info()
+		l.info.Dev, l.info.Ino = remoteDev, inode(name)
+	}
+	l.at = v.target.now()
+	close(l.ready)
+}
+
+// inode numbers a file by its path (FNV-1a): the protocol has no such number.
+func inode(name string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(name) {
+		h = (h ^ uint64(name[i])) * 1099511628211
+	}
+	return h>>1 | 1
+}
+
+// Ahead asks for every directory on the way to a name at once, as far as the session may see them.
+func (v *View) Ahead(name string) {
+	if v.o.Policy == nil {
+		return
+	}
+	for at := 1; at < len(name); {
+		end := at + strings.IndexByte(name[at:]+"/", '/')
+		prefix := name[:end]
+		if component := name[at:end]; component == "" || component == "." || component == ".." {
+			return // what it means depends on what stands before it
+		}
+		if v.o.Policy.Decide(prefix) == vfs.Hidden {
+			return
+		}
+		if _, err := v.look(prefix); err != nil {
+			return
+		}
+		at = end + 1
+	}
+}
+
+// ReadDir lists a directory.
+func (v *View) ReadDir(name string) ([]vfs.Dirent, error) {
+	if vfs.OfTheReader(name) {
+		return nil, syscall.ENOENT
+	}
+	l, err := v.list(name, nil)
+	if err != nil {
+		return nil, err
+	}
+	<-l.ready
+	if l.err == nil {
+		v.walking(name, l)
+	}
+	return slices.Clone(l.entries), l.err
+}
+
+// list returns a directory's listing, or asks for it. What is not nil is called once nothing is under way for it.
+func (v *View) list(name string, then func()) (*listing, error) {
+	if then == nil {
+		then = func() {}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		then()
+		return nil, syscall.EIO
+	}
+	if l := v.listings[name]; l != nil && (!done(l.ready) || l.err == nil && v.target.now().Sub(l.at) < lookLife) {
+		then()
+		return l, nil
+	}
+	l := &listing{ready: make(chan struct{})}
+	if len(v.listings) >= maxListings {
+		clear(v.listings)
+	}
+	v.listings[name] = l
+	v.reading.Go(func() {
+		defer then()
+		v.fetchListing(name, l)
+	})
+	return l, nil
+}
+
+// fetchListing asks for a listing, and at the same time whether the name is the directory that it was taken for: the
+// server follows links, and one may have been put there.
+func (v *View) fetchListing(name string, l *listing) {
+	entries, err := ask(v, func(r *relay) ([]sftp.Entry, error) {
+		real, attrs := r.StartRealpath(v.ctx, name), r.StartLstat(v.ctx, name)
+		entries, err := r.ReadDir(v.ctx, name)
+		if is, lerr := attrs.Wait(v.ctx); lerr == nil {
+			switch is.Mode & syscall.S_IFMT {
+			case syscall.S_IFDIR:
+			case syscall.S_IFLNK:
+				return nil, syscall.ELOOP
+			default:
+				return nil, syscall.ENOTDIR
+			}
+		}
+		if err == nil {
+			err = canonical(v.ctx, real, name)
+		}
+		return entries, err
+	})
+	if errors.Is(err, syscall.ELOOP) {
+		v.Forget() // what was a directory is a link now
+	}
+	l.err = err
+	v.keepEntries(name, l, entries)
+}
+
+// canonical reports ELOOP where the server's own resolution of a name leads elsewhere.
+func canonical(ctx context.Context, real sftp.Future[string], name string) error {
+	got, err := real.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	if got != name {
+		return syscall.ELOOP
+	}
+	return nil
+}
+
+// keepEntries completes a listing. What the server said of each entry saves a question for it.
+func (v *View) keepEntries(dir string, l *listing, entries []sftp.Entry) {
+	seen := make(map[string]bool, len(entries))
+	fresh := make(map[string]*look, len(entries))
+	for _, e := range entries {
+		full := path.Join(dir, e.Name)
+		if seen[e.Name] || vfs.OfTheReader(full) {
+			continue
+		}
+		seen[e.Name] = true
+		d := vfs.Dirent{Name: e.Name, Ino: inode(full)}
+		if info, err := e.Info(); err == nil {
+			d.Type = info.Type()
+			found := &look{ready: make(chan struct{}), attrs: e.Attributes}
+			v.complete(full, found)
+			fresh[full] = found
+		}
+		l.entries = append(l.entries, d)
+	}
+	slices.SortFunc(l.entries, func(a, b vfs.Dirent) int { return strings.Compare(a.Name, b.Name) })
+	v.mu.Lock()
+	if !v.closed {
+		for name, found := range fresh {
+			if old := v.looks[name]; old == nil || !v.fresh(old) {
+				v.remember(name, found)
+			}
+		}
+	}
+	v.mu.Unlock()
+	l.at = v.target.now()
+	close(l.ready)
+}
+
+// Readlink returns a link's text.
+func (v *View) Readlink(name string) (string, error) {
+	if vfs.OfTheReader(name) {
+		return "", syscall.ENOENT
+	}
+	l, err := v.look(name)
+	if err != nil {
+		return "", err
+	}
+	<-l.ready
+	switch {
+	case l.err != nil:
+		return "", l.err
+	case !l.info.IsSymlink():
+		return "", syscall.EINVAL
+	}
+	return ask(v, func(r *relay) (string, error) { return r.Readlink(v.ctx, name) })
+}
