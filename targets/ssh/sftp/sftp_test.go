@@ -1,0 +1,336 @@
+package sftp
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// openssh starts OpenSSH's sftp-server on a pair of pipes.
+func openssh(t testing.TB) *Client {
+	t.Helper()
+	const server = "/usr/lib/openssh/sftp-server"
+	if _, err := os.Stat(server); err != nil {
+		t.Skip("no sftp-server on this machine: install openssh-sftp-server")
+	}
+	cmd := exec.Command(server)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(t.Context(), struct {
+		io.Reader
+		io.WriteCloser
+	}{out, in}, Timing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Close()
+		_ = cmd.Wait()
+	})
+	return c
+}
+
+func TestFilesOfARealServerAreRead(t *testing.T) {
+	c, dir, ctx := openssh(t), t.TempDir(), t.Context()
+	text := bytes.Repeat([]byte("0123456789abcde\n"), 5000)
+	name := filepath.Join(dir, "ünï \n code")
+	if err := os.WriteFile(name, text, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("some where", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.Lstat(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := a.Info()
+	if err != nil || !info.IsRegular() || info.Size != int64(len(text)) || info.Mode&0o777 != 0o640 || int(info.UID) != os.Getuid() {
+		t.Errorf("%+v, %v", info, err)
+	}
+	h, err := c.Open(ctx, name, OpenRead, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	for {
+		data, err := c.StartRead(ctx, h, int64(len(got)), MaxRead).Wait(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, data...)
+	}
+	if !bytes.Equal(got, text) {
+		t.Errorf("%d bytes, want %d", len(got), len(text))
+	}
+	if err := c.CloseHandle(ctx, h); err != nil {
+		t.Error(err)
+	}
+	if to, err := c.Readlink(ctx, filepath.Join(dir, "link")); to != "some where" || err != nil {
+		t.Errorf("%q, %v", to, err)
+	}
+	entries, err := c.ReadDir(ctx, dir)
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	if err != nil || len(entries) != 2 || entries[0].Name != "link" || entries[1].Name != filepath.Base(name) {
+		t.Errorf("%+v, %v", entries, err)
+	}
+	for what, err := range map[string]error{
+		"missing":      second(c.Lstat(ctx, dir+"/none")),
+		"missing open": second(c.Open(ctx, dir+"/none", OpenRead, 0)),
+		"empty":        second(c.Lstat(ctx, "")),
+		"NUL":          second(c.Lstat(ctx, "/etc\x00/passwd")),
+	} {
+		if !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("%s: %v, want ENOENT", what, err)
+		}
+	}
+	if _, err := c.Lstat(ctx, "/"+strings.Repeat("a", 5000)); !errors.Is(err, syscall.ENAMETOOLONG) {
+		t.Errorf("a long name: %v", err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestManyRequestsAreUnderWayAtOnce(t *testing.T) {
+	c, dir, ctx := openssh(t), t.TempDir(), t.Context()
+	var asked []Future[Attributes]
+	for range 3 * Window {
+		asked = append(asked, c.StartLstat(ctx, dir))
+	}
+	for _, a := range asked {
+		if _, err := a.Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !c.Idle() {
+		t.Error("it is not idle afterwards")
+	}
+}
+
+// hostile answers each request with what a test says. The first packet it gets is the greeting.
+func hostile(t testing.TB, answer func(kind byte, id uint32, body []byte) []byte) *Client {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	go func() {
+		defer func() { _ = theirs.Close() }()
+		if _, _, err := readPacket(theirs); err != nil {
+			return
+		}
+		_, _ = theirs.Write([]byte{0, 0, 0, 5, typeVersion, 0, 0, 0, 3})
+		for {
+			kind, body, err := readPacket(theirs)
+			if err != nil {
+				return
+			}
+			out := answer(kind, binary.BigEndian.Uint32(body), body[4:])
+			if out == nil {
+				continue
+			}
+			if _, err := theirs.Write(out); err != nil {
+				return
+			}
+		}
+	}()
+	c, err := New(t.Context(), ours, Timing{Silence: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// packet builds an answer.
+func packet(kind byte, id uint32, build func(*encoder)) []byte {
+	e := encoder{0, 0, 0, 0, kind}
+	e.uint32(id)
+	if build != nil {
+		build(&e)
+	}
+	binary.BigEndian.PutUint32(e, uint32(len(e)-4))
+	return e
+}
+
+func handle(id uint32) []byte { return packet(typeHandle, id, func(e *encoder) { e.string("h") }) }
+
+func TestServersThatBreakTheProtocolAreLeft(t *testing.T) {
+	lstat := func(c *Client) error { return second(c.Lstat(context.Background(), "/x")) }
+	readdir := func(c *Client) error { return second(c.ReadDir(context.Background(), "/x")) }
+	read := func(c *Client) error {
+		return second(c.StartRead(context.Background(), "h", 0, 10).Wait(context.Background()))
+	}
+	for name, c := range map[string]struct {
+		answer func(kind byte, id uint32, body []byte) []byte
+		call   func(*Client) error
+	}{
+		"a huge packet":        {func(byte, uint32, []byte) []byte { return []byte{0x7f, 0xff, 0xff, 0xff, typeAttrs, 0} }, lstat},
+		"an empty packet":      {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 0, 0} }, lstat},
+		"no number":            {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 3, typeAttrs, 0, 0} }, lstat},
+		"another number":       {func(_ byte, id uint32, _ []byte) []byte { return packet(typeAttrs, id+7, nil) }, lstat},
+		"another type":         {func(_ byte, id uint32, _ []byte) []byte { return packet(typeData, id, nil) }, lstat},
+		"cut attributes":       {func(_ byte, id uint32, _ []byte) []byte { return packet(typeAttrs, id, func(e *encoder) { e.uint32(15) }) }, lstat},
+		"success without data": {func(_ byte, id uint32, _ []byte) []byte { return packet(typeStatus, id, func(e *encoder) { e.uint32(0) }) }, lstat},
+		"a cut status":         {func(_ byte, id uint32, _ []byte) []byte { return packet(typeStatus, id, nil) }, lstat},
+		"many extensions": {func(_ byte, id uint32, _ []byte) []byte {
+			return packet(typeAttrs, id, func(e *encoder) { e.uint32(attrExtended); e.uint32(1 << 31) })
+		}, lstat},
+		"a huge handle": {func(_ byte, id uint32, _ []byte) []byte {
+			return packet(typeHandle, id, func(e *encoder) { e.string(strings.Repeat("h", maxHandle+1)) })
+		}, readdir},
+		"more entries than bytes": {func(kind byte, id uint32, _ []byte) []byte {
+			if kind == typeOpendir {
+				return handle(id)
+			}
+			return packet(typeName, id, func(e *encoder) { e.uint32(1 << 30) })
+		}, readdir},
+		"a listing without an end": {func(kind byte, id uint32, _ []byte) []byte {
+			if kind == typeOpendir {
+				return handle(id)
+			}
+			return packet(typeName, id, func(e *encoder) { e.uint32(0) })
+		}, readdir},
+		"more data than asked for": {func(_ byte, id uint32, _ []byte) []byte {
+			return packet(typeData, id, func(e *encoder) { e.string(strings.Repeat("x", 11)) })
+		}, read},
+		"data of no bytes": {func(_ byte, id uint32, _ []byte) []byte {
+			return packet(typeData, id, func(e *encoder) { e.string("") })
+		}, read},
+		"data longer than its packet": {func(_ byte, id uint32, _ []byte) []byte {
+			return packet(typeData, id, func(e *encoder) { e.uint32(5); *e = append(*e, 'x') })
+		}, read},
+	} {
+		client := hostile(t, c.answer)
+		if err := c.call(client); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v, want ErrProtocol", name, err)
+		}
+		if err := lstat(client); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: afterwards: %v, want ErrProtocol", name, err)
+		}
+	}
+}
+
+func TestASilentServerIsLeft(t *testing.T) {
+	c := hostile(t, func(byte, uint32, []byte) []byte { return nil })
+	if _, err := c.Lstat(t.Context(), "/"); !errors.Is(err, ErrTimeout) {
+		t.Errorf("%v, want ErrTimeout", err)
+	}
+}
+
+func TestAServerThatDoesNotGreetIsLeft(t *testing.T) {
+	for name, greeting := range map[string][]byte{
+		"silence": nil, "another version": {0, 0, 0, 5, typeVersion, 0, 0, 0, 2}, "another type": {0, 0, 0, 5, typeStatus, 0, 0, 0, 3},
+		"text": []byte("This account is currently not available.\n"), "cut": {0, 0, 0, 2, typeVersion, 0},
+		"a cut extension": {0, 0, 0, 9, typeVersion, 0, 0, 0, 3, 0, 0, 0, 9},
+	} {
+		ours, theirs := net.Pipe()
+		go func() {
+			_, _, _ = readPacket(theirs)
+			_, _ = theirs.Write(greeting)
+		}()
+		if _, err := New(t.Context(), ours, Timing{Silence: 100 * time.Millisecond}); err == nil {
+			t.Errorf("%s was taken for a server", name)
+		}
+		_ = theirs.Close()
+	}
+}
+
+func TestEnormousListingsAreBounded(t *testing.T) {
+	for name, entry := range map[string]string{"names": strings.Repeat("n", 200), "dots": "."} {
+		c := hostile(t, func(kind byte, id uint32, _ []byte) []byte {
+			if kind == typeOpendir {
+				return handle(id)
+			}
+			return packet(typeName, id, func(e *encoder) {
+				e.uint32(500)
+				for range 500 {
+					e.string(entry)
+					e.string("")
+					e.uint32(0)
+				}
+			})
+		})
+		if _, err := c.ReadDir(t.Context(), "/x"); !errors.Is(err, syscall.EOVERFLOW) {
+			t.Errorf("%s: %v, want EOVERFLOW", name, err)
+		}
+	}
+}
+
+func TestNamesThatNoDirectoryHoldsAreLeftOut(t *testing.T) {
+	names := []string{"good", "", ".", "..", "../etc", "/etc/passwd", "a/b", "nul\x00", strings.Repeat("x", 256), "also good"}
+	c := hostile(t, func(kind byte, id uint32, body []byte) []byte {
+		if kind == typeOpendir {
+			return handle(id)
+		}
+		if names == nil {
+			return packet(typeStatus, id, func(e *encoder) { e.uint32(statusEOF); e.string(""); e.string("") })
+		}
+		list := names
+		names = nil
+		return packet(typeName, id, func(e *encoder) {
+			e.uint32(uint32(len(list)))
+			for _, n := range list {
+				e.string(n)
+				e.string("")
+				e.uint32(0)
+			}
+		})
+	})
+	entries, err := c.ReadDir(t.Context(), "/x")
+	if err != nil || len(entries) != 2 || entries[0].Name != "good" || entries[1].Name != "also good" {
+		t.Errorf("%+v, %v", entries, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(byte(typeAttrs), []byte{0, 0, 0, 15, 1, 2, 3})
+	f.Add(byte(typeName), []byte{0, 0, 0, 1, 0, 0, 0, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0x81, 0xa4})
+	f.Add(byte(typeStatus), []byte{0, 0, 0, 4, 0, 0, 0, 1, 'x'})
+	f.Add(byte(typeHandle), []byte{0, 0, 0, 1, 'h'})
+	f.Add(byte(typeData), []byte{0, 0, 0, 1, 'h'})
+	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
+		c := &Client{conn: struct {
+			io.Reader
+			io.WriteCloser
+		}{nil, discard{}}, ended: make(chan struct{})}
+		r := reply{kind: kind, body: body}
+		if a, err := decodeAttributes(c, r); err == nil {
+			_, _ = a.Info()
+		}
+		if h, err := decodeHandle(c, r); err == nil && len(h) > maxHandle {
+			t.Errorf("a handle of %d bytes", len(h))
+		}
+		_, _ = decodeStatus(c, r)
+		_, _ = decodeOneName(c, r)
+		d := decoder{b: body}
+		if names, err := d.names(); err == nil && len(names)*12 > len(body) {
+			t.Errorf("%d names in %d bytes", len(names), len(body))
+		}
+	})
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) Close() error                { return nil }
