@@ -345,7 +345,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 	}
 	record, err := createOutput(l.m.operationName(l.id, o.N), l.recordLimit())
 	if err != nil {
-		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exitCannotRun}, false))
+		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exitCannotRun}, false, false))
 	}
 	stdout, stderr := tee(c.Stdout, record, StreamStdout), tee(c.Stderr, record, StreamStderr)
 	if same(c.Stdout, c.Stderr) {
@@ -366,7 +366,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 		if errors.Is(err, syscall.ENOENT) {
 			exit = exitNotFound
 		}
-		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exit}, false))
+		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exit}, false, errors.Is(err, targets.ErrLost)))
 	}
 	running := &process{Process: p, live: l, n: o.N, record: record, ended: make(chan struct{})}
 	go func() {
@@ -377,10 +377,11 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 	return running, nil
 }
 
-// What a shell gives for a program that it cannot run, and for one that it does not find.
+// What a shell gives for a program that it cannot run, and for one that it does not find, and ssh(1) for one that it lost.
 const (
 	exitCannotRun = 126
 	exitNotFound  = 127
+	exitLost      = 255 // what ssh(1) gives where the connection was lost
 )
 
 // consume takes an approval, so that it starts one command and no second one, and returns the record that was approved.
@@ -408,8 +409,9 @@ func (l *Live) consume(o Operation) (Operation, error) {
 	return o, nil
 }
 
-// result records how an operation's command ended.
-func (l *Live) result(n int, exit targets.Exit, cut bool) error {
+// result records how an operation's command ended. Of one that was lost it is not known: it may have run, run still, or
+// never have started, and is not started again.
+func (l *Live) result(n int, exit targets.Exit, cut, lost bool) error {
 	code := exit.Code
 	if exit.Signal != 0 {
 		code = 128 + int(exit.Signal)
@@ -420,6 +422,9 @@ func (l *Live) result(n int, exit targets.Exit, cut bool) error {
 			return ErrNotFound
 		}
 		o.ExitCode, o.Signal, o.Finished, o.OutputCut = &code, int(exit.Signal), l.m.config.Now(), cut
+		if lost {
+			o.Decision = UnknownState
+		}
 		if errors.Is(context.Cause(l.ctx), ErrParked) && exit.Signal == syscall.SIGKILL {
 			o.Decision = UnknownState // it was stopped half way, when the session was parked
 		}
@@ -484,7 +489,11 @@ func (p *process) finish() {
 	// The output is durable before the result that it belongs to.
 	cut := p.record.close() != nil || p.record.truncated()
 	p.live.keep(p.record.kept())
-	if err := p.live.result(p.n, p.exit, cut); err != nil {
+	lost := errors.Is(p.err, targets.ErrLost)
+	if lost {
+		p.exit = targets.Exit{Code: exitLost}
+	}
+	if err := p.live.result(p.n, p.exit, cut, lost); err != nil {
 		p.live.m.config.Log.Error("record a command's result", "session", p.live.id, "operation", p.n, "error", err)
 		p.err = errors.Join(p.err, err)
 	}

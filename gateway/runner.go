@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/targets"
@@ -26,18 +27,26 @@ import (
 type runner struct {
 	sessions *approvals.Manager
 	engine   sandbox.Engine
-	policy   *vfs.Policy
+	policies map[string]*vfs.Policy // by the target's name
 	options  Options
 	log      *slog.Logger
 	running  sync.WaitGroup
 }
 
 func newRunner(o Options) (*runner, error) {
-	p, err := vfs.NewPolicy(o.Config.Files.Read, o.Config.Files.Hide)
-	if err != nil {
-		return nil, err
+	policies := map[string]*vfs.Policy{}
+	for _, t := range o.Targets {
+		files := o.Config.Files
+		if r, ok := o.Config.Remotes[t.Name()]; ok {
+			files = r.Files
+		}
+		p, err := vfs.NewPolicy(files.Read, files.Hide)
+		if err != nil {
+			return nil, fmt.Errorf("target %s: %w", t.Name(), err)
+		}
+		policies[t.Name()] = p
 	}
-	return &runner{engine: o.Engine, policy: p, options: o, log: o.Log}, nil
+	return &runner{engine: o.Engine, policies: policies, options: o, log: o.Log}, nil
 }
 
 // wait returns when every session has ended, or with ctx.
@@ -85,6 +94,7 @@ func (r *runner) restart(parked approvals.Session) {
 		r.log.Error("a parked session's target is gone", "session", parked.ID, "target", parked.Target)
 		return
 	}
+	r.reach(target)
 	live, err := r.sessions.Resume(context.Background(), parked.ID, target)
 	if err != nil {
 		r.log.Error("resume a parked session", "session", parked.ID, "error", err)
@@ -114,6 +124,7 @@ type session struct {
 	stdin   io.Reader
 	again   []approvals.Operation // of its earlier run, for a session that was parked
 	view    *vfs.Session          // nil for a shell command
+	remote  targets.View          // nil where the target is the gateway's own host
 	// terminal is what the script's own terminal is shown at, nil for a session without one
 	terminal *command.Terminal
 	told     atomic.Bool // the agent was told that its changes stay here
@@ -128,10 +139,32 @@ func (s *session) run() {
 		}
 		s.live.End(outcome)
 	}()
+	if r, ok := s.request.Target.(targets.Remote); ok {
+		s.remote = r.View(targets.ViewOptions{
+			Policy: s.runner.policies[r.Name()],
+			Tell:   func(line string) { s.live.Notice("%s", render.Line(line)) },
+		})
+		defer func() { _ = s.remote.Close() }()
+	}
 	if s.request.Shell {
 		outcome = s.shell()
 	} else {
 		outcome = s.script()
+	}
+}
+
+// files is the target's file tree.
+func (s *session) files() vfs.Source {
+	if s.remote != nil {
+		return s.remote
+	}
+	return s.request.Target.Files()
+}
+
+// forget drops what is remembered of the target's files: a command may have changed them.
+func (s *session) forget() {
+	if s.remote != nil {
+		s.remote.Forget()
 	}
 }
 
@@ -149,7 +182,7 @@ func (s *session) script() approvals.Outcome {
 	limits := o.Config.Limits
 	account, uname := s.request.Target.Account(), s.request.Target.Uname()
 	view, err := vfs.NewSession(vfs.Config{
-		Base: s.request.Target.Files(), Policy: s.runner.policy, Scratch: o.Config.Files.Scratch,
+		Base: s.files(), Policy: s.runner.policies[s.request.Target.Name()], Scratch: o.Config.Files.Scratch,
 		MaxBytes: limits.Write, MaxFile: limits.Write, MaxNodes: limits.Nodes, UID: account.UID, GID: account.GID, Now: o.Now,
 	})
 	if err != nil {
@@ -351,7 +384,7 @@ func (s *session) Start(ctx context.Context, c sandbox.Command) (sandbox.Process
 	if err != nil {
 		return nil, s.refusal(err)
 	}
-	return process{p}, nil
+	return process{p, s}, nil
 }
 
 // commandEnv takes the sandbox's own variables out of a command's environment.
@@ -379,17 +412,24 @@ func (s *session) refusal(err error) error {
 		s.runner.log.Error("journal", "session", s.live.ID(), "error", err)
 		return &sandbox.Refusal{Errno: syscall.EIO, Reason: "the gateway cannot write its journal; nothing was run"}
 	case errors.As(err, &errno):
-		return &sandbox.Refusal{Errno: errno, Reason: errno.Error()}
+		return &sandbox.Refusal{Errno: errno, Reason: string(render.Line(err.Error()))}
 	}
 	return &sandbox.Refusal{Errno: syscall.EPERM, Reason: err.Error()}
 }
 
 // process is a target's process as the engine knows it.
-type process struct{ targets.Process }
+type process struct {
+	targets.Process
+	session *session
+}
 
 // Wait implements sandbox.Process.
 func (p process) Wait() (sandbox.ExitStatus, error) {
 	exit, err := p.Process.Wait()
+	p.session.forget()
+	if errors.Is(err, targets.ErrLost) {
+		p.session.live.Notice("%s", render.Line(err.Error()))
+	}
 	return sandbox.ExitStatus{Code: exit.Code, Signal: exit.Signal}, err
 }
 
@@ -400,7 +440,7 @@ var errWall = errors.New("out of time")
 func (s *session) shell() approvals.Outcome {
 	ctx, cancel := context.WithCancelCause(s.live.Context())
 	defer cancel(nil)
-	files := s.request.Target.Files()
+	files := s.files()
 	start := approvals.Start{
 		Argv: []string{"sh", "-c", s.request.Script}, Shell: true, Executables: []string{"sh"},
 		Dir:    s.home(func(name string) bool { info, err := files.Lstat(name); return err == nil && info.IsDir() }),
@@ -428,6 +468,8 @@ func (s *session) shell() approvals.Outcome {
 		return s.outputLimit()
 	case errors.Is(cause, errWall):
 		return outOfTime("the command ran longer than %s (limits.wall)", s.runner.options.Config.Limits.Wall)
+	case errors.Is(err, targets.ErrLost):
+		return unreachable(err)
 	case err != nil:
 		return s.fault("run the command", err)
 	case exit.Signal != 0:
@@ -444,8 +486,15 @@ func (s *session) notStarted(err error) approvals.Outcome {
 		return approvals.Outcome{Status: approvals.Rejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	case s.live.Context().Err() != nil:
 		return s.stopped()
+	case errors.Is(err, targets.ErrLost), errors.Is(err, syscall.EHOSTUNREACH):
+		return unreachable(err)
 	}
 	return s.fault("run the command", err)
+}
+
+// unreachable is the end of a session whose target cannot be used, or was lost.
+func unreachable(err error) approvals.Outcome {
+	return approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitUnreachable, Reason: string(render.Line(err.Error()))}
 }
 
 // shellInput is what a shell command reads: what its client sends, or for one that was parked, what was recorded.

@@ -61,10 +61,17 @@ type Session struct {
 // layer is a source and where in the view its root is.
 type layer struct {
 	source   Source
-	base     bool   // under the read policy and the overlay
-	filtered bool   // a policy hides some of it
-	prefix   string // "/" or the mount's path
-	dev      uint64 // 0 keeps the source's device numbers
+	base     bool    // under the read policy and the overlay
+	filtered bool    // a policy hides some of it
+	prefix   string  // "/" or the mount's path
+	distant  distant // nil where the source is at hand
+	dev      uint64  // 0 keeps the source's device numbers
+}
+
+// distant is a source that takes long to answer, and is told what a walk is going to ask for.
+type distant interface {
+	// Ahead is told a path, not yet clean, before its components are looked at one after the other. It returns at once.
+	Ahead(name string)
 }
 
 // rel is the source's name for a path of the view.
@@ -105,6 +112,7 @@ func NewSession(c Config) (*Session, error) {
 	s.root.uid, s.root.gid, s.root.pinned = 0, 0, true
 	if c.Base != nil {
 		s.base = &layer{source: c.Base, base: true, filtered: c.Policy.start() != everything, prefix: "/"}
+		s.base.distant, _ = c.Base.(distant)
 		s.root.layer, s.root.scope = s.base, c.Policy.start()
 		if info, err := s.base.lstat("/"); err == nil && info.IsDir() {
 			s.root.adopt(info)

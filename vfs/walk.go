@@ -125,6 +125,9 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 		} else {
 			full = join(cur.path, component)
 		}
+		if !last {
+			s.tellAhead(cur, component, full, more)
+		}
 		err := s.look(cur, component, full, last, f)
 		if err == syscall.ENOENT && last {
 			*f = found{spot: spot{path: full}, parent: *cur, name: component, trailing: slash}
@@ -160,6 +163,15 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 			rest = more
 		}
 	}
+}
+
+// tellAhead tells a distant source the rest of the way, unless the overlay has the next step of it.
+func (s *Session) tellAhead(cur *spot, component, full, more string) {
+	l := cur.layer
+	if l == nil || l.distant == nil || cur.node != nil && cur.node.entries[component] != nil {
+		return
+	}
+	l.distant.Ahead(full + "/" + more)
 }
 
 // cut splits off the first component. more is what follows its slashes.

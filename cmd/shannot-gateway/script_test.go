@@ -21,6 +21,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"shannot-gateway/sandbox/native"
+	"shannot-gateway/targets/ssh/sshdtest"
 )
 
 func TestMain(m *testing.M) {
@@ -39,6 +40,10 @@ func TestMain(m *testing.M) {
 //	crash           sends SIGKILL and waits for the end
 //	id NAME FILE    takes the session's id out of a notice in FILE into the variable NAME
 //	held NAME       waits until some session is held and puts its id into the variable NAME
+//	target NAME [line…]  starts an OpenSSH server of the script's own, with these lines in its configuration, and puts its
+//	                port, key file, account, fingerprint and line of known_hosts into NAME_PORT, NAME_KEY, NAME_USER,
+//	                NAME_FINGERPRINT and NAME_KNOWN; for one that runs already it does the same anew, with a new host key
+//	drop NAME       cuts all connections of that server
 func TestScripts(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the sandbox needs Linux")
@@ -52,6 +57,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error { return setupScript(env, cache) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": cmdServe, "stop": cmdStop, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
+			"target": cmdTarget, "drop": cmdDrop,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -106,6 +112,7 @@ func setupScript(env *testscript.Env, cache string) error {
 	}
 	g := &scriptGateway{}
 	env.Values[gatewayKey{}] = g
+	env.Values[serversKey{}] = map[string]*sshdtest.Server{}
 	env.Defer(func() { g.end(syscall.SIGKILL) })
 	return nil
 }
@@ -250,4 +257,38 @@ func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no session is held")
+}
+
+type serversKey struct{}
+
+// cmdTarget starts a server, or gives the one that runs a new host key.
+func cmdTarget(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: target NAME [line…]")
+	}
+	servers := ts.Value(serversKey{}).(map[string]*sshdtest.Server)
+	name := args[0]
+	s := servers[name]
+	if s != nil {
+		ts.Check(s.NewHostKey())
+	} else {
+		dir := ts.MkAbs("target-" + name)
+		ts.Check(os.Mkdir(dir, 0o700))
+		var err error
+		s, err = sshdtest.New(dir, args[1:]...)
+		ts.Check(err)
+		ts.Defer(s.Close)
+		servers[name] = s
+	}
+	for what, value := range map[string]string{
+		"PORT": fmt.Sprint(s.Port), "KEY": s.Client, "USER": s.User, "FINGERPRINT": s.Fingerprint(), "KNOWN": strings.TrimSpace(s.KnownHosts()),
+	} {
+		ts.Setenv(strings.ToUpper(name)+"_"+what, value)
+	}
+}
+
+func cmdDrop(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		ts.Value(serversKey{}).(map[string]*sshdtest.Server)[name].Drop()
+	}
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
@@ -162,6 +164,15 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 	if a.keys, err = hostkeys.Load(filepath.Join(c.State, hostKeyFolder), c.HostKeys, rand.Reader); err != nil {
 		return err
 	}
+	all := []targets.Target{host}
+	remotes, err := remoteTargets(c, log)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(remotes)) {
+		all = append(all, remotes[name])
+		a.closes = append(a.closes, remotes[name].Close)
+	}
 	journal, err := store.Open(filepath.Join(c.State, databaseFile), store.Options{
 		Keep: c.Retention.Sessions, Age: c.Retention.Age,
 	})
@@ -176,7 +187,7 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 			errors.New("run shannot-gateway doctor to see what is missing"))
 	}
 	a.Gateway, err = gateway.New(gateway.Options{
-		Config: c, HostKeys: a.keys, Store: journal, Judge: judge, Engine: engine, Targets: []targets.Target{host},
+		Config: c, HostKeys: a.keys, Store: journal, Judge: judge, Engine: engine, Targets: all,
 		Version: version(), Log: log,
 	})
 	return err

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"shannot-gateway/approvals"
@@ -72,25 +70,6 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 // version is `version`.
 func (v *Verbs) version(_ context.Context, c *invocation) int {
 	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s\n", v.Version)
-	return ExitOK
-}
-
-// targets is `targets`: those that the caller may use.
-func (v *Verbs) targets(_ context.Context, c *invocation) int {
-	if err := noWords(c.flags(), c.args); err != nil {
-		return c.usage(err)
-	}
-	for _, t := range v.Targets {
-		if slices.Contains(c.Targets, t.Name()) {
-			u := t.Uname()
-			_, _ = fmt.Fprintf(c.Stdout, "%-16s %s %s, commands run as %s\n", t.Name(), render.Line(u.Nodename), render.Line(u.Sysname), render.Line(t.Account().Name))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(v.Config.Remotes)) {
-		if slices.Contains(c.Targets, name) {
-			_, _ = fmt.Fprintf(c.Stdout, "%-16s remote targets are not built yet\n", name)
-		}
-	}
 	return ExitOK
 }
 

@@ -107,7 +107,7 @@ func table() []verb {
 		{"cancel", everyone, "ID", (*Verbs).cancel},
 		{"approve", approvers, "[ID [--op N…] [--digest HEX]]", (*Verbs).approve},
 		{"reject", approvers, "ID [--op N…] --reason TEXT", (*Verbs).reject},
-		{"targets", everyone, "", (*Verbs).targets},
+		{"targets", everyone, "[--json]", (*Verbs).targets},
 		{"status", everyone, "[--json]", (*Verbs).status},
 		{"whoami", everyone, "[--json]", (*Verbs).whoami},
 		{"policy", everyone, "-- COMMAND…", (*Verbs).policy},

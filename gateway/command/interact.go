@@ -13,7 +13,7 @@ const interactiveScript = "# interactive: what it runs was typed at a terminal, 
 // interact is `python3` with a terminal: an interpreter in the sandbox that a human, or whoever holds the key, types
 // into. The session ends with the connection, since nobody could ever type into it again.
 func (v *Verbs) interact(ctx context.Context, c *invocation, flags runFlags) int {
-	target, status := v.target(c, flags)
+	target, status := v.target(ctx, c, flags.target)
 	if target == nil {
 		return status
 	}

@@ -105,7 +105,7 @@ func (v *Verbs) script(ctx context.Context, c *invocation, flags runFlags, hasCo
 		c.notice("the engine %q is not built yet; there is: native", render.Line(flags.engine))
 		return ExitUsage
 	}
-	target, status := v.target(c, flags)
+	target, status := v.target(ctx, c, flags.target)
 	if target == nil {
 		return status
 	}
@@ -186,7 +186,7 @@ func (v *Verbs) shell(ctx context.Context, c *invocation) int {
 
 // command passes shell text through the gate.
 func (v *Verbs) command(ctx context.Context, c *invocation, flags runFlags, text string) int {
-	target, status := v.target(c, flags)
+	target, status := v.target(ctx, c, flags.target)
 	if target == nil {
 		return status
 	}
@@ -201,9 +201,8 @@ func (v *Verbs) command(ctx context.Context, c *invocation, flags runFlags, text
 	return v.begin(ctx, c, flags, target, approvals.Request{Script: text, Shell: true}, stdin)
 }
 
-// target finds the target by name; nil comes with an exit status.
-func (v *Verbs) target(c *invocation, flags runFlags) (targets.Target, int) {
-	name := flags.target
+// target finds a target that the caller may use, and makes sure that it can be used now; nil comes with an exit status.
+func (v *Verbs) target(ctx context.Context, c *invocation, name string) (targets.Target, int) {
 	_, remote := v.Config.Remotes[name]
 	if !remote && name != config.LocalTarget {
 		c.notice("there is no target %s; see: targets", render.Line(name))
@@ -213,13 +212,18 @@ func (v *Verbs) target(c *invocation, flags runFlags) (targets.Target, int) {
 		c.notice("%s may not use the target %s; see: targets", c.Identity.Name, render.Line(name))
 		return nil, ExitNotPermitted
 	}
-	for _, t := range v.Targets {
-		if t.Name() == name {
-			return t, ExitOK
+	at := slices.IndexFunc(v.Targets, func(t targets.Target) bool { return t.Name() == name })
+	if at < 0 {
+		c.notice("the target %s does not work on this gateway", render.Line(name))
+		return nil, ExitUnreachable
+	}
+	if r, ok := v.Targets[at].(targets.Remote); ok {
+		if err := r.Connect(ctx); err != nil {
+			c.notice("%s", render.Line(err.Error()))
+			return nil, ExitUnreachable
 		}
 	}
-	c.notice("the target %s cannot be reached: remote targets are not built yet", render.Line(name))
-	return nil, ExitUnreachable
+	return v.Targets[at], ExitOK
 }
 
 // begin starts a session and stays with it as long as the client wants.

@@ -46,6 +46,7 @@ type Config struct {
 	Audit      Audit
 	Retention  Retention
 	Remotes    map[string]Remote
+	Groups     map[string][]string // names of targets, by the group's name
 	HostKeys   []hostkeys.Type
 	SSH        Algorithms
 }
@@ -82,16 +83,6 @@ type Audit struct {
 	Rotation string // "daily", "session" or "none"
 	MaxFiles int
 	Events   map[string]bool
-}
-
-// Remote is a target reached over SSH.
-type Remote struct {
-	Host, User  string
-	Port        int
-	Key         string
-	KnownHosts  string
-	Fingerprint string
-	Jump        []string
 }
 
 // Algorithms are the SSH algorithms on offer, in order of preference; an empty list means the library's secure ones.
@@ -155,6 +146,7 @@ type file struct {
 		Age      *duration `toml:"age"`
 	} `toml:"retention"`
 	Remotes  map[string]fileRemote `toml:"remotes"`
+	Groups   map[string][]string   `toml:"groups"`
 	HostKeys struct {
 		Types []string `toml:"types"`
 	} `toml:"hostkeys"`
@@ -170,16 +162,6 @@ type fileIdentity struct {
 	Keys           []string `toml:"keys"`
 	AuthorizedKeys string   `toml:"authorized_keys"`
 	Targets        []string `toml:"targets"`
-}
-
-type fileRemote struct {
-	Host        string   `toml:"host"`
-	User        string   `toml:"user"`
-	Port        *int     `toml:"port"`
-	Key         string   `toml:"key"`
-	KnownHosts  string   `toml:"known_hosts"`
-	Fingerprint string   `toml:"fingerprint"`
-	Jump        []string `toml:"jump"`
 }
 
 // Load reads and checks a file. An empty path gives the defaults.
@@ -249,7 +231,8 @@ func (f *file) check(path string) (*Config, error) {
 	}
 	c.Profile.Programs = f.Programs
 	for _, step := range []func(*Config) error{
-		f.checkPlaces, f.checkLimits, f.checkRetention, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH, f.checkFiles, f.checkProfile,
+		f.checkPlaces, f.checkLimits, f.checkRetention, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH,
+		f.checkFiles, f.checkRemoteFiles, f.checkProfile,
 	} {
 		if err := step(c); err != nil {
 			return nil, err
@@ -430,38 +413,6 @@ func (f *file) checkAudit(c *Config) error {
 
 // names are those of identities and targets. They are printed, and are words of a command line.
 var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
-
-func (f *file) checkRemotes(c *Config) error {
-	c.Remotes = map[string]Remote{}
-	for name, r := range f.Remotes {
-		switch {
-		case !names.MatchString(name):
-			return fmt.Errorf("[remotes.%q]: a name is letters, digits, dots, dashes and underscores", name)
-		case name == LocalTarget:
-			return fmt.Errorf("[remotes.%s]: that name is the gateway's own host", name)
-		case r.Host == "" || strings.HasPrefix(r.Host, "-"):
-			return fmt.Errorf("[remotes.%s]: host is missing or begins with a dash", name)
-		}
-		remote := Remote{
-			Host: r.Host, User: r.User, Port: 22, Key: r.Key, KnownHosts: r.KnownHosts, Fingerprint: r.Fingerprint, Jump: r.Jump,
-		}
-		if r.Port != nil {
-			remote.Port = *r.Port
-		}
-		if remote.Port < 1 || remote.Port > 65535 {
-			return fmt.Errorf("[remotes.%s] port = %d is not a port", name, remote.Port)
-		}
-		c.Remotes[name] = remote
-	}
-	for name, r := range c.Remotes {
-		for _, hop := range r.Jump {
-			if _, ok := c.Remotes[hop]; !ok {
-				return fmt.Errorf("[remotes.%s] jump: there is no [remotes.%s]", name, hop)
-			}
-		}
-	}
-	return nil
-}
 
 func (f *file) checkSSH(c *Config) error {
 	c.HostKeys = []hostkeys.Type{hostkeys.Ed25519}

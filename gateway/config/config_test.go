@@ -114,7 +114,7 @@ user = "admin"
 port = 2200
 key = "k"
 known_hosts = "kh"
-fingerprint = "SHA256:x"
+fingerprint = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
 jump = ["bastion"]
 [remotes.bastion]
 host = "b.example.com"

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -71,12 +70,10 @@ func (f *file) identity(c *Config, name string) (Identity, error) {
 	if id.Targets == nil {
 		id.Targets = []string{LocalTarget}
 	}
-	for _, target := range id.Targets {
-		if _, ok := c.Remotes[target]; !ok && target != LocalTarget {
-			return id, fmt.Errorf("targets: there is no [remotes.%s]", target)
-		}
-	}
 	var err error
+	if id.Targets, err = c.expand(id.Targets); err != nil {
+		return id, fmt.Errorf("targets: %w", err)
+	}
 	if id.Keys, err = from.keys(c); err != nil {
 		return id, err
 	}
@@ -99,9 +96,9 @@ func (i fileIdentity) keys(c *Config) ([]Key, error) {
 	if i.AuthorizedKeys == "" {
 		return keys, nil
 	}
-	name := i.AuthorizedKeys
-	if !filepath.IsAbs(name) && c.Path != "" {
-		name = filepath.Join(filepath.Dir(c.Path), name)
+	name, err := c.fileName(i.AuthorizedKeys)
+	if err != nil {
+		return nil, fmt.Errorf("authorized_keys: %w", err)
 	}
 	text, err := readKeysFile(name)
 	if err != nil {

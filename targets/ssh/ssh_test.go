@@ -116,7 +116,9 @@ func TestAChangedHostKeyEndsNewConnectionsOnly(t *testing.T) {
 	s := sshdtest.Start(t)
 	target := connect(t, s)
 	before := s.Fingerprint()
-	s.NewHostKey()
+	if err := s.NewHostKey(); err != nil {
+		t.Fatal(err)
+	}
 	if err := target.Connect(t.Context()); err != nil {
 		t.Errorf("the connection that stands: %v", err)
 	}
@@ -160,7 +162,12 @@ func TestCertificatesOfTheGatewaysAuthorityLogIn(t *testing.T) {
 	if err := os.WriteFile(trusted, authorized(ca.Signer.PublicKey()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.Configure("TrustedUserCAKeys "+trusted, "AuthorizedKeysFile none")
+	if err := s.Configure("TrustedUserCAKeys " + trusted); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(s.Dir, "authorized_keys")); err != nil {
+		t.Fatal(err)
+	}
 	hop := hopTo(s, "prod")
 	hop.Login = Login{Authority: ca.Signer}
 	if err := newTarget(t, hop).Connect(t.Context()); err != nil {

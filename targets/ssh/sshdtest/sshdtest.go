@@ -24,7 +24,6 @@ import (
 
 // Server is a running server.
 type Server struct {
-	tb       testing.TB
 	Dir      string // configuration and keys
 	Host     string
 	Port     int
@@ -40,47 +39,74 @@ type Server struct {
 	made  int
 }
 
-// Start starts a server, or skips the test where there is none on this machine. Lines are added to its configuration.
+// ErrNone is returned where this machine has no OpenSSH server.
+var ErrNone = errors.New("no OpenSSH server on this machine: install openssh-server")
+
+// Start starts a server for a test, or skips the test where there is none on this machine. Lines are added to its
+// configuration.
 func Start(tb testing.TB, lines ...string) *Server {
 	tb.Helper()
+	s, err := New(tb.TempDir(), lines...)
+	if errors.Is(err, ErrNone) {
+		tb.Skip(err)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// New starts a server whose files are in dir. Close it.
+func New(dir string, lines ...string) (*Server, error) {
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
 		sshd = "/usr/sbin/sshd"
 		if _, err := os.Stat(sshd); err != nil {
-			tb.Skip("no OpenSSH server on this machine: install openssh-server")
+			return nil, ErrNone
 		}
 	}
 	if os.Geteuid() == 0 {
 		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			tb.Skipf("sshd needs /run/sshd: %v", err)
+			return nil, fmt.Errorf("%w (%w)", ErrNone, err)
 		}
 	}
 	me, err := user.Current()
 	if err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
-	s := &Server{tb: tb, Dir: tb.TempDir(), Host: "127.0.0.1", User: me.Username, sshd: sshd, conns: map[net.Conn]bool{}}
-	s.Client = filepath.Join(s.Dir, "client")
-	client := NewKey(tb, s.Client)
-	s.HostKey = NewKey(tb, filepath.Join(s.Dir, "host"))
-	s.write("authorized_keys", string(gossh.MarshalAuthorizedKey(client)))
-	s.Configure(lines...)
+	s := &Server{Dir: dir, Host: "127.0.0.1", User: me.Username, sshd: sshd, conns: map[net.Conn]bool{}}
+	s.Client = filepath.Join(dir, "client")
+	client, err := makeKey(s.Client)
+	if err != nil {
+		return nil, err
+	}
+	if s.HostKey, err = makeKey(filepath.Join(dir, "host")); err != nil {
+		return nil, err
+	}
+	if err := s.write("authorized_keys", string(gossh.MarshalAuthorizedKey(client))); err != nil {
+		return nil, err
+	}
+	if err := s.Configure(lines...); err != nil {
+		return nil, err
+	}
 	if s.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
 	s.Port = s.listener.Addr().(*net.TCPAddr).Port
 	go s.accept(s.listener)
-	tb.Cleanup(func() {
-		_ = s.listener.Close()
-		s.Drop()
-	})
-	return s
+	return s, nil
+}
+
+// Close stops the server and cuts its connections.
+func (s *Server) Close() {
+	_ = s.listener.Close()
+	s.Drop()
 }
 
 // Configure writes the configuration anew. It holds for connections from now on.
-func (s *Server) Configure(lines ...string) {
-	s.tb.Helper()
-	s.write("sshd_config", strings.Join(append([]string{
+func (s *Server) Configure(lines ...string) error {
+	return s.write("sshd_config", strings.Join(append([]string{
 		"HostKey " + filepath.Join(s.Dir, "host"),
 		"AuthorizedKeysFile " + filepath.Join(s.Dir, "authorized_keys"),
 		"StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin yes",
@@ -88,39 +114,39 @@ func (s *Server) Configure(lines ...string) {
 	}, append(lines, "Subsystem sftp internal-sftp")...), "\n")+"\n")
 }
 
-func (s *Server) write(name, text string) {
-	s.tb.Helper()
-	if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
-		s.tb.Fatal(err)
-	}
+func (s *Server) write(name, text string) error {
+	return os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600)
 }
 
-// NewHostKey gives the server another host key from now on, and returns it.
-func (s *Server) NewHostKey() gossh.PublicKey {
-	s.tb.Helper()
-	s.HostKey = NewKey(s.tb, filepath.Join(s.Dir, "host"))
-	return s.HostKey
+// NewHostKey gives the server another host key from now on.
+func (s *Server) NewHostKey() (err error) {
+	s.HostKey, err = makeKey(filepath.Join(s.Dir, "host"))
+	return err
 }
 
 // NewKey makes an Ed25519 key, writes it to a file and returns its public half.
 func NewKey(tb testing.TB, file string) gossh.PublicKey {
 	tb.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	block, err := gossh.MarshalPrivateKey(private, "test")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	key, err := gossh.NewPublicKey(public)
+	key, err := makeKey(file)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return key
+}
+
+func makeKey(file string) (gossh.PublicKey, error) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	block, err := gossh.MarshalPrivateKey(private, "test")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		return nil, err
+	}
+	return gossh.NewPublicKey(public)
 }
 
 // Address is host:port.
@@ -178,7 +204,6 @@ func (s *Server) serve(outer net.Conn, delay time.Duration) {
 	defer func() { _ = outer.Close() }()
 	inner, ours, err := pair()
 	if err != nil {
-		s.tb.Errorf("make a connection for sshd: %v", err)
 		return
 	}
 	defer func() { _ = ours.Close() }()

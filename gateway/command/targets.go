@@ -1,0 +1,97 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
+)
+
+// reachPatience is how long `targets` waits for a target.
+const reachPatience = 10 * time.Second
+
+// reached is what `targets` says of one target.
+type reached struct {
+	Name    string   `json:"target"`
+	Where   string   `json:"where,omitempty"`
+	OK      bool     `json:"reachable"`
+	Problem string   `json:"problem,omitempty"`
+	Node    string   `json:"node,omitempty"`
+	System  string   `json:"system,omitempty"`
+	Release string   `json:"release,omitempty"`
+	Machine string   `json:"machine,omitempty"`
+	RunAs   string   `json:"run_as,omitempty"`
+	Groups  []string `json:"groups,omitempty"`
+}
+
+// targets is `targets [--json]`: those that the caller may use, and whether each can be reached now.
+func (v *Verbs) targets(ctx context.Context, c *invocation) int {
+	var asJSON bool
+	f := c.flags()
+	f.BoolVar(&asJSON, "json", false, "")
+	if err := noWords(f, c.args); err != nil {
+		return c.usage(err)
+	}
+	list := []*reached{}
+	var asking sync.WaitGroup
+	for _, t := range v.Targets {
+		if !slices.Contains(c.Targets, t.Name()) {
+			continue
+		}
+		r := &reached{Name: t.Name()}
+		for _, g := range slices.Sorted(maps.Keys(v.Config.Groups)) {
+			if slices.Contains(v.Config.Groups[g], t.Name()) {
+				r.Groups = append(r.Groups, g)
+			}
+		}
+		list = append(list, r)
+		asking.Go(func() { r.ask(ctx, t) })
+	}
+	asking.Wait()
+	if asJSON {
+		if err := writeJSON(c.Stdout, list); err != nil {
+			return ExitFault
+		}
+		return ExitOK
+	}
+	for _, r := range list {
+		_, _ = fmt.Fprintln(c.Stdout, r.line())
+	}
+	return ExitOK
+}
+
+// ask connects and takes down what the target says of itself.
+func (r *reached) ask(ctx context.Context, t targets.Target) {
+	if remote, ok := t.(targets.Remote); ok {
+		r.Where = remote.Place()
+		ctx, cancel := context.WithTimeoutCause(ctx, reachPatience, fmt.Errorf("no answer within %v", reachPatience))
+		defer cancel()
+		if err := remote.Connect(ctx); err != nil {
+			r.Problem = err.Error()
+			return
+		}
+	}
+	u := t.Uname()
+	r.OK, r.Node, r.System, r.Release, r.Machine, r.RunAs = true, u.Nodename, u.Sysname, u.Release, u.Machine, t.Account().Name
+}
+
+// line is for people: what a target said is rendered.
+func (r *reached) line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-16s ", r.Name)
+	if r.OK {
+		fmt.Fprintf(&b, "%s %s, commands run as %s", render.Line(r.Node), render.Line(r.System), render.Line(r.RunAs))
+	} else {
+		fmt.Fprintf(&b, "%s", render.Line(r.Problem))
+	}
+	if len(r.Groups) > 0 {
+		fmt.Fprintf(&b, " [%s]", strings.Join(r.Groups, " "))
+	}
+	return b.String()
+}
