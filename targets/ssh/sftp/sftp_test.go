@@ -185,14 +185,18 @@ func TestServersThatBreakTheProtocolAreLeft(t *testing.T) {
 		answer func(kind byte, id uint32, body []byte) []byte
 		call   func(*Client) error
 	}{
-		"a huge packet":        {func(byte, uint32, []byte) []byte { return []byte{0x7f, 0xff, 0xff, 0xff, typeAttrs, 0} }, lstat},
-		"an empty packet":      {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 0, 0} }, lstat},
-		"no number":            {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 3, typeAttrs, 0, 0} }, lstat},
-		"another number":       {func(_ byte, id uint32, _ []byte) []byte { return packet(typeAttrs, id+7, nil) }, lstat},
-		"another type":         {func(_ byte, id uint32, _ []byte) []byte { return packet(typeData, id, nil) }, lstat},
-		"cut attributes":       {func(_ byte, id uint32, _ []byte) []byte { return packet(typeAttrs, id, func(e *encoder) { e.uint32(15) }) }, lstat},
-		"success without data": {func(_ byte, id uint32, _ []byte) []byte { return packet(typeStatus, id, func(e *encoder) { e.uint32(0) }) }, lstat},
-		"a cut status":         {func(_ byte, id uint32, _ []byte) []byte { return packet(typeStatus, id, nil) }, lstat},
+		"a huge packet":   {func(byte, uint32, []byte) []byte { return []byte{0x7f, 0xff, 0xff, 0xff, typeAttrs, 0} }, lstat},
+		"an empty packet": {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 0, 0} }, lstat},
+		"no number":       {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 3, typeAttrs, 0, 0} }, lstat},
+		"another number":  {func(_ byte, id uint32, _ []byte) []byte { return packet(typeAttrs, id+7, nil) }, lstat},
+		"another type":    {func(_ byte, id uint32, _ []byte) []byte { return packet(typeData, id, nil) }, lstat},
+		"cut attributes": {func(_ byte, id uint32, _ []byte) []byte {
+			return packet(typeAttrs, id, func(e *encoder) { e.uint32(15) })
+		}, lstat},
+		"success without data": {func(_ byte, id uint32, _ []byte) []byte {
+			return packet(typeStatus, id, func(e *encoder) { e.uint32(0) })
+		}, lstat},
+		"a cut status": {func(_ byte, id uint32, _ []byte) []byte { return packet(typeStatus, id, nil) }, lstat},
 		"many extensions": {func(_ byte, id uint32, _ []byte) []byte {
 			return packet(typeAttrs, id, func(e *encoder) { e.uint32(attrExtended); e.uint32(1 << 31) })
 		}, lstat},
