@@ -1,0 +1,312 @@
+//go:build linux && (amd64 || arm64)
+
+package pypy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+)
+
+// firstPID is above the kernel's largest process id (PID_MAX_LIMIT, 4 Mi on 64 bits), so that a virtual process id is
+// never a real one.
+const firstPID = 1<<22 + 1
+
+// command is a command that the script started.
+type command struct {
+	pid     int
+	process sandbox.Process
+	done    chan struct{}
+	exit    sandbox.ExitStatus // once done is closed
+}
+
+// status encodes the exit for waitpid(2).
+func (c *command) status() uint32 {
+	if c.exit.Signal != 0 {
+		return uint32(c.exit.Signal) & 0x7f // #nosec G115 -- a signal
+	}
+	return uint32(c.exit.Code&0xff) << 8 // #nosec G115 -- eight bits
+}
+
+func (c *command) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// children are the commands that were not waited for. The table belongs to the driver's goroutine; running does not.
+type children struct {
+	last    int
+	byPID   map[int]*command
+	running sync.WaitGroup
+	some    chan struct{} // has an element when one has ended since it was looked at
+}
+
+func (t *children) init() {
+	t.last, t.byPID, t.some = firstPID-1, map[int]*command{}, make(chan struct{}, 1)
+}
+
+func (t *children) get(pid int) *command { return t.byPID[pid] }
+
+// add takes a started command into the table and waits for it. closing runs when it has ended.
+func (t *children) add(p sandbox.Process, closing func()) int {
+	t.last++
+	c := &command{pid: t.last, process: p, done: make(chan struct{})}
+	t.byPID[c.pid] = c
+	t.running.Go(func() {
+		exit, err := p.Wait()
+		if err != nil {
+			exit = sandbox.ExitStatus{Code: 255}
+		}
+		closing()
+		c.exit = exit
+		close(c.done)
+		select {
+		case t.some <- struct{}{}:
+		default:
+		}
+	})
+	return c.pid
+}
+
+// waitable is a command that has ended, pid -1 meaning any, and whether there is one to wait for at all.
+func (t *children) waitable(pid int) (c *command, any bool) {
+	if pid > 0 {
+		c = t.byPID[pid]
+		if c == nil || c.ended() {
+			return c, c != nil
+		}
+		return nil, true
+	}
+	for _, c := range t.byPID {
+		if c.ended() {
+			return c, true
+		}
+	}
+	return nil, len(t.byPID) > 0
+}
+
+// waitAll returns when every command has ended, whose contexts end with the run's.
+func (t *children) waitAll() { t.running.Wait() }
+
+func (d *driver) waitpid(a []uint64) (int64, error) {
+	pid, options := int(i32(a[0])), i32(a[2])
+	if options&^(unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED) != 0 {
+		return 0, unix.EINVAL
+	}
+	for {
+		c, any := d.children.waitable(pid)
+		switch {
+		case !any:
+			return 0, unix.ECHILD
+		case c != nil:
+			if a[1] != 0 {
+				if err := d.wire.store(a[1], le32(c.status())); err != nil {
+					return 0, err
+				}
+			}
+			delete(d.children.byPID, c.pid)
+			return int64(c.pid), nil
+		case options&unix.WNOHANG != 0:
+			return 0, nil
+		}
+		select {
+		case <-d.children.some:
+		case <-d.ctx.Done():
+			return 0, context.Cause(d.ctx)
+		}
+	}
+}
+
+func (d *driver) kill(a []uint64) (int64, error) { return d.signal(int(i32(a[0])), i32(a[1])) }
+
+func (d *driver) killpg(a []uint64) (int64, error) {
+	if pid := int(i32(a[0])); d.children.get(pid) != nil {
+		return d.signal(pid, i32(a[1]))
+	}
+	return 0, unix.ESRCH
+}
+
+// signal sends a signal to a command, or ends the script as its own would.
+func (d *driver) signal(pid int, sig int32) (int64, error) {
+	if sig < 0 || sig > 64 {
+		return 0, unix.EINVAL
+	}
+	if pid == d.child.PID() || pid == 0 {
+		return d.signalSelf(syscall.Signal(sig))
+	}
+	c := d.children.get(pid)
+	switch {
+	case c == nil && pid < 0:
+		return 0, unix.EPERM
+	case c == nil:
+		return 0, unix.ESRCH
+	case sig == 0 || c.ended():
+		return 0, nil // an ended child is a zombie, which takes any signal
+	}
+	if err := c.process.Signal(syscall.Signal(sig)); err != nil {
+		return 0, errnoOf(err)
+	}
+	return 0, nil
+}
+
+// ignored are the signals whose default is to do nothing; this interpreter has no handlers of its own.
+var ignored = map[syscall.Signal]bool{0: true, unix.SIGCHLD: true, unix.SIGURG: true, unix.SIGWINCH: true, unix.SIGCONT: true}
+
+func (d *driver) signalSelf(sig syscall.Signal) (int64, error) {
+	if ignored[sig] {
+		return 0, nil
+	}
+	d.exited, d.exitCode = true, 128+int(sig)
+	return 0, errEnd
+}
+
+// selectCall answers select(2). Without descriptors it is how the interpreter sleeps.
+func (d *driver) selectCall(a []uint64) (int64, error) {
+	n := i32(a[0])
+	if n < 0 || n > 1024 {
+		return 0, unix.EINVAL
+	}
+	wait := time.Duration(-1)
+	if a[4] != 0 {
+		var p [16]byte
+		if err := d.wire.fetch(a[4], p[:]); err != nil {
+			return 0, err
+		}
+		seconds, micros := word(p[:], 0), word(p[:], 8)
+		if seconds < 0 || micros < 0 || micros >= 1e6 {
+			return 0, unix.EINVAL
+		}
+		const most = 1 << 31 // seconds, longer than any session
+		wait = time.Duration(min(seconds, most))*time.Second + time.Duration(micros)*time.Microsecond
+	}
+	reads, err := d.readSet(a[1], n)
+	if err != nil {
+		return 0, err
+	}
+	writes, err := d.readSet(a[2], n)
+	if err != nil {
+		return 0, err
+	}
+	canRead, canWrite, err := d.poll(reads, writes, wait)
+	if err != nil {
+		return 0, err
+	}
+	for i, set := range [3][]int32{canRead, canWrite, nil} {
+		if address := a[1+i]; address != 0 {
+			if err := d.wire.store(address, encodeSet(set, n)); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return int64(len(canRead) + len(canWrite)), nil
+}
+
+// setSize is how many bytes of a fd_set hold n descriptors: whole words.
+func setSize(n int32) int { return int(n+63) / 64 * 8 }
+
+func (d *driver) readSet(address uint64, n int32) ([]int32, error) {
+	if address == 0 {
+		return nil, nil
+	}
+	p := make([]byte, setSize(n))
+	if err := d.wire.fetch(address, p); err != nil {
+		return nil, err
+	}
+	var out []int32
+	for fd := range n {
+		if p[fd/8]&(1<<(fd%8)) != 0 {
+			out = append(out, fd)
+		}
+	}
+	return out, nil
+}
+
+func encodeSet(set []int32, n int32) []byte {
+	p := make([]byte, setSize(n))
+	for _, fd := range set {
+		p[fd/8] |= 1 << (fd % 8)
+	}
+	return p
+}
+
+// pollStep is how long the kernel waits for pipes before the driver looks at its own state.
+const pollStep = 50 * time.Millisecond
+
+// poll waits until one of the descriptors is ready, the time is over (a negative one never is), or the run ends. What
+// is no pipe is always ready. EBADF for a descriptor that is not open.
+func (d *driver) poll(reads, writes []int32, wait time.Duration) (canRead, canWrite []int32, err error) {
+	if len(reads)+len(writes) == 0 {
+		if wait < 0 {
+			<-d.ctx.Done()
+			return nil, nil, context.Cause(d.ctx)
+		}
+		return nil, nil, d.sleep(wait)
+	}
+	deadline := time.Now().Add(wait)
+	for {
+		step := pollStep
+		if wait >= 0 {
+			step = min(step, max(time.Until(deadline), 0))
+		}
+		canRead, canWrite, err = d.pollOnce(reads, writes, step)
+		switch {
+		case err != nil || len(canRead)+len(canWrite) > 0:
+			return canRead, canWrite, err
+		case context.Cause(d.ctx) != nil:
+			return nil, nil, context.Cause(d.ctx)
+		case wait >= 0 && time.Until(deadline) <= 0:
+			return nil, nil, nil
+		}
+	}
+}
+
+// pollOnce asks the kernel once, and does not wait where something is ready already.
+func (d *driver) pollOnce(reads, writes []int32, step time.Duration) (canRead, canWrite []int32, err error) {
+	var list []unix.PollFd
+	var ready []bool
+	for i, fd := range append(append([]int32(nil), reads...), writes...) {
+		x, err := d.find(fd)
+		if err != nil {
+			return nil, nil, err
+		}
+		p, always := unix.PollFd{Fd: -1}, true
+		if x.kind == pipeEnd {
+			host, err := onPipe(x.pipe, func(fd int) (int, error) { return fd, nil })
+			if err != nil {
+				return nil, nil, err
+			}
+			p.Fd, p.Events, always = int32(host), unix.POLLIN, false // #nosec G115 -- a descriptor
+			if i >= len(reads) {
+				p.Events = unix.POLLOUT
+			}
+		}
+		if always {
+			step = 0
+		}
+		list, ready = append(list, p), append(ready, always)
+	}
+	if _, err := unix.Poll(list, int(step/time.Millisecond)); err != nil && !errors.Is(err, unix.EINTR) {
+		return nil, nil, err
+	}
+	for i, p := range list {
+		if !ready[i] && p.Revents == 0 {
+			continue
+		}
+		if i < len(reads) {
+			canRead = append(canRead, reads[i])
+		} else {
+			canWrite = append(canWrite, writes[i-len(reads)])
+		}
+	}
+	return canRead, canWrite, nil
+}

@@ -1,0 +1,416 @@
+//go:build linux && (amd64 || arm64)
+
+package pypy
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/frames"
+)
+
+// guestPath is what the guest opens to start a command.
+const guestPath = "/dev/shannot"
+
+// guestLink is one connection of the guest: a request that is being written, and the reply that is being read.
+type guestLink struct {
+	request, reply []byte
+}
+
+// read gives the guest its reply. Without one there is nothing to wait for.
+func (l *guestLink) read(p []byte) (int, error) {
+	n := copy(p, l.reply)
+	if l.reply = l.reply[n:]; len(l.reply) == 0 {
+		l.reply = nil
+	}
+	return n, nil
+}
+
+// writeLink takes a part of a request, and answers the request when it is whole.
+func (d *driver) writeLink(l *guestLink, p []byte) (int, error) {
+	if l.reply != nil {
+		return 0, unix.EAGAIN
+	}
+	l.request = append(l.request, p...)
+	if len(l.request) < 4 {
+		return len(p), nil
+	}
+	size := binary.LittleEndian.Uint32(l.request)
+	if size > frames.MaxSize || uint64(len(l.request)) > 4+uint64(size) {
+		return 0, d.noGuest()
+	}
+	if uint64(len(l.request)) < 4+uint64(size) {
+		return len(p), nil
+	}
+	body := l.request[4:]
+	l.request = nil
+	items, err := frames.DecodeList(body)
+	if err != nil {
+		return 0, d.noGuest()
+	}
+	reply, err := d.serveGuest(items)
+	if err != nil {
+		return 0, err
+	}
+	var out bytes.Buffer
+	if err := frames.Write(&out, reply...); err != nil {
+		return 0, err
+	}
+	l.reply = out.Bytes()
+	return len(p), nil
+}
+
+// noGuest ends the run of a script that sends what no guest does.
+func (d *driver) noGuest() error {
+	d.cancel(&limitError{sandbox.Protocol, "sent the gateway what no guest sends"})
+	return context.Cause(d.ctx)
+}
+
+// opPoll waits for descriptors: milliseconds (negative for ever), a list of those to read, a list of those to write.
+const opPoll = "poll"
+
+// serveGuest answers one request of the guest. The error ends the run.
+func (d *driver) serveGuest(items [][]byte) ([][]byte, error) {
+	if len(items) == 0 {
+		return nil, d.noGuest()
+	}
+	switch string(items[0]) {
+	case frames.OpLimit:
+		if len(items) != 2 || !d.blame(string(items[1])) {
+			return nil, d.noGuest()
+		}
+		return nil, nil
+	case opPoll:
+		return d.servePoll(items)
+	}
+	request, err := frames.DecodeStart(items)
+	if err != nil {
+		return nil, d.noGuest()
+	}
+	pid, err := d.start(request)
+	if cause := context.Cause(d.ctx); cause != nil {
+		return nil, cause
+	}
+	return frames.StartReply(pid, err), nil
+}
+
+func (d *driver) servePoll(items [][]byte) ([][]byte, error) {
+	if len(items) != 4 {
+		return nil, d.noGuest()
+	}
+	milliseconds, err := frames.DecodeInt(items[1])
+	reads, err2 := decodeNumbers(items[2])
+	writes, err3 := decodeNumbers(items[3])
+	if errors.Join(err, err2, err3) != nil {
+		return nil, d.noGuest()
+	}
+	wait := time.Duration(-1)
+	if milliseconds >= 0 {
+		wait = time.Duration(min(milliseconds, 1<<40)) * time.Millisecond
+	}
+	reads, writes, err = d.poll(reads, writes, wait)
+	if cause := context.Cause(d.ctx); cause != nil {
+		return nil, cause
+	}
+	if err != nil {
+		return frames.StartReply(0, err), nil
+	}
+	return [][]byte{[]byte("ok"), encodeNumbers(reads), encodeNumbers(writes)}, nil
+}
+
+// decodeNumbers reads a list of descriptors.
+func decodeNumbers(b []byte) ([]int32, error) {
+	items, err := frames.DecodeList(b)
+	if err != nil || len(items) > maxDescriptors {
+		return nil, frames.ErrMalformed
+	}
+	out := make([]int32, len(items))
+	for i, item := range items {
+		if out[i], err = frames.DecodeInt32(item); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func encodeNumbers(list []int32) []byte {
+	items := make([][]byte, len(list))
+	for i, n := range list {
+		items[i] = frames.EncodeInt(int64(n))
+	}
+	return frames.EncodeList(items...)
+}
+
+// system answers system(3): a shell command through the gate, and its wait status. What a shell says and answers when
+// it may not run something is 126, and 127 when there is none.
+func (d *driver) system(a []uint64) (int64, error) {
+	if a[0] == 0 {
+		return 1, nil // there is a shell
+	}
+	lines, err := d.wire.texts(maxCommand, a[0])
+	if err != nil {
+		return 0, err
+	}
+	pid, err := d.start(frames.Start{
+		Argv: []string{"sh", "-c", lines[0]}, Executables: []string{"/bin/sh"}, Env: d.environment.list, Stdin: 0, Stdout: 1, Stderr: 2,
+	})
+	if cause := context.Cause(d.ctx); cause != nil {
+		return 0, cause
+	}
+	var refusal *sandbox.Refusal
+	switch {
+	case errors.As(err, &refusal) && (refusal.Errno == unix.EACCES || refusal.Errno == unix.EPERM):
+		if x := d.descriptors[2]; x != nil && x.kind == stream {
+			if _, err := d.print(x, []byte("sh: "+refusal.Reason+"\n")); err != nil {
+				return 0, err
+			}
+		}
+		return 126 << 8, nil
+	case err != nil:
+		return 127 << 8, nil
+	}
+	c := d.children.get(pid)
+	select {
+	case <-c.done:
+	case <-d.ctx.Done():
+		return 0, context.Cause(d.ctx)
+	}
+	delete(d.children.byPID, pid)
+	return int64(c.status()), nil
+}
+
+// start passes a command to the gate with copies of the script's streams. It returns once the command runs, however
+// long a human takes.
+func (d *driver) start(q frames.Start) (int, error) {
+	if len(d.children.byPID) >= maxChildren {
+		return 0, unix.EAGAIN
+	}
+	if len(q.Pass) > 0 {
+		return 0, &sandbox.Refusal{Errno: unix.ENOTSUP, Reason: "a command runs on the target and gets stdin, stdout and stderr alone"}
+	}
+	dir := d.cwd
+	if q.Dir != "" {
+		name, err := d.absolute(unix.AT_FDCWD, q.Dir)
+		if err == nil {
+			dir, err = d.canonicalDirectory(name)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	s, err := d.streams(q)
+	if err != nil {
+		return 0, err
+	}
+	c := sandbox.Command{
+		Argv: q.Argv, Executables: q.Executables, Dir: dir, Env: q.Env, Line: int(q.Line), Stdin: s.stdin, Stdout: s.stdout,
+		Stderr: s.stderr, Input: s.input, Content: s.content,
+	}
+	if q.InheritEnv {
+		c.Env = nil
+	}
+	d.starting.Add(1)
+	process, err := d.job.Commands.Start(d.ctx, c)
+	d.starting.Add(-1)
+	if err != nil {
+		s.close()
+		return 0, err
+	}
+	return d.children.add(process, s.close), nil
+}
+
+// streams are a command's standard streams. Stdin is nil where there is no input.
+type streams struct {
+	stdin          io.ReadCloser
+	stdout, stderr io.WriteCloser
+	input          sandbox.Input
+	content        []byte
+}
+
+func (s *streams) close() {
+	for _, c := range []io.Closer{s.stdin, s.stdout, s.stderr} {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+}
+
+func (d *driver) streams(q frames.Start) (*streams, error) {
+	s := &streams{input: sandbox.NoInput}
+	if err := d.takeInput(s, q); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.stdout, err = d.takeOutput(q.Stdout); err != nil {
+		s.close()
+		return nil, err
+	}
+	if q.Stderr >= 0 && q.Stdout >= 0 && d.descriptors[q.Stderr] == d.descriptors[q.Stdout] {
+		s.stderr = s.stdout
+		return s, nil
+	}
+	if s.stderr, err = d.takeOutput(q.Stderr); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// takeInput takes what a command reads from. Where everything that it will give is known, a human can be shown it, and
+// the command gets exactly that.
+func (d *driver) takeInput(s *streams, q frames.Start) error {
+	if q.Stdin < 0 {
+		return nil
+	}
+	x, err := d.find(q.Stdin)
+	if err != nil {
+		return err
+	}
+	if !x.readable() {
+		return unix.EBADF
+	}
+	switch x.kind {
+	case content:
+		return s.fromFile(x)
+	case pipeEnd:
+		if x.source != nil && x.source.empty() {
+			return nil
+		}
+		return d.fromPipe(s, x, q)
+	}
+	return unix.EBADF
+}
+
+// fromFile reads a file of the view from where the script stands, as the command would. A device says nothing.
+func (s *streams) fromFile(x *description) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(x.fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return err
+	}
+	own, err := unix.FcntlInt(uintptr(x.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	file := os.NewFile(uintptr(own), "stdin")
+	known, err := io.ReadAll(io.LimitReader(file, sandbox.MaxContent+1))
+	if err != nil {
+		_ = file.Close()
+		return err
+	}
+	if len(known) <= sandbox.MaxContent {
+		_ = file.Close()
+		s.known(known)
+		return nil
+	}
+	s.input = sandbox.FileInput
+	s.stdin = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(known), file), file}
+	return nil
+}
+
+func (s *streams) known(text []byte) {
+	s.input, s.content = sandbox.DataInput, text
+	s.stdin = io.NopCloser(bytes.NewReader(text))
+}
+
+// fromPipe hands a pipe over, or, where the guest says what the script is about to write to it, reads that away: the
+// command gets what was said, whatever is written.
+func (d *driver) fromPipe(s *streams, x *description, q frames.Start) error {
+	file, err := another(x.pipe, unix.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	if q.HasInput && len(q.Input) <= sandbox.MaxContent {
+		s.known(bytes.Clone(q.Input))
+		go func() {
+			_, _ = io.Copy(io.Discard, file) // until the script closes its end, which its end does as well
+			_ = file.Close()
+		}()
+		return nil
+	}
+	// The command reads it itself, so it must block as a pipe does; the gateway never reads it.
+	if _, err := onPipe(file, func(fd int) (int, error) { return 0, unix.SetNonblock(fd, false) }); err != nil {
+		_ = file.Close()
+		return err
+	}
+	s.stdin, s.input = file, sandbox.PipeInput
+	return nil
+}
+
+// another opens a pipe once more, with a description of its own: neither blocking nor closing it is the script's.
+func another(p *os.File, mode int) (*os.File, error) {
+	fd, err := onPipe(p, func(fd int) (int, error) {
+		return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return nil, errnoOf(err)
+	}
+	return os.NewFile(uintptr(fd), "pipe"), nil
+}
+
+// takeOutput takes what a command writes to.
+func (d *driver) takeOutput(fd int32) (io.WriteCloser, error) {
+	if fd < 0 {
+		return discard{}, nil
+	}
+	x, err := d.find(fd)
+	if err != nil {
+		return nil, err
+	}
+	if !x.writable() {
+		return nil, unix.EBADF
+	}
+	switch x.kind {
+	case content:
+		own, err := unix.FcntlInt(uintptr(x.fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, err
+		}
+		return output{os.NewFile(uintptr(own), "output")}, nil // shares the script's position, as a child would
+	case pipeEnd:
+		file, err := another(x.pipe, unix.O_WRONLY)
+		if errors.Is(err, unix.ENXIO) { // nobody reads it any more
+			return discard{}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return output{file}, nil
+	case stream:
+		return printer{d, x}, nil
+	}
+	return nil, unix.EBADF
+}
+
+// output is a file or pipe of the script. It is no *os.File, so that nobody hands its descriptor to a command: a pipe's
+// does not block, and what a command writes must pass whoever records it.
+type output struct{ file *os.File }
+
+func (o output) Write(p []byte) (int, error) { return o.file.Write(p) }
+func (o output) Close() error                { return o.file.Close() }
+
+// printer is the script's standard output or error, which its commands share.
+type printer struct {
+	d *driver
+	x *description
+}
+
+func (p printer) Write(b []byte) (int, error) { return p.d.print(p.x, b) }
+func (p printer) Close() error                { return nil }
+
+// discard is an output that nobody reads.
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) Close() error                { return nil }

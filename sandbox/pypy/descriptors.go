@@ -1,0 +1,405 @@
+//go:build linux && (amd64 || arm64)
+
+package pypy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
+)
+
+// kind is what a description leads to.
+type kind uint8
+
+const (
+	content   kind = iota // a file of the view, or a memory device
+	directory             // a directory, or a file that was opened for its name only
+	pipeEnd               // an end of a pipe, or standard input
+	stream                // the script's standard output or error
+	link                  // the guest's way to the driver
+)
+
+// description is an open file: what descriptors that were duplicated share.
+type description struct {
+	kind  kind
+	refs  int
+	flags int // of the open, with what fcntl changed
+
+	file   vfs.File // content and directory
+	fd     int      // content: a description of the gateway's own, with the position
+	pipe   *os.File // non-blocking
+	source *source  // standard input
+	to     io.Writer
+	link   *guestLink
+}
+
+// release closes what the last descriptor led to.
+func (x *description) release(d *driver) {
+	if x.refs--; x.refs > 0 {
+		return
+	}
+	switch x.kind {
+	case content:
+		_ = unix.Close(x.fd)
+		_ = x.file.Close()
+	case directory:
+		_ = x.file.Close()
+	case pipeEnd:
+		_ = x.pipe.Close()
+	case link:
+		d.links--
+	case stream:
+	}
+}
+
+func (x *description) readable() bool { return x.flags&unix.O_ACCMODE != unix.O_WRONLY }
+func (x *description) writable() bool { return x.flags&unix.O_ACCMODE != unix.O_RDONLY }
+
+// mostDescriptors is the limit of the session below the engine's.
+func (d *driver) mostDescriptors() int {
+	if l := d.job.Limits.Files; l > 0 {
+		return min(l, maxDescriptors)
+	}
+	return maxDescriptors
+}
+
+// find looks a descriptor up.
+func (d *driver) find(fd int32) (*description, error) {
+	if x := d.descriptors[fd]; x != nil {
+		return x, nil
+	}
+	return nil, unix.EBADF
+}
+
+// free is the lowest unused descriptor from least on. EMFILE where there are too many.
+func (d *driver) free(least int32) (int32, error) {
+	if least < 0 {
+		return 0, unix.EINVAL
+	}
+	most := int32(d.mostDescriptors()) // #nosec G115 -- at most maxDescriptors
+	if len(d.descriptors) >= int(most) {
+		return 0, unix.EMFILE
+	}
+	for fd := least; fd < most; fd++ {
+		if d.descriptors[fd] == nil {
+			return fd, nil
+		}
+	}
+	return 0, unix.EMFILE
+}
+
+// add gives a description its first descriptor.
+func (d *driver) add(x *description) (int64, error) {
+	fd, err := d.free(0)
+	if err != nil {
+		x.refs = 1
+		x.release(d)
+		return 0, err
+	}
+	x.refs = 1
+	d.descriptors[fd] = x
+	return int64(fd), nil
+}
+
+// drop takes a descriptor away.
+func (d *driver) drop(fd int32) {
+	x := d.descriptors[fd]
+	delete(d.descriptors, fd)
+	x.release(d)
+}
+
+func (d *driver) close1(fd int32) error {
+	if _, err := d.find(fd); err != nil {
+		return err
+	}
+	d.drop(fd)
+	return nil
+}
+
+func (d *driver) duplicate(fd, least int32) (int64, error) {
+	x, err := d.find(fd)
+	if err != nil {
+		return 0, err
+	}
+	to, err := d.free(least)
+	if err != nil {
+		return 0, err
+	}
+	x.refs++
+	d.descriptors[to] = x
+	return int64(to), nil
+}
+
+func (d *driver) dup(a []uint64) (int64, error) { return d.duplicate(i32(a[0]), 0) }
+
+func (d *driver) dup2(a []uint64) (int64, error) {
+	from, to := i32(a[0]), i32(a[1])
+	x, err := d.find(from)
+	if err != nil {
+		return 0, err
+	}
+	if to < 0 || int(to) >= d.mostDescriptors() {
+		return 0, unix.EBADF
+	}
+	if from == to {
+		return int64(to), nil
+	}
+	x.refs++
+	if d.descriptors[to] != nil {
+		d.drop(to)
+	}
+	d.descriptors[to] = x
+	return int64(to), nil
+}
+
+func (d *driver) closeDescriptor(a []uint64) (int64, error) { return 0, d.close1(i32(a[0])) }
+
+// sync answers what only needs a descriptor to be open.
+func (d *driver) sync(a []uint64) (int64, error) {
+	_, err := d.find(i32(a[0]))
+	return 0, err
+}
+
+func (d *driver) statusFlags(a []uint64) (int64, error) {
+	x, err := d.find(i32(a[0]))
+	if err != nil {
+		return 0, err
+	}
+	return int64(x.flags & (unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK)), nil
+}
+
+func (d *driver) setStatusFlags(a []uint64) (int64, error) {
+	return d.setFlags(i32(a[0]), int(i32(a[1])))
+}
+
+func (d *driver) setFlags(fd int32, flags int) (int64, error) {
+	const changeable = unix.O_APPEND | unix.O_NONBLOCK
+	x, err := d.find(fd)
+	if err != nil {
+		return 0, err
+	}
+	if x.kind == content {
+		// The kernel keeps the position and the end of the file, so it keeps O_APPEND too.
+		if _, err := unix.FcntlInt(uintptr(x.fd), unix.F_SETFL, flags&unix.O_APPEND); err != nil {
+			return 0, err
+		}
+	}
+	x.flags = x.flags&^changeable | flags&changeable
+	return 0, nil
+}
+
+func (d *driver) fcntl(a []uint64) (int64, error) {
+	fd, command, argument := i32(a[0]), i32(a[1]), i32(a[2])
+	switch command {
+	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC:
+		return d.duplicate(fd, argument)
+	case unix.F_GETFD:
+		if _, err := d.find(fd); err != nil {
+			return 0, err
+		}
+		return unix.FD_CLOEXEC, nil
+	case unix.F_SETFD, unix.F_SETLK, unix.F_SETLKW:
+		return d.sync(a)
+	case unix.F_GETFL:
+		return d.statusFlags(a)
+	case unix.F_SETFL:
+		return d.setFlags(fd, int(argument))
+	}
+	return 0, unix.EINVAL
+}
+
+// ioctl knows how much a pipe holds; nothing else is a device that takes one.
+func (d *driver) ioctl(a []uint64) (int64, error) {
+	x, err := d.find(i32(a[0]))
+	if err != nil {
+		return 0, err
+	}
+	if i32(a[1]) != unix.TIOCINQ || x.kind != pipeEnd {
+		return 0, unix.ENOTTY
+	}
+	held, err := onPipe(x.pipe, func(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.TIOCINQ) })
+	if err != nil {
+		return 0, err
+	}
+	return 0, d.wire.store(a[2], le32(uint32(held))) // #nosec G115 -- what a pipe holds
+}
+
+// isatty answers 0 with ENOTTY, isatty(3). The errno goes with a result that is not -1, so it is said by hand.
+func (d *driver) isatty(a []uint64) (int64, error) {
+	errno := unix.ENOTTY
+	if _, err := d.find(i32(a[0])); err != nil {
+		errno = unix.EBADF
+	}
+	d.wire.setErrno(errno)
+	return 0, nil
+}
+
+func (d *driver) pipe(a []uint64) (int64, error) { return d.makePipe(a[0], 0) }
+
+func (d *driver) pipe2(a []uint64) (int64, error) { return d.makePipe(a[0], int(i32(a[1]))) }
+
+func (d *driver) makePipe(address uint64, flags int) (int64, error) {
+	if address == 0 {
+		return 0, unix.EFAULT
+	}
+	var pair [2]int
+	if err := unix.Pipe2(pair[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return 0, err
+	}
+	flags &= unix.O_NONBLOCK
+	ends := [2]*description{
+		{kind: pipeEnd, pipe: os.NewFile(uintptr(pair[0]), "pipe"), flags: unix.O_RDONLY | flags},
+		{kind: pipeEnd, pipe: os.NewFile(uintptr(pair[1]), "pipe"), flags: unix.O_WRONLY | flags},
+	}
+	read, err := d.add(ends[0])
+	if err != nil {
+		_ = ends[1].pipe.Close()
+		return 0, err
+	}
+	write, err := d.add(ends[1])
+	if err != nil {
+		d.drop(int32(read)) // #nosec G115 -- a descriptor
+		return 0, err
+	}
+	return 0, d.wire.store(address, append(le32(uint32(read)), le32(uint32(write))...)) // #nosec G115 -- descriptors
+}
+
+// onPipe calls f with the descriptor of a pipe.
+func onPipe(p *os.File, f func(fd int) (int, error)) (n int, err error) {
+	raw, err := p.SyscallConn()
+	if err != nil {
+		return 0, unix.EBADF
+	}
+	if e := raw.Control(func(fd uintptr) { n, err = f(int(fd)) }); e != nil {
+		return 0, unix.EBADF
+	}
+	return n, err
+}
+
+// errnoOf is an error as the script may see it.
+func errnoOf(err error) error {
+	var e syscall.Errno
+	if errors.As(err, &e) && e != 0 {
+		return e
+	}
+	return unix.EIO
+}
+
+// waiting calls f, which blocks on a pipe, so that it ends with the run.
+func (d *driver) waiting(p *os.File, f func() (int, error)) (int, error) {
+	stop := context.AfterFunc(d.ctx, func() { _ = p.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	n, err := f()
+	if cause := context.Cause(d.ctx); cause != nil {
+		return n, cause
+	}
+	return n, err
+}
+
+// readPipe reads what is there, and waits for it unless the pipe does not block.
+func (d *driver) readPipe(x *description, p []byte) (int, error) {
+	if x.flags&unix.O_NONBLOCK != 0 {
+		return onPipe(x.pipe, func(fd int) (int, error) { return retry(func() (int, error) { return unix.Read(fd, p) }) })
+	}
+	n, err := d.waiting(x.pipe, func() (int, error) { return x.pipe.Read(p) })
+	if n > 0 || err == nil || err == io.EOF {
+		return n, nil
+	}
+	return 0, d.pipeError(err)
+}
+
+// writePipe writes all of p, unless the pipe does not block.
+func (d *driver) writePipe(x *description, p []byte) (int, error) {
+	if x.flags&unix.O_NONBLOCK != 0 {
+		return onPipe(x.pipe, func(fd int) (int, error) { return retry(func() (int, error) { return unix.Write(fd, p) }) })
+	}
+	n, err := d.waiting(x.pipe, func() (int, error) { return x.pipe.Write(p) })
+	if n > 0 || err == nil {
+		return n, nil
+	}
+	return 0, d.pipeError(err)
+}
+
+// pipeError keeps the reason why the run ends, and makes an errno of anything else.
+func (d *driver) pipeError(err error) error {
+	if cause := context.Cause(d.ctx); cause != nil {
+		return cause
+	}
+	return errnoOf(err)
+}
+
+// retry repeats a call that a signal interrupted: those are the gateway's own.
+func retry(f func() (int, error)) (int, error) {
+	for {
+		n, err := f()
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// source is the script's standard input: a pipe, so that its commands read the same one.
+type source struct {
+	read, write *os.File
+	done        atomic.Bool // everything is in the pipe
+	once        sync.Once
+}
+
+func newSource(from io.Reader) (*source, error) {
+	var pair [2]int
+	if err := unix.Pipe2(pair[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, err
+	}
+	s := &source{read: os.NewFile(uintptr(pair[0]), "stdin"), write: os.NewFile(uintptr(pair[1]), "stdin")}
+	go func() {
+		if from != nil {
+			_, _ = io.Copy(s.write, from)
+		}
+		_ = s.write.Close()
+		s.done.Store(true)
+	}()
+	return s, nil
+}
+
+// close ends the feeding. The reading end is closed with its last descriptor.
+func (s *source) close() { s.once.Do(func() { _ = s.write.Close() }) }
+
+// empty reports whether standard input has nothing left to give, as when the script itself came through it.
+func (s *source) empty() bool {
+	if !s.done.Load() {
+		return false
+	}
+	left, err := onPipe(s.read, func(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.TIOCINQ) })
+	return err != nil || left == 0
+}
+
+// descriptorName parses the names under which a script finds a descriptor of its own.
+func descriptorName(name string) (int32, bool) {
+	switch name {
+	case "/dev/stdin":
+		return 0, true
+	case "/dev/stdout":
+		return 1, true
+	case "/dev/stderr":
+		return 2, true
+	}
+	digits, ok := strings.CutPrefix(name, "/dev/fd/")
+	if !ok {
+		if digits, ok = strings.CutPrefix(name, "/proc/self/fd/"); !ok {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 31)
+	return int32(n), err == nil // #nosec G115 -- 31 bits
+}

@@ -1,0 +1,297 @@
+//go:build linux && (amd64 || arm64)
+
+package pypy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+)
+
+// Bounds of one run that no configuration changes. Descriptors, listings and connections are the gateway's own memory
+// and its own descriptors, so they are fewer than a process of its own could have.
+const (
+	maxDescriptors = 256
+	maxListings    = 64                     // directories being listed at once
+	maxChildren    = 256                    // commands that were not waited for
+	maxLinks       = 4                      // connections of the guest
+	maxVariables   = 1 << 20                // bytes of the environment
+	tick           = 100 * time.Millisecond // how often limits are looked at
+)
+
+// process is what the driver needs to know of its child.
+type process interface {
+	// PID is the child's process id.
+	PID() int
+	// Used is the processor time that it has used, also after its end, and its resident memory in bytes.
+	Used() (cpu time.Duration, memory int64)
+}
+
+// driver answers the calls of one child. Its methods run on one goroutine, but for what says otherwise.
+type driver struct {
+	job   sandbox.Job
+	now   func() time.Time
+	log   func(message string, args ...any)
+	wire  *wire
+	child process
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	cwd         string
+	umask       uint32
+	descriptors map[int32]*description
+	listings    map[uint64]*listing
+	links       int
+	stdin       *source
+	output      sync.Mutex // held while standard output or error is written
+	slack       int64      // bytes that files may grow by before they are counted again
+	block       []byte     // for one read or write
+
+	environment environment
+	zone        *time.Location
+	memory      childMemory
+
+	children children
+	starting atomic.Int32 // commands that are being decided
+
+	calls     atomic.Int64 // answered in this tick
+	slowed    bool
+	exited    bool // by _exit
+	exitCode  int
+	uncaught  *limitError // the limit whose error ended the script, by its own word
+	unknown   int         // calls of functions that the table lacks
+	wallClock time.Time
+}
+
+// childMemory is what the driver has allocated in the child once, for answers that are pointers.
+type childMemory struct {
+	strings  map[string]uint64 // C strings by content
+	size     int
+	tm       uint64 // a struct tm
+	output   uint64 // what get_stdout returns
+	variable map[string]uint64
+}
+
+// limitError is why a run was ended by the engine itself.
+type limitError struct {
+	cause  sandbox.Cause
+	detail string
+}
+
+func (e *limitError) Error() string { return e.detail }
+
+// errEnd says that the script asked to end.
+var errEnd = errors.New("the script ended itself")
+
+// newDriver makes a driver. Release it, and cancel it.
+func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader, out io.Writer, now func() time.Time,
+	log func(string, ...any)) (*driver, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	d := &driver{
+		job: job, now: now, log: log, wire: newWire(in, out), child: child, ctx: ctx, cancel: cancel, cwd: "/", umask: 0o022,
+		descriptors: map[int32]*description{}, listings: map[uint64]*listing{}, block: make([]byte, maxBlock), wallClock: now(),
+	}
+	d.environment.set(job.Env)
+	d.memory.strings, d.memory.variable = map[string]uint64{}, map[string]uint64{}
+	d.children.init()
+	if info, err := job.FS.Stat(job.Dir); err == nil && info.IsDir() {
+		d.cwd = job.Dir
+	}
+	d.zone = targetZone(job.FS, d.environment.get("TZ"))
+	var err error
+	if d.stdin, err = newSource(job.Stdin); err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	d.descriptors[0] = &description{kind: pipeEnd, pipe: d.stdin.read, refs: 1, flags: unix.O_RDONLY, source: d.stdin}
+	d.descriptors[1] = &description{kind: stream, to: job.Stdout, refs: 1, flags: unix.O_WRONLY}
+	d.descriptors[2] = &description{kind: stream, to: job.Stderr, refs: 1, flags: unix.O_WRONLY}
+	return d, nil
+}
+
+// release drops what the script had open, as its end does. No call is answered any more.
+func (d *driver) release() {
+	for n := range d.descriptors {
+		d.drop(n)
+	}
+	for _, l := range d.listings {
+		_ = l.file.Close()
+	}
+	clear(d.listings)
+	d.stdin.close()
+}
+
+// serve answers calls until the child ends, breaks the protocol, or the run's context does.
+func (d *driver) serve() error {
+	for {
+		r, err := d.wire.next()
+		if err != nil {
+			return err
+		}
+		if err := context.Cause(d.ctx); err != nil {
+			return err
+		}
+		if err := d.slow(); err != nil {
+			return err
+		}
+		if err := d.answer(r); err != nil {
+			return err
+		}
+	}
+}
+
+// answer answers one call.
+func (d *driver) answer(r request) error {
+	f := r.function
+	switch f.do {
+	case pretend:
+		return d.wire.finish(f, uint64(f.value), 0) // #nosec G115 -- the bits
+	case refuse:
+		if f.why == "not in the table" {
+			d.tellUnknown(f)
+		}
+		return d.fail(f, f.errno)
+	}
+	value, err := f.call(d, r.args)
+	if d.wire.err != nil {
+		return d.wire.err
+	}
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return d.wire.finish(f, uint64(value), 0) // #nosec G115 -- the bits
+	case errors.Is(err, errEnd):
+		return err
+	case errors.As(err, &errno):
+		return d.fail(f, errno)
+	}
+	return err
+}
+
+// fail answers with an errno and what goes with it.
+func (d *driver) fail(f *function, errno syscall.Errno) error {
+	value := ^uint64(0)
+	if f.result != 'i' {
+		value = 0
+	}
+	return d.wire.finish(f, value, errno)
+}
+
+// tellUnknown says what the executable has and the table has not, a few times.
+func (d *driver) tellUnknown(f *function) {
+	if d.unknown++; d.unknown <= 8 {
+		d.log("the executable calls a function that is not known", "function", f.signature)
+	}
+}
+
+// slow waits where the script has made all the calls of this tick. It waits inside its call.
+func (d *driver) slow() error {
+	limit := d.job.Limits.Calls
+	if limit <= 0 {
+		return nil
+	}
+	share := max(1, int64(limit)*int64(tick)/int64(time.Second))
+	for d.calls.Load() >= share {
+		if !d.slowed && d.job.Notice != nil {
+			d.job.Notice(fmt.Sprintf("the script makes more than %d system calls a second and is slowed down (limits.calls)", limit))
+		}
+		d.slowed = true
+		if err := d.sleep(tick / 20); err != nil {
+			return err
+		}
+	}
+	d.calls.Add(1)
+	return nil
+}
+
+// sleep waits, or returns why the run ends.
+func (d *driver) sleep(length time.Duration) error {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-d.ctx.Done():
+		return context.Cause(d.ctx)
+	}
+}
+
+// watch keeps the limits until stop: elapsed time without the time held by a human, processor time, memory, and what
+// the view holds. It runs beside serve.
+func (d *driver) watch(stop <-chan struct{}) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	last := d.now()
+	var elapsed time.Duration
+	for {
+		select {
+		case <-stop:
+			return
+		case <-d.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		t := d.now()
+		if d.starting.Load() == 0 {
+			elapsed += t.Sub(last)
+		}
+		last = t
+		d.calls.Store(0)
+		if e := d.overLimit(elapsed); e != nil {
+			d.cancel(e)
+			return
+		}
+	}
+}
+
+// overLimit returns the limit that the run is over.
+func (d *driver) overLimit(elapsed time.Duration) *limitError {
+	cpu, memory := d.child.Used()
+	switch l := d.job.Limits; {
+	case l.Wall > 0 && elapsed >= l.Wall:
+		return &limitError{sandbox.WallTime, fmt.Sprintf("ran for longer than %v", l.Wall)}
+	case l.CPU > 0 && cpu >= l.CPU:
+		return &limitError{sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", l.CPU)}
+	case l.Memory > 0 && memory > l.Memory:
+		return &limitError{sandbox.Memory, fmt.Sprintf("used more than %d bytes of memory", l.Memory)}
+	case l.Write > 0 && d.job.FS.Used() > 2*l.Write:
+		return &limitError{sandbox.Written, fmt.Sprintf("files of the session hold more than %d bytes", 2*l.Write)}
+	}
+	return nil
+}
+
+// blame records that an error of a limit ended the script. It is the script's own word, and decides only what its end
+// is called: where the script ends well, nothing.
+func (d *driver) blame(kind string) bool {
+	l := d.job.Limits
+	details := map[string]limitError{
+		"memory":  {sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", l.Memory)},
+		"write":   {sandbox.Written, "found no room for its files"},
+		"files":   {sandbox.Files, fmt.Sprintf("opened more than %d files", d.mostDescriptors())},
+		"threads": {sandbox.Threads, "started a thread, which this interpreter does not have"},
+	}
+	e, ok := details[kind]
+	if ok {
+		d.uncaught = &e
+	}
+	return ok
+}
+
+// exit answers _exit(2), which does not return.
+func (d *driver) exit(a []uint64) (int64, error) {
+	d.exited, d.exitCode = true, int(a[0]&0xff)
+	return 0, errEnd
+}
+
+// i32 is a C int as it came: its low half.
+func i32(word uint64) int32 { return int32(uint32(word)) } // #nosec G115 -- the low half

@@ -1,0 +1,400 @@
+//go:build linux && (amd64 || arm64)
+
+package pypy
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
+)
+
+func le32(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
+func le64(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) }
+
+func (d *driver) open(a []uint64) (int64, error) {
+	return d.openAt(unix.AT_FDCWD, a[0], int(i32(a[1])), uint32(a[2])) // #nosec G115 -- the low half
+}
+
+func (d *driver) openat(a []uint64) (int64, error) {
+	return d.openAt(i32(a[0]), a[1], int(i32(a[2])), uint32(a[3])) // #nosec G115 -- the low half
+}
+
+func (d *driver) openAt(dirfd int32, address uint64, flags int, mode uint32) (int64, error) {
+	name, err := d.pathAt(dirfd, address)
+	if err != nil {
+		return 0, err
+	}
+	if fd, ok := descriptorName(name); ok {
+		return d.reopen(fd, flags)
+	}
+	if _, err := d.free(0); err != nil {
+		return 0, err
+	}
+	file, err := d.job.FS.Open(name, flags, mode&0o7777&^d.umask)
+	if err != nil {
+		return 0, err
+	}
+	x, err := d.describe(file, flags)
+	if err != nil {
+		_ = file.Close()
+		return 0, err
+	}
+	return d.add(x)
+}
+
+// reopen gives the script another descriptor for one that it has, in no mode that it does not have.
+func (d *driver) reopen(fd int32, flags int) (int64, error) {
+	x, err := d.find(fd)
+	if err != nil {
+		return 0, unix.ENOENT
+	}
+	want := flags & unix.O_ACCMODE
+	if want != unix.O_WRONLY && !x.readable() || want != unix.O_RDONLY && !x.writable() {
+		return 0, unix.EACCES
+	}
+	return d.duplicate(fd, 0)
+}
+
+// describe makes a description of a file of the view.
+func (d *driver) describe(file vfs.File, flags int) (*description, error) {
+	info, err := file.Info()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() || flags&unix.O_PATH != 0 {
+		return &description{kind: directory, file: file, flags: flags & unix.O_PATH, fd: -1}, nil
+	}
+	if file.Path() == guestPath {
+		if d.links >= maxLinks {
+			return nil, unix.EMFILE
+		}
+		_ = file.Close()
+		d.links++
+		return &description{kind: link, link: &guestLink{}, flags: unix.O_RDWR, fd: -1}, nil
+	}
+	fd, err := file.Descriptor(flags)
+	if err != nil {
+		return nil, err
+	}
+	return &description{kind: content, file: file, fd: fd, flags: flags}, nil
+}
+
+// amount bounds what one read or write moves. EINVAL for a negative size, as read(2).
+func amount(word uint64) (int, error) {
+	if int64(word) < 0 { // #nosec G115 -- looked at
+		return 0, unix.EINVAL
+	}
+	return int(min(word, maxBlock)), nil // #nosec G115 -- at most maxBlock
+}
+
+func (d *driver) read(a []uint64) (int64, error) {
+	x, size, err := d.transfer(a, (*description).readable)
+	if err != nil {
+		return 0, err
+	}
+	var n int
+	switch p := d.block[:size]; x.kind {
+	case content:
+		n, err = retry(func() (int, error) { return unix.Read(x.fd, p) })
+	case pipeEnd:
+		n, err = d.readPipe(x, p)
+	case link:
+		n, err = x.link.read(p)
+	case directory:
+		err = unix.EISDIR
+	case stream:
+		err = unix.EBADF
+	}
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return int64(n), d.wire.store(a[1], d.block[:n])
+}
+
+// transfer looks at the arguments that reading and writing have in common.
+func (d *driver) transfer(a []uint64, able func(*description) bool) (*description, int, error) {
+	x, err := d.find(i32(a[0]))
+	if err != nil {
+		return nil, 0, err
+	}
+	if !able(x) || x.flags&unix.O_PATH != 0 {
+		return nil, 0, unix.EBADF
+	}
+	size, err := amount(a[2])
+	if err == nil && size > 0 && a[1] == 0 {
+		err = unix.EFAULT
+	}
+	return x, size, err
+}
+
+func (d *driver) pread(a []uint64) (int64, error) {
+	x, size, err := d.transfer(a, (*description).readable)
+	if err != nil {
+		return 0, err
+	}
+	offset := int64(a[3]) // #nosec G115 -- the kernel looks at it
+	switch x.kind {
+	case content:
+	case directory:
+		return 0, unix.EISDIR
+	default:
+		return 0, unix.ESPIPE
+	}
+	n, err := retry(func() (int, error) { return unix.Pread(x.fd, d.block[:size], offset) })
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return int64(n), d.wire.store(a[1], d.block[:n])
+}
+
+func (d *driver) write(a []uint64) (int64, error) {
+	x, size, err := d.transfer(a, (*description).writable)
+	if err != nil {
+		return 0, err
+	}
+	if x.kind == content {
+		at, err := d.writePosition(x)
+		if err != nil {
+			return 0, err
+		}
+		return d.writeContent(x, a[1], size, at, func(p []byte) (int, error) { return unix.Write(x.fd, p) })
+	}
+	p := d.block[:size]
+	if err := d.wire.fetch(a[1], p); err != nil {
+		return 0, err
+	}
+	var n int
+	switch x.kind {
+	case pipeEnd:
+		n, err = d.writePipe(x, p)
+	case stream:
+		n, err = d.print(x, p)
+	case link:
+		n, err = d.writeLink(x.link, p)
+	default:
+		err = unix.EBADF
+	}
+	return int64(n), err
+}
+
+// print writes to standard output or error. A writer that takes no more ends the run.
+func (d *driver) print(x *description, p []byte) (int, error) {
+	d.output.Lock()
+	defer d.output.Unlock()
+	n, err := x.to.Write(p)
+	if err != nil {
+		err = fmt.Errorf("deliver output: %w", err)
+		d.cancel(err)
+		return 0, context.Cause(d.ctx)
+	}
+	return n, nil
+}
+
+func (d *driver) pwrite(a []uint64) (int64, error) {
+	x, size, err := d.transfer(a, (*description).writable)
+	if err != nil {
+		return 0, err
+	}
+	offset := int64(a[3]) // #nosec G115 -- looked at
+	if offset < 0 {
+		return 0, unix.EINVAL
+	}
+	if x.kind != content {
+		return 0, unix.ESPIPE
+	}
+	return d.writeContent(x, a[1], size, offset, func(p []byte) (int, error) { return unix.Pwrite(x.fd, p, offset) })
+}
+
+// writePosition is where the next write goes.
+func (d *driver) writePosition(x *description) (int64, error) {
+	if x.flags&unix.O_APPEND != 0 {
+		var st unix.Stat_t
+		err := unix.Fstat(x.fd, &st)
+		return st.Size, err
+	}
+	at, err := unix.Seek(x.fd, 0, unix.SEEK_CUR)
+	if err == unix.ESPIPE {
+		return 0, nil // a device
+	}
+	return at, err
+}
+
+// writeContent writes to a file of the view, within the limits of the session.
+func (d *driver) writeContent(x *description, address uint64, size int, at int64, write func([]byte) (int, error)) (int64, error) {
+	room, err := d.room(x, at, int64(size))
+	if err != nil {
+		return 0, err
+	}
+	p := d.block[:room]
+	if err := d.wire.fetch(address, p); err != nil {
+		return 0, err
+	}
+	n, err := retry(func() (int, error) { return write(p) })
+	return int64(n), err
+}
+
+// room is how many of size bytes at a position fit. EFBIG and ENOSPC at the limits.
+func (d *driver) room(x *description, at, size int64) (int64, error) {
+	limit := d.job.Limits.Write
+	if limit <= 0 || size == 0 {
+		return size, nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(x.fd, &st); err != nil {
+		return 0, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return size, nil
+	}
+	if at >= limit || at > math.MaxInt64-size {
+		return 0, unix.EFBIG
+	}
+	size = min(size, limit-at)
+	// A hole that a write behind the end leaves costs nothing but counts: it can be filled without growing the file.
+	growth := max(at+size-st.Size, min(size, growthStep))
+	if growth > d.slack {
+		d.slack = limit - d.job.FS.Used()
+	}
+	if growth > d.slack {
+		return 0, unix.ENOSPC
+	}
+	d.slack -= growth
+	return size, nil
+}
+
+// growthStep is what a write is counted as at least, in bytes: a page of the memory behind it.
+const growthStep = 4096
+
+func (d *driver) ftruncate(a []uint64) (int64, error) {
+	x, err := d.writableContent(i32(a[0]))
+	if err != nil {
+		return 0, err
+	}
+	return 0, d.resize(x, int64(a[1])) // #nosec G115 -- looked at
+}
+
+func (d *driver) writableContent(fd int32) (*description, error) {
+	x, err := d.find(fd)
+	if err != nil {
+		return nil, err
+	}
+	if x.kind != content || !x.writable() {
+		return nil, unix.EINVAL
+	}
+	return x, nil
+}
+
+// resize sets a file's size within the limits.
+func (d *driver) resize(x *description, size int64) error {
+	if size < 0 {
+		return unix.EINVAL
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(x.fd, &st); err != nil {
+		return err
+	}
+	if limit := d.job.Limits.Write; limit > 0 && size > limit {
+		return unix.EFBIG
+	}
+	if grown := size - st.Size; grown > 0 {
+		if _, err := d.room(x, st.Size, grown); err != nil {
+			return err
+		}
+	}
+	return unix.Ftruncate(x.fd, size)
+}
+
+// fallocate answers posix_fallocate(3), which returns its error.
+func (d *driver) fallocate(a []uint64) (int64, error) {
+	x, err := d.writableContent(i32(a[0]))
+	offset, length := int64(a[1]), int64(a[2]) // #nosec G115 -- looked at
+	switch {
+	case err != nil:
+	case offset < 0 || length <= 0 || offset > math.MaxInt64-length:
+		err = unix.EINVAL
+	default:
+		var st unix.Stat_t
+		if err = unix.Fstat(x.fd, &st); err == nil && st.Size < offset+length {
+			err = d.resize(x, offset+length)
+		}
+	}
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return int64(errno), nil
+	}
+	return 0, err
+}
+
+func (d *driver) lseek(a []uint64) (int64, error) {
+	x, err := d.find(i32(a[0]))
+	if err != nil {
+		return 0, err
+	}
+	switch x.kind {
+	case content:
+		whence := int(i32(a[2]))
+		if whence < unix.SEEK_SET || whence > unix.SEEK_HOLE {
+			return 0, unix.EINVAL
+		}
+		return unix.Seek(x.fd, int64(a[1]), whence) // #nosec G115 -- the kernel looks at it
+	case directory:
+		return 0, nil
+	}
+	return 0, unix.ESPIPE
+}
+
+// standardOutput answers get_stdout, a FILE of the C library: an address that means descriptor 1.
+func (d *driver) standardOutput([]uint64) (int64, error) {
+	if d.memory.output == 0 {
+		got, err := d.wire.allocate(make([]byte, 8))
+		if err != nil {
+			return 0, err
+		}
+		d.memory.output = got[0]
+	}
+	return int64(d.memory.output), nil // #nosec G115 -- an address
+}
+
+func (d *driver) fileno(a []uint64) (int64, error) {
+	if a[0] == 0 || a[0] != d.memory.output {
+		return 0, unix.EBADF
+	}
+	return 1, nil
+}
+
+func (d *driver) fstat(a []uint64) (int64, error) {
+	x, err := d.find(i32(a[0]))
+	if err != nil {
+		return 0, err
+	}
+	info, err := d.info(x)
+	if err != nil {
+		return 0, err
+	}
+	return 0, d.wire.store(a[1], encodeStat(info))
+}
+
+// info describes an open file: one of the view with the size that it has now, a stream as a pipe of the script's user.
+func (d *driver) info(x *description) (vfs.Info, error) {
+	now := d.wallClock
+	switch x.kind {
+	case directory:
+		return x.file.Info()
+	case content:
+		info, err := x.file.Info()
+		var st unix.Stat_t
+		if err == nil && info.IsRegular() && unix.Fstat(x.fd, &st) == nil {
+			info.Size, info.Blocks = st.Size, st.Blocks
+		}
+		return info, err
+	}
+	return vfs.Info{
+		Mode: unix.S_IFIFO | 0o600, Nlink: 1, UID: d.job.Host.UID, GID: d.job.Host.GID, Atime: now, Mtime: now, Ctime: now,
+	}, nil
+}

@@ -1,0 +1,125 @@
+//go:build linux && (amd64 || arm64)
+
+package pypy
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+func (d *driver) uname(a []uint64) (int64, error) {
+	h := d.job.Host
+	return 0, d.wire.store(a[0], encodeUname(h.Sysname, h.Nodename, h.Release, h.Version, h.Machine, ""))
+}
+
+func (d *driver) uid([]uint64) (int64, error) { return int64(d.job.Host.UID), nil }
+func (d *driver) gid([]uint64) (int64, error) { return int64(d.job.Host.GID), nil }
+
+func (d *driver) getresuid(a []uint64) (int64, error) { return 0, d.storeThrice(a, d.job.Host.UID) }
+func (d *driver) getresgid(a []uint64) (int64, error) { return 0, d.storeThrice(a, d.job.Host.GID) }
+
+func (d *driver) storeThrice(a []uint64, id uint32) error {
+	for _, address := range a[:3] {
+		if err := d.wire.store(address, le32(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *driver) getgroups(a []uint64) (int64, error) {
+	if i32(a[0]) <= 0 {
+		return 1, nil // how many there are
+	}
+	return 1, d.wire.store(a[1], le32(d.job.Host.GID))
+}
+
+func (d *driver) getlogin([]uint64) (int64, error) {
+	for _, name := range []string{"LOGNAME", "USER"} {
+		if user := d.environment.get(name); user != "" {
+			return d.text(user)
+		}
+	}
+	return 0, unix.ENXIO
+}
+
+func (d *driver) pid([]uint64) (int64, error) { return int64(d.child.PID()), nil }
+
+// processGroup answers getpgid(2) and getsid(2): the child and each of its commands lead their own.
+func (d *driver) processGroup(a []uint64) (int64, error) {
+	pid := int(i32(a[0]))
+	if pid == 0 || pid == d.child.PID() {
+		return int64(d.child.PID()), nil
+	}
+	if d.children.get(pid) != nil {
+		return int64(pid), nil
+	}
+	return 0, unix.ESRCH
+}
+
+// sysconf knows a few names of sysconf(3), by their numbers in glibc's confname.h.
+func (d *driver) sysconf(a []uint64) (int64, error) {
+	const (
+		argMax, childMax, clockTicks, nGroups, openMax, pageSize, processors, processorsOnline = 0, 1, 2, 3, 4, 30, 83, 84
+	)
+	switch i32(a[0]) {
+	case argMax:
+		return 2 << 20, nil
+	case childMax:
+		return maxChildren, nil
+	case clockTicks:
+		return ticksPerSecond, nil
+	case nGroups:
+		return 1, nil
+	case openMax:
+		return int64(d.mostDescriptors()), nil
+	case pageSize:
+		return 4096, nil
+	case processors, processorsOnline:
+		return d.cpuCount(nil)
+	}
+	return 0, unix.EINVAL
+}
+
+// cpuCount counts the target's processors; 1 where it does not show them.
+func (d *driver) cpuCount([]uint64) (int64, error) {
+	n := int64(0)
+	for line := range strings.Lines(string(readFile(d.job.FS, "/proc/cpuinfo", 1<<20))) {
+		if strings.HasPrefix(line, "processor") {
+			n++
+		}
+	}
+	return max(n, 1), nil
+}
+
+func (d *driver) getloadavg(a []uint64) (int64, error) {
+	fields := strings.Fields(string(readFile(d.job.FS, "/proc/loadavg", 4096)))
+	var p []byte
+	for _, f := range fields[:min(len(fields), 3, int(max(i32(a[1]), 0)))] {
+		v, err := strconv.ParseFloat(f, 64)
+		if err != nil {
+			break
+		}
+		p = binary.LittleEndian.AppendUint64(p, math.Float64bits(v))
+	}
+	if len(p) == 0 {
+		return 0, unix.EIO
+	}
+	return int64(len(p) / 8), d.wire.store(a[0], p)
+}
+
+// ctermid fills in a buffer, or answers a string of its own.
+func (d *driver) ctermid(a []uint64) (int64, error) {
+	const name = "/dev/tty"
+	if a[0] == 0 {
+		return d.text(name)
+	}
+	return int64(a[0]), d.wire.store(a[0], append([]byte(name), 0)) // #nosec G115 -- an address
+}
+
+// initHome answers where the library is; the interpreter asks where its own path does not say it.
+func (d *driver) initHome([]uint64) (int64, error) { return d.text(Prefix) }

@@ -1,0 +1,126 @@
+//go:build linux && (amd64 || arm64)
+
+package pypy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"time"
+
+	"shannot-gateway/sandbox"
+)
+
+// child is an interpreter that was started: the two pipes of its conversation, and what can be done to it.
+type child interface {
+	process
+	// Calls gives what the child asks, Answers takes what it is answered.
+	Calls() io.Reader
+	Answers() io.Writer
+	// Kill ends the child. It may be called at any time, from any goroutine.
+	Kill()
+	// Wait returns how the child ended, once it has.
+	Wait() syscall.WaitStatus
+	// Messages is the end of what the child said on its standard error, which only its fatal errors do.
+	Messages() string
+}
+
+// lastWords is how long a child that asks nothing more may take to end.
+const lastWords = 2 * time.Second
+
+// converse answers a child's calls until it has ended, and says how the run ended.
+func converse(ctx context.Context, job sandbox.Job, c child, now func() time.Time, log func(string, ...any)) (sandbox.Result, error) {
+	d, err := newDriver(ctx, job, c, c.Calls(), c.Answers(), now, log)
+	if err != nil {
+		c.Kill()
+		c.Wait()
+		return sandbox.Result{}, err
+	}
+	defer d.cancel(nil)
+	stopKilling := context.AfterFunc(d.ctx, c.Kill)
+	stop, watched := make(chan struct{}), make(chan struct{})
+	go func() { defer close(watched); d.watch(stop) }()
+
+	err = d.serveSafely()
+	var broken *subverted
+	switch {
+	case errors.Is(err, errEnd):
+		c.Kill()
+	case errors.Is(err, io.EOF):
+	case errors.As(err, &broken):
+		d.cancel(&limitError{sandbox.Protocol, broken.Error()})
+	default:
+		d.cancel(err)
+	}
+	last := time.AfterFunc(lastWords, c.Kill)
+	state := c.Wait()
+	last.Stop()
+	if text := c.Messages(); text != "" && job.Stderr != nil {
+		d.output.Lock()
+		_, _ = io.WriteString(job.Stderr, text)
+		d.output.Unlock()
+	}
+	d.release()
+	// Commands that the script left running keep its streams, as they would a login's.
+	d.children.waitAll()
+	close(stop)
+	<-watched
+	stopKilling()
+	return d.result(state, c.Messages()), nil
+}
+
+// serveSafely is serve, where a panic ends this run alone.
+func (d *driver) serveSafely() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.log("panic while a call was answered", "panic", p)
+			err = errors.New("internal error while a call was answered")
+		}
+	}()
+	return d.serve()
+}
+
+// result says how the run ended.
+func (d *driver) result(state syscall.WaitStatus, messages string) sandbox.Result {
+	res := sandbox.Result{Cause: sandbox.Exited}
+	switch {
+	case d.exited:
+		res.ExitCode = d.exitCode
+	case state.Signaled():
+		res.Signal = state.Signal()
+		res.ExitCode = 128 + int(state.Signal())
+	default:
+		res.ExitCode = state.ExitStatus()
+	}
+	var limit *limitError
+	switch cause := context.Cause(d.ctx); {
+	case errors.As(cause, &limit):
+		res.Cause, res.Detail, res.ExitCode, res.Signal = limit.cause, limit.detail, 128+int(syscall.SIGKILL), syscall.SIGKILL
+	case cause != nil:
+		res.Cause, res.Detail = sandbox.Stopped, cause.Error()
+	case d.uncaught != nil && res.ExitCode != 0 && res.Signal == 0:
+		res.Cause, res.Detail = d.uncaught.cause, d.uncaught.detail
+	case d.outOfCPU(state):
+		res.Cause, res.Detail = sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", d.job.Limits.CPU)
+	case res.Signal == syscall.SIGABRT && strings.Contains(messages, outOfMemory):
+		res.Cause, res.Detail = sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", d.job.Limits.Memory)
+	}
+	return res
+}
+
+// outOfMemory is what the interpreter says before it aborts for want of memory.
+const outOfMemory = "out of memory"
+
+// outOfCPU reports whether the kernel's RLIMIT_CPU ended the interpreter.
+func (d *driver) outOfCPU(state syscall.WaitStatus) bool {
+	if d.job.Limits.CPU <= 0 || !state.Signaled() || (state.Signal() != syscall.SIGKILL && state.Signal() != syscall.SIGXCPU) {
+		return false
+	}
+	// The kernel counts in ticks and may strike a few of them early.
+	const slack = 100 * time.Millisecond
+	cpu, _ := d.child.Used()
+	return cpu >= d.job.Limits.CPU-slack
+}
