@@ -97,18 +97,26 @@ func (f *filteredChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error)
 }
 
 // allowedRequest is the list of what a session channel may ask. Not in it: auth-agent-req and x11-req (forwarding),
-// env (the environment of a command is the gateway's to choose), subsystem, break, xon-xoff and what nobody knows.
+// subsystem, break, xon-xoff and what nobody knows. Of env there is what a terminal says about its colours, which
+// reaches the approval screen alone: the environment of a command is the gateway's to choose.
 func allowedRequest(r *gossh.Request) bool {
 	switch r.Type {
 	case "exec":
 		var payload struct{ Command string }
 		return gossh.Unmarshal(r.Payload, &payload) == nil && len(payload.Command) <= maxCommand &&
 			!strings.ContainsRune(payload.Command, 0)
+	case "env":
+		var payload struct{ Name, Value string }
+		return gossh.Unmarshal(r.Payload, &payload) == nil && (payload.Name == "NO_COLOR" || payload.Name == "COLORTERM") &&
+			len(payload.Value) <= maxColourValue && printable(payload.Value) == payload.Value
 	case "shell", "pty-req", "window-change", "signal":
 		return true
 	}
 	return false
 }
+
+// maxColourValue bounds a variable that says something about colours, in bytes.
+const maxColourValue = 32
 
 // orderedChannel ends a channel with EOF before the close, after the exit status: RFC 4254 wants no data after EOF,
 // and clients that wait for EOF would otherwise take the close for a broken connection.

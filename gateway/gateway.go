@@ -226,7 +226,7 @@ func (g *Gateway) handle(s ssh.Session) {
 	pty, sizes, isTerminal := s.Pty()
 	if isTerminal {
 		call.Terminal = terminal(pty, sizes)
-		call.Terminal.Raw = ctx.raw
+		call.Terminal.Raw, call.Terminal.Environ = ctx.raw, s.Environ()
 	}
 	g.log.Info("command", "identity", call.Identity.Name, "key", call.Identity.Fingerprint,
 		"address", s.RemoteAddr().String(), "verb", command.VerbOf(call.Line))

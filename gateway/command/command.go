@@ -60,6 +60,7 @@ type Terminal struct {
 	Type          string
 	Width, Height int
 	Resize        <-chan tui.Size
+	Environ       []string // what the client says about colours, KEY=VALUE
 	// Raw takes what another terminal's program wants to show, without a change.
 	Raw io.Writer
 }
@@ -105,7 +106,7 @@ func table() []verb {
 		{"show", everyone, "ID [--json]", (*Verbs).show},
 		{"wait", everyone, "ID [--wait DURATION] [--json]", (*Verbs).wait},
 		{"cancel", everyone, "ID", (*Verbs).cancel},
-		{"approve", approvers, "[ID [--op N…] [--digest HEX]]", (*Verbs).approve},
+		{"approve", approvers, "[--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [ID [--op N…] [--digest HEX]]", (*Verbs).approve},
 		{"reject", approvers, "ID [--op N…] --reason TEXT", (*Verbs).reject},
 		{"targets", everyone, "[--json]", (*Verbs).targets},
 		{"status", everyone, "[--json]", (*Verbs).status},

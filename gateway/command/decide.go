@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"shannot-gateway/approvals"
-	"shannot-gateway/approvals/render"
-	"shannot-gateway/gateway/tui"
 )
 
 // maxOps is how many operations one decision may name.
@@ -66,10 +64,12 @@ func decision(f *flag.FlagSet, args []word) (id string, ops opsFlag, rest []stri
 	return id, ops, rest, nil
 }
 
-// approve is the screen, or `approve ID [--op N…] [--digest HEX]`.
+// approve is the screen, `approve [flags] [ID]` at a terminal, or `approve ID [--op N…] [--digest HEX]`, which decides.
 func (v *Verbs) approve(ctx context.Context, c *invocation) int {
-	if len(c.args) == 0 {
-		return v.screen(ctx, c)
+	if o, ok, err := c.screenOptions(); err != nil {
+		return c.usage(err)
+	} else if ok {
+		return v.screen(ctx, c, o)
 	}
 	var digest string
 	f := c.flags()
@@ -133,20 +133,4 @@ func (c *invocation) report(before, after approvals.Session) {
 			c.notice("session %s, operation %d: %s: %s", after.ID, op.N, op.Decision, rendered(op.Summary))
 		}
 	}
-}
-
-// screen opens the approval screen on the client's terminal.
-func (v *Verbs) screen(ctx context.Context, c *invocation) int {
-	if c.Terminal == nil {
-		return c.usage(errors.New("the approval screen needs a terminal: ssh -t HOST approve; without one: approve ID"))
-	}
-	err := v.Screen(ctx, tui.Options{
-		Backend: v.Sessions, Identity: c.Identity, In: c.Stdin, Out: c.Stdout, Width: c.Terminal.Width,
-		Height: c.Terminal.Height, Resize: c.Terminal.Resize, Term: c.Terminal.Type, Now: v.Now,
-	})
-	if err != nil && ctx.Err() == nil {
-		c.notice("the approval screen ended: %s", render.Line(err.Error()))
-		return ExitFault
-	}
-	return ExitOK
 }

@@ -40,7 +40,7 @@ Replace HOST by what you typed to get here, for instance: ssh shannot@example
   ssh -t HOST approve             the approval screen: read, approve, reject
   ssh HOST list                   what runs or waits now; --all: also the past
   ssh HOST show ID                a session: script, every operation, digests
-  ssh HOST approve ID             approve all that waits in it at this moment
+  ssh HOST approve ID             approve all that waits in it (-t: show it)
   ssh HOST approve ID --op 2 --digest HEX     just this, and only if unchanged
   ssh HOST reject ID --reason too broad       the agent is told the reason
   ssh HOST cancel ID              end a session
@@ -96,9 +96,13 @@ user, environment change, digest, the policy's reason and the decision.`,
 with its status; 75 where a human still has to decide. It may be repeated.
   --wait DURATION  wait for humans at most so long (0: not at all)`,
 	"cancel": `Ends a session. An agent can end its own.`,
-	"approve": `With a terminal and no id: the approval screen. With an id: approves everything
-that waits in that session now, or only the operations that --op names.
-  --digest HEX     only if the operation's digest (see show) is this one`,
+	"approve": `With a terminal: the approval screen, opened on the session ID if one is given.
+  --alert bell|title|off   what happens when something new waits
+  --undo DURATION          how long a decision can be undone (3s; 0s: not at all)
+  --colors none|16|256|true   instead of what the terminal says; NO_COLOR works
+Without a terminal: approves everything that waits in the session now. With or
+without one, only the operations that --op names, or only
+  --digest HEX     if the operation's digest (see show) is this one`,
 	"reject":  `Rejects what waits in a session. Everything after --reason is told the agent.`,
 	"targets": `Lists the hosts that you may use.`,
 	"status":  `Says how many sessions run and wait, and whether the journal can be written.`,

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
@@ -28,8 +29,13 @@ func TestHeldOperationIsReadApprovedAndItsOutputFollows(t *testing.T) {
 			s.shows("Run operation 1 once, on prod as ops?", "systemctl stop db", "y yes")
 			s.press("y")
 			s.until("Approved operation 1", "it ran")
-			f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStderr, Data: []byte("and more\n")})
+			f.operationWrites("aaaa0001", 1, approvals.Chunk{Stream: approvals.StreamStderr, Data: []byte("and more\n")})
 			s.until("err and more")
+			f.change("aaaa0001", func(x *approvals.Session) {
+				code := 3
+				x.Operations[0].ExitCode, x.Operations[0].Finished = &code, start
+			})
+			s.until("Ended     exit 3")
 			want := fmt.Sprintf("aaaa0001/1/%064x by alice", 1)
 			if !slices.Equal(f.approved, []string{want}) {
 				t.Fatalf("approved %q, want %q once", f.approved, want)
@@ -220,7 +226,8 @@ func TestQuestionClosesWhenSomebodyElseDecides(t *testing.T) {
 	if _, err := f.Approve(t.Context(), "aaaa0001", bob, []int{1}, fmt.Sprintf("%064x", 1)); err != nil {
 		t.Fatal(err)
 	}
-	s.until("approved by bob", "Approve is off")
+	s.until("approved by bob", "it ran")
+	s.hides("a approve")
 	s.press("y")
 	s.hides("Run operation 1 once")
 	if len(f.approved) != 1 {
@@ -339,4 +346,36 @@ func TestSelectedOperationIsTheOneThatOpens(t *testing.T) {
 	s.shows("Command   sync")
 	s.press("esc", "2", "a")
 	s.shows("Command   reboot")
+}
+
+func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {
+	x := held("aaaa0001", policy.Caution, "first")
+	x.Created = start.Add(-time.Hour)
+	other := held("aaaa0002", policy.Caution, "elsewhere")
+	f := newFake(x, other)
+	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
+	s.until("All of it has been shown")
+	s.press("a", "y")
+	s.until("Approved operation 1")
+	f.change("aaaa0001", func(x *approvals.Session) {
+		x.Status = approvals.Held
+		x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "second"), waitingOp(3, policy.Caution, "third"))
+	})
+	s.until("Operation 2 waits for a decision")
+	s.press("n")
+	s.shows("Operation 2 · ", "second changes")
+	s.press("n")
+	s.shows("Operation 3 · ", "third changes")
+	s.press("n")
+	s.until("elsewhere changes")
+	s.press("n")
+	s.until("Operation 2 · ", "second changes")
+	f.change("aaaa0002", func(x *approvals.Session) { x.Operations[0].Decision = approvals.Withdrawn })
+	s.press("n")
+	s.shows("Operation 3 · ")
+	f.change("aaaa0001", func(x *approvals.Session) { x.Operations[1].Decision = approvals.Withdrawn })
+	s.press("esc")
+	s.until("cancelled")
+	s.press("n", "n")
+	s.until("Nothing else waits for you")
 }

@@ -133,6 +133,23 @@ func scriptLine(s *approvals.Session, n int) string {
 	return strings.TrimLeft(lines[n-1], " \t")
 }
 
+// describeResult shows what an operation that was started has written, and how it ended.
+func describeResult(p *page, op *approvals.Operation, o *output) {
+	p.addProse(nil, own(toneStrong, "Output:"))
+	for _, q := range o.page().paragraphs {
+		p.put(q)
+	}
+	if op.OutputCut {
+		p.addProse(nil, own(toneCaution, "The recorded output is not whole: it reached its limit."))
+	}
+	switch {
+	case op.ExitCode != nil && op.Signal != 0:
+		p.addProse(label("Ended"), own(toneDanger, fmt.Sprintf("by signal %d", op.Signal)))
+	case op.ExitCode != nil:
+		p.addProse(label("Ended"), own(tonePlain, fmt.Sprintf("exit %d", *op.ExitCode)))
+	}
+}
+
 // describeDecision shows what became of an operation that does not wait any more.
 func describeDecision(p *page, op *approvals.Operation) {
 	if op.Decision == approvals.Waiting {

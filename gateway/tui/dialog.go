@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,7 +11,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
-	"shannot-gateway/approvals/policy"
 )
 
 // maxReason bounds a rejection's reason, in bytes.
@@ -55,29 +55,38 @@ func (f *field) key(k tea.KeyPressMsg) {
 	}
 }
 
+// usualReasons are offered for a rejection; ↑ and ↓ go through them.
+var usualReasons = []string{
+	"not now: ask again later",
+	"too broad: ask for less",
+	"not during business hours",
+	"say first what this is for",
+	"use a read-only way to find this out",
+	"a human will do this",
+}
+
 // dialog asks the human to confirm or to give a reason. What it is about is fixed when it opens.
 type dialog struct {
-	subject subject
-	approve bool
+	verdict verdict
+	left    int  // operations that wait and are not in the verdict, because they have not been read
 	typed   bool // the target's name has to be typed
 	field   field
+	usual   int  // which of the usual reasons was chosen last, from 1
+	up      int  // rows that the text is scrolled up from its end
 	busy    bool // the backend has been asked
 	problem line
 }
 
-// approveDialog asks before an approval. Danger asks for the target's name.
-func approveDialog(s subject) *dialog {
-	d := &dialog{subject: s, approve: true}
-	if riskOrder(s.risk) >= riskOrder(policy.Danger) {
-		d.typed = true
-		d.field.limit = len(s.target) + 16
+// newDialog asks before a verdict. Danger asks for the target's name, a rejection for its reason.
+func newDialog(v verdict) *dialog {
+	d := &dialog{verdict: v, field: field{limit: maxReason}}
+	for i := range v.subjects {
+		if v.approve && isDanger(v.subjects[i].risk) {
+			d.typed = true
+			d.field.limit = len(v.subjects[i].target) + 16
+		}
 	}
 	return d
-}
-
-// rejectDialog asks for the reason of a rejection.
-func rejectDialog(s subject) *dialog {
-	return &dialog{subject: s, field: field{limit: maxReason}}
 }
 
 // key handles a key while the dialog is open.
@@ -86,10 +95,19 @@ func (d *dialog) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case d.busy:
 		return nil
-	case d.approve && !d.typed:
+	case k.Code == tea.KeyPgUp:
+		d.up += max(m.bodyHeight()-1, 1)
+		return nil
+	case k.Code == tea.KeyPgDown:
+		d.up = max(d.up-max(m.bodyHeight()-1, 1), 0)
+		return nil
+	}
+	d.up = 0
+	switch {
+	case d.verdict.approve && !d.typed:
 		switch {
 		case key.Matches(k, keyYes):
-			return d.confirm(m, "")
+			return m.settleOn(d.verdict)
 		case key.Matches(k, keyNo):
 			m.dialog = nil
 		}
@@ -97,56 +115,110 @@ func (d *dialog) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keyCancel):
 		m.dialog = nil
 		return nil
+	case !d.verdict.approve && key.Matches(k, keyArrowUp):
+		d.choose(-1)
+		return nil
+	case !d.verdict.approve && key.Matches(k, keyArrowDown):
+		d.choose(1)
+		return nil
 	case !key.Matches(k, keyEnter):
 		d.field.key(k)
 		return nil
-	case d.approve && d.field.text != d.subject.target:
+	case d.verdict.approve && d.field.text != d.verdict.subjects[0].target:
 		d.problem = own(toneDanger, "That is not the target's name.")
 		return nil
-	case !d.approve && strings.TrimSpace(d.field.text) == "":
+	case !d.verdict.approve && strings.TrimSpace(d.field.text) == "":
 		d.problem = own(toneDanger, "A reason is needed: the agent reads it.")
 		return nil
 	}
-	return d.confirm(m, strings.TrimSpace(d.field.text))
+	d.verdict.reason = strings.TrimSpace(d.field.text)
+	return m.settleOn(d.verdict)
 }
 
-// confirm hands the decision to the backend, once.
-func (d *dialog) confirm(m *model, reason string) tea.Cmd {
-	d.busy = true
-	return m.decide(d.subject, d.approve, reason)
+// choose puts one of the usual reasons into the field, to be sent as it is or edited.
+func (d *dialog) choose(step int) {
+	n := len(usualReasons)
+	if d.usual == 0 && step < 0 {
+		d.usual = 1
+	}
+	d.usual = (d.usual-1+step+n)%n + 1
+	d.field.text = usualReasons[d.usual-1]
 }
 
 // page is what the dialog says.
-func (d *dialog) page() *page {
-	s, p := d.subject, newPage()
-	if d.approve {
-		p.addProse(nil, join(own(toneStrong, fmt.Sprintf("Run operation %d once, on ", s.n)), place(s.target, s.runAs), own(toneStrong, "?")))
-	} else {
-		p.addProse(nil, own(toneStrong, fmt.Sprintf("Reject operation %d?", s.n)))
-	}
-	what, rest := s.what.split(200)
-	if len(rest) > 0 {
-		what = append(what, span{toneMark, "… (esc shows all of it)"})
-	}
-	p.add(own(tonePlain, "  "), what)
-	if d.approve {
-		p.addProse(nil, join(own(riskTone(s.risk), riskWord(s.risk)), own(tonePlain, ": "), shown(tonePlain, s.why)))
-		p.add(own(toneDim, "digest "), shown(toneDim, s.digest).fit(24))
+func (d *dialog) page(m *model) *page {
+	p := newPage()
+	d.question(p)
+	if d.left > 0 {
+		p.addProse(nil, own(toneCaution, fmt.Sprintf("%d more wait and are not part of this: not all of them has been on the screen.", d.left)))
 	}
 	switch {
 	case d.busy:
 		p.addProse(nil, own(toneDim, "Asking the gateway…"))
 	case d.typed:
-		p.addProse(nil, join(own(toneDanger, "Type the target's name, "), shown(toneStrong, s.target), own(toneDanger, ", to approve:")))
+		p.addProse(nil, join(own(toneDanger, "Type the target's name, "), shown(toneStrong, d.verdict.subjects[0].target), own(toneDanger, ", to approve:")))
 		p.add(own(toneKey, "> "), d.input())
-	case !d.approve:
-		p.addProse(nil, own(tonePlain, "Why not? The agent reads it:"))
+	case !d.verdict.approve:
+		if m.height >= 20 {
+			for i, reason := range usualReasons {
+				p.add(selector(d.usual == i+1), own(toneDim, reason))
+			}
+		}
+		p.addProse(nil, own(tonePlain, "Why not? The agent reads it. ↑ ↓ offer reasons:"))
 		p.add(own(toneKey, "> "), d.input())
 	}
 	if d.problem != nil {
 		p.addProse(nil, d.problem)
 	}
 	return p
+}
+
+// window is the part of the dialog that is on the screen: its end, with what is typed, unless the human looks further up.
+func (d *dialog) window(m *model, height int) []line {
+	p := d.page(m)
+	p.layout(m.width, height)
+	p.scroll(len(p.rows))
+	d.up = min(d.up, p.top)
+	p.scroll(-d.up)
+	lines := p.window()
+	if p.top > 0 {
+		lines[0] = own(toneMark, "… more above: page up")
+	}
+	if d.up > 0 {
+		lines[len(lines)-1] = own(toneMark, "… more below: page down")
+	}
+	return lines
+}
+
+// question says what is about to be decided, each operation with its risk.
+func (d *dialog) question(p *page) {
+	all := d.verdict.subjects
+	switch {
+	case len(all) == 1 && d.verdict.approve:
+		p.addProse(nil, join(own(toneStrong, fmt.Sprintf("Run operation %d once, on ", all[0].n)), place(all[0].target, all[0].runAs), own(toneStrong, "?")))
+	case d.verdict.approve:
+		p.addProse(nil, own(toneStrong, fmt.Sprintf("Run these %d operations, each once?", len(all))))
+	case len(all) == 1:
+		p.addProse(nil, own(toneStrong, fmt.Sprintf("Reject operation %d?", all[0].n)))
+	default:
+		p.addProse(nil, own(toneStrong, fmt.Sprintf("Reject these %d operations?", len(all))))
+	}
+	for i := range all {
+		s := &all[i]
+		what, rest := s.what.split(200)
+		if len(rest) > 0 {
+			what = append(what, span{toneMark, "… (esc shows all of it)"})
+		}
+		if len(all) > 1 {
+			p.add(own(tonePlain, pad(fmt.Sprintf("%3d", s.n), 4)), join(own(riskTone(s.risk), riskWord(s.risk)+" "), what))
+			continue
+		}
+		p.add(own(tonePlain, "  "), what)
+		if d.verdict.approve {
+			p.addProse(nil, join(own(riskTone(s.risk), riskWord(s.risk)), own(tonePlain, ": "), shown(tonePlain, s.why)))
+			p.add(own(toneDim, "digest "), shown(toneDim, s.digest).fit(24))
+		}
+	}
 }
 
 func (d *dialog) input() line {
@@ -158,7 +230,7 @@ func (d *dialog) footer(width int) line {
 	switch {
 	case d.busy:
 		return nil
-	case d.approve && !d.typed:
+	case d.verdict.approve && !d.typed:
 		return join(keyWords(keyYes), own(tonePlain, "  "), keyWords(keyNo)).fit(width)
 	}
 	return join(keyWords(keyEnter), own(tonePlain, "  "), keyWords(keyCancel)).fit(width)
@@ -167,40 +239,76 @@ func (d *dialog) footer(width int) line {
 // answered takes the backend's answer to a decision.
 func (m *model) answered(msg decidedMsg) tea.Cmd {
 	m.dialog = nil
-	if m.session == nil || m.session.id != msg.subject.session {
-		if msg.err != nil {
-			m.say(m.explain(msg))
-		}
+	for i := range msg.verdict.subjects {
+		s := &msg.verdict.subjects[i]
+		delete(m.marked, mark{s.session, s.n})
+	}
+	m.say(m.report(&msg))
+	v := m.session
+	if v == nil || !msg.known || v.id != msg.session.ID {
 		return m.refresh()
 	}
-	if msg.err != nil {
-		if msg.known {
-			m.session.take(&msg.session)
+	v.take(&msg.session)
+	var cmd tea.Cmd
+	switch {
+	case msg.failed() == len(msg.results): // the screen stays where it was, with what was decided instead
+	case v.view != nil && msg.verdict.approve && msg.verdict.about(v.id, v.view.op.N):
+		v.view.page.tail = true
+		v.view.page.scroll(len(v.view.page.rows))
+		cmd = v.view.followResult(m)
+	case v.view != nil && msg.verdict.about(v.id, v.view.op.N):
+		v.closeOperation()
+		v.pane = paneOperations
+	}
+	return tea.Batch(cmd, m.refresh())
+}
+
+// about reports whether the verdict is about an operation.
+func (v verdict) about(session string, n int) bool {
+	return slices.ContainsFunc(v.subjects, func(s subject) bool { return s.session == session && s.n == n })
+}
+
+// report says what came of a verdict.
+func (m *model) report(msg *decidedMsg) line {
+	failed := msg.failed()
+	t := toneCaution
+	if msg.verdict.approve {
+		t = toneSafe
+	}
+	done := own(t, msg.verdict.does("Approved", "Rejected")+".")
+	if failed == 0 {
+		if msg.verdict.approve && len(msg.verdict.subjects) == 1 {
+			done = join(done, own(t, " Its output follows here."))
 		}
-		m.say(m.explain(msg))
-		return m.refresh()
+		return done
 	}
-	m.session.view = nil
-	m.session.take(&msg.session)
-	if msg.approve {
-		m.session.pane = paneOutput
-		m.say(own(toneSafe, fmt.Sprintf("Approved operation %d. Its output follows here.", msg.subject.n)))
-	} else {
-		m.session.pane = paneOperations
-		m.say(own(toneCaution, fmt.Sprintf("Rejected operation %d.", msg.subject.n)))
+	for i, r := range msg.results {
+		if r.err == nil {
+			continue
+		}
+		why := m.explain(msg, i)
+		if n := len(msg.results) - failed; n > 0 {
+			word := "rejected"
+			if msg.verdict.approve {
+				word = "approved"
+			}
+			return join(own(toneCaution, fmt.Sprintf("%d of %d %s. ", n, len(msg.results), word)), why)
+		}
+		return why
 	}
-	return m.refresh()
+	return done
 }
 
 // explain says why a decision did not count: who was faster and what they decided, or what the backend said.
-func (m *model) explain(msg decidedMsg) line {
+func (m *model) explain(msg *decidedMsg, at int) line {
+	sub := &msg.verdict.subjects[at]
 	if msg.known {
 		for i := range msg.session.Operations {
 			op := &msg.session.Operations[i]
-			if op.N == msg.subject.n && op.Decision != approvals.Waiting {
+			if op.N == sub.n && op.Decision != approvals.Waiting {
 				return join(own(toneDanger, fmt.Sprintf("Not decided by you. Operation %d: ", op.N)), decisionLine(op))
 			}
 		}
 	}
-	return join(own(toneDanger, "Nothing was decided: "), shown(tonePlain, msg.err.Error()))
+	return join(own(toneDanger, "Nothing was decided: "), shown(tonePlain, msg.results[at].err.Error()))
 }

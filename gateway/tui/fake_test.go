@@ -27,7 +27,8 @@ type fakeBackend struct {
 	mu        sync.Mutex
 	sessions  []approvals.Session
 	chunks    map[string][]approvals.Chunk
-	wake      chan struct{} // closed and replaced when anything changes
+	written   map[string][]approvals.Chunk // by "id/n"
+	wake      chan struct{}                // closed and replaced when anything changes
 	listeners []chan approvals.Event
 	following int
 	approved  []string // "id/n/digest by whom"
@@ -36,7 +37,7 @@ type fakeBackend struct {
 }
 
 func newFake(sessions ...approvals.Session) *fakeBackend {
-	return &fakeBackend{sessions: sessions, chunks: map[string][]approvals.Chunk{}, wake: make(chan struct{})}
+	return &fakeBackend{sessions: sessions, chunks: map[string][]approvals.Chunk{}, written: map[string][]approvals.Chunk{}, wake: make(chan struct{})}
 }
 
 // changed tells everybody; the caller holds the lock.
@@ -134,7 +135,9 @@ func (f *fakeBackend) Approve(_ context.Context, id string, by approvals.Identit
 		op.Decision, op.Started = approvals.Approved, start
 		f.approved = append(f.approved, fmt.Sprintf("%s/%d/%s by %s", id, op.N, digest, by.Name))
 		f.find(id).Status = approvals.Running
-		f.chunks[id] = append(f.chunks[id], approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("it ran\n")})
+		ran := approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("it ran\n")}
+		f.chunks[id] = append(f.chunks[id], ran)
+		f.written[fmt.Sprintf("%s/%d", id, op.N)] = []approvals.Chunk{ran}
 		return nil
 	})
 }
@@ -146,6 +149,26 @@ func (f *fakeBackend) Reject(_ context.Context, id string, by approvals.Identity
 		s.Status, s.Ended, s.Deadline = approvals.Rejected, start, time.Time{}
 		return nil
 	})
+}
+
+func (f *fakeBackend) OperationOutput(id string, n int, fn func(approvals.Chunk) error) error {
+	f.mu.Lock()
+	chunks := slices.Clone(f.written[fmt.Sprintf("%s/%d", id, n)])
+	f.mu.Unlock()
+	for _, c := range chunks {
+		if err := fn(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// operationWrites adds to the output of an operation.
+func (f *fakeBackend) operationWrites(id string, n int, c approvals.Chunk) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := fmt.Sprintf("%s/%d", id, n)
+	f.written[k] = append(f.written[k], c)
 }
 
 func (f *fakeBackend) Subscribe(context.Context) <-chan approvals.Event {

@@ -228,32 +228,58 @@ func (m *model) tick() tea.Cmd {
 	})
 }
 
-// decidedMsg is the backend's answer to a decision.
+// decidedMsg is the backend's answer to a verdict.
 type decidedMsg struct {
-	subject subject
-	approve bool
-	session approvals.Session // as it is after the answer, whoever decided
+	verdict verdict
+	results []result          // one for each subject
+	session approvals.Session // as it is after the answer, whoever decided; that of the last subject
 	known   bool              // session is set
-	err     error
 }
 
-// decide hands a decision to the backend. It names the operation and, to approve, the digest that was shown.
-func (m *model) decide(s subject, approve bool, reason string) tea.Cmd {
-	return m.work.command(func() tea.Msg {
-		r := decidedMsg{subject: s, approve: approve}
-		if approve {
-			r.session, r.err = m.backend.Approve(m.ctx, s.session, m.me, []int{s.n}, s.digest)
-		} else {
-			r.session, r.err = m.backend.Reject(m.ctx, s.session, m.me, []int{s.n}, reason)
-		}
-		r.known = r.err == nil
+// result is the answer for one operation.
+type result struct{ err error }
+
+// failed is how many decisions did not count.
+func (msg *decidedMsg) failed() int {
+	n := 0
+	for _, r := range msg.results {
 		if r.err != nil {
-			if now, err := m.backend.Session(s.session); err == nil {
-				r.session, r.known = now, true
-			}
+			n++
 		}
-		return r
-	})
+	}
+	return n
+}
+
+// decide hands a verdict to the backend.
+func (m *model) decide(v verdict) tea.Cmd {
+	return m.work.command(func() tea.Msg { return m.decideOn(v) })
+}
+
+// decideOn decides one operation after the other. Each decision names the operation and, to approve, the digest that
+// was shown.
+func (m *model) decideOn(v verdict) decidedMsg {
+	msg := decidedMsg{verdict: v}
+	for i := range v.subjects {
+		s := &v.subjects[i]
+		var now approvals.Session
+		var err error
+		if v.approve {
+			now, err = m.backend.Approve(m.ctx, s.session, m.me, []int{s.n}, s.digest)
+		} else {
+			now, err = m.backend.Reject(m.ctx, s.session, m.me, []int{s.n}, v.reason)
+		}
+		if err != nil {
+			now, msg.known = approvals.Session{}, false
+			if current, lookErr := m.backend.Session(s.session); lookErr == nil {
+				now, msg.known = current, true
+			}
+		} else {
+			msg.known = true
+		}
+		msg.session = now
+		msg.results = append(msg.results, result{err})
+	}
+	return msg
 }
 
 // firstLine is the first line of a script that says anything.

@@ -46,10 +46,15 @@ type model struct {
 	alert Alert
 	known map[string]int // the last operation that waited, by session, at the last look; nil before the first
 	rang  time.Time
+
+	undo    time.Duration // how long a decision can be undone
+	pending []*pending    // decisions that can be
+	read    map[mark]string
+	marked  map[mark]bool
 }
 
 func newModel(ctx context.Context, work *workers, o Options) *model {
-	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, alert: o.Alert}
+	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, alert: o.Alert, undo: o.Undo, read: map[mark]string{}, marked: map[mark]bool{}}
 	m.width, m.height = clampSize(o.Width, o.Height)
 	// Before the first look, so that nothing is missed in between.
 	m.events = o.Backend.Subscribe(ctx)
@@ -102,6 +107,8 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 		return m.written(msg.from)
 	case decidedMsg:
 		return m.answered(msg)
+	case dueMsg:
+		return m.send(msg.p)
 	}
 	return nil
 }
@@ -124,7 +131,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	m.note = nil
 	switch {
 	case key.Matches(k, keyQuit):
-		return m.leave()
+		return m.leaveNow()
 	case m.tooSmall():
 		if key.Matches(k, keyLeave) {
 			return m.leave()
@@ -150,7 +157,11 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keyHelp):
 		m.help = m.helpPage()
 		return nil
-	case m.session != nil:
+	}
+	if cmd, taken := m.pendingKey(k); taken {
+		return cmd
+	}
+	if m.session != nil {
 		return m.session.key(m, k)
 	}
 	return m.inbox.key(m, k)
@@ -165,12 +176,6 @@ func (m *model) reading() *page {
 		return m.session.view.page
 	}
 	return m.session.page()
-}
-
-// leave ends the screen at the human's wish.
-func (m *model) leave() tea.Cmd {
-	m.left = true
-	return tea.Quit
 }
 
 // say shows a note until the next key.
@@ -200,7 +205,7 @@ func (m *model) closeSession() {
 
 // startFollowing follows the open session's output from its beginning.
 func (m *model) startFollowing() tea.Cmd {
-	m.session.close()
+	m.session.stopOutput()
 	o := follow(m.ctx, m.work, m.backend, m.session.id)
 	m.session.output = o
 	m.session.written = newPage()
@@ -210,7 +215,18 @@ func (m *model) startFollowing() tea.Cmd {
 
 // written draws new output.
 func (m *model) written(from *output) tea.Cmd {
-	if m.session == nil || m.session.output != from {
+	if m.session == nil {
+		return nil
+	}
+	if v := m.session.view; v != nil && v.output == from {
+		over := from.over()
+		v.draw(&m.session.session)
+		if over {
+			return nil
+		}
+		return awaitOutput(m.ctx, m.work, from)
+	}
+	if m.session.output != from {
 		return nil
 	}
 	over := from.over() // before it is drawn, so that nothing that comes in between is left out
@@ -250,6 +266,7 @@ func (m *model) loadedSession(s *snapshot) tea.Cmd {
 		m.say(join(own(toneDanger, "Session "), shown(tonePlain, s.id), own(tonePlain, ": "), shown(tonePlain, s.sessionErr.Error())))
 		return nil
 	}
+	var cmds []tea.Cmd
 	note, changed := m.session.take(&s.session)
 	if changed {
 		m.say(note)
@@ -261,31 +278,47 @@ func (m *model) loadedSession(s *snapshot) tea.Cmd {
 	}
 	if m.session.want {
 		m.session.want = false
-		m.session.openOperation(firstWaiting(&m.session.session))
+		cmds = append(cmds, m.session.openOperation(m, firstWaiting(&m.session.session)))
+	}
+	if v := m.session.view; v != nil {
+		cmds = append(cmds, v.followResult(m))
 	}
 	if m.session.output.overAs(approvals.Parked) && s.session.Status != approvals.Parked {
-		return m.startFollowing() // it has been started again, and may be over already
+		cmds = append(cmds, m.startFollowing()) // it has been started again, and may be over already
 	}
-	return nil
+	return tea.Batch(cmds...)
 }
 
-// nextWaiting shows the next operation that waits: in the open session, else in the next one of the list.
+// opened is the number of the open operation, 0 for none.
+func (v *sessionView) opened() int {
+	if v.view == nil {
+		return 0
+	}
+	return v.view.op.N
+}
+
+// nextWaiting is the index of the first operation behind number n that waits and is not the open one, or -1.
+func (v *sessionView) nextWaiting(m *model, n int) int {
+	return slices.IndexFunc(v.session.Operations, func(op approvals.Operation) bool {
+		return op.N > n && op.N != v.opened() && op.Decision == approvals.Waiting && !m.isPending(v.id, op.N)
+	})
+}
+
+// nextWaiting shows the next operation that waits: in the open session, else in the next one of the list, else the
+// first one of the open session again.
 func (m *model) nextWaiting() tea.Cmd {
 	if v := m.session; v != nil {
-		after := -1
-		if v.view != nil {
-			after = v.at
-		}
-		ops := v.session.Operations
-		for i := after + 1; i < len(ops); i++ {
-			if ops[i].Decision == approvals.Waiting {
-				v.openOperation(i)
-				return nil
-			}
+		if i := v.nextWaiting(m, v.opened()); i >= 0 {
+			return v.openOperation(m, i)
 		}
 	}
 	if id := m.inbox.next(m.openID(), m.me); id != "" {
 		return m.open(id, true)
+	}
+	if v := m.session; v != nil {
+		if i := v.nextWaiting(m, 0); i >= 0 {
+			return v.openOperation(m, i)
+		}
 	}
 	m.say(own(toneDim, "Nothing else waits for you."))
 	return nil
@@ -299,9 +332,11 @@ func (m *model) askReject(op *approvals.Operation) tea.Cmd {
 		m.say(join(own(toneCaution, "It does not wait any more: "), decisionLine(op)))
 	case ownSession(s, m.me):
 		m.say(own(toneCaution, "Your own session: another approver decides."))
+	case m.isPending(s.ID, op.N):
+		m.say(own(toneCaution, "You have decided on it; u undoes that."))
 	default:
 		v := operationView{op: *op}
-		m.dialog = rejectDialog(v.subject(s))
+		m.dialog = newDialog(verdict{subjects: []subject{v.subject(s)}})
 	}
 	return nil
 }
@@ -312,9 +347,9 @@ func (m *model) tooSmall() bool { return m.width < minWidth || m.height < minHei
 func (m *model) helpPage() *page {
 	switch {
 	case m.session != nil && m.session.view != nil:
-		return helpPage("An operation", append([]key.Binding{keyApprove, keyReject, keyNext, keyEnv, keyBack, keyQuit}, scrollKeys...))
+		return helpPage("An operation", append([]key.Binding{keyApprove, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyBack, keyQuit}, scrollKeys...))
 	case m.session != nil:
-		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyTab, keyBack, keyQuit}, scrollKeys...))
+		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyTab, keyBack, keyQuit}, scrollKeys...))
 	}
 	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyRecent, keyOrder, keyAlert, keyLeave, keyQuit}, scrollKeys...))
 }
@@ -358,13 +393,19 @@ func (m *model) state() []line {
 	case m.help != nil, m.dialog != nil:
 		return nil
 	case m.session == nil:
-		return m.newsLines()
+		lines = m.newsLines()
+	}
+	if l := m.pendingLine(); l != nil {
+		lines = append(lines, l)
+	}
+	if m.session == nil {
+		return lines
 	}
 	if p := m.reading(); p != nil && p.findLine() != nil {
 		lines = append(lines, p.findLine())
 	}
 	if v := m.session.view; v != nil {
-		return append(lines, v.status(&m.session.session, m.me))
+		return append(lines, v.status(m))
 	}
 	if i := firstWaiting(&m.session.session); i >= 0 && m.session.pane != paneOperations {
 		n := m.session.session.Operations[i].N
@@ -396,7 +437,7 @@ func (m *model) keyLine() line {
 func (m *model) operationKeys(v *operationView) []key.Binding {
 	s, rest := &m.session.session, []key.Binding{keyBack, keyNext, keyPage, keyEnv}
 	switch {
-	case v.mayApprove(s, m.me):
+	case v.mayApprove(m):
 		return append([]key.Binding{keyApprove, keyReject}, rest...)
 	case v.op.Decision == approvals.Waiting && !ownSession(s, m.me):
 		return append([]key.Binding{keyPage, keyReject}, keyBack, keyNext, keyEnv)
@@ -417,6 +458,9 @@ func (m *model) sessionKeys() []key.Binding {
 	}
 	if v.pane == paneOperations && !ownSession(&v.session, m.me) {
 		keys = append(keys, keyReject)
+		if len(m.waitingOf(&v.session)) > 1 {
+			keys = append(keys, keyMark, keyApproveAll, keyRejectAll)
+		}
 	}
 	return append([]key.Binding{keyLook}, keys...)
 }
@@ -436,9 +480,14 @@ func (m *model) layout() {
 	if m.session == nil || m.dialog != nil {
 		return
 	}
-	if p := m.reading(); p != nil {
-		p.layout(m.width, height)
-		p.markSeen()
+	p := m.reading()
+	if p == nil {
+		return
+	}
+	p.layout(m.width, height)
+	p.markSeen()
+	if v := m.session.view; v != nil && p.allSeen() {
+		m.noteRead(&m.session.session, &v.op)
 	}
 }
 
@@ -448,14 +497,7 @@ func (m *model) body(height int) []line {
 	case m.help != nil:
 		return m.help.window()
 	case m.dialog != nil:
-		p := m.dialog.page()
-		p.layout(m.width, height)
-		p.scroll(len(p.rows)) // what is typed stays in sight
-		lines := p.window()
-		if p.top > 0 {
-			lines[0] = own(toneMark, "… more above; a taller window shows it")
-		}
-		return lines
+		return m.dialog.window(m, height)
 	case m.session != nil && m.session.view != nil:
 		return m.session.view.page.window()
 	case m.session != nil:

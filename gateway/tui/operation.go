@@ -28,12 +28,26 @@ type operationView struct {
 	op       approvals.Operation
 	page     *page
 	wholeEnv bool
+	output   *output // what it writes, once it was started
 }
 
-func newOperationView(s *approvals.Session, op *approvals.Operation) *operationView {
+// newOperationView opens an operation. One that has been read before need not be read again.
+func newOperationView(s *approvals.Session, op *approvals.Operation, read bool) *operationView {
 	v := &operationView{op: *op, page: newPage()}
-	v.page.replace(describe(s, op, false))
+	v.draw(s)
+	if read {
+		v.page.seen = position{len(v.page.paragraphs), 0}
+	}
 	return v
+}
+
+// draw describes the operation anew.
+func (v *operationView) draw(s *approvals.Session) {
+	p := describe(s, &v.op, v.wholeEnv)
+	if v.output != nil {
+		describeResult(p, &v.op, v.output)
+	}
+	v.page.replace(p)
 }
 
 // subject is the operation as it is shown.
@@ -55,12 +69,26 @@ func (v *operationView) update(s *approvals.Session, op *approvals.Operation) (c
 		v.page.seen = nothingSeen
 		v.page.top = 0
 	}
-	v.page.replace(describe(s, op, v.wholeEnv))
+	v.draw(s)
 	return changed
 }
 
 // blocked says why the operation cannot be approved on this screen, "" where it can.
-func (v *operationView) blocked(s *approvals.Session, me approvals.Identity) string {
+func (v *operationView) blocked(m *model) string {
+	s := &m.session.session
+	switch why := v.undecidable(s, m.me); {
+	case why != "":
+		return why
+	case m.isPending(s.ID, v.op.N):
+		return "you have decided; u undoes it"
+	case v.page.full:
+		return "too long for this screen; use `show` and `approve`"
+	}
+	return ""
+}
+
+// undecidable says why nobody could approve the operation here, "" where somebody can.
+func (v *operationView) undecidable(s *approvals.Session, me approvals.Identity) string {
 	switch {
 	case v.op.Decision != approvals.Waiting:
 		return "it does not wait any more"
@@ -70,8 +98,6 @@ func (v *operationView) blocked(s *approvals.Session, me approvals.Identity) str
 		return "this screen cannot show this kind of operation"
 	case v.op.Digest == "":
 		return "no digest was recorded"
-	case v.page.full:
-		return "too long for this screen; use `show` and `approve`"
 	}
 	return ""
 }
@@ -85,8 +111,11 @@ func ownedBy(name, key string, me approvals.Identity) bool {
 	return name == me.Name || me.Fingerprint != "" && key == me.Fingerprint
 }
 
-func (v *operationView) status(s *approvals.Session, me approvals.Identity) line {
-	if why := v.blocked(s, me); why != "" {
+func (v *operationView) status(m *model) line {
+	if v.op.Decision != approvals.Waiting {
+		return v.outcome(m)
+	}
+	if why := v.blocked(m); why != "" {
 		return own(toneCaution, "Approve is off: "+why)
 	}
 	rows, seen := len(v.page.rows), v.page.seenRows()
@@ -99,9 +128,18 @@ func (v *operationView) status(s *approvals.Session, me approvals.Identity) line
 	return own(toneDim, "All of it has been shown")
 }
 
+// outcome says what became of an operation that does not wait any more, and whether something else does.
+func (v *operationView) outcome(m *model) line {
+	l := decisionLine(&v.op)
+	if i := firstWaiting(&m.session.session); i >= 0 {
+		return join(own(toneCaution, fmt.Sprintf("Operation %d waits for a decision · ", m.session.session.Operations[i].N)), l)
+	}
+	return l
+}
+
 // mayApprove reports whether Approve is on.
-func (v *operationView) mayApprove(s *approvals.Session, me approvals.Identity) bool {
-	return v.blocked(s, me) == "" && v.page.allSeen()
+func (v *operationView) mayApprove(m *model) bool {
+	return v.blocked(m) == "" && v.page.allSeen()
 }
 
 // key handles a key on the operation's screen.
@@ -109,20 +147,20 @@ func (v *operationView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	s := &m.session.session
 	switch {
 	case key.Matches(k, keyBack):
-		m.session.view = nil
+		m.session.closeOperation()
 	case key.Matches(k, keyApprove):
-		if !v.mayApprove(s, m.me) {
-			if v.blocked(s, m.me) == "" {
+		if !v.mayApprove(m) {
+			if v.blocked(m) == "" {
 				m.say(own(toneCaution, "Not yet: not all of it has been on the screen."))
 			}
 			return nil
 		}
-		m.dialog = approveDialog(v.subject(s))
+		m.dialog = newDialog(verdict{subjects: []subject{v.subject(s)}, approve: true})
 	case key.Matches(k, keyReject):
 		return m.askReject(&v.op)
 	case key.Matches(k, keyEnv):
 		v.wholeEnv = !v.wholeEnv
-		v.page.replace(describe(s, &v.op, v.wholeEnv))
+		v.draw(s)
 	case key.Matches(k, keyNext):
 		return m.nextWaiting()
 	default:

@@ -79,9 +79,8 @@ func (p *page) replace(q *page) {
 		p.seen = nothingSeen
 	}
 	p.paragraphs, p.full = q.paragraphs, q.full
-	p.rows = nil
 	if p.width > 0 {
-		p.layout(p.width, p.height)
+		p.rewrap(p.width)
 	}
 }
 
@@ -91,20 +90,33 @@ func equal(a, b paragraph) bool {
 
 // layout wraps the page for a window, keeping its place in the text.
 func (p *page) layout(width, height int) {
-	atEnd := p.top >= len(p.rows)-p.height
+	atEnd := p.atEnd()
 	if width != p.width || p.rows == nil {
-		var at position
-		if p.top > 0 && p.top < len(p.rows) {
-			at = p.rows[p.top].position()
-		}
-		p.width = width
-		p.wrap()
-		p.top = 0
-		for p.top < len(p.rows)-1 && p.rows[p.top].position().before(at) {
-			p.top++
-		}
+		p.rewrap(width)
 	}
 	p.height = max(height, 1)
+	if p.tail && atEnd {
+		p.top = len(p.rows)
+	}
+	p.scroll(0)
+}
+
+// atEnd reports whether the end of the text is in the window.
+func (p *page) atEnd() bool { return p.top >= len(p.rows)-p.height }
+
+// rewrap cuts the text into rows anew. The window stays at its place in the text, or at the end where it follows that.
+func (p *page) rewrap(width int) {
+	atEnd := p.atEnd()
+	var at position
+	if p.top > 0 && p.top < len(p.rows) {
+		at = p.rows[p.top].position()
+	}
+	p.width = width
+	p.wrap()
+	p.top = 0
+	for p.top < len(p.rows)-1 && p.rows[p.top].position().before(at) {
+		p.top++
+	}
 	if p.tail && atEnd {
 		p.top = len(p.rows)
 	}

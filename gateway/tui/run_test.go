@@ -121,6 +121,8 @@ func TestApprovalFromEndToEnd(t *testing.T) {
 	c.sizes <- Size{100, 30} // draws everything anew
 	c.sees("it ran")
 	c.types("\x1b")
+	c.sees("1 operations")
+	c.types("\x1b")
 	c.sees("Nothing waits")
 	c.types("qqqq")
 	if err := c.ends(); err != nil {

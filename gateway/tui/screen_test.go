@@ -26,14 +26,16 @@ type screen struct {
 }
 
 // openScreen opens the approval screen for who at a size; id is the session to open, "" for the list.
-func openScreen(t *testing.T, f *fakeBackend, who approvals.Identity, width, height int, id string) *screen {
+func openScreen(t *testing.T, f *fakeBackend, who approvals.Identity, width, height int, id string, change ...func(*Options)) *screen {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	work := &workers{}
 	s := &screen{t: t, ctx: ctx, messages: make(chan tea.Msg)}
-	s.model = newModel(ctx, work, Options{
-		Backend: f, Identity: who, Session: id, Width: width, Height: height, Now: func() time.Time { return start },
-	})
+	o := Options{Backend: f, Identity: who, Session: id, Width: width, Height: height, Now: func() time.Time { return start }}
+	for _, c := range change {
+		c(&o)
+	}
+	s.model = newModel(ctx, work, o)
 	t.Cleanup(func() {
 		cancel()
 		work.wait()

@@ -45,9 +45,22 @@ type sessionView struct {
 
 // close ends following the session.
 func (v *sessionView) close() {
+	v.stopOutput()
+	v.closeOperation()
+}
+
+func (v *sessionView) stopOutput() {
 	if v.output != nil {
 		v.output.stop()
 	}
+}
+
+// closeOperation goes back from an operation to its session.
+func (v *sessionView) closeOperation() {
+	if v.view != nil {
+		v.view.close()
+	}
+	v.view = nil
 }
 
 // take takes the session as it is now and returns what there is to say about it.
@@ -81,7 +94,7 @@ func (v *sessionView) take(s *approvals.Session) (note line, changed bool) {
 	}
 	i := slices.IndexFunc(s.Operations, func(op approvals.Operation) bool { return op.N == v.view.op.N })
 	if i < 0 {
-		v.view = nil
+		v.closeOperation()
 		return own(toneCaution, "That operation is gone."), true
 	}
 	waited := v.view.op.Decision == approvals.Waiting
@@ -256,20 +269,31 @@ func (v *sessionView) body(m *model, height int) []line {
 	v.first = max(min(v.first, v.at, len(ops)-n), v.at-n+1, 0)
 	var lines []line
 	for i := v.first; i < min(v.first+n, len(ops)); i++ {
-		lines = append(lines, operationRows(&ops[i], m.width, i == v.at)...)
+		lines = append(lines, m.operationRows(&v.session, &ops[i], i == v.at)...)
 	}
 	return lines
 }
 
 // operationRows is an operation in two rows: its number, state, risk and what; then why it asks or who decided.
-func operationRows(op *approvals.Operation, width int, selected bool) []line {
+func (m *model) operationRows(s *approvals.Session, op *approvals.Operation, selected bool) []line {
 	word, t := decisionWord(op.Decision)
-	first := join(selector(selected), own(tonePlain, fmt.Sprintf("%d ", op.N)), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "))
+	if m.isPending(s.ID, op.N) {
+		word = "DECIDED"
+	}
+	marked := own(tonePlain, "")
+	if m.marked[mark{s.ID, op.N}] {
+		marked = own(toneKey, "* ")
+	}
+	first := join(selector(selected), marked, own(tonePlain, fmt.Sprintf("%d ", op.N)), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "))
 	second := join(own(tonePlain, "    "), decisionLine(op))
 	if op.Decision == approvals.Waiting {
-		second = join(own(tonePlain, "    "), shown(toneDim, op.Why))
+		read := own(tonePlain, "")
+		if m.wasRead(s, op) {
+			read = own(toneSafe, "read · ")
+		}
+		second = join(own(tonePlain, "    "), read, shown(toneDim, op.Why))
 	}
-	return []line{join(first, what(op, tonePlain).bold(selected)).fit(width), second.fit(width)}
+	return []line{join(first, what(op, tonePlain).bold(selected)).fit(m.width), second.fit(m.width)}
 }
 
 // key handles a key on the session's screen.
@@ -295,12 +319,21 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keyNext):
 		return m.nextWaiting()
 	case key.Matches(k, keyLook) && firstWaiting(&v.session) >= 0:
-		v.openOperation(v.lookAt())
+		return v.openOperation(m, v.lookAt())
+	case key.Matches(k, keyApproveAll):
+		m.askApproveAll()
+	case key.Matches(k, keyRejectAll):
+		m.askRejectAll()
 	case v.page() != nil:
 		v.page().key(k)
 	case len(ops) == 0:
+	case key.Matches(k, keyMark):
+		if op := &ops[v.at]; op.Decision == approvals.Waiting {
+			m.toggleMark(mark{v.session.ID, op.N})
+			v.at = min(v.at+1, len(ops)-1)
+		}
 	case key.Matches(k, keyOpen), key.Matches(k, keyLook):
-		v.openOperation(v.at)
+		return v.openOperation(m, v.at)
 	case key.Matches(k, keyReject):
 		return m.askReject(&ops[v.at])
 	default:
@@ -317,11 +350,14 @@ func (v *sessionView) lookAt() int {
 	return firstWaiting(&v.session)
 }
 
-func (v *sessionView) openOperation(i int) {
-	if i >= 0 && i < len(v.session.Operations) {
-		v.at = i
-		v.view = newOperationView(&v.session, &v.session.Operations[i])
+func (v *sessionView) openOperation(m *model, i int) tea.Cmd {
+	if i < 0 || i >= len(v.session.Operations) {
+		return nil
 	}
+	v.closeOperation()
+	op := &v.session.Operations[i]
+	v.at, v.view = i, newOperationView(&v.session, op, m.wasRead(&v.session, op))
+	return v.view.followResult(m)
 }
 
 // move moves the selection.

@@ -44,8 +44,19 @@ func environ(o Options) []string {
 	return env
 }
 
-// profile chooses the colours. NO_COLOR counts with any value that is not empty (no-color.org).
+// profile chooses the colours: as asked for, else as the terminal says. NO_COLOR counts with any value that is not
+// empty (no-color.org).
 func profile(o Options) colorprofile.Profile {
+	switch o.Colours {
+	case "none":
+		return colorprofile.ASCII
+	case "16":
+		return colorprofile.ANSI
+	case "256":
+		return colorprofile.ANSI256
+	case "true":
+		return colorprofile.TrueColor
+	}
 	p := colorprofile.Env(environ(o))
 	if lookup(o.Environ, "NO_COLOR") != "" && p > colorprofile.ASCII {
 		p = colorprofile.ASCII

@@ -33,6 +33,8 @@ type Backend interface {
 	Approve(ctx context.Context, id string, by approvals.Identity, ops []int, digest string) (approvals.Session, error)
 	Reject(ctx context.Context, id string, by approvals.Identity, ops []int, reason string) (approvals.Session, error)
 	Subscribe(ctx context.Context) <-chan approvals.Event
+	// OperationOutput calls fn with what one operation has written so far.
+	OperationOutput(id string, n int, fn func(approvals.Chunk) error) error
 	Follow(ctx context.Context, id string, fn func(approvals.Chunk) error) (approvals.Session, error)
 }
 
@@ -42,6 +44,7 @@ type Options struct {
 	Identity approvals.Identity // who decides; Run refuses one that may not
 	Session  string             // the session to open first; "" for the list
 	Alert    Alert              // how to draw attention at first; the human may change it
+	Undo     time.Duration      // how long a confirmed decision can be undone before it is handed over; 0 for not at all
 
 	In            io.Reader // bytes from the terminal, which is in raw mode
 	Out           io.Writer
@@ -49,6 +52,7 @@ type Options struct {
 	Resize        <-chan Size // may be nil
 	Term          string      // the terminal's type, as in TERM
 	Environ       []string    // the client's environment, KEY=VALUE; only what is said about colours is used
+	Colours       string      // "none", "16", "256" or "true" instead of what Term and Environ say; "" for those
 
 	Now func() time.Time // time.Now where nil
 	Log *slog.Logger     // for faults of the screen itself; none where nil

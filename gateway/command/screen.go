@@ -1,0 +1,82 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/gateway/tui"
+)
+
+const (
+	// standardUndo is how long a decision on the screen can be undone before it counts: long enough to notice a slip,
+	// short enough for an agent that waits.
+	standardUndo = 3 * time.Second
+	// maxUndo bounds what may be asked for instead.
+	maxUndo = 10 * time.Minute
+)
+
+// alertNames are the values of --alert.
+var alertNames = map[string]tui.Alert{"bell": tui.AlertBell, "title": tui.AlertTitle, "off": tui.AlertNone}
+
+// screenOptions reads the flags of the approval screen. ok is false where the line decides instead: where it names
+// what to decide on, or names a session and there is no terminal to show it on.
+func (c *invocation) screenOptions() (o tui.Options, ok bool, err error) {
+	names := texts(c.args)
+	if slices.ContainsFunc(names, func(w string) bool {
+		name, _, _ := strings.Cut(strings.TrimLeft(w, "-"), "=")
+		return strings.HasPrefix(w, "-") && (name == "op" || name == "digest")
+	}) {
+		return o, false, nil
+	}
+	alert, o := "bell", tui.Options{Undo: standardUndo}
+	f := c.flags()
+	f.StringVar(&alert, "alert", alert, "")
+	f.DurationVar(&o.Undo, "undo", o.Undo, "")
+	f.StringVar(&o.Colours, "colors", "", "")
+	words, err := parse(f, c.args)
+	if err != nil {
+		return o, false, err
+	}
+	if len(words) > 0 && c.Terminal == nil {
+		return o, false, nil
+	}
+	if len(words) > 1 {
+		return o, false, fmt.Errorf("what is %q for?", words[1])
+	}
+	if len(words) == 1 {
+		if o.Session, err = cleanID(words[0]); err != nil {
+			return o, false, err
+		}
+	}
+	if o.Alert, ok = alertNames[alert]; !ok {
+		return o, false, errors.New("--alert is bell, title or off")
+	}
+	if o.Undo < 0 || o.Undo > maxUndo {
+		return o, false, fmt.Errorf("--undo is at most %v", maxUndo)
+	}
+	if !slices.Contains([]string{"", "none", "16", "256", "true"}, o.Colours) {
+		return o, false, errors.New("--colors is none, 16, 256 or true")
+	}
+	return o, true, nil
+}
+
+// screen opens the approval screen on the client's terminal.
+func (v *Verbs) screen(ctx context.Context, c *invocation, o tui.Options) int {
+	if c.Terminal == nil {
+		return c.usage(errors.New("the approval screen needs a terminal: ssh -t HOST approve; without one: approve ID"))
+	}
+	o.Backend, o.Identity, o.In, o.Out, o.Now = v.Sessions, c.Identity, c.Stdin, c.Stdout, v.Now
+	o.Width, o.Height, o.Resize, o.Term = c.Terminal.Width, c.Terminal.Height, c.Terminal.Resize, c.Terminal.Type
+	o.Environ = c.Terminal.Environ
+	err := v.Screen(ctx, o)
+	if err != nil && ctx.Err() == nil {
+		c.notice("the approval screen ended: %s", render.Line(err.Error()))
+		return ExitFault
+	}
+	return ExitOK
+}

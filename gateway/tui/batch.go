@@ -1,0 +1,116 @@
+package tui
+
+import (
+	"fmt"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+)
+
+// mark names an operation of a session.
+type mark struct {
+	session string
+	n       int
+}
+
+// maxRead bounds how many operations are remembered as read.
+const maxRead = 10_000
+
+// noteRead remembers that all of an operation has been on the screen, by its digest.
+func (m *model) noteRead(s *approvals.Session, op *approvals.Operation) {
+	if len(m.read) >= maxRead {
+		clear(m.read)
+	}
+	m.read[mark{s.ID, op.N}] = op.Digest
+}
+
+// wasRead reports whether all of this very operation has been on the screen before.
+func (m *model) wasRead(s *approvals.Session, op *approvals.Operation) bool {
+	return op.Digest != "" && m.read[mark{s.ID, op.N}] == op.Digest
+}
+
+// waitingOf are the operations of a session that wait and that the human may decide: the marked ones, or all where
+// none is.
+func (m *model) waitingOf(s *approvals.Session) []*approvals.Operation {
+	if ownSession(s, m.me) {
+		return nil
+	}
+	var all, marked []*approvals.Operation
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		if op.Decision != approvals.Waiting || m.isPending(s.ID, op.N) {
+			continue
+		}
+		all = append(all, op)
+		if m.marked[mark{s.ID, op.N}] {
+			marked = append(marked, op)
+		}
+	}
+	if len(marked) > 0 {
+		return marked
+	}
+	return all
+}
+
+// askApproveAll asks about the marked operations of the open session that have been read, or all that have.
+func (m *model) askApproveAll() {
+	s := &m.session.session
+	ops := m.waitingOf(s)
+	var read []subject
+	for _, op := range ops {
+		if v := (operationView{op: *op}); m.wasRead(s, op) && v.undecidable(s, m.me) == "" {
+			read = append(read, v.subject(s))
+		}
+	}
+	switch unread := len(ops) - len(read); {
+	case len(ops) == 0:
+		m.say(own(toneCaution, "Nothing here waits for you."))
+	case len(read) == 0:
+		m.say(own(toneCaution, fmt.Sprintf("None of the %d has been read to its end: ⏎ opens one, n the next.", len(ops))))
+	case len(read) > 1 && severalTargets(read):
+		m.say(own(toneCaution, "They are dangerous and for several targets: decide them one by one."))
+	default:
+		m.dialog = newDialog(verdict{subjects: read, approve: true})
+		m.dialog.left = unread
+	}
+}
+
+// askRejectAll asks for a reason to reject the marked operations of the open session, or all that wait.
+func (m *model) askRejectAll() {
+	s := &m.session.session
+	var subjects []subject
+	for _, op := range m.waitingOf(s) {
+		subjects = append(subjects, (&operationView{op: *op}).subject(s))
+	}
+	if len(subjects) == 0 {
+		m.say(own(toneCaution, "Nothing here waits for you."))
+		return
+	}
+	m.dialog = newDialog(verdict{subjects: subjects})
+}
+
+// severalTargets reports whether something dangerous is among operations on different targets, so that no one name
+// can be typed for all of them.
+func severalTargets(all []subject) bool {
+	danger := false
+	for i := range all {
+		danger = danger || isDanger(all[i].risk)
+	}
+	for i := range all {
+		if danger && all[i].target != all[0].target {
+			return true
+		}
+	}
+	return false
+}
+
+func isDanger(r policy.Risk) bool { return riskOrder(r) >= riskOrder(policy.Danger) }
+
+// toggleMark marks an operation, or unmarks it.
+func (m *model) toggleMark(k mark) {
+	if m.marked[k] {
+		delete(m.marked, k)
+	} else if len(m.marked) < maxRead {
+		m.marked[k] = true
+	}
+}
