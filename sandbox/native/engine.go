@@ -125,6 +125,9 @@ func stageConfigFor(e *Engine, job sandbox.Job) stageConfig {
 
 // toEnd starts the interpreter, moves its streams and returns when it, its output and its commands are done.
 func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Result, error) {
+	if err := config.fits(); err != nil {
+		return sandbox.Result{}, fmt.Errorf("start the interpreter with its arguments and environment: %w", err)
+	}
 	files, err := r.openStdio()
 	if err != nil {
 		return sandbox.Result{}, err

@@ -3,6 +3,7 @@
 package native
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -219,17 +220,29 @@ func (f *family) threads() int {
 	return total
 }
 
-// used is the processor time and the resident memory of all members, mapped files left out. What ended counts too.
-func (f *family) used() (cpu time.Duration, memory int64) {
+// used is the processor time and the resident memory of all members. What ended counts too. Mapped files of the host are
+// left out, and so are held bytes of shared mappings, which are those of the view's own files: they have a limit of their
+// own. limit is where an exact count begins to matter, in bytes.
+func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 	f.mu.Lock() // a member that ended meanwhile would count twice
 	defer f.mu.Unlock()
+	var shared int64
 	for _, pid := range f.members {
 		if pid > 0 {
 			cpu += processorTime(pid)
-			memory += ownMemory(pid)
+			own, with := residentMemory(pid)
+			memory, shared = memory+own, shared+with
 		}
 	}
-	return cpu + f.spent, memory
+	if memory+shared > limit {
+		shared = 0 // pages that several of them have counted for each
+		for _, pid := range f.members {
+			if pid > 0 {
+				shared += shareOfShared(pid)
+			}
+		}
+	}
+	return cpu + f.spent, memory + max(0, shared-held)
 }
 
 // userHertz is the unit of processor times in /proc, 1/100 s on every Linux architecture (USER_HZ).
@@ -248,15 +261,27 @@ func processorTime(pid int) time.Duration {
 	return time.Duration(user+system) * (time.Second / userHertz)
 }
 
-// ownMemory reads resident less shared pages of /proc/PID/statm, in bytes.
-func ownMemory(pid int) int64 {
-	fields := strings.Fields(string(readSmall(fmt.Sprintf("/proc/%d/statm", pid))))
-	if len(fields) < 3 {
-		return 0
+// residentMemory is the resident memory of a process in bytes: its own, and that in shared mappings which no file on a disk
+// stands behind. See RssAnon and RssShmem in proc_pid_status(5).
+func residentMemory(pid int) (own, shared int64) {
+	text := readSmall(fmt.Sprintf("/proc/%d/status", pid))
+	return kibibytes(text, "RssAnon:"), kibibytes(text, "RssShmem:")
+}
+
+// shareOfShared is the second of these with each page divided by how many processes have it mapped. It is dear.
+func shareOfShared(pid int) int64 {
+	return kibibytes(readSmall(fmt.Sprintf("/proc/%d/smaps_rollup", pid)), "Pss_Shmem:")
+}
+
+// kibibytes reads a line "key   N kB" of a file of /proc, in bytes; 0 where there is none.
+func kibibytes(text []byte, key string) int64 {
+	for line := range bytes.Lines(text) {
+		if rest, ok := bytes.CutPrefix(line, []byte(key)); ok {
+			n, _ := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
+			return n << 10
+		}
 	}
-	resident, _ := strconv.ParseInt(fields[1], 10, 64)
-	shared, _ := strconv.ParseInt(fields[2], 10, 64)
-	return max(0, resident-shared) * int64(pageSize)
+	return 0
 }
 
 // passed is a descriptor for a new interpreter, and the number that it has there.
@@ -291,6 +316,10 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 	if q.InheritEnv {
 		job.Env = r.job.Env
 	}
+	config := stageConfigFor(r.family.engine, job)
+	if err := config.fits(); err != nil {
+		return 0, err
+	}
 	n := newRun(ctx, r.family.engine, job)
 	n.family, n.depth, n.parent, n.umask, n.cwd = r.family, r.depth+1, r.pid, r.umask, dir
 	n.handles = handleTable{run: n, files: r.handles.files}
@@ -304,7 +333,7 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 		n.cancel(nil)
 		return 0, err
 	}
-	return r.bring(n, files, done)
+	return r.bring(n, config, files, done)
 }
 
 // bequeath copies the descriptors that the new interpreter is to have. Its descriptions are the parent's, as after a
@@ -337,9 +366,8 @@ func closeFiles(files [3]*os.File) {
 }
 
 // bring brings a new member to life and returns its process id.
-func (r *run) bring(n *run, files [3]*os.File, done func()) (int, error) {
+func (r *run) bring(n *run, config stageConfig, files [3]*os.File, done func()) (int, error) {
 	f := r.family
-	config := stageConfigFor(f.engine, n.job)
 	started, supervised := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(supervised)

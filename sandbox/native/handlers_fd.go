@@ -51,9 +51,11 @@ func (r *run) getdents(n *notification) answer {
 		return failed(errnoOf(err))
 	}
 	if position == 0 || h.entries == nil {
-		if h.entries, err = h.file.ReadDir(); err != nil {
+		entries, err := h.file.ReadDir()
+		if err != nil {
 			return failed(errnoOf(err))
 		}
+		r.handles.files.list(h, entries)
 	}
 	room := int(min(n.args[2], maxListing))
 	var out []byte
@@ -69,6 +71,7 @@ func (r *run) getdents(n *notification) answer {
 		out = append(out, record...)
 	}
 	if len(out) == 0 {
+		r.handles.files.list(h, nil)
 		return answer{}
 	}
 	if e := writeMemory(int(n.pid), n.args[1], out); e != 0 {

@@ -3,6 +3,7 @@
 package native
 
 import (
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,10 @@ func (r *run) open(n *notification, dirfd int32, addr uint64, flags int, mode ui
 		_ = file.Close()
 		return failed(errnoOf(err))
 	}
-	if e := r.handles.add(fd, file, info.IsDir()); e != 0 {
+	if strings.HasPrefix(file.Path(), ownDescriptors) {
+		// A copy of what the script has already, and the supervisor knows.
+		_ = file.Close()
+	} else if e := r.handles.add(fd, file, info.IsDir()); e != 0 {
 		_ = unix.Close(fd)
 		_ = file.Close()
 		return failed(e)

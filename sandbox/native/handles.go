@@ -25,7 +25,7 @@ func inodeOf(st *unix.Stat_t) inode { return inode{uint64(st.Dev), st.Ino} }
 type handle struct {
 	file    vfs.File
 	dir     bool
-	entries []vfs.Dirent // a directory's listing since its position was last 0
+	entries []vfs.Dirent // a directory's listing since its position was last 0, until it ended; see openFiles.list
 	st      unix.Stat_t  // the descriptor's real attributes, as find saw them
 }
 
@@ -42,6 +42,35 @@ type openFiles struct {
 	mu     sync.Mutex
 	all    map[inode]*handle
 	trim   int // size at which closed ones are looked for
+	listed int // entries that handles keep in sum
+}
+
+// maxListed bounds the entries of directories that listings in progress keep in sum. Beyond it all but the newest are
+// dropped and made again when they go on.
+const maxListed = 1 << 16
+
+// list keeps a directory's entries with its handle; nil drops them.
+func (t *openFiles) list(h *handle, entries []vfs.Dirent) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.listed += len(entries) - len(h.entries)
+	h.entries = entries
+	if t.listed <= maxListed {
+		return
+	}
+	for _, other := range t.all {
+		if other != h {
+			t.listed -= len(other.entries)
+			other.entries = nil
+		}
+	}
+}
+
+// forget closes what a handle stands for. It is called with the lock held.
+func (t *openFiles) forget(h *handle) {
+	t.listed -= len(h.entries)
+	h.entries = nil
+	_ = h.file.Close()
 }
 
 // firstTrim is more than the descriptors that one process may have open.
@@ -65,7 +94,7 @@ func (t *handleTable) add(fd int, file vfs.File, dir bool) unix.Errno {
 	}
 	key := inodeOf(&st)
 	if old := f.all[key]; old != nil {
-		_ = old.file.Close()
+		f.forget(old)
 	}
 	f.all[key] = &handle{file: file, dir: dir}
 	return 0
@@ -90,7 +119,7 @@ func (t *openFiles) dropClosed() {
 	}
 	for key, h := range t.all {
 		if !live[key] {
-			_ = h.file.Close()
+			t.forget(h)
 			delete(t.all, key)
 		}
 	}

@@ -48,6 +48,36 @@ func startStage(exe string, loader *os.File, files [3]*os.File, attr *syscall.Sy
 	return pair[0], process, nil
 }
 
+// Bounds of execve(2) on what a new program is given, in bytes: MAX_ARG_STRLEN for one text with its NUL, and for all a
+// quarter of the stack's limit, within what the kernel allows at most (bprm_stack_limits in fs/exec.c).
+const (
+	maxArgument  = 128 << 10
+	maxArguments = 6 << 20
+	minArguments = 128 << 10
+)
+
+// fits fails with E2BIG where the kernel would not take arguments and environment. The first stage could only die of it.
+func (c stageConfig) fits() error {
+	room := uint64(maxArguments)
+	var stack unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_STACK, &stack) == nil {
+		room = min(room, max(stack.Cur/4, minArguments))
+	}
+	total := uint64(pageSize) // the vectors' ends, the program's name and the auxiliary vector
+	for _, list := range [][][]byte{c.Argv, c.Env} {
+		for _, text := range list {
+			if len(text) >= maxArgument {
+				return unix.E2BIG
+			}
+			total += uint64(len(text)) + 1 + 8 // with its pointer
+		}
+	}
+	if total > room {
+		return unix.E2BIG
+	}
+	return nil
+}
+
 // configureStage tells a first stage what to become and returns what it says when it is ready.
 func configureStage(control int, config stageConfig) ([]byte, error) {
 	text, err := json.Marshal(config)

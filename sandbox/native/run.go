@@ -160,10 +160,15 @@ func (r *run) handshake(control int, config stageConfig) error {
 	return writeFull(control, []byte{1})
 }
 
+// coreLimit keeps the kernel from writing a core, which would be too large, and by a rule of its own for the value 1 from
+// starting the handler in kernel.core_pattern, which does not care for the limit else. The handler runs as root, on what
+// a script has put into its memory. See core(5) and do_coredump in fs/coredump.c.
+const coreLimit = 1
+
 // resourceLimits are what the first stage sets on itself, by resource number of getrlimit(2).
 func resourceLimits(l sandbox.Limits) map[int]uint64 {
 	limits := map[int]uint64{
-		unix.RLIMIT_CORE:   0,
+		unix.RLIMIT_CORE:   coreLimit,
 		unix.RLIMIT_NOFILE: uint64(atMost(l.Files, maxDescriptors)), // #nosec G115 -- positive
 	}
 	if l.Memory > 0 {
@@ -376,15 +381,16 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 		}
 		last = t
 		r.family.calls.Store(0)
-		cpu, memory := r.family.used()
-		switch l := r.job.Limits; {
+		l, held := r.job.Limits, r.job.FS.Used()
+		cpu, memory := r.family.used(held, l.Memory)
+		switch {
 		case l.Wall > 0 && elapsed >= l.Wall:
 			r.cancel(&limitError{sandbox.WallTime, fmt.Sprintf("ran for longer than %v", l.Wall)})
 		case l.CPU > 0 && cpu >= l.CPU:
 			r.cancel(&limitError{sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", l.CPU)})
 		case l.Memory > 0 && memory > l.Memory:
 			r.cancel(&limitError{sandbox.Memory, fmt.Sprintf("used more than %d bytes of memory", l.Memory)})
-		case l.Write > 0 && r.job.FS.Used() > 2*l.Write:
+		case l.Write > 0 && held > 2*l.Write:
 			r.cancel(&limitError{sandbox.Written, fmt.Sprintf("files of the session hold more than %d bytes", 2*l.Write)})
 		}
 	}
@@ -441,7 +447,6 @@ func (r *run) outOfCPU(state *os.ProcessState, ws syscall.WaitStatus) bool {
 	if r.job.Limits.CPU <= 0 || !ws.Signaled() || (ws.Signal() != syscall.SIGKILL && ws.Signal() != syscall.SIGXCPU) {
 		return false
 	}
-	// The kernel counts in ticks and may strike a few of them early.
-	const slack = 100 * time.Millisecond
-	return state.UserTime()+state.SystemTime() >= r.job.Limits.CPU-slack
+	// For its limit the kernel counts in ticks, which may be more than the time that was measured.
+	return state.UserTime()+state.SystemTime() >= r.job.Limits.CPU/2
 }

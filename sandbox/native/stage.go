@@ -66,6 +66,7 @@ func runStage() error {
 	if err != nil {
 		return err
 	}
+	volunteer()
 	if err := dropEverything(config); err != nil {
 		return err
 	}
@@ -90,6 +91,17 @@ func runStage() error {
 		limits = append(limits, resourceLimit{uintptr(resource), unix.Rlimit{Cur: value, Max: value}})
 	}
 	return becomeLoader(program, limits, argv, envp)
+}
+
+// volunteer makes the process the first that the kernel kills where the machine has no memory left: a session, and not
+// the gateway. See oom_score_adj in proc(5). Where that cannot be said, the kernel chooses the largest.
+func volunteer() {
+	fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = unix.Write(fd, []byte("1000"))
+	_ = unix.Close(fd)
 }
 
 func asStrings(list [][]byte) []string {

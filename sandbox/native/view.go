@@ -272,6 +272,9 @@ func (p *procSelf) reopen(fd int32, flags int) (int, error) {
 	return own, nil
 }
 
+// ownDescriptors begins the names of a script's own descriptors in its view.
+const ownDescriptors = "/proc/self/fd/"
+
 // descriptorName parses fd/N.
 func descriptorName(base string) (int32, bool) {
 	digits, ok := strings.CutPrefix(base, "fd/")

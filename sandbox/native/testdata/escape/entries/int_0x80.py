@@ -1,0 +1,10 @@
+# tries: to enter the kernel by the 32-bit gate, whose numbers mean other calls
+# wall: the filter kills the process; a kernel without that gate faults
+# prints:
+# ends: SIGSYS or SIGSEGV
+# bare: not run: it depends on the kernel's configuration
+# arch: amd64
+import mmap
+code = mmap.mmap(-1, 4096, prot=7)
+code.write(bytes.fromhex("b814000000cd80c3")) # mov eax, 20 (getpid); int 0x80; ret
+print(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))() > 0)

@@ -1,0 +1,10 @@
+# tries: a socket by the 32-bit gate
+# wall: the filter kills the process; a kernel without that gate faults
+# prints:
+# ends: SIGSYS or SIGSEGV
+# bare: not run: it depends on the kernel's configuration
+# arch: amd64
+import mmap
+code = mmap.mmap(-1, 4096, prot=7)
+code.write(bytes.fromhex("b867010000bb02000000b901000000ba00000000cd80c3")) # eax 359 (socket), AF_INET, SOCK_STREAM
+print(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))() >= 0)

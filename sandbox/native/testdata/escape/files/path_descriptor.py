@@ -1,0 +1,6 @@
+# tries: to get a descriptor that names a file of the host (O_PATH), and to work from there
+# wall: O_PATH opens for reading in the view
+# prints: ENOENT
+# bare: DONE
+fd = os.open(os.path.dirname(SHOWN), os.O_PATH)
+print(outcome(os.open, "secret", os.O_RDONLY, dir_fd=fd))

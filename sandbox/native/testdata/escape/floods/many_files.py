@@ -1,0 +1,8 @@
+# tries: to fill the session's files with many small ones and with names
+# wall: bytes and nodes are counted
+# prints: ENOSPC
+# bare: not run: it would fill the disk
+os.chdir(HERE)
+def make():
+    for i in range(100_000): os.mkdir(f"{i}" + "x" * 200)
+print(outcome(make))

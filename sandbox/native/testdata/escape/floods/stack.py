@@ -1,0 +1,6 @@
+# tries: to run into the end of the stack
+# wall: the interpreter bounds recursion
+# prints: RecursionError
+# bare: RecursionError
+def down(): down()
+print(outcome(down))

@@ -1,0 +1,11 @@
+# tries: to start threads without end
+# wall: threads are counted over all interpreters
+# prints: True True
+# bare: not run: it depends on the limits of whoever runs the tests
+import threading
+stop, n = threading.Event(), 0
+try:
+    while n < 1000: threading.Thread(target=stop.wait, daemon=True).start(); n += 1
+except RuntimeError: pass
+print(n >= 1, n < 70)
+stop.set()

@@ -1,0 +1,13 @@
+# tries: to find a descriptor that the gateway left open
+# wall: every descriptor is marked before the exec
+# prints: []
+# bare: not run: it depends on what the tests were started with
+import subprocess
+code = """
+import os
+left = []
+for fd in range(3, 1024):
+    try: os.fstat(fd); left.append(fd)
+    except OSError: pass
+print(left)"""
+print(subprocess.run([sys.executable, "-c", code], stdout=-1, text=True).stdout)

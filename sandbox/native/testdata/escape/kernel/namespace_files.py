@@ -1,0 +1,5 @@
+# tries: to open the namespaces of another process
+# wall: they are no regular files: the view opens nothing else
+# prints: True
+# bare: not run: it would
+print(outcome(os.open, f"/proc/{VICTIM}/ns/net", os.O_RDONLY) in ("EACCES", "ENOENT", "ELOOP"))

@@ -1,0 +1,7 @@
+# tries: to take more than itself along when it dies
+# wall: the interpreter is a process of its own
+# prints: before
+# ends: SIGSEGV
+# bare: SIGSEGV
+print("before", flush=True)
+ctypes.string_at(0)

@@ -1,0 +1,10 @@
+# tries: names that are no text
+# wall: none: they are bytes like any other
+# prints: True b'x'
+# bare: True b'x'
+os.chdir(HERE)
+names = {b"\xff\xfe", b"\xc0\xaf", b"\xed\xa0\x80", b"\x80"}
+for n in names:
+    with open(n, "wb") as f: f.write(b"x")
+os.symlink(b"\xff\xfe", b"l\xff")
+print(set(os.listdir(b".")) - {b"l\xff"} == names, open(b"l\xff", "rb").read())

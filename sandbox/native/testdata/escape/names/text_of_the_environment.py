@@ -1,0 +1,5 @@
+# tries: to make the gateway's own log or terminal act on a process's name
+# wall: a name has sixteen bytes, and nobody prints it
+# prints: OK
+# bare: OK
+print(call("prctl", 15, b"\x1b]0;x\x07\n) R 1 1\0", 0, 0, 0))

@@ -1,0 +1,6 @@
+# tries: to ask a name server, which would carry data out
+# wall: the filter refuses socket(2)
+# prints: gaierror
+# bare: not run: it would ask a real name server
+import socket
+print(outcome(socket.getaddrinfo, "secret.example.com", 80))

@@ -1,0 +1,7 @@
+# tries: to send several messages at once, each with an address of its own
+# wall: the filter refuses sendmmsg(2)
+# prints: EPERM
+# bare: OK
+import socket
+a, b = socket.socketpair()
+print(call("sendmmsg", a.fileno(), 0, 0, 0))

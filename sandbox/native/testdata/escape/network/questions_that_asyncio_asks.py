@@ -1,0 +1,8 @@
+# tries: nothing: an ordinary script must still learn type, error and buffers of its own pair
+# wall: none
+# prints: True 0 True
+# bare: True 0 True
+import socket
+a, b = socket.socketpair()
+ask = lambda option: a.getsockopt(socket.SOL_SOCKET, option)
+print(ask(socket.SO_TYPE) == socket.SOCK_STREAM, ask(socket.SO_ERROR), ask(socket.SO_SNDBUF) > 0)

@@ -1,0 +1,6 @@
+# tries: to connect to a listener on the host's loopback
+# wall: the filter refuses socket(2)
+# prints: EPERM
+# bare: DONE
+import socket
+print(outcome(socket.create_connection, ("127.0.0.1", PORT), 5))

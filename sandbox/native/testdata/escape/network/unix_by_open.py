@@ -1,0 +1,7 @@
+# tries: to open a socket's path as a file
+# wall: the view opens regular files and directories alone
+# prints: ENXIO
+# bare: ENXIO
+import os
+os.symlink(SHOWN_SOCKET, HERE + "/s")
+print(outcome(os.open, HERE + "/s", os.O_RDONLY | os.O_NONBLOCK))

@@ -1,0 +1,5 @@
+# tries: to kill the gateway, by number and past the os module
+# wall: the supervisor refuses it
+# prints: EPERM EPERM EPERM
+# bare: OK OK ESRCH
+print(call("kill", GATEWAY, SIGNAL), call("kill", GATEWAY | 1 << 32, SIGNAL), call("kill", 0x7FFFFFFF, SIGNAL))

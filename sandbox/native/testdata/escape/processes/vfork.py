@@ -1,0 +1,6 @@
+# tries: to borrow the parent's memory for a new process
+# wall: the filter refuses vfork(2)
+# prints: EPERM
+# bare: not run: a raw vfork would go on in both processes
+# arch: amd64
+print(call("vfork"))

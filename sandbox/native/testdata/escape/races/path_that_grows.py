@@ -1,0 +1,18 @@
+# tries: to move the end of a path while it is read
+# wall: the supervisor copies the path once and decides on its copy
+# prints: 0
+# bare: not run: it would depend on luck
+import threading
+base = SHOWN.encode() + b"/"
+buffer = ctypes.create_string_buffer(4096)
+ctypes.memmove(buffer, base + b"file\0", len(base) + 5)
+tail = ctypes.addressof(buffer) + len(base)
+stop = False
+def flip():
+    while not stop: ctypes.memmove(tail, b"../secret\0", 10); ctypes.memmove(tail, b"file\0", 5)
+thread = threading.Thread(target=flip); thread.start()
+leaked = 0
+for _ in range(3000):
+    fd = libc.open(buffer, 0)
+    if fd >= 0: leaked += b"gateway" in os.read(fd, 200); os.close(fd)
+stop = True; thread.join(); print(leaked)

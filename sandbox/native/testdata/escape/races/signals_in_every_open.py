@@ -1,0 +1,16 @@
+# tries: to lose or mix up descriptors of opens that signals interrupt
+# wall: a descriptor is put in and told in one step
+# prints: 0
+# bare: 0
+import signal, threading
+signal.signal(signal.SIGUSR1, lambda *a: None)
+main, stop = threading.get_ident(), False
+def storm():
+    while not stop: signal.pthread_kill(main, signal.SIGUSR1)
+t = threading.Thread(target=storm, daemon=True); t.start()
+wrong = 0
+for i in range(3000):
+    fd = os.open(SHOWN + "/file", os.O_RDONLY)
+    wrong += fd < 3 or os.read(fd, 15) != b"the host's own\n"
+    os.close(fd)
+stop = True; t.join(); print(wrong)
