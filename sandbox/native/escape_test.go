@@ -288,7 +288,9 @@ func (a attempt) insideMust(t *testing.T, w *world, setup string) {
 	}
 }
 
-func joinLines(text string) string { return strings.Join(strings.Split(strings.TrimSpace(text), "\n"), " | ") }
+func joinLines(text string) string {
+	return strings.Join(strings.Split(strings.TrimSpace(text), "\n"), " | ")
+}
 
 // bareMust makes the attempt without a sandbox, in a world of its own.
 func (a attempt) bareMust(t *testing.T) {
