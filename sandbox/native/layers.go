@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -139,6 +140,9 @@ type stageReport struct {
 
 // tryLayers starts a first stage with these layers that ends before the filter, and looks into its memory.
 func tryLayers(l layers) error {
+	// The parent-death signal is the thread's, and an unlocked one may become that of an interpreter and end with it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	pidfd := -1
 	control, process, err := startStage(stageExecutable, nil, [3]*os.File{}, l.attributes(&pidfd))
 	if err != nil {
