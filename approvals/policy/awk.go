@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"strings"
 )
 
@@ -20,7 +21,11 @@ func judgeAwk(_ *call, name string, args []arg) Decision {
 			break
 		}
 		switch {
-		case a.text == "-F" || a.text == "-v":
+		case a.text == "-v":
+			if i++; i < len(args) && !args[i].known && !assignsOne(args[i]) {
+				return unknownWord(name, args[i])
+			}
+		case a.text == "-F":
 			if i++; i < len(args) && !args[i].known {
 				return unknownWord(name, args[i])
 			}
@@ -49,6 +54,12 @@ func judgeAwk(_ *call, name string, args []arg) Decision {
 	return allow()
 }
 
+// assignsOne reports whether a word that is not known whole sets one variable of the program's own to some text.
+func assignsOne(a arg) bool {
+	name, _, ok := strings.Cut(a.text, "=")
+	return ok && !a.many && isVariable(name)
+}
+
 // awkWords are refused wherever they stand, even in a string: what they do does not show in the program.
 var awkWords = []string{"system", "getline", "ARGV", "ARGC", "SYMTAB", "FUNCTAB", "/inet", "@load", "@include"}
 
@@ -63,6 +74,9 @@ func awkProgram(text string) string {
 	s := awkScanner{text: text}
 	return s.scan()
 }
+
+// toStream matches an output redirection to a stream that is open already, as the last thing of a statement.
+var toStream = regexp.MustCompile(`^>>?[ \t]*"/dev/std(?:err|out)"(?:[ \t]*(?:[;}\n#]|$))`)
 
 type awkScanner struct {
 	text     string
@@ -176,6 +190,10 @@ func (s *awkScanner) punctuation(ch byte) string {
 		return "holds a pipe"
 	case ch == '@':
 		return "holds an indirect call"
+	case ch == '>' && s.printing && toStream.MatchString(rest):
+		s.at += strings.LastIndexByte(toStream.FindString(rest), '"') + 1 // the program's own streams
+		s.operand, s.unclear, s.last = true, false, "string"
+		return ""
 	case ch == '>' && (s.printing || strings.HasPrefix(rest, ">>")):
 		return "redirects its output"
 	case ch == '/' && s.unclear && strings.ContainsAny(rest[1:], "|>@"):

@@ -25,6 +25,9 @@ func judgePrintf(_ *call, name string, args []arg) Decision {
 // judgeTest judges test and [: -v and -R evaluate a subscript in bash, and a word that is not known may be either.
 func judgeTest(_ *call, name string, args []arg) Decision {
 	for i, a := range args {
+		if a.number {
+			continue
+		}
 		if !a.known && a.dash && len(args) > 1 && !(i > 0 && testOperators[args[i-1].text]) &&
 			!(i+1 < len(args) && binaryOperators[args[i+1].text]) && !(name == "[" && len(args) == 2) {
 			return unknownWord(name, a) // it may become an operator

@@ -249,6 +249,10 @@ func meetsOne(hide, name string, deep bool) bool {
 	if strings.HasPrefix(hide, ".") && !strings.HasPrefix(name, ".") {
 		return false
 	}
+	if strings.Contains(name, "[:") || strings.Contains(name, "[.") || strings.Contains(name, "[=") {
+		return true // classes of characters are not looked into
+	}
+	name = strings.ReplaceAll(name, "[!", "[^")
 	if !strings.Contains(hide, "*") {
 		match, err := path.Match(name, hide)
 		return err != nil || match
@@ -256,8 +260,45 @@ func meetsOne(hide, name string, deep bool) bool {
 	if deep && strings.Trim(name, "*") == "" {
 		return false
 	}
-	hideHead, hideTail := hide[:strings.IndexByte(hide, '*')], hide[strings.LastIndexByte(hide, '*')+1:]
-	nameHead, nameTail := name[:strings.IndexAny(name, "*?[")], name[strings.LastIndexAny(name, "*?]")+1:]
-	return (strings.HasPrefix(hideHead, nameHead) || strings.HasPrefix(nameHead, hideHead)) &&
-		(strings.HasSuffix(hideTail, nameTail) || strings.HasSuffix(nameTail, hideTail))
+	return overlap(hide, tokens(name))
+}
+
+// tokens are the parts of a shell's pattern that stand for one character each, or a star.
+func tokens(pattern string) []string {
+	var all []string
+	for i := 0; i < len(pattern); i++ {
+		end := i + 1
+		if pattern[i] == '[' {
+			if at := strings.IndexByte(pattern[i+1:], ']'); at > 0 {
+				end = i + at + 2
+			}
+		}
+		all = append(all, pattern[i:end])
+		i = end - 1
+	}
+	return all
+}
+
+// overlap reports whether a name matches both a pattern of stars and characters and one of the shell's. row[j] is whether what
+// has been looked at of hide can match the first j parts of name.
+func overlap(hide string, name []string) bool {
+	row := make([]bool, len(name)+1)
+	row[0] = true
+	for j, token := range name {
+		row[j+1] = row[j] && token == "*"
+	}
+	for i := range len(hide) {
+		next := make([]bool, len(name)+1)
+		next[0] = row[0] && hide[i] == '*'
+		for j, token := range name {
+			if hide[i] == '*' || token == "*" {
+				next[j+1] = row[j+1] || next[j]
+				continue
+			}
+			match, err := path.Match(token, hide[i:i+1])
+			next[j+1] = row[j] && (err != nil || match)
+		}
+		row = next
+	}
+	return row[len(name)]
 }

@@ -12,6 +12,7 @@ type arg struct {
 	many    bool     // may be no word, or several
 	dash    bool     // not known, and may begin with "-"
 	number  bool     // not known, and a number or nothing
+	plain   bool     // of a loop\'s variable: each value stays one word where a shell splits it
 	fetches bool     // holds the output of a download
 	others  []string // what else the word may be, where it is one of several
 }
@@ -92,7 +93,7 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 // checkValue judges the word after a flag. It must be one that can only be its value: where a value is optional, a
 // program takes a word that looks like a flag for one.
 func (g *grammar) checkValue(name string, a arg) Decision {
-	certain := !a.many && !a.dash
+	certain := !a.many // a flag that needs a value takes any word for it
 	if a.known {
 		certain = len(a.text) < 2 || a.text[0] != '-' || a.text[1] >= '0' && a.text[1] <= '9'
 	}

@@ -277,6 +277,8 @@ type call struct {
 	programs []string
 	vars     map[string]string // last constant of every variable, for spotting what to refuse; never for allowing
 	loops    map[string]arg    // loop variables of the loops around
+	// constants are variables whose value is certain, see topLevel.
+	constants map[string]arg
 }
 
 // maxDepth bounds commands within commands.

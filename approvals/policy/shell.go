@@ -52,9 +52,9 @@ func (c *call) shell(text string) (d Decision) {
 	if c.vars == nil {
 		c.vars = map[string]string{}
 	}
-	loops := c.loops
-	c.loops = map[string]arg{} // another shell's loop variables are not this one's
-	defer func() { c.loops = loops }()
+	loops, constants := c.loops, c.constants
+	c.loops, c.constants = map[string]arg{}, map[string]arg{} // another shell's variables are not this one's
+	defer func() { c.loops, c.constants = loops, constants }()
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true)).Parse(strings.NewReader(text), "")
 	if err == nil && strings.Contains(text, "\\\n") && hasLineText(file) {
 		d = worst(d, ask(Unknown, "a backslash at the end of a line, beside a comment or here-document, is not read alike by every shell"))
@@ -66,7 +66,7 @@ func (c *call) shell(text string) (d Decision) {
 	if err != nil {
 		return worst(c.unparsed(text), worst(d, ask(Unknown, "the shell text is not understood: "+shown(err.Error()))))
 	}
-	return worst(d, c.stmts(file.Stmts))
+	return worst(d, c.topLevel(file))
 }
 
 // hasLineText reports whether a text holds a comment or here-document. Whether a backslash continues their lines is
@@ -289,6 +289,7 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 	if !iter.InPos.IsValid() {
 		value.dash, value.many = true, true
 	}
+	plain := true
 	special := false // names that some programs take for more than files
 	for _, item := range iter.Items {
 		args, w := c.word(item)
@@ -303,12 +304,14 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 				special = true
 			}
 			value.dash = value.dash || a.dash || strings.HasPrefix(a.text, "-")
+			plain = plain && a.known && isPlain(a.text)
 		}
 	}
 	if special && strings.HasPrefix(value.text, "/") && len(iter.Items) > 1 {
 		value.others = append(value.others, value.text)
 		value.text = ""
 	}
+	value.plain = plain && len(iter.Items) > 0
 	name := iter.Name.Value
 	if changes(name, cmd.Do) {
 		value = arg{dash: true, many: true}
@@ -384,10 +387,22 @@ func callsItself(name string, body *syntax.Stmt) bool {
 	return found
 }
 
+// ownNames are names in capitals that people give to variables of a text, and that neither a shell nor a program looks at.
+var ownNames = map[string]bool{}
+
+func init() {
+	for _, name := range strings.Fields(`LOG LOGS LOGFILE LOG_FILE LOGDIR LOG_DIR FILE FILES DIR DIRS FOLDER PID PIDS HOST HOSTS PORT PORTS SVC SERVICE
+		SERVICES UNIT UNITS NAME NAMES NUM COUNT TOTAL USED AVAIL MEM CPU CPUS CORES LOAD DISK DISKS USAGE THRESHOLD LIMIT MAX MIN N I X Y A B C D E F
+		NOW TODAY DATE START END SINCE UNTIL OUT RES RESULT RESULTS OUTPUT LINE VALUE KEY STATUS STATE CODE RC RET CONF CERT DOMAIN IP IPS IFACE
+		INTERFACE ADDR PROC PROCESS PROG DEV DEVICE MOUNT PARTITION PATTERN WORD WORDS ITEM ITEMS SIZE AGE DAYS HOURS MINUTES`) {
+		ownNames[name] = true
+	}
+}
+
 // dangerousName reports whether a variable changes how later commands are found, split or run. Lower-case names are
 // the text's own.
 func dangerousName(name string) bool {
-	return !isVariable(name) && !harmlessEnv(name, "") || strings.HasPrefix(name, "_") ||
+	return !isVariable(name) && !ownNames[name] && !harmlessEnv(name, "") || strings.HasPrefix(name, "_") ||
 		strings.HasSuffix(name, "_proxy")
 }
 
@@ -522,7 +537,8 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 		}
 		return worst(d, ask(Caution, "reads "+shown(to.text)+" by redirection")), to.fetches
 	default:
-		if to.known && to.text == "/dev/null" && r.Op != syntax.RdrInOut {
+		// The last two are the command's own streams, which are pipes.
+		if to.known && r.Op != syntax.RdrInOut && (to.text == "/dev/null" || to.text == "/dev/stderr" || to.text == "/dev/stdout") {
 			return d, false
 		}
 	}
@@ -576,6 +592,9 @@ func (c *call) test(x syntax.TestExpr) Decision {
 		if y, ok := x.Y.(*syntax.Word); ok && x.Op == syntax.TsReMatch && strings.ContainsAny(source(y), "|&;()<>") {
 			return worst(ask(Caution, "the pattern in [[ ]] is commands to another shell"), c.inside(x))
 		}
+		if (x.Op == syntax.AndTest || x.Op == syntax.OrTest) && beginsWithFlag(x.Y) {
+			return worst(c.test(x.X), c.test(x.Y))
+		}
 		switch x.Op {
 		case syntax.TsReMatch, syntax.TsNewer, syntax.TsOlder, syntax.TsDevIno, syntax.TsMatchShort, syntax.TsMatch, syntax.TsNoMatch:
 			return worst(c.test(x.X), c.test(x.Y))
@@ -583,4 +602,16 @@ func (c *call) test(x syntax.TestExpr) Decision {
 		return worst(ask(Caution, "[[ "+x.Op.String()+" ]] may evaluate a subscript, or be a redirection or a command to another shell"), c.inside(x))
 	}
 	return worst(ask(Caution, "[[ ]] is not understood"), c.inside(x))
+}
+
+// beginsWithFlag reports whether the first word of an expression is an operator such as -f, so that a shell that takes && for
+// its own finds no program of that name.
+func beginsWithFlag(x syntax.TestExpr) bool {
+	switch x := x.(type) {
+	case *syntax.UnaryTest:
+		return x.Op == syntax.TsNot && beginsWithFlag(x.X) || strings.HasPrefix(x.Op.String(), "-")
+	case *syntax.BinaryTest:
+		return (x.Op == syntax.AndTest || x.Op == syntax.OrTest) && beginsWithFlag(x.X)
+	}
+	return false
 }

@@ -19,8 +19,8 @@ import (
 func DefaultProfile() Profile {
 	return Profile{
 		AutoApprove: strings.Fields(`
-			apt apt-cache apt-mark arch arp awk b2sum base32 base64 basename basenc bridge bzcat cal cat cksum cmp column
-			comm crontab cut date df diff dircolors dirname dmesg dpkg dpkg-query du echo egrep env expand expr factor
+			apt apt-cache apt-mark arch arp awk b2sum base32 base64 basename basenc bc bridge bzcat cal cat cksum cmp column
+			comm crontab cut date df diff dircolors dirname dmesg dpkg dpkg-query du echo egrep env ethtool expand expr factor
 			false fgrep file find findmnt fmt fold free gawk getcap getconf getenforce getent getfacl getfattr grep groups
 			head hexdump hd hostname hostnamectl id ifconfig iostat ip ipcs join journalctl jq last lastb lastlog locale
 			localectl loginctl logname look losetup ls lsattr lsb_release lsblk lscpu lsipc lslocks lslogins lsmem lsmod

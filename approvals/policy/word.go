@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -26,7 +27,7 @@ func (c *call) word(w *syntax.Word) ([]arg, Decision) {
 	words := []*syntax.Word{{}}
 	for _, part := range copied.Parts {
 		brace, ok := part.(*syntax.BraceExp)
-		if ok && brace.Sequence {
+		if ok && brace.Sequence && !countOut(brace) {
 			return []arg{{text: source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces may make too many words"))
 		}
 		var next []*syntax.Word
@@ -104,6 +105,7 @@ func (c *call) value(w *syntax.Word) arg {
 	if !v.known && strings.HasPrefix(v.text, "-") {
 		v.dash = true
 	}
+	v.settleNumber(w)
 	return v
 }
 
@@ -159,11 +161,14 @@ func (c *call) doubleQuoted(q *syntax.DblQuoted, v *arg) {
 // expanded adds what a part becomes only when the shell runs: a guess, and what is certain about it.
 func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 	first := v.text == ""
+	if p, ok := part.(*syntax.ParamExp); ok && p.Param != nil && isPlainParam(p) && c.constant(p.Param.Value, v, quoted) {
+		return
+	}
 	v.known = false
 	switch part := part.(type) {
 	case *syntax.ParamExp:
 		if part.Param != nil {
-			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) && quoted {
+			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) && (quoted || loop.plain) {
 				v.addOthers(loop)
 				v.many = v.many || loop.many
 				v.dash = v.dash || first && loop.dash
@@ -178,6 +183,11 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 		}
 	case *syntax.CmdSubst:
 		v.fetches = v.fetches || fetches(part.Stmts)
+		if c.printsNumber(part.Stmts) {
+			v.number, v.many = true, v.many || !quoted
+			v.add("0")
+			return
+		}
 	case *syntax.ProcSubst:
 		v.fetches = v.fetches || fetches(part.Stmts)
 		v.add("/dev/fd/63")
@@ -361,7 +371,7 @@ func (c *call) part(part syntax.WordPart) Decision {
 	case *syntax.ParamExp:
 		return c.param(part)
 	case *syntax.ArithmExp:
-		return worst(arithmetic(part.X), c.inside(part))
+		return worst(c.arithmetic(part.X), c.inside(part))
 	}
 	return worst(ask(Unknown, "a pattern is not read alike by every shell"), c.inside(part))
 }
@@ -389,7 +399,7 @@ func (c *call) param(p *syntax.ParamExp) Decision {
 		d = worst(d, worst(c.parts(p.Repl.Orig), c.parts(p.Repl.With)))
 	}
 	if p.Slice != nil {
-		d = worst(d, worst(arithmetic(p.Slice.Offset), arithmetic(p.Slice.Length)))
+		d = worst(d, worst(c.arithmetic(p.Slice.Offset), c.arithmetic(p.Slice.Length)))
 		d = worst(d, worst(c.expression(p.Slice.Offset), c.expression(p.Slice.Length)))
 	}
 	d = worst(d, c.expression(p.Index))
@@ -409,22 +419,73 @@ func (c *call) expression(x syntax.ArithmExpr) Decision {
 
 // arithmetic allows numbers only: bash evaluates the value of a variable as an expression, subscripts and the
 // commands in them included.
-func arithmetic(x syntax.ArithmExpr) Decision {
+func (c *call) arithmetic(x syntax.ArithmExpr) Decision {
 	switch x := x.(type) {
 	case nil:
 		return allow()
 	case *syntax.Word:
-		if lit := x.Lit(); lit != "" && strings.Trim(lit, "0123456789") == "" {
+		if c.isNumeric(x) {
 			return allow()
 		}
 	case *syntax.ParenArithm:
-		return arithmetic(x.X)
+		return c.arithmetic(x.X)
 	case *syntax.UnaryArithm:
 		if x.Op == syntax.Plus || x.Op == syntax.Minus || x.Op == syntax.Not || x.Op == syntax.BitNegation {
-			return arithmetic(x.X)
+			return c.arithmetic(x.X)
 		}
 	case *syntax.BinaryArithm:
-		return worst(arithmetic(x.X), arithmetic(x.Y))
+		if assigns(x.Op) {
+			break
+		}
+		return worst(c.arithmetic(x.X), c.arithmetic(x.Y))
 	}
 	return ask(Caution, "the shell evaluates arithmetic, which may run commands")
+}
+
+// assigns reports whether an operator changes a variable.
+func assigns(op syntax.BinAritOperator) bool {
+	switch op {
+	case syntax.Assgn, syntax.AddAssgn, syntax.SubAssgn, syntax.MulAssgn, syntax.QuoAssgn, syntax.RemAssgn,
+		syntax.AndAssgn, syntax.OrAssgn, syntax.XorAssgn, syntax.ShlAssgn, syntax.ShrAssgn:
+		return true
+	}
+	return false
+}
+
+// isNumeric reports whether an operand of arithmetic is a number, a variable that holds one, or a command that prints one.
+func (c *call) isNumeric(w *syntax.Word) bool {
+	if lit := w.Lit(); lit != "" {
+		value, constant := c.constants[lit]
+		return isNumber(lit) || constant && (value.number || value.known && isNumber(value.text))
+	}
+	if len(w.Parts) != 1 {
+		return false
+	}
+	a := c.value(w)
+	return a.number || a.known && isNumber(a.text)
+}
+
+// countOut makes the words of a sequence of numbers, and reports whether it is one and not long.
+func countOut(brace *syntax.BraceExp) bool {
+	if len(brace.Elems) != 2 {
+		return false
+	}
+	from, to := brace.Elems[0].Lit(), brace.Elems[1].Lit()
+	first, err := strconv.Atoi(from)
+	last, err2 := strconv.Atoi(to)
+	if err != nil || err2 != nil || !isNumber(from) || !isNumber(to) || len(from) > 4 || len(to) > 4 || max(first, last)-min(first, last) >= maxBraces ||
+		from[0] == '0' && len(from) > 1 || to[0] == '0' && len(to) > 1 {
+		return false
+	}
+	step := 1
+	if last < first {
+		step = -1
+	}
+	brace.Elems = nil
+	for n := first; ; n += step {
+		brace.Elems = append(brace.Elems, &syntax.Word{Parts: []syntax.WordPart{&syntax.Lit{Value: strconv.Itoa(n)}}})
+		if n == last {
+			return true
+		}
+	}
 }

@@ -19,7 +19,7 @@ type wrapper struct {
 }
 
 var wrappers = map[string]wrapper{
-	"env":             {flags: "-i0v -u= --ignore-environment --null --unset= --debug --help", assign: true, bare: true},
+	"env":             {flags: "-0v -u= --null --unset= --debug --help", harm: "-i -C -S --ignore-environment --chdir --split-string", assign: true, bare: true},
 	"nice":            {flags: "-n= --adjustment= --help", bare: true},
 	"ionice":          {flags: "-t -cn= --class= --classdata= --ignore", harm: "-p -P -u --pid --pgid --uid"},
 	"timeout":         {flags: "-v -ks= --kill-after= --signal= --preserve-status --foreground --verbose", skip: 1},
@@ -127,6 +127,9 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 			if d = worst(d, flag); takes {
 				i++
 			}
+			if name == "env" {
+				d = worst(d, unset(args[:min(i+1, len(args))]))
+			}
 			continue
 		case w.assign && strings.Contains(a.text, "="):
 			d = worst(d, envChanges([]string{a.text}))
@@ -158,6 +161,26 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 		return worst(d, ask(Caution, shown(name)+" is not in auto_approve"))
 	}
 	return d
+}
+
+// unset judges the last flag of env where that takes a variable away.
+func unset(args []arg) Decision {
+	last := args[len(args)-1]
+	name := ""
+	switch {
+	case len(args) > 1 && (args[len(args)-2].text == "--unset" || len(args[len(args)-2].text) > 1 && args[len(args)-2].text[0] == '-' && strings.HasSuffix(args[len(args)-2].text, "u")):
+		name = last.text
+	case strings.HasPrefix(last.text, "--unset="):
+		name = last.text[len("--unset="):]
+	case strings.HasPrefix(last.text, "-") && !strings.HasPrefix(last.text, "--") && strings.Contains(last.text, "u"):
+		name = last.text[strings.IndexByte(last.text, 'u')+1:]
+	default:
+		return allow()
+	}
+	if !last.known {
+		return unknownWord("env", last)
+	}
+	return envChanges([]string{"-" + name})
 }
 
 // replacement is the text that xargs puts what it reads in the place of, "" if it appends that. args begins with a flag.
@@ -289,6 +312,9 @@ func judgeEval(c *call, name string, args []arg) Decision {
 }
 
 func judgeSource(_ *call, name string, args []arg) Decision {
+	if len(args) == 1 && args[0].known && (args[0].text == "/etc/os-release" || args[0].text == "/usr/lib/os-release" || args[0].text == "/etc/lsb-release") {
+		return allow() // the distribution's own assignments, os-release(5)
+	}
 	for _, a := range args {
 		if a.fetches {
 			return deny("runs a download with " + shown(name))

@@ -1,0 +1,183 @@
+package policy
+
+import (
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// A variable that the text gives one constant value, once, in a command of its own that runs in any case, has that value in
+// what follows. So has one that holds the number that a command prints. Other variables are not known.
+
+// topLevel judges a whole text, and remembers the constants on the way.
+func (c *call) topLevel(file *syntax.File) Decision {
+	once := assignedOnce(file)
+	d := allow()
+	for _, s := range file.Stmts {
+		d = worst(d, c.stmt(s))
+		if len(once) > 0 {
+			c.remember(s, once)
+		}
+	}
+	return d
+}
+
+// remember takes up the constants of a command that only assigns.
+func (c *call) remember(s *syntax.Stmt, once map[string]bool) {
+	call, ok := s.Cmd.(*syntax.CallExpr)
+	if !ok || len(call.Args) > 0 || len(s.Redirs) > 0 || s.Background || s.Coprocess || s.Disown || s.Negated {
+		return
+	}
+	for _, a := range call.Assigns {
+		if a.Name == nil || !once[a.Name.Value] || a.Append || a.Index != nil || a.Array != nil || a.Value == nil {
+			continue
+		}
+		if mayBrace(a.Value) {
+			continue
+		}
+		value := c.value(a.Value)
+		value.many = false // an assignment does not split its value
+		if value.known || value.number {
+			c.constants[a.Name.Value] = value
+		}
+	}
+}
+
+// assignedOnce are the variables that one place of a text assigns. It is nil where that cannot be told.
+func assignedOnce(file *syntax.File) map[string]bool {
+	count := map[string]int{}
+	sure := true
+	syntax.Walk(file, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Assign:
+			if n.Name != nil {
+				count[n.Name.Value]++
+			}
+		case *syntax.WordIter:
+			count[n.Name.Value]++
+		case *syntax.CallExpr:
+			sure = sure && countRead(n, count)
+		}
+		return sure
+	})
+	if !sure {
+		return nil
+	}
+	once := make(map[string]bool, len(count))
+	for name, n := range count {
+		once[name] = n == 1
+	}
+	return once
+}
+
+// countRead counts what a command assigns that reads into variables, or runs a text that may. It reports whether that is known.
+func countRead(call *syntax.CallExpr, count map[string]int) bool {
+	reads := false
+	for _, w := range call.Args {
+		text := w.Lit()
+		switch {
+		case reads && text == "":
+			return false
+		case reads:
+			count[text]++
+		case text == "read":
+			reads = true
+		case text == "." || text == "source" || text == "eval":
+			return false
+		case text == "" && w == call.Args[0]:
+			return false
+		}
+	}
+	return true
+}
+
+// isPlain reports whether a value stays one word, and the same, where a shell splits it and looks for patterns in it.
+func isPlain(text string) bool { return text != "" && !strings.ContainsAny(text, " \t\n*?[\\") }
+
+// settleNumber takes the number off a word that is more than a number: where that is empty, what follows begins the word.
+func (v *arg) settleNumber(w *syntax.Word) {
+	if !v.number || len(w.Parts) == 1 && !isMixed(w.Parts[0]) {
+		return
+	}
+	v.number, v.known, v.dash = false, false, true
+}
+
+func isMixed(part syntax.WordPart) bool {
+	q, ok := part.(*syntax.DblQuoted)
+	return ok && len(q.Parts) != 1
+}
+
+// constant adds a variable's constant value to a word, and reports whether it has one.
+func (c *call) constant(name string, v *arg, quoted bool) bool {
+	value, ok := c.constants[name]
+	switch {
+	case !ok:
+		return false
+	case value.known && (quoted || isPlain(value.text)):
+		v.add(value.text)
+	case value.number:
+		v.add("0")
+		v.number = true
+		v.known, v.many = false, v.many || !quoted
+	default:
+		return false
+	}
+	return true
+}
+
+// printsNumber reports whether a substitution is a number or nothing, whatever the host looks like.
+func (c *call) printsNumber(stmts []*syntax.Stmt) bool {
+	if len(stmts) != 1 || stmts[0].Background || stmts[0].Negated {
+		return false
+	}
+	for _, r := range stmts[0].Redirs {
+		if r.Op != syntax.RdrIn && (r.Op != syntax.RdrOut || r.N == nil || r.N.Value != "2") {
+			return false
+		}
+	}
+	switch cmd := stmts[0].Cmd.(type) {
+	case *syntax.BinaryCmd:
+		return cmd.Op == syntax.Pipe && c.printsNumber([]*syntax.Stmt{cmd.Y})
+	case *syntax.CallExpr:
+		words := make([]string, 0, len(cmd.Args))
+		for _, w := range cmd.Args {
+			if mayBrace(w) {
+				return false
+			}
+			a := c.value(w)
+			if !a.known {
+				return false
+			}
+			words = append(words, a.text)
+		}
+		return len(cmd.Assigns) == 0 && len(words) > 0 && isCount(words[0], words[1:])
+	}
+	return false
+}
+
+// isCount reports whether a command prints one number.
+func isCount(name string, args []string) bool {
+	first := ""
+	if len(args) > 0 {
+		first = args[0]
+	}
+	switch name {
+	case "nproc":
+		return len(args) == 0 || len(args) == 1 && first == "--all"
+	case "id":
+		return (first == "-u" || first == "-g") && (len(args) == 1 || len(args) == 2 && !strings.HasPrefix(args[1], "-"))
+	case "date":
+		return len(args) == 1 && first == "+%s" || len(args) == 2 && first == "-u" && args[1] == "+%s"
+	case "wc":
+		return len(args) == 1 && (first == "-l" || first == "-c" || first == "-w" || first == "-m")
+	case "pgrep":
+		return first == "-c"
+	case "stat":
+		return len(args) == 3 && first == "-c" && (args[1] == "%Y" || args[1] == "%s" || args[1] == "%X" || args[1] == "%Z" || args[1] == "%h") && !strings.HasPrefix(args[2], "-")
+	case "grep":
+		// With more than one file, grep prints their names.
+		return (first == "-c" || first == "-ci" || first == "-ic" || first == "-Ec" || first == "-cE") && len(args) <= 3 &&
+			len(args) > 1 && !strings.HasPrefix(args[1], "-") && !strings.HasPrefix(args[len(args)-1], "-")
+	}
+	return false
+}
