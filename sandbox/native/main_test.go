@@ -5,7 +5,6 @@ package native
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/conformance"
 	"shannot-gateway/vfs"
 )
 
@@ -75,7 +75,7 @@ func jobFor(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Bu
 	return sandbox.Job{
 		Session: tb.Name(), Args: []string{"-"}, Dir: "/", FS: view,
 		Env:   []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/", "LANG=C.UTF-8", "SHANNOT_SANDBOX=1"},
-		Stdin: strings.NewReader(script), Stdout: stdout, Stderr: stderr, Commands: execCommander{},
+		Stdin: strings.NewReader(script), Stdout: stdout, Stderr: stderr, Commands: conformance.Exec{},
 		Limits: sandbox.Limits{Wall: time.Minute, CPU: 30 * time.Second, Memory: 512 << 20, Write: 32 << 20, Processes: 16, Threads: 64},
 		Host:   sandbox.Host{Sysname: "Linux", Nodename: "target-1", Release: "6.1", Version: "#1", Machine: "x86_64", UID: 1000, GID: 1000},
 	}, stdout, stderr
@@ -96,57 +96,6 @@ func runScript(tb testing.TB, script string) outcomeOf {
 	result := runJob(tb, job)
 	return outcomeOf{stdout.String(), stderr.String(), result}
 }
-
-// execCommander runs what it is asked for on this machine, which a gate would not.
-type execCommander struct{}
-
-type execProcess struct {
-	cmd  *exec.Cmd
-	once sync.Once
-	exit sandbox.ExitStatus
-}
-
-func (execCommander) Start(ctx context.Context, c sandbox.Command) (sandbox.Process, error) {
-	var path string
-	for _, candidate := range c.Executables {
-		if st, err := os.Stat(candidate); err == nil && !st.IsDir() {
-			path = candidate
-			break
-		}
-	}
-	if path == "" {
-		return nil, &sandbox.Refusal{Errno: syscall.ENOENT, Reason: ""}
-	}
-	cmd := exec.CommandContext(ctx, path)
-	cmd.Args, cmd.Dir, cmd.Env = c.Argv, c.Dir, c.Env
-	cmd.Stdout, cmd.Stderr = c.Stdout, c.Stderr
-	if c.Stdin != nil {
-		cmd.Stdin = c.Stdin
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &execProcess{cmd: cmd}, nil
-}
-
-func (p *execProcess) Wait() (sandbox.ExitStatus, error) {
-	p.once.Do(func() {
-		err := p.cmd.Wait()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			ws := exit.Sys().(syscall.WaitStatus)
-			if ws.Signaled() {
-				p.exit.Signal = ws.Signal()
-			} else {
-				p.exit.Code = ws.ExitStatus()
-			}
-		}
-	})
-	return p.exit, nil
-}
-
-func (p *execProcess) Signal(sig syscall.Signal) error { return syscall.Kill(-p.cmd.Process.Pid, sig) }
 
 // copyTree copies a file or a tree for another user.
 func copyTree(tb testing.TB, to, from string) {

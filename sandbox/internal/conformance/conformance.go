@@ -1,0 +1,146 @@
+// Package conformance is what every engine must do: scripts that assert for themselves, in the Python that all engines
+// understand (3.6), and a gate for their commands that lets everything pass, which only a test may have.
+package conformance
+
+import (
+	"testing"
+
+	"shannot-gateway/sandbox"
+)
+
+// Case is a script and what it must print. Its exit status must be 0.
+type Case struct{ Name, Script, Want string }
+
+// Outcome is what a run of a script came to.
+type Outcome struct {
+	Stdout, Stderr string
+	Result         sandbox.Result
+}
+
+// Check runs each case and compares.
+func Check(t *testing.T, cases []Case, run func(t *testing.T, script string) Outcome) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			got := run(t, c.Script)
+			if got.Result.Cause != sandbox.Exited || got.Result.ExitCode != 0 || got.Stdout != c.Want {
+				t.Errorf("%+v\nstdout: %q\n  want: %q\nstderr: %s", got.Result, got.Stdout, c.Want, got.Stderr)
+			}
+		})
+	}
+}
+
+// Files are scripts that start no command.
+var Files = []Case{
+	{"hello", `print("hello")`, "hello\n"},
+	{"json and re", "import json, re\nprint(json.loads('[1, {\"a\": null}]'), re.findall(r'\\d+', 'a1b22'))", "[1, {'a': None}] ['1', '22']\n"},
+	{"datetime", "import datetime\nprint(datetime.date(2026, 2, 28) + datetime.timedelta(days=1))", "2026-03-01\n"},
+	{"walk", `
+import os
+n = sum(len(files) for _, _, files in os.walk("/etc"))
+print(n > 10)`, "True\n"},
+	{"own writes in scratch", `
+import os, pathlib
+p = pathlib.Path("/tmp/a/b/c.txt"); p.parent.mkdir(parents=True); p.write_text("one\ntwo\n")
+with p.open("a") as f: f.write("three\n")
+print(p.read_text().splitlines(), p.stat().st_size, os.listdir("/tmp/a"), [d for d, _, _ in os.walk("/tmp")])`,
+		"['one', 'two', 'three'] 14 ['b'] ['/tmp', '/tmp/a', '/tmp/a/b']\n"},
+	{"own writes in the overlay", `
+import os
+open("/etc/shannot-new.conf", "w").write("x = 1\n")
+with open("/etc/hostname", "a") as f: f.write("changed")
+print(open("/etc/shannot-new.conf").read(), "shannot-new.conf" in os.listdir("/etc"), open("/etc/hostname").read().endswith("changed"), os.stat("/etc/shannot-new.conf").st_size)
+os.rename("/etc/shannot-new.conf", "/etc/shannot-old.conf"); os.unlink("/etc/hostname")
+print(os.path.exists("/etc/hostname"), any(n == "hostname" for n in os.listdir("/etc")), os.path.exists("/etc/shannot-old.conf"))`,
+		"x = 1\n True True 6\nFalse False True\n"},
+	{"shutil and tempfile", `
+import shutil, tempfile, os
+with tempfile.TemporaryDirectory() as d:
+    os.makedirs(d + "/x/y"); open(d + "/x/y/f", "w").write("1")
+    shutil.copytree(d + "/x", d + "/z"); shutil.move(d + "/z", d + "/w"); shutil.rmtree(d + "/x")
+    print(sorted(os.listdir(d)), open(d + "/w/y/f").read())
+print(os.path.exists(d))`, "['w'] 1\nFalse\n"},
+	{"links", `
+import os
+os.symlink("a", "/tmp/l"); open("/tmp/a", "w").write("A"); os.link("/tmp/a", "/tmp/h")
+print(os.readlink("/tmp/l"), open("/tmp/l").read(), os.stat("/tmp/h").st_nlink, os.path.samefile("/tmp/a", "/tmp/h"))`, "a A 2 True\n"},
+	{"metadata", `
+import os
+open("/tmp/m", "w").close(); os.chmod("/tmp/m", 0o751); os.utime("/tmp/m", (1000, 2000))
+st = os.stat("/tmp/m"); print(oct(st.st_mode), st.st_mtime, st.st_atime, st.st_uid, os.access("/tmp/m", os.X_OK))`, "0o100751 2000.0 1000.0 1000 True\n"},
+	{"directory descriptors", `
+import os
+os.mkdir("/tmp/d"); fd = os.open("/tmp/d", os.O_RDONLY | os.O_DIRECTORY)
+f = os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=fd); os.write(f, b"zz"); os.close(f)
+print(os.listdir(fd), os.stat("f", dir_fd=fd).st_size); os.fchdir(fd); print(os.getcwd(), open("f").read())
+print(os.listdir(fd))`, "['f'] 2\n/tmp/d zz\n['f']\n"},
+	{"many entries", `
+import os
+for i in range(3000): open(f"/tmp/file-{i:05}", "w").close()
+names = os.listdir("/tmp"); print(len(names), len(set(names)))
+for e in os.scandir("/tmp"): os.unlink(e.path)
+print(os.listdir("/tmp"))`, "3000 3000\n[]\n"},
+	{"hidden files are absent", `
+import os
+print(os.path.exists("/etc/shadow"), "shadow" in os.listdir("/etc"))
+try: open("/etc/shadow")
+except FileNotFoundError: print("absent")`, "False False\nabsent\n"},
+	{"large read", `
+open("/tmp/big", "wb").write(b"x" * 3_000_000)
+print(len(open("/tmp/big", "rb").read()))`, "3000000\n"},
+	{"statvfs", "import shutil; print(shutil.disk_usage('/tmp').total > 0)", "True\n"},
+	{"proc", `print("MemTotal" in open("/proc/meminfo").read())`, "True\n"},
+}
+
+// Commands are scripts that start commands of an ordinary Linux.
+var Commands = withImports([]Case{
+	{"run", `r = subprocess.run(["echo", "a b"], capture_output=True, text=True); print(r.returncode, repr(r.stdout))`, "0 'a b\\n'\n"},
+	{"inherited output, in order", `print("before"); subprocess.run(["echo", "command"]); print("after")`, "before\ncommand\nafter\n"},
+	{"shell", `print(subprocess.check_output("echo $((6*7)) | cat", shell=True))`, "b'42\\n'\n"},
+	{"exit status", `print(subprocess.call(["sh", "-c", "exit 7"]))`, "7\n"},
+	{"check", "try: subprocess.run(['false'], check=True)\nexcept subprocess.CalledProcessError as e: print(e.returncode)", "1\n"},
+	{"stderr to stdout", `print(subprocess.run("echo out; echo err >&2; echo out", shell=True, stdout=-1, stderr=-2).stdout)`, "b'out\\nerr\\nout\\n'\n"},
+	{"separate stderr", `r = subprocess.run("echo out; echo err >&2", shell=True, capture_output=True); print(r.stdout, r.stderr)`, "b'out\\n' b'err\\n'\n"},
+	{"input", `print(len(subprocess.run(["cat"], input=b"x" * 300_000, capture_output=True).stdout))`, "300000\n"},
+	{"text input", `print(subprocess.run(["cat"], input="é\n", capture_output=True, text=True).stdout)`, "é\n\n"},
+	{"input that the command does not read", `print(subprocess.run(["true"], input=b"x" * 300_000).returncode)`, "0\n"},
+	{"large input", `print(len(subprocess.run(["cat"], input=b"x" * 3_000_000, capture_output=True).stdout))`, "3000000\n"},
+	{"streaming", `
+p = subprocess.Popen(["cat"], stdin=-1, stdout=-1, bufsize=0)
+for i in range(3):
+    p.stdin.write(b"%d\n" % i); print(p.stdout.readline())
+p.stdin.close(); print(p.wait())`, "b'0\\n'\nb'1\\n'\nb'2\\n'\n0\n"},
+	{"pipeline", `
+a = subprocess.Popen(["echo", "b\na"], stdout=-1); b = subprocess.Popen(["sort"], stdin=a.stdout, stdout=-1); a.stdout.close()
+print(b.communicate()[0])`, "b'a\\nb\\n'\n"},
+	{"timeout", "try: subprocess.run(['sleep', '60'], timeout=0.2)\nexcept subprocess.TimeoutExpired: print('timeout')", "timeout\n"},
+	{"kill", "p = subprocess.Popen(['sleep', '60']); print(p.poll()); p.kill(); print(p.wait())", "None\n-9\n"},
+	{"terminate", "p = subprocess.Popen(['sleep', '60']); p.terminate(); print(p.wait())", "-15\n"},
+	{"not found", "try: subprocess.run(['no-such-program'])\nexcept FileNotFoundError as e: print(e.errno, e.filename)", "2 no-such-program\n"},
+	{"no such directory", "try: subprocess.run(['true'], cwd='/no/such')\nexcept FileNotFoundError: print('absent')", "absent\n"},
+	{"directory", `print(subprocess.check_output(["pwd"], cwd="/usr"))`, "b'/usr\\n'\n"},
+	{"environment", `print(subprocess.check_output(["env"], env={"A": "1"}))`, "b'A=1\\n'\n"},
+	{"to a file", `
+with open("/tmp/out", "w") as f: f.write("first\n"); f.flush(); subprocess.run(["echo", "second"], stdout=f)
+print(open("/tmp/out").read())`, "first\nsecond\n\n"},
+	{"from a file", `
+open("/tmp/in", "w").write("content")
+print(subprocess.run(["cat"], stdin=open("/tmp/in"), capture_output=True).stdout)`, "b'content'\n"},
+	{"devnull", `print(subprocess.run(["cat"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode)`, "0\n"},
+	{"system", `print(os.system("echo sys; exit 3") >> 8)`, "sys\n3\n"},
+	{"popen", `print(os.popen("echo p").read())`, "p\n\n"},
+	{"getoutput", `print(subprocess.getstatusoutput("echo g; exit 2"))`, "(2, 'g')\n"},
+	{"preexec_fn is refused with a reason", "try: subprocess.run(['true'], preexec_fn=print)\nexcept Exception as e: print(type(e).__name__, 'preexec_fn' in str(e))", "RuntimeError True\n"},
+	{"too long an argument", `
+try: subprocess.run(["true", "x" * (4 << 20)])
+except OSError as e: print(e.errno == 7)`, "True\n"},
+	{"broken pipe", `
+p = subprocess.Popen(["sh", "-c", "yes"], stdout=-1); p.stdout.readline(); p.stdout.close(); print(p.wait() != 0)`, "True\n"},
+})
+
+func withImports(cases []Case) []Case {
+	for i := range cases {
+		cases[i].Script = "import os, subprocess, sys\n" + cases[i].Script
+	}
+	return cases
+}
