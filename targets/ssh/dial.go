@@ -44,6 +44,7 @@ func (l *link) close() {
 type dialer struct {
 	timeout   time.Duration // for all of one connection
 	keepalive time.Duration
+	silence   time.Duration // of an SFTP server; 0 means its default
 	now       func() time.Time
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -97,11 +98,9 @@ func (d *dialer) hop(ctx context.Context, through *gossh.Client, hop Hop) (*goss
 		var key *hostkeys.HostKeyError
 		var none *gossh.AlgorithmNegotiationError
 		switch {
-		case errors.As(err, &key):
-			refused = key
-		case errors.As(err, &none) && refused != nil: // the host has no key of that type
-		case errors.As(err, &none):
-			refused = err
+		case (errors.As(err, &key) || errors.As(err, &none)) && refused == nil:
+			refused = err // the key that it prefers to show is the one to tell of
+		case errors.As(err, &key), errors.As(err, &none):
 		default:
 			return nil, err
 		}

@@ -339,7 +339,7 @@ func (p *pool) relay(ctx context.Context) (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := startRelay(ctx, s)
+	r, err := startRelay(ctx, s, sftp.Timing{Silence: p.dialer.silence})
 	if err != nil {
 		_ = s.Close()
 		release()
@@ -390,7 +390,7 @@ type stream struct {
 // Close closes the channel, not only its input.
 func (s stream) Close() error { return s.session.Close() }
 
-func startRelay(ctx context.Context, s *gossh.Session) (*relay, error) {
+func startRelay(ctx context.Context, s *gossh.Session, t sftp.Timing) (*relay, error) {
 	in, err := s.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -402,7 +402,7 @@ func startRelay(ctx context.Context, s *gossh.Session) (*relay, error) {
 	if err := within(ctx, channelPatience, s, func() error { return s.RequestSubsystem("sftp") }); err != nil {
 		return nil, fmt.Errorf("it has no SFTP: %w", err)
 	}
-	client, err := sftp.New(ctx, stream{out, in, s}, sftp.Timing{})
+	client, err := sftp.New(ctx, stream{out, in, s}, t)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ type Options struct {
 	Hops      []Hop
 	Timeout   time.Duration // to connect, all hops together; 15 s
 	Keepalive time.Duration // between questions to a silent connection, which may miss three; 15 s
+	Silence   time.Duration // of an SFTP server that owes an answer; 15 s
 	Now       func() time.Time
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Log       *slog.Logger
@@ -57,7 +58,7 @@ func New(o Options) *Target {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	d := &dialer{timeout: o.Timeout, keepalive: o.Keepalive, now: o.Now, dial: o.Dial}
+	d := &dialer{timeout: o.Timeout, keepalive: o.Keepalive, now: o.Now, dial: o.Dial, silence: o.Silence}
 	return &Target{hops: o.Hops, pool: newPool(d, o.Hops), log: o.Log, now: o.Now, learning: make(chan struct{}, 1)}
 }
 
