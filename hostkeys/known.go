@@ -68,11 +68,13 @@ func CheckFingerprint(f string) error {
 	return nil
 }
 
-// plainAlgorithms are those of keys that are no certificates, the preferred ones first.
-var plainAlgorithms = [][]string{
-	{ssh.KeyAlgoED25519},
-	{ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521},
-	{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
+// PlainAlgorithms are those of keys that are no certificates, the preferred ones first.
+func PlainAlgorithms() [][]string {
+	return [][]string{
+		{ssh.KeyAlgoED25519},
+		{ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521},
+		{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
+	}
 }
 
 // Algorithms are the lists of host key algorithms to ask the host at address ("host:port") for, one after the other
@@ -80,7 +82,7 @@ var plainAlgorithms = [][]string{
 // list asks for any.
 func (k *Known) Algorithms(address string) [][]string {
 	if len(k.fingerprints) > 0 {
-		return plainAlgorithms
+		return PlainAlgorithms()
 	}
 	if k.files != nil {
 		if known := k.files.HostKeyAlgorithms(address); len(known) > 0 {

@@ -34,6 +34,8 @@ const usage = `shannot-gateway runs agents' Python in a sandbox and asks a human
   policy check|render       judge commands, or render text, given as JSON lines
   runtime install|status|remove [--state DIR]
                             the interpreter that scripts run in
+  targets list|add|test|trust|remove [--config FILE]
+                            hosts that are reached over SSH
   store check [--config FILE] [--state DIR]
                             name what is inconsistent in the journal of a gateway that does not run
   version
@@ -64,6 +66,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop)
 	commands := map[string]func(context.Context, []string) int{
 		"serve": p.serve, "init": p.init, "doctor": p.doctor, "policy": p.policy, "runtime": p.runtime, "store": p.store, "demo": p.demo,
+		"targets": p.targets,
 		"version": p.showVersion,
 	}
 	run, ok := commands[args[0]]

@@ -13,6 +13,9 @@ import (
 	"shannot-gateway/hostkeys"
 )
 
+// clientVersion is what a server is told, RFC 4253, section 4.2.
+const clientVersion = "SSH-2.0-Shannot"
+
 // Hop is one SSH server on the way, the target itself being the last.
 type Hop struct {
 	Name  string // in the configuration
@@ -125,7 +128,7 @@ func (d *dialer) handshake(ctx context.Context, through *gossh.Client, hop Hop, 
 	defer release()
 	var hostKey error
 	c, channels, requests, err := gossh.NewClientConn(conn, hop.Address(), &gossh.ClientConfig{
-		User: hop.User, Auth: methods, HostKeyAlgorithms: algorithms, ClientVersion: "SSH-2.0-Shannot",
+		User: hop.User, Auth: methods, HostKeyAlgorithms: algorithms, ClientVersion: clientVersion,
 		HostKeyCallback: func(address string, remote net.Addr, key gossh.PublicKey) error {
 			hostKey = known.Check(address, remote, key)
 			return hostKey
@@ -208,4 +211,48 @@ func KeepAlive(conn gossh.Conn, every time.Duration, stop <-chan struct{}) {
 			}()
 		}
 	}
+}
+
+// errShown ends a handshake once the host has shown its key.
+var errShown = errors.New("the host key was shown")
+
+// shownKey asks a host for its key and goes no further: nothing is proven to it, and nothing believed. The hosts before
+// it on the way are those of the configuration, by the keys that are known.
+func (d *dialer) shownKey(ctx context.Context, hops []Hop) (gossh.PublicKey, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, fmt.Errorf("no answer within %v", d.timeout))
+	defer cancel()
+	last := hops[len(hops)-1]
+	var through *gossh.Client
+	if len(hops) > 1 {
+		l, err := d.connect(ctx, hops[:len(hops)-1])
+		if err != nil {
+			return nil, err
+		}
+		defer l.close()
+		through = l.client
+	}
+	var failed error
+	for _, algorithms := range append(hostkeys.PlainAlgorithms(), nil) {
+		conn, err := d.transport(ctx, through, last.Address())
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", last.Address(), err)
+		}
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		var shown gossh.PublicKey
+		_, _, _, err = gossh.NewClientConn(conn, last.Address(), &gossh.ClientConfig{
+			User: last.User, HostKeyAlgorithms: algorithms, ClientVersion: clientVersion,
+			HostKeyCallback: func(_ string, _ net.Addr, key gossh.PublicKey) error { shown = key; return errShown },
+		})
+		stop()
+		_ = conn.Close()
+		if shown != nil {
+			return shown, nil
+		}
+		failed = err
+		var none *gossh.AlgorithmNegotiationError
+		if !errors.As(err, &none) {
+			break
+		}
+	}
+	return nil, fmt.Errorf("ask %s for its host key: %w", last.Address(), failed)
 }

@@ -12,6 +12,9 @@ import (
 	"sync"
 	"time"
 
+	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/hostkeys"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
@@ -139,6 +142,18 @@ func (t *Target) Uname() targets.Uname {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.facts.uname
+}
+
+// HostKey asks the target for its host key, without believing it. problem is nil where that key is known already.
+func (t *Target) HostKey(ctx context.Context) (key gossh.PublicKey, problem error, err error) {
+	if key, err = t.pool.dialer.shownKey(ctx, t.hops); err != nil {
+		return nil, nil, err
+	}
+	known, err := hostkeys.LoadKnown(t.last().Known)
+	if err != nil {
+		return nil, nil, err
+	}
+	return key, known.Check(t.last().Address(), &net.TCPAddr{}, key), nil
 }
 
 // Files is the target's file tree, with a memory of its own: each session takes one.
