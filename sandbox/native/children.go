@@ -66,10 +66,12 @@ type children struct {
 	running sync.WaitGroup
 	changed chan struct{} // closed and replaced when a child ends
 	tell    func()        // called when a child has ended
+	guard   func(string)  // deferred by what waits for one, see run.guard
 }
 
 // init makes the table empty. tell is called on another goroutine after a child has ended, when it can be waited for.
-func (t *children) init(tell func()) {
+func (t *children) init(tell func(), guard func(string)) {
+	t.guard = guard
 	t.last, t.byPID, t.changed, t.tell = firstPID-1, map[int]*child{}, make(chan struct{}), tell
 }
 
@@ -87,11 +89,7 @@ func (t *children) add(pid int, p sandbox.Process, closing func()) int {
 	t.running.Add(1)
 	go func() {
 		defer t.running.Done()
-		exit, err := p.Wait()
-		if err != nil {
-			exit = sandbox.ExitStatus{Code: 255}
-		}
-		closing()
+		exit := t.outcome(p, closing)
 		t.mu.Lock()
 		c.exit = exit
 		close(c.done)
@@ -101,6 +99,17 @@ func (t *children) add(pid int, p sandbox.Process, closing func()) int {
 		t.tell()
 	}()
 	return c.pid
+}
+
+// outcome waits for a process. One that panics is taken for one that failed.
+func (t *children) outcome(p sandbox.Process, closing func()) (exit sandbox.ExitStatus) {
+	exit = sandbox.ExitStatus{Code: 255}
+	defer t.guard("waiting for a command")
+	defer closing()
+	if now, err := p.Wait(); err == nil {
+		exit = now
+	}
+	return exit
 }
 
 func (t *children) full() bool {

@@ -32,11 +32,7 @@ func (r *run) dial() (int, unix.Errno) {
 	go func() {
 		defer r.family.hangUp()
 		defer func() { _ = ours.Close() }()
-		defer func() {
-			if p := recover(); p != nil {
-				r.log("panic while starting a command", "panic", p)
-			}
-		}()
+		defer r.guard("starting a command")
 		r.serveGuest(ours)
 	}()
 	return pair[1], 0
@@ -119,24 +115,20 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 	if r.children.full() {
 		return 0, unix.EAGAIN
 	}
-	f := r.family
-	f.turn.Lock()
-	f.asking = r
-	dir, err := r.commandDir(q.Dir) // where a command runs on the target
-	nested := err == nil && r.isInterpreter(q, dir)
-	var streams *streams
-	if err == nil && !nested {
-		streams, err = r.takeStreams(q)
-	}
-	f.turn.Unlock()
+	dir, streams, err := r.prepareCommand(q)
 	if err != nil {
 		return 0, err
 	}
-	if nested {
+	if streams == nil {
 		return r.spawn(ctx, cancel, q, dir)
 	}
+	handed := false
+	defer func() {
+		if !handed {
+			streams.close() // the script's outputs, whose end is waited for
+		}
+	}()
 	if len(q.Pass) > 0 {
-		streams.close()
 		return 0, &sandbox.Refusal{Errno: unix.ENOTSUP, Reason: "a command runs on the target and gets stdin, stdout and stderr alone"}
 	}
 	command := sandbox.Command{
@@ -147,14 +139,32 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 	if q.InheritEnv {
 		command.Env = nil
 	}
-	f.starting.Add(1)
-	process, err := r.job.Commands.Start(ctx, command)
-	f.starting.Add(-1)
+	process, err := r.decide(ctx, command)
 	if err != nil {
-		streams.close()
 		return 0, err
 	}
+	handed = true
 	return r.children.add(0, process, func() { streams.close(); cancel() }), nil
+}
+
+// prepareCommand resolves a command's working directory, as it is on the target, and takes its streams. There are none for
+// an interpreter.
+func (r *run) prepareCommand(q frames.Start) (dir string, s *streams, err error) {
+	r.family.turn.Lock()
+	defer r.family.turn.Unlock()
+	r.family.asking = r
+	if dir, err = r.commandDir(q.Dir); err != nil || r.isInterpreter(q, dir) {
+		return dir, nil, err
+	}
+	s, err = r.takeStreams(q)
+	return dir, s, err
+}
+
+// decide passes a command to the gate. The time that it takes is not the script's.
+func (r *run) decide(ctx context.Context, c sandbox.Command) (sandbox.Process, error) {
+	r.family.starting.Add(1)
+	defer r.family.starting.Add(-1)
+	return r.job.Commands.Start(ctx, c)
 }
 
 // streams are a command's standard streams. Stdin is nil where there is no input.

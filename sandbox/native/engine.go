@@ -103,7 +103,7 @@ func newRun(ctx context.Context, e *Engine, job sandbox.Job) *run {
 		log: func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", job.Session)...) },
 	}
 	r.stdin.pipe = -1
-	r.children.init(r.childEnded)
+	r.children.init(r.childEnded, r.guard)
 	return r
 }
 
@@ -186,7 +186,10 @@ func (r *run) move(files *stdio, output *sync.WaitGroup, stop <-chan struct{}) {
 	output.Add(1)
 	go r.drain(r.job.Stdout, files.stdout, output)
 	if files.terminal {
-		go files.typeKeys(r.job.Stdin)
+		go func() {
+			defer r.guard("reading the keys")
+			files.typeKeys(r.job.Stdin)
+		}()
 		go files.followSize(r.job.Terminal.Resize, stop)
 		return
 	}

@@ -208,6 +208,18 @@ func (f *family) pids() []int {
 	return out
 }
 
+// carried are the descriptors that were taken for members which may not have them yet. A number that was closed since is a
+// mistake on the safe side: what it leads to by now is kept for longer.
+func (f *family) carried() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []int
+	for m := range f.members {
+		out = append(out, m.carried...)
+	}
+	return out
+}
+
 // threads counts the threads of all members. A directory has two links more than subdirectories.
 func (f *family) threads() int {
 	total := 0
@@ -323,22 +335,35 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 	n := newRun(ctx, r.family.engine, job)
 	n.family, n.depth, n.parent, n.umask, n.cwd = r.family, r.depth+1, r.pid, r.umask, dir
 	n.handles = handleTable{run: n, files: r.handles.files}
-	files, err := r.bequeath(n, q)
-	if err == nil {
-		err = r.family.admit(n)
+	if err := r.family.admit(n); err != nil {
+		n.cancel(nil)
+		return 0, err
 	}
+	files, err := r.bequeath(n, q)
 	if err != nil {
 		closeFiles(files)
+		r.family.dismiss(n, nil)
 		n.close()
 		n.cancel(nil)
+		r.family.buried()
 		return 0, err
 	}
 	return r.bring(n, config, files, done)
 }
 
 // bequeath copies the descriptors that the new interpreter is to have. Its descriptions are the parent's, as after a
-// fork.
+// fork. No other call is answered meanwhile: what a descriptor stands for is forgotten when nobody has it, and until the
+// new interpreter runs it is here alone.
 func (r *run) bequeath(n *run, q frames.Start) (files [3]*os.File, err error) {
+	r.family.turn.Lock()
+	defer r.family.turn.Unlock()
+	defer func() {
+		r.family.mu.Lock()
+		defer r.family.mu.Unlock()
+		for _, p := range n.inherit {
+			n.carried = append(n.carried, p.fd)
+		}
+	}()
 	for i, fd := range []int32{q.Stdin, q.Stdout, q.Stderr} {
 		if fd < 0 {
 			continue // the first stage opens /dev/null there
@@ -348,6 +373,7 @@ func (r *run) bequeath(n *run, q frames.Start) (files [3]*os.File, err error) {
 			return files, e
 		}
 		files[i] = os.NewFile(uintptr(own), "inherited")
+		n.carried = append(n.carried, own)
 	}
 	for _, fd := range q.Pass {
 		own, e := r.handles.grab(fd)

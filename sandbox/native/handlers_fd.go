@@ -20,7 +20,7 @@ func (r *run) fstat(n *notification, fd int32, out uint64) answer {
 	st := h.st
 	if h.file == nil {
 		st.Uid, st.Gid = r.job.Host.UID, r.job.Host.GID
-		return failed(writeMemory(int(n.pid), out, asBytes(&st)))
+		return failed(r.put(n, out, asBytes(&st)))
 	}
 	info, err := h.file.Info()
 	if err != nil {
@@ -30,7 +30,7 @@ func (r *run) fstat(n *notification, fd int32, out uint64) answer {
 		info.Size, info.Blocks = st.Size, st.Blocks
 	}
 	st = toStat(info)
-	return failed(writeMemory(int(n.pid), out, asBytes(&st)))
+	return failed(r.put(n, out, asBytes(&st)))
 }
 
 // maxListing bounds one answer of getdents64(2), in bytes; glibc asks for 32 KiB.
@@ -74,7 +74,7 @@ func (r *run) getdents(n *notification) answer {
 		r.handles.files.list(h, nil)
 		return answer{}
 	}
-	if e := writeMemory(int(n.pid), n.args[1], out); e != 0 {
+	if e := r.put(n, n.args[1], out); e != 0 {
 		return failed(e)
 	}
 	if _, err := unix.Seek(own, next, unix.SEEK_SET); err != nil {
@@ -141,5 +141,5 @@ func (r *run) fstatfs(n *notification, fd int32, out uint64) answer {
 func (r *run) getLock(n *notification) answer {
 	var kind [2]byte // l_type is the first field of struct flock
 	binary.NativeEndian.PutUint16(kind[:], unix.F_UNLCK)
-	return failed(writeMemory(int(n.pid), n.args[2], kind[:]))
+	return failed(r.put(n, n.args[2], kind[:]))
 }

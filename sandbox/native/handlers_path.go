@@ -83,7 +83,7 @@ func (r *run) stat(n *notification, dirfd int32, addr, out uint64, flags int) an
 		return failed(errnoOf(err))
 	}
 	st := toStat(info)
-	return failed(writeMemory(int(n.pid), out, asBytes(&st)))
+	return failed(r.put(n, out, asBytes(&st)))
 }
 
 func toStat(i vfs.Info) unix.Stat_t {
@@ -134,7 +134,7 @@ func (r *run) readlink(n *notification, dirfd int32, addr, out uint64, size int3
 	if len(b) > int(size) {
 		b = b[:size]
 	}
-	if e := writeMemory(int(n.pid), out, b); e != 0 {
+	if e := r.put(n, out, b); e != 0 {
 		return failed(e)
 	}
 	return answer{val: int64(len(b))}
@@ -145,7 +145,7 @@ func (r *run) getcwd(n *notification) answer {
 	if uint64(len(b)) > n.args[1] {
 		return failed(unix.ERANGE)
 	}
-	if e := writeMemory(int(n.pid), n.args[0], b); e != 0 {
+	if e := r.put(n, n.args[0], b); e != 0 {
 		return failed(e)
 	}
 	return answer{val: int64(len(b))}
@@ -281,6 +281,9 @@ func (r *run) utimens(n *notification) answer {
 		return failed(unix.EFAULT)
 	}
 	if addr == 0 {
+		if !valid(r.listener, n.id) {
+			return failed(unix.ESRCH)
+		}
 		h, e := r.handles.find(dirfd)
 		if e != 0 {
 			return failed(e)
@@ -298,7 +301,7 @@ func (r *run) utimens(n *notification) answer {
 		}
 		return outcome(h.file.Utimes(atime, mtime))
 	}
-	name, e := r.path(n, dirfd, addr)
+	name, e := r.path(n, dirfd, addr) // which also asks whether what was read above was the thread's
 	if e != 0 {
 		return failed(e)
 	}
@@ -369,5 +372,5 @@ func (r *run) putStatfs(n *notification, out uint64) answer {
 		Type: unix.TMPFS_MAGIC, Bsize: block, Frsize: block, Namelen: 255,
 		Blocks: total, Bfree: total - used, Bavail: total - used, Files: 1 << 16, Ffree: 1 << 15,
 	}
-	return failed(writeMemory(int(n.pid), out, asBytes(&fs)))
+	return failed(r.put(n, out, asBytes(&fs)))
 }

@@ -38,5 +38,5 @@ func (r *run) uname(n *notification) answer {
 		copy(f.to[:len(f.to)-1], f.from)
 	}
 	copy(u.Domainname[:], "(none)")
-	return failed(writeMemory(int(n.pid), n.args[0], asBytes(&u)))
+	return failed(r.put(n, n.args[0], asBytes(&u)))
 }

@@ -55,11 +55,11 @@ func (r *run) wait4(n *notification) answer {
 	return r.wait(n, waitTarget(pid), none, func(c *child) answer {
 		if status != 0 {
 			word := uint32(c.status())
-			if e := writeMemory(int(n.pid), status, asBytes(&word)); e != 0 {
+			if e := r.put(n, status, asBytes(&word)); e != 0 {
 				return failed(e)
 			}
 		}
-		if e := putUsage(n, usage); e != 0 {
+		if e := r.putUsage(n, usage); e != 0 {
 			return failed(e)
 		}
 		r.children.remove(c)
@@ -92,13 +92,13 @@ func (r *run) waitid(n *notification) answer {
 	}
 	var none func() answer
 	if options&unix.WNOHANG != 0 {
-		none = func() answer { return failed(putSigInfo(n, info, nil, 0)) }
+		none = func() answer { return failed(r.putSigInfo(n, info, nil, 0)) }
 	}
 	return r.wait(n, pid, none, func(c *child) answer {
-		if e := putSigInfo(n, info, c, r.job.Host.UID); e != 0 {
+		if e := r.putSigInfo(n, info, c, r.job.Host.UID); e != 0 {
 			return failed(e)
 		}
-		if e := putUsage(n, usage); e != 0 {
+		if e := r.putUsage(n, usage); e != 0 {
 			return failed(e)
 		}
 		if options&unix.WNOWAIT == 0 {
@@ -134,6 +134,7 @@ func (r *run) wait(n *notification, pid int, none func() answer, collect func(*c
 	}
 	id := n.id
 	go func() {
+		defer r.guard("waiting for a command")
 		r.children.waitBriefly(r.ctx, pid)
 		if !valid(r.listener, id) {
 			return
@@ -145,12 +146,12 @@ func (r *run) wait(n *notification, pid int, none func() answer, collect func(*c
 }
 
 // putUsage writes what a child used, of which nothing is known.
-func putUsage(n *notification, to uint64) unix.Errno {
+func (r *run) putUsage(n *notification, to uint64) unix.Errno {
 	if to == 0 {
 		return 0
 	}
 	var u unix.Rusage
-	return writeMemory(int(n.pid), to, asBytes(&u))
+	return r.put(n, to, asBytes(&u))
 }
 
 // Codes and places of siginfo_t for SIGCHLD, see sigaction(2) and asm-generic/siginfo.h.
@@ -165,7 +166,7 @@ const (
 )
 
 // putSigInfo writes the siginfo_t of an ended child, or an empty one for none.
-func putSigInfo(n *notification, to uint64, c *child, uid uint32) unix.Errno {
+func (r *run) putSigInfo(n *notification, to uint64, c *child, uid uint32) unix.Errno {
 	if to == 0 {
 		return 0
 	}
@@ -182,5 +183,5 @@ func putSigInfo(n *notification, to uint64, c *child, uid uint32) unix.Errno {
 		put(sigInfoUID, uid)
 		put(sigInfoOutcome, outcome)
 	}
-	return writeMemory(int(n.pid), to, b[:])
+	return r.put(n, to, b[:])
 }

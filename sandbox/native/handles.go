@@ -117,6 +117,12 @@ func (t *openFiles) dropClosed() {
 			}
 		}
 	}
+	for _, fd := range t.family.carried() {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil {
+			live[inodeOf(&st)] = true
+		}
+	}
 	for key, h := range t.all {
 		if !live[key] {
 			t.forget(h)

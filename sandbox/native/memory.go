@@ -48,6 +48,15 @@ func writeMemory(tid int, addr uint64, p []byte) unix.Errno {
 	return 0
 }
 
+// put writes an answer to the memory of the thread that asked, all of it or it fails. A handler may have taken long: where
+// the thread has ended meanwhile, its number may be another process's by now.
+func (r *run) put(n *notification, addr uint64, p []byte) unix.Errno {
+	if !valid(r.listener, n.id) {
+		return unix.ESRCH
+	}
+	return writeMemory(int(n.pid), addr, p)
+}
+
 // readPath copies a NUL-terminated path. It reads up to a page's end at a time, since the next page may not be
 // mapped, and no more than PATH_MAX.
 func readPath(tid int, addr uint64, buffer *[maxPath]byte) (string, unix.Errno) {

@@ -56,6 +56,7 @@ type run struct {
 	depth   int
 	parent  int // process id of the interpreter that started it, 0 for the script's own
 	inherit []passed
+	carried []int // everything that was taken for it; of the family's lock
 
 	handles handleTable
 	stdio   *stdio
@@ -210,13 +211,22 @@ func readSome(fd int, p []byte) (int, error) {
 // supervise starts the interpreter and answers its calls until it has ended. It owns its thread: the child's
 // parent-death signal hangs on it, and the receive loop blocks in it.
 func (r *run) supervise(exe string, loader *os.File, config stageConfig, files [3]*os.File, started chan<- error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.panicked("supervising", p)
+			select {
+			case started <- errPanic:
+			default: // it was told already
+			}
+		}
+	}()
 	runtime.LockOSThread() // and never unlock: the thread has its own signal mask and ends with this goroutine
 	r.thread.Store(int32(unix.Gettid()))
 	err := r.start(exe, loader, config, files)
-	closeFiles(files)
 	if err == nil {
-		r.family.born(r)
+		r.family.born(r) // before its streams are closed here, see family.carried
 	}
+	closeFiles(files)
 	started <- err
 	if err != nil {
 		return
@@ -271,12 +281,11 @@ func (r *run) abandoned() bool {
 	return err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
 }
 
-// answer handles one notification. A panic in a handler ends this run alone.
+// answer handles one notification. A panic in a handler ends this session alone.
 func (r *run) answer(n *notification) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.log("panic in a system call handler", "call", callNames[n.nr], "panic", p)
-			r.cancel(errors.New("internal error in a system call handler"))
+			r.panicked("answering "+callNames[n.nr], p)
 			send(r.listener, &response{id: n.id, err: -int32(unix.EIO)})
 		}
 	}()
@@ -362,6 +371,12 @@ func (r *run) kill() { _ = unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0) }
 // watch keeps the limits that the kernel does not: elapsed time without the time held by a human, and what the view
 // holds in all. It kills the interpreter when the run's context ends.
 func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.panicked("watching the limits", p)
+			r.kill() // nobody is left who would
+		}
+	}()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	last := now()
@@ -398,16 +413,25 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 
 // feed copies the script's input and closes the pipe behind it.
 func (r *run) feed(to *os.File) {
+	defer r.guard("reading the input")
+	defer func() {
+		_ = to.Close()
+		r.stdin.done.Store(true)
+	}()
 	if r.job.Stdin != nil {
 		_, _ = io.Copy(to, r.job.Stdin)
 	}
-	_ = to.Close()
-	r.stdin.done.Store(true)
 }
 
 // drain copies one output stream until every holder of its other end has closed it.
 func (r *run) drain(to io.Writer, from *os.File, wg *sync.WaitGroup) {
 	defer wg.Done()
+	defer func() {
+		if p := recover(); p != nil {
+			r.panicked("delivering output", p)
+			_, _ = io.Copy(io.Discard, from) // as below
+		}
+	}()
 	if _, err := io.Copy(to, from); err != nil && !errors.Is(err, os.ErrClosed) && !hungUp(err) {
 		r.cancel(fmt.Errorf("deliver output: %w", err))
 		_, _ = io.Copy(io.Discard, from) // until the interpreter is gone
