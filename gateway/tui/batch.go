@@ -21,12 +21,15 @@ func (m *model) noteRead(s *approvals.Session, op *approvals.Operation) {
 	if len(m.read) >= maxRead {
 		clear(m.read)
 	}
-	m.read[mark{s.ID, op.N}] = op.Digest
+	v := operationView{op: *op}
+	if v.undecidable(s, m.me) == "" {
+		m.read[mark{s.ID, op.N}] = v.subject(s)
+	}
 }
 
 // wasRead reports whether all of this very operation has been on the screen before.
 func (m *model) wasRead(s *approvals.Session, op *approvals.Operation) bool {
-	return op.Digest != "" && m.read[mark{s.ID, op.N}] == op.Digest
+	return op.Digest != "" && m.read[mark{s.ID, op.N}].digest == op.Digest
 }
 
 // waitingOf are the operations of a session that wait and that the human may decide: the marked ones, or all where
@@ -62,17 +65,76 @@ func (m *model) askApproveAll() {
 			read = append(read, v.subject(s))
 		}
 	}
-	switch unread := len(ops) - len(read); {
-	case len(ops) == 0:
+	m.askApprove(read, len(ops))
+}
+
+// askApprove asks about operations that have been read, out of so many that wait.
+func (m *model) askApprove(read []subject, waiting int) {
+	switch {
+	case waiting == 0:
 		m.say(own(toneCaution, "Nothing here waits for you."))
 	case len(read) == 0:
-		m.say(own(toneCaution, fmt.Sprintf("None of the %d has been read to its end: ⏎ opens one, n the next.", len(ops))))
+		m.say(own(toneCaution, fmt.Sprintf("None of the %d has been read to its end: ⏎ opens one, n the next.", waiting)))
 	case len(read) > 1 && severalTargets(read):
 		m.say(own(toneCaution, "They are dangerous and for several targets: decide them one by one."))
 	default:
 		m.dialog = newDialog(verdict{subjects: read, approve: true})
-		m.dialog.left = unread
+		m.dialog.left = waiting - len(read)
 	}
+}
+
+// chosen are the sessions of the list that a decision on several is about: the marked ones, else all that are listed.
+func (b *inbox) chosen(m *model) []*summary {
+	var all, marked []*summary
+	for i := range b.shown {
+		r := &b.shown[i]
+		if r.waiting == 0 || r.ownedBy(m.me) {
+			continue
+		}
+		all = append(all, r)
+		if m.marked[mark{r.id, 0}] {
+			marked = append(marked, r)
+		}
+	}
+	if len(marked) > 0 {
+		return marked
+	}
+	return all
+}
+
+// askApproveAll asks about everything of the chosen sessions that has been read.
+func (b *inbox) askApproveAll(m *model) {
+	var read []subject
+	waiting := 0
+	for _, r := range b.chosen(m) {
+		waiting += r.waiting
+		for _, w := range r.ops {
+			if s, ok := m.read[mark{r.id, w.n}]; ok && s.digest == w.digest && !m.isPending(r.id, w.n) {
+				read = append(read, s)
+			}
+		}
+	}
+	m.askApprove(read, waiting)
+}
+
+// askRejectAll asks for a reason to reject everything that waits in the marked sessions, or in the selected one.
+func (b *inbox) askRejectAll(m *model) {
+	var subjects []subject
+	for _, r := range b.chosen(m) {
+		if !m.marked[mark{r.id, 0}] && r.id != b.selected {
+			continue
+		}
+		for _, w := range r.ops {
+			if !m.isPending(r.id, w.n) {
+				subjects = append(subjects, subject{session: r.id, n: w.n, digest: w.digest, target: r.target, runAs: r.runAs, risk: r.risk, what: r.what})
+			}
+		}
+	}
+	if len(subjects) == 0 {
+		m.say(own(toneCaution, "Nothing here waits for you."))
+		return
+	}
+	m.dialog = newDialog(verdict{subjects: subjects})
 }
 
 // askRejectAll asks for a reason to reject the marked operations of the open session, or all that wait.
@@ -113,4 +175,15 @@ func (m *model) toggleMark(k mark) {
 	} else if len(m.marked) < maxRead {
 		m.marked[k] = true
 	}
+}
+
+// readOf is how many of the operations that wait in a session have been read.
+func (m *model) readOf(r *summary) int {
+	n := 0
+	for _, w := range r.ops {
+		if s, ok := m.read[mark{r.id, w.n}]; ok && s.digest == w.digest {
+			n++
+		}
+	}
+	return n
 }

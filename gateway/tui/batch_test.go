@@ -283,13 +283,69 @@ func TestPageKeepsItsPlaceWhileOutputComes(t *testing.T) {
 	s.until("line 60.")
 }
 
-func TestKeysThatDecideDoNothingOnTheListOfSessions(t *testing.T) {
-	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+func TestKeysThatDecideDoNothingWhereNothingWasRead(t *testing.T) {
+	x := held("aaaa0002", policy.Caution, "halt")
+	x.Status, x.Ended = approvals.Rejected, start
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"), x)
 	s := openScreen(t, f, alice, 80, 24, "")
 	s.until("1 wait")
-	s.press("A", "R", "y", "u", "v", "r")
+	s.press("A", "y", "u", "r")
 	s.shows("1 wait")
-	if s.model.dialog != nil || len(f.approved) > 0 {
+	s.press("h")
+	s.until("halt")
+	s.press("A", "R", "v", "r", "y")
+	if s.model.dialog != nil || len(f.approved) > 0 || len(s.model.marked) > 0 {
 		t.Fatal("a key on the list decided something")
+	}
+}
+
+func TestWhatWasReadInSeveralSessionsIsApprovedFromTheList(t *testing.T) {
+	f := newFake()
+	for i := range 4 {
+		f.sessions = append(f.sessions, held(fmt.Sprintf("aaaa000%d", i), policy.Caution, "touch", fmt.Sprintf("/srv/%d", i)))
+	}
+	f.sessions[3].Identity = alice.Name
+	s := openScreen(t, f, alice, 100, 30, "")
+	s.until("4 wait")
+	s.press("A")
+	s.shows("None of the 3 has been read")
+	s.press("a")
+	s.until("All of it has been shown", "touch /srv/0")
+	s.press("n")
+	s.until("touch /srv/1")
+	s.press("esc", "esc")
+	s.until("4 wait", "· read")
+	s.press("A")
+	s.shows("Run these 2 operations, each once?", "aaaa0000 prod as ops caution touch /srv/0", "aaaa0001", "1 more wait and are not part of this")
+	s.press("n", "g", "v")
+	s.shows(" *caution touch /srv/0")
+	s.press("A")
+	s.shows("Run operation 1 once, on prod as ops?", "touch /srv/0")
+	s.press("y")
+	s.until("Approved operation 1", "3 wait")
+	s.press("A", "y")
+	s.until("2 wait", "Approved operation 1")
+	if len(f.approved) != 2 || !strings.HasPrefix(f.approved[0], "aaaa0000/1/") || !strings.HasPrefix(f.approved[1], "aaaa0001/1/") {
+		t.Fatalf("approved %q", f.approved)
+	}
+}
+
+func TestMarkedSessionsAreRejectedTogether(t *testing.T) {
+	f := newFake()
+	for i := range 4 {
+		f.sessions = append(f.sessions, held(fmt.Sprintf("aaaa000%d", i), policy.Danger, "touch", fmt.Sprintf("/srv/%d", i)))
+	}
+	s := openScreen(t, f, alice, 100, 30, "")
+	s.until("4 wait")
+	s.press("v", "v", "down", "R")
+	s.shows("Reject these 2 operations?", "aaaa0000", "aaaa0001")
+	s.press("no", "enter")
+	s.until("Rejected 2 operations", "2 wait")
+	s.press("G", "R")
+	s.shows("Reject operation 1?", "touch /srv/3")
+	s.press("no", "enter")
+	s.until("1 wait")
+	if got := f.find("aaaa0002").Operations[0].Decision; got != approvals.Waiting {
+		t.Fatalf("not marked, but %v", got)
 	}
 }

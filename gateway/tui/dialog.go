@@ -210,7 +210,7 @@ func (d *dialog) question(p *page) {
 			what = append(what, span{toneMark, "… (esc shows all of it)"})
 		}
 		if len(all) > 1 {
-			p.add(own(tonePlain, pad(fmt.Sprintf("%3d", s.n), 4)), join(own(riskTone(s.risk), riskWord(s.risk)+" "), what))
+			p.add(own(tonePlain, pad(fmt.Sprintf("%3d", s.n), 4)), join(d.where(s), own(riskTone(s.risk), riskWord(s.risk)+" "), what))
 			continue
 		}
 		p.add(own(tonePlain, "  "), what)
@@ -219,6 +219,14 @@ func (d *dialog) question(p *page) {
 			p.add(own(toneDim, "digest "), shown(toneDim, s.digest).fit(24))
 		}
 	}
+}
+
+// where names the session and the place of an operation, where the verdict is about several of them.
+func (d *dialog) where(s *subject) line {
+	if !slices.ContainsFunc(d.verdict.subjects, func(o subject) bool { return o.session != s.session }) {
+		return nil
+	}
+	return join(shown(toneDim, s.session), own(tonePlain, " "), place(s.target, s.runAs), own(tonePlain, " "))
 }
 
 func (d *dialog) input() line {
@@ -242,13 +250,17 @@ func (m *model) answered(msg decidedMsg) tea.Cmd {
 	for i := range msg.verdict.subjects {
 		s := &msg.verdict.subjects[i]
 		delete(m.marked, mark{s.session, s.n})
+		if msg.results[i].err == nil {
+			delete(m.marked, mark{s.session, 0})
+			delete(m.read, mark{s.session, s.n})
+		}
 	}
 	m.say(m.report(&msg))
 	v := m.session
-	if v == nil || !msg.known || v.id != msg.session.ID {
+	if v == nil || msg.now(v.id) == nil {
 		return m.refresh()
 	}
-	v.take(&msg.session)
+	v.take(msg.now(v.id))
 	var cmd tea.Cmd
 	switch {
 	case msg.failed() == len(msg.results): // the screen stays where it was, with what was decided instead
@@ -302,9 +314,9 @@ func (m *model) report(msg *decidedMsg) line {
 // explain says why a decision did not count: who was faster and what they decided, or what the backend said.
 func (m *model) explain(msg *decidedMsg, at int) line {
 	sub := &msg.verdict.subjects[at]
-	if msg.known {
-		for i := range msg.session.Operations {
-			op := &msg.session.Operations[i]
+	if now := msg.now(sub.session); now != nil {
+		for i := range now.Operations {
+			op := &now.Operations[i]
 			if op.N == sub.n && op.Decision != approvals.Waiting {
 				return join(own(toneDanger, fmt.Sprintf("Not decided by you. Operation %d: ", op.N)), decisionLine(op))
 			}

@@ -149,6 +149,26 @@ func (b *inbox) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keyOrder):
 		b.order = (b.order + 1) % orders
 		b.settle()
+	case b.recent: // what follows is for what waits
+		b.moveKey(m, k)
+	case key.Matches(k, keyMark):
+		if b.selected != "" {
+			m.toggleMark(mark{b.selected, 0})
+			b.move(1)
+		}
+	case key.Matches(k, keyApproveAll):
+		b.askApproveAll(m)
+	case key.Matches(k, keyRejectAll):
+		b.askRejectAll(m)
+	default:
+		b.moveKey(m, k)
+	}
+	return nil
+}
+
+// moveKey moves the selection where k is a key for that.
+func (b *inbox) moveKey(m *model, k tea.KeyPressMsg) {
+	switch {
 	case key.Matches(k, keyUp):
 		b.move(-1)
 	case key.Matches(k, keyDown):
@@ -162,7 +182,6 @@ func (b *inbox) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keyBottom):
 		b.move(len(b.rows()))
 	}
-	return nil
 }
 
 // searchKey handles a key while the query is typed: the list follows it.
@@ -309,9 +328,20 @@ func selector(selected bool) line {
 	return own(tonePlain, "  ")
 }
 
+// selector marks the selected row, and the ones that the human has marked.
+func (b *inbox) selector(m *model, r *summary, selected bool) line {
+	if !m.marked[mark{r.id, 0}] {
+		return selector(selected)
+	}
+	if selected {
+		return own(toneKey, "▸*")
+	}
+	return own(toneKey, " *")
+}
+
 // narrow is a session in two rows: how risky and what, then where, as whom, who asks, and for how long.
 func (b *inbox) narrow(m *model, r *summary, selected bool) []line {
-	first := join(selector(selected), b.badge(r))
+	first := join(b.selector(m, r, selected), b.badge(r))
 	second := join(own(tonePlain, "    "), place(r.target, r.runAs), own(tonePlain, " · "), b.agent(m, r))
 	for _, words := range b.facts(m, r) {
 		second = join(second, own(tonePlain, " · "), words)
@@ -357,6 +387,11 @@ func (b *inbox) facts(m *model, r *summary) []line {
 		}
 		if r.waiting > 1 {
 			l = append(l, own(tonePlain, fmt.Sprintf("%d operations", r.waiting)))
+		}
+		if n := m.readOf(r); n > 0 && n == r.waiting {
+			l = append(l, own(toneSafe, "read"))
+		} else if n > 0 {
+			l = append(l, own(toneSafe, fmt.Sprintf("%d read", n)))
 		}
 	}
 	if r.name != "" {
@@ -439,7 +474,7 @@ func (b *inbox) titles() []line {
 
 func (b *inbox) cells(m *model, r *summary, selected bool) []line {
 	l := []line{
-		selector(selected), b.badge(r), r.what.bold(selected), shown(tonePlain, r.target), shown(tonePlain, r.runAs),
+		b.selector(m, r, selected), b.badge(r), r.what.bold(selected), shown(tonePlain, r.target), shown(tonePlain, r.runAs),
 		b.agent(m, r), own(tonePlain, b.age(m.now(), r)), b.left(m.now(), r), shown(toneDim, r.id), nil,
 	}
 	if b.recent {

@@ -28,12 +28,22 @@ type summary struct {
 	status                       approvals.Status
 	since, ended, deadline       time.Time // since is when it began to wait, or began
 	waiting                      int       // operations that wait
+	ops                          []waits   // the same, the first maxWaits of them
 	last                         int       // number of the last one that waits
 	by                           string
 	exit                         *int
 	outcome                      string
 	words                        string // everything in lower case, once it was asked for
 }
+
+// waits names an operation that waits.
+type waits struct {
+	n      int
+	digest string
+}
+
+// maxWaits bounds how many operations of one session the list knows of.
+const maxWaits = 1000
 
 // summarize picks out of a session what the list shows.
 func summarize(s *approvals.Session) summary {
@@ -58,6 +68,9 @@ func summarize(s *approvals.Session) summary {
 		}
 		r.waiting++
 		r.last = op.N
+		if len(r.ops) < maxWaits {
+			r.ops = append(r.ops, waits{op.N, op.Digest})
+		}
 		if show == nil || riskOrder(op.Risk) > riskOrder(r.risk) {
 			show, r.risk = op, op.Risk
 		}
@@ -231,13 +244,25 @@ func (m *model) tick() tea.Cmd {
 // decidedMsg is the backend's answer to a verdict.
 type decidedMsg struct {
 	verdict verdict
-	results []result          // one for each subject
-	session approvals.Session // as it is after the answer, whoever decided; that of the last subject
-	known   bool              // session is set
+	results []result // one for each subject
 }
 
 // result is the answer for one operation.
-type result struct{ err error }
+type result struct {
+	err     error
+	session approvals.Session // as it is after the answer, whoever decided
+	known   bool              // session is set
+}
+
+// now is a session as the last answer about it has it, nil where none has.
+func (msg *decidedMsg) now(id string) *approvals.Session {
+	for i := len(msg.results) - 1; i >= 0; i-- {
+		if r := &msg.results[i]; r.known && r.session.ID == id {
+			return &r.session
+		}
+	}
+	return nil
+}
 
 // failed is how many decisions did not count.
 func (msg *decidedMsg) failed() int {
@@ -261,23 +286,19 @@ func (m *model) decideOn(v verdict) decidedMsg {
 	msg := decidedMsg{verdict: v}
 	for i := range v.subjects {
 		s := &v.subjects[i]
-		var now approvals.Session
-		var err error
+		var r result
 		if v.approve {
-			now, err = m.backend.Approve(m.ctx, s.session, m.me, []int{s.n}, s.digest)
+			r.session, r.err = m.backend.Approve(m.ctx, s.session, m.me, []int{s.n}, s.digest)
 		} else {
-			now, err = m.backend.Reject(m.ctx, s.session, m.me, []int{s.n}, v.reason)
+			r.session, r.err = m.backend.Reject(m.ctx, s.session, m.me, []int{s.n}, v.reason)
 		}
-		if err != nil {
-			now, msg.known = approvals.Session{}, false
-			if current, lookErr := m.backend.Session(s.session); lookErr == nil {
-				now, msg.known = current, true
+		r.known = r.err == nil
+		if r.err != nil {
+			if now, err := m.backend.Session(s.session); err == nil {
+				r.session, r.known = now, true
 			}
-		} else {
-			msg.known = true
 		}
-		msg.session = now
-		msg.results = append(msg.results, result{err})
+		msg.results = append(msg.results, r)
 	}
 	return msg
 }

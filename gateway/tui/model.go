@@ -47,14 +47,14 @@ type model struct {
 	known map[string]int // the last operation that waited, by session, at the last look; nil before the first
 	rang  time.Time
 
-	undo    time.Duration // how long a decision can be undone
-	pending []*pending    // decisions that can be
-	read    map[mark]string
-	marked  map[mark]bool
+	undo    time.Duration    // how long a decision can be undone
+	pending []*pending       // decisions that can be
+	read    map[mark]subject // what has been on the screen in full
+	marked  map[mark]bool    // operations, and sessions as operation 0
 }
 
 func newModel(ctx context.Context, work *workers, o Options) *model {
-	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, alert: o.Alert, undo: o.Undo, read: map[mark]string{}, marked: map[mark]bool{}}
+	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, alert: o.Alert, undo: o.Undo, read: map[mark]subject{}, marked: map[mark]bool{}}
 	m.width, m.height = clampSize(o.Width, o.Height)
 	// Before the first look, so that nothing is missed in between.
 	m.events = o.Backend.Subscribe(ctx)
@@ -351,7 +351,7 @@ func (m *model) helpPage() *page {
 	case m.session != nil:
 		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyTab, keyBack, keyQuit}, scrollKeys...))
 	}
-	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyRecent, keyOrder, keyAlert, keyLeave, keyQuit}, scrollKeys...))
+	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyRecent, keyOrder, keyAlert, keyLeave, keyQuit}, scrollKeys...))
 }
 
 // head is the top of the screen.
@@ -430,7 +430,7 @@ func (m *model) keyLine() line {
 	case m.inbox.recent:
 		return footer(m.width, keyOpen, keyRecent, keyLeave, keyFind)
 	}
-	return footer(m.width, keyOpen, keyLook, keyLeave, keyFind, keyRecent, keyNext, keyOrder, keyAlert)
+	return footer(m.width, keyOpen, keyLook, keyLeave, keyFind, keyRecent, keyNext, keyMark, keyApproveAll, keyRejectAll, keyOrder, keyAlert)
 }
 
 // operationKeys are the keys that do something now, the most important first.
