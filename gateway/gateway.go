@@ -97,7 +97,7 @@ func New(o Options) (*Gateway, error) {
 	close(ready)
 	g.verbs = &command.Verbs{
 		Sessions: g.sessions, Judge: o.Judge, Runner: g.runner, Targets: o.Targets, Config: o.Config, Version: o.Version,
-		Screen: tui.Run, Now: o.Now, Started: o.Now(),
+		Screen: tui.Run, Plain: tui.RunPlain, Now: o.Now, Started: o.Now(),
 	}
 	g.server, err = wish.NewServer(g.configure)
 	if err != nil {

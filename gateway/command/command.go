@@ -51,6 +51,7 @@ type Verbs struct {
 	Config   *config.Config
 	Version  string
 	Screen   func(context.Context, tui.Options) error // the approval screen
+	Plain    func(context.Context, tui.Options) error // the same in lines
 	Now      func() time.Time
 	Started  time.Time
 }
@@ -106,7 +107,7 @@ func table() []verb {
 		{"show", everyone, "ID [--json]", (*Verbs).show},
 		{"wait", everyone, "ID [--wait DURATION] [--json]", (*Verbs).wait},
 		{"cancel", everyone, "ID", (*Verbs).cancel},
-		{"approve", approvers, "[--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [ID [--op N…] [--digest HEX]]", (*Verbs).approve},
+		{"approve", approvers, "[--plain] [--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [ID [--op N…] [--digest HEX]]", (*Verbs).approve},
 		{"reject", approvers, "ID [--op N…] --reason TEXT", (*Verbs).reject},
 		{"targets", everyone, "[--json]", (*Verbs).targets},
 		{"status", everyone, "[--json]", (*Verbs).status},

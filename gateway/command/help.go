@@ -97,6 +97,7 @@ with its status; 75 where a human still has to decide. It may be repeated.
   --wait DURATION  wait for humans at most so long (0: not at all)`,
 	"cancel": `Ends a session. An agent can end its own.`,
 	"approve": `With a terminal: the approval screen, opened on the session ID if one is given.
+  --plain                  numbered lines and typed answers, for screen readers
   --alert bell|title|off   what happens when something new waits
   --undo DURATION          how long a decision can be undone (3s; 0s: not at all)
   --colors none|16|256|true   instead of what the terminal says; NO_COLOR works

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -23,9 +24,15 @@ const (
 // alertNames are the values of --alert.
 var alertNames = map[string]tui.Alert{"bell": tui.AlertBell, "title": tui.AlertTitle, "off": tui.AlertNone}
 
+// screenOptions are the flags of the approval screen.
+type screenOptions struct {
+	tui.Options
+	plain bool // lines instead of a screen
+}
+
 // screenOptions reads the flags of the approval screen. ok is false where the line decides instead: where it names
 // what to decide on, or names a session and there is no terminal to show it on.
-func (c *invocation) screenOptions() (o tui.Options, ok bool, err error) {
+func (c *invocation) screenOptions() (o screenOptions, ok bool, err error) {
 	names := texts(c.args)
 	if slices.ContainsFunc(names, func(w string) bool {
 		name, _, _ := strings.Cut(strings.TrimLeft(w, "-"), "=")
@@ -33,16 +40,18 @@ func (c *invocation) screenOptions() (o tui.Options, ok bool, err error) {
 	}) {
 		return o, false, nil
 	}
-	alert, o := "bell", tui.Options{Undo: standardUndo}
+	alert := "bell"
+	o.Undo = standardUndo
 	f := c.flags()
 	f.StringVar(&alert, "alert", alert, "")
 	f.DurationVar(&o.Undo, "undo", o.Undo, "")
 	f.StringVar(&o.Colours, "colors", "", "")
+	f.BoolVar(&o.plain, "plain", false, "")
 	words, err := parse(f, c.args)
 	if err != nil {
 		return o, false, err
 	}
-	if len(words) > 0 && c.Terminal == nil {
+	if len(words) > 0 && c.Terminal == nil && !o.plain {
 		return o, false, nil
 	}
 	if len(words) > 1 {
@@ -66,15 +75,20 @@ func (c *invocation) screenOptions() (o tui.Options, ok bool, err error) {
 }
 
 // screen opens the approval screen on the client's terminal.
-func (v *Verbs) screen(ctx context.Context, c *invocation, o tui.Options) int {
-	if c.Terminal == nil {
-		return c.usage(errors.New("the approval screen needs a terminal: ssh -t HOST approve; without one: approve ID"))
+func (v *Verbs) screen(ctx context.Context, c *invocation, o screenOptions) int {
+	if c.Terminal == nil && !o.plain {
+		return c.usage(errors.New("the approval screen needs a terminal: ssh -t HOST approve; without one: approve --plain, or approve ID"))
 	}
 	o.Backend, o.Identity, o.In, o.Out, o.Now = v.Sessions, c.Identity, c.Stdin, c.Stdout, v.Now
-	o.Width, o.Height, o.Resize, o.Term = c.Terminal.Width, c.Terminal.Height, c.Terminal.Resize, c.Terminal.Type
-	o.Environ = c.Terminal.Environ
-	err := v.Screen(ctx, o)
-	if err != nil && ctx.Err() == nil {
+	if t := c.Terminal; t != nil {
+		o.Width, o.Height, o.Resize, o.Term, o.Environ = t.Width, t.Height, t.Resize, t.Type, t.Environ
+	}
+	show := v.Screen
+	if o.plain {
+		show = v.Plain
+	}
+	err := show(ctx, o.Options)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		c.notice("the approval screen ended: %s", render.Line(err.Error()))
 		return ExitFault
 	}

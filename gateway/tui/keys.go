@@ -102,13 +102,16 @@ func helpPage(title string, bindings []key.Binding) *page {
 		p.addProse(own(toneKey, pad(b.Help().Key, 8)), own(tonePlain, b.Help().Desc))
 	}
 	p.addProse(nil, nil)
-	for _, s := range []string{
-		"Approve is off until all of an operation has been on the screen. What you approve is what you were shown: its digest goes with your decision.",
-		"Characters that a terminal would obey or hide are written as escapes such as \\x1b or \\u202e, and a backslash is doubled.",
-		"↳ continues the row above. … marks what does not fit; open it to see all of it.",
-		"“Words in quotes” in the list are the agent's own and prove nothing.",
-	} {
+	for _, s := range reminders {
 		p.addProse(nil, own(tonePlain, s))
 	}
 	return p
+}
+
+// reminders are what a human has to know to read this screen.
+var reminders = []string{
+	"Approve is off until all of an operation has been on the screen. What you approve is what you were shown: its digest goes with your decision.",
+	"Characters that a terminal would obey or hide are written as escapes such as \\x1b or \\u202e, and a backslash is doubled.",
+	"↳ continues the row above. … marks what does not fit; open it to see all of it.",
+	"“Words in quotes” in the list are the agent's own and prove nothing.",
 }

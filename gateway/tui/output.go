@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -220,6 +221,28 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	}
+}
+
+// settled returns the lines so far that will not change, and how many came before them and are not kept. With all it is
+// every line.
+func (o *output) settled(all bool) (lines []outputLine, dropped int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := len(o.lines)
+	for i := range o.lines {
+		if o.lines[i].open && !all {
+			n = i
+			break
+		}
+	}
+	return slices.Clone(o.lines[:n]), o.dropped
+}
+
+// failure is why following ended early, nil where it did not.
+func (o *output) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // over reports whether nothing more will come.

@@ -145,10 +145,11 @@ var errTerminalStuck = errors.New("the terminal took no more output")
 // hold up the end of the screen. A failed write ends the screen. It hides any *os.File from Bubble Tea, which would
 // change the modes of a terminal that belongs to the server.
 type terminalWriter struct {
-	ctx  context.Context
-	end  context.CancelCauseFunc
-	jobs chan []byte
-	done chan error
+	ctx   context.Context
+	end   context.CancelCauseFunc
+	plain bool // no terminal: line feeds stay alone
+	jobs  chan []byte
+	done  chan error
 
 	mu     sync.Mutex // one write at a time; guards the rest
 	err    error
@@ -179,6 +180,7 @@ func (w *terminalWriter) close() {
 func (w *terminalWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	whole := len(p)
 	if w.err != nil {
 		return 0, w.err
 	}
@@ -187,7 +189,10 @@ func (w *terminalWriter) Write(p []byte) (int, error) {
 	}
 	// The renderer takes it that a line feed also returns to the first column, which a terminal in raw mode does not
 	// do. A carriage return too many does no harm where somebody else adds one.
-	w.jobs <- bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))
+	if !w.plain {
+		p = bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))
+	}
+	w.jobs <- bytes.Clone(p)
 	select {
 	case w.err = <-w.done:
 	case <-w.ctx.Done():
@@ -203,5 +208,5 @@ func (w *terminalWriter) Write(p []byte) (int, error) {
 		w.end(w.err)
 		return 0, w.err
 	}
-	return len(p), nil
+	return whole, nil
 }
