@@ -5,8 +5,9 @@ package guest
 
 import (
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/hex"
+	"path"
 )
 
 //go:embed sitecustomize.py
@@ -21,4 +22,26 @@ func Files() map[string][]byte {
 func Version() string {
 	sum := sha256.Sum256(sitecustomize)
 	return hex.EncodeToString(sum[:8])
+}
+
+//go:embed pypy/*.py
+var pypyFiles embed.FS
+
+// PyPyFiles are the modules that stand in for the standard library's on the path of a sandboxed PyPy (Python 3.6), by
+// name: those that start processes or need what such an interpreter does not have.
+func PyPyFiles() map[string][]byte {
+	const dir = "pypy"
+	entries, err := pypyFiles.ReadDir(dir)
+	if err != nil {
+		panic(err) // embedded
+	}
+	out := map[string][]byte{}
+	for _, e := range entries {
+		text, err := pypyFiles.ReadFile(path.Join(dir, e.Name()))
+		if err != nil {
+			panic(err)
+		}
+		out[e.Name()] = text
+	}
+	return out
 }

@@ -103,13 +103,15 @@ func (r *recorder) Start(ctx context.Context, c sandbox.Command) (sandbox.Proces
 	return p, nil
 }
 
-// guest is the other side of /dev/shannot, as the guest's Python is.
-type guest struct {
+// guestSide is the other side of /dev/shannot, as the guest's Python is.
+type guestSide struct {
 	*double
 	fd int64
 }
 
-func newGuest(c *double) *guest { return &guest{c, c.open("/dev/shannot", unix.O_RDWR|unix.O_CLOEXEC)} }
+func newGuest(c *double) *guestSide {
+	return &guestSide{c, c.open("/dev/shannot", unix.O_RDWR|unix.O_CLOEXEC)}
+}
 
 func list(items ...string) []byte {
 	b := make([][]byte, len(items))
@@ -120,7 +122,7 @@ func list(items ...string) []byte {
 }
 
 // ask sends a request in two parts, and reads the reply.
-func (g *guest) ask(items ...[]byte) [][]byte {
+func (g *guestSide) ask(items ...[]byte) [][]byte {
 	g.tb.Helper()
 	var wire bytes.Buffer
 	_ = frames.Write(&wire, items...)
@@ -147,7 +149,7 @@ func (g *guest) ask(items ...[]byte) [][]byte {
 }
 
 // begin starts a command, and returns its process id, or what was refused.
-func (g *guest) begin(stdin, stdout, stderr int64, input []byte, argv ...string) (int64, [][]byte) {
+func (g *guestSide) begin(stdin, stdout, stderr int64, input []byte, argv ...string) (int64, [][]byte) {
 	g.tb.Helper()
 	known := frames.EncodeList()
 	if input != nil {
@@ -162,14 +164,14 @@ func (g *guest) begin(stdin, stdout, stderr int64, input []byte, argv ...string)
 	return 0, reply
 }
 
-func (g *guest) makePipe() (r, w int64) {
+func (g *guestSide) makePipe() (r, w int64) {
 	pair := g.room(8)
 	g.want(0, 0, "pipe2(pi)i", pair, unix.O_CLOEXEC)
 	return int64(binary.LittleEndian.Uint32(g.at(pair, 4))), int64(binary.LittleEndian.Uint32(g.at(pair+4, 4)))
 }
 
 // wait waits for a command and returns its status.
-func (g *guest) wait(pid int64) uint32 {
+func (g *guestSide) wait(pid int64) uint32 {
 	g.tb.Helper()
 	status := g.room(4)
 	g.want(pid, 0, "waitpid(ipi)i", uint64(pid), status, 0)

@@ -1,0 +1,118 @@
+"""Prepare the interpreter for a script in the Shannot sandbox.
+
+Python imports this module at start-up. It stands in for the standard one, which looks for packages that are not here.
+"""
+
+import builtins
+import io
+import sys
+
+PREFIXES = [sys.prefix]
+ENABLE_USER_SITE = False
+USER_SITE = None
+USER_BASE = None
+
+
+class Quitter(object):
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return "Use %s() or Ctrl-D (i.e. EOF) to exit" % self.name
+
+    def __call__(self, code=None):
+        raise SystemExit(code)
+
+
+class _Helper(object):
+    def __repr__(self):
+        return "Type help(object) for help about object."
+
+    def __call__(self, *args, **kwds):
+        import pydoc
+
+        return pydoc.help(*args, **kwds)
+
+
+def getsitepackages(prefixes=None):
+    return []
+
+
+def getuserbase():
+    return USER_BASE
+
+
+def getusersitepackages():
+    return USER_SITE
+
+
+def addsitedir(sitedir, known_paths=None):
+    if sitedir not in sys.path:
+        sys.path.append(sitedir)
+    return known_paths
+
+
+def _buffer_lines(name):
+    """Show lines as they are printed, in order with what commands print, and take every character."""
+    stream = getattr(sys, name, None)
+    if stream is None:
+        return
+    try:
+        stream.flush()
+        errors = "backslashreplace" if name == "stderr" else "surrogateescape"
+        new = io.TextIOWrapper(stream.buffer, encoding="utf-8", errors=errors, line_buffering=True)
+        new.mode = "w"
+    except (AttributeError, ValueError, io.UnsupportedOperation):
+        return
+    setattr(sys, name, new)
+    setattr(sys, "__%s__" % name, new)
+    _kept.append(stream)  # whose end would close what both write to
+
+
+_kept = []
+
+
+def _limit_of(error):
+    """Which limit of the sandbox an error is about, or None."""
+    if isinstance(error, MemoryError):
+        return b"memory"
+    if isinstance(error, OSError):
+        return {24: b"files", 28: b"write", 27: b"write"}.get(error.errno)  # EMFILE, ENOSPC, EFBIG
+    return None
+
+
+def _say_limit():
+    """At the end: where an uncaught error of a limit ends the script, the limit is what its end is called after."""
+    limit = _limit_of(getattr(sys, "last_value", None))
+    if limit is None or hasattr(sys, "ps1"):
+        return
+    import os
+
+    import _shannot
+
+    try:
+        _shannot.blame(limit)
+    except OSError:
+        for fd in range(3, 64):  # there may be no descriptor left to say it with
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+        try:
+            _shannot.blame(limit)
+        except OSError:
+            pass
+
+
+def main():
+    import atexit
+
+    builtins.quit = Quitter("quit")
+    builtins.exit = Quitter("exit")
+    builtins.help = _Helper()
+    for name in ("stdout", "stderr"):
+        _buffer_lines(name)
+    atexit.register(_say_limit)
+
+
+main()

@@ -1,0 +1,145 @@
+package guest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// python runs a script of this machine's Python, with one of the guest's modules in place of its own for each name.
+func python(t *testing.T, script string, modules ...string) string {
+	t.Helper()
+	name, err := exec.LookPath("/usr/bin/python3")
+	if err != nil {
+		if name, err = exec.LookPath("python3"); err != nil {
+			t.Skip("this machine has no python3")
+		}
+	}
+	dir := t.TempDir()
+	files := PyPyFiles()
+	for n, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, n), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prelude := "import importlib.util, sys\nGUEST = " + "'" + dir + "'\n" + `
+def take(name):
+    spec = importlib.util.spec_from_file_location(name, GUEST + "/" + name + ".py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    return module
+`
+	for _, m := range modules {
+		prelude += m + " = take('" + m + "')\n"
+	}
+	cmd := exec.Command(name, "-I", "-S", "-")
+	cmd.Stdin = bytes.NewReader([]byte(prelude + script))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	return string(out) + stderr.String()
+}
+
+func TestPyPyModulesAreWrittenInItsPython(t *testing.T) {
+	got := python(t, `
+import ast, os
+for name in sorted(os.listdir(GUEST)):
+    ast.parse(open(GUEST + "/" + name).read(), name, feature_version=(3, 6))
+    print(name, end=" ")
+`)
+	want := "_shannot.py _signal.py _thread.py grp.py hashlib.py pwd.py select.py site.py socket.py subprocess.py "
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestThreadsRunWhenTheyAreStarted(t *testing.T) {
+	got := python(t, `
+for name in ("threading", "queue", "_weakrefset"):
+    sys.modules.pop(name, None)
+_thread._excepthook = _thread._ExceptHookArgs = None
+del _thread._excepthook, _thread._ExceptHookArgs
+_thread._is_main_interpreter = lambda: True
+_thread.daemon_threads_allowed = lambda: True
+import threading, queue
+found = []
+threads = [threading.Thread(target=lambda i=i: found.append(i)) for i in range(5)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(found, [t.is_alive() for t in threads], threading.active_count())
+lock = threading.Lock()
+with lock: print(lock.locked(), lock.acquire(False), lock.acquire(timeout=0.1))
+try:
+    lock.acquire(); lock.acquire()
+except RuntimeError as e: print("for ever" in str(e))
+r = _thread.RLock()
+with r, r: print(r._is_owned())
+try: r.release()
+except RuntimeError as e: print(e)
+here = _thread._local(); here.x = 1
+class Own(_thread._local):
+    def __init__(self, n): self.n = n
+own = Own(7)
+def look(): print(hasattr(here, "x"), own.n); here.x = 2; own.n = 8
+t = threading.Thread(target=look); t.start(); t.join(); print(here.x, own.n)
+q = queue.Queue(); threading.Thread(target=lambda: q.put("from a thread")).start(); print(q.get())
+def fail(): 1/0
+_thread.start_new_thread(fail, ())
+`, "_thread")
+	want := "[0, 1, 2, 3, 4] [False, False, False, False, False] 1\nTrue False False\nTrue\nTrue\ncannot release un-acquired lock\n" +
+		"False 7\n1 7\nfrom a thread\n"
+	if !bytes.HasPrefix([]byte(got), []byte(want)) || !bytes.Contains([]byte(got), []byte("ZeroDivisionError")) {
+		t.Errorf("got %q, want %q and a ZeroDivisionError", got, want)
+	}
+}
+
+func TestSignalsAreKeptAndNeverSent(t *testing.T) {
+	got := python(t, `
+sys.modules.pop("signal", None)
+import signal
+print(signal.SIGTERM, signal.getsignal(signal.SIGTERM), signal.signal(signal.SIGTERM, print), signal.getsignal(15) is print)
+for bad in ((9, print), (99, print), (15, "x")):
+    try: _signal.signal(*bad); print("set")
+    except (OSError, ValueError, TypeError) as e: print(type(e).__name__)
+print(signal.alarm(0))
+for f in (lambda: signal.alarm(1), _signal.pause, lambda: signal.setitimer(0, 1)):
+    try: f(); print("set")
+    except OSError as e: print(e.errno)
+`, "_signal")
+	want := "15 0 0 True\nOSError\nValueError\nTypeError\n0\n38\n38\n38\n"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestHashesAreThoseOfTheStandardLibrary(t *testing.T) {
+	got := python(t, `
+import importlib
+theirs = importlib.import_module("hashlib")
+try:
+    for name in ("_md5", "_sha1", "_sha256", "_sha512"): importlib.import_module(name)
+except ImportError:  # newer Pythons call them otherwise
+    import types
+    for name, kinds in {"_md5": ["md5"], "_sha1": ["sha1"], "_sha256": ["sha224", "sha256"], "_sha512": ["sha384", "sha512"]}.items():
+        module = sys.modules[name] = types.ModuleType(name)
+        for kind in kinds: setattr(module, kind, getattr(theirs, kind))
+hashlib = take("hashlib")
+for name in sorted(hashlib.algorithms_available):
+    assert hashlib.new(name, b"x").hexdigest() == getattr(hashlib, name)(b"x").hexdigest() == theirs.new(name, b"x").hexdigest(), name
+for name, n, size in (("sha1", 3, None), ("sha256", 2, 70), ("sha512", 1, 5)):
+    assert hashlib.pbkdf2_hmac(name, b"p" * 200, b"salt", n, size) == theirs.pbkdf2_hmac(name, b"p" * 200, b"salt", n, size)
+for f in (lambda: hashlib.blake2b(b""), lambda: hashlib.new("nope"), lambda: hashlib.sha3_256()):
+    try: f()
+    except ValueError as e: print(e)
+`)
+	want := "unsupported hash type blake2b\nunsupported hash type nope\nunsupported hash type sha3_256\n"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
