@@ -13,12 +13,14 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/targets/jail"
 )
 
 // crashDir makes this test binary a gateway of its own, to be killed.
 const crashDir = "SHANNOT_TEST_CRASH_DIR"
 
 func TestMain(m *testing.M) {
+	jail.Init()
 	if dir := os.Getenv(crashDir); dir != "" {
 		runUntilKilled(dir)
 		return

@@ -357,7 +357,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 	release := func() { unlink(); cancel(nil) }
 	p, err := l.target.Start(ctx, targets.Command{
 		Path: o.Command.Path, Argv: o.Command.Argv, Dir: o.Command.Dir, Env: o.Command.Env,
-		Stdin: o.Command.stdin(c), Stdout: stdout, Stderr: stderr,
+		Stdin: o.Command.stdin(c), Stdout: stdout, Stderr: stderr, ReadOnly: o.Decision == Allowed,
 	})
 	if err != nil {
 		release()

@@ -61,7 +61,7 @@ func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = s.Close() })
-	target, err := local.New(local.Options{})
+	target, err := local.New(local.Options{Jail: true})
 	if err != nil {
 		tb.Fatal(err)
 	}

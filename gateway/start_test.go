@@ -19,11 +19,13 @@ import (
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/targets"
+	"shannot-gateway/targets/jail"
 	"shannot-gateway/targets/local"
 )
 
 func TestMain(m *testing.M) {
 	native.Init()
+	jail.Init()
 	os.Exit(m.Run())
 }
 
@@ -72,7 +74,7 @@ func start(tb testing.TB, more string) *running {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = journal.Close() })
-	host, err := local.New(local.Options{})
+	host, err := local.New(local.Options{Jail: true})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -28,6 +28,8 @@ type Target interface {
 	// Resolve returns the absolute path of the executable that name (argv[0], with or without a slash) means in dir,
 	// along a fixed path that the script cannot change. It returns ENOENT or EACCES as exec would.
 	Resolve(ctx context.Context, name, dir string) (string, error)
+	// Jail returns nil where a command with ReadOnly starts behind a second wall, else the reason why there is none.
+	Jail() error
 	// Start starts a command in a process group and session of its own. ctx ends it with SIGKILL.
 	Start(ctx context.Context, c Command) (Process, error)
 }
@@ -40,6 +42,8 @@ type Command struct {
 	Env            []string // the whole environment, KEY=VALUE
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer // the same value for both gives the command one pipe for both
+	// ReadOnly says that no human saw the command, since it only looks. Where Jail returns nil, it can do no more.
+	ReadOnly bool
 }
 
 // Process is a started command.

@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/sandbox/native"
+	"shannot-gateway/targets/jail"
 	"shannot-gateway/targets/local"
 )
 
@@ -169,7 +170,7 @@ func (c *checkup) people(conf *config.Config) {
 }
 
 func (c *checkup) commands(conf *config.Config) {
-	host, err := local.New(local.Options{RunAs: conf.RunAs})
+	host, err := local.New(local.Options{RunAs: conf.RunAs, Jail: conf.Jail})
 	switch {
 	case err != nil:
 		c.fail("commands", err)
@@ -177,6 +178,13 @@ func (c *checkup) commands(conf *config.Config) {
 		c.warn("commands", "approved ones run as root; set run_as under [local]")
 	default:
 		c.ok("commands", "approved ones run as %s", host.Account().Name)
+	}
+	switch {
+	case err != nil:
+	case host.Jail() != nil:
+		c.warn("jail", "commands that run unasked are held back by the policy alone: %s", host.Jail())
+	default:
+		c.ok("jail", "commands that run unasked: %s", jail.Detail())
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"shannot-gateway/sandbox/native"
+	"shannot-gateway/targets/jail"
 )
 
 // Exit statuses of the local commands.
@@ -43,6 +44,7 @@ const usage = `shannot-gateway runs agents' Python in a sandbox and asks a human
 
 func main() {
 	native.Init() // does not return in the sandbox's first stage
+	jail.Init()   // nor in that of a command in the jail
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -53,7 +55,7 @@ type program struct {
 }
 
 // Main runs a command line, without the program's name, and returns its exit status. A process that calls it must
-// have called native.Init first.
+// have called native.Init and jail.Init first.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
 	if len(args) == 0 {

@@ -21,11 +21,13 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"shannot-gateway/sandbox/native"
+	"shannot-gateway/targets/jail"
 	"shannot-gateway/targets/ssh/sshdtest"
 )
 
 func TestMain(m *testing.M) {
 	native.Init()
+	jail.Init()
 	testscript.Main(m, map[string]func(){"shannot-gateway": main})
 }
 
@@ -58,6 +60,12 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": cmdServe, "stop": cmdStop, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
 			"target": cmdTarget, "drop": cmdDrop,
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "jail" {
+				return jail.Check() == nil, nil
+			}
+			return false, fmt.Errorf("there is no condition %q", name)
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

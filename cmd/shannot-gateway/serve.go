@@ -154,7 +154,7 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 	if err != nil {
 		return fmt.Errorf("[profile]: %w", err)
 	}
-	host, err := local.New(local.Options{RunAs: c.RunAs})
+	host, err := local.New(local.Options{RunAs: c.RunAs, Jail: c.Jail})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/gateway/config"
 )
 
 // whoami is `whoami [--json]`: the identity of the key that authenticated this connection.
@@ -56,15 +57,28 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 			Held    int    `json:"held"`
 			Parked  int    `json:"parked"`
 			Journal string `json:"journal"`
-		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal})
+			Jail    string `json:"jail"`
+		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, v.jail()})
 		if err != nil {
 			return ExitFault
 		}
 		return exit
 	}
-	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\n",
-		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal))
+	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\njail: %s\n",
+		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal), render.Line(v.jail()))
 	return exit
+}
+
+// jail says whether commands that run without a human have the second wall on this host, "ok" or the reason why not.
+func (v *Verbs) jail() string {
+	for _, t := range v.Targets {
+		if t.Name() == config.LocalTarget {
+			if err := t.Jail(); err != nil {
+				return "none, the policy alone holds unasked commands back: " + err.Error()
+			}
+		}
+	}
+	return "ok"
 }
 
 // version is `version`.

@@ -40,6 +40,7 @@ type Config struct {
 
 	Identities []Identity // sorted by name
 	Profile    policy.Profile
+	Jail       bool // commands that run without a human run in a read-only jail, where this host has one
 	Files      Files
 	Limits     Limits
 	RunAs      string // user of commands on this host; "" for the gateway's own
@@ -106,6 +107,7 @@ type file struct {
 	Profile    struct {
 		AutoApprove []string `toml:"auto_approve"`
 		AlwaysDeny  []string `toml:"always_deny"`
+		Jail        *bool    `toml:"jail"`
 	} `toml:"profile"`
 	Programs map[string]policy.Program `toml:"programs"`
 	Files    struct {
@@ -223,6 +225,7 @@ func (f *file) check(path string) (*Config, error) {
 		c.State = f.State
 	}
 	c.Profile = policy.DefaultProfile()
+	c.Jail = f.Profile.Jail == nil || *f.Profile.Jail
 	if f.Profile.AutoApprove != nil {
 		c.Profile.AutoApprove = f.Profile.AutoApprove
 	}

@@ -275,6 +275,14 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+func TestJailIsOnUnlessSwitchedOff(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "[profile]\njail = true": true, "[profile]\njail = false": false} {
+		if c := parse(t, text); c.Jail != want {
+			t.Errorf("%q: %v", text, c.Jail)
+		}
+	}
+}
+
 func TestRowsOfPrograms(t *testing.T) {
 	c := parse(t, `
 [programs.mytool]

@@ -18,6 +18,7 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/vfs/seccomp"
 )
 
 // Bounds of a family that no configuration changes.
@@ -464,7 +465,7 @@ func exitStatus(state *os.ProcessState) sandbox.ExitStatus {
 // that the new image makes: the loader has one thread, and nothing open that could be in the way.
 func (r *run) hand(id uint64) {
 	for _, p := range r.inherit {
-		if e := place(r.listener, id, p.fd, p.number); e != 0 {
+		if e := seccomp.Place(r.listener, id, p.fd, p.number); e != 0 {
 			r.log("hand over a descriptor", "error", e)
 		}
 		_ = unix.Close(p.fd)

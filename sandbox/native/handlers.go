@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs/seccomp"
 )
 
 // An answer is what the supervisor says to one system call. The zero value is success with 0.
@@ -39,105 +41,107 @@ func errnoOf(err error) unix.Errno {
 }
 
 // A handler answers one system call. It runs on the supervising goroutine, one at a time.
-type handler func(*run, *notification) answer
+type handler func(*run, *seccomp.Notification) answer
 
 // handlers has an entry for every call that the tables notify.
 var handlers = map[string]handler{
-	"openat": func(r *run, n *notification) answer {
-		return r.open(n, int32(n.args[0]), n.args[1], int(int32(n.args[2])), uint32(n.args[3]))
+	"openat": func(r *run, n *seccomp.Notification) answer {
+		return r.open(n, int32(n.Args[0]), n.Args[1], int(int32(n.Args[2])), uint32(n.Args[3]))
 	},
-	"open": func(r *run, n *notification) answer {
-		return r.open(n, unix.AT_FDCWD, n.args[0], int(int32(n.args[1])), uint32(n.args[2]))
+	"open": func(r *run, n *seccomp.Notification) answer {
+		return r.open(n, unix.AT_FDCWD, n.Args[0], int(int32(n.Args[1])), uint32(n.Args[2]))
 	},
-	"creat": func(r *run, n *notification) answer {
-		return r.open(n, unix.AT_FDCWD, n.args[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, uint32(n.args[1]))
+	"creat": func(r *run, n *seccomp.Notification) answer {
+		return r.open(n, unix.AT_FDCWD, n.Args[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, uint32(n.Args[1]))
 	},
-	"newfstatat": func(r *run, n *notification) answer {
-		return r.stat(n, int32(n.args[0]), n.args[1], n.args[2], int(n.args[3]))
+	"newfstatat": func(r *run, n *seccomp.Notification) answer {
+		return r.stat(n, int32(n.Args[0]), n.Args[1], n.Args[2], int(n.Args[3]))
 	},
-	"stat": func(r *run, n *notification) answer { return r.stat(n, unix.AT_FDCWD, n.args[0], n.args[1], 0) },
-	"lstat": func(r *run, n *notification) answer {
-		return r.stat(n, unix.AT_FDCWD, n.args[0], n.args[1], unix.AT_SYMLINK_NOFOLLOW)
+	"stat": func(r *run, n *seccomp.Notification) answer { return r.stat(n, unix.AT_FDCWD, n.Args[0], n.Args[1], 0) },
+	"lstat": func(r *run, n *seccomp.Notification) answer {
+		return r.stat(n, unix.AT_FDCWD, n.Args[0], n.Args[1], unix.AT_SYMLINK_NOFOLLOW)
 	},
-	"fstat":      func(r *run, n *notification) answer { return r.fstat(n, int32(n.args[0]), n.args[1]) },
+	"fstat":      func(r *run, n *seccomp.Notification) answer { return r.fstat(n, int32(n.Args[0]), n.Args[1]) },
 	"getdents64": (*run).getdents,
-	"faccessat": func(r *run, n *notification) answer {
-		return r.access(n, int32(n.args[0]), n.args[1], uint32(n.args[2]), 0)
+	"faccessat": func(r *run, n *seccomp.Notification) answer {
+		return r.access(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), 0)
 	},
-	"faccessat2": func(r *run, n *notification) answer {
-		return r.access(n, int32(n.args[0]), n.args[1], uint32(n.args[2]), int(n.args[3]))
+	"faccessat2": func(r *run, n *seccomp.Notification) answer {
+		return r.access(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), int(n.Args[3]))
 	},
-	"access": func(r *run, n *notification) answer {
-		return r.access(n, unix.AT_FDCWD, n.args[0], uint32(n.args[1]), 0)
+	"access": func(r *run, n *seccomp.Notification) answer {
+		return r.access(n, unix.AT_FDCWD, n.Args[0], uint32(n.Args[1]), 0)
 	},
-	"readlinkat": func(r *run, n *notification) answer {
-		return r.readlink(n, int32(n.args[0]), n.args[1], n.args[2], int32(n.args[3]))
+	"readlinkat": func(r *run, n *seccomp.Notification) answer {
+		return r.readlink(n, int32(n.Args[0]), n.Args[1], n.Args[2], int32(n.Args[3]))
 	},
-	"readlink": func(r *run, n *notification) answer {
-		return r.readlink(n, unix.AT_FDCWD, n.args[0], n.args[1], int32(n.args[2]))
+	"readlink": func(r *run, n *seccomp.Notification) answer {
+		return r.readlink(n, unix.AT_FDCWD, n.Args[0], n.Args[1], int32(n.Args[2]))
 	},
 	"getcwd": (*run).getcwd,
 	"chdir":  (*run).chdir,
 	"fchdir": (*run).fchdir,
-	"mkdirat": func(r *run, n *notification) answer {
-		return r.mkdir(n, int32(n.args[0]), n.args[1], uint32(n.args[2]))
+	"mkdirat": func(r *run, n *seccomp.Notification) answer {
+		return r.mkdir(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]))
 	},
-	"mkdir": func(r *run, n *notification) answer { return r.mkdir(n, unix.AT_FDCWD, n.args[0], uint32(n.args[1])) },
-	"unlinkat": func(r *run, n *notification) answer {
-		return r.unlink(n, int32(n.args[0]), n.args[1], int(n.args[2]))
+	"mkdir": func(r *run, n *seccomp.Notification) answer {
+		return r.mkdir(n, unix.AT_FDCWD, n.Args[0], uint32(n.Args[1]))
 	},
-	"unlink": func(r *run, n *notification) answer { return r.unlink(n, unix.AT_FDCWD, n.args[0], 0) },
-	"rmdir": func(r *run, n *notification) answer {
-		return r.unlink(n, unix.AT_FDCWD, n.args[0], unix.AT_REMOVEDIR)
+	"unlinkat": func(r *run, n *seccomp.Notification) answer {
+		return r.unlink(n, int32(n.Args[0]), n.Args[1], int(n.Args[2]))
 	},
-	"renameat2": func(r *run, n *notification) answer {
-		return r.rename(n, int32(n.args[0]), n.args[1], int32(n.args[2]), n.args[3], uint32(n.args[4]))
+	"unlink": func(r *run, n *seccomp.Notification) answer { return r.unlink(n, unix.AT_FDCWD, n.Args[0], 0) },
+	"rmdir": func(r *run, n *seccomp.Notification) answer {
+		return r.unlink(n, unix.AT_FDCWD, n.Args[0], unix.AT_REMOVEDIR)
 	},
-	"renameat": func(r *run, n *notification) answer {
-		return r.rename(n, int32(n.args[0]), n.args[1], int32(n.args[2]), n.args[3], 0)
+	"renameat2": func(r *run, n *seccomp.Notification) answer {
+		return r.rename(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), n.Args[3], uint32(n.Args[4]))
 	},
-	"rename": func(r *run, n *notification) answer {
-		return r.rename(n, unix.AT_FDCWD, n.args[0], unix.AT_FDCWD, n.args[1], 0)
+	"renameat": func(r *run, n *seccomp.Notification) answer {
+		return r.rename(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), n.Args[3], 0)
 	},
-	"linkat": func(r *run, n *notification) answer {
-		return r.link(n, int32(n.args[0]), n.args[1], int32(n.args[2]), n.args[3], int(n.args[4]))
+	"rename": func(r *run, n *seccomp.Notification) answer {
+		return r.rename(n, unix.AT_FDCWD, n.Args[0], unix.AT_FDCWD, n.Args[1], 0)
 	},
-	"link": func(r *run, n *notification) answer {
-		return r.link(n, unix.AT_FDCWD, n.args[0], unix.AT_FDCWD, n.args[1], 0)
+	"linkat": func(r *run, n *seccomp.Notification) answer {
+		return r.link(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), n.Args[3], int(n.Args[4]))
 	},
-	"symlinkat": func(r *run, n *notification) answer {
-		return r.symlink(n, n.args[0], int32(n.args[1]), n.args[2])
+	"link": func(r *run, n *seccomp.Notification) answer {
+		return r.link(n, unix.AT_FDCWD, n.Args[0], unix.AT_FDCWD, n.Args[1], 0)
 	},
-	"symlink": func(r *run, n *notification) answer { return r.symlink(n, n.args[0], unix.AT_FDCWD, n.args[1]) },
-	"fchmod": func(r *run, n *notification) answer {
-		return r.fchmod(int32(n.args[0]), uint32(n.args[1]))
+	"symlinkat": func(r *run, n *seccomp.Notification) answer {
+		return r.symlink(n, n.Args[0], int32(n.Args[1]), n.Args[2])
 	},
-	"fchmodat": func(r *run, n *notification) answer {
-		return r.chmod(n, int32(n.args[0]), n.args[1], uint32(n.args[2]), 0)
+	"symlink": func(r *run, n *seccomp.Notification) answer { return r.symlink(n, n.Args[0], unix.AT_FDCWD, n.Args[1]) },
+	"fchmod": func(r *run, n *seccomp.Notification) answer {
+		return r.fchmod(int32(n.Args[0]), uint32(n.Args[1]))
 	},
-	"fchmodat2": func(r *run, n *notification) answer {
-		return r.chmod(n, int32(n.args[0]), n.args[1], uint32(n.args[2]), int(n.args[3]))
+	"fchmodat": func(r *run, n *seccomp.Notification) answer {
+		return r.chmod(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), 0)
 	},
-	"chmod": func(r *run, n *notification) answer {
-		return r.chmod(n, unix.AT_FDCWD, n.args[0], uint32(n.args[1]), 0)
+	"fchmodat2": func(r *run, n *seccomp.Notification) answer {
+		return r.chmod(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), int(n.Args[3]))
 	},
-	"fchown": func(r *run, n *notification) answer {
-		return r.fchown(int32(n.args[0]), int32(n.args[1]), int32(n.args[2]))
+	"chmod": func(r *run, n *seccomp.Notification) answer {
+		return r.chmod(n, unix.AT_FDCWD, n.Args[0], uint32(n.Args[1]), 0)
 	},
-	"fchownat": func(r *run, n *notification) answer {
-		return r.chown(n, int32(n.args[0]), n.args[1], int32(n.args[2]), int32(n.args[3]), int(n.args[4]))
+	"fchown": func(r *run, n *seccomp.Notification) answer {
+		return r.fchown(int32(n.Args[0]), int32(n.Args[1]), int32(n.Args[2]))
 	},
-	"chown": func(r *run, n *notification) answer {
-		return r.chown(n, unix.AT_FDCWD, n.args[0], int32(n.args[1]), int32(n.args[2]), 0)
+	"fchownat": func(r *run, n *seccomp.Notification) answer {
+		return r.chown(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), int32(n.Args[3]), int(n.Args[4]))
 	},
-	"lchown": func(r *run, n *notification) answer {
-		return r.chown(n, unix.AT_FDCWD, n.args[0], int32(n.args[1]), int32(n.args[2]), unix.AT_SYMLINK_NOFOLLOW)
+	"chown": func(r *run, n *seccomp.Notification) answer {
+		return r.chown(n, unix.AT_FDCWD, n.Args[0], int32(n.Args[1]), int32(n.Args[2]), 0)
+	},
+	"lchown": func(r *run, n *seccomp.Notification) answer {
+		return r.chown(n, unix.AT_FDCWD, n.Args[0], int32(n.Args[1]), int32(n.Args[2]), unix.AT_SYMLINK_NOFOLLOW)
 	},
 	"utimensat": (*run).utimens,
 	"truncate":  (*run).truncate,
-	"statfs":    func(r *run, n *notification) answer { return r.statfs(n, n.args[0], n.args[1]) },
-	"fstatfs":   func(r *run, n *notification) answer { return r.fstatfs(n, int32(n.args[0]), n.args[1]) },
-	"execve":    func(*run, *notification) answer { return failed(unix.EPERM) },
+	"statfs":    func(r *run, n *seccomp.Notification) answer { return r.statfs(n, n.Args[0], n.Args[1]) },
+	"fstatfs":   func(r *run, n *seccomp.Notification) answer { return r.fstatfs(n, int32(n.Args[0]), n.Args[1]) },
+	"execve":    func(*run, *seccomp.Notification) answer { return failed(unix.EPERM) },
 	"execveat":  (*run).execveat,
 	"wait4":     (*run).wait4,
 	"waitid":    (*run).waitid,
@@ -148,15 +152,15 @@ var handlers = map[string]handler{
 	"clone":     (*run).clone,
 	"fcntl":     (*run).getLock,
 	"uname":     (*run).uname,
-	"umask": func(r *run, n *notification) answer {
+	"umask": func(r *run, n *seccomp.Notification) answer {
 		old := r.umask
-		r.umask = uint32(n.args[0]) & 0o777
+		r.umask = uint32(n.Args[0]) & 0o777
 		return answer{val: int64(old)}
 	},
-	"getuid":  func(r *run, _ *notification) answer { return answer{val: int64(r.job.Host.UID)} },
-	"geteuid": func(r *run, _ *notification) answer { return answer{val: int64(r.job.Host.UID)} },
-	"getgid":  func(r *run, _ *notification) answer { return answer{val: int64(r.job.Host.GID)} },
-	"getegid": func(r *run, _ *notification) answer { return answer{val: int64(r.job.Host.GID)} },
+	"getuid":  func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
+	"geteuid": func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
+	"getgid":  func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
+	"getegid": func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
 }
 
 // byNumber and callNames are the tables by this architecture's numbers.
@@ -175,12 +179,12 @@ func init() {
 }
 
 // pathAt reads a path argument, once, and makes it absolute. Empty paths are the caller's business: empty reports one.
-func (r *run) pathAt(n *notification, dirfd int32, addr uint64) (name string, empty bool, e unix.Errno) {
-	text, e := readPath(int(n.pid), addr, &r.buffer)
+func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name string, empty bool, e unix.Errno) {
+	text, e := seccomp.ReadPath(int(n.PID), addr, &r.buffer)
 	if e != 0 {
 		return "", false, e
 	}
-	if !valid(r.listener, n.id) {
+	if !seccomp.Valid(r.listener, n.ID) {
 		return "", false, unix.ESRCH // the memory may have been another process's
 	}
 	switch {
@@ -199,7 +203,7 @@ func (r *run) pathAt(n *notification, dirfd int32, addr uint64) (name string, em
 }
 
 // path is pathAt for calls that refuse an empty path.
-func (r *run) path(n *notification, dirfd int32, addr uint64) (string, unix.Errno) {
+func (r *run) path(n *seccomp.Notification, dirfd int32, addr uint64) (string, unix.Errno) {
 	name, empty, e := r.pathAt(n, dirfd, addr)
 	if e == 0 && empty {
 		e = unix.ENOENT

@@ -8,11 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/vfs"
+	"shannot-gateway/vfs/seccomp"
 )
 
 // fstat describes an open file. What the script made itself (pipes, sockets, event counters) is described by the
 // kernel; a file of the view by the view, with the size that the descriptor has now.
-func (r *run) fstat(n *notification, fd int32, out uint64) answer {
+func (r *run) fstat(n *seccomp.Notification, fd int32, out uint64) answer {
 	h, e := r.handles.find(fd)
 	if e != 0 {
 		return failed(e)
@@ -37,8 +38,8 @@ func (r *run) fstat(n *notification, fd int32, out uint64) answer {
 const maxListing = 64 << 10
 
 // getdents answers getdents64(2). The position of the placeholder counts entries.
-func (r *run) getdents(n *notification) answer {
-	own, h, e := r.handles.open(int32(n.args[0]))
+func (r *run) getdents(n *seccomp.Notification) answer {
+	own, h, e := r.handles.open(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
 	}
@@ -57,7 +58,7 @@ func (r *run) getdents(n *notification) answer {
 		}
 		r.handles.files.list(h, entries)
 	}
-	room := int(min(n.args[2], maxListing))
+	room := int(min(n.Args[2], maxListing))
 	var out []byte
 	next := position
 	for ; next >= 0 && next < int64(len(h.entries)); next++ {
@@ -74,7 +75,7 @@ func (r *run) getdents(n *notification) answer {
 		r.handles.files.list(h, nil)
 		return answer{}
 	}
-	if e := r.put(n, n.args[1], out); e != 0 {
+	if e := r.put(n, n.Args[1], out); e != 0 {
 		return failed(e)
 	}
 	if _, err := unix.Seek(own, next, unix.SEEK_SET); err != nil {
@@ -100,8 +101,8 @@ func appendDirent(b []byte, d vfs.Dirent, offset int64) []byte {
 	return append(b, record...)
 }
 
-func (r *run) fchdir(n *notification) answer {
-	dir, e := r.directory(int32(n.args[0]))
+func (r *run) fchdir(n *seccomp.Notification) answer {
+	dir, e := r.directory(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
 	}
@@ -130,7 +131,7 @@ func (r *run) fchown(fd, uid, gid int32) answer {
 	return outcome(h.file.Chown(int(uid), int(gid)))
 }
 
-func (r *run) fstatfs(n *notification, fd int32, out uint64) answer {
+func (r *run) fstatfs(n *seccomp.Notification, fd int32, out uint64) answer {
 	if _, e := r.handles.find(fd); e != 0 {
 		return failed(e)
 	}
@@ -138,8 +139,8 @@ func (r *run) fstatfs(n *notification, fd int32, out uint64) answer {
 }
 
 // getLock answers F_GETLK and F_OFD_GETLK, fcntl(2): nobody else holds a lock.
-func (r *run) getLock(n *notification) answer {
+func (r *run) getLock(n *seccomp.Notification) answer {
 	var kind [2]byte // l_type is the first field of struct flock
 	binary.NativeEndian.PutUint16(kind[:], unix.F_UNLCK)
-	return failed(r.put(n, n.args[2], kind[:]))
+	return failed(r.put(n, n.Args[2], kind[:]))
 }

@@ -9,11 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/vfs"
+	"shannot-gateway/vfs/seccomp"
 )
 
 // open answers openat(2): a file becomes a descriptor of its content, a directory a placeholder whose number of the
 // inode is remembered.
-func (r *run) open(n *notification, dirfd int32, addr uint64, flags int, mode uint32) answer {
+func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int, mode uint32) answer {
 	name, e := r.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
@@ -58,7 +59,7 @@ func (r *run) open(n *notification, dirfd int32, addr uint64, flags int, mode ui
 }
 
 // stat answers newfstatat(2) and its kin.
-func (r *run) stat(n *notification, dirfd int32, addr, out uint64, flags int) answer {
+func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags int) answer {
 	name, empty, e := r.pathAt(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
@@ -103,7 +104,7 @@ func toTimespec(t time.Time) unix.Timespec {
 	return unix.NsecToTimespec(t.UnixNano())
 }
 
-func (r *run) access(n *notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
+func (r *run) access(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
 	name, empty, e := r.pathAt(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
@@ -118,7 +119,7 @@ func (r *run) access(n *notification, dirfd int32, addr uint64, mode uint32, fla
 	return outcome(r.job.FS.Access(name, mode&7))
 }
 
-func (r *run) readlink(n *notification, dirfd int32, addr, out uint64, size int32) answer {
+func (r *run) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, size int32) answer {
 	if size <= 0 {
 		return failed(unix.EINVAL)
 	}
@@ -140,19 +141,19 @@ func (r *run) readlink(n *notification, dirfd int32, addr, out uint64, size int3
 	return answer{val: int64(len(b))}
 }
 
-func (r *run) getcwd(n *notification) answer {
+func (r *run) getcwd(n *seccomp.Notification) answer {
 	b := append([]byte(r.cwd), 0)
-	if uint64(len(b)) > n.args[1] {
+	if uint64(len(b)) > n.Args[1] {
 		return failed(unix.ERANGE)
 	}
-	if e := r.put(n, n.args[0], b); e != 0 {
+	if e := r.put(n, n.Args[0], b); e != 0 {
 		return failed(e)
 	}
 	return answer{val: int64(len(b))}
 }
 
-func (r *run) chdir(n *notification) answer {
-	name, e := r.path(n, unix.AT_FDCWD, n.args[0])
+func (r *run) chdir(n *seccomp.Notification) answer {
+	name, e := r.path(n, unix.AT_FDCWD, n.Args[0])
 	if e != 0 {
 		return failed(e)
 	}
@@ -185,7 +186,7 @@ func (r *run) workingDirectory() string {
 	return r.cwd
 }
 
-func (r *run) mkdir(n *notification, dirfd int32, addr uint64, mode uint32) answer {
+func (r *run) mkdir(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32) answer {
 	name, e := r.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
@@ -193,7 +194,7 @@ func (r *run) mkdir(n *notification, dirfd int32, addr uint64, mode uint32) answ
 	return outcome(r.job.FS.Mkdir(name, mode&^r.umask&0o7777))
 }
 
-func (r *run) unlink(n *notification, dirfd int32, addr uint64, flags int) answer {
+func (r *run) unlink(n *seccomp.Notification, dirfd int32, addr uint64, flags int) answer {
 	name, e := r.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
@@ -204,7 +205,7 @@ func (r *run) unlink(n *notification, dirfd int32, addr uint64, flags int) answe
 	return outcome(r.job.FS.Unlink(name))
 }
 
-func (r *run) rename(n *notification, fromfd int32, from uint64, tofd int32, to uint64, flags uint32) answer {
+func (r *run) rename(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64, flags uint32) answer {
 	oldname, e := r.path(n, fromfd, from)
 	if e != 0 {
 		return failed(e)
@@ -216,7 +217,7 @@ func (r *run) rename(n *notification, fromfd int32, from uint64, tofd int32, to 
 	return outcome(r.job.FS.Rename(oldname, newname, flags))
 }
 
-func (r *run) link(n *notification, fromfd int32, from uint64, tofd int32, to uint64, flags int) answer {
+func (r *run) link(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64, flags int) answer {
 	oldname, e := r.path(n, fromfd, from)
 	if e != 0 {
 		return failed(e)
@@ -228,8 +229,8 @@ func (r *run) link(n *notification, fromfd int32, from uint64, tofd int32, to ui
 	return outcome(r.job.FS.Link(oldname, newname, flags&unix.AT_SYMLINK_FOLLOW != 0))
 }
 
-func (r *run) symlink(n *notification, text uint64, dirfd int32, addr uint64) answer {
-	target, e := readPath(int(n.pid), text, &r.buffer)
+func (r *run) symlink(n *seccomp.Notification, text uint64, dirfd int32, addr uint64) answer {
+	target, e := seccomp.ReadPath(int(n.PID), text, &r.buffer)
 	if e != 0 {
 		return failed(e)
 	}
@@ -243,7 +244,7 @@ func (r *run) symlink(n *notification, text uint64, dirfd int32, addr uint64) an
 	return outcome(r.job.FS.Symlink(target, name))
 }
 
-func (r *run) chmod(n *notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
+func (r *run) chmod(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
 	name, empty, e := r.pathAt(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
@@ -257,7 +258,7 @@ func (r *run) chmod(n *notification, dirfd int32, addr uint64, mode uint32, flag
 	return outcome(r.job.FS.Chmod(name, mode&0o7777, flags&unix.AT_SYMLINK_NOFOLLOW == 0))
 }
 
-func (r *run) chown(n *notification, dirfd int32, addr uint64, uid, gid int32, flags int) answer {
+func (r *run) chown(n *seccomp.Notification, dirfd int32, addr uint64, uid, gid int32, flags int) answer {
 	name, empty, e := r.pathAt(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
@@ -272,16 +273,16 @@ func (r *run) chown(n *notification, dirfd int32, addr uint64, uid, gid int32, f
 }
 
 // utimens answers utimensat(2), whose null path means the descriptor itself.
-func (r *run) utimens(n *notification) answer {
-	dirfd, addr, times, flags := int32(n.args[0]), n.args[1], n.args[2], int(n.args[3])
+func (r *run) utimens(n *seccomp.Notification) answer {
+	dirfd, addr, times, flags := int32(n.Args[0]), n.Args[1], n.Args[2], int(n.Args[3])
 	var spec [2]unix.Timespec
 	if times == 0 {
 		spec[0].Nsec, spec[1].Nsec = unix.UTIME_NOW, unix.UTIME_NOW
-	} else if got, e := readMemory(int(n.pid), times, asBytes(&spec)); e != 0 || got != len(asBytes(&spec)) {
+	} else if got, e := seccomp.ReadMemory(int(n.PID), times, asBytes(&spec)); e != 0 || got != len(asBytes(&spec)) {
 		return failed(unix.EFAULT)
 	}
 	if addr == 0 {
-		if !valid(r.listener, n.id) {
+		if !seccomp.Valid(r.listener, n.ID) {
 			return failed(unix.ESRCH)
 		}
 		h, e := r.handles.find(dirfd)
@@ -340,19 +341,19 @@ func (r *run) newTimes(spec [2]unix.Timespec, old vfs.Info) (atime, mtime time.T
 	return atime, mtime, e
 }
 
-func (r *run) truncate(n *notification) answer {
-	name, e := r.path(n, unix.AT_FDCWD, n.args[0])
+func (r *run) truncate(n *seccomp.Notification) answer {
+	name, e := r.path(n, unix.AT_FDCWD, n.Args[0])
 	if e != 0 {
 		return failed(e)
 	}
-	size := int64(n.args[1])
+	size := int64(n.Args[1])
 	if size < 0 {
 		return failed(unix.EINVAL)
 	}
 	return outcome(r.job.FS.Truncate(name, size))
 }
 
-func (r *run) statfs(n *notification, addr, out uint64) answer {
+func (r *run) statfs(n *seccomp.Notification, addr, out uint64) answer {
 	name, e := r.path(n, unix.AT_FDCWD, addr)
 	if e != 0 {
 		return failed(e)
@@ -364,7 +365,7 @@ func (r *run) statfs(n *notification, addr, out uint64) answer {
 }
 
 // putStatfs describes the view as a file system in memory: what it may hold, and what it holds.
-func (r *run) putStatfs(n *notification, out uint64) answer {
+func (r *run) putStatfs(n *seccomp.Notification, out uint64) answer {
 	const block = 4096
 	total := uint64(r.job.Limits.Write) / block
 	used := min(uint64(max(r.job.FS.Used(), 0))/block, total)

@@ -4,12 +4,14 @@ package native
 
 import (
 	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs/seccomp"
 )
 
 // execveat lets the first stage's exec of the loader through, once: its arguments are ours, and no instruction of the
 // script has run yet.
-func (r *run) execveat(n *notification) answer {
-	if r.execed || int32(n.args[0]) != stageLoader || n.args[4] != unix.AT_EMPTY_PATH {
+func (r *run) execveat(n *seccomp.Notification) answer {
+	if r.execed || int32(n.Args[0]) != stageLoader || n.Args[4] != unix.AT_EMPTY_PATH {
 		return failed(unix.EPERM)
 	}
 	r.execed = true
@@ -17,10 +19,10 @@ func (r *run) execveat(n *notification) answer {
 }
 
 // parentID answers getppid(2): the interpreter that started this one, or 1 as for one whose parent is gone.
-func (r *run) parentID(*notification) answer { return answer{val: int64(max(r.parent, 1))} }
+func (r *run) parentID(*seccomp.Notification) answer { return answer{val: int64(max(r.parent, 1))} }
 
 // clone counts threads, of all interpreters of the family. The filter lets nothing here but the exact flags of a thread, which are in a register.
-func (r *run) clone(*notification) answer {
+func (r *run) clone(*seccomp.Notification) answer {
 	if n := r.family.threads(); n <= 0 || n >= atMost(r.family.root.job.Limits.Threads, maxThreads) {
 		return failed(unix.EAGAIN)
 	}
@@ -28,7 +30,7 @@ func (r *run) clone(*notification) answer {
 }
 
 // uname answers with the target's names.
-func (r *run) uname(n *notification) answer {
+func (r *run) uname(n *seccomp.Notification) answer {
 	var u unix.Utsname
 	h := r.job.Host
 	for _, f := range []struct {
@@ -38,5 +40,5 @@ func (r *run) uname(n *notification) answer {
 		copy(f.to[:len(f.to)-1], f.from)
 	}
 	copy(u.Domainname[:], "(none)")
-	return failed(r.put(n, n.args[0], asBytes(&u)))
+	return failed(r.put(n, n.Args[0], asBytes(&u)))
 }

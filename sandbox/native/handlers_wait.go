@@ -6,12 +6,14 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs/seccomp"
 )
 
 // signal answers kill(2) for anything but the script itself, which the filter lets through: commands have virtual
 // process ids, and nothing else may be signalled.
-func (r *run) signal(n *notification) answer {
-	pid, sig := int32(n.args[0]), int32(n.args[1])
+func (r *run) signal(n *seccomp.Notification) answer {
+	pid, sig := int32(n.Args[0]), int32(n.Args[1])
 	if sig < 0 || sig > 64 {
 		return failed(unix.EINVAL)
 	}
@@ -31,8 +33,8 @@ func (r *run) signal(n *notification) answer {
 
 // processGroup answers getpgid(2) and getsid(2): the script leads a group and a session of its own, and so does each
 // command.
-func (r *run) processGroup(n *notification) answer {
-	pid := int32(n.args[0])
+func (r *run) processGroup(n *seccomp.Notification) answer {
+	pid := int32(n.Args[0])
 	if pid == 0 || int(pid) == r.pid {
 		return answer{val: int64(r.pid)}
 	}
@@ -43,8 +45,8 @@ func (r *run) processGroup(n *notification) answer {
 }
 
 // wait4 answers wait4(2) for virtual children.
-func (r *run) wait4(n *notification) answer {
-	pid, status, options, usage := int32(n.args[0]), n.args[1], uint32(n.args[2]), n.args[3]
+func (r *run) wait4(n *seccomp.Notification) answer {
+	pid, status, options, usage := int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), n.Args[3]
 	if options&^(unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED|unix.WALL|unix.WCLONE|unix.WNOTHREAD) != 0 {
 		return failed(unix.EINVAL)
 	}
@@ -69,8 +71,8 @@ func (r *run) wait4(n *notification) answer {
 
 // waitid answers waitid(2), which unlike wait4 can leave the child for a later call (WNOWAIT) and tells no child by
 // success.
-func (r *run) waitid(n *notification) answer {
-	kind, id, info, options, usage := int32(n.args[0]), int32(n.args[1]), n.args[2], int32(n.args[3]), n.args[4]
+func (r *run) waitid(n *seccomp.Notification) answer {
+	kind, id, info, options, usage := int32(n.Args[0]), int32(n.Args[1]), n.Args[2], int32(n.Args[3]), n.Args[4]
 	const known = unix.WNOHANG | unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOWAIT
 	if options&^known != 0 || options&(unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED) == 0 {
 		return failed(unix.EINVAL)
@@ -122,7 +124,7 @@ func waitTarget(pid int32) int {
 // wait answers a call that waits for a child: with collect for one that has ended, with none where there is no such one
 // yet. Without none it blocks: it is answered with EINTR when a child has ended, and from time to time, so that CPython
 // runs its signal handlers and calls again.
-func (r *run) wait(n *notification, pid int, none func() answer, collect func(*child) answer) answer {
+func (r *run) wait(n *seccomp.Notification, pid int, none func() answer, collect func(*child) answer) answer {
 	c, any := r.children.waitable(pid)
 	switch {
 	case !any:
@@ -132,21 +134,21 @@ func (r *run) wait(n *notification, pid int, none func() answer, collect func(*c
 	case none != nil:
 		return none()
 	}
-	id := n.id
+	id := n.ID
 	go func() {
 		defer r.guard("waiting for a command")
 		r.children.waitBriefly(r.ctx, pid)
-		if !valid(r.listener, id) {
+		if !seccomp.Valid(r.listener, id) {
 			return
 		}
 		// Collected by the next call; only here the answer can say so without losing it to a thread that died.
-		send(r.listener, &response{id: id, err: -int32(unix.EINTR)})
+		seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(unix.EINTR)})
 	}()
 	return answer{later: true}
 }
 
 // putUsage writes what a child used, of which nothing is known.
-func (r *run) putUsage(n *notification, to uint64) unix.Errno {
+func (r *run) putUsage(n *seccomp.Notification, to uint64) unix.Errno {
 	if to == 0 {
 		return 0
 	}
@@ -166,7 +168,7 @@ const (
 )
 
 // putSigInfo writes the siginfo_t of an ended child, or an empty one for none.
-func (r *run) putSigInfo(n *notification, to uint64, c *child, uid uint32) unix.Errno {
+func (r *run) putSigInfo(n *seccomp.Notification, to uint64, c *child, uid uint32) unix.Errno {
 	if to == 0 {
 		return 0
 	}

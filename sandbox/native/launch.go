@@ -63,7 +63,7 @@ func (c stageConfig) fits() error {
 	if unix.Getrlimit(unix.RLIMIT_STACK, &stack) == nil {
 		room = min(room, max(stack.Cur/4, minArguments))
 	}
-	total := uint64(pageSize) // the vectors' ends, the program's name and the auxiliary vector
+	total := uint64(os.Getpagesize()) // the vectors' ends, the program's name and the auxiliary vector
 	for _, list := range [][][]byte{c.Argv, c.Env} {
 		for _, text := range list {
 			if len(text) >= maxArgument {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs/seccomp"
 )
 
 // layers are the walls behind the filter that this machine lets an interpreter have. None of them is required; what
@@ -170,7 +171,7 @@ func tryLayers(l layers) error {
 	}
 	_ = unix.Close(fd)
 	var word uint64
-	if _, e := readMemory(process.Pid, report.Address, asBytes(&word)); e != 0 || word != report.Word {
+	if _, e := seccomp.ReadMemory(process.Pid, report.Address, asBytes(&word)); e != 0 || word != report.Word {
 		return fmt.Errorf("%w: read memory: %w", errDumpable, e)
 	}
 	if names, err := readNames(fmt.Sprintf("/proc/%d/fd", process.Pid)); err != nil || len(names) == 0 {

@@ -17,6 +17,8 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/vfs"
+	"shannot-gateway/vfs/landlock"
+	"shannot-gateway/vfs/seccomp"
 )
 
 // Probe says what this machine's kernel and C library offer the engine, one finding for each wall. The first time, it
@@ -64,7 +66,7 @@ func probeNotify() sandbox.Finding {
 	switch {
 	case e != 0:
 		f.Detail = fmt.Sprintf("the kernel or this container does not offer it: %v", e)
-	case !notifSizesFit():
+	case !seccomp.SizesFit():
 		f.Detail = "the kernel's structures are larger than this program knows"
 	default:
 		f.OK, f.Detail = true, "available"
@@ -106,7 +108,7 @@ func probeLibraries() sandbox.Finding {
 
 func probeLandlock() sandbox.Finding {
 	f := sandbox.Finding{Name: "Landlock"}
-	if abi := landlockABI(); abi > 0 {
+	if abi := landlock.ABI(); abi > 0 {
 		f.OK, f.Detail = true, fmt.Sprintf("version %d, a second wall behind the filter", abi)
 	} else {
 		f.Detail = "not available; the filter stands alone"

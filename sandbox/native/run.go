@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs/seccomp"
 )
 
 // Bounds of one run that no configuration changes.
@@ -45,7 +46,7 @@ type run struct {
 	execed   bool // the first stage's exec was let through
 
 	// The state below belongs to the supervising goroutine.
-	buffer [maxPath]byte
+	buffer [seccomp.MaxPath]byte
 	umask  uint32
 
 	dirLock sync.Mutex
@@ -156,8 +157,7 @@ func (r *run) handshake(control int, config stageConfig) error {
 		return fmt.Errorf("take over the filter's listener: %w (pidfd_getfd needs ptrace rights over the gateway's own children)", err)
 	}
 	r.listener = listener
-	// Optional (Linux 6.6): wake the script on this processor when it is answered.
-	_, _, _ = unix.RawSyscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, syncWakeUp)
+	seccomp.WakeInPlace(listener)
 	return writeFull(control, []byte{1})
 }
 
@@ -253,9 +253,9 @@ func holdSignals() {
 
 // answerCalls receives and answers notifications until no thread of the interpreter is left.
 func (r *run) answerCalls() {
-	var n notification
+	var n seccomp.Notification
 	for {
-		switch e := receive(r.listener, &n); e {
+		switch e := seccomp.Receive(r.listener, &n); e {
 		case 0:
 			r.answer(&n)
 		case unix.EINTR, unix.EAGAIN:
@@ -282,20 +282,20 @@ func (r *run) abandoned() bool {
 }
 
 // answer handles one notification. A panic in a handler ends this session alone.
-func (r *run) answer(n *notification) {
+func (r *run) answer(n *seccomp.Notification) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.panicked("answering "+callNames[n.nr], p)
-			send(r.listener, &response{id: n.id, err: -int32(unix.EIO)})
+			r.panicked("answering "+callNames[n.Nr], p)
+			seccomp.Send(r.listener, &seccomp.Response{ID: n.ID, Err: -int32(unix.EIO)})
 		}
 	}()
-	handler := byNumber[n.nr]
+	handler := byNumber[n.Nr]
 	if handler == nil {
-		send(r.listener, &response{id: n.id, err: -int32(unix.ENOSYS)})
+		seccomp.Send(r.listener, &seccomp.Response{ID: n.ID, Err: -int32(unix.ENOSYS)})
 		return
 	}
 	r.slow()
-	r.deliver(n.id, r.inTurn(handler, n))
+	r.deliver(n.ID, r.inTurn(handler, n))
 }
 
 // slow waits where the family has made all the calls of this tick. The interpreter's thread waits inside its call.
@@ -313,12 +313,12 @@ func (r *run) slow() {
 }
 
 // inTurn runs a handler while no other call of the family is answered.
-func (r *run) inTurn(h handler, n *notification) answer {
+func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 	r.family.turn.Lock()
 	defer r.family.turn.Unlock()
 	r.family.asking = r
 	if r.execed && len(r.inherit) > 0 {
-		r.hand(n.id)
+		r.hand(n.ID)
 	}
 	return h(r, n)
 }
@@ -328,17 +328,17 @@ func (r *run) deliver(id uint64, a answer) {
 	switch {
 	case a.later:
 	case a.resume:
-		send(r.listener, &response{id: id, flags: notifContinue})
+		seccomp.Send(r.listener, &seccomp.Response{ID: id, Flags: seccomp.Continue})
 	case a.errno != 0:
-		send(r.listener, &response{id: id, err: -int32(a.errno)})
+		seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(a.errno)})
 	case a.inject:
-		e := inject(r.listener, id, a.fd, a.cloexec)
+		e := seccomp.Inject(r.listener, id, a.fd, a.cloexec)
 		_ = unix.Close(a.fd)
 		if e != 0 {
-			send(r.listener, &response{id: id, err: -int32(e)})
+			seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(e)})
 		}
 	default:
-		send(r.listener, &response{id: id, val: a.val})
+		seccomp.Send(r.listener, &seccomp.Response{ID: id, Val: a.val})
 	}
 }
 

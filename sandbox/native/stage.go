@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs/landlock"
 )
 
 // The first stage is this executable again, started by the supervisor. It takes away everything from itself, installs
@@ -173,59 +175,9 @@ func reportStage() error {
 }
 
 // confineFiles leaves the process nothing of the real file system but executing the loader, where the kernel has
-// Landlock (landlock(7)). It is a second wall: the filter lets no path through.
+// Landlock. It is a second wall: the filter lets no path through.
 func confineFiles() error {
-	abi := landlockABI()
-	if abi < 1 {
-		return nil
-	}
-	attr := landlockRights(abi)
-	ruleset, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
-	if e != 0 {
-		return e
-	}
-	defer func() { _ = unix.Close(int(ruleset)) }()
-	rule := unix.LandlockPathBeneathAttr{
-		Allowed_access: unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE,
-		Parent_fd:      stageLoader,
-	}
-	if _, _, e := unix.RawSyscall6(unix.SYS_LANDLOCK_ADD_RULE, ruleset, unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0); e != 0 {
-		return e
-	}
-	if _, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0, 0); e != 0 {
-		return e
-	}
-	return nil
-}
-
-// landlockABI returns the kernel's Landlock version, 0 where it has none.
-func landlockABI() int {
-	v, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if e != 0 {
-		return 0
-	}
-	return int(v)
-}
-
-// landlockRights handles, and so denies, every right that a version knows.
-func landlockRights(abi int) unix.LandlockRulesetAttr {
-	attr := unix.LandlockRulesetAttr{Handled_access_fs: 1<<13 - 1} // version 1: EXECUTE to MAKE_SYM
-	if abi >= 2 {
-		attr.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_REFER
-	}
-	if abi >= 3 {
-		attr.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_TRUNCATE
-	}
-	if abi >= 4 {
-		attr.Handled_access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
-	}
-	if abi >= 5 {
-		attr.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
-	}
-	if abi >= 6 {
-		attr.Scoped = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
-	}
-	return attr
+	return landlock.Restrict(landlock.Rights{}, landlock.Rule{FD: stageLoader, Rights: unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE})
 }
 
 // becomeLoader sets the limits, installs the filter, tells the supervisor the listener's number, waits until it has taken it, and

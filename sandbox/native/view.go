@@ -10,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/vfs"
+	"shannot-gateway/vfs/seccomp"
 )
 
 // mount puts the engine's own trees into the script's view.
@@ -319,3 +321,17 @@ func orNil(e unix.Errno) error {
 }
 
 var errNoLoader = errors.New("this machine has no glibc, which the embedded interpreter needs")
+
+// asBytes is the memory of a fixed-size kernel structure.
+func asBytes[T any](v *T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
+}
+
+// put writes an answer to the memory of the thread that asked, all of it or it fails. A handler may have taken long: where
+// the thread has ended meanwhile, its number may be another process's by now.
+func (r *run) put(n *seccomp.Notification, addr uint64, p []byte) unix.Errno {
+	if !seccomp.Valid(r.listener, n.ID) {
+		return unix.ESRCH
+	}
+	return seccomp.WriteMemory(int(n.PID), addr, p)
+}

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/targets"
+	"shannot-gateway/targets/jail"
 	"shannot-gateway/vfs"
 )
 
@@ -34,7 +35,13 @@ const afterKill = 5 * time.Second
 type Options struct {
 	// RunAs is the user that commands run as; "" is the gateway's own. Another user needs root.
 	RunAs string
+	// Jail puts commands that only look behind a second wall, where the machine has one. The program must have called
+	// jail.Init.
+	Jail bool
 }
+
+// errJailOff is why there is no jail where the configuration says so.
+var errJailOff = errors.New("switched off by profile.jail")
 
 // Local is this host.
 type Local struct {
@@ -42,6 +49,7 @@ type Local struct {
 	uname   targets.Uname
 	files   vfs.Source
 	switchU bool // commands change the user
+	jail    error
 }
 
 // New looks up the account that commands run as. An unknown user, or another one without root, is an error.
@@ -55,8 +63,36 @@ func New(o Options) (*Local, error) {
 		return nil, fmt.Errorf("run commands as %q: the gateway is not root; leave local.run_as out or start it as root", o.RunAs)
 	}
 	sealDescriptors()
-	return &Local{account: account, uname: readUname(), files: vfs.NewHost(), switchU: o.RunAs != "" && own == 0}, nil
+	l := &Local{account: account, uname: readUname(), files: vfs.NewHost(), switchU: o.RunAs != "" && own == 0, jail: errJailOff}
+	if o.Jail {
+		l.jail = l.tryJail()
+	}
+	return l, nil
 }
+
+// tryJail starts a command in the jail and says why that does not work. A kernel, a container's own filter, or an
+// executable that run_as may not execute can each be the reason.
+func (l *Local) tryJail() error {
+	if err := jail.Check(); err != nil {
+		return err
+	}
+	name, err := l.Resolve(context.Background(), "true", "/")
+	if err != nil {
+		return fmt.Errorf("find a command to try the jail with: %w", err)
+	}
+	l.jail = nil
+	p, err := l.Start(context.Background(), targets.Command{Path: name, Argv: []string{"true"}, Dir: "/", ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("try the jail: %w", err)
+	}
+	if exit, err := p.Wait(); err != nil || exit != (targets.Exit{}) {
+		return fmt.Errorf("try the jail: the command ended with %d, signal %d: %w", exit.Code, exit.Signal, errors.Join(err, jail.ErrUnsupported))
+	}
+	return nil
+}
+
+// Jail returns nil where commands that only look start behind the second wall, else why they do not.
+func (l *Local) Jail() error { return l.jail }
 
 func lookupAccount(name string) (targets.Account, error) {
 	var u *user.User
@@ -183,7 +219,11 @@ func (l *Local) Start(ctx context.Context, c targets.Command) (targets.Process, 
 	cmd.WaitDelay = afterKill
 	p := &process{cmd: cmd}
 	cmd.Cancel = func() error { return p.Signal(syscall.SIGKILL) }
-	if err := cmd.Start(); err != nil {
+	start := (*process).start
+	if c.ReadOnly && l.jail == nil {
+		start = (*process).startJailed
+	}
+	if err := start(p); err != nil {
 		var e syscall.Errno
 		if errors.As(err, &e) {
 			return nil, e
@@ -216,8 +256,31 @@ type process struct {
 	exit targets.Exit
 	err  error
 
+	cleanup func() // what is left to do after the end, nil for nothing
+
 	mu    sync.Mutex
 	ended bool
+}
+
+func (p *process) start() error { return p.cmd.Start() }
+
+// startJailed starts the command in the jail.
+func (p *process) startJailed() error {
+	entry, err := jail.Prepare(p.cmd)
+	if err != nil {
+		return err
+	}
+	if err := p.cmd.Start(); err != nil {
+		entry.Abandon()
+		return err
+	}
+	if err := entry.Entered(); err != nil {
+		_ = p.cmd.Wait() // its streams had nothing to carry
+		entry.Ended()
+		return err
+	}
+	p.cleanup = entry.Ended
+	return nil
 }
 
 // Wait returns when the command has ended and its output was copied. It may be called more than once.
@@ -228,6 +291,9 @@ func (p *process) Wait() (targets.Exit, error) {
 		p.ended = true
 		p.mu.Unlock()
 		p.exit, p.err = exitOf(p.cmd.ProcessState, err)
+		if p.cleanup != nil {
+			p.cleanup()
+		}
 	})
 	return p.exit, p.err
 }

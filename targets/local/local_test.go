@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"shannot-gateway/targets"
+	"shannot-gateway/targets/jail"
 )
 
 func newLocal(tb testing.TB, runAs string) *Local {
@@ -160,6 +162,56 @@ func TestCommandsRunAsTheConfiguredUser(t *testing.T) {
 	run(t, l, shell(l, "id -u; echo $USER; cat /etc/shadow 2>/dev/null || echo denied", &out))
 	if want := u.Uid + "\nnobody\ndenied\n"; out.String() != want {
 		t.Errorf("output %q, want %q", out.String(), want)
+	}
+}
+
+func TestMain(m *testing.M) {
+	jail.Init()
+	os.Exit(m.Run())
+}
+
+// A command that nobody saw cannot write, as whoever it runs; one that was approved can.
+func TestReadOnlyCommandsAreInTheJail(t *testing.T) {
+	users := []string{""}
+	if os.Geteuid() == 0 {
+		users = append(users, "nobody")
+	}
+	for _, user := range users {
+		l, err := New(Options{RunAs: user, Jail: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Jail(); err != nil {
+			t.Skip(err)
+		}
+		dir := t.TempDir()
+		if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o777)); err != nil {
+			t.Fatal(err)
+		}
+		for _, readOnly := range []bool{true, false} {
+			var out bytes.Buffer
+			c := shell(l, "id -u; (echo x >"+dir+"/made) 2>/dev/null && echo written", &out)
+			c.ReadOnly = readOnly
+			run(t, l, c)
+			want := strconv.Itoa(int(l.Account().UID)) + "\n"
+			if !readOnly {
+				want += "written\n"
+			}
+			if out.String() != want {
+				t.Errorf("as %q, read-only %v: %q, want %q", user, readOnly, out.String(), want)
+			}
+		}
+		c := shell(l, "true", io.Discard)
+		c.ReadOnly, c.Path = true, filepath.Join(dir, "none")
+		if _, err := l.Start(t.Context(), c); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("a missing program: %v, want ENOENT", err)
+		}
+	}
+}
+
+func TestJailThatIsSwitchedOffSaysSo(t *testing.T) {
+	if err := newLocal(t, "").Jail(); err == nil || !strings.Contains(err.Error(), "profile.jail") {
+		t.Errorf("got %v", err)
 	}
 }
 

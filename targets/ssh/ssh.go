@@ -6,6 +6,7 @@ package ssh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -143,6 +144,12 @@ func (t *Target) Uname() targets.Uname {
 	defer t.mu.Unlock()
 	return t.facts.uname
 }
+
+// errNoJail is why nothing but the policy holds back what runs on another host unasked.
+var errNoJail = errors.New("a remote target has no jail: nothing is installed there")
+
+// Jail returns an error: there is none on a remote target.
+func (t *Target) Jail() error { return errNoJail }
 
 // HostKey asks the target for its host key, without believing it. problem is nil where that key is known already.
 func (t *Target) HostKey(ctx context.Context) (key gossh.PublicKey, problem error, err error) {

@@ -1,0 +1,29 @@
+//go:build !linux || !(amd64 || arm64)
+
+package jail
+
+import "os/exec"
+
+// Init does nothing here.
+func Init() {}
+
+// Check returns ErrUnsupported.
+func Check() error { return ErrUnsupported }
+
+// Detail says nothing here.
+func Detail() string { return "" }
+
+// Prepare returns ErrUnsupported.
+func Prepare(*exec.Cmd) (*Started, error) { return nil, ErrUnsupported }
+
+// Started is a jail that is being entered.
+type Started struct{}
+
+// Entered returns ErrUnsupported.
+func (*Started) Entered() error { return ErrUnsupported }
+
+// Abandon does nothing here.
+func (*Started) Abandon() {}
+
+// Ended does nothing here.
+func (*Started) Ended() {}
