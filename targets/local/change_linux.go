@@ -39,7 +39,7 @@ func (w *work) do(ctx context.Context) error {
 
 // build makes what is to be under a temporary name and then gives it the name, in one step of the kernel.
 func (w *work) build(make func(temp string) error) error {
-	temp, err := w.tempName()
+	temp, err := targets.TempName(w.c.ID)
 	if err != nil {
 		return err
 	}
@@ -265,7 +265,7 @@ func (w *work) delete() error {
 	if w.c.Was == nil || w.c.Was.IsDir() {
 		return unix.EINVAL
 	}
-	temp, err := w.tempName()
+	temp, err := targets.TempName(w.c.ID)
 	if err != nil {
 		return err
 	}

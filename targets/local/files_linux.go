@@ -2,15 +2,12 @@ package local
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +20,7 @@ var _ targets.FileTarget = (*Local)(nil)
 
 // beneath opens a path of this host without following a link.
 func beneath(name string, flags int) (int, error) {
-	if !clean(name) {
+	if !targets.CleanPath(name) {
 		return -1, unix.EINVAL
 	}
 	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -34,15 +31,11 @@ func beneath(name string, flags int) (int, error) {
 	return vfs.OpenBeneath(root, name, flags)
 }
 
-func clean(name string) bool {
-	return path.IsAbs(name) && path.Clean(name) == name && strings.IndexByte(name, 0) < 0
-}
-
 func closeFD(fd int) { _ = unix.Close(fd) }
 
 // State describes what is at a path.
 func (l *Local) State(ctx context.Context, name string) (*targets.State, error) {
-	if !clean(name) {
+	if !targets.CleanPath(name) {
 		return nil, unix.EINVAL
 	}
 	dir, err := beneath(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
@@ -191,7 +184,7 @@ func (l *Local) Content(_ context.Context, name string) (io.ReadCloser, *targets
 
 // Apply makes one change. See targets.FileTarget.
 func (l *Local) Apply(ctx context.Context, c targets.Change) error {
-	if !clean(c.Path) || c.Path == "/" || c.Op == targets.Rename && (!clean(c.To) || c.To == "/") || !validID(c.ID) {
+	if !c.Valid() {
 		return unix.EINVAL
 	}
 	w := &work{l: l, c: &c, dir: -1, toDir: -1}
@@ -203,10 +196,6 @@ func (l *Local) Apply(ctx context.Context, c targets.Change) error {
 		return err
 	}
 	return l.as(func() error { return w.do(ctx) })
-}
-
-func validID(id string) bool {
-	return len(id) > 0 && len(id) <= 64 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // work is one change while it is made. The directories are opened with the account's rights and held, so that nothing
@@ -269,47 +258,14 @@ func expect(ctx context.Context, dir int, name string, want *targets.State) (ino
 		return i, err
 	}
 	if !have.Same(want) {
-		return i, fmt.Errorf("%w: %s", targets.ErrConflict, difference(name, have, want))
+		return i, fmt.Errorf("%w: %s", targets.ErrConflict, targets.Difference(name, have, want))
 	}
 	return i, nil
 }
 
-// difference says in words how what is there differs from what was expected. It names no content.
-func difference(name string, have, want *targets.State) string {
-	switch {
-	case have == nil:
-		return name + " is gone"
-	case want == nil:
-		return name + " exists"
-	case have.Type() != want.Type():
-		return name + " is another kind of file"
-	case have.Mode != want.Mode:
-		return fmt.Sprintf("%s has the mode %04o, not %04o", name, have.Perm(), want.Perm())
-	case have.UID != want.UID || have.GID != want.GID:
-		return fmt.Sprintf("%s belongs to %d:%d, not %d:%d", name, have.UID, have.GID, want.UID, want.GID)
-	case have.Link != want.Link:
-		return name + " is a link to another place"
-	}
-	return name + " has another content"
-}
-
-// Temporary names: recognisable, and of one change alone.
-const (
-	tempPrefix = ".shannot-"
-	tempSuffix = ".tmp"
-)
-
-func (w *work) tempName() (string, error) {
-	var b [8]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return "", err
-	}
-	return tempPrefix + w.c.ID + "-" + hex.EncodeToString(b[:]) + tempSuffix, nil
-}
-
 // Sweep removes the temporary files of a change that was interrupted.
 func (l *Local) Sweep(_ context.Context, id, name string) error {
-	if !validID(id) || !clean(name) {
+	if !targets.ValidID(id) || !targets.CleanPath(name) {
 		return unix.EINVAL
 	}
 	return l.as(func() error {
@@ -325,7 +281,7 @@ func (l *Local) Sweep(_ context.Context, id, name string) error {
 		names, err := f.Readdirnames(-1)
 		var failed []error
 		for _, n := range names {
-			if !strings.HasPrefix(n, tempPrefix+id+"-") || !strings.HasSuffix(n, tempSuffix) {
+			if !targets.IsTempName(n, id) {
 				continue
 			}
 			err := unix.Unlinkat(dir, n, 0)

@@ -64,7 +64,7 @@ func noTemps(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) {
+		if strings.HasPrefix(e.Name(), targets.TempPrefix) {
 			t.Errorf("%s was left in %s", e.Name(), dir)
 		}
 	}

@@ -93,7 +93,7 @@ func (v *View) openRemote(r *relay, name string, size int64) (*remoteFile, error
 	f := &remoteFile{r: r, handle: h, kernel: kernelFile(name)}
 	opened, named, real := r.StartFstat(v.ctx, h), r.StartLstat(v.ctx, name), r.StartRealpath(v.ctx, name)
 	first := f.startAhead(v.ctx, 0, min(size, firstRead))
-	if err := f.check(v.ctx, opened, named, real, name); err != nil {
+	if f.attrs, err = sameFile(v.ctx, opened, named, real, name); err != nil {
 		r.Forget(h)
 		return nil, err
 	}
@@ -107,32 +107,30 @@ func (v *View) openRemote(r *relay, name string, size int64) (*remoteFile, error
 // firstRead is how many bytes are asked for along with the open.
 const firstRead = 256 << 10
 
-func (f *remoteFile) check(ctx context.Context, opened, named sftp.Future[sftp.Attributes], real sftp.Future[string], name string) error {
-	var err error
-	if f.attrs, err = opened.Wait(ctx); err != nil {
-		return err
+// sameFile checks an open file against its name, and returns what it is. ELOOP where they are two.
+func sameFile(ctx context.Context, opened, named sftp.Future[sftp.Attributes], real sftp.Future[string], name string) (sftp.Attributes, error) {
+	a, err := opened.Wait(ctx)
+	if err != nil {
+		return a, err
 	}
 	now, err := named.Wait(ctx)
 	if err != nil {
-		return err
+		return a, err
 	}
 	if err := canonical(ctx, real, name); err != nil {
-		return err
+		return a, err
 	}
-	info, err := f.attrs.Info()
+	info, err := a.Info()
 	if err != nil {
-		return err
+		return a, err
 	}
 	if err := readable(info); err != nil {
-		return err
+		return a, err
 	}
-	switch {
-	case now.Mode&syscall.S_IFMT == syscall.S_IFLNK:
-		return syscall.ELOOP
-	case f.attrs.Mode != now.Mode || f.attrs.UID != now.UID || f.attrs.GID != now.GID:
-		return syscall.ELOOP // another file than the one that stands there
+	if a.Mode != now.Mode || a.UID != now.UID || a.GID != now.GID {
+		return a, syscall.ELOOP // another file than the one that stands there, or a link
 	}
-	return nil
+	return a, nil
 }
 
 // startAhead asks for the bytes from offset to offset+n, at least for one piece.

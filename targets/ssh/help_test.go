@@ -23,8 +23,8 @@ func keyText(k gossh.PublicKey) string { return strings.TrimSpace(string(authori
 
 func randomReader() io.Reader { return rand.Reader }
 
-// hashed is the server's line with its name hashed.
-func hashed(s *sshdtest.Server) string {
+// hashedLine is the server's line with its name hashed.
+func hashedLine(s *sshdtest.Server) string {
 	return knownhosts.HashHostname(fmt.Sprintf("[%s]:%d", s.Host, s.Port)) + " " + keyText(s.HostKey) + "\n"
 }
 

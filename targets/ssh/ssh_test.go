@@ -100,7 +100,7 @@ func TestHostKeysAreCheckedBeforeAnythingIsSent(t *testing.T) {
 	hop.Known.Fingerprints, hop.Known.Files = nil, []string{known}
 	write(s.KnownHosts())
 	check("known_hosts", hop)
-	write(hashed(s))
+	write(hashedLine(s))
 	check("hashed known_hosts", hop)
 	write(strings.Replace(s.KnownHosts(), keyText(s.HostKey), keyText(other), 1))
 	check("another key in known_hosts", hop, "changed", s.Fingerprint(), fingerprint(other), trust)
