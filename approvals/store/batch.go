@@ -107,14 +107,12 @@ func (s *Store) commit(batch []*request) {
 			err = s.try([]*request{r})
 		}
 		if err != nil {
-			r.after, r.err = approvals.Session{}, failure("change session "+r.id, err)
+			if !errors.Is(err, approvals.ErrStore) {
+				err = failure("change session "+r.id, err)
+			}
+			r.after, r.err = approvals.Session{}, err
 		}
 	}
-}
-
-// draft is a session as a transaction changes it.
-type draft struct {
-	before, after *approvals.Session // before is nil for a new one
 }
 
 // try writes changes in one transaction. Each is made to a copy first: one that is refused leaves nothing behind. An
@@ -125,22 +123,28 @@ func (s *Store) try(batch []*request) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // without effect after a commit
-	drafts := map[string]*draft{}
+	drafts := map[string]*approvals.Change{}
+	var changes []approvals.Change
 	for _, r := range batch {
 		r.err, r.panicked = nil, nil
-		s.apply(tx, drafts, r)
+		if c, ok := s.apply(tx, drafts, r); ok {
+			changes = append(changes, c)
+		}
 	}
-	if len(drafts) == 0 {
+	if len(changes) == 0 {
 		return nil
 	}
 	delta := map[string]int{}
 	for _, d := range drafts {
-		if err := d.write(tx, delta); err != nil {
+		if err := write(tx, d, delta); err != nil {
 			return err
 		}
 	}
 	loose, err := refer(tx, delta)
 	if err != nil {
+		return err
+	}
+	if err := s.audit(changes); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -154,42 +158,61 @@ func (s *Store) try(batch []*request) error {
 	return nil
 }
 
-// apply makes one change to its draft.
-func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*draft, r *request) {
+// audit has changes recorded before they are made. Where that cannot be, those that let nothing happen are made all the
+// same: what has happened must not be forgotten since it cannot be told.
+func (s *Store) audit(changes []approvals.Change) error {
+	if s.options.Auditor == nil {
+		return nil
+	}
+	err := s.options.Auditor.Record(changes)
+	if err == nil {
+		return nil
+	}
+	if slices.ContainsFunc(changes, approvals.Change.Starts) {
+		return err
+	}
+	s.options.Auditor.Defer(changes)
+	return nil
+}
+
+// apply makes one change to its draft, and reports whether there is one.
+func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Change, r *request) (c approvals.Change, ok bool) {
 	d := drafts[r.id]
 	if d == nil {
-		d = &draft{}
-		if d.before, r.err = s.load(tx, r.id); r.err != nil && !errors.Is(r.err, approvals.ErrNotFound) {
-			r.err = failure("change session "+r.id, r.err)
-			return
+		d = &approvals.Change{}
+		before, err := s.load(tx, r.id)
+		if err != nil && !errors.Is(err, approvals.ErrNotFound) {
+			r.err = failure("change session "+r.id, err)
+			return c, false
 		}
-		d.after = d.before
+		d.Before, d.After = before, before
 	}
 	switch {
-	case r.create && d.after != nil:
+	case r.create && d.After != nil:
 		r.err = approvals.ErrExists
-		return
-	case !r.create && d.after == nil:
+		return c, false
+	case !r.create && d.After == nil:
 		r.err = approvals.ErrNotFound
-		return
+		return c, false
 	}
-	r.err = nil
 	changed := approvals.Session{}
-	if d.after != nil {
-		changed = *d.after
+	if d.After != nil {
+		changed = *d.After
 		changed.Operations = slices.Clone(changed.Operations)
 	}
 	if r.err = r.call(&changed); r.err != nil || r.panicked != nil {
-		return
-	}
-	if err := s.complete(d.after, &changed); err != nil {
-		r.err = failure("change session "+r.id, err)
-		return
+		return c, false
 	}
 	changed.Operations = slices.Clip(changed.Operations)
-	d.after = &changed
+	c = approvals.Change{Before: d.After, After: &changed}
+	if err := s.complete(c); err != nil {
+		r.err = failure("change session "+r.id, err)
+		return c, false
+	}
+	d.After = &changed
 	drafts[r.id] = d
 	r.after = changed
+	return c, true
 }
 
 // load returns a session as the last transaction left it.
@@ -216,30 +239,38 @@ func (r *request) call(session *approvals.Session) (err error) {
 
 // complete refuses a change that a reader could make nothing of: operations that are no continuous list, and content
 // that is not there.
-func (s *Store) complete(before, after *approvals.Session) error {
-	had := 0
-	if before != nil {
-		had = len(before.Operations)
-		if before.ID != after.ID || before.ScriptSHA256 != after.ScriptSHA256 || before.Script != after.Script {
+func (s *Store) complete(c approvals.Change) error {
+	named := c.After.Blobs()
+	if c.Before == nil {
+		if len(c.After.Script) > maxInlineScript {
+			named = append(named, c.After.ScriptSHA256)
+		}
+	} else {
+		if c.Before.ID != c.After.ID || c.Before.ScriptSHA256 != c.After.ScriptSHA256 || c.Before.Script != c.After.Script {
 			return errors.New("what a session is cannot be changed")
 		}
-	}
-	if len(after.Operations) < had {
-		return errors.New("an operation cannot be removed")
-	}
-	named := after.Blobs()
-	if before == nil && len(after.Script) > maxInlineScript {
-		named = append(named, after.ScriptSHA256)
-	}
-	for i := range after.Operations {
-		o := &after.Operations[i]
-		if i < had && *o == before.Operations[i] {
-			continue
+		if len(c.After.Operations) < len(c.Before.Operations) {
+			return errors.New("an operation cannot be removed")
 		}
-		if o.N != i+1 {
-			return fmt.Errorf("operation %d has the number %d", i+1, o.N)
+	}
+	had := 0
+	if c.Before != nil {
+		had = len(c.Before.Operations)
+	}
+	var wrong error
+	c.Operations(func(before, after *approvals.Operation) {
+		if before == nil {
+			had++
+			if after.N != had {
+				wrong = fmt.Errorf("operation %d has the number %d", had, after.N)
+			}
+		} else if after.N != before.N {
+			wrong = fmt.Errorf("operation %d has the number %d", before.N, after.N)
 		}
-		named = append(named, o.Blobs()...)
+		named = append(named, after.Blobs()...)
+	})
+	if wrong != nil {
+		return wrong
 	}
 	for _, sha := range named {
 		if !s.blobs.has(sha) {
@@ -250,40 +281,34 @@ func (s *Store) complete(before, after *approvals.Session) error {
 }
 
 // write puts what differs into the transaction, and counts references to blobs.
-func (d *draft) write(tx *bbolt.Tx, delta map[string]int) error {
-	had := 0
-	if d.before == nil {
-		if err := putNew(tx, d.after); err != nil {
+func write(tx *bbolt.Tx, c *approvals.Change, delta map[string]int) error {
+	if c.Before == nil {
+		if err := putNew(tx, c.After); err != nil {
 			return err
 		}
 	}
-	record, err := putRecord(tx, d.after)
+	record, err := putRecord(tx, c.After)
 	if err != nil {
 		return err
 	}
 	count(record.blobs(), +1, delta)
-	if d.before != nil {
-		had = len(d.before.Operations)
-		count(d.before.Blobs(), -1, delta)
+	if c.Before != nil {
+		count(c.Before.Blobs(), -1, delta)
 		if record.ScriptBlob {
 			count([]string{record.Session.ScriptSHA256}, -1, delta)
 		}
 	}
-	for i := range d.after.Operations {
-		o := &d.after.Operations[i]
-		if i < had {
-			// Operations are compared as they are: what their pointers point at is never changed, only replaced.
-			if *o == d.before.Operations[i] {
-				continue
-			}
-			count(d.before.Operations[i].Blobs(), -1, delta)
+	var failed error
+	c.Operations(func(before, after *approvals.Operation) {
+		if before != nil {
+			count(before.Blobs(), -1, delta)
 		}
-		count(o.Blobs(), +1, delta)
-		if err := putOperation(tx, d.after.ID, o); err != nil {
-			return err
+		count(after.Blobs(), +1, delta)
+		if err := putOperation(tx, c.After.ID, after); err != nil {
+			failed = err
 		}
-	}
-	return nil
+	})
+	return failed
 }
 
 func count(names []string, by int, delta map[string]int) {
@@ -293,16 +318,18 @@ func count(names []string, by int, delta map[string]int) {
 }
 
 // committed remembers a session that is alive, so that its next change need not read all of it.
-func (s *Store) committed(d *draft) {
-	if d.after.Status.Final() && (d.before == nil || !d.before.Status.Final()) {
+func (s *Store) committed(c *approvals.Change) {
+	ended := c.After.Status.Final()
+	switch had := c.Before != nil && c.Before.Status.Final(); {
+	case ended && !had:
 		s.ended++
-	} else if d.before != nil && d.before.Status.Final() && !d.after.Status.Final() {
+	case had && !ended:
 		s.ended--
 	}
-	switch d.after.Status {
+	switch c.After.Status {
 	case approvals.Running, approvals.Held:
-		s.alive[d.after.ID] = d.after
+		s.alive[c.After.ID] = c.After
 	default:
-		delete(s.alive, d.after.ID)
+		delete(s.alive, c.After.ID)
 	}
 }

@@ -32,6 +32,8 @@ type Options struct {
 	// ended is never removed.
 	Keep int
 	Age  time.Duration
+	// Auditor is told of every change before it is made; nil for none.
+	Auditor approvals.Auditor
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }

@@ -1,0 +1,416 @@
+// Package audit keeps a log of everything that a gateway was asked, decided and did: JSON lines, each with the hash of
+// the one before it, and a head that is signed with the host key. A line is on the disk before what it tells of takes
+// effect; where that cannot be, nothing may take effect. The package must never hold a secret that Options.Redact
+// describes, and never change a line that was written.
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/crypto/ssh"
+
+	"shannot-gateway/approvals"
+)
+
+// Rotations: when a new file begins, apart from one that has become too large.
+const (
+	Daily   = "daily"
+	AtStart = "session" // whenever a gateway starts
+	Never   = "none"
+)
+
+// maxPending is how many events wait in memory for a log that cannot be written.
+const maxPending = 4096
+
+// flushEvery is how long an event that nobody waits for may stay in memory.
+const flushEvery = time.Second
+
+// Options say how a log is kept.
+type Options struct {
+	Dir      string
+	Rotation string // one of the rotations; "" is Daily
+	MaxFiles int    // how many files are kept, 0 for all
+	Signer   Signer
+	Keys     []ssh.PublicKey // that may have signed the head that is there, the signer's own left out
+	// Redact finds secrets in texts.
+	Redact *Redactor
+	// Skip are kinds of events that are not wanted.
+	Skip map[string]bool
+	Now  func() time.Time // nil means time.Now
+	Log  *slog.Logger     // nil means slog.Default
+}
+
+// file is what the log needs of an *os.File. Tests put failures there.
+type file interface {
+	io.WriterAt
+	Sync() error
+	Truncate(size int64) error
+	Close() error
+}
+
+// Log is an open log. Its methods may be called at the same time.
+type Log struct {
+	o        Options
+	lock     *flock.Flock
+	openFile func(name string, flag int, perm os.FileMode) (file, error)
+	failures limiter
+	stop     chan struct{}
+	stopped  chan struct{}
+
+	mu     sync.Mutex
+	closed bool
+	failed error // why the last write failed, nil where it did not
+	end
+	day     string   // of the file
+	number  int      // of the file
+	kept    []string // the log's files, oldest first
+	pending []Event  // not written yet
+	lost    uint64   // events that pending had no room for
+	head    file
+	turn    int64 // which place of the head is next
+}
+
+// end is where the log ends.
+type end struct {
+	file  file // nil where a new one must begin
+	name  string
+	size  int64  // bytes of lines that are on the disk
+	dirty bool   // there may be more in the file
+	seq   uint64 // of the last line
+	hash  string // of the last line
+}
+
+// Open opens or begins the log of a directory. What a crash cut off is removed and recorded; so is a log that is not
+// the one that its head was signed for. A log that another process has open is an error.
+func Open(o Options) (*Log, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Rotation == "" {
+		o.Rotation = Daily
+	}
+	l := &Log{o: o, end: end{hash: genesis}, openFile: openFile, stop: make(chan struct{}), stopped: make(chan struct{})}
+	l.failures.now = o.Now
+	if err := l.open(); err != nil {
+		l.release()
+		return nil, fmt.Errorf("open the audit log in %s: %w", o.Dir, err)
+	}
+	go l.flushNow()
+	return l, nil
+}
+
+func openFile(name string, flag int, perm os.FileMode) (file, error) {
+	return os.OpenFile(name, flag, perm) // #nosec G304 -- a name of our own making
+}
+
+func (l *Log) open() error {
+	if err := os.MkdirAll(l.o.Dir, 0o700); err != nil {
+		return err
+	}
+	l.lock = flock.New(filepath.Join(l.o.Dir, ".lock"))
+	if ok, err := l.lock.TryLock(); err != nil {
+		return err
+	} else if !ok {
+		return errors.New("another process writes it; is a gateway running already?")
+	}
+	news, err := l.recover()
+	if err != nil {
+		return err
+	}
+	headed, err := l.openFile(filepath.Join(l.o.Dir, headFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	l.head = headed
+	if err := l.write(news); err != nil {
+		return err
+	}
+	for range 2 { // both places: what a crash left of one is gone
+		if err := l.writeHead(); err != nil {
+			return err
+		}
+	}
+	if err := l.head.Sync(); err != nil {
+		return err
+	}
+	return syncDir(l.o.Dir)
+}
+
+func (l *Log) release() {
+	if l.file != nil {
+		_ = l.file.Close()
+	}
+	if l.head != nil {
+		_ = l.head.Close()
+	}
+	if l.lock != nil {
+		_ = l.lock.Close()
+	}
+}
+
+// failure is the error for what may not take effect.
+func failure(err error) error {
+	return fmt.Errorf("%w: the audit log cannot be written: %w", approvals.ErrStore, err)
+}
+
+// Append writes events. They are on the disk when it returns nil; on an error none of them is in the log.
+func (l *Log) Append(events ...Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return failure(os.ErrClosed)
+	}
+	if err := l.write(events); err != nil {
+		return failure(err)
+	}
+	return nil
+}
+
+// Later takes events of what has happened already, or of what nobody waits for. They are written soon, before those
+// that come later, and wait in memory while the log cannot be written. What there is no room for is counted.
+func (l *Log) Later(events ...Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range events {
+		if len(l.pending) >= maxPending {
+			l.lost++
+			continue
+		}
+		l.pending = append(l.pending, e)
+	}
+}
+
+// flushNow writes what waits from time to time.
+func (l *Log) flushNow() {
+	defer close(l.stopped)
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-ticker.C:
+			l.mu.Lock()
+			_ = l.write(nil) // the next Append tells
+			l.mu.Unlock()
+		}
+	}
+}
+
+// State says whether the log can be written: nil, or why not. It tries.
+func (l *Log) State() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return os.ErrClosed
+	}
+	if l.failed != nil {
+		_ = l.write(nil)
+	}
+	return l.failed
+}
+
+// Close writes what waits and closes the log.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	err := l.write(nil)
+	if serr := l.head.Sync(); err == nil {
+		err = serr
+	}
+	l.closed = true
+	l.mu.Unlock()
+	close(l.stop)
+	<-l.stopped
+	l.release()
+	return err
+}
+
+// write puts what waits and then events at the end of the log. The caller holds the lock.
+func (l *Log) write(events []Event) (err error) {
+	all := l.waiting(events)
+	if len(all) == 0 && l.failed == nil {
+		l.pending = nil
+		return nil
+	}
+	defer func() {
+		if (err == nil) != (l.failed == nil) {
+			if err != nil {
+				l.o.Log.Error("the audit log cannot be written; nothing will be run", "error", err)
+			} else {
+				l.o.Log.Info("the audit log can be written again")
+			}
+		}
+		l.failed = err
+	}()
+	if len(all) == 0 { // try whether it works again
+		all = []Event{{Event: Resumed}}
+	}
+	if err := l.rotate(); err != nil {
+		return err
+	}
+	if err := l.put(all); err != nil {
+		return err
+	}
+	l.pending, l.lost = nil, 0
+	// The lines are on the disk. A head that lags behind is caught up with by the next; a crash meanwhile leaves lines
+	// that verify counts as not signed.
+	if err := l.writeHead(); err != nil {
+		l.o.Log.Error("sign the audit log", "error", err)
+	}
+	return nil
+}
+
+// waiting lists what is to be written, redacted, in order.
+func (l *Log) waiting(events []Event) []Event {
+	var all []Event
+	for _, e := range l.pending {
+		if !l.o.Skip[e.Event] {
+			all = append(all, e)
+		}
+	}
+	if l.lost > 0 {
+		all = append(all, Event{Event: Lost, Count: l.lost})
+	}
+	for _, e := range events {
+		if !l.o.Skip[e.Event] {
+			all = append(all, e)
+		}
+	}
+	for i := range all {
+		l.o.Redact.event(&all[i])
+	}
+	return all
+}
+
+// put writes events at the end of the current file and syncs it.
+func (l *Log) put(events []Event) error {
+	seq, hash := l.seq, l.hash
+	var out []byte
+	for _, e := range events {
+		text, err := encode(seq+1, l.o.Now(), hash, e)
+		if err != nil {
+			return err
+		}
+		seq, hash = seq+1, hashOf(text)
+		out = append(append(out, text...), '\n')
+	}
+	if l.dirty {
+		if err := l.file.Truncate(l.size); err != nil {
+			return err
+		}
+	}
+	l.dirty = true
+	_, err := l.file.WriteAt(out, l.size)
+	if err == nil {
+		err = l.file.Sync()
+	}
+	if err != nil {
+		// None of these lines is in the log. Where even this fails, the next write begins with it.
+		l.dirty = l.file.Truncate(l.size) != nil
+		return err
+	}
+	l.size, l.seq, l.hash, l.dirty = l.size+int64(len(out)), seq, hash, false
+	return nil
+}
+
+// rotate begins a new file where there is none or its time has come.
+func (l *Log) rotate() error {
+	today := l.o.Now().UTC().Format(time.DateOnly)
+	switch {
+	case l.file == nil:
+	case l.size >= maxSegment:
+	case l.o.Rotation == Daily && l.day != today:
+	default:
+		return nil
+	}
+	return l.begin()
+}
+
+// begin makes a new file, whose first line goes on from the last one's.
+func (l *Log) begin() error {
+	name := segmentName(l.number+1, l.o.Now())
+	path := filepath.Join(l.o.Dir, name)
+	const flags = os.O_RDWR | os.O_CREATE | os.O_EXCL
+	f, err := l.openFile(path, flags, 0o600)
+	if errors.Is(err, os.ErrExist) { // of an attempt that failed, and could not take it away
+		if err = os.Remove(path); err == nil {
+			f, err = l.openFile(path, flags, 0o600)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	before := l.end
+	l.end = end{file: f, name: name, seq: before.seq, hash: before.hash}
+	first := Event{Event: Segment}
+	if before.name != "" {
+		first.Files = []string{before.name}
+	}
+	if err = l.put([]Event{first}); err == nil {
+		err = syncDir(l.o.Dir)
+	}
+	if err != nil {
+		_ = f.Close()
+		_ = os.Remove(path)
+		l.end = before
+		return err
+	}
+	if before.file != nil {
+		_ = before.file.Close()
+	}
+	l.number, l.day = l.number+1, l.o.Now().UTC().Format(time.DateOnly)
+	l.kept = append(l.kept, name)
+	return l.expire()
+}
+
+// expire removes the files that are too many: first the log says so, then its head does not speak of them any more,
+// then they go.
+func (l *Log) expire() error {
+	if l.o.MaxFiles <= 0 || len(l.kept) <= l.o.MaxFiles {
+		return nil
+	}
+	old := l.kept[:len(l.kept)-l.o.MaxFiles]
+	if err := l.put([]Event{{Event: Removed, Files: old}}); err != nil {
+		return err
+	}
+	l.kept = l.kept[len(old):]
+	if err := l.writeHead(); err != nil {
+		return err
+	}
+	if err := l.head.Sync(); err != nil {
+		return err
+	}
+	return remove(l.o.Dir, old)
+}
+
+// writeHead signs the log as it is.
+func (l *Log) writeHead() error {
+	if l.head == nil || len(l.kept) == 0 {
+		return nil
+	}
+	h := head{Seq: l.seq, Hash: l.hash, Segment: l.name, First: l.kept[0], At: l.o.Now().UTC().Format(time.RFC3339Nano)}
+	text, err := h.sign(l.o.Signer)
+	if err != nil {
+		return err
+	}
+	if _, err := l.head.WriteAt(text, l.turn%2*slotSize); err != nil {
+		return err
+	}
+	l.turn++
+	return nil
+}

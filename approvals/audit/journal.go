@@ -1,0 +1,110 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+)
+
+var _ approvals.Auditor = (*Log)(nil)
+
+// Record implements approvals.Auditor.
+func (l *Log) Record(changes []approvals.Change) error { return l.Append(l.changes(changes)...) }
+
+// Defer implements approvals.Auditor.
+func (l *Log) Defer(changes []approvals.Change) { l.Later(l.changes(changes)...) }
+
+func (l *Log) changes(changes []approvals.Change) (out []Event) {
+	for _, c := range changes {
+		out = append(out, l.change(c)...)
+	}
+	return out
+}
+
+// change lists what a transaction does to a session, in the order in which it comes about.
+func (l *Log) change(c approvals.Change) (out []Event) {
+	s := c.After
+	if c.Before == nil {
+		out = append(out, began(s))
+	}
+	c.Operations(func(before, after *approvals.Operation) {
+		for _, e := range l.operation(s, before, after) {
+			e.Session, e.Operation = s.ID, after.N
+			out = append(out, e)
+		}
+	})
+	switch {
+	case c.Before != nil && c.Before.Status == s.Status, c.Before == nil && s.Status == approvals.Running:
+	case s.Status == approvals.RolledBack:
+		out = append(out, Event{Event: Rollback, Session: s.ID, Status: string(s.Status), Reason: s.Reason})
+	case s.Status.Final():
+		out = append(out, Event{Event: Ended, Session: s.ID, Status: string(s.Status), ExitCode: s.ExitCode, Reason: s.Reason, Cut: s.Truncated})
+	default:
+		out = append(out, Event{Event: Status, Session: s.ID, Status: string(s.Status)})
+	}
+	return out
+}
+
+func began(s *approvals.Session) Event {
+	kind := "script"
+	switch {
+	case s.Shell:
+		kind = "command line"
+	case s.Interactive:
+		kind = "interpreter"
+	}
+	return Event{
+		Event: Session, Session: s.ID, Identity: s.Identity, Key: s.Key, Target: s.Target, Engine: s.Engine, Kind: kind,
+		Name: s.Name, Analysis: s.Analysis, ScriptSHA256: s.ScriptSHA256, Plan: s.Plan,
+	}
+}
+
+// operation lists what became of an operation: it was asked for, decided, started, and had a result.
+func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation) (out []Event) {
+	had := approvals.Operation{Decision: approvals.Waiting}
+	if before == nil {
+		e := l.asked(s, after)
+		if after.By == "" || after.Decision == approvals.Allowed || after.Decision == approvals.Denied {
+			// What the policy decides at once is told with the verdict.
+			e.Decision, had.Decision = string(after.Decision), after.Decision
+		}
+		out = append(out, e)
+	} else {
+		had = *before
+	}
+	if after.Decision != had.Decision {
+		out = append(out, Event{Event: Decision, Decision: string(after.Decision), Identity: after.By, Key: after.ByKey, Reason: after.Reason, Digest: after.Digest})
+	}
+	if had.Started.IsZero() && !after.Started.IsZero() {
+		out = append(out, Event{Event: Execution, Digest: after.Digest, Identity: after.By})
+	}
+	if had.Finished.IsZero() && !after.Finished.IsZero() {
+		out = append(out, Event{Event: Result, ExitCode: after.ExitCode, Signal: after.Signal, Cut: after.OutputCut})
+	}
+	return out
+}
+
+// asked describes an operation. A command is described anew from its arguments, so that each is searched for secrets
+// as the whole that it is.
+func (l *Log) asked(s *approvals.Session, o *approvals.Operation) Event {
+	e := Event{
+		Event: Operation, Identity: s.Identity, Key: s.Key, Target: s.Target, Kind: string(o.Kind), Summary: o.Summary,
+		Digest: o.Digest, Verdict: string(o.Verdict), Risk: string(o.Risk), Why: o.Why,
+	}
+	c := o.Command
+	if c == nil {
+		return e
+	}
+	e.Path, e.Dir, e.RunAs = string(render.Line(c.Path)), string(render.Line(c.Dir)), c.RunAs
+	if len(c.Argv) > 0 && string(render.Argv(c.Argv)) == o.Summary {
+		e.Summary = string(render.Argv(l.o.Redact.Argv(c.Argv)))
+	}
+	for _, change := range c.EnvChanges {
+		name, _, _ := strings.Cut(change, "=")
+		e.Env = append(e.Env, string(render.Line(name))) // the values may be secrets, and the digest covers them
+	}
+	slices.Sort(e.Env)
+	return e
+}

@@ -1,0 +1,134 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// recover finds the log's end, removes what a crash cut off, and compares the end with the signed head. It returns
+// what the log is to be told of that.
+func (l *Log) recover() (news []Event, err error) {
+	head, key, damaged, err := readHead(filepath.Join(l.o.Dir, headFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if l.kept, err = segments(l.o.Dir); err != nil {
+		return nil, err
+	}
+	if len(l.kept) > 0 {
+		l.number, _ = segmentNumber(l.kept[len(l.kept)-1])
+	}
+	if head != nil {
+		// Files that were about to be removed.
+		if i := slices.Index(l.kept, head.First); i > 0 {
+			if err := remove(l.o.Dir, l.kept[:i]); err != nil {
+				return nil, err
+			}
+			l.kept = l.kept[i:]
+		}
+	}
+	if news, err = l.findEnd(); err != nil {
+		return nil, err
+	}
+	if head == nil && len(l.kept) == 0 && !damaged {
+		return news, nil // a new log
+	}
+	return append(news, l.compare(head, key, damaged)...), nil
+}
+
+// findEnd makes the last file with a whole line the one that is written.
+func (l *Log) findEnd() (news []Event, err error) {
+	for len(l.kept) > 0 {
+		name := l.kept[len(l.kept)-1]
+		path := filepath.Join(l.o.Dir, name)
+		p, err := findEnd(path)
+		if err != nil {
+			return nil, err
+		}
+		if p.more > 0 {
+			news = append(news, Event{
+				Event: Recovered, Files: []string{name}, Count: uint64(p.more), Hash: hashOf(p.rest), // #nosec G115 -- not negative
+				Reason: "the last line was not whole, and was removed",
+			})
+		}
+		if p.hash == "" { // not even its first line was written
+			if err := remove(l.o.Dir, []string{name}); err != nil {
+				return nil, err
+			}
+			l.kept = l.kept[:len(l.kept)-1]
+			continue
+		}
+		f, err := l.openFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return nil, err
+		}
+		l.end = end{file: f, name: name, size: p.size, seq: p.seq, hash: p.hash}
+		l.day = name[len("audit-") : len("audit-")+len("2006-01-02")]
+		if p.more > 0 {
+			if err := errors.Join(f.Truncate(p.size), f.Sync()); err != nil {
+				return nil, err
+			}
+		}
+		if l.o.Rotation == AtStart {
+			if err := l.begin(); err != nil {
+				return nil, err
+			}
+		}
+		return news, nil
+	}
+	return news, nil
+}
+
+// compare says how the log differs from its signed head. The log goes on where it ends; that it was found so stays in
+// it, and verify names it.
+func (l *Log) compare(head *head, key ssh.PublicKey, damaged bool) (news []Event) {
+	broken := func(format string, args ...any) {
+		e := Event{Event: Broken, Reason: fmt.Sprintf(format, args...)}
+		if head != nil {
+			e.Count, e.Hash = head.Seq, head.Hash
+		}
+		l.o.Log.Error("the audit log is not as it was left", "directory", l.o.Dir, "reason", e.Reason)
+		news = append(news, e)
+	}
+	if damaged {
+		broken("the signed head was damaged")
+	}
+	if head == nil {
+		broken("there is no signed head")
+		return news
+	}
+	seq, hash := l.seq, l.hash
+	if len(l.kept) == 0 {
+		broken("the files of the log are gone")
+		l.seq, l.hash = head.Seq, head.Hash
+		l.number, _ = segmentNumber(head.Segment)
+		return news
+	}
+	if !l.trusts(key) {
+		broken("the head was signed with another key, %s", ssh.FingerprintSHA256(key))
+	}
+	if !slices.Contains(l.kept, head.First) {
+		broken("the oldest file, %s, is gone", head.First)
+	}
+	switch {
+	case head.Seq > seq:
+		broken("the log ended at line %d, and its signed head says %d", seq, head.Seq)
+	case head.Seq == seq && head.Hash != hash:
+		broken("the last line, %d, is not the one that was signed", seq)
+	}
+	return news
+}
+
+func (l *Log) trusts(key ssh.PublicKey) bool {
+	return trusted(key, append([]ssh.PublicKey{l.o.Signer.PublicKey()}, l.o.Keys...))
+}
+
+func trusted(key ssh.PublicKey, keys []ssh.PublicKey) bool {
+	return slices.ContainsFunc(keys, func(k ssh.PublicKey) bool { return string(k.Marshal()) == string(key.Marshal()) })
+}

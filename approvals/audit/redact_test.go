@@ -1,0 +1,107 @@
+package audit
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSecretsAreTakenOutOfTexts(t *testing.T) {
+	r, err := NewRedactor([]string{`badge-\d+`, `employee (\w+) of (\w+)`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ text, want string }{
+		{"df -h /", "df -h /"},
+		{"mkdir -p /srv/data", "mkdir -p /srv/data"},
+		{"ssh -p 2222 host", "ssh -p 2222 host"},
+		{"docker run -p 80:80 nginx", "docker run -p 80:80 nginx"},
+		{"cat /etc/passwd", "cat /etc/passwd"},
+		{"passwd -l bob", "passwd -l bob"},
+		{"psql password=hunter2 host=db", "psql password=[redacted] host=db"},
+		{"DB_PASSWORD=hunter2 ./run", "DB_PASSWORD=[redacted] ./run"},
+		{"tool --password hunter2 --verbose", "tool --password [redacted] --verbose"},
+		{"tool --password=hunter2", "tool --password=[redacted]"},
+		{`tool --password "hunter 2" x`, "tool --password [redacted] x"},
+		{"tool --password 'hunter 2' x", "tool --password [redacted] x"},
+		{"tool --api-key abc", "tool --api-key [redacted]"},
+		{"X_AUTH_TOKEN=abc run", "X_AUTH_TOKEN=[redacted] run"},
+		{`{"secret": "abc", "x": 1}`, `{"secret": [redacted], "x": 1}`},
+		{"curl -H 'Authorization: Bearer abcdef' https://x", "curl -H 'Authorization: [redacted]' https://x"},
+		{"curl -H 'authorization:token abcdef' https://x", "curl -H 'authorization:[redacted]' https://x"},
+		{"curl -u bob:hunter2 https://x", "curl -u [redacted] https://x"},
+		{"curl https://bob:hunter2@example.com/x", "curl https://bob:[redacted]@example.com/x"},
+		{"git clone https://example.com/a:b@c", "git clone https://example.com/a:b@c"},
+		{"mysql -u root -phunter2 db", "mysql -u root -p[redacted] db"},
+		{"mysqldump -p'hunter 2' db", "mysqldump -p[redacted] db"},
+		{"mysql -p db", "mysql -p db"},
+		{"sshpass -p hunter2 ssh host", "sshpass -p [redacted] ssh host"},
+		{"aws configure set aws_access_key_id AKIAIOSFODNN7EXAMPLE", "aws configure set aws_access_key_id [redacted]"},
+		{"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG run", "AWS_SECRET_ACCESS_KEY=[redacted] run"},
+		{"echo ghp_abcdefghijklmnopqrstuvwxyz0123", "echo [redacted]"},
+		{"echo eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.SflKxwRJSM", "echo [redacted]"},
+		{"-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----[redacted]-----END RSA PRIVATE KEY-----"},
+		{"-----BEGIN PRIVATE KEY----- cut", "-----BEGIN PRIVATE KEY-----[redacted]"},
+		{"enter badge-123 now", "enter [redacted] now"},
+		{"employee bob of acme", "employee [redacted] of [redacted]"},
+	} {
+		if got := r.Text(c.text); got != c.want {
+			t.Errorf("%s\n got %s\nwant %s", c.text, got, c.want)
+		}
+		if again := r.Text(c.want); strings.Count(again, "hunter") > 0 {
+			t.Errorf("again: %s", again)
+		}
+	}
+}
+
+func TestArgumentsAreSecretsAsAWhole(t *testing.T) {
+	r, err := NewRedactor(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ argv, want []string }{
+		{[]string{"tool", "--password=a b c"}, []string{"tool", "--password=[redacted]"}},
+		{[]string{"tool", "PASSWORD=a\nb"}, []string{"tool", "PASSWORD=[redacted]"}},
+		{[]string{"tool", "--token", "a b", "--x", "y"}, []string{"tool", "--token", "[redacted]", "--x", "y"}},
+		{[]string{"/usr/bin/sshpass", "-p", "a b", "ssh"}, []string{"/usr/bin/sshpass", "-p", "[redacted]", "ssh"}},
+		{[]string{"curl", "-u", "bob:a b", "x"}, []string{"curl", "-u", "[redacted]", "x"}},
+		{[]string{"mkdir", "-p", "x"}, []string{"mkdir", "-p", "x"}},
+		{[]string{"ls", "-l"}, []string{"ls", "-l"}},
+	} {
+		before := strings.Join(c.argv, "|")
+		if got := strings.Join(r.Argv(c.argv), "|"); got != strings.Join(c.want, "|") {
+			t.Errorf("%q: %q, want %q", c.argv, got, c.want)
+		}
+		if strings.Join(c.argv, "|") != before {
+			t.Errorf("the arguments that run were changed: %q", c.argv)
+		}
+	}
+}
+
+func TestPatternsThatAreNoneAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		patterns []string
+		want     string
+	}{
+		{[]string{"("}, `pattern "("`},
+		{[]string{"x*"}, "matches everywhere"},
+		{[]string{strings.Repeat("x", maxPattern+1)}, "has more than"},
+		{make([]string, maxPatterns+1), "more than 100 patterns"},
+	} {
+		if _, err := NewRedactor(c.patterns); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+}
+
+func FuzzRedact(f *testing.F) {
+	r, err := NewRedactor(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("tool --password=x 'y z' https://a:b@c")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got := r.Text("mysql -u root --password=hunter2" + " " + text); strings.HasPrefix(got, "mysql -u root --password=hunter2") {
+			t.Errorf("%q", got)
+		}
+	})
+}
