@@ -19,6 +19,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/audit"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
@@ -32,6 +33,7 @@ type Options struct {
 	Config   *config.Config
 	HostKeys []hostkeys.Key
 	Store    approvals.Store
+	Audit    *audit.Log // nil where there is none
 	Judge    approvals.Judge
 	Engine   sandbox.Engine
 	Targets  []targets.Target // those that work; the configuration may name more
@@ -97,7 +99,7 @@ func New(o Options) (*Gateway, error) {
 	close(ready)
 	g.verbs = &command.Verbs{
 		Sessions: g.sessions, Judge: o.Judge, Runner: g.runner, Targets: o.Targets, Config: o.Config, Version: o.Version,
-		Screen: tui.Run, Plain: tui.RunPlain, Now: o.Now, Started: o.Now(),
+		Audit: g.auditState, Screen: tui.Run, Plain: tui.RunPlain, Now: o.Now, Started: o.Now(),
 	}
 	g.server, err = wish.NewServer(g.configure)
 	if err != nil {
@@ -148,9 +150,19 @@ func (g *Gateway) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
 		Config: gossh.Config{
 			KeyExchanges: algorithms.KeyExchanges, Ciphers: algorithms.Ciphers, MACs: algorithms.MACs,
 		},
-		MaxAuthTries:      maxAuthTries,
-		PublicKeyCallback: g.keys.authenticate,
-		AuthLogCallback: func(_ gossh.ConnMetadata, method string, err error) {
+		MaxAuthTries: maxAuthTries,
+		PublicKeyCallback: func(meta gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
+			permissions, err := g.keys.authenticate(meta, key)
+			if err != nil {
+				g.refused(meta, key, err)
+			}
+			return permissions, err
+		},
+		VerifiedPublicKeyCallback: g.authenticated,
+		AuthLogCallback: func(meta gossh.ConnMetadata, method string, err error) {
+			if err != nil && method != "none" && !errors.Is(err, errUnknownKey) { // that was told with its key
+				g.refused(meta, nil, err)
+			}
 			if err == nil && method == "publickey" && c != nil {
 				c.authenticatedNow()
 			}

@@ -116,6 +116,9 @@ const (
 	historyVariable = "PYTHON_HISTORY=" // where an interactive interpreter keeps what was typed
 )
 
+// unwritten is what a script and its agent are told where an operation cannot be recorded.
+const unwritten = "the gateway cannot write its journal or its audit log; nothing was run"
+
 // session is one session's run.
 type session struct {
 	runner  *runner
@@ -127,7 +130,10 @@ type session struct {
 	remote  targets.View          // nil where the target is the gateway's own host
 	// terminal is what the script's own terminal is shown at, nil for a session without one
 	terminal *command.Terminal
-	told     atomic.Bool // the agent was told that its changes stay here
+	// unwritten says that something was not run since it could not be recorded: whatever the script makes of that, the
+	// session has failed, and not by its own doing
+	unwritten atomic.Bool
+	told      atomic.Bool // the agent was told that its changes stay here
 }
 
 // run brings the session to its end, whatever happens in it.
@@ -150,6 +156,9 @@ func (s *session) run() {
 		outcome = s.shell()
 	} else {
 		outcome = s.script()
+	}
+	if s.unwritten.Load() && (outcome.Status == approvals.Done || outcome.Status == approvals.Failed) {
+		outcome = approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitFault, Reason: unwritten}
 	}
 }
 
@@ -410,7 +419,10 @@ func (s *session) refusal(err error) error {
 		return &sandbox.Refusal{Errno: syscall.EACCES, Reason: err.Error()}
 	case errors.Is(err, approvals.ErrStore):
 		s.runner.log.Error("journal", "session", s.live.ID(), "error", err)
-		return &sandbox.Refusal{Errno: syscall.EIO, Reason: "the gateway cannot write its journal; nothing was run"}
+		if s.unwritten.CompareAndSwap(false, true) {
+			s.live.Notice("%s", unwritten)
+		}
+		return &sandbox.Refusal{Errno: syscall.EIO, Reason: unwritten}
 	case errors.As(err, &errno):
 		return &sandbox.Refusal{Errno: errno, Reason: string(render.Line(err.Error()))}
 	}

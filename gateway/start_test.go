@@ -13,6 +13,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway/config"
@@ -52,6 +53,12 @@ func newSigner(tb testing.TB) (gossh.Signer, string) {
 // start starts a gateway that ends with the test. more is appended to its configuration.
 func start(tb testing.TB, more string) *running {
 	tb.Helper()
+	return startWith(tb, more, nil)
+}
+
+// startWith is start for a journal with an auditor of the test's own.
+func startWith(tb testing.TB, more string, auditor approvals.Auditor) *running {
+	tb.Helper()
 	r := &running{tb: tb}
 	var agentKey, approverKey string
 	r.agent, agentKey = newSigner(tb)
@@ -69,7 +76,7 @@ func start(tb testing.TB, more string) *running {
 	if o.HostKeys, err = hostkeys.Load(filepath.Join(state, "hostkeys"), c.HostKeys, rand.Reader); err != nil {
 		tb.Fatal(err)
 	}
-	journal, err := store.Open(filepath.Join(state, "gateway.db"), store.Options{})
+	journal, err := store.Open(filepath.Join(state, "gateway.db"), store.Options{Auditor: auditor})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -77,6 +77,25 @@ func Load(dir string, types []Type, random io.Reader) ([]Key, error) {
 	return keys, nil
 }
 
+// Existing returns the keys that are in dir, of every type, and makes none.
+func Existing(dir string) ([]Key, error) {
+	var keys []Key
+	for _, t := range Types() {
+		name := fileName(dir, t)
+		signer, err := read(name, t)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read host key %s: %w", name, err)
+		}
+		keys = append(keys, Key{Type: t, Path: name, Signer: signer})
+	}
+	return keys, nil
+}
+
+func fileName(dir string, t Type) string { return filepath.Join(dir, "host_"+string(t)) }
+
 func checkTypes(types []Type) error {
 	for i, t := range types {
 		if !slices.Contains(Types(), t) {

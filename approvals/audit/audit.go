@@ -187,6 +187,7 @@ func (l *Log) Later(events ...Event) {
 			l.lost++
 			continue
 		}
+		e.at = l.o.Now()
 		l.pending = append(l.pending, e)
 	}
 }
@@ -302,7 +303,11 @@ func (l *Log) put(events []Event) error {
 	seq, hash := l.seq, l.hash
 	var out []byte
 	for _, e := range events {
-		text, err := encode(seq+1, l.o.Now(), hash, e)
+		at := e.at
+		if at.IsZero() {
+			at = l.o.Now()
+		}
+		text, err := encode(seq+1, at, hash, e)
 		if err != nil {
 			return err
 		}

@@ -80,6 +80,8 @@ type Event struct {
 	Files []string `json:"files,omitempty"`
 	Count uint64   `json:"count,omitempty"` // bytes, lines or events, as the kind of event has it
 	Hash  string   `json:"hash,omitempty"`
+
+	at time.Time // when it was, for one that waited
 }
 
 // line is an event in its place: Prev is the SHA-256 of the line before, its newline left out.

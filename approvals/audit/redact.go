@@ -94,7 +94,8 @@ func redactMatches(p *regexp.Regexp, text string) string {
 	var out strings.Builder
 	at := 0
 	take := func(from, to int) {
-		if from < at || from == to { // a group that did not match, or one within another
+		// A group that did not match, or one within another, or one that was taken out already.
+		if from < at || from == to || strings.HasPrefix(text[from:to], redacted) {
 			return
 		}
 		out.WriteString(text[at:from])

@@ -216,3 +216,108 @@ func BenchmarkJournalledOperations(b *testing.B) {
 		})
 	}
 }
+
+// fakeAuditor remembers what it is told, and refuses sessions by id.
+type fakeAuditor struct {
+	mu                 sync.Mutex
+	refuse             map[string]bool
+	recorded, deferred []string
+}
+
+func (f *fakeAuditor) Record(changes []approvals.Change) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range changes {
+		if f.refuse[c.After.ID] {
+			return fmt.Errorf("%w: the log is full", approvals.ErrStore)
+		}
+	}
+	for _, c := range changes {
+		f.recorded = append(f.recorded, c.After.ID+" "+string(c.After.Status))
+	}
+	return nil
+}
+
+func (f *fakeAuditor) Defer(changes []approvals.Change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range changes {
+		f.deferred = append(f.deferred, c.After.ID+" "+string(c.After.Status))
+	}
+}
+
+func TestNothingBeginsThatIsNotRecordedAndEndsAreKept(t *testing.T) {
+	log := &fakeAuditor{refuse: map[string]bool{}}
+	s, err := Open(filepath.Join(t.TempDir(), "gateway.db"), Options{Auditor: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	add := func(d approvals.Decision) func(*approvals.Session) error {
+		return func(s *approvals.Session) error {
+			s.Operations = append(s.Operations, approvals.Operation{N: len(s.Operations) + 1, Decision: d})
+			return nil
+		}
+	}
+	for _, id := range []string{"bad", "good"} {
+		if err := s.Create(approvals.Session{ID: id, Status: approvals.Running}); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range []approvals.Decision{approvals.Waiting, approvals.Waiting, approvals.Allowed} {
+			if _, err := s.Update(id, add(d)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	log.refuse["bad"], log.refuse["new"] = true, true
+	if err := s.Create(approvals.Session{ID: "new"}); !errors.Is(err, approvals.ErrStore) {
+		t.Errorf("a session begins: %v", err)
+	}
+	set := func(n int, f func(*approvals.Operation)) func(*approvals.Session) error {
+		return func(s *approvals.Session) error { f(&s.Operations[n-1]); return nil }
+	}
+	for what, c := range map[string]struct {
+		change func(*approvals.Session) error
+		starts bool
+	}{
+		"an operation":           {add(approvals.Waiting), true},
+		"an operation denied":    {add(approvals.Denied), true},
+		"an approval":            {set(1, func(o *approvals.Operation) { o.Decision = approvals.Approved }), true},
+		"a start":                {set(3, func(o *approvals.Operation) { o.Started = time.Unix(1, 0) }), true},
+		"a rejection":            {set(2, func(o *approvals.Operation) { o.Decision = approvals.Refused }), false},
+		"a result":               {set(3, func(o *approvals.Operation) { o.Finished = time.Unix(1, 0) }), false},
+		"a hold":                 {func(s *approvals.Session) error { s.Status = approvals.Held; return nil }, false},
+		"an unchanged operation": {set(2, func(*approvals.Operation) {}), false},
+	} {
+		before, _ := s.Session("bad")
+		if _, err := s.Update("bad", c.change); (err != nil) != c.starts || c.starts && !errors.Is(err, approvals.ErrStore) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if after, _ := s.Session("bad"); c.starts && fmt.Sprint(before) != fmt.Sprint(after) {
+			t.Errorf("%s was refused and made", what)
+		}
+	}
+	// One that cannot be recorded does not keep others from it.
+	var all sync.WaitGroup
+	var bad, good error
+	release := hold(t, s)
+	all.Go(func() { _, bad = s.Update("bad", add(approvals.Waiting)) })
+	all.Go(func() { _, good = s.Update("good", add(approvals.Waiting)) })
+	release()
+	all.Wait()
+	if bad == nil || good != nil {
+		t.Errorf("bad: %v, good: %v", bad, good)
+	}
+	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status = approvals.Parked; return nil }); err != nil {
+		t.Errorf("parking: %v", err)
+	}
+	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status = approvals.Running; return nil }); err == nil {
+		t.Error("a parked session was resumed")
+	}
+	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status, s.Ended = approvals.Done, time.Unix(1, 0); return nil }); err != nil {
+		t.Errorf("an end: %v", err)
+	}
+	if last := log.deferred[len(log.deferred)-1]; last != "bad done" {
+		t.Errorf("deferred: %q", log.deferred)
+	}
+}

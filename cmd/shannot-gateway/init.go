@@ -64,6 +64,18 @@ state  = %q
 # [local]
 # run_as = "ops"               # user of approved commands, where the gateway runs as root
 
+# The audit log: one line for everything that is asked, decided and done, each with the hash of the one before.
+# [audit]
+# enabled = true
+# rotation = "daily"           # or "session": at each start; "none": when a file is large
+# max_files = 30               # 0 keeps all
+# redact = ["badge-[0-9]+"]    # secrets to leave out, added to a built-in list
+
+# How long sessions that have ended are kept.
+# [retention]
+# sessions = 10000
+# age = "0"                    # for instance "90d"
+
 # [hostkeys]
 # types = ["ed25519"]          # also "ecdsa", "rsa"
 `

@@ -39,6 +39,8 @@ const usage = `shannot-gateway runs agents' Python in a sandbox and asks a human
                             hosts that are reached over SSH
   store check [--config FILE] [--state DIR]
                             name what is inconsistent in the journal of a gateway that does not run
+  audit verify [--config FILE] [--state DIR]
+                            name the first line of the audit log that is not as it was written
   version
 `
 
@@ -67,7 +69,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	commands := map[string]func(context.Context, []string) int{
-		"serve": p.serve, "init": p.init, "doctor": p.doctor, "policy": p.policy, "runtime": p.runtime, "store": p.store, "demo": p.demo,
+		"serve": p.serve, "init": p.init, "doctor": p.doctor, "policy": p.policy, "runtime": p.runtime, "store": p.store, "audit": p.audit, "demo": p.demo,
 		"targets": p.targets,
 		"version": p.showVersion,
 	}

@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/crypto/ssh"
+
+	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway"
@@ -63,8 +66,8 @@ func (p *program) serve(ctx context.Context, args []string) int {
 	if os.Geteuid() == 0 && c.RunAs == "" {
 		log.Warn("approved commands run as root; set run_as under [local] to run them as another user")
 	}
-	if c.Audit.Asked {
-		log.Warn("the audit log is not built yet; what happened is in the journal alone: list --all, show ID")
+	if !c.Audit.Enabled {
+		log.Warn("there is no audit log: [audit] enabled = false")
 	}
 	g, err := assemble(ctx, c, filepath.Join(c.State, runtimeFolder), log)
 	if err != nil {
@@ -173,9 +176,15 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 		all = append(all, remotes[name])
 		a.closes = append(a.closes, remotes[name].Close)
 	}
-	journal, err := store.Open(filepath.Join(c.State, databaseFile), store.Options{
-		Keep: c.Retention.Sessions, Age: c.Retention.Age,
-	})
+	kept := store.Options{Keep: c.Retention.Sessions, Age: c.Retention.Age}
+	var record *audit.Log
+	if c.Audit.Enabled {
+		if record, err = a.openAudit(c, log); err != nil {
+			return err
+		}
+		kept.Auditor = record
+	}
+	journal, err := store.Open(filepath.Join(c.State, databaseFile), kept)
 	if err != nil {
 		return err
 	}
@@ -187,8 +196,35 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 			errors.New("run shannot-gateway doctor to see what is missing"))
 	}
 	a.Gateway, err = gateway.New(gateway.Options{
-		Config: c, HostKeys: a.keys, Store: journal, Judge: judge, Engine: engine, Targets: all,
+		Config: c, HostKeys: a.keys, Store: journal, Audit: record, Judge: judge, Engine: engine, Targets: all,
 		Version: version(), Log: log,
 	})
 	return err
+}
+
+// openAudit opens the audit log and records this start. It is closed after everything that writes to it.
+func (a *assembled) openAudit(c *config.Config, log *slog.Logger) (*audit.Log, error) {
+	existing, err := hostkeys.Existing(filepath.Join(c.State, hostKeyFolder))
+	if err != nil {
+		return nil, err
+	}
+	l, err := audit.Open(audit.Options{
+		Dir: c.AuditDir(), Rotation: c.Audit.Rotation, MaxFiles: c.Audit.MaxFiles, Signer: a.keys[0].Signer, Keys: publicKeys(existing),
+		Redact: c.Audit.Redact, Skip: c.Audit.Skip, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.closes = append(a.closes, func() error {
+		l.Later(audit.Event{Event: audit.Stop})
+		return l.Close()
+	})
+	return l, l.Append(audit.Event{Event: audit.Start, Version: version(), Config: c.Path, ConfigSHA256: c.SHA256, Key: a.keys[0].Fingerprint()})
+}
+
+func publicKeys(keys []hostkeys.Key) (public []ssh.PublicKey) {
+	for _, k := range keys {
+		public = append(public, k.Signer.PublicKey())
+	}
+	return public
 }

@@ -49,6 +49,13 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 	if err := v.Sessions.Check(ctx); err != nil {
 		journal, exit = err.Error(), ExitFault
 	}
+	log := "ok"
+	switch on, err := v.Audit(); {
+	case err != nil:
+		log, exit = "cannot be written, so nothing runs: "+err.Error(), ExitFault
+	case !on:
+		log = "off"
+	}
 	if asJSON {
 		err := writeJSON(c.Stdout, struct {
 			Version string `json:"version"`
@@ -57,15 +64,16 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 			Held    int    `json:"held"`
 			Parked  int    `json:"parked"`
 			Journal string `json:"journal"`
+			Audit   string `json:"audit"`
 			Jail    string `json:"jail"`
-		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, v.jail()})
+		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, v.jail()})
 		if err != nil {
 			return ExitFault
 		}
 		return exit
 	}
-	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\njail: %s\n",
-		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal), render.Line(v.jail()))
+	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\naudit log: %s\njail: %s\n",
+		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal), render.Line(log), render.Line(v.jail()))
 	return exit
 }
 

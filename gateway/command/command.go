@@ -52,6 +52,7 @@ type Verbs struct {
 	Version  string
 	Screen   func(context.Context, tui.Options) error // the approval screen
 	Plain    func(context.Context, tui.Options) error // the same in lines
+	Audit    func() (on bool, err error)              // whether there is an audit log, and why it cannot be written
 	Now      func() time.Time
 	Started  time.Time
 }

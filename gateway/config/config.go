@@ -3,9 +3,12 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +20,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/vfs"
@@ -35,6 +39,7 @@ const maxFile = 1 << 20
 // Config is a whole, checked configuration.
 type Config struct {
 	Path   string // file it was read from, "" for none
+	SHA256 string // of its text, hex
 	Listen string // host:port
 	State  string // directory, absolute
 
@@ -79,11 +84,11 @@ type Retention struct {
 // Audit is the audit log's configuration.
 type Audit struct {
 	Enabled  bool
-	Asked    bool // the file itself says enabled = true
 	Dir      string
 	Rotation string // "daily", "session" or "none"
 	MaxFiles int
-	Events   map[string]bool
+	Skip     map[string]bool // kinds of events that are not wanted, see approvals/audit
+	Redact   *audit.Redactor
 }
 
 // Algorithms are the SSH algorithms on offer, in order of preference; an empty list means the library's secure ones.
@@ -142,6 +147,7 @@ type file struct {
 		Rotation string          `toml:"rotation"`
 		MaxFiles *int            `toml:"max_files"`
 		Events   map[string]bool `toml:"events"`
+		Redact   []string        `toml:"redact"`
 	} `toml:"audit"`
 	Retention struct {
 		Sessions *int      `toml:"sessions"`
@@ -198,6 +204,8 @@ func Parse(text []byte, path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration%s: %w", in(path), err)
 	}
+	sum := sha256.Sum256(text)
+	c.SHA256 = hex.EncodeToString(sum[:])
 	return c, nil
 }
 
@@ -319,6 +327,9 @@ func (f *file) checkFiles(c *Config) error {
 	if c.Path != "" {
 		c.hide(c.Path)
 	}
+	if c.Audit.Dir != "" {
+		c.hide(c.Audit.Dir)
+	}
 	c.Profile.Read = f.Files.Read // the built-in list bounds scripts alone: commands look at the whole host
 	if _, err := vfs.NewPolicy(c.Files.Read, c.Files.Hide); err != nil {
 		return fmt.Errorf("[files]: %w", err)
@@ -392,9 +403,9 @@ func (f *file) checkRetention(c *Config) error {
 }
 
 func (f *file) checkAudit(c *Config) error {
-	c.Audit = Audit{Enabled: true, Dir: f.Audit.LogDir, Rotation: "daily", MaxFiles: 30, Events: f.Audit.Events}
+	c.Audit = Audit{Enabled: true, Dir: f.Audit.LogDir, Rotation: audit.Daily, MaxFiles: 30, Skip: map[string]bool{}}
 	if f.Audit.Enabled != nil {
-		c.Audit.Enabled, c.Audit.Asked = *f.Audit.Enabled, *f.Audit.Enabled
+		c.Audit.Enabled = *f.Audit.Enabled
 	}
 	if f.Audit.Rotation != "" {
 		c.Audit.Rotation = f.Audit.Rotation
@@ -402,16 +413,49 @@ func (f *file) checkAudit(c *Config) error {
 	if f.Audit.MaxFiles != nil {
 		c.Audit.MaxFiles = *f.Audit.MaxFiles
 	}
-	if !slices.Contains([]string{"daily", "session", "none"}, c.Audit.Rotation) {
+	if !slices.Contains([]string{audit.Daily, audit.AtStart, audit.Never}, c.Audit.Rotation) {
 		return fmt.Errorf("[audit] rotation = %q: use daily, session or none", c.Audit.Rotation)
 	}
 	if c.Audit.MaxFiles < 0 {
 		return errors.New("[audit] max_files is negative; 0 keeps all")
 	}
-	if c.Audit.Dir == "" {
-		c.Audit.Dir = filepath.Join(c.State, "audit")
+	var err error
+	if c.Audit.Dir, err = c.fileName(c.Audit.Dir); err != nil {
+		return fmt.Errorf("[audit] log_dir: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Audit.Events)) {
+		kinds, ok := auditEvents[name]
+		if !ok {
+			return fmt.Errorf("[audit.events] %q is not known; there are: %s", name, strings.Join(slices.Sorted(maps.Keys(auditEvents)), ", "))
+		}
+		for _, kind := range kinds {
+			c.Audit.Skip[kind] = !f.Audit.Events[name]
+		}
+	}
+	if c.Audit.Redact, err = audit.NewRedactor(f.Audit.Redact); err != nil {
+		return fmt.Errorf("[audit] redact: %w", err)
 	}
 	return nil
+}
+
+// auditEvents are the names under which kinds of events can be left out of the log.
+var auditEvents = map[string][]string{
+	"authentication": {audit.Authentication},
+	"session":        {audit.Session, audit.Status, audit.Ended},
+	"command":        {audit.Operation},
+	"approval":       {audit.Decision},
+	"execution":      {audit.Execution, audit.Result},
+	// Of the seed project, whose sessions on remote hosts and file writes are operations here.
+	"file_write": nil,
+	"remote":     nil,
+}
+
+// AuditDir is where the audit log is: beside the rest of the state, where the file does not say otherwise.
+func (c *Config) AuditDir() string {
+	if c.Audit.Dir != "" {
+		return c.Audit.Dir
+	}
+	return filepath.Join(c.State, "audit")
 }
 
 // names are those of identities and targets. They are printed, and are words of a command line.

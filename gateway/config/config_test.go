@@ -51,7 +51,7 @@ func TestEmptyFileIsTheDefaults(t *testing.T) {
 	if c.Limits != config.DefaultLimits() {
 		t.Errorf("limits are %+v", c.Limits)
 	}
-	if !slices.Equal(c.HostKeys, []hostkeys.Type{hostkeys.Ed25519}) || !c.Audit.Enabled || c.Audit.MaxFiles != 30 {
+	if !slices.Equal(c.HostKeys, []hostkeys.Type{hostkeys.Ed25519}) || !c.Audit.Enabled || c.Audit.MaxFiles != 30 || c.AuditDir() != "/var/lib/shannot-gateway/audit" {
 		t.Errorf("got %v %+v", c.HostKeys, c.Audit)
 	}
 	if c.Retention != (config.Retention{Sessions: 10_000}) {
@@ -105,6 +105,11 @@ run_as = "ops"
 enabled = false
 rotation = "session"
 max_files = 3
+log_dir = "log"
+redact = ["badge-[0-9]+"]
+[audit.events]
+execution = false
+session = true
 [retention]
 sessions = 50
 age = "90d"
@@ -142,6 +147,14 @@ macs = ["hmac-sha2-256-etm@openssh.com"]
 	}
 	if c.Limits != want {
 		t.Errorf("limits are %+v, want %+v", c.Limits, want)
+	}
+	a := c.Audit
+	if a.Enabled || a.Rotation != "session" || a.MaxFiles != 3 || c.AuditDir() != filepath.Join(dir, "log") || !a.Skip["result"] || a.Skip["session"] ||
+		a.Redact.Text("badge-12") != "[redacted]" {
+		t.Errorf("audit is %+v", a)
+	}
+	if len(c.SHA256) != 64 {
+		t.Errorf("the file's hash is %q", c.SHA256)
 	}
 	if r := c.Retention; r.Sessions != 50 || r.Age != 90*24*time.Hour {
 		t.Errorf("retention is %+v", r)
@@ -220,6 +233,8 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		{"remote jump", "[remotes.p]\nhost = \"h\"\njump = [\"x\"]", "no [remotes.x]"},
 		{"remote named local", "[remotes.local]\nhost = \"h\"", "own host"},
 		{"retention", "[retention]\nsessions = -1", "0 keeps all"},
+		{"redact", "[audit]\nredact = [\"(\"]", "[audit] redact: pattern"},
+		{"an event that is none", "[audit.events]\nsesion = true", "there are: approval, authentication"},
 		{"rotation", "[audit]\nrotation = \"hourly\"", "daily, session or none"},
 		{"host key type", "[hostkeys]\ntypes = [\"dsa\"]", "use ed25519, ecdsa or rsa"},
 		{"no host key type", "[hostkeys]\ntypes = []", "is empty"},
