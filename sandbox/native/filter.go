@@ -36,9 +36,12 @@ func jump(op uint16, k uint32, yes, no int) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_K | op, Jt: uint8(yes), Jf: uint8(no), K: k}
 }
 
-// buildFilter compiles the tables for a process with the given id: a chain with one block for each row, so that no
-// jump is longer than its own block.
-func buildFilter(pid uint32) ([]unix.SockFilter, error) {
+// buildFilter compiles the engine's tables for a process with the given id.
+func buildFilter(pid uint32) ([]unix.SockFilter, error) { return compileFilter(pid, table, archTable) }
+
+// compileFilter compiles tables for a process with the given id: a chain with one block for each row, so that no jump is
+// longer than its own block.
+func compileFilter(pid uint32, tables ...[]row) ([]unix.SockFilter, error) {
 	program := []unix.SockFilter{
 		load(offArch),
 		jump(unix.BPF_JEQ, auditArch, 1, 0),
@@ -48,7 +51,7 @@ func buildFilter(pid uint32) ([]unix.SockFilter, error) {
 	if x32Bit != 0 {
 		program = append(program, jump(unix.BPF_JSET, x32Bit, 0, 1), ret(retKill))
 	}
-	for _, rows := range [][]row{table, archTable} {
+	for _, rows := range tables {
 		for _, r := range rows {
 			block, err := r.compile(pid)
 			if err != nil {

@@ -232,7 +232,7 @@ func (r *run) supervise(exe string, loader *os.File, config stageConfig, files [
 		return
 	}
 	holdSignals() // only now: the interpreter would have inherited them
-	r.answerCalls()
+	r.answerCalls(r.answer)
 }
 
 // wakeSignal interrupts the receive loop of a run whose interpreter has ended. Nobody else sends it.
@@ -251,13 +251,13 @@ func holdSignals() {
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&set)), 0, unsafe.Sizeof(set), 0, 0)
 }
 
-// answerCalls receives and answers notifications until no thread of the interpreter is left.
-func (r *run) answerCalls() {
+// answerCalls receives notifications, and has each answered, until no thread of the interpreter is left.
+func (r *run) answerCalls(answer func(*seccomp.Notification)) {
 	var n seccomp.Notification
 	for {
 		switch e := seccomp.Receive(r.listener, &n); e {
 		case 0:
-			r.answer(&n)
+			answer(&n)
 		case unix.EINTR, unix.EAGAIN:
 			if r.exited.Load() {
 				return

@@ -38,6 +38,8 @@ type stageConfig struct {
 	Layers layers
 	// Trial ends the process before the filter, after it has reported itself.
 	Trial bool
+	// Confined takes the filter of a program that lives on its streams, see Confine.
+	Confined bool
 	// Limits are set last, since the runtime of this program reserves more address space than a script may have.
 	Limits map[int]uint64
 }
@@ -84,7 +86,11 @@ func runStage() error {
 	if err != nil {
 		return fmt.Errorf("environment: %w", err)
 	}
-	program, err := buildFilter(uint32(os.Getpid()))
+	build := buildFilter
+	if config.Confined {
+		build = buildConfinedFilter
+	}
+	program, err := build(uint32(os.Getpid()))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,304 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs/seccomp"
+)
+
+// Confinement is a program of the operator's that needs nothing of the kernel but its streams and memory: an interpreter
+// whose every other wish comes over its standard output.
+type Confinement struct {
+	// Loader is the file that is executed: the program itself, or the dynamic loader that its file names.
+	Loader string
+	// Files are what may be opened until Settle, real paths by the names that the loader asks for.
+	Files map[string]string
+	// Args is the argument vector, Env the environment, KEY=VALUE.
+	Args, Env []string
+	// Limits bound it: CPU and Memory.
+	Limits sandbox.Limits
+	// Log receives what an operator may need.
+	Log *slog.Logger
+}
+
+// Confined is a program that was started behind the walls of this package: the namespaces, Landlock, an unprivileged
+// user, no capabilities, no new privileges, resource limits, and a filter that leaves it reading and writing what it
+// has open, memory, and its end. It is loaded through opens that are answered here, and opens nothing afterwards.
+type Confined struct {
+	// Stdin, Stdout and Stderr are the gateway's ends of its streams. Close closes them.
+	Stdin, Stdout, Stderr *os.File
+
+	r       run
+	files   map[string]string
+	settled atomic.Bool
+	kill    sync.Once
+	done    chan struct{}
+	state   *os.ProcessState
+}
+
+// Confine starts a program. The error says what does not work on this machine.
+func Confine(c Confinement) (*Confined, error) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	p := &Confined{files: c.Files, done: make(chan struct{})}
+	p.r = run{
+		ctx: ctx, cancel: cancel, pidfd: -1, listener: -1,
+		log: func(msg string, args ...any) { c.Log.Error(msg, args...) },
+	}
+	p.r.stdin.pipe = -1
+	loader, err := os.Open(c.Loader)
+	if err != nil {
+		return nil, fmt.Errorf("open the program: %w", err)
+	}
+	defer func() { _ = loader.Close() }()
+	config := stageConfig{
+		Argv: asBytesList(c.Args), Env: asBytesList(c.Env), Drop: os.Geteuid() == 0, Layers: available().layers,
+		Limits: resourceLimits(sandbox.Limits{CPU: c.Limits.CPU, Memory: c.Limits.Memory, Files: confinedFiles}), Confined: true,
+	}
+	config.Limits[unix.RLIMIT_FSIZE] = 0 // pipes have no size, and there is nothing else to write
+	if err := config.fits(); err != nil {
+		return nil, fmt.Errorf("start the program with its arguments and environment: %w", err)
+	}
+	streams, err := newStdio()
+	if err != nil {
+		return nil, err
+	}
+	p.Stdin, p.Stdout, p.Stderr = streams.stdin, streams.stdout, streams.stderr
+	started, supervised := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(supervised)
+		p.supervise(loader, config, streams.child, started)
+	}()
+	if err := <-started; err != nil {
+		streams.closeOurs()
+		if p.r.process != nil {
+			_ = p.r.process.Kill()
+			_, _ = p.r.process.Wait()
+		}
+		<-supervised
+		p.r.close()
+		return nil, err
+	}
+	go func() {
+		p.state = p.r.reap(supervised)
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// confinedFiles is how many descriptors a confined program may have: its streams, and one file that is being loaded.
+const confinedFiles = 16
+
+// supervise starts the program and answers its opens until it has ended. It owns its thread, as run.supervise does.
+func (p *Confined) supervise(loader *os.File, config stageConfig, files [3]*os.File, started chan<- error) {
+	runtime.LockOSThread()
+	p.r.thread.Store(int32(unix.Gettid())) // #nosec G115 -- a thread id
+	err := p.r.start(stageExecutable, loader, config, files)
+	closeFiles(files)
+	started <- err
+	if err != nil {
+		return
+	}
+	holdSignals()
+	defer func() {
+		if failure := recover(); failure != nil {
+			p.r.log("panic while a program was loaded", "panic", failure)
+			p.Kill() // nobody is left to answer it
+		}
+	}()
+	p.r.answerCalls(func(n *seccomp.Notification) { p.r.deliver(n.ID, p.answer(n)) })
+}
+
+// answer lets the loader have the files that it may have, and nobody anything else.
+func (p *Confined) answer(n *seccomp.Notification) answer {
+	name := callNames[n.Nr]
+	if name == "execveat" {
+		return p.r.execveat(n)
+	}
+	if p.settled.Load() {
+		return failed(unix.EPERM)
+	}
+	switch name {
+	case "openat":
+		return p.open(n, n.Args[1])
+	case "open":
+		return p.open(n, n.Args[0])
+	case "newfstatat":
+		return p.describe(n)
+	case "mmap", "mprotect", "uname":
+		return answer{resume: true} // registers, and the kernel's name in a namespace of its own
+	}
+	return failed(unix.ENOENT) // names that a loader looks for and does without
+}
+
+func (p *Confined) open(n *seccomp.Notification, address uint64) answer {
+	name, e := seccomp.ReadPath(int(n.PID), address, &p.r.buffer)
+	if e != 0 {
+		return failed(e)
+	}
+	if !seccomp.Valid(p.r.listener, n.ID) {
+		return failed(unix.ESRCH)
+	}
+	real, ok := p.files[name]
+	if !ok {
+		return failed(unix.ENOENT)
+	}
+	fd, err := unix.Open(real, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	return answer{inject: true, fd: fd, cloexec: true}
+}
+
+// describe answers newfstatat(2) of a descriptor, which is how the C library asks for fstat.
+func (p *Confined) describe(n *seccomp.Notification) answer {
+	name, e := seccomp.ReadPath(int(n.PID), n.Args[1], &p.r.buffer)
+	if e != 0 {
+		return failed(e)
+	}
+	if name != "" || n.Args[3]&unix.AT_EMPTY_PATH == 0 {
+		return failed(unix.ENOENT)
+	}
+	fd, err := unix.PidfdGetfd(p.r.pidfd, int(int32(n.Args[0])), 0) // #nosec G115 -- a descriptor
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	defer func() { _ = unix.Close(fd) }()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return failed(errnoOf(err))
+	}
+	return failed(p.r.put(n, n.Args[2], asBytes(&st)))
+}
+
+// Settle ends the loading: from now on nothing is opened, and no memory becomes executable.
+func (p *Confined) Settle() { p.settled.Store(true) }
+
+// PID is the program's process id.
+func (p *Confined) PID() int { return p.r.pid }
+
+// Used is the processor time that the program has used, also after its end, and its resident memory in bytes.
+func (p *Confined) Used() (cpu time.Duration, memory int64) {
+	select {
+	case <-p.done:
+		if p.state == nil {
+			return 0, 0
+		}
+		return p.state.UserTime() + p.state.SystemTime(), 0
+	default:
+		own, shared := residentMemory(p.r.pid)
+		return processorTime(p.r.pid), own + shared
+	}
+}
+
+// Kill ends the program.
+func (p *Confined) Kill() {
+	p.kill.Do(func() {
+		select {
+		case <-p.done:
+		default:
+			p.r.kill()
+		}
+	})
+}
+
+// Wait returns how the program ended, once it has.
+func (p *Confined) Wait() syscall.WaitStatus {
+	<-p.done
+	if p.state == nil {
+		return syscall.WaitStatus(unix.SIGKILL)
+	}
+	status, _ := p.state.Sys().(syscall.WaitStatus)
+	return status
+}
+
+// Close releases what is left of a program that has ended.
+func (p *Confined) Close() error {
+	<-p.done
+	p.kill.Do(func() {}) // the number of its descriptor may be another's from here on
+	p.r.cancel(errors.New("closed"))
+	p.r.close()
+	return errors.Join(p.Stdin.Close(), p.Stdout.Close(), p.Stderr.Close())
+}
+
+// confinedTable is the policy of the filter for a confined program. A call without a row is answered ENOSYS. What is
+// notified is answered while it is loaded, and refused afterwards.
+var confinedTable = []row{
+	{call: "read", why: "its streams"},
+	{call: "write", why: "its streams"},
+	{call: "readv", why: "its streams"},
+	{call: "writev", why: "its streams"},
+	{call: "close", why: "own descriptors"},
+	{call: "pread64", why: "a file that is being loaded"},
+	{call: "fstat", why: "own descriptors"},
+	{call: "mmap", do: notify, why: "executable memory while it is loaded", when: executable},
+	{call: "mmap", why: "own memory"},
+	{call: "mprotect", do: notify, why: "executable memory while it is loaded", when: executable},
+	{call: "mprotect", why: "own memory"},
+	{call: "munmap", why: "own memory"},
+	{call: "mremap", why: "own memory"},
+	{call: "madvise", why: "own memory"},
+	{call: "brk", why: "own memory"},
+	{call: "futex", why: "own memory"},
+	{call: "set_tid_address", why: "own memory"},
+	{call: "set_robust_list", why: "own memory"},
+	{call: "rseq", why: "own memory"},
+	{call: "arch_prctl", why: "own registers"},
+	{call: "rt_sigaction", why: "own signals"},
+	{call: "rt_sigprocmask", why: "own signals"},
+	{call: "rt_sigreturn", why: "own signals"},
+	{call: "sigaltstack", why: "own signals"},
+	{call: "getpid", why: "own number"},
+	{call: "gettid", why: "own number"},
+	{call: "tgkill", otherwise: unix.EPERM, why: "aborting itself", when: []condition{{arg: 0, values: []uint32{self}}}},
+	{call: "prlimit64", otherwise: unix.EPERM, why: "reading its own limits", when: []condition{
+		{arg: 0, values: []uint32{0, self}}, {arg: 2, wide: true, values: []uint32{0}},
+	}},
+	{call: "getrandom", why: "random bytes"},
+	{call: "clock_gettime", why: "time"},
+	{call: "gettimeofday", why: "time"},
+	{call: "time", why: "time"},
+	{call: "getrusage", why: "own usage"},
+	{call: "sched_yield", why: "own scheduling"},
+	{call: "restart_syscall", why: "resumes an allowed call"},
+	{call: "exit", why: "its end"},
+	{call: "exit_group", why: "its end"},
+	{call: "execveat", do: notify, why: "the first stage's, once"},
+	{call: "openat", do: notify, why: "the files of the program, while it is loaded"},
+	{call: "open", do: notify, why: "the files of the program, while it is loaded"},
+	{call: "newfstatat", do: notify, why: "own descriptors, while it is loaded"},
+	{call: "uname", do: notify, why: "the loader's question, while it is loaded"},
+	{call: "access", do: notify, why: "absent"},
+	{call: "faccessat", do: notify, why: "absent"},
+	{call: "faccessat2", do: notify, why: "absent"},
+	{call: "readlink", do: notify, why: "absent"},
+	{call: "readlinkat", do: notify, why: "absent"},
+	{call: "stat", do: notify, why: "absent"},
+}
+
+// executable holds for memory that is to be executed.
+var executable = []condition{{arg: 2, mask: unix.PROT_EXEC, values: []uint32{unix.PROT_EXEC}}}
+
+// buildConfinedFilter compiles the table of a confined program, without the calls that this architecture lacks.
+func buildConfinedFilter(pid uint32) ([]unix.SockFilter, error) {
+	var rows []row
+	for _, r := range confinedTable {
+		if _, ok := numbers[r.call]; ok {
+			rows = append(rows, r)
+		}
+	}
+	return compileFilter(pid, rows)
+}
