@@ -1,11 +1,11 @@
 package policy
 
 import (
-	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"shannot-gateway/approvals/render"
 )
 
 // MaxLine is the longest line, in bytes, that Serve reads.
@@ -17,6 +17,7 @@ type request struct {
 	Argv  []string        `json:"argv"`
 	Shell *string         `json:"shell"`
 	Env   []string        `json:"env"`
+	Dir   string          `json:"dir"`
 }
 
 // reply is one line of its output.
@@ -27,61 +28,16 @@ type reply struct {
 	Reason  string          `json:"reason"`
 }
 
-// Serve answers JSON lines {"id","argv"} or {"id","shell"}, each with an optional "env" (as Context.EnvChanges), with
-// {"id","verdict","risk","reason"}. A line that is no such request, or is longer than MaxLine, is answered ask, with
-// the reason, and the next one is read. Serve returns at the end of r, or with the error of a read or write.
+// Serve answers JSON lines {"id","argv"} or {"id","shell"}, each with an optional "env" (as Context.EnvChanges) and "dir" (as
+// Context.Dir), with {"id","verdict","risk","reason"}. A line that is no such request, or is longer than MaxLine, is answered
+// ask, with the reason, and the next one is read. Serve returns at the end of r, or with the error of a read or write.
 func Serve(r io.Reader, w io.Writer, j *Judge) error {
-	in := bufio.NewReaderSize(r, 64<<10)
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false)
-	for {
-		line, long, err := readLine(in)
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("reading requests: %w", err)
+	return render.Answer(r, w, MaxLine, func(line []byte, err error) any {
+		if err != nil {
+			return bad(nil, err.Error())
 		}
-		end := err == io.EOF
-		var answer reply
-		switch {
-		case long:
-			answer = bad(nil, fmt.Sprintf("line is longer than %d bytes", MaxLine))
-		case len(trimBlank(line)) == 0:
-			if end {
-				return nil
-			}
-			continue
-		default:
-			answer = j.answer(line)
-		}
-		if err := out.Encode(answer); err != nil {
-			return fmt.Errorf("writing an answer: %w", err)
-		}
-		if end {
-			return nil
-		}
-	}
-}
-
-// readLine reads a line; one that is too long is read to its end and not kept.
-func readLine(in *bufio.Reader) (line []byte, long bool, err error) {
-	for {
-		piece, err := in.ReadSlice('\n')
-		if len(line)+len(piece) > MaxLine+1 {
-			long, line = true, nil
-		}
-		if !long {
-			line = append(line, piece...)
-		}
-		if err != bufio.ErrBufferFull {
-			return line, long, err
-		}
-	}
-}
-
-func trimBlank(line []byte) []byte {
-	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r' || line[len(line)-1] == ' ') {
-		line = line[:len(line)-1]
-	}
-	return line
+		return j.answer(line)
+	})
 }
 
 func bad(id json.RawMessage, why string) reply {
@@ -105,9 +61,9 @@ func (j *Judge) answer(line []byte) reply {
 	}
 	var d Decision
 	if q.Shell != nil {
-		d = j.Shell(*q.Shell, Context{EnvChanges: q.Env})
+		d = j.Shell(*q.Shell, Context{EnvChanges: q.Env, Dir: q.Dir})
 	} else {
-		d = j.Argv(q.Argv, Context{EnvChanges: q.Env})
+		d = j.Argv(q.Argv, Context{EnvChanges: q.Env, Dir: q.Dir})
 	}
 	if len(q.ID) == 0 {
 		q.ID = json.RawMessage("null")

@@ -2,12 +2,12 @@ package render
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -36,27 +36,36 @@ type reply struct {
 // by Argv. A line that is no such request is answered {"id","error"} and the next one is read. A line longer than
 // MaxLine is answered the same way. Serve returns at the end of r, or with the error of a read or write.
 func Serve(r io.Reader, w io.Writer) error {
+	return Answer(r, w, MaxLine, func(line []byte, err error) any {
+		if err != nil {
+			return reply{ID: json.RawMessage("null"), Error: err.Error()}
+		}
+		return serveLine(line)
+	})
+}
+
+// ErrLong is what Answer says of a line that is too long.
+var ErrLong = errors.New("line is too long")
+
+// Answer reads lines and writes what answer makes of each as a line of JSON, before it reads the next. Blank lines are passed
+// over. Of a line longer than limit bytes answer gets ErrLong, with the limit, and no text. Answer returns at the end of r, or
+// with the error of a read or write.
+func Answer(r io.Reader, w io.Writer, limit int, answer func(line []byte, err error) any) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	for {
-		line, err := readLine(in)
-		if err == io.EOF {
-			return nil
-		}
-		var answer reply
+		line, err := readLine(in, limit)
 		switch {
-		case errors.Is(err, errLong):
-			answer = reply{ID: json.RawMessage("null"), Error: err.Error()}
-		case err != nil:
+		case err == io.EOF:
+			return nil
+		case err != nil && !errors.Is(err, ErrLong):
 			return fmt.Errorf("reading requests: %w", err)
-		case strings.TrimSpace(string(line)) == "":
+		case err == nil && len(bytes.TrimSpace(line)) == 0:
 			continue
-		default:
-			answer = serveLine(line)
 		}
-		if err := enc.Encode(answer); err != nil {
+		if err := enc.Encode(answer(line, err)); err != nil {
 			return fmt.Errorf("writing an answer: %w", err)
 		}
 		if err := out.Flush(); err != nil {
@@ -65,16 +74,14 @@ func Serve(r io.Reader, w io.Writer) error {
 	}
 }
 
-var errLong = fmt.Errorf("line is longer than %d bytes; send less text at once", MaxLine)
-
 // readLine reads a line without its newline. A line that is too long is read to its end, not kept, and reported as
-// errLong. The last line may lack a newline.
-func readLine(in *bufio.Reader) ([]byte, error) {
+// ErrLong. The last line may lack a newline.
+func readLine(in *bufio.Reader, limit int) ([]byte, error) {
 	var line []byte
 	long := false
 	for {
 		piece, err := in.ReadSlice('\n')
-		if len(line)+len(piece) > MaxLine+1 {
+		if len(line)+len(piece) > limit+1 {
 			long, line = true, nil
 		}
 		if !long {
@@ -87,9 +94,9 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 			err = nil
 		}
 		if err == nil && long {
-			err = errLong
+			err = fmt.Errorf("%w: more than %d bytes; send less text at once", ErrLong, limit)
 		}
-		return line, err
+		return bytes.TrimSuffix(line, []byte("\n")), err
 	}
 }
 
