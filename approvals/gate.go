@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -83,22 +82,6 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		}
 	}
 	return l.run(ctx, o, c)
-}
-
-// judge asks the policy. It judges the executable that would run, not the name that the script gives it.
-func (l *Live) judge(command *Command, c Start) policy.Decision {
-	pc := policy.Context{EnvChanges: command.EnvChanges, Dir: command.Dir}
-	if c.Shell {
-		return l.m.config.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
-	}
-	argv := slices.Clone(command.Argv)
-	named := filepath.Base(argv[0])
-	argv[0] = command.Path
-	d := l.m.config.Judge.Argv(argv, pc)
-	if d.Verdict == policy.Allow && named != filepath.Base(command.Path) {
-		return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: string(render.Line(fmt.Sprintf("the program %s would be told that its name is %s", command.Path, named)))}
-	}
-	return d
 }
 
 // journalise records the operation, or finds it in the journal of an earlier run: one that is equal, at its place.

@@ -77,8 +77,9 @@ type Config struct {
 
 // Manager owns all sessions of a gateway.
 type Manager struct {
-	config Config
-	bus    bus
+	config   Config
+	bus      bus
+	programs programs
 
 	mu       sync.Mutex
 	live     map[string]*Live

@@ -34,6 +34,8 @@ type Context struct {
 	EnvChanges []string
 	// Dir is the absolute working directory, "" where it is not known.
 	Dir string
+	// Foreign are the programs that are found by their names in a directory that others can write, with their paths.
+	Foreign map[string]string
 }
 
 // Judge decides on commands by one profile. It may be used by several goroutines at once.
@@ -179,7 +181,7 @@ func (j *Judge) Argv(argv []string, ctx Context) Decision {
 	if size > MaxShell {
 		return ask(Unknown, fmt.Sprintf("the arguments are longer than %d bytes", MaxShell))
 	}
-	c := &call{judge: j, dir: ctx.Dir}
+	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign}
 	return worst(c.argv(args), envChanges(ctx.EnvChanges))
 }
 
@@ -272,7 +274,9 @@ func resolve(word string) (string, bool) {
 type call struct {
 	judge *Judge
 	depth int
-	dir   string // where a cd went, "" if not known
+	// foreign is that of the Context.
+	foreign map[string]string
+	dir     string // where a cd went, "" if not known
 	// programs are the effective programs seen so far, and what shells without a script do: they read one.
 	programs []string
 	vars     map[string]string // last constant of every variable, for spotting what to refuse; never for allowing
@@ -328,11 +332,15 @@ func (c *call) argv(args []arg) Decision {
 	case d.Verdict == Deny:
 	case !args[0].known || args[0].many:
 		d = ask(Unknown, "which program runs is not known before the shell expands "+shown(args[0].text))
+	case system && c.foreign[name] != "" && !strings.Contains(args[0].text, "/") && !isBuiltin(c.judge.programs[name]):
+		d = ask(Unknown, shown(name)+" would be "+shown(c.foreign[name])+", in a directory that others can write")
 	case !system && strings.Contains(args[0].text, "/"):
 		d = ask(Unknown, shown(args[0].text)+" is not in a system directory")
 	}
 	return d
 }
+
+func isBuiltin(g *grammar) bool { return g != nil && g.builtin }
 
 // program judges by what kind of program it is: one that starts another, one with a grammar, or any other.
 func (c *call) program(name string, args []arg) Decision {

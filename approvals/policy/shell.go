@@ -17,7 +17,7 @@ const maxNesting = 2000
 // Shell judges a command line as a shell would read it. Which shell is not known, so the text must be harmless in
 // bash and in dash: what only one of them runs counts as run.
 func (j *Judge) Shell(text string, ctx Context) Decision {
-	c := &call{judge: j, dir: ctx.Dir, vars: map[string]string{}, loops: map[string]arg{}}
+	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign, vars: map[string]string{}, loops: map[string]arg{}}
 	return worst(c.shell(text), envChanges(ctx.EnvChanges))
 }
 

@@ -1,0 +1,111 @@
+package approvals
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
+)
+
+// The policy knows programs by their names. A name means what it seems to mean only as long as nobody but root can put a program
+// of that name where programs are looked for.
+
+// programsAge is how long what is known of a target's directories is used.
+const programsAge = time.Minute
+
+// programs remembers, by target, which names are found in directories that others can write.
+type programs struct {
+	mu    sync.Mutex
+	known map[string]foreignPrograms
+}
+
+type foreignPrograms struct {
+	at    time.Time
+	names map[string]string // name → path
+}
+
+// foreign returns the programs of a target that others could have put there.
+func (p *programs) foreign(t targets.Target, now time.Time) map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f, ok := p.known[t.Name()]; ok && now.Sub(f.at) < programsAge && !now.Before(f.at) {
+		return f.names
+	}
+	names := map[string]string{}
+	for _, dir := range slices.Backward(strings.Split(targets.Path, ":")) {
+		files := t.Files()
+		if files == nil || onlyRootWrites(files, dir) {
+			continue
+		}
+		entries, err := files.ReadDir(dir)
+		if err != nil {
+			continue // not there, or not to be read: then nothing is found in it either
+		}
+		for _, e := range entries {
+			names[e.Name] = path.Join(dir, e.Name) // an earlier directory wins
+		}
+	}
+	if p.known == nil {
+		p.known = map[string]foreignPrograms{}
+	}
+	p.known[t.Name()] = foreignPrograms{now, names}
+	return names
+}
+
+// maxLinks bounds the links that are followed for one directory.
+const maxLinks = 8
+
+// onlyRootWrites reports whether nobody but root can add to a directory, or whether it is not there. What a link leads through
+// is not looked at: all of it is below directories of root's.
+func onlyRootWrites(files vfs.Source, dir string) bool {
+	for range maxLinks {
+		info, err := files.Lstat(dir)
+		if err != nil {
+			return true
+		}
+		if info.Mode&syscall.S_IFMT != syscall.S_IFLNK {
+			return info.UID == 0 && info.Mode&0o022 == 0
+		}
+		to, err := files.Readlink(dir)
+		if err != nil {
+			return false
+		}
+		if !strings.HasPrefix(to, "/") {
+			to = path.Join(path.Dir(dir), to)
+		}
+		dir = path.Clean(to)
+	}
+	return false
+}
+
+// judge asks the policy. It judges the executable that would run, not the name that the script gives it.
+func (l *Live) judge(command *Command, c Start) policy.Decision {
+	pc := policy.Context{EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: l.m.programs.foreign(l.target, l.m.config.Now())}
+	if c.Shell {
+		return l.m.config.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
+	}
+	argv := slices.Clone(command.Argv)
+	named := filepath.Base(argv[0])
+	if dir, base := path.Split(command.Path); strings.Contains(c.Argv[0], "/") || !onPath(dir) || base != c.Argv[0] {
+		argv[0] = command.Path
+	}
+	d := l.m.config.Judge.Argv(argv, pc)
+	if d.Verdict == policy.Allow && named != filepath.Base(command.Path) {
+		return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: string(render.Line(fmt.Sprintf("the program %s would be told that its name is %s", command.Path, named)))}
+	}
+	return d
+}
+
+// onPath reports whether a directory is one of those where executables are looked for.
+func onPath(dir string) bool {
+	return slices.Contains(strings.Split(targets.Path, ":"), strings.TrimSuffix(dir, "/"))
+}
