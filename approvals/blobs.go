@@ -30,4 +30,14 @@ var (
 func (s *Session) Blobs() []string { return nil }
 
 // Blobs lists the SHA-256 of all content that the operation names, once for each time that it is named.
-func (o *Operation) Blobs() []string { return nil }
+func (o *Operation) Blobs() (names []string) {
+	if o.File != nil {
+		names = o.File.blobs()
+	}
+	if o.Command != nil {
+		for i := range o.Command.Scratch {
+			names = append(names, o.Command.Scratch[i].blobs()...)
+		}
+	}
+	return names
+}

@@ -17,7 +17,14 @@ func (s Session) clone() Session {
 			c := *o.Command
 			c.Argv, c.Env, c.EnvChanges = slices.Clone(c.Argv), slices.Clone(c.Env), slices.Clone(c.EnvChanges)
 			c.InputData = bytes.Clone(c.InputData)
+			c.Before, c.Needs, c.Scratch = slices.Clone(c.Before), slices.Clone(c.Needs), slices.Clone(c.Scratch)
+			for i := range c.Scratch {
+				c.Scratch[i] = *c.Scratch[i].clone()
+			}
 			o.Command = &c
+		}
+		if o.File != nil {
+			o.File = o.File.clone()
 		}
 	}
 	return s

@@ -51,7 +51,13 @@ func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
 	if strings.IndexByte(c.Dir, 0) >= 0 || slices.ContainsFunc(c.Argv, func(a string) bool { return strings.IndexByte(a, 0) >= 0 }) {
 		return nil, syscall.EINVAL
 	}
-	if command.Path, err = l.resolve(ctx, c.Executables, c.Dir); err != nil {
+	l.gate.Lock()
+	err = l.scratch(ctx, command)
+	l.gate.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if command.Path, err = l.resolve(ctx, command, c.Executables); err != nil {
 		return nil, err
 	}
 	return command, command.readInput(c)
@@ -59,13 +65,16 @@ func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
 
 // resolve finds the executable on the target as exec would along a list: the first that can be run, else EACCES where
 // one was found that cannot be, else ENOENT.
-func (l *Live) resolve(ctx context.Context, candidates []string, dir string) (string, error) {
+func (l *Live) resolve(ctx context.Context, command *Command, candidates []string) (string, error) {
 	var failed error = syscall.ENOENT
 	for _, name := range candidates[:min(len(candidates), maxCandidates)] {
 		if len(name) > maxCommand || strings.IndexByte(name, 0) >= 0 {
 			return "", syscall.EINVAL
 		}
-		path, err := l.target.Resolve(ctx, name, dir)
+		if strings.HasPrefix(name, "/") && command.executableScratch(name) {
+			return name, nil // it is not there yet
+		}
+		path, err := l.target.Resolve(ctx, name, command.Dir)
 		switch {
 		case err == nil:
 			return path, nil
@@ -84,6 +93,10 @@ func (c *Command) size() int {
 		for _, s := range list {
 			n += len(s) + 8
 		}
+	}
+	n += 80 * len(c.Before)
+	for i := range c.Scratch {
+		n += c.Scratch[i].size()
 	}
 	return n
 }
@@ -127,6 +140,14 @@ func (c *Command) stdin(from Start) io.Reader {
 		return nil
 	}
 	return from.Stdin
+}
+
+// intact reports whether the record is the one of that digest.
+func (o *Operation) intact(digest string) bool {
+	if o.File != nil {
+		return o.Command == nil && o.File.Digest() == digest
+	}
+	return o.Command.intact(digest)
 }
 
 // intact reports whether the record, its input included, is the one of that digest.

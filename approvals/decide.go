@@ -12,13 +12,15 @@ import (
 // maxReason bounds a rejection's reason, in bytes.
 const maxReason = 1000
 
-// Approve approves operations that wait: ops by number, or with none all that wait at this moment. digest, where it is
-// given, must be that of the only operation that is decided. ErrNotPermitted, ErrNotWaiting, ErrDigest.
+// Approve approves operations that wait: ops by number, or with none all that wait at this moment. The changes of files
+// that come before a command are approved with it: its digest covers them. digest, where it is given, must be that of
+// the only operation that is named, and without one it names the operation. ErrNotPermitted, ErrNotWaiting, ErrDigest.
 func (m *Manager) Approve(ctx context.Context, id string, by Identity, ops []int, digest string) (Session, error) {
 	return m.decide(ctx, id, by, ops, digest, func(o *Operation) { o.Decision = Approved })
 }
 
-// Reject rejects operations that wait. The reason reaches the script and the agent; there must be one.
+// Reject rejects operations that wait, and with a command the changes of files before it that wait still. A command
+// is rejected with any change that comes before it. The reason reaches the script and the agent; there must be one.
 func (m *Manager) Reject(ctx context.Context, id string, by Identity, ops []int, reason string) (Session, error) {
 	reason = strings.TrimSpace(reason)
 	if reason == "" || len(reason) > maxReason || !utf8.ValidString(reason) {
@@ -36,10 +38,8 @@ func (m *Manager) decide(ctx context.Context, id string, by Identity, ops []int,
 		return Session{}, err
 	}
 	now := m.config.Now()
-	var decided []int
 	parked := false
 	s, err := m.config.Store.Update(id, func(s *Session) error {
-		decided = decided[:0]
 		if s.Identity == by.Name || s.Key != "" && s.Key == by.Fingerprint {
 			return fmt.Errorf("%w: nobody decides on their own session", ErrNotPermitted)
 		}
@@ -48,10 +48,15 @@ func (m *Manager) decide(ctx context.Context, id string, by Identity, ops []int,
 			return err
 		}
 		parked = s.Status == Parked
-		for _, o := range chosen {
+		decideOn := func(o *Operation) {
 			set(o)
 			o.By, o.ByKey, o.Decided = by.Name, by.Fingerprint, now
-			decided = append(decided, o.N)
+		}
+		for _, o := range chosen {
+			decideOn(o)
+		}
+		if err := s.together(chosen, decideOn); err != nil {
+			return err
 		}
 		if s.Status == Held && !s.waits() {
 			s.Status, s.Deadline = Running, time.Time{}
@@ -68,9 +73,7 @@ func (m *Manager) decide(ctx context.Context, id string, by Identity, ops []int,
 	}
 	m.mu.Unlock()
 	if l != nil {
-		for _, n := range decided {
-			l.decided(n)
-		}
+		l.decided()
 	} else if parked && m.config.Restart != nil {
 		go m.config.Restart(s.clone())
 	}
@@ -79,12 +82,47 @@ func (m *Manager) decide(ctx context.Context, id string, by Identity, ops []int,
 	return s, nil
 }
 
+// together extends a decision to what hangs on it: the changes before a command, and the commands after a rejected
+// change.
+func (s *Session) together(chosen []*Operation, decideOn func(*Operation)) error {
+	for _, o := range chosen {
+		if o.Command == nil {
+			continue
+		}
+		for _, n := range o.Command.Needs {
+			file := s.operation(n)
+			switch {
+			case file == nil:
+				return fmt.Errorf("%w: operation %d needs operation %d, which is not there", ErrStore, o.N, n)
+			case file.Decision == Waiting:
+				decideOn(file)
+			case o.Decision == Approved && (file.Decision == Refused || file.Decision == Withdrawn):
+				return fmt.Errorf("%w: operation %d, which comes before operation %d, is %s", ErrNotWaiting, n, o.N, decidedBy(file))
+			}
+		}
+	}
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		if o.Decision != Waiting || o.Command == nil {
+			continue
+		}
+		for _, n := range o.Command.Needs {
+			if file := s.operation(n); file != nil && file.Decision == Refused {
+				o.Decision, o.By, o.ByKey, o.Decided = Refused, file.By, file.ByKey, file.Decided
+				o.Reason = fmt.Sprintf("operation %d, which comes before it, was rejected: %s", n, file.Reason)
+				break
+			}
+		}
+	}
+	return nil
+}
+
 // choose finds what is to be decided.
 func choose(s *Session, ops []int, digest string) ([]*Operation, error) {
 	var chosen []*Operation
 	if len(ops) == 0 {
 		for i := range s.Operations {
-			if s.Operations[i].Decision == Waiting {
+			if o := &s.Operations[i]; o.Decision == Waiting && (digest == "" || strings.EqualFold(o.Digest, digest)) {
 				chosen = append(chosen, &s.Operations[i])
 			}
 		}
@@ -98,6 +136,9 @@ func choose(s *Session, ops []int, digest string) ([]*Operation, error) {
 			return nil, fmt.Errorf("%w: operation %d is %s", ErrNotWaiting, n, decidedBy(o))
 		}
 		chosen = append(chosen, o)
+	}
+	if len(ops) == 0 && len(chosen) == 0 && digest != "" && s.waits() {
+		return nil, ErrDigest
 	}
 	if len(chosen) == 0 || s.Status.Final() {
 		return nil, fmt.Errorf("%w: session %s is %s", ErrNotWaiting, s.ID, s.Status)

@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
@@ -55,92 +54,57 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		return nil, err
 	}
 	l.gate.Lock()
-	o, old, err := l.journalise(command, l.judge(command, c))
+	g, err := l.takeIn(ctx, command, c)
 	l.gate.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	if old {
-		var p targets.Process
-		if o, p, err = l.takeUp(o, c); p != nil || err != nil {
-			return p, err
-		}
+	unsettled := l.settleGroup(ctx, g)
+	o, err := l.current(g.command.op.N)
+	if err != nil {
+		return nil, err
 	}
 	switch o.Decision {
 	case Denied:
 		return nil, &Denial{Reason: o.Why}
 	case Refused:
+		l.Notice("operation %d was rejected by %s: %s", o.N, render.Line(o.By), render.Line(o.Reason))
+		l.sayCurrent()
 		return nil, &Denial{Reason: o.Reason, By: o.By}
 	case UnknownState:
 		return nil, &Denial{Reason: fmt.Sprintf("operation %d was stopped while it ran, what it did is not known", o.N), By: "the gateway"}
+	case Conflicted, Broken:
+		return nil, &Conflict{N: o.N, Reason: o.Reason}
 	case Waiting:
-		if l.plan {
+		if l.plan && unsettled == nil {
 			return planned{}, nil
 		}
-		if o, err = l.await(ctx, o); err != nil {
-			return nil, err
-		}
+	}
+	switch {
+	case unsettled != nil:
+		return nil, unsettled
+	case o.Decision != Approved && o.Decision != Allowed:
+		return nil, l.ending()
+	case g.command.old && !o.Finished.IsZero():
+		return l.replay(o, c)
 	}
 	return l.run(ctx, o, c)
 }
 
-// journalise records the operation, or finds it in the journal of an earlier run: one that is equal, at its place.
-func (l *Live) journalise(command *Command, d policy.Decision) (o Operation, old bool, err error) {
-	digest := command.Digest()
-	l.mu.Lock()
-	if l.at < len(l.journal) {
-		if o := l.journal[l.at]; o.Digest == digest {
-			l.at++
-			l.mu.Unlock()
-			return o, true, nil
-		}
-		l.at = len(l.journal) // from here on the script does something else
-		l.mu.Unlock()
-		if err := l.withdraw(); err != nil {
-			return o, false, err
-		}
-		l.mu.Lock()
+// replay gives the script what the command gave it the first time.
+func (l *Live) replay(o Operation, c Start) (targets.Process, error) {
+	if o.OutputCut {
+		return nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
 	}
-	if limit := l.m.config.Limits.Operations; limit > 0 && l.count >= limit {
-		l.mu.Unlock()
-		return o, false, &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
+	l.refresh()
+	return replay(l.m.operationName(l.id, o.N), o, c), nil
+}
+
+// refresh lets the script see what a command has changed.
+func (l *Live) refresh() {
+	if l.view != nil {
+		l.view.Refresh()
 	}
-	if l.recordedBytes += command.size(); l.recordedBytes > maxJournal {
-		l.mu.Unlock()
-		return o, false, &Denial{Reason: fmt.Sprintf("the commands of a session take no more than %d bytes in all", maxJournal)}
-	}
-	l.count++
-	l.mu.Unlock()
-	o = Operation{
-		Kind: CommandKind, Summary: string(summary(command)), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
-		Digest: digest, Created: l.m.config.Now(), Command: command,
-	}
-	switch d.Verdict {
-	case policy.Allow:
-		o.Decision, o.By, o.Decided = Allowed, policyName, o.Created
-		if l.plan { // it is shown with the rest, and runs when the plan is approved
-			o.Decision, o.By, o.Decided = Waiting, "", time.Time{}
-		}
-	case policy.Deny:
-		o.Decision, o.By, o.Decided = Denied, policyName, o.Created
-	default:
-		o.Verdict, o.Decision = policy.Ask, Waiting
-	}
-	_, err = l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status.Final() || s.Status == Parked || l.ctx.Err() != nil {
-			return l.ending()
-		}
-		o.N = len(s.Operations) + 1
-		if o.Decision == Allowed {
-			o.Started = o.Created
-		}
-		if o.Decision == Waiting && !l.plan {
-			l.setHeld(s)
-		}
-		s.Operations = append(s.Operations, o)
-		return nil
-	})
-	return o, false, err
 }
 
 func summary(c *Command) render.Text {
@@ -186,12 +150,20 @@ func (l *Live) ending() error {
 	return ErrCancelled
 }
 
-// await holds the session until a human has decided. The operation is in the journal already.
-func (l *Live) await(ctx context.Context, o Operation) (Operation, error) {
-	decided := l.hold(o.N)
-	defer l.release(o.N)
-	l.Notice("operation %d of session %s waits for a human: %s", o.N, l.id, o.Summary)
-	l.Notice("it needs no polling: it goes on when somebody runs: approve %s (or: reject %s)", l.id, l.id)
+// await holds the session until a human has decided on all of a group. Its operations are in the journal already.
+func (l *Live) await(ctx context.Context, g *group) error {
+	var waiting []*change
+	for _, c := range g.all() {
+		if c.op.Decision == Waiting {
+			waiting = append(waiting, c)
+		}
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	l.hold()
+	defer l.release()
+	l.tellWaiting(waiting)
 	l.say(Held)
 	l.m.publish(l.id, EventWaiting, "")
 	var expired <-chan time.Time
@@ -200,48 +172,92 @@ func (l *Live) await(ctx context.Context, o Operation) (Operation, error) {
 		defer timer.Stop()
 		expired = timer.C
 	}
-	// The decision may have come between the journal and the hold.
-	if now, err := l.current(o.N); err != nil || now.Decision != Waiting {
-		return l.conclude(now, err)
+	for {
+		// Taken before the look, so that no decision falls between the two.
+		changed := l.changed()
+		n, err := l.firstWaiting(waiting)
+		if err != nil || n == 0 {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return l.abandon(g)
+		case <-l.ctx.Done():
+			return l.ending()
+		case <-expired:
+			if err := l.lapse(n); err != nil {
+				return err
+			}
+			expired = nil // decided in the last moment
+		}
 	}
-	select {
-	case <-decided:
-		return l.conclude(l.current(o.N))
-	case <-ctx.Done():
-		return o, l.abandon(o.N)
-	case <-l.ctx.Done():
-		return o, l.ending()
-	case <-expired:
-		return l.lapse(o.N)
+}
+
+// tellWaiting tells the agent what waits, and that it need not ask.
+func (l *Live) tellWaiting(waiting []*change) {
+	last := waiting[len(waiting)-1]
+	before := ""
+	switch n := len(waiting) - 1; {
+	case n == 1:
+		before = ", and 1 change of a file with it"
+	case n > 1:
+		before = fmt.Sprintf(", and %d changes of files with it", n)
 	}
+	l.Notice("operation %d of session %s waits for a human: %s%s", last.op.N, l.id, last.op.Summary, before)
+	l.Notice("it needs no polling: it goes on when somebody runs: approve %s (or: reject %s)", l.id, l.id)
+}
+
+// firstWaiting is the number of the first of the operations that still waits, 0 for none.
+func (l *Live) firstWaiting(of []*change) (int, error) {
+	s, err := l.m.Session(l.id)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range of {
+		o := s.operation(c.op.N)
+		if o == nil {
+			return 0, ErrNotFound
+		}
+		if o.Decision == Waiting {
+			return o.N, nil
+		}
+	}
+	return 0, nil
 }
 
 // abandon withdraws an operation that nobody waits for any more, unless the session itself is on its way out: that
 // decides what becomes of the operation.
-func (l *Live) abandon(n int) error {
+func (l *Live) abandon(g *group) error {
 	if l.ctx.Err() != nil {
 		return l.ending()
 	}
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		o := s.operation(n)
-		if s.Status == Parked || s.Status.Final() || o == nil || !o.undecided() {
+		if s.Status == Parked || s.Status.Final() {
 			return nil
 		}
-		o.Decision, o.Decided = Withdrawn, l.m.config.Now()
+		for _, c := range g.all() {
+			if o := s.operation(c.op.N); o != nil && o.undecided() {
+				o.Decision, o.Decided = Withdrawn, l.m.config.Now()
+			}
+		}
 		if s.Status == Held && !s.waits() {
 			s.Status, s.Deadline = Running, time.Time{}
 		}
 		return nil
 	})
+	for _, c := range g.files {
+		l.forget(c)
+	}
 	l.m.publish(l.id, EventDecided, "")
 	return errors.Join(l.ending(), err)
 }
 
 // lapse ends a hold that nobody answered: the session is parked, or where there is no parking, it expires.
-func (l *Live) lapse(n int) (Operation, error) {
+func (l *Live) lapse(n int) error {
 	if l.park() {
 		l.Notice("nobody has decided within %v; session %s is parked. Come back with: wait %s", l.m.config.Limits.Hold, l.id, l.id)
-		return Operation{}, ErrParked
+		return ErrParked
 	}
 	reason := fmt.Sprintf("nobody decided within %v", l.m.config.Limits.Hold)
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
@@ -252,16 +268,15 @@ func (l *Live) lapse(n int) (Operation, error) {
 		return nil
 	})
 	if err != nil {
-		return Operation{}, err
+		return err
 	}
-	o := *s.operation(n)
-	if o.Decision == Lapsed {
+	if s.operation(n).Decision == Lapsed {
 		l.Notice("%s; nothing was run", reason)
 		l.m.publish(l.id, EventDecided, "")
 		l.cancel(fmt.Errorf("%w: %s", ErrExpired, reason))
-		return o, fmt.Errorf("%w: %s", ErrExpired, reason)
+		return fmt.Errorf("%w: %s", ErrExpired, reason)
 	}
-	return l.conclude(o, nil) // decided in the last moment
+	return nil // decided in the last moment
 }
 
 func (l *Live) current(n int) (Operation, error) {
@@ -274,23 +289,6 @@ func (l *Live) current(n int) (Operation, error) {
 		return Operation{}, ErrNotFound
 	}
 	return *o, nil
-}
-
-// conclude turns a decision into what the script gets.
-func (l *Live) conclude(o Operation, err error) (Operation, error) {
-	if err != nil {
-		return o, err
-	}
-	switch o.Decision {
-	case Approved:
-		return o, nil
-	case Refused:
-		l.Notice("operation %d was rejected by %s: %s", o.N, render.Line(o.By), render.Line(o.Reason))
-		l.sayCurrent()
-		return o, &Denial{Reason: o.Reason, By: o.By}
-	default:
-		return o, l.ending()
-	}
 }
 
 // run consumes the decision in one transaction and starts the stored record.
@@ -326,6 +324,9 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 			return nil, err
 		}
 	}
+	if err := l.place(ctx, o); err != nil {
+		return nil, err
+	}
 	record, err := createOutput(l.m.operationName(l.id, o.N), l.recordLimit())
 	if err != nil {
 		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exitCannotRun}, false, false))
@@ -351,6 +352,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 		}
 		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exit}, false, errors.Is(err, targets.ErrLost)))
 	}
+	l.refresh() // what the script has settled is the target's from now on
 	running := &process{Process: p, live: l, n: o.N, record: record, ended: make(chan struct{})}
 	go func() {
 		defer done()
@@ -377,7 +379,7 @@ func (l *Live) consume(o Operation) (Operation, error) {
 		if stored == nil || stored.Decision != Approved || !stored.Started.IsZero() {
 			return fmt.Errorf("%w: operation %d of session %s is not approved any more", ErrNotWaiting, o.N, l.id)
 		}
-		if stored.Digest != o.Digest || !stored.Command.intact(o.Digest) {
+		if stored.Digest != o.Digest || !stored.intact(o.Digest) {
 			return fmt.Errorf("%w: operation %d of session %s is not what was approved", ErrStore, o.N, l.id)
 		}
 		stored.Started = l.m.config.Now()
@@ -420,40 +422,6 @@ func (l *Live) result(n int, exit targets.Exit, cut, lost bool) error {
 	return nil
 }
 
-// takeUp answers an operation of an earlier run: by the recorded result, or by an error. With neither it goes on as a
-// new one would: it waits, or it was approved and has not been started.
-func (l *Live) takeUp(old Operation, c Start) (Operation, targets.Process, error) {
-	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		o := s.operation(old.N) // a decision may have come since
-		if s.Status.Final() || s.Status == Parked {
-			return l.ending()
-		}
-		if o.Decision == Waiting && o.Verdict == policy.Allow { // of a plan; the policy has decided
-			o.Decision, o.By, o.Decided = Allowed, policyName, l.m.config.Now()
-			o.Started = o.Decided
-		}
-		if o.Decision == Waiting {
-			l.setHeld(s)
-		}
-		if o.Decision == Lapsed || o.Decision == Withdrawn {
-			o.Decision, o.Decided, o.By, o.ByKey = Waiting, time.Time{}, "", ""
-			l.setHeld(s)
-		}
-		return nil
-	})
-	if err != nil {
-		return old, nil, err
-	}
-	o := *s.operation(old.N)
-	switch {
-	case o.Finished.IsZero() || o.Decision != Allowed && o.Decision != Approved:
-		return o, nil, nil
-	case o.OutputCut:
-		return o, nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
-	}
-	return o, replay(l.m.operationName(l.id, o.N), o, c), nil
-}
-
 // process is a running command. Its result is recorded whether anybody waits for it or not.
 type process struct {
 	targets.Process
@@ -470,6 +438,7 @@ func (p *process) finish() {
 	defer close(p.ended)
 	p.exit, p.err = p.Process.Wait()
 	// The output is durable before the result that it belongs to.
+	p.live.refresh()
 	cut := p.record.close() != nil || p.record.truncated()
 	p.live.keep(p.record.kept())
 	lost := errors.Is(p.err, targets.ErrLost)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
 )
 
 // Live is a session that is alive: its script runs, or waits inside an operation.
@@ -25,14 +26,29 @@ type Live struct {
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
 
+	view   Files             // what the script has changed, nil where it has no files
+	hidden func(string) bool // what the read policy does not show
+	base   vfs.Source        // what the view is laid over
+	past   *vfs.Past         // base of a script that runs again
+	last   map[string]int    // by path: the last change that an earlier run made
+	began  time.Time         // when this run did
+
 	gate sync.Mutex // operations are taken in one at a time, so that their order is the journal's
+	// Guarded by gate.
+	skip         map[string]bool       // digests of changes that nobody is asked about again
+	inflight     map[string]int        // digests of changes that wait: their operations
+	origins      map[*vfs.Origin]known // what files were before the first change
+	checkpointed int64                 // bytes that were kept of them
+
+	committing sync.Mutex // changes are made one at a time
+	placed     placed     // files of scratch that are on the target, with committing
 
 	mu        sync.Mutex
-	journal   []Operation // of an earlier run, to be taken up again
-	at        int         // place in the journal
-	count     int         // operations so far
-	waiting   map[int]chan struct{}
-	holds     int // operations that wait
+	journal   []Operation   // of an earlier run, to be taken up again
+	at        int           // place in the journal
+	count     int           // operations so far
+	news      chan struct{} // closed with the next decision
+	holds     int           // operations that wait
 	heldSince time.Time
 	held      time.Duration
 	parked    bool
@@ -102,35 +118,41 @@ func (l *Live) keep(n int64) {
 // say records a change of status for followers.
 func (l *Live) say(s Status) { _, _ = l.out.add(StreamState, []byte(s)) }
 
-// hold counts one operation that waits and returns the channel on which its decision is announced.
-func (l *Live) hold(n int) <-chan struct{} {
+// hold counts one operation that waits.
+func (l *Live) hold() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.holds++; l.holds == 1 {
 		l.heldSince = l.m.config.Now()
 	}
-	c := make(chan struct{})
-	l.waiting[n] = c
-	return c
 }
 
 // release ends a hold.
-func (l *Live) release(n int) {
+func (l *Live) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.waiting, n)
 	if l.holds--; l.holds == 0 {
 		l.held += l.m.config.Now().Sub(l.heldSince)
 	}
 }
 
-// decided wakes whoever waits for an operation's decision.
-func (l *Live) decided(n int) {
+// changed returns a channel that is closed with the next decision on the session.
+func (l *Live) changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.waiting[n]; c != nil {
-		close(c)
-		l.waiting[n] = nil
+	if l.news == nil {
+		l.news = make(chan struct{})
+	}
+	return l.news
+}
+
+// decided wakes whoever waits for a decision.
+func (l *Live) decided() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.news != nil {
+		close(l.news)
+		l.news = nil
 	}
 }
 
@@ -179,6 +201,7 @@ func (l *Live) End(o Outcome) {
 	// What the script left running ends with it, and its results come before the session's.
 	l.cancel(errEnded)
 	l.commands.Wait()
+	l.unplace()
 	kind := EventEnded
 	if !parked {
 		parked = l.record(o)
@@ -203,6 +226,7 @@ func (l *Live) record(o Outcome) (parked bool) {
 		if reason, ok := s.refused(); ok && o.Status == Failed {
 			o.Status, o.Reason = Rejected, reason
 		}
+		o = s.filesOutcome(o)
 		if s.Status == Expired { // the hold ended, and the script with it
 			o.Status, o.Reason, o.ExitCode = Expired, s.Reason, ExitNotPermitted
 		}

@@ -17,6 +17,7 @@ import (
 
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
 )
 
 // Store keeps sessions. Every change is durable when the method returns; an error wraps ErrStore.
@@ -48,6 +49,7 @@ type Limits struct {
 	Expire              time.Duration // how long a parked session waits
 	Operations          int           // in one session
 	Output              int64         // bytes of stdout and stderr of one session
+	Checkpoint          int64         // bytes that are kept of what a session's files held before
 	Sessions            int           // alive at once
 	SessionsPerIdentity int           // alive at once
 }
@@ -64,6 +66,7 @@ const maxRecordedSession = 64 << 20
 // Config is what a Manager needs.
 type Config struct {
 	Store  Store
+	Blobs  Blobs // contents of files; without it files are not changed
 	Judge  Judge
 	Dir    string // where outputs are kept
 	Limits Limits
@@ -73,6 +76,9 @@ type Config struct {
 	// Restart is called, on a goroutine of its own, when a decision arrives for a parked session. It must lead to
 	// Resume. Without it, sessions are never parked: they expire when hold ends.
 	Restart func(Session)
+	// Target finds a target by its name, nil for none: what an earlier gateway left half done is looked at there. It is
+	// called by New already.
+	Target func(name string) targets.Target
 }
 
 // Manager owns all sessions of a gateway.
@@ -200,7 +206,9 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 		return nil, err
 	}
 	lctx, cancel := context.WithCancelCause(ctx)
-	l := &Live{m: m, id: s.ID, identity: s.Identity, target: target, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, waiting: map[int]chan struct{}{}}
+	l := &Live{m: m, id: s.ID, identity: s.Identity, target: target, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(),
+		skip: map[string]bool{}, inflight: map[string]int{}, origins: map[*vfs.Origin]known{},
+	}
 	if again {
 		l.journal = s.Operations
 	}
@@ -422,8 +430,10 @@ func (m *Manager) recover() error {
 	}
 	now := m.config.Now()
 	for _, o := range open {
+		answers := m.resolved(&o)
 		s, err := m.config.Store.Update(o.ID, func(s *Session) error {
-			m.recoverSession(s, now)
+			s.Placed = nil
+			m.recoverSession(s, now, answers)
 			return nil
 		})
 		if err != nil {
@@ -440,18 +450,26 @@ func (m *Manager) recover() error {
 }
 
 // recoverSession decides what became of a session whose gateway died.
-func (m *Manager) recoverSession(s *Session, now time.Time) {
+func (m *Manager) recoverSession(s *Session, now time.Time, answers map[int]answer) {
 	unknown := false
 	for i := range s.Operations {
 		o := &s.Operations[i]
-		if !o.Started.IsZero() && o.Finished.IsZero() {
+		if o.Started.IsZero() || !o.Finished.IsZero() {
+			continue
+		}
+		switch answers[o.N] {
+		case wasMade:
+			o.Finished = now
+		case notMade:
+			o.Started = time.Time{} // it is still approved
+		case notKnown:
 			o.Decision, unknown = UnknownState, true
 		}
 	}
 	switch {
 	case unknown:
 		settle(s, Withdrawn, now)
-		s.finish(Failed, ExitFault, "the gateway stopped while a command ran; whether it took effect is not known", now)
+		s.finish(Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", now)
 	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.waits() || s.approvedNotStarted()):
 		if s.Status != Parked {
 			m.toParked(s, now)

@@ -65,6 +65,10 @@ const (
 	Lapsed       Decision = "expired"
 	Withdrawn    Decision = "cancelled"
 	UnknownState Decision = "unknown"
+	// Conflicted is an approved change of a file that was not made, since the target holds something else by now;
+	// Broken is one that could not be made. Nothing was changed in either case.
+	Conflicted Decision = "conflict"
+	Broken     Decision = "failed"
 )
 
 // Kind is what sort of operation it is.
@@ -73,6 +77,8 @@ type Kind string
 // Kinds.
 const (
 	CommandKind Kind = "command"
+	// RollbackKind is a change that undoes others; the kinds of other changes are those of targets.FileOp.
+	RollbackKind Kind = "rollback"
 )
 
 // Session is one run of one script, or of one command line, by one identity on one target.
@@ -106,6 +112,9 @@ type Session struct {
 	Deadline  time.Time
 	Truncated bool // the recorded output was cut
 
+	// Placed are the paths on the target of files of scratch that commands were given, until they are removed.
+	Placed []Exact `json:",omitempty"`
+
 	Operations []Operation
 }
 
@@ -129,8 +138,10 @@ type Operation struct {
 	ExitCode *int // of the command; 128+signal where a signal ended it
 	Signal   int  `json:",omitempty"` // the number of the signal that ended the command
 	// OutputCut says that the recorded output is not whole, so that it cannot be replayed.
-	OutputCut bool `json:",omitempty"`
-	Command   *Command
+	OutputCut bool     `json:",omitempty"`
+	Command   *Command `json:",omitempty"`
+	// File is the change, for every kind but a command.
+	File *File `json:",omitempty"`
 }
 
 // Command is everything about a command that a human is shown and that the digest covers. It is stored when the
@@ -149,6 +160,13 @@ type Command struct {
 	Input       string
 	InputData   []byte `json:",omitempty"`
 	InputSHA256 string `json:",omitempty"` // hex, of InputData
+	// Before holds the digests of the changes of files that are made before the command, in order.
+	Before []string `json:",omitempty"`
+	// Needs are the numbers of those operations. They are decided with the command. Not in the digest.
+	Needs []int `json:",omitempty"`
+	// Scratch are the files of the session's scratch that the command names. They are put on the target before it
+	// starts, where nothing may be, and are removed with the session's end.
+	Scratch []File `json:",omitempty"`
 	// Line is the script's line that asked, by the script's own word; 0 where not known. Not in the digest.
 	Line int
 }

@@ -46,6 +46,9 @@ func (o *Operation) sound() (found []error) {
 	if o.Command != nil && !o.Command.intact(o.Digest) {
 		found = append(found, errors.New("its command is not the one of its digest"))
 	}
+	if o.File != nil && !o.intact(o.Digest) {
+		found = append(found, errors.New("its change of a file is not the one of its digest"))
+	}
 	switch o.Decision {
 	case Waiting:
 		if o.By != "" || !o.Started.IsZero() {
@@ -59,11 +62,16 @@ func (o *Operation) sound() (found []error) {
 		if o.By != policyName {
 			found = append(found, fmt.Errorf("it is %s by %q, which the policy alone does", o.Decision, o.By))
 		}
+	case Conflicted, Broken:
+		if o.Started.IsZero() || o.Finished.IsZero() || o.Reason == "" {
+			found = append(found, fmt.Errorf("it is %s without a start, an end or a reason", o.Decision))
+		}
 	case Lapsed, Withdrawn, UnknownState:
 	default:
 		found = append(found, fmt.Errorf("its decision is %q", o.Decision))
 	}
-	if !o.Started.IsZero() && o.Decision != Allowed && o.Decision != Approved && o.Decision != UnknownState {
+	if !o.Started.IsZero() && o.Decision != Allowed && o.Decision != Approved && o.Decision != UnknownState &&
+		o.Decision != Conflicted && o.Decision != Broken {
 		found = append(found, fmt.Errorf("it was started, and is %s", o.Decision))
 	}
 	if o.Started.IsZero() && !o.Finished.IsZero() {

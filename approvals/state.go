@@ -37,6 +37,26 @@ func (s *Session) refused() (string, bool) {
 	return "", false
 }
 
+// filesOutcome is how a script's end counts with what became of its files: a change that was not made is a failure of
+// the session, even where the script went on.
+func (s *Session) filesOutcome(o Outcome) Outcome {
+	if o.Status != Done && o.Status != Failed && o.Status != Rejected || o.Status == Failed && o.ExitCode == ExitFault {
+		return o
+	}
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		switch {
+		case op.Decision == Conflicted || op.Decision == Broken:
+			return Outcome{Status: Failed, ExitCode: ExitConflict, Reason: (&Conflict{N: op.N, Reason: op.Reason}).Error()}
+		case op.File != nil && op.Decision == Refused:
+			o = Outcome{Status: Rejected, ExitCode: ExitNotPermitted, Reason: op.Reason}
+		case op.File != nil && op.Decision == Denied:
+			o = Outcome{Status: Rejected, ExitCode: ExitNotPermitted, Reason: "denied by policy: " + op.Why}
+		}
+	}
+	return o
+}
+
 // settle gives every operation that waits a decision that nobody took. One that was approved and never started is
 // withdrawn: the session that it was for has ended.
 func settle(s *Session, d Decision, now time.Time) {

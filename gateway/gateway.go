@@ -33,7 +33,8 @@ type Options struct {
 	Config   *config.Config
 	HostKeys []hostkeys.Key
 	Store    approvals.Store
-	Audit    *audit.Log // nil where there is none
+	Blobs    approvals.Blobs // without it files of targets are not changed
+	Audit    *audit.Log      // nil where there is none
 	Judge    approvals.Judge
 	Engine   sandbox.Engine
 	Targets  []targets.Target // those that work; the configuration may name more
@@ -84,13 +85,15 @@ func New(o Options) (*Gateway, error) {
 	ready := make(chan struct{})
 	limits := o.Config.Limits
 	g.sessions, err = approvals.New(approvals.Config{
-		Store: o.Store, Judge: o.Judge, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
+		Store: o.Store, Blobs: o.Blobs, Judge: o.Judge, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
 		Limits: approvals.Limits{
 			Hold: limits.Hold, Expire: limits.Expire, Operations: limits.Operations, Output: limits.Output,
-			Sessions: limits.Sessions, SessionsPerIdentity: limits.SessionsPerIdentity,
+			Checkpoint: limits.Checkpoint,
+			Sessions:   limits.Sessions, SessionsPerIdentity: limits.SessionsPerIdentity,
 		},
 		// A decision may be found at once, before the rest is there.
 		Restart: func(s approvals.Session) { <-ready; g.runner.restart(s) },
+		Target:  g.runner.target,
 	})
 	if err != nil {
 		return nil, err

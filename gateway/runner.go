@@ -81,15 +81,20 @@ func (r *runner) begin(ctx context.Context, request approvals.Request, term stri
 	return live.ID(), nil
 }
 
+// target finds a target by its name, nil for none.
+func (r *runner) target(name string) targets.Target {
+	for _, t := range r.options.Targets {
+		if t.Name() == name {
+			return t
+		}
+	}
+	return nil
+}
+
 // restart runs a parked session again, since a decision has arrived for it. What it read from its client is gone,
 // unless it was the script itself.
 func (r *runner) restart(parked approvals.Session) {
-	var target targets.Target
-	for _, t := range r.options.Targets {
-		if t.Name() == parked.Target {
-			target = t
-		}
-	}
+	target := r.target(parked.Target)
 	if target == nil {
 		r.log.Error("a parked session's target is gone", "session", parked.ID, "target", parked.Target)
 		return
@@ -191,7 +196,7 @@ func (s *session) script() approvals.Outcome {
 	limits := o.Config.Limits
 	account, uname := s.request.Target.Account(), s.request.Target.Uname()
 	view, err := vfs.NewSession(vfs.Config{
-		Base: s.files(), Policy: s.runner.policies[s.request.Target.Name()], Scratch: o.Config.Files.Scratch,
+		Base: s.live.Source(s.files()), Policy: s.runner.policies[s.request.Target.Name()], Scratch: o.Config.Files.Scratch,
 		MaxBytes: limits.Write, MaxFile: limits.Write, MaxNodes: limits.Nodes, UID: account.UID, GID: account.GID, Now: o.Now,
 	})
 	if err != nil {
@@ -199,6 +204,10 @@ func (s *session) script() approvals.Outcome {
 	}
 	defer func() { _ = view.Close() }()
 	s.view = view
+	if s.writable() {
+		shown := s.runner.policies[s.request.Target.Name()]
+		s.live.SetFiles(view, func(path string) bool { return shown.Decide(path) != vfs.Visible })
+	}
 	ctx, cancel := context.WithCancelCause(s.live.Context())
 	defer cancel(nil)
 	job := sandbox.Job{
@@ -235,7 +244,32 @@ func (s *session) script() approvals.Outcome {
 		return s.fault("run the script", err)
 	}
 	s.tellChanges()
-	return s.outcome(result)
+	outcome := s.outcome(result)
+	if result.Cause == sandbox.Exited {
+		return s.finish(ctx, outcome)
+	}
+	return outcome
+}
+
+// finish asks about the changes that the script has left, and makes them.
+func (s *session) finish(ctx context.Context, outcome approvals.Outcome) approvals.Outcome {
+	err := s.live.Finish(ctx)
+	var denial *approvals.Denial
+	switch {
+	case err == nil:
+		return outcome
+	case s.live.Context().Err() != nil:
+		return s.stopped()
+	case errors.As(err, &denial):
+		return approvals.Outcome{Status: approvals.Rejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
+	}
+	return s.fault("make the script's changes of files", err)
+}
+
+// writable reports whether the target's files can be changed.
+func (s *session) writable() bool {
+	_, ok := s.request.Target.(targets.FileTarget)
+	return ok && s.runner.options.Blobs != nil
 }
 
 // historyFile is in scratch, where it is nobody's change. Without scratch there is no history.
@@ -367,9 +401,10 @@ func (s *session) stopped() approvals.Outcome {
 	return approvals.Outcome{Status: approvals.Expired, ExitCode: command.ExitNotPermitted, Reason: reason}
 }
 
-// tellChanges says once, plainly, that what the script changed outside of scratch was not changed on the target.
+// tellChanges says once, plainly, where the target's files cannot be changed, that what the script changed outside of
+// scratch was not changed there.
 func (s *session) tellChanges() {
-	if s.view == nil {
+	if s.view == nil || s.writable() {
 		return
 	}
 	if n := len(s.view.Changes()); n > 0 && s.told.CompareAndSwap(false, true) {
@@ -413,10 +448,13 @@ func commandEnv(env []string) []string {
 // refusal turns an error of the gate into what the script sees.
 func (s *session) refusal(err error) error {
 	var denial *approvals.Denial
+	var conflict *approvals.Conflict
 	var errno syscall.Errno
 	switch {
 	case errors.As(err, &denial):
 		return &sandbox.Refusal{Errno: syscall.EACCES, Reason: err.Error()}
+	case errors.As(err, &conflict):
+		return &sandbox.Refusal{Errno: syscall.ESTALE, Reason: conflict.Error()}
 	case errors.Is(err, approvals.ErrStore):
 		s.runner.log.Error("journal", "session", s.live.ID(), "error", err)
 		if s.unwritten.CompareAndSwap(false, true) {

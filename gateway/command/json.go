@@ -2,10 +2,14 @@ package command
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"unicode/utf8"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
 )
 
 // sessionJSON is a session as scripts read it. Output is there only in answers of run, exec and wait.
@@ -34,6 +38,74 @@ type operationJSON struct {
 	ExitCode *int   `json:"exit_code"`
 	Digest   string `json:"digest"`
 	Reason   string `json:"reason,omitempty"` // of a rejection
+	// Of a change of a file.
+	File *fileJSON `json:"file,omitempty"`
+	// Of a command: the operations on files that come before it, and what it is given of scratch.
+	Needs   []int      `json:"needs,omitempty"`
+	Scratch []fileJSON `json:"scratch,omitempty"`
+}
+
+// fileJSON is a change of a file. Paths that are not UTF-8 are shown as text with escapes, and in base64.
+type fileJSON struct {
+	Op      string         `json:"op"`
+	Path    string         `json:"path"`
+	PathB64 []byte         `json:"path_b64,omitempty"`
+	To      string         `json:"to,omitempty"` // a new name, or a link's text
+	ToB64   []byte         `json:"to_b64,omitempty"`
+	Before  *fileStateJSON `json:"before"` // null for nothing
+	Mode    string         `json:"mode,omitempty"`
+	UID     *uint32        `json:"uid,omitempty"`
+	GID     *uint32        `json:"gid,omitempty"`
+	Size    *int64         `json:"size,omitempty"`
+	SHA256  string         `json:"sha256,omitempty"`
+	// Rollback says whether it can be undone; NoRollback why not.
+	Rollback   bool   `json:"rollback"`
+	NoRollback string `json:"no_rollback,omitempty"`
+	// Diff is the unified diff of text.
+	Diff   string `json:"diff,omitempty"`
+	Binary bool   `json:"binary,omitempty"`
+}
+
+type fileStateJSON struct {
+	Mode   string `json:"mode"` // octal, with the type, as st_mode
+	UID    uint32 `json:"uid"`
+	GID    uint32 `json:"gid"`
+	Size   int64  `json:"size"`
+	Link   string `json:"link,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// text is a byte string as JSON can hold it.
+func text(e approvals.Exact) (shown string, exact []byte) {
+	if utf8.ValidString(string(e)) {
+		return string(e), nil
+	}
+	return string(render.Line(string(e))), []byte(e)
+}
+
+func describeFile(f *approvals.File) *fileJSON {
+	out := &fileJSON{Op: string(f.Op), SHA256: f.SHA256, Rollback: f.Kept, NoRollback: f.Lost}
+	out.Path, out.PathB64 = text(f.Path)
+	out.To, out.ToB64 = text(f.To)
+	if s := f.Was; s != nil {
+		link, _ := text(s.Link)
+		out.Before = &fileStateJSON{Mode: fmt.Sprintf("%o", s.Mode), UID: s.UID, GID: s.GID, Size: s.Size, Link: link, SHA256: s.SHA256}
+	}
+	if f.Perms {
+		out.Mode, out.UID, out.GID = fmt.Sprintf("%04o", f.Mode), &f.UID, &f.GID
+	}
+	if f.Op == targets.Write {
+		out.Size = &f.Size
+	}
+	return out
+}
+
+// withDiff adds what a change writes.
+func (f *fileJSON) withDiff(d diff.Diff, ok bool) {
+	if !ok {
+		return
+	}
+	f.Binary, f.Diff = d.Binary, d.String()
 }
 
 func describe(s approvals.Session) sessionJSON {
@@ -44,11 +116,22 @@ func describe(s approvals.Session) sessionJSON {
 		status := exitStatus(s)
 		out.ExitCode = &status
 	}
-	for _, op := range s.Operations {
-		out.Operations = append(out.Operations, operationJSON{
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		o := operationJSON{
 			N: op.N, Kind: string(op.Kind), Summary: op.Summary, Verdict: string(op.Verdict),
 			Decision: string(op.Decision), By: op.By, Reason: op.Reason, ExitCode: op.ExitCode, Digest: op.Digest,
-		})
+		}
+		if op.File != nil {
+			o.File = describeFile(op.File)
+		}
+		if op.Command != nil {
+			o.Needs = op.Command.Needs
+			for i := range op.Command.Scratch {
+				o.Scratch = append(o.Scratch, *describeFile(&op.Command.Scratch[i]))
+			}
+		}
+		out.Operations = append(out.Operations, o)
 	}
 	return out
 }

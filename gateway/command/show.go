@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/render"
 )
 
@@ -25,12 +26,16 @@ func (v *Verbs) show(_ context.Context, c *invocation) int {
 		return c.fail(id, err)
 	}
 	if asJSON {
-		if err := writeJSON(c.Stdout, describe(s)); err != nil {
+		out, err := v.withDiffs(describe(s), s)
+		if err != nil {
+			return c.fail(id, err)
+		}
+		if err := writeJSON(c.Stdout, out); err != nil {
 			return ExitFault
 		}
 		return ExitOK
 	}
-	p := &page{w: c.Stdout}
+	p := &page{w: c.Stdout, diff: v.Sessions.Diff}
 	p.session(s)
 	for i := range s.Operations {
 		p.operation(&s.Operations[i])
@@ -39,7 +44,10 @@ func (v *Verbs) show(_ context.Context, c *invocation) int {
 }
 
 // page prints named fields in two columns. Values must have been rendered.
-type page struct{ w io.Writer }
+type page struct {
+	w    io.Writer
+	diff func(f *approvals.File, context int) (diff.Diff, bool, error)
+}
 
 func (p *page) field(name string, value any) {
 	_, _ = fmt.Fprintf(p.w, "  %-11s %s\n", name, value)
@@ -113,6 +121,10 @@ func (p *page) operation(op *approvals.Operation) {
 	if op.Reason != "" {
 		p.field("reason", rendered(op.Reason))
 	}
+	if f := op.File; f != nil {
+		p.field("does", rendered(op.Summary))
+		p.file(f)
+	}
 	if c := op.Command; c != nil {
 		p.field("runs", render.Argv(c.Argv))
 		for i, arg := range c.Argv {
@@ -134,6 +146,13 @@ func (p *page) operation(op *approvals.Operation) {
 			p.field("stdin sha256", render.Line(c.InputSHA256))
 			p.block("stdin", string(c.InputData))
 		}
+		for i, n := range c.Needs {
+			p.field("before it", fmt.Sprintf("operation %d, digest %s", n, render.Line(c.Before[i])))
+		}
+		for i := range c.Scratch {
+			p.field("scratch", "put on the target for it, and removed at the session's end: "+c.Scratch[i].Summary())
+			p.file(&c.Scratch[i])
+		}
 		if c.Line > 0 {
 			p.field("line", fmt.Sprintf("%d of the script, by its own word", c.Line))
 		}
@@ -141,6 +160,53 @@ func (p *page) operation(op *approvals.Operation) {
 	p.field("digest", render.Line(op.Digest))
 	if op.ExitCode != nil {
 		p.field("exit status", fmt.Sprint(*op.ExitCode))
+	}
+}
+
+// withDiffs adds to a session what its changes of files write.
+func (v *Verbs) withDiffs(out sessionJSON, s approvals.Session) (sessionJSON, error) {
+	for i := range s.Operations {
+		if f := s.Operations[i].File; f != nil {
+			d, ok, err := v.Sessions.Diff(f, diff.Context)
+			if err != nil {
+				return out, err
+			}
+			out.Operations[i].File.withDiff(d, ok)
+		}
+	}
+	return out, nil
+}
+
+// file prints a change of a file: what it is before and after, and the content as a unified diff.
+func (p *page) file(f *approvals.File) {
+	for _, d := range f.Details() {
+		p.field(d.Name, d.Value)
+	}
+	p.flag(string(f.Path))
+	p.flag(string(f.To))
+	d, ok, err := p.diff(f, diff.Context)
+	switch {
+	case err != nil:
+		p.field("content", "cannot be read: "+render.Line(err.Error()))
+	case !ok:
+	case d.Binary:
+		p.field("content", "no text, or too large to be shown: compare size and hash")
+	default:
+		p.hunks(d)
+	}
+}
+
+func (p *page) hunks(d diff.Diff) {
+	_, _ = fmt.Fprintf(p.w, "  content: %d lines added, %d removed\n", d.Added, d.Removed)
+	for _, h := range d.Hunks {
+		_, _ = fmt.Fprintf(p.w, "        @@ -%d,%d +%d,%d @@\n", h.Old, h.OldLines, h.New, h.NewLines)
+		for _, l := range h.Lines {
+			_, _ = fmt.Fprintf(p.w, "  %4d  %c%s\n", max(l.New, l.Old), l.Kind, render.Block(l.Text))
+			if l.Open {
+				_, _ = fmt.Fprintln(p.w, `        \ no newline at the end`)
+			}
+			p.flag(l.Text)
+		}
 	}
 }
 

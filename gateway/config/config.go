@@ -68,6 +68,7 @@ type Files struct {
 type Limits struct {
 	Wall, CPU, Hold, Expire       time.Duration
 	Memory, Output, Script, Write int64 // bytes
+	Checkpoint                    int64 // bytes that are kept of what a session's files held before
 	Operations                    int
 	Processes, Threads, Files     int // interpreters, their threads in sum, descriptors of each
 	Nodes                         int // files that a session makes, changes or removes
@@ -98,7 +99,7 @@ type Algorithms struct{ KeyExchanges, Ciphers, MACs []string }
 func DefaultLimits() Limits {
 	return Limits{
 		Wall: 10 * time.Minute, CPU: time.Minute, Hold: 10 * time.Minute, Expire: 24 * time.Hour,
-		Memory: 512 << 20, Output: 16 << 20, Script: 1 << 20, Write: 50 << 20,
+		Memory: 512 << 20, Output: 16 << 20, Script: 1 << 20, Write: 50 << 20, Checkpoint: 256 << 20,
 		Processes: 16, Threads: 64, Files: 1024, Nodes: 65536, Calls: 100_000,
 		Operations: 1000, Sessions: 64, SessionsPerIdentity: 8,
 	}
@@ -127,6 +128,7 @@ type file struct {
 		Output              *size     `toml:"output"`
 		Script              *size     `toml:"script"`
 		Write               *size     `toml:"write"`
+		Checkpoint          *size     `toml:"checkpoint"`
 		Operations          *int      `toml:"operations"`
 		Processes           *int      `toml:"processes"`
 		Threads             *int      `toml:"threads"`
@@ -351,7 +353,7 @@ func (f *file) checkLimits(c *Config) error {
 	for _, p := range []struct {
 		to   *int64
 		from *size
-	}{{&l.Memory, from.Memory}, {&l.Output, from.Output}, {&l.Script, from.Script}, {&l.Write, from.Write}} {
+	}{{&l.Memory, from.Memory}, {&l.Output, from.Output}, {&l.Script, from.Script}, {&l.Write, from.Write}, {&l.Checkpoint, from.Checkpoint}} {
 		if p.from != nil {
 			*p.to = p.from.value
 		}

@@ -12,16 +12,21 @@ import (
 const labelWidth = 10
 
 // describe shows everything about an operation that its digest covers, in the order in which it matters.
-func describe(s *approvals.Session, op *approvals.Operation, wholeEnv bool) *page {
+func describe(s *approvals.Session, op *approvals.Operation, wholeEnv bool, from *contents) *page {
 	p := newPage()
 	describeDecision(p, op)
 	p.add(label("Risk"), own(riskTone(op.Risk), riskWord(op.Risk)))
 	p.addProse(label("Why"), shown(tonePlain, op.Why))
-	if op.Command == nil {
+	switch {
+	case op.File != nil:
+		p.add(label("Kind"), shown(tonePlain, string(op.Kind)))
+		describeFile(p, op.File, from)
+	case op.Command == nil:
 		p.add(label("Kind"), shown(tonePlain, string(op.Kind)))
 		p.add(label("Summary"), shown(tonePlain, op.Summary))
-	} else {
+	default:
 		describeCommand(p, s, op.Command, wholeEnv)
+		describeTogether(p, s, op.Command, from)
 	}
 	p.add(label("Digest"), shown(toneDim, op.Digest))
 	p.addProse(nil, own(toneDim, fmt.Sprintf("── end of operation %d ──", op.N)))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -34,6 +35,7 @@ type fakeBackend struct {
 	approved  []string // "id/n/digest by whom"
 	before    func()   // runs before a decision counts
 	listErr   error
+	texts     map[string][2]string // by path: what a file holds, and is to hold
 }
 
 func newFake(sessions ...approvals.Session) *fakeBackend {
@@ -54,6 +56,14 @@ func (f *fakeBackend) announce(e approvals.Event) {
 		default:
 		}
 	}
+}
+
+func (f *fakeBackend) Diff(file *approvals.File, context int) (diff.Diff, bool, error) {
+	texts, ok := f.texts[string(file.Path)]
+	if !ok {
+		return diff.Diff{}, false, nil
+	}
+	return diff.Compare([]byte(texts[0]), []byte(texts[1]), context), true, nil
 }
 
 func (f *fakeBackend) find(id string) *approvals.Session {

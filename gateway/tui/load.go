@@ -86,6 +86,8 @@ func summarize(s *approvals.Session) summary {
 	r.what = what(show, tonePlain)
 	if show.Command != nil {
 		r.runAs = show.Command.RunAs
+	} else if show.File != nil {
+		r.runAs = show.File.RunAs
 	}
 	return r
 }

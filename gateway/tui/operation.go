@@ -29,11 +29,12 @@ type operationView struct {
 	page     *page
 	wholeEnv bool
 	output   *output // what it writes, once it was started
+	contents *contents
 }
 
 // newOperationView opens an operation. One that has been read before need not be read again.
-func newOperationView(s *approvals.Session, op *approvals.Operation, read bool) *operationView {
-	v := &operationView{op: *op, page: newPage()}
+func newOperationView(s *approvals.Session, op *approvals.Operation, read bool, from Backend) *operationView {
+	v := &operationView{op: *op, page: newPage(), contents: newContents(from)}
 	v.draw(s)
 	if read {
 		v.page.seen = position{len(v.page.paragraphs), 0}
@@ -43,7 +44,7 @@ func newOperationView(s *approvals.Session, op *approvals.Operation, read bool) 
 
 // draw describes the operation anew.
 func (v *operationView) draw(s *approvals.Session) {
-	p := describe(s, &v.op, v.wholeEnv)
+	p := describe(s, &v.op, v.wholeEnv, v.contents)
 	if v.output != nil {
 		describeResult(p, &v.op, v.output)
 	}
@@ -58,12 +59,15 @@ func (v *operationView) subject(s *approvals.Session) subject {
 	if c := v.op.Command; c != nil {
 		sub.target, sub.runAs = c.Target, c.RunAs
 	}
+	if f := v.op.File; f != nil {
+		sub.target, sub.runAs = f.Target, f.RunAs
+	}
 	return sub
 }
 
 // update takes the operation as it is now and reports whether it is another one than was shown.
 func (v *operationView) update(s *approvals.Session, op *approvals.Operation) (changed bool) {
-	changed = op.Digest != v.op.Digest || !reflect.DeepEqual(op.Command, v.op.Command)
+	changed = op.Digest != v.op.Digest || !reflect.DeepEqual(op.Command, v.op.Command) || !reflect.DeepEqual(op.File, v.op.File)
 	v.op = *op
 	if changed {
 		v.page.seen = nothingSeen
@@ -94,7 +98,9 @@ func (v *operationView) undecidable(s *approvals.Session, me approvals.Identity)
 		return "it does not wait any more"
 	case ownSession(s, me):
 		return "your own session; another approver decides"
-	case v.op.Command == nil:
+	case v.contents.unreadable():
+		return "a content that belongs to it cannot be read"
+	case v.op.Command == nil && v.op.File == nil:
 		return "this screen cannot show this kind of operation"
 	case v.op.Digest == "":
 		return "no digest was recorded"

@@ -356,7 +356,7 @@ func (v *sessionView) openOperation(m *model, i int) tea.Cmd {
 	}
 	v.closeOperation()
 	op := &v.session.Operations[i]
-	v.at, v.view = i, newOperationView(&v.session, op, m.wasRead(&v.session, op))
+	v.at, v.view = i, newOperationView(&v.session, op, m.wasRead(&v.session, op), m.backend)
 	return v.view.followResult(m)
 }
 

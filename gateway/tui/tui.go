@@ -21,6 +21,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/diff"
 )
 
 // Size is the size of the terminal's window in character cells.
@@ -35,6 +36,8 @@ type Backend interface {
 	Subscribe(ctx context.Context) <-chan approvals.Event
 	// OperationOutput calls fn with what one operation has written so far.
 	OperationOutput(id string, n int, fn func(approvals.Chunk) error) error
+	// Diff compares what a file holds with what a change writes.
+	Diff(f *approvals.File, context int) (d diff.Diff, ok bool, err error)
 	Follow(ctx context.Context, id string, fn func(approvals.Chunk) error) (approvals.Session, error)
 }
 

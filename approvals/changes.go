@@ -1,0 +1,353 @@
+package approvals
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
+)
+
+// Files is what a script has changed in its own view, and not yet on the target; *vfs.Session is one.
+type Files interface {
+	// Changes lists what differs from the target, in an order in which it can be done.
+	Changes() []vfs.Change
+	// Settle says that changes were made.
+	Settle(changes []vfs.Change)
+	// Refresh lets the view show what a command has changed.
+	Refresh()
+	// Scratch lists what scratch holds at a path and below.
+	Scratch(name string) ([]vfs.Change, error)
+}
+
+// maxHashed is how large a file may be that is read before it is removed or replaced, in bytes. Of a larger one only
+// size and time are compared.
+const maxHashed = 1 << 30
+
+// change is one change of the session's view as an operation.
+type change struct {
+	of  []vfs.Change // one, or several that are made as one
+	op  Operation
+	old bool // of an earlier run, or of an earlier command that still waits
+}
+
+// SetFiles gives the session the view whose changes it is to make on the target. hidden says which paths the read
+// policy does not show. It is called once, before the script runs; without it nothing of files is changed.
+func (l *Live) SetFiles(view Files, hidden func(path string) bool) {
+	l.view, l.hidden = view, hidden
+}
+
+// Source is what a script's view is laid over: the target's files, or for a script that runs again what they were
+// before its own changes were made.
+func (l *Live) Source(base vfs.Source) vfs.Source {
+	l.base = base
+	if past := l.remember(base); past != nil {
+		l.past, l.base = past, past
+	}
+	return l.base
+}
+
+// pending lists the changes that have not been made and that nobody has said no to, as operations with their contents
+// kept. Called with the gate locked.
+func (l *Live) pending(ctx context.Context) ([]*change, error) {
+	if l.view == nil {
+		return nil, nil
+	}
+	var out []*change
+	for _, c := range l.view.Changes() {
+		if last := len(out) - 1; last >= 0 && c.Op == "chown" && out[last].of[0].Op == "chmod" && out[last].of[0].Path == c.Path {
+			out[last].of = append(out[last].of, c)
+			continue
+		}
+		out = append(out, &change{of: []vfs.Change{c}})
+	}
+	kept := out[:0]
+	for _, c := range out {
+		f, err := l.file(ctx, c.of[len(c.of)-1])
+		if err != nil {
+			return nil, err
+		}
+		c.op = Operation{Kind: f.Kind(), File: f, Digest: f.Digest()}
+		if l.skip[c.op.Digest] {
+			continue
+		}
+		kept = append(kept, c)
+		if n := l.inflight[c.op.Digest]; n > 0 {
+			c.op.N, c.old = n, true
+			continue
+		}
+		if err := l.keepContent(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+// file makes the record of a change.
+func (l *Live) file(ctx context.Context, c vfs.Change) (*File, error) {
+	f := &File{Op: targets.FileOp(c.Op), Target: l.target.Name(), RunAs: l.target.Account().Name, Path: Exact(c.Path)}
+	perms := func() {
+		f.Perms, f.Mode, f.UID, f.GID = true, c.Info.Mode&0o7777, c.Info.UID, c.Info.GID
+	}
+	switch c.Op {
+	case "write", "link":
+		f.Op, f.SHA256, f.Size = targets.Write, hex.EncodeToString(c.SHA256[:]), c.Info.Size
+		perms()
+	case "mkdir", "chmod", "chown":
+		perms()
+	case "symlink":
+		perms()
+		f.To = Exact(c.Target)
+	case "rename":
+		f.To = Exact(c.Target)
+	case "utimes":
+		f.Op = targets.Touch
+		if c.Info.Mtime.Before(l.began) { // else "now", which is another moment in each run
+			f.Mtime = c.Info.Mtime.UTC()
+		}
+	}
+	f.Kept = true
+	var err error
+	if f.Was, err = l.was(ctx, f, c.Path, c.Origin); err != nil {
+		return nil, err
+	}
+	if c.Op == "rename" {
+		f.WasTo, err = l.was(ctx, f, c.Target, c.Over)
+	}
+	return f, err
+}
+
+// known is what was found out about an origin.
+type known struct {
+	state *FileState
+	kept  bool
+	lost  string
+}
+
+// was describes what a change replaces, and keeps its content for a rollback. It is read once for each origin.
+func (l *Live) was(ctx context.Context, f *File, path string, o *vfs.Origin) (*FileState, error) {
+	if o == nil {
+		return nil, nil
+	}
+	k, ok := l.origins[o]
+	if !ok {
+		k.state = &FileState{Mode: o.Info.Mode, UID: o.Info.UID, GID: o.Info.GID, Mtime: o.Info.Mtime.UTC(), Link: Exact(o.Target)}
+		k.kept = true
+		switch o.Info.Type() {
+		case syscall.S_IFREG:
+			k.state.Size = o.Info.Size
+			if o.Hashed {
+				k.state.SHA256 = hex.EncodeToString(o.SHA256[:])
+			}
+			if err := l.checkpoint(ctx, path, &k); err != nil {
+				return nil, err
+			}
+		case syscall.S_IFDIR, syscall.S_IFLNK:
+		default:
+			k.kept, k.lost = false, "it is a device, FIFO or socket"
+		}
+		l.origins[o] = k
+	}
+	if !k.kept {
+		f.Kept, f.Lost = false, k.lost
+	}
+	return k.state.clone(), nil
+}
+
+// checkpoint keeps what a regular file of the target holds, before its first change. What cannot be kept is said and no
+// error: the human decides.
+func (l *Live) checkpoint(ctx context.Context, path string, k *known) error {
+	lose := func(format string, args ...any) error {
+		k.kept, k.lost = false, fmt.Sprintf(format, args...)
+		return nil
+	}
+	limit := l.m.config.Limits.Checkpoint
+	left := limit - l.checkpointed
+	if limit > 0 && k.state.Size > left {
+		k.kept, k.lost = false, fmt.Sprintf("limits.checkpoint keeps %d bytes for a session", limit)
+	}
+	if !k.kept && k.state.SHA256 != "" {
+		return nil
+	}
+	if k.state.Size > maxHashed && k.state.SHA256 == "" {
+		return lose("it is larger than %d bytes", maxHashed)
+	}
+	fd, err := l.base.Open(path, syscall.O_RDONLY)
+	if err != nil {
+		return lose("it cannot be read (%v)", err)
+	}
+	file := os.NewFile(uintptr(fd), "origin") // #nosec G115 -- a descriptor
+	defer func() { _ = file.Close() }()
+	most := int64(maxHashed)
+	if limit > 0 && k.kept {
+		most = max(left, 1)
+	}
+	var sum string
+	var size int64
+	if k.kept {
+		sum, size, err = l.m.config.Blobs.PutBlob(ctx, file, most)
+	} else {
+		sum, size, err = hashReader(io.LimitReader(file, most))
+	}
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		return lose("it is larger than %d bytes by now", most)
+	case err != nil:
+		return fmt.Errorf("keep what %q holds: %w", path, err)
+	case size != k.state.Size, k.state.SHA256 != "" && sum != k.state.SHA256:
+		return lose("it has changed on the target since the script saw it")
+	}
+	k.state.SHA256 = sum
+	if k.kept {
+		l.checkpointed += size
+	}
+	return nil
+}
+
+// keepContent keeps what is to be written. The record names what was kept, whatever the script writes meanwhile.
+func (l *Live) keepContent(ctx context.Context, c *change) error {
+	f := c.op.File
+	if f.Op != targets.Write {
+		return nil
+	}
+	last := &c.of[len(c.of)-1]
+	sum, size, err := l.keepWritten(ctx, *last)
+	if err != nil {
+		return fmt.Errorf("keep what was written to %q: %w", last.Path, err)
+	}
+	if sum != f.SHA256 || size != f.Size {
+		f.SHA256, f.Size = sum, size
+		last.SHA256, _ = hashFrom(sum)
+		last.Info.Size = size
+		c.op.Digest = f.Digest()
+	}
+	return nil
+}
+
+func (l *Live) keepWritten(ctx context.Context, c vfs.Change) (sha string, size int64, err error) {
+	fd, err := c.Open()
+	if err != nil {
+		return "", 0, err
+	}
+	file := os.NewFile(uintptr(fd), "written") // #nosec G115 -- a descriptor
+	defer func() { _ = file.Close() }()
+	return l.m.config.Blobs.PutBlob(ctx, file, 0) // the view bounds it: limits.write
+}
+
+// prepared completes a new operation on a file: judged, not yet numbered.
+func (l *Live) prepared(c *change) {
+	f, now := c.op.File, l.m.config.Now()
+	d := judgeFile(f)
+	c.op.Summary, c.op.Created = string(f.Summary()), now
+	c.op.Verdict, c.op.Risk, c.op.Why, c.op.Decision = d.Verdict, d.Risk, d.Reason, Waiting
+	if why := f.denied(l.hidden); why != "" {
+		c.op.Verdict, c.op.Why, c.op.Decision, c.op.By, c.op.Decided = policy.Deny, why, Denied, policyName, now
+	}
+}
+
+// size is about what the change takes in the journal, in bytes.
+func (f *File) size() int { return 512 + len(f.Path) + len(f.To) }
+
+// scratch lists the files of scratch that a command names: its directory, its words, and the words of shell text or of
+// any other text in them. A path that is cut short by an expansion stands for its folder.
+func (l *Live) scratch(ctx context.Context, c *Command) error {
+	if l.view == nil {
+		return nil
+	}
+	seen := map[string]bool{}
+	names := []string{c.Dir}
+	for _, word := range c.Argv {
+		names = append(names, pathsIn(word)...)
+		if !strings.HasPrefix(word, "/") && len(word) < 4096 {
+			names = append(names, c.Dir+"/"+word)
+		}
+	}
+	if len(names) > maxNamed {
+		return &Denial{Reason: fmt.Sprintf("the command names more than %d paths", maxNamed), By: ""}
+	}
+	for _, name := range names {
+		if len(name) > 4095 || seen[name] || strings.IndexByte(name, 0) >= 0 {
+			continue
+		}
+		seen[name] = true
+		found, err := l.view.Scratch(name)
+		if err != nil {
+			return err
+		}
+		for _, s := range found {
+			if seen["="+s.Path] {
+				continue
+			}
+			seen["="+s.Path] = true
+			f, err := l.file(ctx, s)
+			if err != nil {
+				return err
+			}
+			one := &change{of: []vfs.Change{s}, op: Operation{File: f}}
+			if err := l.keepContent(ctx, one); err != nil {
+				return err
+			}
+			if len(c.Scratch) >= maxPlaced {
+				return syscall.E2BIG
+			}
+			c.Scratch = append(c.Scratch, *f)
+		}
+	}
+	return nil
+}
+
+// maxNamed bounds the paths that are looked for in one command, maxPlaced the files of scratch that go with it.
+const (
+	maxNamed  = 4096
+	maxPlaced = 1000
+)
+
+// pathsIn finds absolute paths in a word: at its start, and wherever a slash follows what cannot be part of a name in
+// shell text. What a shell would expand ends the path, and then its folder is meant.
+func pathsIn(word string) (paths []string) {
+	for at := 0; at < len(word); at++ {
+		if word[at] != '/' || at > 0 && !strings.ContainsRune(" \t\n\r'\"=:,;|&<>()`{}@$\\", rune(word[at-1])) {
+			continue
+		}
+		end := at
+		for end < len(word) && !strings.ContainsRune(" \t\n\r'\"`;|&<>()$*?[]{}\\,:", rune(word[end])) {
+			end++
+		}
+		name := word[at:end]
+		if end < len(word) && strings.ContainsRune("$*?[]{}\\`\"'", rune(word[end])) {
+			// The rest of the name is not known here.
+			paths = append(paths, name[:strings.LastIndexByte(name, '/')+1])
+		}
+		paths = append(paths, name)
+		at = end
+	}
+	if strings.HasPrefix(word, "/") && !strings.Contains(word, "\n") {
+		paths = append(paths, word) // an argument is one path, whatever is in it
+	}
+	return paths
+}
+
+// executableScratch reports whether a path is a program of scratch that goes with the command.
+func (c *Command) executableScratch(name string) bool {
+	for i := range c.Scratch {
+		if f := &c.Scratch[i]; string(f.Path) == name && f.Op == targets.Write && f.Mode&0o111 != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// hashReader is the hash of what a reader gives.
+func hashReader(r io.Reader) (string, int64, error) {
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	return hex.EncodeToString(h.Sum(nil)), n, err
+}

@@ -1,0 +1,428 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
+)
+
+// Conflict is a change of a file that was approved and could not be made. Nothing of it was.
+type Conflict struct {
+	N      int    // the operation
+	Reason string // one line, rendered
+}
+
+// Error says which operation and why.
+func (c *Conflict) Error() string { return fmt.Sprintf("operation %d was not made: %s", c.N, c.Reason) }
+
+// group is what is decided together: changes of files, and the command that comes after them, if any.
+type group struct {
+	files   []*change
+	command *change // nil at the end of the script
+}
+
+// all lists the operations in order.
+func (g *group) all() []*change {
+	if g.command == nil {
+		return g.files
+	}
+	return append(slices.Clone(g.files), g.command)
+}
+
+// takeIn records what a command, or the end of the script, brings before a human. Called with the gate locked.
+func (l *Live) takeIn(ctx context.Context, command *Command, c Start) (*group, error) {
+	g := &group{}
+	var d policy.Decision
+	if command != nil {
+		d = l.judge(command, c)
+	}
+	if d.Verdict != policy.Deny {
+		if err := l.canChangeFiles(); err == nil {
+			if g.files, err = l.pending(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if command != nil {
+		g.command = l.withFiles(command, d, g.files)
+	}
+	return g, l.journalise(g)
+}
+
+// withFiles makes the operation of a command. One that the policy allows is asked about where files go with it.
+func (l *Live) withFiles(command *Command, d policy.Decision, files []*change) *change {
+	for _, f := range files {
+		command.Before = append(command.Before, f.op.Digest)
+	}
+	if d.Verdict == policy.Allow && len(files)+len(command.Scratch) > 0 {
+		d = policy.Decision{Verdict: policy.Ask, Risk: policy.Caution, Reason: "changes of files come before it; alone it would be allowed"}
+		if len(files) == 0 {
+			d.Reason = "files of the session's scratch are put on the target for it; alone it would be allowed"
+		}
+	}
+	o := Operation{
+		Kind: CommandKind, Summary: string(summary(command)), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
+		Digest: command.Digest(), Created: l.m.config.Now(), Command: command,
+	}
+	switch d.Verdict {
+	case policy.Allow:
+		o.Decision, o.By, o.Decided = Allowed, policyName, o.Created
+		if l.plan { // it is shown with the rest, and runs when the plan is approved
+			o.Decision, o.By, o.Decided = Waiting, "", time.Time{}
+		}
+	case policy.Deny:
+		o.Decision, o.By, o.Decided = Denied, policyName, o.Created
+	default:
+		o.Verdict, o.Decision = policy.Ask, Waiting
+	}
+	return &change{op: o}
+}
+
+// journalise records the operations of a group, or finds them in the journal of an earlier run: equal ones, at their
+// places. All that are new are recorded in one transaction.
+func (l *Live) journalise(g *group) error {
+	fresh, err := l.matchJournal(g)
+	if err != nil || len(fresh) == 0 {
+		return err
+	}
+	if err := l.makeRoom(fresh); err != nil {
+		return err
+	}
+	for _, c := range fresh {
+		if c.op.File != nil {
+			l.prepared(c)
+		}
+	}
+	var denied *change
+	for _, c := range g.files {
+		if c.op.Decision == Denied {
+			denied = c
+		}
+	}
+	if c := g.command; c != nil && denied != nil && !c.old && c.op.Decision == Waiting {
+		c.op.Verdict, c.op.Decision, c.op.By, c.op.Decided = policy.Deny, Denied, policyName, c.op.Created
+		c.op.Why = "a change of a file before it is denied: " + denied.op.Why
+	}
+	_, err = l.m.config.Store.Update(l.id, func(s *Session) error {
+		if s.Status.Final() || s.Status == Parked || l.ctx.Err() != nil {
+			return l.ending()
+		}
+		for _, c := range fresh {
+			c.op.N = len(s.Operations) + 1
+			if c == g.command && len(g.files) > 0 {
+				command := *c.op.Command
+				command.Needs = nil
+				for _, f := range g.files {
+					command.Needs = append(command.Needs, f.op.N)
+				}
+				c.op.Command = &command
+			}
+			if c.op.Decision == Allowed {
+				c.op.Started = c.op.Created
+			}
+			if c.op.Decision == Waiting && !l.plan {
+				l.setHeld(s)
+			}
+			s.Operations = append(s.Operations, c.op)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range g.files {
+		l.inflight[c.op.Digest] = c.op.N
+	}
+	return nil
+}
+
+// matchJournal takes up what an earlier run has recorded and returns what is new.
+func (l *Live) matchJournal(g *group) (fresh []*change, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range g.all() {
+		if c.old { // it waits for an earlier command already
+			continue
+		}
+		if l.at < len(l.journal) {
+			if o := l.journal[l.at]; o.Digest == c.op.Digest && o.Kind == c.op.Kind {
+				l.at++
+				c.op, c.old = o, true
+				continue
+			}
+			l.at = len(l.journal) // from here on the script does something else
+			l.mu.Unlock()
+			err := l.withdraw()
+			if l.past != nil {
+				l.past.ReachAll()
+			}
+			l.mu.Lock()
+			if err != nil {
+				return nil, err
+			}
+		}
+		fresh = append(fresh, c)
+	}
+	return fresh, nil
+}
+
+// makeRoom counts new operations.
+func (l *Live) makeRoom(fresh []*change) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if limit := l.m.config.Limits.Operations; limit > 0 && l.count+len(fresh) > limit {
+		return &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
+	}
+	bytes := 0
+	for _, c := range fresh {
+		if c.op.File != nil {
+			bytes += c.op.File.size()
+		} else {
+			bytes += c.op.Command.size()
+		}
+	}
+	if l.recordedBytes += bytes; l.recordedBytes > maxJournal {
+		return &Denial{Reason: fmt.Sprintf("the operations of a session take no more than %d bytes in all", maxJournal)}
+	}
+	l.count += len(fresh)
+	return nil
+}
+
+// settleGroup brings the files of a group to their end: decided by a human, and made where they were approved. It
+// returns how the command stands then. In a plan nothing waits and nothing is made.
+func (l *Live) settleGroup(ctx context.Context, g *group) error {
+	for _, c := range g.all() {
+		if c.old {
+			if err := l.retake(c); err != nil {
+				return err
+			}
+		}
+	}
+	if l.plan {
+		l.planned(g)
+		return nil
+	}
+	if err := l.await(ctx, g); err != nil {
+		return err
+	}
+	return l.commit(ctx, g)
+}
+
+// planned takes the files of a plan for made, so that what the script does next is a change against them.
+func (l *Live) planned(g *group) {
+	for _, c := range g.files {
+		if c.op.Decision == Denied {
+			l.leave(c)
+		} else {
+			l.made(c)
+		}
+	}
+}
+
+// retake brings an operation of an earlier run to where it goes on: a decision may have come since, and what nobody
+// decided waits again.
+func (l *Live) retake(c *change) error {
+	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		if s.Status.Final() || s.Status == Parked {
+			return l.ending()
+		}
+		o := s.operation(c.op.N)
+		if o == nil {
+			return ErrNotFound
+		}
+		if o.Decision == Waiting && o.Verdict == policy.Allow && !l.plan { // of a plan; the policy has decided
+			o.Decision, o.By, o.Decided = Allowed, policyName, l.m.config.Now()
+			o.Started = o.Decided
+		}
+		if o.Decision == Lapsed || o.Decision == Withdrawn {
+			o.Decision, o.Decided, o.By, o.ByKey, o.Reason = Waiting, time.Time{}, "", "", ""
+		}
+		if o.Decision == Waiting && !l.plan {
+			l.setHeld(s)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.op = *s.operation(c.op.N)
+	return nil
+}
+
+// commit makes the approved changes of a group, in order. One that cannot be made ends it: what comes after may rest
+// on it. A change that was rejected is left out, and is not asked about again.
+func (l *Live) commit(ctx context.Context, g *group) error {
+	if len(g.files) == 0 {
+		return nil
+	}
+	l.committing.Lock() // another command may need the same changes
+	defer l.committing.Unlock()
+	var refused, broken error
+	for _, c := range g.files {
+		var err error
+		if c.op, err = l.current(c.op.N); err != nil {
+			return err
+		}
+		if c.op.Decision == Approved && c.op.Started.IsZero() && broken == nil {
+			if err := l.make(ctx, c); err != nil {
+				return err
+			}
+		}
+		switch c.op.Decision {
+		case Approved:
+			if !c.op.Finished.IsZero() {
+				l.made(c)
+			}
+		case Refused:
+			l.leave(c)
+			if refused == nil {
+				refused = &Denial{Reason: c.op.Reason, By: c.op.By}
+			}
+		case Denied:
+			l.leave(c)
+			if refused == nil {
+				refused = &Denial{Reason: c.op.Why}
+			}
+		case Conflicted, Broken:
+			l.leave(c)
+			broken = &Conflict{N: c.op.N, Reason: c.op.Reason}
+		case UnknownState:
+			l.leave(c)
+			broken = &Conflict{N: c.op.N, Reason: "the gateway was stopped while it was made; whether it was is not known"}
+		case Withdrawn, Lapsed:
+			if broken == nil {
+				broken = &Conflict{N: c.op.N, Reason: "it was withdrawn"}
+			}
+			l.forget(c)
+		default:
+			return l.ending()
+		}
+	}
+	if broken != nil {
+		return errors.Join(broken, l.abandonRest(g))
+	}
+	return refused
+}
+
+// leave remembers that a change stays in the view alone.
+func (l *Live) leave(c *change) {
+	l.gate.Lock()
+	defer l.gate.Unlock()
+	l.skip[c.op.Digest] = true
+	delete(l.inflight, c.op.Digest)
+}
+
+// forget lets a change be asked about again.
+func (l *Live) forget(c *change) {
+	l.gate.Lock()
+	defer l.gate.Unlock()
+	delete(l.inflight, c.op.Digest)
+}
+
+// made tells the view that the target has a change by now.
+func (l *Live) made(c *change) {
+	l.view.Settle(c.of)
+	if l.past != nil {
+		l.reached(&c.op)
+	}
+	l.forget(c)
+}
+
+// make consumes the approval of one change, makes it, and records what came of it.
+func (l *Live) make(ctx context.Context, c *change) error {
+	done, err := l.enter()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if c.op, err = l.consume(c.op); err != nil {
+		return err
+	}
+	files, _ := l.target.(targets.FileTarget) // canChangeFiles has looked
+	// It is made whole or not at all, so that an end of the session need not stop it half way.
+	failed := files.Apply(context.WithoutCancel(ctx), c.op.File.change(changeID(l.id, c.op.N), l.m.config.Blobs))
+	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		o := s.operation(c.op.N)
+		if o == nil {
+			return ErrNotFound
+		}
+		o.Finished = l.m.config.Now()
+		switch {
+		case errors.Is(failed, targets.ErrConflict):
+			o.Decision = Conflicted
+		case failed != nil:
+			o.Decision = Broken
+		}
+		if failed != nil {
+			o.Reason = string(render.Line(failed.Error()))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("record a change: %w", err)
+	}
+	c.op = *s.operation(c.op.N)
+	if failed != nil {
+		l.Notice("operation %d was not made: %s", c.op.N, c.op.Reason)
+	}
+	l.m.publish(l.id, EventFinished, "")
+	return nil
+}
+
+// changeID names the temporary files of an operation's change.
+func changeID(session string, n int) string { return fmt.Sprintf("%s-%d", session, n) }
+
+// abandonRest withdraws what was approved in a group and not made, since something before it could not be.
+func (l *Live) abandonRest(g *group) error {
+	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		for _, c := range g.all() {
+			o := s.operation(c.op.N)
+			if o != nil && o.undecided() {
+				o.Decision, o.Reason = Withdrawn, "an operation before it was not made"
+				if o.Decided.IsZero() {
+					o.Decided = l.m.config.Now()
+				}
+			}
+		}
+		if s.Status == Held && !s.waits() {
+			s.Status, s.Deadline = Running, time.Time{}
+		}
+		return nil
+	})
+	return err
+}
+
+// Finish makes the changes that the script has left, once a human has approved them. It returns nil where nothing is
+// left undecided, whatever was decided: the session's end tells. Otherwise the error says why it ended first.
+func (l *Live) Finish(ctx context.Context) error {
+	if l.view == nil {
+		return nil
+	}
+	l.gate.Lock()
+	g, err := l.takeIn(ctx, nil, Start{})
+	l.gate.Unlock()
+	if err != nil {
+		return err
+	}
+	err = l.settleGroup(ctx, g)
+	var denial *Denial
+	var conflict *Conflict
+	if errors.As(err, &conflict) || errors.As(err, &denial) {
+		return nil
+	}
+	return err
+}
+
+// canChangeFiles says why files of the target cannot be changed at all, or nil.
+func (l *Live) canChangeFiles() error {
+	if _, ok := l.target.(targets.FileTarget); !ok || l.m.config.Blobs == nil {
+		return fmt.Errorf("files of %s cannot be changed", l.target.Name())
+	}
+	return nil
+}

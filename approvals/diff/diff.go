@@ -1,0 +1,129 @@
+// Package diff compares what a file holds with what it is to hold, for a human to read. Text is compared line by line;
+// anything else is binary and only said to differ. What it returns is as untrusted as what it got: render it.
+package diff
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/aymanbagabas/go-udiff"
+)
+
+// MaxText is the largest content that is taken for text, in bytes. Larger ones are shown by size and hash.
+const MaxText = 8 << 20
+
+// Context is how many unchanged lines stand before and after a change in a unified diff.
+const Context = 3
+
+// Kind is what a line of a diff is.
+type Kind byte
+
+// Kinds of lines.
+const (
+	Same    Kind = ' '
+	Added   Kind = '+'
+	Removed Kind = '-'
+)
+
+// Line is one line.
+type Line struct {
+	Kind     Kind
+	Old, New int    // its number in the old and in the new content, from 1; 0 where it is not there
+	Text     string // without its newline
+	// Open says that the content ends with this line and without a newline.
+	Open bool
+}
+
+// Hunk is a run of lines.
+type Hunk struct {
+	Old, OldLines, New, NewLines int // as in "@@ -Old,OldLines +New,NewLines @@"
+	Lines                        []Line
+}
+
+// Diff is what differs. Two equal contents have no hunks.
+type Diff struct {
+	Hunks          []Hunk
+	Added, Removed int // lines
+	// Binary says that one of the contents is no text, or too large: there are no hunks then.
+	Binary bool
+}
+
+// String is the unified diff, without the names of files.
+func (d Diff) String() string {
+	var b strings.Builder
+	for _, h := range d.Hunks {
+		_, _ = fmt.Fprintf(&b, "@@ -%d,%d +%d,%d @@\n", h.Old, h.OldLines, h.New, h.NewLines)
+		for _, l := range h.Lines {
+			b.WriteByte(byte(l.Kind))
+			b.WriteString(l.Text)
+			b.WriteByte('\n')
+			if l.Open {
+				b.WriteString("\\ No newline at end of file\n")
+			}
+		}
+	}
+	return b.String()
+}
+
+// IsText reports whether content can be shown as text: UTF-8 without NUL, and not too large.
+func IsText(content []byte) bool {
+	return len(content) <= MaxText && utf8.Valid(content) && bytes.IndexByte(content, 0) < 0
+}
+
+// Compare compares two contents. context is how many unchanged lines are kept around each change; negative keeps all.
+func Compare(before, after []byte, context int) Diff {
+	if !IsText(before) || !IsText(after) {
+		return Diff{Binary: true}
+	}
+	old := string(before)
+	if context < 0 {
+		context = max(bytes.Count(before, []byte{'\n'}), bytes.Count(after, []byte{'\n'})) + 2
+	}
+	edits := udiff.Lines(old, string(after))
+	unified, err := udiff.ToUnifiedDiff("", "", old, edits, context)
+	if err != nil {
+		return Diff{Binary: true} // edits that do not fit their own text: not met
+	}
+	var d Diff
+	for _, h := range unified.Hunks {
+		d.Hunks = append(d.Hunks, d.hunk(h))
+	}
+	return d
+}
+
+func (d *Diff) hunk(h *udiff.Hunk) Hunk {
+	out := Hunk{Old: h.FromLine, New: h.ToLine}
+	from, to := h.FromLine, h.ToLine
+	for _, l := range h.Lines {
+		text, closed := strings.CutSuffix(l.Content, "\n")
+		line := Line{Text: text, Open: !closed}
+		switch l.Kind {
+		case udiff.Insert:
+			line.Kind, line.New = Added, to
+			d.Added++
+		case udiff.Delete:
+			line.Kind, line.Old = Removed, from
+			d.Removed++
+		default:
+			line.Kind, line.Old, line.New = Same, from, to
+		}
+		if line.Old > 0 {
+			from++
+			out.OldLines++
+		}
+		if line.New > 0 {
+			to++
+			out.NewLines++
+		}
+		out.Lines = append(out.Lines, line)
+	}
+	if out.OldLines == 0 {
+		out.Old = max(0, out.Old-1) // as diff(1) has it for what is added
+	}
+	if out.NewLines == 0 {
+		out.New = max(0, out.New-1)
+	}
+	return out
+}

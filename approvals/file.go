@@ -1,0 +1,270 @@
+package approvals
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
+)
+
+// Exact is a byte string, such as a path. Its JSON is text where it is UTF-8, else an object with base64, so that what
+// is recorded is the same to the byte.
+type Exact string
+
+// MarshalJSON encodes the string without losing a byte.
+func (e Exact) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(e)) {
+		return json.Marshal(string(e))
+	}
+	return json.Marshal(struct {
+		B64 []byte `json:"b64"`
+	}{[]byte(e)})
+}
+
+// UnmarshalJSON decodes either form.
+func (e *Exact) UnmarshalJSON(text []byte) error {
+	if len(text) == 0 || text[0] != '{' {
+		return json.Unmarshal(text, (*string)(e))
+	}
+	var exact struct {
+		B64 []byte `json:"b64"`
+	}
+	err := json.Unmarshal(text, &exact)
+	*e = Exact(exact.B64)
+	return err
+}
+
+// File is everything about a change of a file that a human is shown and that the digest covers. It is stored when the
+// operation is created, and exactly it is made.
+type File struct {
+	Op     targets.FileOp
+	Target string
+	RunAs  string // user on the target with whose rights it is made
+	Path   Exact  // absolute, with every link resolved
+	To     Exact  `json:",omitempty"` // a renamed file's new name, a link's text
+	// Mode, UID and GID are what the file is to have, where the operation sets them: Perms says so.
+	Perms    bool   `json:",omitempty"`
+	Mode     uint32 `json:",omitempty"` // permission bits
+	UID, GID uint32 `json:",omitempty"`
+	// Mtime is for touch; zero means the moment when it is made.
+	Mtime  time.Time `json:",omitzero"`
+	Size   int64     `json:",omitempty"` // bytes, of a write
+	SHA256 string    `json:",omitempty"` // hex, of a write's content, which is kept as a blob
+	// Was is what must still be at Path, nil for nothing; WasTo the same for a rename's To.
+	Was, WasTo *FileState `json:",omitempty"`
+	// Kept says that the contents of Was and WasTo are kept, so that the change can be undone; Lost says in words why
+	// they are not. Neither is in the digest.
+	Kept bool   `json:",omitempty"`
+	Lost string `json:",omitempty"`
+}
+
+// FileState is targets.State as the journal has it.
+type FileState struct {
+	Mode     uint32 // st_mode: type and permission bits
+	UID, GID uint32
+	Size     int64     `json:",omitempty"`
+	Mtime    time.Time `json:",omitzero"`
+	Link     Exact     `json:",omitempty"`
+	SHA256   string    `json:",omitempty"` // hex; "" where the content was too large to be read
+}
+
+func stateOf(s *targets.State) *FileState {
+	if s == nil {
+		return nil
+	}
+	f := &FileState{Mode: s.Mode, UID: s.UID, GID: s.GID, Size: s.Size, Mtime: s.Mtime.UTC(), Link: Exact(s.Link)}
+	if s.Hashed {
+		f.SHA256 = hex.EncodeToString(s.SHA256[:])
+	}
+	return f
+}
+
+// state is what a target compares with.
+func (f *FileState) state() *targets.State {
+	if f == nil {
+		return nil
+	}
+	s := &targets.State{Mode: f.Mode, UID: f.UID, GID: f.GID, Size: f.Size, Mtime: f.Mtime, Link: string(f.Link)}
+	s.SHA256, s.Hashed = hashFrom(f.SHA256)
+	return s
+}
+
+func hashFrom(text string) (sum [32]byte, ok bool) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(sum) {
+		return sum, false
+	}
+	return [32]byte(b), true
+}
+
+// Kind is the operation's kind.
+func (f *File) Kind() Kind { return Kind(f.Op) }
+
+// after is what is at Path, and for a rename at To, once the change was made.
+func (f *File) after() (at, to *FileState) {
+	perm := func(s *FileState) *FileState {
+		c := *s
+		c.Mode, c.UID, c.GID = s.Mode&syscall.S_IFMT|f.Mode&0o7777, f.UID, f.GID
+		return &c
+	}
+	switch f.Op {
+	case targets.Write:
+		return &FileState{Mode: syscall.S_IFREG | f.Mode&0o7777, UID: f.UID, GID: f.GID, Size: f.Size, SHA256: f.SHA256}, nil
+	case targets.Mkdir:
+		return &FileState{Mode: syscall.S_IFDIR | f.Mode&0o7777, UID: f.UID, GID: f.GID}, nil
+	case targets.Symlink:
+		return &FileState{Mode: syscall.S_IFLNK | 0o777, UID: f.UID, GID: f.GID, Link: f.To}, nil
+	case targets.Rename:
+		return nil, f.Was
+	case targets.Chmod, targets.Chown:
+		return perm(f.Was), nil
+	case targets.Touch:
+		return f.Was, nil
+	}
+	return nil, nil // delete, rmdir
+}
+
+// change is what the target is told to do. id names its temporary files.
+func (f *File) change(id string, blobs Blobs) targets.Change {
+	c := targets.Change{
+		ID: id, Op: f.Op, Path: string(f.Path), To: string(f.To), Mode: f.Mode, UID: f.UID, GID: f.GID, Mtime: f.Mtime,
+		Size: f.Size, Was: f.Was.state(), WasTo: f.WasTo.state(),
+	}
+	if f.Op == targets.Write {
+		c.SHA256, _ = hashFrom(f.SHA256)
+		c.Content = func() (io.ReadCloser, error) {
+			r, _, err := blobs.OpenBlob(f.SHA256)
+			return r, err
+		}
+	}
+	return c
+}
+
+// blobs lists the content that the record names.
+func (f *File) blobs() (names []string) {
+	if f.Op == targets.Write && f.SHA256 != "" {
+		names = append(names, f.SHA256)
+	}
+	if f.Kept {
+		for _, s := range []*FileState{f.Was, f.WasTo} {
+			if s != nil && s.SHA256 != "" {
+				names = append(names, s.SHA256)
+			}
+		}
+	}
+	return names
+}
+
+func (f *File) clone() *File {
+	c := *f
+	c.Was, c.WasTo = f.Was.clone(), f.WasTo.clone()
+	return &c
+}
+
+func (f *FileState) clone() *FileState {
+	if f == nil {
+		return nil
+	}
+	c := *f
+	return &c
+}
+
+// Digest returns the hex SHA-256 that an approval of this change names. See docs/digest.md.
+func (f *File) Digest() string { return sha256Hex(f.canonical()) }
+
+// fileVersion begins the encoding of a file operation.
+const fileVersion = "shannot file v1"
+
+func (f *File) canonical() []byte {
+	e := encoder{}
+	e.str(fileVersion)
+	for _, s := range []string{string(f.Op), f.Target, f.RunAs, string(f.Path), string(f.To)} {
+		e.str(s)
+	}
+	if f.Perms {
+		e.list([]string{octal(f.Mode), number(int64(f.UID)), number(int64(f.GID))})
+	} else {
+		e.list(nil)
+	}
+	e.str(moment(f.Mtime))
+	e.str(number(f.Size))
+	e.str(f.SHA256)
+	e.state(f.Was)
+	e.state(f.WasTo)
+	return e.b
+}
+
+// encoder makes the canonical encoding: see digestVersion.
+type encoder struct{ b []byte }
+
+func (e *encoder) str(s string) {
+	e.b = binary.BigEndian.AppendUint64(e.b, uint64(len(s)))
+	e.b = append(e.b, s...)
+}
+
+func (e *encoder) list(l []string) {
+	e.b = binary.BigEndian.AppendUint64(e.b, uint64(len(l)))
+	for _, s := range l {
+		e.str(s)
+	}
+}
+
+// state is an empty list for nothing. The time counts only where there is no hash.
+func (e *encoder) state(s *FileState) {
+	if s == nil {
+		e.list(nil)
+		return
+	}
+	at := ""
+	if s.Mode&syscall.S_IFMT == syscall.S_IFREG && s.SHA256 == "" {
+		at = moment(s.Mtime)
+	}
+	e.list([]string{octal(s.Mode), number(int64(s.UID)), number(int64(s.GID)), number(s.Size), string(s.Link), s.SHA256, at})
+}
+
+func octal(n uint32) string { return strconv.FormatUint(uint64(n), 8) }
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// Summary is the change in one line, safe to print.
+func (f *File) Summary() render.Text {
+	path := render.Argv([]string{string(f.Path)})
+	to := render.Argv([]string{string(f.To)})
+	switch f.Op {
+	case targets.Write:
+		what := "new file"
+		if f.Was != nil {
+			what = "replaces a file"
+			if f.Was.Mode&syscall.S_IFMT != syscall.S_IFREG {
+				what = "replaces a link"
+			}
+		}
+		return render.Text(fmt.Sprintf("write %s (%s, %d bytes)", path, what, f.Size))
+	case targets.Rename:
+		if f.WasTo != nil {
+			return render.Text(fmt.Sprintf("rename %s to %s, which is replaced", path, to))
+		}
+		return render.Text(fmt.Sprintf("rename %s to %s", path, to))
+	case targets.Symlink:
+		return render.Text(fmt.Sprintf("symlink %s -> %s", path, to))
+	case targets.Chmod:
+		return render.Text(fmt.Sprintf("chmod %04o %s", f.Mode, path))
+	case targets.Chown:
+		return render.Text(fmt.Sprintf("chown %d:%d %s", f.UID, f.GID, path))
+	}
+	return render.Text(fmt.Sprintf("%s %s", f.Op, path))
+}

@@ -1,0 +1,83 @@
+package approvals
+
+import (
+	"io"
+
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
+)
+
+// remember makes the view of a script that runs again: every file that its earlier run has changed is at first what it
+// was before, where that was kept. nil where nothing was changed.
+func (l *Live) remember(base vfs.Source) *vfs.Past {
+	files := map[string]*vfs.PastFile{}
+	l.last = map[string]int{}
+	for i := range l.journal {
+		o := &l.journal[i]
+		if !o.made() {
+			continue
+		}
+		for path, was := range o.File.before() {
+			if _, ok := files[path]; !ok && (was == nil || o.File.Kept) {
+				files[path] = l.pastFile(was)
+			}
+			l.last[path] = o.N
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return vfs.NewPast(base, files)
+}
+
+// made reports whether the operation is a change that was made.
+func (o *Operation) made() bool {
+	return o.File != nil && o.Kind != RollbackKind && o.Decision == Approved && !o.Finished.IsZero()
+}
+
+// before is what was at each path of the change.
+func (f *File) before() map[string]*FileState {
+	b := map[string]*FileState{string(f.Path): f.Was}
+	if f.Op == targets.Rename {
+		b[string(f.To)] = f.WasTo
+	}
+	return b
+}
+
+// afterwards is what is at each path of the change once it was made.
+func (f *File) afterwards() map[string]*FileState {
+	at, to := f.after()
+	a := map[string]*FileState{string(f.Path): at}
+	if f.Op == targets.Rename {
+		a[string(f.To)] = to
+	}
+	return a
+}
+
+func (l *Live) pastFile(s *FileState) *vfs.PastFile {
+	if s == nil {
+		return nil
+	}
+	p := &vfs.PastFile{Target: string(s.Link), Info: vfs.Info{
+		Mode: s.Mode, UID: s.UID, GID: s.GID, Size: s.Size, Blocks: (s.Size + 511) / 512, Nlink: 1, Atime: s.Mtime, Mtime: s.Mtime, Ctime: s.Mtime,
+	}}
+	if sha := s.SHA256; sha != "" {
+		p.Content = func() (io.ReadCloser, error) {
+			r, _, err := l.m.config.Blobs.OpenBlob(sha)
+			return r, err
+		}
+	}
+	return p
+}
+
+// reached says that the script has come to a change of its earlier run: what it reads from now on is what it read
+// after it.
+func (l *Live) reached(o *Operation) {
+	for path, now := range o.File.afterwards() {
+		if l.last[path] <= o.N {
+			l.past.Reach(path)
+		} else {
+			l.past.Set(path, l.pastFile(now))
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package approvals
+
+import (
+	"context"
+	"time"
+
+	"shannot-gateway/targets"
+)
+
+// lookTime is how long a target may take to say what became of an earlier gateway's changes.
+const lookTime = 30 * time.Second
+
+// answer is what a look at the target says of a change whose gateway died.
+type answer int
+
+const (
+	notKnown answer = iota
+	wasMade
+	notMade
+)
+
+// files is a target whose files can be changed, nil where there is none of that name.
+func (m *Manager) files(name string) targets.FileTarget {
+	if m.config.Target == nil {
+		return nil
+	}
+	files, _ := m.config.Target(name).(targets.FileTarget)
+	return files
+}
+
+// resolve compares what is on the target with what a change was to make and with what was there before. Only where
+// that is certain it is an answer. What the interrupted change has left beside the file is removed.
+func (m *Manager) resolve(id string, o *Operation) answer {
+	files := m.files(o.File.Target)
+	if files == nil {
+		return notKnown
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	defer cancel()
+	f := o.File
+	now := map[string]*targets.State{}
+	for path := range f.before() {
+		if err := files.Sweep(ctx, changeID(id, o.N), path); err != nil {
+			m.config.Log.Error("remove what an interrupted change left", "session", id, "operation", o.N, "error", err)
+		}
+		var err error
+		if now[path], err = files.State(ctx, path); err != nil {
+			return notKnown
+		}
+	}
+	is := func(want map[string]*FileState) bool {
+		for path, s := range want {
+			if !now[path].Same(s.state()) {
+				return false
+			}
+		}
+		return true
+	}
+	switch {
+	case is(f.before()):
+		return notMade // where it looks made too, as a touch does, once more does no harm
+	case is(f.afterwards()):
+		return wasMade
+	case f.Op == targets.Rename && f.WasTo != nil && is(map[string]*FileState{string(f.Path): f.WasTo, string(f.To): f.Was}):
+		// The two have changed places, and what was replaced is still to be removed.
+		c := targets.Change{ID: changeID(id, o.N), Op: targets.Delete, Path: string(f.Path), Was: now[string(f.Path)]}
+		if files.Apply(ctx, c) == nil {
+			return wasMade
+		}
+	}
+	return notKnown
+}
+
+// resolved brings a session's interrupted changes to a state that this process can vouch for, and removes what its
+// commands were given of scratch.
+func (m *Manager) resolved(s *Session) map[int]answer {
+	answers := map[int]answer{}
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.File != nil && !o.Started.IsZero() && o.Finished.IsZero() {
+			answers[o.N] = m.resolve(s.ID, o)
+		}
+	}
+	if files := m.files(s.Target); files != nil && len(s.Placed) > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+		defer cancel()
+		names := make([]string, len(s.Placed))
+		for i, name := range s.Placed {
+			names[i] = string(name)
+		}
+		for _, left := range removePlaced(ctx, files, changeID(s.ID, 0), names) {
+			m.config.Log.Warn("a file of a session's scratch stays on the target", "session", s.ID, "error", left)
+		}
+	}
+	return answers
+}
