@@ -89,6 +89,7 @@ memory = "1GiB"
 output = 0
 script = "2MiB"
 write = "50MB"
+checkpoint = "1GiB"
 processes = 4
 threads = 32
 files = 256
@@ -142,7 +143,7 @@ macs = ["hmac-sha2-256-etm@openssh.com"]
 	}
 	want := config.Limits{
 		Wall: time.Minute, Hold: 30 * time.Second, Expire: 7 * 24 * time.Hour, Memory: 1 << 30, Script: 2 << 20,
-		Write: 50e6, Operations: 5, Sessions: 3, SessionsPerIdentity: 2,
+		Write: 50e6, Checkpoint: 1 << 30, Operations: 5, Sessions: 3, SessionsPerIdentity: 2,
 		Processes: 4, Threads: 32, Files: 256, Nodes: 1000, Calls: 0,
 	}
 	if c.Limits != want {

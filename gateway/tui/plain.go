@@ -559,8 +559,9 @@ func (p *plain) tellOperation(wholeEnv bool) {
 		return
 	}
 	p.told = subject{}
-	q := describe(&p.session, op, wholeEnv)
-	v := operationView{op: *op, page: q}
+	from := newContents(p.o.Backend)
+	q := describe(&p.session, op, wholeEnv, from)
+	v := operationView{op: *op, page: q, contents: from}
 	why, sub := v.undecidable(&p.session, p.o.Identity), v.subject(&p.session)
 	p.describe(q, func() {
 		switch {
