@@ -184,7 +184,7 @@ func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name st
 	if e != 0 {
 		return "", false, e
 	}
-	if !seccomp.Valid(r.listener, n.ID) {
+	if !r.waits(n.ID) {
 		return "", false, unix.ESRCH // the memory may have been another process's
 	}
 	switch {

@@ -282,7 +282,7 @@ func (r *run) utimens(n *seccomp.Notification) answer {
 		return failed(unix.EFAULT)
 	}
 	if addr == 0 {
-		if !seccomp.Valid(r.listener, n.ID) {
+		if !r.waits(n.ID) {
 			return failed(unix.ESRCH)
 		}
 		h, e := r.handles.find(dirfd)

@@ -138,7 +138,7 @@ func (r *run) wait(n *seccomp.Notification, pid int, none func() answer, collect
 	go func() {
 		defer r.guard("waiting for a command")
 		r.children.waitBriefly(r.ctx, pid)
-		if !seccomp.Valid(r.listener, id) {
+		if !r.waits(id) {
 			return
 		}
 		// Collected by the next call; only here the answer can say so without losing it to a thread that died.

@@ -21,6 +21,9 @@ import (
 
 func TestMain(m *testing.M) {
 	Init()
+	if os.Getenv(memoryEnv) != "" {
+		holdMemory()
+	}
 	os.Exit(m.Run())
 }
 

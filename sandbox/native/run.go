@@ -44,6 +44,8 @@ type run struct {
 	thread   atomic.Int32 // the supervising thread's id
 	exited   atomic.Bool
 	execed   bool // the first stage's exec was let through
+	// valid stands in for seccomp.Valid on the listener where there is none; nil otherwise.
+	valid func(id uint64) bool
 
 	// The state below belongs to the supervising goroutine.
 	buffer [seccomp.MaxPath]byte
