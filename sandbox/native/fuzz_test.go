@@ -298,8 +298,12 @@ func FuzzOwnProc(f *testing.F) {
 	r := &run{job: sandbox.Job{Host: sandbox.Host{UID: 1000}}, pid: 4242}
 	r.family = newFamily(&Engine{}, nil, r)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if maps := r.ownMaps(text); bytes.Contains(maps, []byte("/root/")) {
-			t.Errorf("maps name the host: %q", maps)
+		for line := range bytes.Lines(r.ownMaps(text)) {
+			// Address, permissions and offset are numbers of the kernel's; device and inode are the view's.
+			_, name, _ := bytes.Cut(line, []byte(" 00:00 0"))
+			if name = bytes.TrimSpace(name); bytes.HasPrefix(name, []byte("/")) {
+				t.Errorf("maps name the host: %q", line)
+			}
 		}
 		for line := range bytes.Lines(r.ownStatus(text)) {
 			if bytes.HasPrefix(line, []byte("PPid:")) && !bytes.Equal(line, []byte("PPid:\t1\n")) {
