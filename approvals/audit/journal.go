@@ -74,14 +74,23 @@ func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation
 	} else {
 		had = *before
 	}
-	if after.Decision != had.Decision {
-		out = append(out, Event{Event: Decision, Decision: string(after.Decision), Identity: after.By, Key: after.ByKey, Reason: after.Reason, Digest: after.Digest})
+	ended := had.Finished.IsZero() && !after.Finished.IsZero()
+	if after.Decision != had.Decision && !ended {
+		e := Event{Event: Decision, Decision: string(after.Decision), Reason: after.Reason, Digest: after.Digest}
+		if after.Decision == approvals.Approved || after.Decision == approvals.Refused {
+			e.Identity, e.Key = after.By, after.ByKey
+		}
+		out = append(out, e)
 	}
 	if had.Started.IsZero() && !after.Started.IsZero() {
 		out = append(out, Event{Event: Execution, Digest: after.Digest, Identity: after.By})
 	}
-	if had.Finished.IsZero() && !after.Finished.IsZero() {
-		out = append(out, Event{Event: Result, ExitCode: after.ExitCode, Signal: after.Signal, Cut: after.OutputCut})
+	if ended {
+		e := Event{Event: Result, ExitCode: after.ExitCode, Signal: after.Signal, Cut: after.OutputCut}
+		if after.Decision != had.Decision { // a conflict, a failure, or an end that is not known
+			e.Decision, e.Reason = string(after.Decision), after.Reason
+		}
+		out = append(out, e)
 	}
 	return out
 }
@@ -92,6 +101,9 @@ func (l *Log) asked(s *approvals.Session, o *approvals.Operation) Event {
 	e := Event{
 		Event: Operation, Identity: s.Identity, Key: s.Key, Target: s.Target, Kind: string(o.Kind), Summary: o.Summary,
 		Digest: o.Digest, Verdict: string(o.Verdict), Risk: string(o.Risk), Why: o.Why,
+	}
+	if f := o.File; f != nil {
+		e.Path, e.RunAs = string(render.Line(string(f.Path))), f.RunAs
 	}
 	c := o.Command
 	if c == nil {

@@ -19,6 +19,8 @@ func TestEveryStepOfASessionIsTold(t *testing.T) {
 	started, finished := op(approvals.Approved, "alice"), op(approvals.Approved, "alice")
 	started.Started = at
 	finished.Started, finished.Finished, finished.ExitCode = at, at, &one
+	conflicted := finished
+	conflicted.Decision, conflicted.Reason = approvals.Conflicted, "it holds something else by now"
 	unknown := started
 	unknown.Decision = approvals.UnknownState
 	allowed := op(approvals.Allowed, "policy")
@@ -39,8 +41,9 @@ func TestEveryStepOfASessionIsTold(t *testing.T) {
 		{"a rejection", session(approvals.Held, op(approvals.Waiting, "")), session(approvals.Running, op(approvals.Refused, "alice")), "decision:rejected:alice status:running"},
 		{"a start", session(approvals.Running, op(approvals.Approved, "alice")), session(approvals.Running, started), "execution:alice"},
 		{"a result", session(approvals.Running, started), session(approvals.Running, finished), "result"},
+		{"a conflict", session(approvals.Running, started), session(approvals.Running, conflicted), "result:conflict"},
 		{"an end", session(approvals.Running, finished), session(approvals.Done, finished), "ended:done"},
-		{"a crash", session(approvals.Running, started), session(approvals.Failed, unknown), "decision:unknown:alice ended:failed"},
+		{"a crash", session(approvals.Running, started), session(approvals.Failed, unknown), "decision:unknown ended:failed"},
 		{"a parking", session(approvals.Held, op(approvals.Waiting, "")), session(approvals.Parked, op(approvals.Waiting, "")), "status:parked"},
 		{"an expiry", session(approvals.Parked, op(approvals.Waiting, "")), session(approvals.Expired, op(approvals.Lapsed, "")), "decision:expired ended:expired"},
 		{"a rollback", session(approvals.Done, finished), session(approvals.RolledBack, finished), "rollback:rolled_back"},

@@ -35,6 +35,7 @@ var crashKills = flag.Int("crash.kills", 0, "how often TestKilledGatewayKeepsIts
 const (
 	crashAgents    = 3
 	crashApprovers = 2
+	crashLines     = 20_000 // of a file that a script writes, its mark in each
 )
 
 // TestKilledGatewayKeepsItsPromises kills a real gateway with SIGKILL, again and again, while agents run scripts and
@@ -81,6 +82,7 @@ type crashSuite struct {
 	dir     string
 	state   string
 	log     string // what commands append their marks to
+	files   string // the directory that scripts write to
 	config  string
 	signers map[string]ssh.Signer
 	cmd     *exec.Cmd
@@ -118,7 +120,8 @@ func newCrashSuite(t *testing.T) *crashSuite {
 	c := &crashSuite{tb: t, dir: t.TempDir(), signers: map[string]ssh.Signer{}, approved: map[string]bool{}, rejected: map[string]bool{}}
 	c.state, c.log, c.config = filepath.Join(c.dir, "state"), filepath.Join(c.dir, "log"), filepath.Join(c.dir, "gateway.toml")
 	cache := filepath.Join(mustCacheDir(t), "shannot-gateway", "runtime")
-	for _, d := range []string{cache, c.state} {
+	c.files = filepath.Join(c.dir, "files")
+	for _, d := range []string{cache, c.state, c.files} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +129,7 @@ func newCrashSuite(t *testing.T) *crashSuite {
 	if err := os.Symlink(cache, filepath.Join(c.state, "runtime")); err != nil {
 		t.Fatal(err)
 	}
-	text := "listen = \"127.0.0.1:0\"\n[limits]\nhold = \"400ms\"\nsessions_per_identity = 0\nsessions = 12\n"
+	text := "listen = \"127.0.0.1:0\"\n[limits]\nhold = \"400ms\"\nsessions_per_identity = 0\nsessions = 12\n[files]\nscratch = []\n"
 	add := func(name, role string) {
 		public, private, err := ed25519.GenerateKey(crand.Reader)
 		if err != nil {
@@ -257,7 +260,11 @@ func (c *crashSuite) agent(ctx context.Context, name string, round int) {
 		} else {
 			script := "import subprocess\n"
 			for n := 1; n <= 1+rand.IntN(3); n++ {
-				script += fmt.Sprintf("subprocess.run(['sh', '-c', 'echo %s >> %s'])\n", mark(n), c.log)
+				if rand.IntN(2) == 0 {
+					script += fmt.Sprintf("open('%s', 'w').write('%s\\n' * %d)\n", filepath.Join(c.files, mark(n)), mark(n), crashLines)
+				} else {
+					script += fmt.Sprintf("subprocess.run(['sh', '-c', 'echo %s >> %s'])\n", mark(n), c.log)
+				}
 			}
 			_, _, err = say(client, "run --wait 0s", script)
 		}
@@ -395,6 +402,10 @@ func (c *crashSuite) account(kills int) {
 			c.tb.Errorf("%s ran %d times", mark, ran[mark])
 		}
 	}
+	written := c.written()
+	for mark, n := range written {
+		ran[mark] += n
+	}
 	s, err := store.Open(filepath.Join(c.state, databaseFile), store.Options{})
 	if err != nil {
 		c.tb.Fatal(err)
@@ -423,9 +434,9 @@ func (c *crashSuite) account(kills int) {
 			c.tb.Errorf("operation %s was approved, and is not in the journal", id)
 		}
 	}
-	c.tb.Logf("%d kills, %d sessions, %d marks, decisions %v, %d approvals and %d rejections acknowledged",
-		kills, len(sessions), len(ran), counts, len(c.approved), len(c.rejected))
-	if len(ran) == 0 || kills >= 50 && (counts[approvals.Refused] == 0 || counts[approvals.UnknownState] == 0) {
+	c.tb.Logf("%d kills, %d sessions, %d commands, %d files, decisions %v, %d approvals and %d rejections acknowledged",
+		kills, len(sessions), len(ran)-len(written), len(written), counts, len(c.approved), len(c.rejected))
+	if len(ran) == 0 || kills >= 50 && (len(written) == 0 || len(written) == len(ran) || counts[approvals.Refused] == 0 || counts[approvals.UnknownState] == 0) {
 		c.tb.Error("too little happened for this test to show anything")
 	}
 }
@@ -433,13 +444,18 @@ func (c *crashSuite) account(kills int) {
 // check is account for one operation.
 func (c *crashSuite) check(id string, session approvals.Session, o approvals.Operation, ran map[string]int, logged map[string]bool) {
 	c.tb.Helper()
-	argv := o.Command.Argv
-	mark := strings.Fields(argv[len(argv)-1])[1] // echo MARK >> FILE
+	var mark string
+	if o.Command != nil {
+		argv := o.Command.Argv
+		mark = strings.Fields(argv[len(argv)-1])[1] // echo MARK >> FILE
+	} else {
+		mark = filepath.Base(string(o.File.Path))
+	}
 	n := ran[mark]
 	switch {
-	case o.Decision == approvals.Approved && (o.Finished.IsZero() || o.ExitCode == nil):
+	case o.Decision == approvals.Approved && (o.Finished.IsZero() || o.Command != nil && o.ExitCode == nil):
 		c.tb.Errorf("operation %s was approved, and never came to an end", id)
-	case o.Decision == approvals.Approved && *o.ExitCode == 0 && n != 1:
+	case o.Decision == approvals.Approved && (o.ExitCode == nil || *o.ExitCode == 0) && n != 1:
 		c.tb.Errorf("operation %s says that it ran, and %s is there %d times", id, mark, n)
 	case o.Started.IsZero() && n != 0:
 		c.tb.Errorf("operation %s is %s and was never started, and %s is there", id, o.Decision, mark)
@@ -459,6 +475,27 @@ func (c *crashSuite) check(id string, session approvals.Session, o approvals.Ope
 	if !o.Started.IsZero() && !logged["execution "+id] {
 		c.tb.Errorf("the start of operation %s is not in the audit log", id)
 	}
+}
+
+// written lists the marks of the files that were written, and fails for one that is not whole or is left over.
+func (c *crashSuite) written() map[string]int {
+	c.tb.Helper()
+	entries, err := os.ReadDir(c.files)
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	out := map[string]int{}
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(c.files, e.Name()))
+		if err != nil {
+			c.tb.Fatal(err)
+		}
+		if string(text) != strings.Repeat(e.Name()+"\n", crashLines) {
+			c.tb.Errorf("%s was left with %d bytes that begin with %.40q", e.Name(), len(text), text)
+		}
+		out[e.Name()]++
+	}
+	return out
 }
 
 // logged lists what the audit log tells of operations.
