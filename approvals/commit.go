@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"shannot-gateway/approvals/policy"
-	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
 
@@ -352,16 +351,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 		if o == nil {
 			return ErrNotFound
 		}
-		o.Finished = l.m.config.Now()
-		switch {
-		case errors.Is(failed, targets.ErrConflict):
-			o.Decision = Conflicted
-		case failed != nil:
-			o.Decision = Broken
-		}
-		if failed != nil {
-			o.Reason = string(render.Line(failed.Error()))
-		}
+		o.record(failed, l.m.config.Now())
 		return nil
 	})
 	if err != nil {

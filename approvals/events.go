@@ -22,7 +22,9 @@ const (
 	EventFinished = "finished" // an operation has its result
 	EventParked   = "parked"
 	EventEnded    = "ended"
-	EventLost     = "lost" // the subscriber was too slow: look at everything again
+	// EventRolledBack says that what the session's files held before it was restored.
+	EventRolledBack = "rolled_back"
+	EventLost       = "lost" // the subscriber was too slow: look at everything again
 )
 
 // eventBuffer is how many events a slow subscriber may be behind before it loses some.

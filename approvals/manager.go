@@ -91,6 +91,7 @@ type Manager struct {
 	live     map[string]*Live
 	starting map[string]int // by identity: sessions that are about to be alive
 	parked   map[string]parkedSession
+	rolling  map[string]bool // sessions that are being rolled back
 	closing  bool
 	begun    atomic.Int64
 	ended    sync.WaitGroup // of live sessions
@@ -116,7 +117,7 @@ func New(c Config) (*Manager, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory for outputs: %w", err)
 	}
-	m := &Manager{config: c, live: map[string]*Live{}, starting: map[string]int{}, parked: map[string]parkedSession{}}
+	m := &Manager{config: c, live: map[string]*Live{}, starting: map[string]int{}, parked: map[string]parkedSession{}, rolling: map[string]bool{}}
 	if err := m.recover(); err != nil {
 		return nil, fmt.Errorf("recover sessions: %w", err)
 	}

@@ -25,6 +25,7 @@ import (
 const (
 	ExitOK           = 0
 	ExitUsage        = approvals.ExitUsage
+	ExitConflict     = approvals.ExitConflict
 	ExitNotAScript   = approvals.ExitNotAScript
 	ExitUnreachable  = approvals.ExitUnreachable
 	ExitFault        = approvals.ExitFault
@@ -117,7 +118,7 @@ func table() []verb {
 		{"watch", approvers, "[--json]", (*Verbs).watch},
 		{"help", everyone, "[TOPIC]", (*Verbs).help},
 		{"version", everyone, "", (*Verbs).version},
-		{"rollback", approvers, "ID", (*Verbs).notBuilt},
+		{"rollback", approvers, "ID [--force] [--plan]", (*Verbs).rollback},
 		{"mcp", askers, "", (*Verbs).notBuilt},
 	}
 }
@@ -276,6 +277,9 @@ func (c *invocation) fail(id string, err error) int {
 	switch {
 	case errors.Is(err, approvals.ErrNotFound):
 		c.notice("there is no session %s that you may see; see: list --all", render.Line(id))
+		return ExitUsage
+	case errors.Is(err, approvals.ErrNothingToRollBack):
+		c.notice("%s", render.Line(err.Error()))
 		return ExitUsage
 	case errors.Is(err, approvals.ErrNotPermitted), errors.Is(err, approvals.ErrTooMany):
 		c.notice("%s", render.Line(err.Error()))

@@ -19,19 +19,19 @@ Replace HOST by what you typed to get here, for instance: ssh shannot@example
   ssh HOST run --name disk-check - < f.py   name it, for the human who decides
   ssh HOST "run --json -c 'print(1)'"       the result as one JSON object
 
-Scripts run in a sandbox: they read most of this host's files, write only to
-their own view (/tmp is private and vanishes), and have no network. Commands
-(subprocess, os.system) run on the host itself, each judged by a policy:
+Scripts run in a sandbox: they read most of this host's files, have no network,
+and a human approves what they wrote before it is there (/tmp is private and
+vanishes). Commands run on the host itself, each judged by a policy:
   allowed   runs at once (ls, cat, df, ps, ...)
   denied    PermissionError; do not look for a way around it
   ask       your script waits inside the call until a human decides. Do not
             start it again: that is a new request. It goes on by itself.
 Exit status 75 means that a human has not decided yet; stderr names the
 session. Later, also from a new connection, get its output and exit status:
-  ssh HOST wait ID                          or: list, show ID, cancel ID
+  ssh HOST wait ID                          or: list, show ID, cancel ID, help
   ssh HOST run --wait 30s - < script.py     wait for humans at most 30 s
-Other statuses: 64 usage, 65 no script, 69 no such target, 70 our fault,
-77 not permitted, 124 out of time, 137 over a limit. More: help VERB, whoami
+Other statuses: 64 usage, 65 no script, 69 no such target, 70 our fault, 73 a
+file changed meanwhile, 77 not permitted, 124 out of time, 137 over a limit.
 `
 
 const approverHelp = `Shannot gateway: you decide what agents may run on this host.
@@ -44,6 +44,7 @@ Replace HOST by what you typed to get here, for instance: ssh shannot@example
   ssh HOST approve ID --op 2 --digest HEX     just this, and only if unchanged
   ssh HOST reject ID --reason too broad       the agent is told the reason
   ssh HOST cancel ID              end a session
+  ssh HOST rollback ID            undo its changes of files; --plan: show how
   ssh HOST wait ID                its output and exit status
   ssh HOST watch                  a line per event, until you leave
   ssh HOST policy -- systemctl restart nginx  what the policy says of it
@@ -104,7 +105,11 @@ with its status; 75 where a human still has to decide. It may be repeated.
 Without a terminal: approves everything that waits in the session now. With or
 without one, only the operations that --op names, or only
   --digest HEX     if the operation's digest (see show) is this one`,
-	"reject":  `Rejects what waits in a session. Everything after --reason is told the agent.`,
+	"reject": `Rejects what waits in a session. Everything after --reason is told the agent.`,
+	"rollback": `Restores what the files that a session changed held before it: content, mode,
+owner, and absence. Nothing is done where one of them has changed since.
+  --plan           only list what would be done
+  --force          restore what has changed since, too: that change is lost`,
 	"targets": `Lists the hosts that you may use.`,
 	"status":  `Says how many sessions run and wait, and whether the journal can be written.`,
 	"whoami":  `Prints your identity, role and the key that you came with.`,

@@ -1,0 +1,358 @@
+package approvals
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
+)
+
+// Errors of Rollback.
+var (
+	ErrNothingToRollBack = errors.New("nothing to roll back")
+	ErrChangedSince      = errors.New("changed since")
+)
+
+// Step is one thing that a rollback does, or cannot do.
+type Step struct {
+	Path    string
+	Summary render.Text
+	// Problem says why it is not done, or only with force: "" where nothing is in the way.
+	Problem render.Text
+	// Forced says that force overrides the problem.
+	Forced bool
+}
+
+// Rollback restores what a session's files held before it: content, mode, owner and absence, in the order in which that
+// can be done. A file that has changed since the session is not touched, and then nothing is, unless force is given.
+// With plan nothing is done. Every step is journalled before it is made. The session is RolledBack when all is as it was.
+// ErrNotPermitted, ErrNotFound, ErrNothingToRollBack, ErrChangedSince; a *Conflict where a step could not be made.
+func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, plan bool) ([]Step, error) {
+	s, err := m.mayRollBack(id, by)
+	if err != nil {
+		return nil, err
+	}
+	release, err := m.rollingBack(id)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	files := m.files(s.Target)
+	if files == nil {
+		return nil, fmt.Errorf("roll back session %s: the target %s is not there, or its files cannot be changed", id, s.Target)
+	}
+	steps, todo, err := m.planRollback(ctx, files, &s)
+	if err != nil {
+		return nil, err
+	}
+	problems := slices.ContainsFunc(steps, func(t Step) bool { return t.Problem != "" })
+	stays := slices.ContainsFunc(steps, func(t Step) bool { return t.Problem != "" && !t.Forced })
+	switch {
+	case plan:
+		return steps, nil
+	case problems && !force:
+		return steps, fmt.Errorf("roll back session %s: %w; nothing was done", id, ErrChangedSince)
+	}
+	if err := m.clearRollback(ctx, files, &s); err != nil {
+		return steps, err
+	}
+	for _, f := range todo {
+		if err := m.rollStep(ctx, files, id, by, f); err != nil {
+			return steps, err
+		}
+	}
+	if stays {
+		return steps, fmt.Errorf("roll back session %s: %w: not everything could be restored", id, ErrChangedSince)
+	}
+	_, err = m.config.Store.Update(id, func(s *Session) error {
+		s.Status, s.Reason = RolledBack, "rolled back by "+by.Name
+		return nil
+	})
+	m.publish(id, EventRolledBack, by.Name)
+	return steps, err
+}
+
+// mayRollBack checks who asks and for what.
+func (m *Manager) mayRollBack(id string, by Identity) (Session, error) {
+	if !by.MayDecide() {
+		return Session{}, fmt.Errorf("%w: rolling back needs the role approver, %s is %s", ErrNotPermitted, by.Name, by.Role)
+	}
+	s, err := m.Session(id)
+	switch {
+	case err != nil:
+		return s, err
+	case s.Identity == by.Name || s.Key != "" && s.Key == by.Fingerprint:
+		return s, fmt.Errorf("%w: nobody decides on their own session", ErrNotPermitted)
+	case s.Status == RolledBack:
+		return s, fmt.Errorf("%w: session %s was rolled back already", ErrNothingToRollBack, id)
+	case !s.Status.Final():
+		return s, fmt.Errorf("%w: session %s is %s; cancel it first", ErrNothingToRollBack, id, s.Status)
+	}
+	for i := range s.Operations {
+		if s.Operations[i].made() {
+			return s, nil
+		}
+	}
+	return s, fmt.Errorf("%w: session %s has changed no file", ErrNothingToRollBack, id)
+}
+
+// clearRollback ends what an earlier rollback has left half done, when the gateway died in it. What it did is known by a
+// look at the target.
+func (m *Manager) clearRollback(ctx context.Context, files targets.FileTarget, s *Session) error {
+	left := map[int]bool{}
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Kind == RollbackKind && o.Finished.IsZero() && o.Decision == Approved {
+			left[o.N] = true
+			if err := files.Sweep(ctx, changeID(s.ID, o.N), string(o.File.Path)); err != nil {
+				return fmt.Errorf("remove what an interrupted rollback left: %w", err)
+			}
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	_, err := m.config.Store.Update(s.ID, func(s *Session) error {
+		for n := range left {
+			s.operation(n).Decision = UnknownState
+		}
+		return nil
+	})
+	return err
+}
+
+// rollingBack makes sure that one rollback of a session runs at a time.
+func (m *Manager) rollingBack(id string) (release func(), err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rolling[id] {
+		return nil, fmt.Errorf("%w: session %s is being rolled back", ErrNothingToRollBack, id)
+	}
+	m.rolling[id] = true
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.rolling, id)
+	}, nil
+}
+
+// restored is a path that a session has changed: what was there before it, and what it left.
+type restored struct {
+	path         string
+	was, left    *FileState
+	lost         string // why was is not kept
+	touchedAlone bool   // only its time was changed
+}
+
+// changedPaths are the paths that a session has changed.
+func (s *Session) changedPaths() []*restored {
+	all := map[string]*restored{}
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		if !o.made() {
+			continue
+		}
+		after := o.File.afterwards()
+		for path, was := range o.File.before() {
+			r := all[path]
+			if r == nil {
+				r = &restored{path: path, was: was, touchedAlone: true}
+				if was != nil && !o.File.Kept {
+					r.lost = o.File.Lost
+				}
+				all[path] = r
+			}
+			r.left = after[path]
+			r.touchedAlone = r.touchedAlone && o.File.Op == targets.Touch
+		}
+	}
+	return slices.SortedFunc(maps.Values(all), func(a, b *restored) int { return cmp.Compare(a.path, b.path) })
+}
+
+// planRollback looks at every path and lists what is to be done: first what is removed, the deepest first, then what
+// is made, the highest first.
+func (m *Manager) planRollback(ctx context.Context, files targets.FileTarget, s *Session) (steps []Step, todo []*File, err error) {
+	var away, back []*File
+	paths := s.changedPaths()
+	for _, r := range paths {
+		now, err := files.State(ctx, r.path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("look at %s: %w", render.Line(r.path), err)
+		}
+		if now.Same(r.was.state()) && !r.touchedAlone {
+			continue // as it was: by an earlier try, or by somebody
+		}
+		problem, hard := m.inTheWay(r, now)
+		remove, restore := m.undo(s, r, stateOf(now))
+		step := Step{Path: r.path, Problem: render.Text(problem), Forced: !hard}
+		for _, f := range []*File{remove, restore} {
+			if f == nil {
+				continue
+			}
+			step.Summary = f.Summary()
+			if hard {
+				continue
+			}
+			if f == remove {
+				away = append(away, f)
+			} else {
+				back = append(back, f)
+			}
+		}
+		steps = append(steps, step)
+	}
+	m.mindOthers(files, away, steps)
+	slices.SortStableFunc(away, func(a, b *File) int { return cmp.Compare(depth(b), depth(a)) })
+	slices.SortStableFunc(back, func(a, b *File) int { return cmp.Compare(depth(a), depth(b)) })
+	for _, f := range append(away, back...) {
+		blocked := slices.ContainsFunc(steps, func(t Step) bool { return t.Path == string(f.Path) && t.Problem != "" && !t.Forced })
+		if !blocked {
+			todo = append(todo, f)
+		}
+	}
+	return steps, todo, nil
+}
+
+// mindOthers marks the removal of directories in which somebody else has put something since.
+func (m *Manager) mindOthers(files targets.FileTarget, away []*File, steps []Step) {
+	going := map[string]bool{}
+	for _, f := range away {
+		going[string(f.Path)] = true
+	}
+	for i := range steps {
+		step := &steps[i]
+		at := slices.IndexFunc(away, func(f *File) bool { return f.Op == targets.Rmdir && string(f.Path) == step.Path })
+		if at < 0 {
+			continue
+		}
+		entries, err := files.Files().ReadDir(step.Path)
+		if err != nil {
+			continue // the removal itself will tell
+		}
+		for _, e := range entries {
+			if !going[step.Path+"/"+e.Name] {
+				step.Problem, step.Forced = "it holds files of others: "+render.Line(e.Name), false
+				break
+			}
+		}
+	}
+}
+
+func depth(f *File) int { return strings.Count(string(f.Path), "/") }
+
+// inTheWay says why a path cannot be restored; hard where force does not help.
+func (m *Manager) inTheWay(r *restored, now *targets.State) (problem string, hard bool) {
+	switch {
+	case r.lost != "":
+		return "what was there is not kept: " + string(render.Line(r.lost)), true
+	case r.was != nil && r.was.SHA256 != "" && !m.has(r.was.SHA256):
+		return "what was there is not kept any more", true
+	case !now.Same(r.left.state()):
+		return "it has changed since the session", false
+	}
+	return "", false
+}
+
+// has reports whether a content is kept.
+func (m *Manager) has(sha string) bool {
+	r, _, err := m.config.Blobs.OpenBlob(sha)
+	if err != nil {
+		return false
+	}
+	_ = r.Close()
+	return true
+}
+
+// undo makes what restores a path: a removal, a change, or both where another kind of file is in the way.
+func (m *Manager) undo(s *Session, r *restored, now *FileState) (remove, restore *File) {
+	f := File{Target: s.Target, Path: Exact(r.path), Was: now}
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.File != nil {
+			f.RunAs = o.File.RunAs
+		}
+	}
+	is := func(s *FileState) *targets.State { return s.state() }
+	if now != nil && (r.was == nil || is(now).IsDir() != is(r.was).IsDir()) {
+		gone := f
+		if gone.Op = targets.Delete; is(now).IsDir() {
+			gone.Op = targets.Rmdir
+		}
+		remove, f.Was = &gone, nil
+	}
+	if r.was == nil {
+		return remove, nil
+	}
+	f.Perms, f.Mode, f.UID, f.GID = true, r.was.Mode&0o7777, r.was.UID, r.was.GID
+	old := is(r.was)
+	switch {
+	case r.touchedAlone:
+		f.Op, f.Perms, f.Mtime = targets.Touch, false, r.was.Mtime
+	case f.Was != nil && sameContent(f.Was, r.was):
+		f.Op = targets.Chown // and the mode with it
+	case old.IsDir():
+		f.Op = targets.Mkdir
+	case old.IsLink():
+		f.Op, f.To = targets.Symlink, r.was.Link
+	default:
+		f.Op, f.Size, f.SHA256 = targets.Write, r.was.Size, r.was.SHA256
+	}
+	return remove, &f
+}
+
+// sameContent reports whether two files differ in mode and owner at most.
+func sameContent(a, b *FileState) bool {
+	x, y := *a, *b
+	x.Mode, x.UID, x.GID = y.Mode, y.UID, y.GID
+	return (a.Mode^b.Mode)&^0o7777 == 0 && x.state().Same(y.state())
+}
+
+// rollStep journals one step, makes it, and records what came of it.
+func (m *Manager) rollStep(ctx context.Context, files targets.FileTarget, id string, by Identity, f *File) error {
+	n := 0
+	_, err := m.config.Store.Update(id, func(s *Session) error {
+		now := m.config.Now()
+		n = len(s.Operations) + 1
+		s.Operations = append(s.Operations, Operation{
+			N: n, Kind: RollbackKind, Summary: string(f.Summary()), Verdict: policy.Ask, Risk: policy.Caution, Why: "it undoes a change of this session",
+			Decision: Approved, By: by.Name, ByKey: by.Fingerprint, Digest: f.Digest(), Created: now, Decided: now, Started: now, File: f,
+		})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	failed := files.Apply(context.WithoutCancel(ctx), f.change(changeID(id, n), m.config.Blobs))
+	_, err = m.config.Store.Update(id, func(s *Session) error {
+		o := s.operation(n)
+		if o == nil {
+			return ErrNotFound
+		}
+		o.record(failed, m.config.Now())
+		return nil
+	})
+	if failed != nil {
+		return errors.Join(&Conflict{N: n, Reason: string(render.Line(failed.Error()))}, err)
+	}
+	return err
+}
+
+// record notes how a change ended.
+func (o *Operation) record(failed error, now time.Time) {
+	o.Finished = now
+	switch {
+	case errors.Is(failed, targets.ErrConflict):
+		o.Decision = Conflicted
+	case failed != nil:
+		o.Decision = Broken
+	}
+	if failed != nil {
+		o.Reason = string(render.Line(failed.Error()))
+	}
+}
