@@ -80,12 +80,27 @@ type sourceFile struct {
 	path  string
 	info  Info
 
+	stream Stream // nil for most
+
 	mu sync.Mutex
 	fd int
 }
 
+// Stream implements Streamed.
+func (f *sourceFile) Stream() Stream { return f.stream }
+
 // start opens the file for the first time.
 func (f *sourceFile) start(flags int) (File, error) {
+	if s, ok := f.layer.source.(streaming); ok && flags&syscall.O_ACCMODE == syscall.O_RDONLY {
+		fd, stream, err := s.OpenStream(f.layer.rel(f.path), flags)
+		if err != nil {
+			return nil, errno(err)
+		}
+		if f.stream = stream; stream == nil {
+			f.fd = fd
+		}
+		return f, nil
+	}
 	fd, err := f.layer.source.Open(f.layer.rel(f.path), flags)
 	if err != nil {
 		return nil, errno(err)
@@ -168,6 +183,9 @@ func (f *sourceFile) Close() error {
 	if f.fd >= 0 {
 		closeFD(f.fd)
 		f.fd = -1
+	}
+	if f.stream != nil {
+		return f.stream.Close()
 	}
 	return nil
 }

@@ -220,7 +220,16 @@ func (r *run) takeInput(s *streams, q frames.Start) error {
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		return s.fromFile(own)
+		file := os.NewFile(uintptr(own), "stdin")
+		if h, e := r.handles.find(q.Stdin); e == 0 && streamOf(h.file) != nil {
+			at, err := file.Seek(0, io.SeekCurrent)
+			if err != nil {
+				_ = file.Close()
+				return err
+			}
+			return s.fromFile(&streamReader{streamOf(h.file), at}, file)
+		}
+		return s.fromFile(file, file)
 	case unix.S_IFCHR:
 		// /dev/null and its like, an input that says nothing; or the script's terminal, which is no command's.
 		return unix.Close(own)
@@ -238,15 +247,14 @@ func (r *run) takeInput(s *streams, q frames.Start) error {
 }
 
 // fromFile reads a file of the view from where the script stands, as the command would.
-func (s *streams) fromFile(fd int) error {
-	file := os.NewFile(uintptr(fd), "stdin")
+func (s *streams) fromFile(file io.Reader, closer io.Closer) error {
 	content, err := io.ReadAll(io.LimitReader(file, sandbox.MaxContent+1))
 	if err != nil {
-		_ = file.Close()
+		_ = closer.Close()
 		return err
 	}
 	if len(content) <= sandbox.MaxContent {
-		_ = file.Close()
+		_ = closer.Close()
 		s.known(content)
 		return nil
 	}
@@ -254,7 +262,7 @@ func (s *streams) fromFile(fd int) error {
 	s.stdin = struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(content), file), file}
+	}{io.MultiReader(bytes.NewReader(content), file), closer}
 	return nil
 }
 

@@ -369,9 +369,13 @@ func (r *run) bequeath(n *run, q frames.Start) (files [3]*os.File, err error) {
 		if fd < 0 {
 			continue // the first stage opens /dev/null there
 		}
-		own, e := r.handles.grab(fd)
+		own, h, e := r.handles.open(fd)
 		if e != 0 {
 			return files, e
+		}
+		if streamOf(h.file) != nil {
+			_ = unix.Close(own)
+			return files, &sandbox.Refusal{Errno: unix.EOPNOTSUPP, Reason: "a large remote file cannot be an interpreter's standard input"}
 		}
 		files[i] = os.NewFile(uintptr(own), "inherited")
 		n.carried = append(n.carried, own)

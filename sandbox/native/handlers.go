@@ -18,6 +18,7 @@ type answer struct {
 	inject  bool // answer with a descriptor: a copy of fd, which is then closed here
 	fd      int
 	cloexec bool
+	stream  bool // the descriptor gets a number of a stream
 	resume  bool // let the call through: only where nothing in memory matters
 	later   bool // somebody else answers
 }
@@ -150,7 +151,17 @@ var handlers = map[string]handler{
 	"getppid":   (*run).parentID,
 	"kill":      (*run).signal,
 	"clone":     (*run).clone,
-	"fcntl":     (*run).getLock,
+	"fcntl":     (*run).fcntl,
+	"read":      (*run).readStream,
+	"pread64":   (*run).readStream,
+	"readv":     (*run).readStream,
+	"preadv":    (*run).readStream,
+	"preadv2":   (*run).readStream,
+	"mmap":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[4]), unix.ENODEV) },
+	"sendfile":  func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[1]), unix.EINVAL) },
+	"dup":       (*run).dupStream,
+	"dup2":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },
+	"dup3":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },
 	"uname":     (*run).uname,
 	"umask": func(r *run, n *seccomp.Notification) answer {
 		old := r.umask

@@ -138,6 +138,14 @@ func (r *run) fstatfs(n *seccomp.Notification, fd int32, out uint64) answer {
 	return r.putStatfs(n, out)
 }
 
+// fcntl answers what the filter does not let through: questions about locks, and duplicates of streams.
+func (r *run) fcntl(n *seccomp.Notification) answer {
+	if cmd := int32(n.Args[1]); cmd == unix.F_DUPFD || cmd == unix.F_DUPFD_CLOEXEC {
+		return r.dupStream(n)
+	}
+	return r.getLock(n)
+}
+
 // getLock answers F_GETLK and F_OFD_GETLK, fcntl(2): nobody else holds a lock.
 func (r *run) getLock(n *seccomp.Notification) answer {
 	var kind [2]byte // l_type is the first field of struct flock

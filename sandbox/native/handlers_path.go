@@ -38,9 +38,13 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 		return failed(errnoOf(err))
 	}
 	var fd int
-	if info.IsDir() {
+	stream := streamOf(file)
+	switch {
+	case info.IsDir():
 		fd, err = placeholder()
-	} else {
+	case stream != nil:
+		fd, err = vfs.Sparse("stream", stream.Size())
+	default:
 		fd, err = file.Descriptor(flags)
 	}
 	if err != nil {
@@ -55,7 +59,7 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 		_ = file.Close()
 		return failed(e)
 	}
-	return answer{inject: true, fd: fd, cloexec: cloexec}
+	return answer{inject: true, fd: fd, cloexec: cloexec, stream: stream != nil}
 }
 
 // stat answers newfstatat(2) and its kin.

@@ -48,8 +48,9 @@ type run struct {
 	valid func(id uint64) bool
 
 	// The state below belongs to the supervising goroutine.
-	buffer [seccomp.MaxPath]byte
-	umask  uint32
+	buffer     [seccomp.MaxPath]byte
+	umask      uint32
+	nextStream int // the number after which a free one for a stream is looked for, downwards
 
 	dirLock sync.Mutex
 	cwd     string // written by the supervising goroutine alone
@@ -333,6 +334,10 @@ func (r *run) deliver(id uint64, a answer) {
 		seccomp.Send(r.listener, &seccomp.Response{ID: id, Flags: seccomp.Continue})
 	case a.errno != 0:
 		seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(a.errno)})
+	case a.inject && a.stream:
+		number, e := r.placeStream(id, a.fd)
+		_ = unix.Close(a.fd)
+		seccomp.Send(r.listener, &seccomp.Response{ID: id, Val: int64(number), Err: -int32(e)})
 	case a.inject:
 		e := seccomp.Inject(r.listener, id, a.fd, a.cloexec)
 		_ = unix.Close(a.fd)

@@ -26,6 +26,7 @@ var archTable = []row{
 	{call: "epoll_create", why: "own descriptors"},
 	{call: "epoll_wait", why: "own descriptors"},
 	{call: "eventfd", why: "own counter"},
+	{call: "dup2", do: notify, when: onStream(0), why: "a stream's number says that it is one"},
 	{call: "dup2", why: "own descriptors"},
 	{call: "pipe", why: "an anonymous pipe leads nowhere"},
 	{call: "alarm", why: "own timers"},

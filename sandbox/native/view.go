@@ -257,9 +257,13 @@ func (p *procSelf) Open(name string, flags int) (int, error) {
 }
 
 func (p *procSelf) reopen(fd int32, flags int) (int, error) {
-	own, e := p.family.asking.handles.grab(fd)
+	own, h, e := p.family.asking.handles.open(fd)
 	if e != 0 {
 		return -1, e
+	}
+	if streamOf(h.file) != nil { // its number says that it is one, and the new one's would not
+		_ = unix.Close(own)
+		return -1, unix.ENXIO
 	}
 	has, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)
 	if err != nil {

@@ -48,6 +48,7 @@ type View struct {
 	looks    map[string]*look
 	listings map[string]*listing
 	contents contents
+	pieces   pieces
 	walks    int // listings of directories that a listing named, as a walk makes
 	told     bool
 }
@@ -79,7 +80,7 @@ func (t *Target) View(o targets.ViewOptions) targets.View {
 	ctx, stop := context.WithCancel(context.Background())
 	return &View{
 		target: t, o: o, ctx: ctx, stop: stop, ahead: make(chan struct{}, aheadAtOnce),
-		looks: map[string]*look{}, listings: map[string]*listing{}, contents: contents{files: map[string]*fetched{}},
+		looks: map[string]*look{}, listings: map[string]*listing{}, contents: contents{files: map[string]*fetched{}}, pieces: newPieces(),
 	}
 }
 
@@ -97,9 +98,19 @@ func (v *View) Close() error {
 	v.mu.Lock()
 	r := v.relay
 	v.relay = nil
-	v.looks, v.listings, v.contents = nil, nil, contents{}
+	var handles []sftp.Handle
+	for _, f := range v.pieces.open {
+		if f.r == r {
+			handles = append(handles, f.handle)
+		}
+		f.r, f.handle, f.closed = nil, "", true
+	}
+	v.looks, v.listings, v.contents, v.pieces = nil, nil, contents{}, newPieces()
 	v.mu.Unlock()
 	if r != nil {
+		for _, h := range handles {
+			r.Forget(h)
+		}
 		v.target.pool.giveBack(r)
 	}
 	return nil

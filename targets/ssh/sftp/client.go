@@ -53,6 +53,7 @@ type Client struct {
 // call is a request under way.
 type call struct {
 	sent  time.Time
+	alone bool       // nobody waits for the answer, and it takes no time
 	reply chan reply // gets one
 }
 
@@ -229,15 +230,24 @@ func (c *Client) Err() error {
 	return c.err
 }
 
-// Idle reports whether the connection lives and nothing is under way.
+// Idle reports whether the connection lives and nothing is under way but the closing of handles.
 func (c *Client) Idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.err == nil && len(c.pending) == 0
+	for _, w := range c.pending {
+		if !w.alone {
+			return false
+		}
+	}
+	return c.err == nil
 }
 
 // start sends a request. build appends what follows the request's number.
 func (c *Client) start(ctx context.Context, kind byte, build func(*encoder)) (*call, error) {
+	return c.send(ctx, kind, &call{reply: make(chan reply, 1)}, build)
+}
+
+func (c *Client) send(ctx context.Context, kind byte, w *call, build func(*encoder)) (*call, error) {
 	select {
 	case c.slots <- struct{}{}:
 	case <-c.ended:
@@ -245,7 +255,7 @@ func (c *Client) start(ctx context.Context, kind byte, build func(*encoder)) (*c
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	w := &call{sent: time.Now(), reply: make(chan reply, 1)}
+	w.sent = time.Now()
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()

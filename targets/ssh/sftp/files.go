@@ -175,7 +175,8 @@ func (c *Client) Open(ctx context.Context, name string, flags, mode uint32) (Han
 
 // Forget closes a handle and waits for no answer.
 func (c *Client) Forget(h Handle) {
-	_ = beginRaw(context.Background(), c, typeClose, decodeStatus, func(e *encoder) { e.string(string(h)) })
+	w := &call{alone: true, reply: make(chan reply, 1)}
+	_, _ = c.send(context.Background(), typeClose, w, func(e *encoder) { e.string(string(h)) })
 }
 
 // CloseHandle closes a handle.

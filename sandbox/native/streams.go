@@ -1,0 +1,198 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
+	"shannot-gateway/vfs/seccomp"
+)
+
+// A file of the view that is a stream (vfs.Stream) has no content on this host that a descriptor could lead to. The
+// script gets a descriptor of an empty file of its size, which has a position and can be asked for its attributes, and
+// its reads are answered here. So that reads of other files need not be asked about, the filter knows a stream by its
+// number: one of the upper half, where few scripts get by themselves. A descriptor there that is no stream is passed on.
+
+// streamBit is set in the numbers of streams, and of all descriptors from it up.
+const streamBit = maxDescriptors / 2
+
+// onStream is the condition that an argument is a descriptor in the upper half; -1 is none.
+func onStream(arg int) []condition {
+	return []condition{{arg: arg, mask: 1<<31 | streamBit, values: []uint32{streamBit}}}
+}
+
+// streamOf is the stream that a file is, nil for any other.
+func streamOf(file vfs.File) vfs.Stream {
+	if s, ok := file.(vfs.Streamed); ok {
+		return s.Stream()
+	}
+	return nil
+}
+
+// placeStream gives the script a descriptor under a number of a stream. EMFILE where there is none left.
+func (r *run) placeStream(id uint64, fd int) (int, unix.Errno) {
+	limit := atMost(r.job.Limits.Files, maxDescriptors)
+	for range max(0, limit-streamBit) {
+		if r.nextStream < streamBit || r.nextStream >= limit {
+			r.nextStream = limit
+		}
+		r.nextStream--
+		taken, e := r.handles.grab(int32(r.nextStream)) // #nosec G115 -- below maxDescriptors
+		if e == 0 {
+			_ = unix.Close(taken)
+			continue
+		}
+		if e != unix.EBADF {
+			return 0, e
+		}
+		return r.nextStream, seccomp.Place(r.listener, id, fd, r.nextStream)
+	}
+	return 0, unix.EMFILE
+}
+
+// streamAt returns the stream that a descriptor of the script is, with a copy of the descriptor for the caller to close;
+// nil without one where it is no stream.
+func (r *run) streamAt(fd int32) (vfs.Stream, int, unix.Errno) {
+	own, h, e := r.handles.open(fd)
+	if e != 0 {
+		return nil, -1, e
+	}
+	s := streamOf(h.file)
+	if s == nil {
+		_ = unix.Close(own)
+		return nil, -1, 0
+	}
+	return s, own, 0
+}
+
+// notOnStream refuses a call that no stream can serve.
+func (r *run) notOnStream(fd int32, refusal unix.Errno) answer {
+	s, own, e := r.streamAt(fd)
+	switch {
+	case e != 0:
+		return failed(e)
+	case s == nil:
+		return answer{resume: true}
+	}
+	_ = unix.Close(own)
+	return failed(refusal)
+}
+
+// dupStream answers dup(2) and F_DUPFD: the copy has a number of a stream too, whatever the lowest is that is asked for.
+func (r *run) dupStream(n *seccomp.Notification) answer {
+	s, own, e := r.streamAt(int32(n.Args[0]))
+	switch {
+	case e != 0:
+		return failed(e)
+	case s == nil:
+		return answer{resume: true}
+	}
+	return answer{inject: true, fd: own, stream: true}
+}
+
+// maxStreamRead bounds one read, in bytes. A read may always give fewer than asked for.
+const maxStreamRead = 1 << 20
+
+// readStream answers the reads. Of a vector the first buffer with room is filled.
+func (r *run) readStream(n *seccomp.Notification) answer {
+	s, own, e := r.streamAt(int32(n.Args[0]))
+	switch {
+	case e != 0:
+		return failed(e)
+	case s == nil:
+		return answer{resume: true}
+	}
+	defer func() { _ = unix.Close(own) }()
+	addr, size, e := r.buffer1(n)
+	if e != 0 || size == 0 {
+		return failed(e)
+	}
+	offset, moves, e := offsetOf(n, own)
+	if e != 0 {
+		return failed(e)
+	}
+	buf := make([]byte, min(size, maxStreamRead))
+	got, err := s.ReadAt(buf, offset)
+	if got == 0 && err != nil && !errors.Is(err, io.EOF) {
+		return failed(errnoOf(err))
+	}
+	if got > 0 {
+		if e := r.put(n, addr, buf[:got]); e != 0 {
+			return failed(e)
+		}
+	}
+	if moves {
+		if _, err := unix.Seek(own, offset+int64(got), unix.SEEK_SET); err != nil {
+			return failed(errnoOf(err))
+		}
+	}
+	return answer{val: int64(got)}
+}
+
+// maxVector is IOV_MAX, readv(2).
+const maxVector = 1024
+
+// buffer1 is where a read is to put its bytes: its buffer, or the first one of its vector that has room.
+func (r *run) buffer1(n *seccomp.Notification) (addr, size uint64, e unix.Errno) {
+	switch callNames[n.Nr] {
+	case "read", "pread64":
+		return n.Args[1], n.Args[2], 0
+	}
+	count := n.Args[2]
+	if count > maxVector {
+		return 0, 0, unix.EINVAL
+	}
+	vector := make([]byte, 16*count) // struct iovec
+	if got, e := seccomp.ReadMemory(int(n.PID), n.Args[1], vector); e != 0 || got != len(vector) {
+		return 0, 0, unix.EFAULT
+	}
+	if !seccomp.Valid(r.listener, n.ID) {
+		return 0, 0, unix.ESRCH
+	}
+	for ; len(vector) > 0; vector = vector[16:] {
+		if size = binary.NativeEndian.Uint64(vector[8:]); size > 0 {
+			return binary.NativeEndian.Uint64(vector), size, 0
+		}
+	}
+	return 0, 0, 0
+}
+
+// offsetOf is where a read reads, and whether it moves the position.
+func offsetOf(n *seccomp.Notification, own int) (offset int64, moves bool, e unix.Errno) {
+	switch callNames[n.Nr] {
+	case "pread64", "preadv", "preadv2":
+		offset = int64(n.Args[3]) // #nosec G115 -- a negative one is refused below
+		if offset >= 0 {
+			return offset, false, 0
+		}
+		if offset != -1 || callNames[n.Nr] != "preadv2" { // which takes -1 for the position, preadv2(2)
+			return 0, false, unix.EINVAL
+		}
+	}
+	offset, err := unix.Seek(own, 0, unix.SEEK_CUR)
+	if err != nil {
+		return 0, false, errnoOf(err)
+	}
+	return offset, true, 0
+}
+
+// streamReader reads a stream in order from where the script stands, for a command.
+type streamReader struct {
+	s  vfs.Stream
+	at int64
+}
+
+// Read implements io.Reader.
+func (s *streamReader) Read(p []byte) (int, error) {
+	n, err := s.s.ReadAt(p, s.at)
+	s.at += int64(n)
+	if n > 0 && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}

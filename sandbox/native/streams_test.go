@@ -1,0 +1,160 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"io"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"shannot-gateway/vfs"
+)
+
+// farAway is a source with a log that is too large to be had at once.
+type farAway struct {
+	vfs.Static
+	size   int64
+	served atomic.Int64
+	open   atomic.Int64
+}
+
+const logLine = "0123456789abcdef0123456789abcd\n" // 31 bytes, no divisor of a page
+
+func (f *farAway) Lstat(name string) (vfs.Info, error) {
+	info, err := f.Static.Lstat(name)
+	if name == "/log" {
+		info.Size = f.size
+	}
+	return info, err
+}
+
+func (f *farAway) OpenStream(name string, flags int) (int, vfs.Stream, error) {
+	if name != "/log" {
+		fd, err := f.Open(name, flags)
+		return fd, nil, err
+	}
+	f.open.Add(1)
+	return -1, &farStream{f}, nil
+}
+
+func (f *farAway) Open(name string, flags int) (int, error) {
+	if name == "/log" {
+		return -1, syscall.EFBIG
+	}
+	return f.Static.Open(name, flags)
+}
+
+type farStream struct{ f *farAway }
+
+func (s *farStream) Size() int64  { return s.f.size }
+func (s *farStream) Close() error { s.f.open.Add(-1); return nil }
+func (s *farStream) ReadAt(p []byte, off int64) (int, error) {
+	if off >= s.f.size {
+		return 0, io.EOF
+	}
+	n := int(min(int64(len(p)), s.f.size-off, 300_001)) // short, and across everything
+	for i := range n {
+		p[i] = logLine[(off+int64(i))%int64(len(logLine))]
+	}
+	s.f.served.Add(int64(n))
+	return n, nil
+}
+
+func TestStreamsAreReadPieceByPiece(t *testing.T) {
+	far := &farAway{size: 10 << 30 / int64(len(logLine)) * int64(len(logLine))}
+	far.AddFile("/log", 0o644, nil)
+	far.AddFile("/small", 0o644, []byte("small\n"))
+	view, err := vfs.NewSession(vfs.Config{Base: far, Scratch: []string{"/tmp"}, MaxBytes: 64 << 20, MaxFile: 32 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = view.Close() })
+	job, stdout, stderr := jobFor(t, `
+import errno, io, mmap, os, shutil, subprocess, sys
+LINE = "0123456789abcdef0123456789abcd\n"
+def fails(f):
+    try: f()
+    except OSError as e: return errno.errorcode[e.errno]
+    return "no error"
+size = os.path.getsize("/log")
+with open("/log") as f:
+    print("fd", f.fileno() >= 512, os.fstat(f.fileno()).st_size == size)
+    f.seek(size - 3 * len(LINE))
+    print("tail", f.read() == 3 * LINE, f.read() == "")
+    f.seek(5 << 30)
+    print("line", f.readline() in LINE, f.readline() == LINE)
+    f.seek(0)
+    print("lines", all(line == LINE for line, _ in zip(f, range(100_000))))
+with open("/log", "rb", buffering=0) as f:
+    print("end", f.seek(0, os.SEEK_END) == size, f.read(10) == b"")
+    print("pread", os.pread(f.fileno(), 31, 31 * 7) == LINE.encode(), f.tell() == size)
+    f.seek(31)
+    a, b = bytearray(10), bytearray(21)
+    n = os.readv(f.fileno(), [bytearray(), a, b]); n += os.readv(f.fileno(), [b])
+    print("readv", bytes(a + b) == LINE.encode(), n)
+    n = os.preadv(f.fileno(), [a], 62)
+    print("preadv", bytes(a) == LINE.encode()[:10], n, f.tell())
+    print("mmap", fails(lambda: mmap.mmap(f.fileno(), 4096, access=mmap.ACCESS_READ)))
+    print("anonymous mmap", len(mmap.mmap(-1, 4096)))
+    d = os.dup(f.fileno())
+    print("dup", d >= 512, os.lseek(d, 0, os.SEEK_CUR), os.read(d, 31) == LINE.encode(), f.tell())
+    os.close(d)
+    print("dup2", fails(lambda: os.dup2(f.fileno(), 100)))
+    print("reopen", fails(lambda: open(f"/proc/self/fd/{f.fileno()}")))
+    print("sendfile", fails(lambda: os.sendfile(os.open("/tmp/x", os.O_CREAT | os.O_WRONLY), f.fileno(), 0, 10)))
+    print("write", fails(lambda: os.write(f.fileno(), b"x")))
+    print("interpreter", fails(lambda: subprocess.run([sys.executable, "-c", "pass"], stdin=f)))
+    f.seek(size - 31)
+    print("command", subprocess.run(["cat"], stdin=f, capture_output=True).stdout == LINE.encode())
+print("copy", fails(lambda: shutil.copy("/log", "/tmp/log")))
+print("write open", fails(lambda: open("/log", "r+")))
+print("small", open("/small").read().strip())
+# Descriptors of the upper half that are no streams work as before.
+many = [os.open("/small", os.O_RDONLY) for _ in range(700)]
+print("many", many[-1] >= 512, os.read(many[-1], 10), os.read(os.dup(many[-1]), 1), os.pread(many[-1], 2, 1))
+r, w = os.pipe()
+os.write(w, b"x")
+print("pipe", r >= 512, os.read(r, 1))
+for fd in many: os.close(fd)
+# Opened and closed again and again.
+for _ in range(600): open("/log").close()
+print("again", fails(lambda: [open("/log") for _ in range(600)]))
+`)
+	job.FS = view
+	job.Limits.Calls = 0
+	result := runJob(t, job)
+	want := strings.TrimLeft(`
+fd True True
+tail True True
+line True True
+lines True
+end True True
+pread True True
+readv True 31
+preadv True 10 62
+mmap ENODEV
+anonymous mmap 4096
+dup True 62 True 93
+dup2 ENOTSUP
+reopen ENXIO
+sendfile EINVAL
+write EBADF
+interpreter ENOTSUP
+command True
+copy EFBIG
+write open EFBIG
+small small
+many True b'small\n' b'' b'ma'
+pipe True b'x'
+again EMFILE
+`, "\n")
+	if stdout.String() != want || result.ExitCode != 0 {
+		t.Errorf("it printed\n%swant\n%s%s\n%+v", stdout, want, stderr, result)
+	}
+	// The copy that filled the disk and the lines in order are the most of it.
+	if n := far.served.Load(); n > 200<<20 {
+		t.Errorf("%d MiB were read", n>>20)
+	}
+}

@@ -1,0 +1,26 @@
+package vfs
+
+// Stream is the content of a file that comes piece by piece, when it is asked for: too large, or too far away, to be had
+// at once. Its methods may be called from several goroutines.
+type Stream interface {
+	// ReadAt is io.ReaderAt's, but may give fewer bytes without an error.
+	ReadAt(p []byte, off int64) (int, error)
+	// Size is the file's size when it was opened, in bytes.
+	Size() int64
+	// Close drops what the stream holds.
+	Close() error
+}
+
+// streaming is a source some of whose files are streams.
+type streaming interface {
+	// OpenStream is Source.Open, and returns a stream instead of a descriptor where the file is one.
+	OpenStream(name string, flags int) (fd int, s Stream, err error)
+}
+
+// Streamed is a File that may be a stream.
+type Streamed interface {
+	File
+	// Stream returns the file's content as a stream, nil where it is to be had by Descriptor. The file closes it.
+	// Descriptor would have all of it at once, and fails where it is too large.
+	Stream() Stream
+}
