@@ -23,6 +23,9 @@ const Window = 64
 // ErrTimeout ends a connection whose server did not answer.
 var ErrTimeout = errors.New("the SFTP server does not answer")
 
+// ErrEnded is the failure of a connection that the server, or the network, ended.
+var ErrEnded = errors.New("the SFTP connection has ended")
+
 // ErrClosed is the error of a client after Close.
 var ErrClosed = errors.New("the SFTP connection is closed")
 
@@ -140,7 +143,7 @@ func (c *Client) receive() {
 		kind, body, err := readPacket(c.conn)
 		if err != nil {
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				err = fmt.Errorf("the SFTP server ended the connection: %w", err)
+				err = ErrEnded // which must never be taken for the end of a file
 			}
 			c.fail(err)
 			return
@@ -276,7 +279,7 @@ func (c *Client) send(ctx context.Context, kind byte, w *call, build func(*encod
 	_, err := c.conn.Write(packet)
 	c.sending.Unlock()
 	if err != nil {
-		c.fail(fmt.Errorf("send to the SFTP server: %w", err))
+		c.fail(fmt.Errorf("%w: %v", ErrEnded, err)) // no io.EOF in it
 	}
 	return w, nil
 }

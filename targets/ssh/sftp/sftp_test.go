@@ -235,6 +235,26 @@ func TestServersThatBreakTheProtocolAreLeft(t *testing.T) {
 	}
 }
 
+// A connection that ends is no end of a file.
+func TestTheEndOfAConnectionIsNoEndOfAFile(t *testing.T) {
+	ours, theirs := net.Pipe()
+	go func() {
+		_, _, _ = readPacket(theirs)
+		_, _ = theirs.Write([]byte{0, 0, 0, 5, typeVersion, 0, 0, 0, 3})
+		_, _, _ = readPacket(theirs)
+		_ = theirs.Close()
+	}()
+	c, err := New(t.Context(), ours, Timing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := c.StartRead(t.Context(), "h", 0, 10).Wait(t.Context()); !errors.Is(err, ErrEnded) || errors.Is(err, io.EOF) {
+			t.Errorf("%v, want ErrEnded and no io.EOF", err)
+		}
+	}
+}
+
 func TestASilentServerIsLeft(t *testing.T) {
 	c := hostile(t, func(byte, uint32, []byte) []byte { return nil })
 	if _, err := c.Lstat(t.Context(), "/"); !errors.Is(err, ErrTimeout) {
