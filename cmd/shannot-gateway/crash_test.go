@@ -35,6 +35,7 @@ var crashKills = flag.Int("crash.kills", 0, "how often TestKilledGatewayKeepsIts
 const (
 	crashAgents    = 3
 	crashApprovers = 2
+	crashPatience  = 2 * time.Second
 	crashLines     = 20_000 // of a file that a script writes, its mark in each
 )
 
@@ -58,7 +59,7 @@ func TestKilledGatewayKeepsItsPromises(t *testing.T) {
 		c.serve()
 		ctx, cancel := context.WithCancel(context.Background())
 		load := c.load(ctx)
-		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond) // the random moment, which nothing waits for
+		c.moment()
 		c.kill()
 		cancel()
 		load.Wait()
@@ -91,6 +92,8 @@ type crashSuite struct {
 	round   int
 	stderr  syncBuffer
 
+	decided chan struct{} // has one for each decision, as far as there is room
+
 	mu       sync.Mutex
 	approved map[string]bool // "session operation" that an approver was told was approved
 	rejected map[string]bool
@@ -117,7 +120,7 @@ func (s *syncBuffer) tail() string {
 
 func newCrashSuite(t *testing.T) *crashSuite {
 	t.Helper()
-	c := &crashSuite{tb: t, dir: t.TempDir(), signers: map[string]ssh.Signer{}, approved: map[string]bool{}, rejected: map[string]bool{}}
+	c := &crashSuite{tb: t, dir: t.TempDir(), signers: map[string]ssh.Signer{}, decided: make(chan struct{}, 1), approved: map[string]bool{}, rejected: map[string]bool{}}
 	c.state, c.log, c.config = filepath.Join(c.dir, "state"), filepath.Join(c.dir, "log"), filepath.Join(c.dir, "gateway.toml")
 	cache := filepath.Join(mustCacheDir(t), "shannot-gateway", "runtime")
 	c.files = filepath.Join(c.dir, "files")
@@ -129,7 +132,7 @@ func newCrashSuite(t *testing.T) *crashSuite {
 	if err := os.Symlink(cache, filepath.Join(c.state, "runtime")); err != nil {
 		t.Fatal(err)
 	}
-	text := "listen = \"127.0.0.1:0\"\n[limits]\nhold = \"400ms\"\nsessions_per_identity = 0\nsessions = 12\n[files]\nscratch = []\n"
+	text := "listen = \"127.0.0.1:0\"\n[limits]\nhold = \"400ms\"\nsessions_per_identity = 0\nsessions = 12\n[files]\nscratch = []\nread = [\"/usr\", \"/bin\", \"/lib\", \"/lib64\", \"/etc\", \"" + c.files + "\"]\n"
 	add := func(name, role string) {
 		public, private, err := ed25519.GenerateKey(crand.Reader)
 		if err != nil {
@@ -337,6 +340,10 @@ func (c *crashSuite) decide(client *ssh.Client) (left int, err error) {
 				c.mu.Lock()
 				told[fmt.Sprintf("%s %d", sessions[i].Session, o.N)] = true
 				c.mu.Unlock()
+				select {
+				case c.decided <- struct{}{}:
+				default:
+				}
 			}
 		}
 	}
@@ -364,6 +371,19 @@ func (c *crashSuite) settle() {
 			c.tb.Fatalf("%d sessions do not come to an end:\n%s\n%s", left, out, c.stderr.tail())
 		}
 	}
+}
+
+// moment returns at a random one: after so many decisions, and then a little later.
+func (c *crashSuite) moment() {
+	patience := time.After(crashPatience)
+	for range rand.IntN(5) {
+		select {
+		case <-c.decided:
+		case <-patience:
+			return
+		}
+	}
+	time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond) // nothing waits for what happens meanwhile
 }
 
 // whole checks the journal and the audit log of a gateway that does not run.
