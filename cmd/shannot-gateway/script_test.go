@@ -28,8 +28,11 @@ import (
 func TestMain(m *testing.M) {
 	native.Init()
 	jail.Init()
-	testscript.Main(m, map[string]func(){"shannot-gateway": main})
+	testscript.Main(m, testPrograms)
 }
+
+// testPrograms are what the scripts can run beside what is installed.
+var testPrograms = map[string]func(){"shannot-gateway": main}
 
 // TestScripts runs the scripts under testdata/script: the real executable, the real OpenSSH client, agents and
 // attackers. They are the specification of what a user meets.

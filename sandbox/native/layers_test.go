@@ -3,6 +3,7 @@
 package native
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -11,10 +12,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
 )
 
 func everyNamespace() uintptr {
@@ -180,6 +183,107 @@ func TestOtherProcessesOfTheUserCannotLookIntoAnInterpreter(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestNoDescriptorOfTheGatewayIsLeftOpen(t *testing.T) {
+	// One that the gateway was started with, or that a library made: Go leaves it open in what it starts.
+	inherited, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(inherited) }()
+	got := runScript(t, `
+import os, subprocess, sys
+code = """
+import os
+left = []
+for fd in range(3, 1024):
+    try: os.fstat(fd); left.append(fd)
+    except OSError: pass
+print(left, flush=True)"""
+exec(code)
+subprocess.run([sys.executable, "-c", code])`)
+	if got.stdout != "[]\n[]\n" {
+		t.Errorf("%+v stdout %q stderr %s", got.result, got.stdout, got.stderr)
+	}
+}
+
+// gatewayEnv makes this program a gateway of one script, see TestInterpretersEndWithTheGateway.
+const gatewayEnv = "SHANNOT_TEST_GATEWAY"
+
+// runGateway runs a script that has a further interpreter and says the process ids of both.
+func runGateway() {
+	e, err := testEngine()
+	if err == nil {
+		policy, _ := vfs.NewPolicy(vfs.DefaultRead(), vfs.DefaultHide())
+		var view *vfs.Session
+		view, err = vfs.NewSession(vfs.Config{Base: vfs.NewHost(), Policy: policy, Scratch: []string{"/tmp"}, Now: time.Now})
+		if err == nil {
+			_, err = e.Run(context.Background(), sandbox.Job{
+				Args: []string{"-c", `
+import os, signal, subprocess, sys
+for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT): signal.signal(s, signal.SIG_IGN)
+code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+p = subprocess.Popen([sys.executable, "-c", code])
+exec(code)`}, Dir: "/", FS: view, Stdout: os.Stdout, Stderr: os.Stderr, Commands: refuseAll{},
+			})
+		}
+	}
+	fmt.Println(err)
+	os.Exit(1)
+}
+
+// A gateway that is killed takes every interpreter along, without a chance to say so.
+func TestInterpretersEndWithTheGateway(t *testing.T) {
+	engine(t) // unpacked before
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway := exec.Command(own)
+	gateway.Env = append(os.Environ(), gatewayEnv+"=1")
+	stdout, err := gateway.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gateway.Start(); err != nil {
+		t.Fatal(err)
+	}
+	killed := false
+	defer func() {
+		if !killed {
+			_ = gateway.Process.Kill()
+			_ = gateway.Wait()
+		}
+	}()
+	var fds []unix.PollFd
+	lines := bufio.NewScanner(stdout)
+	for range 2 {
+		lines.Scan()
+		pid, err := strconv.Atoi(lines.Text())
+		if err != nil {
+			t.Fatalf("%q: %v", lines.Text(), err)
+		}
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = unix.Close(fd) }()
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	if n, _ := unix.Poll(fds, 0); n != 0 {
+		t.Fatal("an interpreter has ended before the gateway")
+	}
+	if err := gateway.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = gateway.Wait()
+	killed = true
+	for i := range fds {
+		if n, err := unix.Poll(fds[i:i+1], 60_000); n != 1 {
+			t.Errorf("interpreter %d lives on: %v", i, err)
+		}
+	}
 }
 
 // pidCommander shows the interpreter to a test when it starts a command, which is then refused.

@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(memoryEnv) != "" {
 		holdMemory()
 	}
+	if os.Getenv(gatewayEnv) != "" {
+		runGateway()
+	}
 	os.Exit(m.Run())
 }
 

@@ -116,15 +116,23 @@ func probeLandlock() sandbox.Finding {
 	return f
 }
 
+// missing is the first required part that is not there, with the reason.
+func missing(findings []sandbox.Finding) error {
+	for _, f := range findings {
+		if f.Required && !f.OK {
+			return fmt.Errorf("%s: %s", f.Name, f.Detail)
+		}
+	}
+	return nil
+}
+
 // checkMark is what the trial run must say.
 const checkMark = "shannot"
 
 // Check runs a line of Python in a sandbox, which shows whether everything that Probe looks at works together.
 func (e *Engine) Check(ctx context.Context) error {
-	for _, f := range Probe(ctx) {
-		if f.Required && !f.OK {
-			return fmt.Errorf("%s: %s", f.Name, f.Detail)
-		}
+	if err := missing(Probe(ctx)); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
