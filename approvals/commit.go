@@ -108,12 +108,21 @@ func (l *Live) journalise(g *group) error {
 		c.op.Verdict, c.op.Decision, c.op.By, c.op.Decided = policy.Deny, Denied, policyName, c.op.Created
 		c.op.Why = "a change of a file before it is denied: " + denied.op.Why
 	}
+	// A grant that is revoked from here on was in force when the operation came.
+	l.m.grants.mu.RLock()
+	defer l.m.grants.mu.RUnlock()
+	if c := g.command; c != nil && !c.old && len(g.files) == 0 {
+		l.useGrant(&c.op)
+	}
 	_, err = l.m.config.Store.Update(l.id, func(s *Session) error {
 		if s.Status.Final() || s.Status == Parked || l.ctx.Err() != nil {
 			return l.ending()
 		}
 		for _, c := range fresh {
 			c.op.N = len(s.Operations) + 1
+			if s.waits() {
+				c.op.ungrant() // what comes before it is not decided
+			}
 			if c == g.command && len(g.files) > 0 {
 				command := *c.op.Command
 				command.Needs = nil

@@ -389,7 +389,11 @@ func (l *Live) consume(o Operation) (Operation, error) {
 		return o, err
 	}
 	o = *s.operation(o.N)
-	l.Notice("operation %d was approved by %s", o.N, render.Line(o.By))
+	if o.Grant != 0 {
+		l.Notice("operation %d runs by grant %d of %s", o.N, o.Grant, render.Line(o.By))
+	} else {
+		l.Notice("operation %d was approved by %s", o.N, render.Line(o.By))
+	}
 	l.say(s.Status)
 	return o, nil
 }

@@ -52,6 +52,7 @@ type Limits struct {
 	Checkpoint          int64         // bytes that are kept of what a session's files held before
 	Sessions            int           // alive at once
 	SessionsPerIdentity int           // alive at once
+	Grant               time.Duration // how long a grant may last
 }
 
 // parkedFactor is how many times SessionsPerIdentity an identity may have parked, which cost a little disk only.
@@ -72,7 +73,11 @@ type Config struct {
 	Limits Limits
 	Now    func() time.Time // nil means time.Now
 	Random io.Reader        // nil means crypto/rand
-	Log    *slog.Logger
+	Grants GrantStore       // nil means that there are none
+	// Granted, where there is one, records that a grant was "granted" or "revoked", before it takes effect. Its error stands
+	// in the way of the former.
+	Granted func(g Grant, what string, by Identity) error
+	Log     *slog.Logger
 	// Restart is called, on a goroutine of its own, when a decision arrives for a parked session. It must lead to
 	// Resume. Without it, sessions are never parked: they expire when hold ends.
 	Restart func(Session)
@@ -86,6 +91,7 @@ type Manager struct {
 	config   Config
 	bus      bus
 	programs programs
+	grants   grants
 
 	mu       sync.Mutex
 	live     map[string]*Live
@@ -118,6 +124,12 @@ func New(c Config) (*Manager, error) {
 		return nil, fmt.Errorf("make the directory for outputs: %w", err)
 	}
 	m := &Manager{config: c, live: map[string]*Live{}, starting: map[string]int{}, parked: map[string]parkedSession{}, rolling: map[string]bool{}}
+	if c.Grants != nil {
+		var err error
+		if m.grants.all, err = c.Grants.Grants(); err != nil {
+			return nil, fmt.Errorf("read the grants: %w", err)
+		}
+	}
 	if err := m.recover(); err != nil {
 		return nil, fmt.Errorf("recover sessions: %w", err)
 	}

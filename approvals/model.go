@@ -129,8 +129,9 @@ type Operation struct {
 	Decision Decision
 	By       string // approver's name, or "policy"
 	ByKey    string // fingerprint of the approver's key
-	Reason   string // the human's reason for a rejection
+	Reason   string // the human's reason for a rejection, or which grant it was approved by
 	Digest   string // hex SHA-256 of the canonical encoding of Command
+	Grant    int    `json:",omitempty"` // the number of the grant that it was approved by, 0 where a human saw it
 	Created  time.Time
 	Decided  time.Time
 	Started  time.Time

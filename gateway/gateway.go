@@ -33,8 +33,9 @@ type Options struct {
 	Config   *config.Config
 	HostKeys []hostkeys.Key
 	Store    approvals.Store
-	Blobs    approvals.Blobs // without it files of targets are not changed
-	Audit    *audit.Log      // nil where there is none
+	Blobs    approvals.Blobs      // without it files of targets are not changed
+	Grants   approvals.GrantStore // without it approvers cannot make any
+	Audit    *audit.Log           // nil where there is none
 	Judge    approvals.Judge
 	Engine   sandbox.Engine
 	Targets  []targets.Target // those that work; the configuration may name more
@@ -89,8 +90,9 @@ func New(o Options) (*Gateway, error) {
 		Limits: approvals.Limits{
 			Hold: limits.Hold, Expire: limits.Expire, Operations: limits.Operations, Output: limits.Output,
 			Checkpoint: limits.Checkpoint,
-			Sessions:   limits.Sessions, SessionsPerIdentity: limits.SessionsPerIdentity,
+			Sessions:   limits.Sessions, SessionsPerIdentity: limits.SessionsPerIdentity, Grant: limits.Grant,
 		},
+		Grants: o.Grants, Granted: g.granted,
 		// A decision may be found at once, before the rest is there.
 		Restart: func(s approvals.Session) { <-ready; g.runner.restart(s) },
 		Target:  g.runner.target,
@@ -109,6 +111,14 @@ func New(o Options) (*Gateway, error) {
 		return nil, fmt.Errorf("make the SSH server: %w", err)
 	}
 	return g, nil
+}
+
+// granted records a grant in the audit log.
+func (g *Gateway) granted(grant approvals.Grant, what string, by approvals.Identity) error {
+	if g.options.Audit == nil {
+		return nil
+	}
+	return g.options.Audit.Grant(grant, what, by)
 }
 
 // Sessions is the gateway's journal.

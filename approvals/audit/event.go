@@ -24,6 +24,8 @@ const (
 	Status         = "status" // a session is held, parked or goes on
 	Ended          = "ended"
 	Rollback       = "rollback"
+	Granted        = "granted" // an approver made a standing answer
+	Revoked        = "revoked" // and somebody took it back
 	// Of the log itself.
 	Segment   = "segment"   // the first line of every file
 	Recovered = "recovered" // a line that a crash cut was removed

@@ -47,6 +47,25 @@ func (l *Log) change(c approvals.Change) (out []Event) {
 	return out
 }
 
+// Grant records that a grant was "granted" or "revoked".
+func (l *Log) Grant(g approvals.Grant, what string, by approvals.Identity) error {
+	g.Argv = l.o.Redact.Argv(g.Argv)
+	names := make([]string, 0, len(g.EnvChanges))
+	for _, change := range g.EnvChanges { // the values may be secrets, and the digest covers them
+		name, _, _ := strings.Cut(change, "=")
+		names = append(names, name)
+	}
+	g.EnvChanges = names
+	kind := Granted
+	if what != "granted" {
+		kind = Revoked
+	}
+	return l.Append(Event{
+		Event: kind, Session: g.From.Session, Operation: g.From.N, Identity: by.Name, Role: string(by.Role), Key: by.Fingerprint,
+		Target: g.Target, Kind: string(g.Kind), Summary: g.String(), Digest: g.Digest, Count: uint64(max(0, g.N)), // #nosec G115 -- not negative
+	})
+}
+
 func began(s *approvals.Session) Event {
 	kind := "script"
 	switch {

@@ -340,3 +340,24 @@ func judgeSu(c *call, name string, args []arg) Decision {
 	}
 	return d
 }
+
+// RunsOthers reports whether a program runs, or may run, what its words say: a shell, an interpreter, a wrapper, or a program with
+// a language of its own.
+func RunsOthers(name string) bool {
+	if _, ok := wrappers[name]; ok {
+		return true
+	}
+	if g, ok := builtinTable().programs[name]; ok && g.run != nil {
+		return true
+	}
+	return starters[name] != nil || downloaders[name] || runsOthers[name]
+}
+
+// runsOthers are further programs that start what their words, or a file that these name, say.
+var runsOthers = map[string]bool{}
+
+func init() {
+	for _, name := range strings.Fields("ssh scp sftp rsync make gmake ninja cmake go cargo npm npx yarn pip pip3 gem mvn gradle java ansible ansible-playbook docker podman nerdctl kubectl oc helm git vi vim nvim ed ex emacs nano less more man gdb lldb perf bpftrace at batch crontab tar zip rpm dpkg apt apt-get dnf yum screen tmux expect tclsh m4 bc dc sqlite3 psql mysql mariadb ld.so crictl virsh systemd-nspawn machinectl start-stop-daemon run-parts entr") {
+		runsOthers[name] = true
+	}
+}

@@ -75,7 +75,7 @@ func (i *inspection) run(tx *bbolt.Tx) error {
 	if len(i.Findings) > 0 {
 		return nil // what is above pages cannot be looked at
 	}
-	for _, step := range []func(*bbolt.Tx) error{i.sessions, i.operations, i.scripts, i.index, i.open, i.counts} {
+	for _, step := range []func(*bbolt.Tx) error{i.sessions, i.operations, i.scripts, i.index, i.open, i.counts, i.grants} {
 		if err := step(tx); err != nil {
 			return err
 		}
@@ -175,6 +175,15 @@ func (i *inspection) open(tx *bbolt.Tx) error {
 			i.found("list of open sessions: there is no session %q", id)
 		} else if !bytes.Equal(tx.Bucket(indexBucket).Get(k), id) {
 			i.found("list of open sessions: session %q stands at another time than in the index", id)
+		}
+		return nil
+	})
+}
+
+func (i *inspection) grants(tx *bbolt.Tx) error {
+	return tx.Bucket(grantBucket).ForEach(func(k, text []byte) error {
+		if _, err := readGrant(k, text); err != nil {
+			i.found("%v", err)
 		}
 		return nil
 	})

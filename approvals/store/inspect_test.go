@@ -141,6 +141,9 @@ func TestEveryInconsistencyIsNamed(t *testing.T) {
 		"references that are missing":   {unset(blobBucket, blob), "named 1 times, and 0 are counted"},
 		"references to nothing":         {set(blobBucket, strings.Repeat("0", 64), "\x00\x00\x00\x00\x00\x00\x00\x01"), "and nothing names it"},
 		"a malformed count":             {set(blobBucket, "x", "1"), "is malformed"},
+		"a grant's record":              {set(grantBucket, "\x00\x00\x00\x00\x00\x00\x00\x01", "{"), "grant 1 is damaged"},
+		"a grant of another number":     {set(grantBucket, "\x00\x00\x00\x00\x00\x00\x00\x01", `{"N":2}`), "grant 1 has the number 2"},
+		"a grant's key":                 {set(grantBucket, "x", "{}"), "the key is malformed"},
 		"a bucket":                      {func(tx *bbolt.Tx) error { return tx.DeleteBucket(openBucket) }, "no bucket open"},
 	} {
 		name, _ := sound(t)

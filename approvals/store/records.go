@@ -23,12 +23,13 @@ var (
 	indexBucket     = []byte("by-time")    // time of creation, id: id
 	openBucket      = []byte("open")       // id of a session that has not ended: its key in the index
 	blobBucket      = []byte("blobs")      // SHA-256: how many times records name it, 8 bytes
+	grantBucket     = []byte("grants")     // number, 8 bytes: approvals.Grant
 	schemaKey       = []byte("schema")
 	checkKey        = []byte("check")
 )
 
 func buckets() [][]byte {
-	return [][]byte{metaBucket, sessionBucket, operationBucket, scriptBucket, indexBucket, openBucket, blobBucket}
+	return [][]byte{metaBucket, sessionBucket, operationBucket, scriptBucket, indexBucket, openBucket, blobBucket, grantBucket}
 }
 
 // maxInlineScript is the largest script that is kept in the database itself, in bytes. A blob costs two more waits for

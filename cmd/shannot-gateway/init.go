@@ -58,6 +58,7 @@ state  = %q
 # operations = 1000
 # hold = "10m"                 # how long a script stays alive while it waits for a human
 # expire = "24h"               # how long a decision may come after that
+# grant = "24h"                # the longest that an approver may grant a command for
 # sessions = 64
 # sessions_per_identity = 8
 

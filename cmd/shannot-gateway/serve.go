@@ -196,7 +196,7 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 			errors.New("run shannot-gateway doctor to see what is missing"))
 	}
 	a.Gateway, err = gateway.New(gateway.Options{
-		Config: c, HostKeys: a.keys, Store: journal, Blobs: journal, Audit: record, Judge: judge, Engine: engine, Targets: all,
+		Config: c, HostKeys: a.keys, Store: journal, Blobs: journal, Grants: journal, Audit: record, Judge: judge, Engine: engine, Targets: all,
 		Version: version(), Log: log,
 	})
 	return err

@@ -106,6 +106,9 @@ func (v *Verbs) policy(_ context.Context, c *invocation) int {
 	}
 	d := v.Judge.Shell(text, policy.Context{})
 	_, _ = fmt.Fprintf(c.Stdout, "%s (%s): %s\n", d.Verdict, d.Risk, rendered(d.Reason))
+	if d.Verdict == policy.Ask {
+		v.grantsFor(c, text)
+	}
 	return ExitOK
 }
 

@@ -109,8 +109,10 @@ func table() []verb {
 		{"show", everyone, "ID [--json]", (*Verbs).show},
 		{"wait", everyone, "ID [--wait DURATION] [--json]", (*Verbs).wait},
 		{"cancel", everyone, "ID", (*Verbs).cancel},
-		{"approve", approvers, "[--plain] [--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [ID [--op N…] [--digest HEX]]", (*Verbs).approve},
+		{"approve", approvers, "[--plain] [--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [ID [--op N…] [--digest HEX] [--grant exact|shape [--vary N…] [--until DURATION]]]", (*Verbs).approve},
 		{"reject", approvers, "ID [--op N…] --reason TEXT", (*Verbs).reject},
+		{"grants", everyone, "[--all] [--json]", (*Verbs).grants},
+		{"revoke", approvers, "N…", (*Verbs).revoke},
 		{"targets", everyone, "[--json]", (*Verbs).targets},
 		{"status", everyone, "[--json]", (*Verbs).status},
 		{"whoami", everyone, "[--json]", (*Verbs).whoami},
@@ -284,7 +286,7 @@ func (c *invocation) fail(id string, err error) int {
 	case errors.Is(err, approvals.ErrNotPermitted), errors.Is(err, approvals.ErrTooMany):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitNotPermitted
-	case errors.Is(err, approvals.ErrNotWaiting), errors.Is(err, approvals.ErrDigest):
+	case errors.Is(err, approvals.ErrNotWaiting), errors.Is(err, approvals.ErrDigest), errors.Is(err, approvals.ErrBadGrant):
 		c.notice("%s; look again with: show %s", render.Line(err.Error()), render.Line(id))
 		return ExitUsage
 	}

@@ -72,8 +72,12 @@ func (v *Verbs) approve(ctx context.Context, c *invocation) int {
 		return v.screen(ctx, c, o)
 	}
 	var digest string
+	var grant grantFlags
 	f := c.flags()
 	f.StringVar(&digest, "digest", "", "")
+	f.StringVar(&grant.kind, "grant", "", "")
+	f.Var(&grant.vary, "vary", "")
+	f.StringVar(&grant.until, "until", "", "")
 	id, ops, rest, err := decision(f, c.args)
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("what is %q for?", rest[0])
@@ -81,9 +85,16 @@ func (v *Verbs) approve(ctx context.Context, c *invocation) int {
 	if err != nil {
 		return c.usage(err)
 	}
+	spec, granting, err := grant.spec()
+	if err != nil {
+		return c.usage(err)
+	}
 	before, err := v.session(c, id)
 	if err != nil {
 		return c.fail(id, err)
+	}
+	if granting {
+		return v.approveGranting(ctx, c, before, ops, digest, spec)
 	}
 	s, err := v.Sessions.Approve(ctx, id, c.Identity, ops, strings.ToLower(digest))
 	if err != nil {

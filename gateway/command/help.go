@@ -104,7 +104,14 @@ with its status; 75 where a human still has to decide. It may be repeated.
   --colors none|16|256|true   instead of what the terminal says; NO_COLOR works
 Without a terminal: approves everything that waits in the session now. With or
 without one, only the operations that --op names, or only
-  --digest HEX     if the operation's digest (see show) is this one`,
+  --digest HEX     if the operation's digest (see show) is this one
+  --grant exact    and the same command, byte for byte, without being asked again
+  --grant shape --vary N   and the same with another number or name as its word N
+                   (argv[N] in show), within the same directory for a path
+  --until 8h       for this identity on this target so long; without it, for the
+                   session alone. See: grants, revoke`,
+	"grants": `Lists the grants in force, --all also those that are over. An agent sees its own.`,
+	"revoke": `Takes grants back, by their numbers. No command starts by them any more.`,
 	"reject": `Rejects what waits in a session. Everything after --reason is told the agent.`,
 	"rollback": `Restores what the files that a session changed held before it: content, mode,
 owner, and absence. Nothing is done where one of them has changed since.

@@ -37,6 +37,7 @@ type operationJSON struct {
 	By       string `json:"by"`
 	ExitCode *int   `json:"exit_code"`
 	Digest   string `json:"digest"`
+	Grant    int    `json:"grant,omitempty"`  // that it was approved by
 	Reason   string `json:"reason,omitempty"` // of a rejection
 	// Of a change of a file.
 	File *fileJSON `json:"file,omitempty"`
@@ -120,7 +121,7 @@ func describe(s approvals.Session) sessionJSON {
 		op := &s.Operations[i]
 		o := operationJSON{
 			N: op.N, Kind: string(op.Kind), Summary: op.Summary, Verdict: string(op.Verdict),
-			Decision: string(op.Decision), By: op.By, Reason: op.Reason, ExitCode: op.ExitCode, Digest: op.Digest,
+			Decision: string(op.Decision), By: op.By, Reason: op.Reason, ExitCode: op.ExitCode, Digest: op.Digest, Grant: op.Grant,
 		}
 		if op.File != nil {
 			o.File = describeFile(op.File)

@@ -36,7 +36,7 @@ func (c *invocation) screenOptions() (o screenOptions, ok bool, err error) {
 	names := texts(c.args)
 	if slices.ContainsFunc(names, func(w string) bool {
 		name, _, _ := strings.Cut(strings.TrimLeft(w, "-"), "=")
-		return strings.HasPrefix(w, "-") && (name == "op" || name == "digest")
+		return strings.HasPrefix(w, "-") && slices.Contains([]string{"op", "digest", "grant", "vary", "until"}, name)
 	}) {
 		return o, false, nil
 	}

@@ -67,8 +67,9 @@ type Files struct {
 // Limits bound one session, or the gateway as a whole; 0 means none.
 type Limits struct {
 	Wall, CPU, Hold, Expire       time.Duration
-	Memory, Output, Script, Write int64 // bytes
-	Checkpoint                    int64 // bytes that are kept of what a session's files held before
+	Grant                         time.Duration // the longest that a grant lasts
+	Memory, Output, Script, Write int64         // bytes
+	Checkpoint                    int64         // bytes that are kept of what a session's files held before
 	Operations                    int
 	Processes, Threads, Files     int // interpreters, their threads in sum, descriptors of each
 	Nodes                         int // files that a session makes, changes or removes
@@ -98,7 +99,7 @@ type Algorithms struct{ KeyExchanges, Ciphers, MACs []string }
 // DefaultLimits are the limits where the file says nothing.
 func DefaultLimits() Limits {
 	return Limits{
-		Wall: 10 * time.Minute, CPU: time.Minute, Hold: 10 * time.Minute, Expire: 24 * time.Hour,
+		Wall: 10 * time.Minute, CPU: time.Minute, Hold: 10 * time.Minute, Expire: 24 * time.Hour, Grant: 24 * time.Hour,
 		Memory: 512 << 20, Output: 16 << 20, Script: 1 << 20, Write: 50 << 20, Checkpoint: 256 << 20,
 		Processes: 16, Threads: 64, Files: 1024, Nodes: 65536, Calls: 100_000,
 		Operations: 1000, Sessions: 64, SessionsPerIdentity: 8,
@@ -137,6 +138,7 @@ type file struct {
 		Calls               *int      `toml:"calls"`
 		Hold                *duration `toml:"hold"`
 		Expire              *duration `toml:"expire"`
+		Grant               *duration `toml:"grant"`
 		Sessions            *int      `toml:"sessions"`
 		SessionsPerIdentity *int      `toml:"sessions_per_identity"`
 	} `toml:"limits"`
@@ -345,7 +347,7 @@ func (f *file) checkLimits(c *Config) error {
 	for _, p := range []struct {
 		to   *time.Duration
 		from *duration
-	}{{&l.Wall, from.Wall}, {&l.CPU, from.CPU}, {&l.Hold, from.Hold}, {&l.Expire, from.Expire}} {
+	}{{&l.Wall, from.Wall}, {&l.CPU, from.CPU}, {&l.Hold, from.Hold}, {&l.Expire, from.Expire}, {&l.Grant, from.Grant}} {
 		if p.from != nil {
 			*p.to = p.from.value
 		}
@@ -445,7 +447,7 @@ var auditEvents = map[string][]string{
 	"authentication": {audit.Authentication},
 	"session":        {audit.Session, audit.Status, audit.Ended},
 	"command":        {audit.Operation},
-	"approval":       {audit.Decision},
+	"approval":       {audit.Decision, audit.Granted, audit.Revoked},
 	"execution":      {audit.Execution, audit.Result},
 	// Of the seed project, whose sessions on remote hosts and file writes are operations here.
 	"file_write": nil,

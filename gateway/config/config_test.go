@@ -98,6 +98,7 @@ calls = 0
 operations = 5
 hold = "30s"
 expire = "7d"
+grant = "1h"
 sessions = 3
 sessions_per_identity = 2
 [local]
@@ -142,7 +143,7 @@ macs = ["hmac-sha2-256-etm@openssh.com"]
 		t.Errorf("identities are %+v", c.Identities)
 	}
 	want := config.Limits{
-		Wall: time.Minute, Hold: 30 * time.Second, Expire: 7 * 24 * time.Hour, Memory: 1 << 30, Script: 2 << 20,
+		Wall: time.Minute, Hold: 30 * time.Second, Expire: 7 * 24 * time.Hour, Grant: time.Hour, Memory: 1 << 30, Script: 2 << 20,
 		Write: 50e6, Checkpoint: 1 << 30, Operations: 5, Sessions: 3, SessionsPerIdentity: 2,
 		Processes: 4, Threads: 32, Files: 256, Nodes: 1000, Calls: 0,
 	}

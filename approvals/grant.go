@@ -1,0 +1,423 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
+)
+
+// GrantKind says what a grant lets run.
+type GrantKind string
+
+// Kinds of grants.
+const (
+	ExactGrant GrantKind = "exact" // the command that was approved, byte for byte, as its digest has it
+	ShapeGrant GrantKind = "shape" // the same program with the same words, some of which may vary
+)
+
+// Grant is an approver's standing answer to a command that the policy asks about. It is made of an operation that this
+// approver approved, names everything that must be the same, and never outlives its session or its time. What the policy denies
+// stays denied.
+type Grant struct {
+	N    int
+	Kind GrantKind
+	// Session is the only session that the grant is for; empty for every session of the identity on the target, until Until.
+	Session  string
+	Identity string
+	Target   string
+	Until    time.Time // zero for the session's life
+
+	RunAs, Path, Dir string
+	Argv             Strings // as it was approved
+	EnvChanges       Strings
+	Digest           string         // of the operation that was approved
+	Varies           []VaryingWord  `json:",omitempty"`
+	From             GrantOperation // where it comes from
+
+	By, ByKey string
+	Created   time.Time
+	Revoked   time.Time // zero while it is not
+	RevokedBy string    `json:",omitempty"`
+}
+
+// GrantOperation names an operation.
+type GrantOperation struct {
+	Session string
+	N       int
+}
+
+// VaryingWord is a word of a command that may be another: Prefix, which stays, and something of the class.
+type VaryingWord struct {
+	Word   int // index in Argv
+	Prefix string
+	Class  string // "number" or "name"
+}
+
+// classes are what a varying part may be. None of them can be a flag, a path to another directory, or hold a character that
+// a shell or a program splits.
+var classes = map[string]*regexp.Regexp{
+	"number": regexp.MustCompile(`\A[0-9]{1,19}\z`),
+	"name":   regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9_.@-]{0,127}\z`),
+}
+
+// GrantSpec is what an approver asks for.
+type GrantSpec struct {
+	Kind GrantKind
+	Vary []int         // of a shape: the words that may vary, counted from 0 at the program's name as show counts them
+	For  time.Duration // 0 for the session alone
+}
+
+// GrantStore keeps grants. An error wraps ErrStore.
+type GrantStore interface {
+	// Grants returns all, by number.
+	Grants() ([]Grant, error)
+	// PutGrant keeps a grant, durably. One without a number gets the next.
+	PutGrant(g *Grant) error
+	// DeleteGrant forgets one.
+	DeleteGrant(n int) error
+}
+
+// Errors of grants.
+var (
+	ErrNoGrant  = errors.New("no such grant")
+	ErrBadGrant = errors.New("cannot be granted")
+	// ErrNotGranted is wrapped where an operation was approved, and the grant could not be made.
+	ErrNotGranted = errors.New("approved, and not granted")
+)
+
+// maxGrants bounds the grants that are kept, those that are over included.
+const maxGrants = 1000
+
+// grants are a manager's, as the store has them.
+type grants struct {
+	mu  sync.RWMutex
+	all []Grant // by number
+}
+
+// Active reports whether the grant holds at that time.
+func (g *Grant) Active(now time.Time) bool {
+	return g.Revoked.IsZero() && (g.Session != "" || !g.Until.IsZero()) && (g.Until.IsZero() || now.Before(g.Until))
+}
+
+// Shape is the command with its varying parts spelled out, rendered: safe to print.
+func (g *Grant) Shape() string {
+	words := make([]string, len(g.Argv))
+	for i, w := range g.Argv {
+		words[i] = string(render.Argv([]string{w}))
+	}
+	for _, v := range g.Varies {
+		if v.Word < len(words) {
+			words[v.Word] = string(render.Line(v.Prefix)) + "<" + v.Class + ">"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// String is one line that spells out what the grant lets run, rendered.
+func (g *Grant) String() string {
+	scope := fmt.Sprintf("%s on %s until %s", render.Line(g.Identity), render.Line(g.Target), g.Until.UTC().Format(time.RFC3339))
+	if g.Session != "" {
+		scope = "session " + g.Session
+	}
+	env := ""
+	if len(g.EnvChanges) > 0 {
+		env = fmt.Sprintf(", environment %s", render.Argv(g.EnvChanges))
+	}
+	return fmt.Sprintf("%s: %s (%s, %s in %s as %s%s)", scope, g.Shape(), g.Kind, render.Line(g.Path), render.Line(g.Dir), render.Line(g.RunAs), env)
+}
+
+// covers reports whether a command is one that the grant was made for.
+func (g *Grant) covers(c *Command, digest string) bool {
+	if g.Target != c.Target || g.RunAs != c.RunAs {
+		return false
+	}
+	if g.Kind == ExactGrant {
+		return g.Digest == digest
+	}
+	if g.Kind != ShapeGrant || g.Path != c.Path || g.Dir != c.Dir || c.Input != inputNone ||
+		!slices.Equal(g.EnvChanges, c.EnvChanges) || len(g.Argv) != len(c.Argv) {
+		return false
+	}
+	for i := range c.Argv {
+		if !g.allows(i, c.Argv[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// allows reports whether a word may stand at its place.
+func (g *Grant) allows(i int, word string) bool {
+	for _, v := range g.Varies {
+		if v.Word == i {
+			rest, ok := strings.CutPrefix(word, v.Prefix)
+			class := classes[v.Class]
+			return ok && class != nil && class.MatchString(rest) && !strings.Contains(rest, "..")
+		}
+	}
+	return g.Argv[i] == word
+}
+
+// preview is the grant that a specification makes of an operation, without a number. It fails with ErrBadGrant, and the reason,
+// where that cannot be granted. limit is the longest that a grant may last, 0 for any time.
+func (s GrantSpec) preview(session Session, n int, by Identity, limit time.Duration, now time.Time) (Grant, error) {
+	bad := func(why string, args ...any) (Grant, error) {
+		return Grant{}, fmt.Errorf("operation %d of session %s %w: %s", n, session.ID, ErrBadGrant, fmt.Sprintf(why, args...))
+	}
+	o := session.operation(n)
+	if o == nil || o.Kind != CommandKind || o.Command == nil {
+		return bad("only a command can be granted")
+	}
+	c := o.Command
+	switch {
+	case o.Verdict != policy.Ask:
+		return bad("the policy does not ask about it")
+	case len(c.Before)+len(c.Scratch) > 0:
+		return bad("changes of files go with it")
+	case c.Input != inputNone && c.Input != inputData:
+		return bad("its standard input is not known")
+	case s.For < 0 || limit > 0 && s.For > limit:
+		return bad("limits.grant allows %v at most", limit)
+	}
+	g := Grant{
+		Kind: s.Kind, Session: session.ID, Identity: session.Identity, Target: c.Target, RunAs: c.RunAs, Path: c.Path, Dir: c.Dir,
+		Argv: slices.Clone(c.Argv), EnvChanges: slices.Clone(c.EnvChanges), Digest: o.Digest,
+		From: GrantOperation{session.ID, n}, By: by.Name, ByKey: by.Fingerprint, Created: now,
+	}
+	if s.For > 0 {
+		g.Session, g.Until = "", now.Add(s.For)
+	}
+	switch s.Kind {
+	case ExactGrant:
+		if len(s.Vary) > 0 {
+			return bad("an exact command has no word that varies; use shape")
+		}
+	case ShapeGrant:
+		if err := g.vary(s.Vary, c); err != nil {
+			return bad("%v", err)
+		}
+	default:
+		return bad("grants are exact or shape, not %q", s.Kind)
+	}
+	return g, nil
+}
+
+// vary makes words of a shape vary.
+func (g *Grant) vary(words []int, c *Command) error {
+	name := filepath.Base(c.Path)
+	switch {
+	case len(words) == 0:
+		return errors.New("a shape needs at least one word that varies")
+	case policy.RunsOthers(name):
+		return fmt.Errorf("%s runs what is in its words, so that only the exact command can be granted", render.Line(name))
+	case c.Input != inputNone:
+		return errors.New("a command with standard input can be granted exactly only")
+	}
+	for _, i := range slices.Compact(slices.Sorted(slices.Values(words))) {
+		if i < 1 || i >= len(c.Argv) {
+			return fmt.Errorf("it has no word %d after the program's name", i)
+		}
+		v, err := varying(c.Argv[i])
+		if err != nil {
+			return fmt.Errorf("word %d, %s: %w", i, render.Argv([]string{c.Argv[i]}), err)
+		}
+		v.Word = i
+		g.Varies = append(g.Varies, v)
+	}
+	return nil
+}
+
+// varying finds the part of a word that may vary: a number, a name, or the name of a file in the same directory, alone or behind a
+// flag and "=".
+func varying(word string) (v VaryingWord, err error) {
+	if !utf8.ValidString(word) {
+		return v, errors.New("it is not UTF-8")
+	}
+	rest := word
+	if flag, value, ok := strings.Cut(word, "="); ok {
+		v.Prefix, rest = flag+"=", value
+	} else if strings.HasPrefix(word, "-") {
+		return v, errors.New("a flag does not vary")
+	}
+	if strings.Contains(rest, "/") {
+		dir, base := path.Split(rest)
+		if !strings.HasPrefix(dir, "/") || path.Clean(dir)+"/" != dir && dir != "/" {
+			return v, errors.New("a path that varies is absolute and clean")
+		}
+		v.Prefix, rest = v.Prefix+dir, base
+	}
+	for _, class := range []string{"number", "name"} {
+		if classes[class].MatchString(rest) && !strings.Contains(rest, "..") {
+			v.Class = class
+			return v, nil
+		}
+	}
+	return v, errors.New("it is neither a number nor a plain name")
+}
+
+// PreviewGrant is the grant that ApproveGranting would make, or its error, without making it.
+func (m *Manager) PreviewGrant(s Session, n int, by Identity, spec GrantSpec) (Grant, error) {
+	if m.config.Grants == nil {
+		return Grant{}, fmt.Errorf("operation %d of session %s %w: this gateway keeps no grants", n, s.ID, ErrBadGrant)
+	}
+	return spec.preview(s, n, by, m.config.Limits.Grant, m.config.Now())
+}
+
+// ApproveGranting approves one operation and makes a standing answer of it. What cannot be granted is not approved either: the
+// human asked for both. Where the grant cannot be kept after the decision was taken, the error is ErrNotGranted. Else the errors are
+// those of Approve, ErrBadGrant and ErrTooMany.
+func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n int, digest string, spec GrantSpec) (Session, Grant, error) {
+	before, err := m.Session(id)
+	if err != nil {
+		return before, Grant{}, err
+	}
+	// The script's next command comes after the grant, however soon it comes.
+	m.grants.mu.Lock()
+	defer m.grants.mu.Unlock()
+	if _, err := m.PreviewGrant(before, n, by, spec); err != nil {
+		return before, Grant{}, err
+	}
+	if err := m.makeRoom(); err != nil {
+		return before, Grant{}, err
+	}
+	s, err := m.Approve(ctx, id, by, []int{n}, digest)
+	if err != nil {
+		return s, Grant{}, err
+	}
+	g, err := m.PreviewGrant(s, n, by, spec) // of the record as it was approved
+	if err == nil {
+		err = m.audited(g, "granted", by)
+	}
+	if err == nil {
+		err = m.config.Grants.PutGrant(&g)
+	}
+	if err != nil {
+		return s, Grant{}, fmt.Errorf("%w: %w", ErrNotGranted, err)
+	}
+	m.grants.all = append(m.grants.all, g)
+	return s, g, nil
+}
+
+// makeRoom forgets the oldest grants that are over.
+func (m *Manager) makeRoom() error {
+	now := m.config.Now()
+	for i := 0; len(m.grants.all) >= maxGrants && i < len(m.grants.all); {
+		g := &m.grants.all[i]
+		if g.Active(now) && !m.over(g) {
+			i++
+			continue
+		}
+		if err := m.config.Grants.DeleteGrant(g.N); err != nil {
+			return err
+		}
+		m.grants.all = slices.Delete(m.grants.all, i, i+1)
+	}
+	if len(m.grants.all) >= maxGrants {
+		return fmt.Errorf("%w: %d grants are in force; revoke some", ErrTooMany, maxGrants)
+	}
+	return nil
+}
+
+// over reports whether the session that a grant is for has ended.
+func (m *Manager) over(g *Grant) bool {
+	if g.Session == "" {
+		return false
+	}
+	s, err := m.Session(g.Session)
+	return err != nil || s.Status.Final()
+}
+
+// audited records a grant or its end in the audit log, before it takes effect.
+func (m *Manager) audited(g Grant, what string, by Identity) error {
+	if m.config.Granted == nil {
+		return nil
+	}
+	if err := m.config.Granted(g, what, by); err != nil {
+		return fmt.Errorf("record that it was %s: %w", what, err)
+	}
+	return nil
+}
+
+// Grants returns the grants of an identity, "" for everybody's: those in force, or all that are remembered.
+func (m *Manager) Grants(identity string, all bool) []Grant {
+	now := m.config.Now()
+	m.grants.mu.RLock()
+	defer m.grants.mu.RUnlock()
+	var out []Grant
+	for i := range m.grants.all {
+		g := &m.grants.all[i]
+		if (identity == "" || g.Identity == identity) && (all || g.Active(now) && !m.over(g)) {
+			out = append(out, *g)
+		}
+	}
+	return out
+}
+
+// Revoke ends a grant: once it returns, no command starts by it. ErrNotPermitted, ErrNoGrant.
+func (m *Manager) Revoke(_ context.Context, n int, by Identity) (Grant, error) {
+	if !by.MayDecide() {
+		return Grant{}, fmt.Errorf("%w: revoking needs the role approver, %s is %s", ErrNotPermitted, by.Name, by.Role)
+	}
+	m.grants.mu.Lock()
+	defer m.grants.mu.Unlock()
+	for i := range m.grants.all {
+		g := m.grants.all[i]
+		if g.N != n {
+			continue
+		}
+		if !g.Active(m.config.Now()) {
+			return g, fmt.Errorf("%w: grant %d is over", ErrNoGrant, n)
+		}
+		g.Revoked, g.RevokedBy = m.config.Now(), by.Name
+		m.grants.all[i] = g // from here on it counts no more, whatever the disk says
+		if err := m.audited(g, "revoked", by); err != nil {
+			return g, err
+		}
+		return g, m.config.Grants.PutGrant(&g)
+	}
+	return Grant{}, fmt.Errorf("%w: %d", ErrNoGrant, n)
+}
+
+// granted finds the grant that a command of a session may run by. The caller holds grants.mu for reading until the operation is in
+// the journal, so that a revocation that has returned is obeyed.
+func (m *Manager) granted(session, identity string, o *Operation) *Grant {
+	now := m.config.Now()
+	for i := range m.grants.all {
+		g := &m.grants.all[i]
+		if g.Identity == identity && (g.Session == "" || g.Session == session) && g.Active(now) && g.covers(o.Command, o.Digest) {
+			return g
+		}
+	}
+	return nil
+}
+
+// useGrant lets an operation that the policy asks about run by a grant, if there is one.
+func (l *Live) useGrant(o *Operation) {
+	if o.Decision != Waiting || o.Verdict != policy.Ask || l.plan || len(o.Command.Before)+len(o.Command.Scratch) > 0 {
+		return
+	}
+	g := l.m.granted(l.id, l.identity, o)
+	if g == nil {
+		return
+	}
+	o.Decision, o.By, o.ByKey, o.Decided, o.Grant = Approved, g.By, g.ByKey, o.Created, g.N
+	o.Reason = fmt.Sprintf("by grant %d", g.N)
+}
+
+// ungrant takes a grant off an operation again, which waits then.
+func (o *Operation) ungrant() {
+	if o.Grant != 0 {
+		o.Decision, o.By, o.ByKey, o.Decided, o.Grant, o.Reason = Waiting, "", "", time.Time{}, 0, ""
+	}
+}

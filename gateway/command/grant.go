@@ -1,0 +1,222 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/gateway/config"
+)
+
+// grantFlags are the flags of approve that make a standing answer of it.
+type grantFlags struct {
+	kind  string
+	vary  wordsFlag
+	until string
+}
+
+// wordsFlag collects --vary 1 --vary 2,3: places of words as show numbers them.
+type wordsFlag []int
+
+// Set implements flag.Value.
+func (w *wordsFlag) Set(s string) error {
+	for part := range strings.SplitSeq(s, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 0 || len(*w) >= maxOps {
+			return fmt.Errorf("%q is not a word's number; show prints them as argv[N]", part)
+		}
+		*w = append(*w, n)
+	}
+	return nil
+}
+
+// String implements flag.Value.
+func (w *wordsFlag) String() string { return fmt.Sprint([]int(*w)) }
+
+// spec is what the flags ask for; ok is false where they ask for nothing.
+func (g *grantFlags) spec() (s approvals.GrantSpec, ok bool, err error) {
+	if g.kind == "" {
+		if len(g.vary) > 0 || g.until != "" {
+			return s, false, errors.New("--vary and --until go with --grant exact or --grant shape")
+		}
+		return s, false, nil
+	}
+	s.Kind, s.Vary = approvals.GrantKind(g.kind), g.vary
+	if s.Kind != approvals.ExactGrant && s.Kind != approvals.ShapeGrant {
+		return s, false, errors.New("--grant is exact or shape")
+	}
+	if g.until != "" {
+		if s.For, err = config.ParseDuration(g.until); err != nil || s.For <= 0 {
+			return s, false, errors.New("--until is a time from now, such as 30m or 8h")
+		}
+	}
+	return s, true, nil
+}
+
+// only is the one operation that a grant can be made of.
+func only(s approvals.Session, ops []int) (int, error) {
+	if len(ops) == 0 {
+		for _, op := range s.Operations {
+			if op.Decision == approvals.Waiting {
+				ops = append(ops, op.N)
+			}
+		}
+	}
+	if len(ops) != 1 {
+		return 0, errors.New("a grant is for one operation: name it with --op")
+	}
+	return ops[0], nil
+}
+
+// approveGranting is `approve ID --grant…`.
+func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before approvals.Session, ops []int, digest string, spec approvals.GrantSpec) int {
+	n, err := only(before, ops)
+	if err != nil {
+		return c.usage(err)
+	}
+	s, g, err := v.Sessions.ApproveGranting(ctx, before.ID, c.Identity, n, strings.ToLower(digest), spec)
+	if err == nil || errors.Is(err, approvals.ErrNotGranted) {
+		c.report(before, s)
+	}
+	if err != nil {
+		return c.fail(before.ID, err)
+	}
+	c.notice("grant %d: %s", g.N, g.String())
+	return ExitOK
+}
+
+// grants is `grants [--all] [--json]`: an agent sees its own, an approver all.
+func (v *Verbs) grants(_ context.Context, c *invocation) int {
+	var all, asJSON bool
+	f := c.flags()
+	f.BoolVar(&all, "all", false, "")
+	f.BoolVar(&asJSON, "json", false, "")
+	if err := noWords(f, c.args); err != nil {
+		return c.usage(err)
+	}
+	list := v.Sessions.Grants(c.ownOnly(), all)
+	if asJSON {
+		out := make([]grantJSON, 0, len(list))
+		for _, g := range list {
+			out = append(out, describeGrant(g, v.Now()))
+		}
+		if err := writeJSON(c.Stdout, out); err != nil {
+			return ExitFault
+		}
+		return ExitOK
+	}
+	if len(list) == 0 {
+		c.notice("no grant is in force%s", map[bool]string{false: "; grants --all shows those that are over", true: " or remembered"}[all])
+		return ExitOK
+	}
+	for _, g := range list {
+		state := ""
+		switch {
+		case !g.Revoked.IsZero():
+			state = fmt.Sprintf(" [revoked by %s]", render.Line(g.RevokedBy))
+		case !g.Active(v.Now()):
+			state = " [over]"
+		}
+		_, _ = fmt.Fprintf(c.Stdout, "grant %d by %s%s: %s\n", g.N, render.Line(g.By), state, g.String())
+	}
+	return ExitOK
+}
+
+// ownOnly is the identity that the caller's view is limited to, "" for none.
+func (c *Call) ownOnly() string {
+	if c.Identity.MayDecide() {
+		return ""
+	}
+	return c.Identity.Name
+}
+
+// grantJSON is a grant as scripts read it.
+type grantJSON struct {
+	Grant     int      `json:"grant"`
+	Kind      string   `json:"kind"`
+	Active    bool     `json:"active"`
+	Session   string   `json:"session,omitempty"` // the only one that it is for
+	Identity  string   `json:"identity"`
+	Target    string   `json:"target"`
+	RunAs     string   `json:"run_as"`
+	Until     string   `json:"until,omitempty"`
+	Shape     string   `json:"shape"`
+	Path      string   `json:"path"`
+	Dir       string   `json:"dir"`
+	Env       []string `json:"env,omitempty"`
+	Digest    string   `json:"digest"`
+	By        string   `json:"by"`
+	Created   string   `json:"created"`
+	Revoked   string   `json:"revoked,omitempty"`
+	RevokedBy string   `json:"revoked_by,omitempty"`
+}
+
+func describeGrant(g approvals.Grant, now time.Time) grantJSON {
+	at := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(time.RFC3339)
+	}
+	return grantJSON{
+		Grant: g.N, Kind: string(g.Kind), Active: g.Active(now), Session: g.Session, Identity: g.Identity, Target: g.Target, RunAs: g.RunAs,
+		Until: at(g.Until), Shape: g.Shape(), Path: string(render.Line(g.Path)), Dir: string(render.Line(g.Dir)), Env: renderAll(g.EnvChanges),
+		Digest: g.Digest, By: g.By, Created: at(g.Created), Revoked: at(g.Revoked), RevokedBy: g.RevokedBy,
+	}
+}
+
+func renderAll(list []string) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, string(render.Line(s)))
+	}
+	return out
+}
+
+// revoke is `revoke N…`.
+func (v *Verbs) revoke(ctx context.Context, c *invocation) int {
+	words, err := parse(c.flags(), c.args)
+	if err != nil {
+		return c.usage(err)
+	}
+	var numbers []int
+	for _, w := range words {
+		n, err := strconv.Atoi(w)
+		if err != nil || n < 1 {
+			return c.usage(fmt.Errorf("%q is not a grant's number; see: grants", w))
+		}
+		numbers = append(numbers, n)
+	}
+	if len(numbers) == 0 {
+		return c.usage(errors.New("the grant's number is missing; see: grants"))
+	}
+	status := ExitOK
+	for _, n := range slices.Compact(numbers) {
+		g, err := v.Sessions.Revoke(ctx, n, c.Identity)
+		switch {
+		case errors.Is(err, approvals.ErrNoGrant):
+			c.notice("%s; see: grants", render.Line(err.Error()))
+			status = ExitUsage
+		case err != nil:
+			return c.fail("", err)
+		default:
+			c.notice("revoked grant %d: %s", g.N, g.String())
+		}
+	}
+	return status
+}
+
+// grantsFor tells which grants would let a command line run for the caller.
+func (v *Verbs) grantsFor(c *invocation, text string) {
+	for _, g := range v.Sessions.Grants(c.ownOnly(), false) {
+		if n := len(g.Argv); n == 3 && g.Argv[1] == "-c" && g.Argv[2] == text {
+			_, _ = fmt.Fprintf(c.Stdout, "grant %d by %s lets it run: %s\n", g.N, render.Line(g.By), g.String())
+		}
+	}
+}
