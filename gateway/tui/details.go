@@ -35,15 +35,15 @@ func describe(s *approvals.Session, op *approvals.Operation, wholeEnv bool, from
 
 func describeCommand(p *page, s *approvals.Session, c *approvals.Command, wholeEnv bool) {
 	p.add(label("Target"), shown(toneStrong, c.Target))
-	flag(p, c.Target)
+	warn(p, c.Target)
 	p.add(label("Run as"), shown(toneStrong, c.RunAs))
-	flag(p, c.RunAs)
+	warn(p, c.RunAs)
 	p.add(label("Command"), line{{toneStrong, render.Argv(c.Argv)}})
 	text, isShell := shellText(c.Argv)
 	if isShell {
 		for i, l := range strings.Split(text, "\n") {
 			p.add(label(fmt.Sprintf("shell %d", i+1)), line{{tonePlain, render.Block(l)}})
-			flag(p, l)
+			warn(p, l)
 		}
 	}
 	for i := range c.Argv {
@@ -53,15 +53,15 @@ func describeCommand(p *page, s *approvals.Session, c *approvals.Command, wholeE
 			continue
 		}
 		p.add(gutter, line{{tonePlain, render.Argv(c.Argv[i : i+1])}})
-		flag(p, c.Argv[i])
+		warn(p, c.Argv[i])
 	}
 	if len(c.Argv) == 0 {
 		p.add(label("argv"), own(toneDanger, "empty"))
 	}
 	p.add(label("Runs"), shown(tonePlain, c.Path))
-	flag(p, c.Path)
+	warn(p, c.Path)
 	p.add(label("In"), shown(tonePlain, c.Dir))
-	flag(p, c.Dir)
+	warn(p, c.Dir)
 	describeEnvironment(p, c, wholeEnv)
 	describeInput(p, c)
 	if c.Line > 0 {
@@ -92,8 +92,8 @@ func describeEnvironment(p *page, c *approvals.Command, whole bool) {
 	}
 }
 
-// flag warns of characters outside ASCII in the detail before it.
-func flag(p *page, untrusted string) {
+// warn warns of characters outside ASCII in the detail before it.
+func warn(p *page, untrusted string) {
 	if warning, ok := render.Flag(untrusted); ok {
 		p.add(label("  !"), line{{toneCaution, warning}})
 	}

@@ -149,6 +149,9 @@ func (d *dialog) choose(step int) {
 func (d *dialog) page(m *model) *page {
 	p := newPage()
 	d.question(p)
+	if m.height >= 20 {
+		p.add(nil, nil)
+	}
 	if d.left > 0 {
 		p.addProse(nil, own(toneCaution, fmt.Sprintf("%d more wait and are not part of this: not all of them has been on the screen.", d.left)))
 	}
@@ -163,6 +166,7 @@ func (d *dialog) page(m *model) *page {
 			for i, reason := range usualReasons {
 				p.add(selector(d.usual == i+1), own(toneDim, reason))
 			}
+			p.add(nil, nil)
 		}
 		p.addProse(nil, own(tonePlain, "Why not? The agent reads it. ↑ ↓ offer reasons:"))
 		p.add(own(toneKey, "> "), d.input())

@@ -179,11 +179,19 @@ func (v *operationView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 func (v *operationView) head(m *model) []line {
 	s := &m.session.session
 	word, t := decisionWord(v.op.Decision)
-	return []line{
+	return roomy(m, []line{
 		join(own(toneStrong, fmt.Sprintf("Operation %d", v.op.N)), own(tonePlain, " · "), own(riskTone(v.op.Risk), riskWord(v.op.Risk)),
 			own(tonePlain, " · "), own(t, word), own(tonePlain, " · "), shown(toneDim, s.ID)),
 		join(own(tonePlain, "on "), v.place(s), own(tonePlain, " · "), shown(tonePlain, s.Identity), left(m.now(), s.Deadline)),
+	})
+}
+
+// roomy puts an empty row below a head where the window has rows to spare.
+func roomy(m *model, head []line) []line {
+	if m.height >= 20 {
+		return append(head, nil)
 	}
+	return head
 }
 
 func (v *operationView) place(s *approvals.Session) line {

@@ -451,7 +451,8 @@ func (p *plain) inSession(verb, rest string) {
 	case "operations":
 		p.operations()
 	case "script":
-		p.describe(scriptPage(&p.session, nil), nil)
+		script, _ := scriptPage(&p.session, nil)
+		p.describe(script, nil)
 	case "about":
 		p.describe(aboutPage(&p.session), nil)
 	case "env":

@@ -28,19 +28,21 @@ var paneNames = [panes]string{"operations", "script", "output", "about"}
 
 // sessionView is one open session.
 type sessionView struct {
-	id      string
-	loaded  bool
-	want    bool // open what waits once the session is known
-	session approvals.Session
-	pane    pane
-	at      int // index of the selected operation
-	first   int
-	script  *page
-	tones   []tone // of the script's bytes; nil where it is no Python
-	about   *page
-	written *page // the output as it is drawn
-	output  *output
-	view    *operationView // the open operation
+	id           string
+	loaded       bool
+	want         bool // open what waits once the session is known
+	session      approvals.Session
+	pane         pane
+	at           int // index of the selected operation
+	first        int
+	script       *page
+	asking       int // paragraph of the script that tells what waits, or else what was asked last; -1 for none
+	scriptOpened bool
+	tones        []tone // of the script's bytes; nil where it is no Python
+	about        *page
+	written      *page // the output as it is drawn
+	output       *output
+	view         *operationView // the open operation
 }
 
 // close ends following the session.
@@ -73,7 +75,8 @@ func (v *sessionView) take(s *approvals.Session) (note line, changed bool) {
 		}
 	}
 	if first || s.Script != v.session.Script || !slices.EqualFunc(s.Operations, v.session.Operations, sameLine) {
-		script := scriptPage(s, v.tones)
+		var script *page
+		script, v.asking = scriptPage(s, v.tones)
 		if v.script == nil {
 			v.script = newPage()
 		}
@@ -138,9 +141,11 @@ func (v *sessionView) page() *page {
 	return nil
 }
 
-// scriptPage is the script with line numbers; a line that asked is marked.
-func scriptPage(s *approvals.Session, tones []tone) *page {
-	p := newPage()
+// scriptPage is the script with line numbers; a line that asked is marked. asking is the paragraph that says so of the
+// first one that waits, else of the last one, or -1.
+func scriptPage(s *approvals.Session, tones []tone) (p *page, asking int) {
+	p, asking = newPage(), -1
+	waits := false
 	asked := map[int]*approvals.Operation{}
 	for i := range s.Operations {
 		op := &s.Operations[i]
@@ -162,11 +167,14 @@ func scriptPage(s *approvals.Session, tones []tone) *page {
 		if op := asked[n]; op != nil {
 			word, tt := decisionWord(op.Decision)
 			gutter, l = join(own(toneDim, fmt.Sprintf("%5d ", n)), own(tt, "▸ ")), l.bold(true)
+			if !waits {
+				asking, waits = len(p.paragraphs), op.Decision == approvals.Waiting
+			}
 			p.addProse(own(toneDim, "        "), own(tt, fmt.Sprintf("operation %d %s, asked by line %d:", op.N, word, n)))
 		}
 		p.add(gutter, l)
 	}
-	return p
+	return p, asking
 }
 
 // aboutPage is everything else about the session.
@@ -235,7 +243,7 @@ func (v *sessionView) head(m *model) []line {
 	if ownSession(s, m.me) {
 		head = append(head, own(toneCaution, "Your own session: another approver decides."))
 	}
-	return head
+	return roomy(m, head)
 }
 
 func (v *sessionView) tabs(width int) line {
@@ -310,12 +318,15 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		v.pane = paneOperations
 	case key.Matches(k, keyPane2):
 		v.pane = paneScript
+		v.showAsked(m)
 	case key.Matches(k, keyPane3):
 		v.pane = paneOutput
 	case key.Matches(k, keyPane4):
 		v.pane = paneAbout
 	case key.Matches(k, keyTab):
-		v.pane = (v.pane + 1) % panes
+		if v.pane = (v.pane + 1) % panes; v.pane == paneScript {
+			v.showAsked(m)
+		}
 	case key.Matches(k, keyNext):
 		return m.nextWaiting()
 	case key.Matches(k, keyLook) && firstWaiting(&v.session) >= 0:
@@ -340,6 +351,24 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		v.move(k, m)
 	}
 	return nil
+}
+
+// showAsked brings the line of the script that asks into the window when the script is opened for the first time.
+func (v *sessionView) showAsked(m *model) {
+	if v.scriptOpened || v.script == nil || v.asking < 0 {
+		return
+	}
+	v.scriptOpened = true
+	v.script.layout(m.width, m.bodyHeight())
+	for i, r := range v.script.rows {
+		if r.paragraph >= v.asking {
+			// Without a need to scroll it stays at the start.
+			if i+2 >= v.script.height {
+				v.script.scroll(i - v.script.height/2)
+			}
+			return
+		}
+	}
 }
 
 // lookAt is the operation that the human means: the selected one if it waits, else the first that does.

@@ -1,0 +1,241 @@
+package tui
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+)
+
+//go:generate go test -run TestGoldenScreens . -update
+
+var update = flag.Bool("update", false, "write the golden screens and the pictures of docs/approving.md anew")
+
+// settled is how long nothing may be drawn before a screen is taken for whole when it is written anew.
+const settled = 500 * time.Millisecond
+
+// scene is a screen as it must look, at each of its sizes. One with a caption is a picture in docs/approving.md, at
+// the size of the picture.
+type scene struct {
+	name    string
+	open    string // session
+	backend func() *fakeBackend
+	act     func(v *virtual, f *fakeBackend)
+	picture Size
+	change  func(*Options)
+}
+
+var sizes = []Size{{40, 12}, {80, 24}, {132, 43}, {220, 60}}
+
+var scenes = []scene{
+	{name: "inbox", backend: busyNight, act: func(v *virtual, _ *fakeBackend) { v.sees("5 wait") }, picture: Size{100, 20}},
+	{name: "inbox-empty", backend: func() *fakeBackend { return newFake() }, act: func(v *virtual, _ *fakeBackend) { v.sees("Nothing waits") }},
+	{name: "inbox-find", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		v.sees("5 wait")
+		v.types("/", "risk:danger")
+		v.sees("/risk:danger", "of 5")
+	}},
+	{name: "inbox-news", backend: busyNight, act: func(v *virtual, f *fakeBackend) {
+		v.sees("5 wait")
+		if _, err := f.Reject(v.t.Context(), "k3v9t2aa", bob, []int{1}, "after the release"); err != nil {
+			v.t.Error(err)
+		}
+		v.sees("bob rejected")
+	}},
+	{name: "history", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		v.sees("5 wait")
+		v.types("h")
+		v.sees("Decided of late")
+	}, picture: Size{100, 14}},
+	{name: "session", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		v.sees("5 wait")
+		v.types("/", "id:k3v9t2aa", "enter", "enter")
+		v.sees("HELD", "WAITS")
+	}, picture: Size{100, 16}},
+	{name: "script", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		v.sees("5 wait")
+		v.types("/", "id:k3v9t2aa", "enter", "enter")
+		v.sees("HELD")
+		v.types("2")
+		v.sees("operation 1 WAITS", "12 ▸")
+	}, picture: Size{100, 26}},
+	{name: "operation", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) { v.sees("Operation 1") }, picture: Size{100, 24}},
+	{name: "operation-attack", open: "b7m1x0cc", backend: busyNight, act: func(v *virtual, _ *fakeBackend) { v.sees("Operation 1") }, picture: Size{100, 24}},
+	{name: "approve", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		readAll(v)
+		v.types("a")
+		v.sees("y yes")
+	}, picture: Size{100, 12}},
+	{name: "danger", open: "d0a5r7bb", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		readAll(v)
+		v.types("a")
+		v.sees("Type the target's name")
+		v.types("pro")
+		v.sees("> pro")
+	}, picture: Size{100, 12}},
+	{name: "undo", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		readAll(v)
+		v.types("a")
+		v.sees("y yes")
+		v.types("y")
+		v.sees("Approving operation 1")
+	}, change: func(o *Options) { o.Undo = 3 * time.Hour }},
+	{name: "result", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, f *fakeBackend) {
+		readAll(v)
+		v.types("a")
+		v.sees("y yes")
+		v.types("y")
+		v.sees("Approved operation 1", "it ran")
+		f.operationWrites("k3v9t2aa", 1, approvals.Chunk{Stream: approvals.StreamStderr, Data: []byte("nginx: reloaded\n")})
+		v.sees("nginx: reloaded")
+		f.change("k3v9t2aa", func(x *approvals.Session) {
+			code := 0
+			x.Operations[0].ExitCode, x.Operations[0].Finished = &code, start
+		})
+		v.sees("Ended     exit 0")
+	}, picture: Size{100, 24}},
+	{name: "reject", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		v.sees("WAITS")
+		v.types("r")
+		v.sees("Why not?")
+		v.types("down", "down", "down")
+		v.sees("> not during business hours")
+	}, picture: Size{100, 20}},
+	{name: "help", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		v.sees("WAITS")
+		v.types("?")
+		v.sees("An operation")
+	}},
+}
+
+// readAll reads the open operation to its end.
+func readAll(v *virtual) {
+	v.t.Helper()
+	v.sees("WAITS")
+	for i := 0; ; i++ {
+		done := false
+		v.until("more or all of it", func(rows string) bool {
+			done = strings.Contains(rows, "All of it has been shown")
+			return done || strings.Contains(rows, "more lines: space")
+		})
+		if done {
+			return
+		}
+		if i == 100 {
+			v.t.Fatal("the end never came")
+		}
+		before := v.rows()
+		v.types("space")
+		v.until("more", func(rows string) bool { return rows != before })
+	}
+}
+
+// TestGoldenScreens compares whole screens, drawn by a terminal, with the ones under testdata/golden, and the pictures
+// of docs/approving.md with the ones that the scenes make. go generate writes them anew.
+func TestGoldenScreens(t *testing.T) {
+	for _, s := range scenes {
+		all := sizes
+		if s.picture != (Size{}) {
+			all = append([]Size{s.picture}, sizes...)
+		}
+		for _, size := range all {
+			t.Run(fmt.Sprintf("%s-%dx%d", s.name, size.Width, size.Height), func(t *testing.T) {
+				t.Parallel()
+				f := s.backend()
+				v := connectVirtual(t, f, size.Width, size.Height, func(o *Options) {
+					o.Session = s.open
+					if s.change != nil {
+						s.change(o)
+					}
+				})
+				s.act(v, f)
+				if size == s.picture {
+					v.compare(filepath.Join("..", "..", "docs", "pictures", s.name+".svg"), v.svg)
+				} else {
+					v.compare(filepath.Join("testdata", "golden", fmt.Sprintf("%s-%dx%d.txt", s.name, size.Width, size.Height)), v.rows)
+				}
+			})
+		}
+	}
+}
+
+// compare waits until the screen is the one in the file, or writes it there.
+func (v *virtual) compare(name string, now func() string) {
+	v.t.Helper()
+	if *update {
+		for quiet := false; !quiet; {
+			select {
+			case <-v.fresh:
+			case <-time.After(settled):
+				quiet = true
+			}
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			v.t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(now()), 0o644); err != nil {
+			v.t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		v.t.Fatalf("%v; write it with: go generate ./gateway/tui", err)
+	}
+	v.until("what is in "+name+" (if it should look different now: go generate ./gateway/tui)\n"+string(want), func(string) bool { return now() == string(want) })
+}
+
+// busyNight is what an approver finds at three in the morning.
+func busyNight() *fakeBackend {
+	script := `#!/usr/bin/env python3
+"""Renew what the certificate check found, and reload."""
+import subprocess
+
+HOSTS = ["www", "api"]  # behind the same proxy
+
+def renew(host: str) -> int:
+    # nothing is written before the check has passed
+    check = subprocess.run(["nginx", "-t"], capture_output=True)
+    if check.returncode != 0:
+        raise SystemExit(f"{host}: {check.stderr.decode()!r}")
+    return subprocess.run(["systemctl", "reload", "nginx"]).returncode
+
+for host in HOSTS:
+    print(host, renew(host))
+`
+	reload := held("k3v9t2aa", policy.Caution, "systemctl", "reload", "nginx")
+	reload.Script, reload.Name, reload.Analysis = script, "renew certificates", "The certificates end in 3 days.\nI reload nginx once they are renewed."
+	reload.Operations[0].Command.Line = 12
+	wipe := held("d0a5r7bb", policy.Danger, "rm", "-rf", "/srv/cache/old")
+	wipe.Created, wipe.Deadline = start.Add(-9*time.Minute), start.Add(50*time.Second)
+	wipe.Operations[0].Created, wipe.Operations[0].Why = start.Add(-9*time.Minute), "rm -r removes whole folders"
+	wipe.Identity, wipe.Name, wipe.Target = "gpt-ops", "free disk space", "prod"
+	attack := held("b7m1x0cc", policy.Unknown, "c\u0430t", "/etc/hosts\x1b[2J\x1b[1;1HApproved", "notes\u202etxt.sh")
+	attack.Operations[0].Why = "the program is not known to the policy"
+	attack.Identity, attack.Name = "scraper", "just reading \u200bfiles"
+	parked := held("p4r8k1dd", policy.Caution, "sh", "-c", "cd /srv/app && git pull\nmake install")
+	parked.Status, parked.Deadline, parked.Created = approvals.Parked, start.Add(20*time.Hour), start.Add(-4*time.Hour)
+	parked.Operations[0].Created = start.Add(-4 * time.Hour)
+	parked.Operations = append(parked.Operations, waitingOp(2, policy.Caution, "systemctl", "restart", "app"))
+	parked.Operations[1].Created = start.Add(-4 * time.Hour)
+	mine := held("m1n3f5ee", policy.Caution, "apt-get", "install", "htop")
+	mine.Identity, mine.Name = "alice", ""
+
+	done := held("w8d2g6ff", policy.Caution, "journalctl", "--vacuum-size=1G")
+	code := 0
+	done.Status, done.Ended, done.ExitCode, done.Deadline = approvals.Done, start.Add(-10*time.Minute), &code, time.Time{}
+	done.Operations[0].Decision, done.Operations[0].By, done.Operations[0].Started = approvals.Approved, "bob", start.Add(-11*time.Minute)
+	refused := held("r5s9h3gg", policy.Danger, "mkfs.ext4", "/dev/sdb1")
+	seventy := 77
+	refused.Status, refused.Ended, refused.ExitCode, refused.Deadline = approvals.Rejected, start.Add(-3*time.Hour), &seventy, time.Time{}
+	refused.Operations[0].Decision, refused.Operations[0].By, refused.Operations[0].Reason = approvals.Refused, "alice", "that disk is in use"
+	f := newFake(reload, wipe, attack, parked, mine, done, refused)
+	f.chunks["k3v9t2aa"] = []approvals.Chunk{{Stream: approvals.StreamStdout, Data: []byte("www: certificate renewed\n")}}
+	return f
+}
