@@ -63,10 +63,10 @@ func TestHostileTextNeverReachesTheScreenRaw(t *testing.T) {
 				s.until("failed")
 				s.press("h", "enter")
 				s.until("1 WAITS")
-				for _, pane := range []string{"2", "3", "4", "1"} {
+				for _, pane := range []string{"2", "3", "4", "5", "1"} {
 					s.press(pane, "G", "g", "space", "space", "down", "up", "b")
 				}
-				s.press("3", "down")
+				s.press("4", "down")
 				s.press("1", "g", "enter")
 				s.press("G", "e", "G", "g", "a", "esc", "r", "x", "enter")
 				s.until("rejected by")

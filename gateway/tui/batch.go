@@ -16,15 +16,16 @@ type mark struct {
 // maxRead bounds how many operations are remembered as read.
 const maxRead = 10_000
 
-// noteRead remembers that all of an operation has been on the screen, by its digest.
-func (m *model) noteRead(s *approvals.Session, op *approvals.Operation) {
+// noteRead remembers that all of the open operation has been on the screen, by its digest.
+func (m *model) noteRead() {
+	s, v := &m.session.session, m.session.view
+	if !v.page.allSeen() || v.undecidable(s, m.me) != "" {
+		return
+	}
 	if len(m.read) >= maxRead {
 		clear(m.read)
 	}
-	v := operationView{op: *op}
-	if v.undecidable(s, m.me) == "" {
-		m.read[mark{s.ID, op.N}] = v.subject(s)
-	}
+	m.read[mark{s.ID, v.op.N}] = v.subject(s)
 }
 
 // wasRead reports whether all of this very operation has been on the screen before.

@@ -266,7 +266,7 @@ func TestPageKeepsItsPlaceWhileOutputComes(t *testing.T) {
 		}
 		f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte(b.String())})
 	}
-	s.press("3")
+	s.press("4")
 	write(0, 50)
 	s.until("line 49.")
 	s.press("up", "up", "up")

@@ -33,7 +33,8 @@ func BenchmarkFirstPaint(b *testing.B) {
 func BenchmarkKeyPress(b *testing.B) {
 	f := newFake(held("aaaa0001", policy.Caution, "sh", "-c", strings.Repeat("echo a line of ordinary length # and so on\n", 10000)))
 	m := benchModel(f)
-	m.session = &sessionView{id: "aaaa0001", want: true, output: &output{stop: func() {}}}
+	m.session = newSessionView(f, "aaaa0001", true)
+	m.session.output = &output{stop: func() {}}
 	m.Update(m.load(0)())
 	for b.Loop() {
 		m.Update(tea.KeyPressMsg{Code: tea.KeyDown})

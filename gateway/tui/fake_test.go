@@ -35,6 +35,8 @@ type fakeBackend struct {
 	approved  []string // "id/n/digest by whom"
 	before    func()   // runs before a decision counts
 	listErr   error
+	reading   chan struct{}        // where not nil, contents are read once it is closed
+	diffErr   error                // what reading contents ends with
 	texts     map[string][2]string // by path: what a file holds, and is to hold
 }
 
@@ -59,6 +61,12 @@ func (f *fakeBackend) announce(e approvals.Event) {
 }
 
 func (f *fakeBackend) Diff(file *approvals.File, context int) (diff.Diff, bool, error) {
+	if f.reading != nil {
+		<-f.reading
+	}
+	if f.diffErr != nil {
+		return diff.Diff{}, false, f.diffErr
+	}
 	texts, ok := f.texts[string(file.Path)]
 	if !ok {
 		return diff.Diff{}, false, nil

@@ -1,50 +1,129 @@
 package tui
 
 import (
+	"errors"
 	"fmt"
+	"sync"
+
+	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/render"
 )
 
-// contents reads what changes of files write, once for each.
+// maxContents bounds what is kept of diffs for one session's screen, in bytes of text.
+const maxContents = 32 << 20
+
+// contents are what changes of files write, compared with what is there: read once for each change, and beside the
+// screen, since contents may be large.
 type contents struct {
 	backend Backend
-	known   map[string]content // by digest
+
+	mu     sync.Mutex
+	known  map[contentKey]content
+	wanted map[contentKey]*approvals.File // asked for; nobody reads them yet
+	size   int
+}
+
+type contentKey struct {
+	digest string
+	whole  bool // with every line that stays as it is
 }
 
 type content struct {
-	diff diff.Diff
-	ok   bool // there is content to compare
-	err  error
+	diff    diff.Diff
+	ok      bool // there is content to compare
+	pending bool // it is being read
+	err     error
 }
 
-func newContents(b Backend) *contents { return &contents{backend: b, known: map[string]content{}} }
+func newContents(b Backend) *contents {
+	return &contents{backend: b, known: map[contentKey]content{}, wanted: map[contentKey]*approvals.File{}}
+}
 
-func (c *contents) of(f *approvals.File) content {
-	key := f.Digest()
+// of returns what is known of a change. What is not known yet is read by the next load.
+func (c *contents) of(f *approvals.File, whole bool) content {
+	key := contentKey{f.Digest(), whole}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if have, ok := c.known[key]; ok {
 		return have
 	}
-	var got content
-	got.diff, got.ok, got.err = c.backend.Diff(f, diff.Context)
-	c.known[key] = got
-	return got
+	c.wanted[key], c.known[key] = f, content{pending: true}
+	return c.known[key]
 }
 
-// unreadable reports whether something that a decision is about could not be read. Nil is an operation that is not on
-// the screen: one that was is not taken for read.
-func (c *contents) unreadable() bool {
-	if c == nil {
-		return false
+// errManyContents says why a difference is not shown.
+var errManyContents = errors.New("the differences of this session are too large to be kept on one screen; use show")
+
+// load reads what was asked for. It reports whether there was anything.
+func (c *contents) load() bool {
+	c.mu.Lock()
+	wanted := c.wanted
+	c.wanted = map[contentKey]*approvals.File{}
+	c.mu.Unlock()
+	for key, f := range wanted {
+		context := diff.Context
+		if key.whole {
+			context = -1
+		}
+		var got content
+		got.diff, got.ok, got.err = c.backend.Diff(f, context)
+		c.mu.Lock()
+		if c.size += sizeOf(got.diff); c.size > maxContents {
+			got = content{err: errManyContents}
+		}
+		c.known[key] = got
+		c.mu.Unlock()
 	}
-	for _, k := range c.known {
-		if k.err != nil {
-			return true
+	return len(wanted) > 0
+}
+
+func sizeOf(d diff.Diff) int {
+	n := 0
+	for _, h := range d.Hunks {
+		for _, l := range h.Lines {
+			n += len(l.Text) + 64
 		}
 	}
-	return false
+	return n
+}
+
+// contentsMsg says that contents have been read.
+type contentsMsg struct{ from *contents }
+
+// await reads what was asked for beside the screen; nil where nothing was.
+func (c *contents) await(work *workers) tea.Cmd {
+	c.mu.Lock()
+	n := len(c.wanted)
+	c.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	return work.command(func() tea.Msg {
+		c.load()
+		return contentsMsg{c}
+	})
+}
+
+// missing says why not all that belongs to a decision is on the screen, "" where it is. Nil is an operation that is
+// not on the screen: one that was is not taken for read.
+func (c *contents) missing() string {
+	if c == nil {
+		return ""
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.known {
+		switch {
+		case k.pending:
+			return "what it writes is being read"
+		case k.err != nil:
+			return "a content that belongs to it cannot be shown"
+		}
+	}
+	return ""
 }
 
 // describeFile shows everything about a change of a file.
@@ -59,12 +138,14 @@ func describeFile(p *page, f *approvals.File, from *contents) {
 		}
 		p.add(label(d.Name), line{{t, d.Value}})
 	}
-	flag(p, string(f.Path))
-	flag(p, string(f.To))
-	c := from.of(f)
+	warn(p, string(f.Path))
+	warn(p, string(f.To))
+	c := from.of(f, false)
 	switch {
+	case c.pending:
+		p.add(label("content"), own(toneDim, "being read…"))
 	case c.err != nil:
-		p.add(label("content"), own(toneDanger, "it cannot be read: "+string(render.Line(c.err.Error()))))
+		p.add(label("content"), own(toneDanger, "it cannot be shown: "+string(render.Line(c.err.Error()))))
 	case !c.ok:
 	case c.diff.Binary:
 		p.add(label("content"), own(toneCaution, "no text, or too large to be shown: compare size and hash"))
@@ -76,7 +157,7 @@ func describeFile(p *page, f *approvals.File, from *contents) {
 func describeDiff(p *page, d diff.Diff) {
 	p.add(label("content"), own(toneDim, fmt.Sprintf("%d lines added, %d removed", d.Added, d.Removed)))
 	for _, h := range d.Hunks {
-		p.add(nil, own(toneDim, fmt.Sprintf("@@ -%d,%d +%d,%d @@", h.Old, h.OldLines, h.New, h.NewLines)))
+		p.add(nil, hunkLine(h))
 		for _, l := range h.Lines {
 			t, n := tonePlain, l.New
 			switch l.Kind {
@@ -86,13 +167,19 @@ func describeDiff(p *page, d diff.Diff) {
 				t, n = toneRemoved, l.Old
 			case diff.Same:
 			}
-			p.add(own(t, fmt.Sprintf("%5d %c", n, l.Kind)), line{{t, render.Block(l.Text)}})
+			p.add(own(t, fmt.Sprintf("%5d %c ", n, l.Kind)), line{{t, render.Block(l.Text)}})
 			if l.Open {
-				p.add(nil, own(toneDim, `\ no newline at the end`))
+				p.add(nil, own(toneDim, `        \ no newline at the end`))
 			}
-			flag(p, l.Text)
+			if l.Kind == diff.Added {
+				warn(p, l.Text)
+			}
 		}
 	}
+}
+
+func hunkLine(h diff.Hunk) line {
+	return own(toneMark, fmt.Sprintf("@@ -%d,%d +%d,%d @@", h.Old, h.OldLines, h.New, h.NewLines))
 }
 
 // describeTogether shows the changes of files that are decided with a command: those before it, and what it is given of

@@ -107,6 +107,18 @@ var scenes = []scene{
 		v.types("down", "down", "down")
 		v.sees("> not during business hours")
 	}, picture: Size{100, 20}},
+	{name: "files", backend: filesNight, act: func(v *virtual, _ *fakeBackend) {
+		v.sees("1 wait")
+		v.types("enter")
+		v.sees("HELD")
+		v.types("3")
+		v.sees("operation 1 WAITS", "write")
+		v.until("what is read", func(rows string) bool { return !strings.Contains(rows, "being read") })
+	}, picture: Size{132, 36}},
+	{name: "operation-write", open: "f1l3s0aa", backend: filesNight, act: func(v *virtual, _ *fakeBackend) {
+		v.sees("Operation 1")
+		v.until("what is read", func(rows string) bool { return !strings.Contains(rows, "being read") })
+	}, picture: Size{100, 40}},
 	{name: "help", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
 		v.sees("WAITS")
 		v.types("?")

@@ -59,7 +59,7 @@ func newModel(ctx context.Context, work *workers, o Options) *model {
 	// Before the first look, so that nothing is missed in between.
 	m.events = o.Backend.Subscribe(ctx)
 	if o.Session != "" {
-		m.session = &sessionView{id: o.Session, want: true}
+		m.session = newSessionView(o.Backend, o.Session, true)
 	}
 	return m
 }
@@ -77,6 +77,9 @@ func (m *model) Init() tea.Cmd {
 func (m *model) Update(msg tea.Msg) tea.Cmd {
 	cmd := m.handle(msg)
 	m.layout()
+	if m.session != nil {
+		cmd = tea.Batch(cmd, m.session.awaitContents(m.work))
+	}
 	return cmd
 }
 
@@ -107,6 +110,10 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 		return m.written(msg.from)
 	case decidedMsg:
 		return m.answered(msg)
+	case contentsMsg:
+		if m.session != nil {
+			m.session.haveContents(msg.from)
+		}
 	case dueMsg:
 		return m.send(msg.p)
 	}
@@ -192,7 +199,7 @@ func (m *model) openID() string {
 // open shows a session; with look, what waits in it.
 func (m *model) open(id string, look bool) tea.Cmd {
 	m.closeSession()
-	m.session = &sessionView{id: id, want: look}
+	m.session = newSessionView(m.backend, id, look)
 	return tea.Batch(m.refresh(), m.startFollowing())
 }
 
@@ -349,7 +356,7 @@ func (m *model) helpPage() *page {
 	case m.session != nil && m.session.view != nil:
 		return helpPage("An operation", append([]key.Binding{keyApprove, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyBack, keyQuit}, scrollKeys...))
 	case m.session != nil:
-		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyTab, keyBack, keyQuit}, scrollKeys...))
+		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyPane5, keyTab, keyWhole, keySide, keyBack, keyQuit}, scrollKeys...))
 	}
 	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyRecent, keyOrder, keyAlert, keyLeave, keyQuit}, scrollKeys...))
 }
@@ -453,6 +460,9 @@ func (m *model) sessionKeys() []key.Binding {
 	} else {
 		keys = append(keys, keyPage)
 	}
+	if v.pane == paneFiles {
+		keys = append(keys, keyWhole, keySide)
+	}
 	if firstWaiting(&v.session) < 0 {
 		return keys
 	}
@@ -480,14 +490,17 @@ func (m *model) layout() {
 	if m.session == nil || m.dialog != nil {
 		return
 	}
+	if m.session.view == nil && m.session.pane == paneFiles {
+		m.session.files.draw(&m.session.session, m.width)
+	}
 	p := m.reading()
 	if p == nil {
 		return
 	}
 	p.layout(m.width, height)
 	p.markSeen()
-	if v := m.session.view; v != nil && p.allSeen() {
-		m.noteRead(&m.session.session, &v.op)
+	if m.session.view != nil {
+		m.noteRead()
 	}
 }
 

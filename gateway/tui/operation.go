@@ -98,8 +98,8 @@ func (v *operationView) undecidable(s *approvals.Session, me approvals.Identity)
 		return "it does not wait any more"
 	case ownSession(s, me):
 		return "your own session; another approver decides"
-	case v.contents.unreadable():
-		return "a content that belongs to it cannot be read"
+	case v.contents.missing() != "":
+		return v.contents.missing()
 	case v.op.Command == nil && v.op.File == nil:
 		return "this screen cannot show this kind of operation"
 	case v.op.Digest == "":

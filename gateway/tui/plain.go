@@ -562,6 +562,9 @@ func (p *plain) tellOperation(wholeEnv bool) {
 	p.told = subject{}
 	from := newContents(p.o.Backend)
 	q := describe(&p.session, op, wholeEnv, from)
+	if from.load() {
+		q = describe(&p.session, op, wholeEnv, from)
+	}
 	v := operationView{op: *op, page: q, contents: from}
 	why, sub := v.undecidable(&p.session, p.o.Identity), v.subject(&p.session)
 	p.describe(q, func() {

@@ -19,12 +19,16 @@ type pane int
 const (
 	paneOperations pane = iota
 	paneScript
+	paneFiles
 	paneOutput
 	paneAbout
 	panes
 )
 
-var paneNames = [panes]string{"operations", "script", "output", "about"}
+var paneNames = [panes]string{"operations", "script", "files", "output", "about"}
+
+// shortPaneNames are for narrow screens.
+var shortPaneNames = [panes]string{"ops", "script", "files", "out", "info"}
 
 // sessionView is one open session.
 type sessionView struct {
@@ -39,10 +43,15 @@ type sessionView struct {
 	asking       int // paragraph of the script that tells what waits, or else what was asked last; -1 for none
 	scriptOpened bool
 	tones        []tone // of the script's bytes; nil where it is no Python
+	files        *filesPane
 	about        *page
 	written      *page // the output as it is drawn
 	output       *output
 	view         *operationView // the open operation
+}
+
+func newSessionView(b Backend, id string, look bool) *sessionView {
+	return &sessionView{id: id, want: look, files: newFilesPane(b)}
 }
 
 // close ends following the session.
@@ -54,6 +63,25 @@ func (v *sessionView) close() {
 func (v *sessionView) stopOutput() {
 	if v.output != nil {
 		v.output.stop()
+	}
+}
+
+// awaitContents reads beside the screen what was asked for in drawing files; nil where nothing was.
+func (v *sessionView) awaitContents(work *workers) tea.Cmd {
+	cmd := v.files.contents.await(work)
+	if v.view != nil {
+		cmd = tea.Batch(cmd, v.view.contents.await(work))
+	}
+	return cmd
+}
+
+// haveContents draws anew what contents have been read for.
+func (v *sessionView) haveContents(from *contents) {
+	if v.files.contents == from {
+		v.files.stale = true
+	}
+	if v.view != nil && v.view.contents == from {
+		v.view.draw(&v.session)
 	}
 }
 
@@ -83,6 +111,7 @@ func (v *sessionView) take(s *approvals.Session) (note line, changed bool) {
 		v.script.replace(script)
 	}
 	before := v.session
+	v.files.stale = v.files.stale || !slices.EqualFunc(s.Operations, before.Operations, sameFiles)
 	v.session, v.loaded = *s, true
 	if v.about == nil {
 		v.about = newPage()
@@ -114,6 +143,11 @@ func sameLine(a, b approvals.Operation) bool {
 	return a.Decision == b.Decision && askedAt(&a) == askedAt(&b)
 }
 
+// sameFiles reports whether the files of two operations look the same.
+func sameFiles(a, b approvals.Operation) bool {
+	return a.N == b.N && a.Digest == b.Digest && a.Decision == b.Decision
+}
+
 // askedAt is the line of the script that asked, 0 where it is not known.
 func askedAt(op *approvals.Operation) int {
 	if op.Command == nil {
@@ -132,6 +166,8 @@ func (v *sessionView) page() *page {
 	switch v.pane {
 	case paneScript:
 		return v.script
+	case paneFiles:
+		return v.files.page
 	case paneOutput:
 		return v.written
 	case paneAbout:
@@ -249,8 +285,8 @@ func (v *sessionView) head(m *model) []line {
 func (v *sessionView) tabs(width int) line {
 	var l line
 	for i, name := range paneNames {
-		if width < 60 && i == 0 {
-			name = "ops"
+		if width < 60 {
+			name = shortPaneNames[i]
 		}
 		t := toneDim
 		if pane(i) == v.pane {
@@ -320,8 +356,10 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		v.pane = paneScript
 		v.showAsked(m)
 	case key.Matches(k, keyPane3):
-		v.pane = paneOutput
+		v.pane = paneFiles
 	case key.Matches(k, keyPane4):
+		v.pane = paneOutput
+	case key.Matches(k, keyPane5):
 		v.pane = paneAbout
 	case key.Matches(k, keyTab):
 		if v.pane = (v.pane + 1) % panes; v.pane == paneScript {
@@ -335,6 +373,8 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		m.askApproveAll()
 	case key.Matches(k, keyRejectAll):
 		m.askRejectAll()
+	case v.pane == paneFiles:
+		v.files.key(k)
 	case v.page() != nil:
 		v.page().key(k)
 	case len(ops) == 0:

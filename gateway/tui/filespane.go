@@ -1,0 +1,200 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/render"
+)
+
+// sideBySide is the width from which differences stand side by side, in cells, until the human chooses.
+const sideBySide = 120
+
+// filesPane are all changes of files that a session asks for, or has asked for. It is for reading: a decision rests on
+// an operation's own screen, which shows the same.
+type filesPane struct {
+	page     *page
+	contents *contents
+	whole    bool // with every line that stays as it is
+	chosen   bool // the human has chosen between side by side and one below the other
+	side     bool
+	width    int  // for which it is drawn
+	stale    bool // and has to be drawn anew
+}
+
+func newFilesPane(b Backend) *filesPane {
+	return &filesPane{page: newPage(), contents: newContents(b), stale: true}
+}
+
+// key handles a key on the pane.
+func (f *filesPane) key(k tea.KeyPressMsg) {
+	switch {
+	case key.Matches(k, keyWhole):
+		f.whole, f.stale = !f.whole, true
+	case key.Matches(k, keySide):
+		f.side, f.chosen, f.stale = !f.isSide(f.width), true, true
+	default:
+		f.page.key(k)
+	}
+}
+
+func (f *filesPane) isSide(width int) bool {
+	if f.chosen {
+		return f.side
+	}
+	return width >= sideBySide
+}
+
+// draw draws the pane for a window, where anything has changed.
+func (f *filesPane) draw(s *approvals.Session, width int) {
+	if !f.stale && width == f.width {
+		return
+	}
+	f.width, f.stale = width, false
+	p := newPage()
+	n := 0
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		if op.File != nil {
+			n++
+			word, t := decisionWord(op.Decision)
+			p.addProse(nil, join(own(toneStrong, fmt.Sprintf("── operation %d ", op.N)), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "),
+				line{{toneStrong, op.File.Summary()}}))
+			f.change(p, op.File)
+		}
+		if op.Command == nil {
+			continue
+		}
+		for i := range op.Command.Scratch {
+			n++
+			p.addProse(nil, join(own(toneStrong, fmt.Sprintf("── put on the target for operation %d, and removed at the end: ", op.N)), line{{toneStrong, op.Command.Scratch[i].Summary()}}))
+			f.change(p, &op.Command.Scratch[i])
+		}
+	}
+	if n == 0 {
+		p.addProse(nil, own(toneDim, "It has not changed any file on its target. What a script writes below its scratch folders is private and vanishes."))
+	}
+	f.page.replace(p)
+}
+
+// change describes one change with its difference.
+func (f *filesPane) change(p *page, file *approvals.File) {
+	for _, d := range file.Details() {
+		t := tonePlain
+		if d.Name == "warning" || d.Name == "mode" || d.Name == "owner" {
+			t = toneCaution
+		}
+		p.add(label(d.Name), line{{t, d.Value}})
+	}
+	warn(p, string(file.Path))
+	warn(p, string(file.To))
+	switch c := f.contents.of(file, f.whole); {
+	case c.pending:
+		p.add(label("content"), own(toneDim, "being read…"))
+	case c.err != nil:
+		p.addProse(label("content"), join(own(toneDanger, "it cannot be shown: "), shown(tonePlain, c.err.Error())))
+	case !c.ok:
+	case c.diff.Binary:
+		p.addProse(label("content"), own(toneCaution, "no text, or too large to be shown: compare size and hash"))
+	case f.isSide(f.width):
+		f.beside(p, c.diff)
+	default:
+		describeDiff(p, c.diff)
+	}
+	p.add(nil, nil)
+}
+
+// beside shows a difference in two columns, the old content on the left.
+func (f *filesPane) beside(p *page, d diff.Diff) {
+	p.add(label("content"), own(toneDim, fmt.Sprintf("%d lines added, %d removed", d.Added, d.Removed)))
+	column := max((f.width-1)/2, 9)
+	for _, h := range d.Hunks {
+		p.add(nil, hunkLine(h))
+		for _, pair := range pairs(h.Lines) {
+			left, right := columnRows(pair[0], column, toneRemoved), columnRows(pair[1], column, toneAdded)
+			for i := range max(len(left), len(right)) {
+				var l, r line
+				if i < len(left) {
+					l = left[i]
+				}
+				if i < len(right) {
+					r = right[i]
+				}
+				p.add(nil, join(l, own(toneDim, strings.Repeat(" ", max(column-l.cells(), 0))+"│"), r))
+			}
+		}
+	}
+}
+
+// pairs puts the lines of a hunk side by side: what stays beside itself, what is removed beside what is added for it.
+func pairs(lines []diff.Line) [][2]*diff.Line {
+	var all [][2]*diff.Line
+	for i := 0; i < len(lines); {
+		if lines[i].Kind == diff.Same {
+			all = append(all, [2]*diff.Line{&lines[i], &lines[i]})
+			i++
+			continue
+		}
+		end := i
+		for end < len(lines) && lines[end].Kind != diff.Same {
+			end++
+		}
+		var old, added []*diff.Line
+		for ; i < end; i++ {
+			if lines[i].Kind == diff.Removed {
+				old = append(old, &lines[i])
+			} else {
+				added = append(added, &lines[i])
+			}
+		}
+		for k := range max(len(old), len(added)) {
+			var pair [2]*diff.Line
+			if k < len(old) {
+				pair[0] = old[k]
+			}
+			if k < len(added) {
+				pair[1] = added[k]
+			}
+			all = append(all, pair)
+		}
+	}
+	return all
+}
+
+// columnRows is a line of a file in as many rows as its column needs.
+func columnRows(l *diff.Line, width int, changed tone) []line {
+	if l == nil {
+		return nil
+	}
+	t, n, sign := tonePlain, l.New, " "
+	switch l.Kind {
+	case diff.Added:
+		t, sign = changed, "+"
+	case diff.Removed:
+		t, n, sign = changed, l.Old, "-"
+	case diff.Same:
+		if changed == toneRemoved {
+			n = l.Old
+		}
+	}
+	gutter := own(t, fmt.Sprintf("%5d %s ", n, sign))
+	rest := line{{t, render.Block(l.Text)}}
+	if l.Open {
+		rest = append(slices.Clone(rest), span{toneDim, "  (no newline at the end)"})
+	}
+	var rows []line
+	for {
+		first, after := rest.split(max(width-gutter.cells(), 1))
+		rows = append(rows, join(gutter, first))
+		if len(after) == 0 {
+			return rows
+		}
+		rest, gutter = after, own(toneMark, "      "+continued+" ")
+	}
+}
