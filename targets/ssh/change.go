@@ -30,6 +30,8 @@ func errnoOf(err error) error {
 		return fmt.Errorf("%w: %w", syscall.ETIMEDOUT, err)
 	case errors.Is(err, sftp.ErrProtocol):
 		return fmt.Errorf("%w: %w", syscall.EPROTO, err)
+	case errors.Is(err, sftp.ErrEnded):
+		return fmt.Errorf("%w: %w", syscall.ECONNRESET, err)
 	case errors.As(err, &e):
 		return err
 	}

@@ -162,9 +162,13 @@ func (v *View) channel() (*relay, error) {
 	return fresh, nil
 }
 
-// ask runs a question, and asks it once more where the connection broke under it: a question changes nothing.
+// maxAsked is how often a question is asked over connections that break: each idle channel of the pool may be one that
+// broke unnoticed, and then a fresh one must have its chance.
+const maxAsked = maxIdleRelays + 2
+
+// ask runs a question, and asks it again where the connection broke under it: a question changes nothing.
 func ask[T any](v *View, question func(*relay) (T, error)) (T, error) {
-	for try := 0; ; try++ {
+	for try := 1; ; try++ {
 		r, err := v.channel()
 		if err != nil {
 			var none T
@@ -174,7 +178,7 @@ func ask[T any](v *View, question func(*relay) (T, error)) (T, error) {
 		if err == nil || r.Err() == nil {
 			return answer, v.failure(err)
 		}
-		if try > 0 || errors.Is(err, sftp.ErrTimeout) || errors.Is(err, sftp.ErrProtocol) {
+		if try >= maxAsked || errors.Is(err, sftp.ErrTimeout) || errors.Is(err, sftp.ErrProtocol) {
 			return answer, v.failure(err)
 		}
 	}
@@ -195,6 +199,8 @@ func (v *View) failure(err error) error {
 		out = syscall.ETIMEDOUT
 	case errors.Is(err, sftp.ErrProtocol):
 		out = syscall.EPROTO
+	case errors.Is(err, sftp.ErrEnded):
+		out = syscall.ECONNRESET
 	default:
 		var e syscall.Errno
 		if errors.As(err, &e) {
