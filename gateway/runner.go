@@ -263,6 +263,9 @@ func (s *session) finish(ctx context.Context, outcome approvals.Outcome) approva
 	case errors.As(err, &denial):
 		return approvals.Outcome{Status: approvals.Rejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	}
+	if errors.Is(err, syscall.EHOSTUNREACH) {
+		return unreachable(err)
+	}
 	return s.fault("make the script's changes of files", err)
 }
 

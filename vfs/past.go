@@ -54,6 +54,24 @@ func (p *Past) Forget() {
 	}
 }
 
+// Ahead passes on what a walk is going to ask for.
+func (p *Past) Ahead(name string) {
+	if d, ok := p.base.(distant); ok {
+		d.Ahead(name)
+	}
+}
+
+// OpenStream passes on where the name is the base's.
+func (p *Past) OpenStream(name string, flags int) (int, Stream, error) {
+	if _, known, _ := p.was(name); !known {
+		if s, ok := p.base.(streaming); ok {
+			return s.OpenStream(name, flags)
+		}
+	}
+	fd, err := p.Open(name, flags)
+	return fd, nil, err
+}
+
 // was looks a name up. known is false where the name is the base's.
 func (p *Past) was(name string) (f *PastFile, known bool, err error) {
 	p.mu.RLock()

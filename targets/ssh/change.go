@@ -43,12 +43,7 @@ func (t *Target) State(ctx context.Context, name string) (*targets.State, error)
 	if !targets.CleanPath(name) {
 		return nil, syscall.EINVAL
 	}
-	r, err := t.pool.relay(ctx)
-	if err != nil {
-		return nil, errnoOf(err)
-	}
-	defer t.pool.giveBack(r)
-	s, err := state(ctx, r.Client, name, true)
+	s, err := asking(ctx, t.pool, func(r *relay) (*targets.State, error) { return state(ctx, r.Client, name, true) })
 	return s, errnoOf(err)
 }
 

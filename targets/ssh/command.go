@@ -19,6 +19,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/targets"
+	"shannot-gateway/targets/ssh/sftp"
 )
 
 // signals are the names of RFC 4254, section 6.10, and those that kill(1) knows besides, by their numbers here.
@@ -55,12 +56,8 @@ func (t *Target) Resolve(ctx context.Context, name, dir string) (string, error) 
 			candidates = append(candidates, d+"/"+name)
 		}
 	}
-	r, err := t.pool.relay(ctx)
-	if err != nil {
-		return "", unreachable(err)
-	}
-	defer t.pool.giveBack(r)
-	return resolve(ctx, r, candidates)
+	found, err := asking(ctx, t.pool, func(r *relay) (string, error) { return resolve(ctx, r, candidates) })
+	return found, errnoOf(err)
 }
 
 // resolve asks for all candidates at once and takes the first that can be run.
@@ -87,7 +84,7 @@ func resolve(ctx context.Context, r *relay, candidates []string) (string, error)
 		case err == nil:
 			return candidates[i], nil
 		case r.Err() != nil:
-			return "", unreachable(err)
+			return "", errnoOf(err)
 		case errors.Is(err, syscall.EACCES):
 			failed = syscall.EACCES
 		}
@@ -185,19 +182,12 @@ func same(a, b io.Writer) bool {
 
 // directory checks a working directory before anything is started there.
 func (t *Target) directory(ctx context.Context, dir string) error {
-	r, err := t.pool.relay(ctx)
-	if err != nil {
-		return unreachable(err)
-	}
-	defer t.pool.giveBack(r)
-	a, err := r.StartStat(ctx, dir).Wait(ctx)
+	a, err := asking(ctx, t.pool, func(r *relay) (sftp.Attributes, error) { return r.StartStat(ctx, dir).Wait(ctx) })
 	switch {
-	case r.Err() != nil:
-		return unreachable(err)
-	case errors.Is(err, syscall.ENOENT):
-		return syscall.ENOENT
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EACCES):
+		return err
 	case err != nil:
-		return syscall.EACCES
+		return unreachable(err)
 	case a.Mode&syscall.S_IFMT != syscall.S_IFDIR:
 		return syscall.ENOTDIR
 	}

@@ -349,6 +349,24 @@ func (p *pool) relay(ctx context.Context) (*relay, error) {
 	return r, nil
 }
 
+// asking runs a question over a channel of the pool, and asks it again where the connection broke under it: a question
+// changes nothing.
+func asking[T any](ctx context.Context, p *pool, question func(*relay) (T, error)) (answer T, err error) {
+	for try := 1; ; try++ {
+		r, err := p.relay(ctx)
+		if err != nil {
+			return answer, err
+		}
+		answer, err = question(r)
+		failure := r.Err()
+		p.giveBack(r)
+		if err == nil || failure == nil || try >= maxAsked || ctx.Err() != nil ||
+			errors.Is(failure, sftp.ErrTimeout) || errors.Is(failure, sftp.ErrProtocol) {
+			return answer, err
+		}
+	}
+}
+
 // giveBack keeps a channel for the next session where it is sound and quiet.
 func (p *pool) giveBack(r *relay) {
 	p.mu.Lock()

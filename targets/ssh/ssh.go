@@ -7,7 +7,6 @@ package ssh
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -93,20 +92,22 @@ func (t *Target) Connect(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	defer func() { <-t.learning }()
-	r, err := t.pool.relay(ctx)
-	if err != nil {
-		return err
-	}
-	defer t.pool.giveBack(r)
 	t.mu.Lock()
 	fresh := !t.learned.IsZero() && t.now().Sub(t.learned) < factsLife
 	t.mu.Unlock()
-	if fresh {
-		return t.alive(ctx, r)
+	if fresh { // a sign of life, so that a connection that broke unnoticed is not taken for a good one
+		_, err := asking(ctx, t.pool, func(r *relay) (struct{}, error) {
+			_, err := r.Lstat(ctx, "/")
+			if r.Err() == nil {
+				err = nil // a refusal is an answer
+			}
+			return struct{}{}, err
+		})
+		return t.problem(err)
 	}
-	f, err := t.learn(ctx, r)
+	f, err := asking(ctx, t.pool, func(r *relay) (facts, error) { return t.learn(ctx, r) })
 	if err != nil {
-		return &UnreachableError{t.Name(), fmt.Errorf("it does not say who its account is: %w", err)}
+		return t.problem(err)
 	}
 	t.mu.Lock()
 	t.facts, t.learned = f, t.now()
@@ -114,17 +115,13 @@ func (t *Target) Connect(ctx context.Context) error {
 	return nil
 }
 
-// alive asks for a sign of life, so that a connection that broke unnoticed is not taken for a good one.
-func (t *Target) alive(ctx context.Context, r *relay) error {
-	if _, err := r.Lstat(ctx, "/"); err == nil || r.Err() == nil {
-		return nil
-	}
-	again, err := t.pool.relay(ctx)
-	if err != nil {
+// problem is an error as an *UnreachableError.
+func (t *Target) problem(err error) error {
+	var known *UnreachableError
+	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	t.pool.giveBack(again)
-	return nil
+	return &UnreachableError{t.Name(), err}
 }
 
 // Account is the user that commands run as, as far as it is known: Connect asks.
