@@ -244,6 +244,7 @@ var confinedTable = []row{
 	{call: "close", why: "own descriptors"},
 	{call: "pread64", why: "a file that is being loaded"},
 	{call: "fstat", why: "own descriptors"},
+	{call: "lseek", do: fail, errno: unix.ESPIPE, why: "streams have no position, and the C library asks"},
 	{call: "mmap", do: notify, why: "executable memory while it is loaded", when: executable},
 	{call: "mmap", why: "own memory"},
 	{call: "mprotect", do: notify, why: "executable memory while it is loaded", when: executable},

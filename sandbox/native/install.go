@@ -265,14 +265,9 @@ func systemLibraries() (map[string]string, error) {
 		return nil, fmt.Errorf("%w: %w", errNoLoader, err)
 	}
 	found[filepath.Base(loaderName)] = loader
-	dirs := append([]string{filepath.Dir(loader)}, libraryDirs...)
 	for _, name := range wantedLibraries {
-		for _, dir := range dirs {
-			real, err := filepath.EvalSymlinks(filepath.Join(dir, name))
-			if err == nil && rightClass(real) {
-				found[name] = real
-				break
-			}
+		if real := FindLibrary(name, filepath.Dir(loader)); real != "" {
+			found[name] = real
 		}
 	}
 	for _, name := range []string{"libc.so.6", "libm.so.6"} {
@@ -281,6 +276,18 @@ func systemLibraries() (map[string]string, error) {
 		}
 	}
 	return found, nil
+}
+
+// FindLibrary finds a shared library of this machine for this architecture, in the given directories first. It returns
+// its real path, or "".
+func FindLibrary(name string, dirs ...string) string {
+	for _, dir := range slices.Concat(dirs, libraryDirs) {
+		real, err := filepath.EvalSymlinks(filepath.Join(dir, name))
+		if err == nil && rightClass(real) {
+			return real
+		}
+	}
+	return ""
 }
 
 // rightClass reports whether a library is for this architecture; /lib may hold 32-bit ones.

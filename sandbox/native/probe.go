@@ -5,17 +5,14 @@ package native
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/trial"
 	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/landlock"
 	"shannot-gateway/vfs/seccomp"
@@ -126,40 +123,10 @@ func missing(findings []sandbox.Finding) error {
 	return nil
 }
 
-// checkMark is what the trial run must say.
-const checkMark = "shannot"
-
 // Check runs a line of Python in a sandbox, which shows whether everything that Probe looks at works together.
 func (e *Engine) Check(ctx context.Context) error {
 	if err := missing(Probe(ctx)); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	view, err := vfs.NewSession(vfs.Config{Base: vfs.NewHost(), Policy: nil, Scratch: []string{"/tmp"}, Now: e.options.Now})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = view.Close() }()
-	var out, errs strings.Builder
-	result, err := e.Run(ctx, sandbox.Job{
-		Session: "check", Args: []string{"-c", "print('" + checkMark + "')"}, Dir: "/", FS: view,
-		Stdout: &out, Stderr: io.MultiWriter(&errs), Commands: refuseAll{},
-		Limits: sandbox.Limits{Wall: 30 * time.Second, Memory: 512 << 20},
-	})
-	if err != nil {
-		return err
-	}
-	if result.Cause != sandbox.Exited || result.ExitCode != 0 || out.String() != checkMark+"\n" {
-		return fmt.Errorf("a trial run ended with status %d: %s", result.ExitCode, firstLine(errs.String()+result.Detail))
-	}
-	return nil
+	return trial.Run(ctx, e, e.options.Now)
 }
-
-type refuseAll struct{}
-
-func (refuseAll) Start(context.Context, sandbox.Command) (sandbox.Process, error) {
-	return nil, &sandbox.Refusal{Errno: unix.EPERM, Reason: errNoCommands.Error()}
-}
-
-var errNoCommands = errors.New("a trial run starts no commands")

@@ -36,18 +36,18 @@ func (r *recorder) started() []sandbox.Command {
 	return r.commands
 }
 
-type program struct {
+type fakeProcess struct {
 	done chan struct{}
 	exit sandbox.ExitStatus
 	kill chan syscall.Signal
 }
 
-func (p *program) Wait() (sandbox.ExitStatus, error) {
+func (p *fakeProcess) Wait() (sandbox.ExitStatus, error) {
 	<-p.done
 	return p.exit, nil
 }
 
-func (p *program) Signal(sig syscall.Signal) error {
+func (p *fakeProcess) Signal(sig syscall.Signal) error {
 	select {
 	case p.kill <- sig:
 	default:
@@ -73,7 +73,7 @@ func (r *recorder) Start(ctx context.Context, c sandbox.Command) (sandbox.Proces
 	if len(argv) == 0 {
 		return nil, &sandbox.Refusal{Errno: syscall.ENOENT}
 	}
-	p := &program{done: make(chan struct{}), kill: make(chan syscall.Signal, 8)}
+	p := &fakeProcess{done: make(chan struct{}), kill: make(chan syscall.Signal, 8)}
 	var run func()
 	switch argv[0] {
 	case "echo":

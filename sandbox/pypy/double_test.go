@@ -52,6 +52,7 @@ func (c *double) Used() (time.Duration, int64) { return 5 * time.Millisecond, 1 
 func (c *double) Calls() io.Reader             { return c.theirs[0] }
 func (c *double) Answers() io.Writer           { return c.theirs[1] }
 func (c *double) Messages() string             { return c.messages }
+func (c *double) Settle()                      {}
 func (c *double) Kill()                        { c.end(syscall.WaitStatus(syscall.SIGKILL)) }
 
 func (c *double) Wait() syscall.WaitStatus {
@@ -304,6 +305,16 @@ func targetFiles() *vfs.Static {
 // jobOver makes a job over a small target; the test may change it.
 func jobOver(tb testing.TB, target vfs.Source) (sandbox.Job, *bytes.Buffer, *bytes.Buffer) {
 	tb.Helper()
+	job, stdout, stderr := unmountedJob(tb, target)
+	if err := mount(job, testLibrary(tb), time.Unix(1e9, 0)); err != nil {
+		tb.Fatal(err)
+	}
+	return job, stdout, stderr
+}
+
+// unmountedJob is jobOver without the engine's own trees.
+func unmountedJob(tb testing.TB, target vfs.Source) (sandbox.Job, *bytes.Buffer, *bytes.Buffer) {
+	tb.Helper()
 	policy, err := vfs.NewPolicy([]string{"/"}, []string{"/etc/secret"})
 	if err != nil {
 		tb.Fatal(err)
@@ -316,16 +327,12 @@ func jobOver(tb testing.TB, target vfs.Source) (sandbox.Job, *bytes.Buffer, *byt
 	}
 	tb.Cleanup(func() { _ = view.Close() })
 	stdout, stderr := new(bytes.Buffer), new(bytes.Buffer)
-	job := sandbox.Job{
+	return sandbox.Job{
 		Session: tb.Name(), Args: []string{"-"}, Dir: "/", FS: view, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home", "USER=ops"},
 		Stdin: strings.NewReader("typed\n"), Stdout: stdout, Stderr: stderr, Commands: refuseAll{},
 		Limits: sandbox.Limits{Wall: time.Minute, Write: 4 << 20},
 		Host:   sandbox.Host{Sysname: "Linux", Nodename: "target-1", Release: "6.1", Version: "#1", Machine: "x86_64", UID: 1000, GID: 1001},
-	}
-	if err := mount(job, testLibrary(tb), time.Unix(1e9, 0)); err != nil {
-		tb.Fatal(err)
-	}
-	return job, stdout, stderr
+	}, stdout, stderr
 }
 
 // begin starts a double over a small target.

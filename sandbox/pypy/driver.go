@@ -64,6 +64,7 @@ type driver struct {
 	children children
 	starting atomic.Int32 // commands that are being decided
 
+	settle    func()       // called with the first call, where there is something to do then
 	calls     atomic.Int64 // answered in this tick
 	slowed    bool
 	exited    bool // by _exit
@@ -137,6 +138,10 @@ func (d *driver) serve() error {
 		r, err := d.wire.next()
 		if err != nil {
 			return err
+		}
+		if d.settle != nil {
+			d.settle()
+			d.settle = nil
 		}
 		if err := context.Cause(d.ctx); err != nil {
 			return err

@@ -20,6 +20,8 @@ type child interface {
 	// Calls gives what the child asks, Answers takes what it is answered.
 	Calls() io.Reader
 	Answers() io.Writer
+	// Settle is called when the child has made its first call: it is loaded.
+	Settle()
 	// Kill ends the child. It may be called at any time, from any goroutine.
 	Kill()
 	// Wait returns how the child ended, once it has.
@@ -44,6 +46,7 @@ func converse(ctx context.Context, job sandbox.Job, c child, now func() time.Tim
 	stop, watched := make(chan struct{}), make(chan struct{})
 	go func() { defer close(watched); d.watch(stop) }()
 
+	d.settle = c.Settle
 	err = d.serveSafely()
 	var broken *subverted
 	switch {
@@ -119,8 +122,7 @@ func (d *driver) outOfCPU(state syscall.WaitStatus) bool {
 	if d.job.Limits.CPU <= 0 || !state.Signaled() || (state.Signal() != syscall.SIGKILL && state.Signal() != syscall.SIGXCPU) {
 		return false
 	}
-	// The kernel counts in ticks and may strike a few of them early.
-	const slack = 100 * time.Millisecond
+	// For its limit the kernel counts in ticks, which may be more than the time that was measured.
 	cpu, _ := d.child.Used()
-	return cpu >= d.job.Limits.CPU-slack
+	return cpu >= d.job.Limits.CPU/2
 }

@@ -108,17 +108,23 @@ const zoneFile = "/etc/localtime"
 // targetZone is the zone of the machine that the script looks at, as tzset(3) finds it: TZ, else its own file.
 func targetZone(fs *vfs.Session, tz string) *time.Location {
 	name := zoneFile
-	if tz = strings.TrimPrefix(tz, ":"); tz != "" {
-		name = tz
-		if tz[0] != '/' {
-			name = "/usr/share/zoneinfo/" + tz
-		}
+	if tz != "" {
+		name = zonePath(tz)
 	}
 	zone, err := time.LoadLocationFromTZData("", readFile(fs, name, maxZone))
 	if err != nil {
 		return time.UTC
 	}
 	return zone
+}
+
+// zonePath is the file that TZ means.
+func zonePath(tz string) string {
+	tz = strings.TrimPrefix(tz, ":")
+	if strings.HasPrefix(tz, "/") {
+		return tz
+	}
+	return "/usr/share/zoneinfo/" + tz
 }
 
 // maxZone is the largest time zone that is read, in bytes.

@@ -1,0 +1,50 @@
+// Package trial runs a line of Python in an engine, which shows whether everything that the engine needs works together
+// on this machine.
+package trial
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
+)
+
+// mark is what a trial run must say.
+const mark = "shannot"
+
+// Run fails with what the engine could not do, or with the first line of what the interpreter said.
+func Run(ctx context.Context, e sandbox.Engine, now func() time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	view, err := vfs.NewSession(vfs.Config{Base: vfs.NewHost(), Policy: nil, Scratch: []string{"/tmp"}, Now: now})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = view.Close() }()
+	var out, errs strings.Builder
+	result, err := e.Run(ctx, sandbox.Job{
+		Session: "check", Args: []string{"-c", "print('" + mark + "')"}, Dir: "/", FS: view,
+		Stdout: &out, Stderr: &errs, Commands: refuseAll{},
+		Limits: sandbox.Limits{Wall: 30 * time.Second, Memory: 512 << 20},
+	})
+	if err != nil {
+		return err
+	}
+	if result.Cause != sandbox.Exited || result.ExitCode != 0 || out.String() != mark+"\n" {
+		said, _, _ := strings.Cut(errs.String()+result.Detail, "\n")
+		return fmt.Errorf("a trial run ended with status %d: %s", result.ExitCode, said)
+	}
+	return nil
+}
+
+// refuseAll is a gate that nothing passes.
+type refuseAll struct{}
+
+// Start refuses.
+func (refuseAll) Start(context.Context, sandbox.Command) (sandbox.Process, error) {
+	return nil, &sandbox.Refusal{Errno: syscall.EPERM, Reason: "a trial run starts no commands"}
+}

@@ -1,0 +1,34 @@
+//go:build !linux || (!amd64 && !arm64)
+
+package pypy
+
+import (
+	"context"
+
+	"shannot-gateway/sandbox"
+)
+
+// Engine is the PyPy engine, which needs Linux on amd64 or arm64.
+type Engine struct{}
+
+// New returns an engine whose Check and Run fail.
+func New(Options) *Engine { return &Engine{} }
+
+// Name returns "pypy".
+func (*Engine) Name() string { return "pypy" }
+
+// Check returns sandbox.ErrUnsupported.
+func (*Engine) Check(context.Context) error { return sandbox.ErrUnsupported }
+
+// Run returns sandbox.ErrUnsupported.
+func (*Engine) Run(context.Context, sandbox.Job) (sandbox.Result, error) {
+	return sandbox.Result{}, sandbox.ErrUnsupported
+}
+
+// Close does nothing.
+func (*Engine) Close() error { return nil }
+
+// Probe says that the engine does not run here.
+func (*Engine) Probe(context.Context) []sandbox.Finding {
+	return []sandbox.Finding{{Name: "pypy engine", Detail: sandbox.ErrUnsupported.Error()}}
+}

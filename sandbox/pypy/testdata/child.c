@@ -1,0 +1,204 @@
+/* Stand in for a pypy-sandbox executable: a program that speaks protocol 20001 over its standard streams and understands
+ * a few words instead of Python, one a line, from -c or from the controlled standard input:
+ *
+ *	print('TEXT')   say TEXT            cat PATH    say what a file holds      exit N    end with a status
+ *	zone N          the local time of N seconds, by this program's own C library
+ *	real PATH       open a file by a system call of its own, and say how that went
+ *	fatal TEXT      say TEXT on the real standard error and abort
+ *	crash, loop, eat, garbage, fork
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef uint64_t word;
+
+static void take(void *p, size_t n)
+{
+	for (char *at = p; n > 0;) {
+		ssize_t got = read(0, at, n);
+		if (got <= 0)
+			_exit(125);
+		at += got, n -= (size_t)got;
+	}
+}
+
+static void put(const void *p, size_t n)
+{
+	for (const char *at = p; n > 0;) {
+		ssize_t done = write(1, at, n);
+		if (done <= 0)
+			_exit(125);
+		at += done, n -= (size_t)done;
+	}
+}
+
+static word take_word(void)
+{
+	word w;
+	take(&w, sizeof w);
+	return w;
+}
+
+static word call(const char *name, int n, const word *args)
+{
+	unsigned char size = (unsigned char)strlen(name);
+	put(&size, 1);
+	put(name, size);
+	put(args, sizeof(word) * (size_t)n);
+	for (;;) {
+		char letter;
+		word address, length;
+		take(&letter, 1);
+		switch (letter) {
+		case 'R':
+			address = take_word(), length = take_word();
+			put((void *)address, length);
+			break;
+		case 'Z':
+			address = take_word(), length = take_word();
+			length = strnlen((char *)address, length);
+			put(&length, sizeof length);
+			put((void *)address, length);
+			break;
+		case 'W':
+			address = take_word(), length = take_word();
+			take((void *)address, length);
+			break;
+		case 'M':
+			length = take_word();
+			address = (word)malloc(length ? length : 1);
+			take((void *)address, length);
+			put(&address, sizeof address);
+			break;
+		case 'F':
+			free((void *)take_word());
+			break;
+		case 'E':
+			take(&errno, 4);
+			break;
+		case 'v':
+			return 0;
+		case 'i':
+		case 'p':
+			return take_word();
+		default:
+			abort();
+		}
+	}
+}
+
+static void say(const char *text)
+{
+	word args[] = {1, (word)text, strlen(text)};
+	call("write(ipi)i", 3, args);
+}
+
+static void cat(const char *path)
+{
+	static char block[4096];
+	word args[] = {(word)path, 0, 0};
+	int64_t fd = (int64_t)call("open(pii)i", 3, args);
+	if (fd < 0) {
+		snprintf(block, sizeof block, "errno %d\n", errno);
+		say(block);
+		return;
+	}
+	for (;;) {
+		word more[] = {(word)fd, (word)block, sizeof block - 1};
+		int64_t n = (int64_t)call("read(ipi)i", 3, more);
+		if (n <= 0)
+			return;
+		block[n] = 0;
+		say(block);
+	}
+}
+
+static volatile int spin = 1;
+
+static void obey(char *line)
+{
+	static char text[512];
+	char *word_ = strsep(&line, " ("), *rest = line ? line : (char *)"";
+	if (!strcmp(word_, "print")) {
+		rest[strlen(rest) - 2] = 0; /* ') */
+		snprintf(text, sizeof text, "%s\n", rest + 1);
+		say(text);
+	} else if (!strcmp(word_, "cat")) {
+		cat(rest);
+	} else if (!strcmp(word_, "exit")) {
+		exit(atoi(rest));
+	} else if (!strcmp(word_, "zone")) {
+		time_t t = atoll(rest);
+		strftime(text, sizeof text, "%H:%M %Z\n", localtime(&t));
+		say(text);
+	} else if (!strcmp(word_, "real")) {
+		long fd = syscall(SYS_openat, AT_FDCWD, rest, O_RDONLY);
+		snprintf(text, sizeof text, "%ld errno %d\n", fd, fd < 0 ? errno : 0);
+		say(text);
+	} else if (!strcmp(word_, "fork")) {
+		long pid = syscall(SYS_clone, 17, 0, 0, 0, 0);
+		snprintf(text, sizeof text, "%ld errno %d\n", pid, errno);
+		say(text);
+	} else if (!strcmp(word_, "fatal")) {
+		dprintf(2, "%s\n", rest);
+		abort();
+	} else if (!strcmp(word_, "crash")) {
+		word args[] = {8, 8};
+		call("stat64(pp)i", 2, args);
+	} else if (!strcmp(word_, "loop")) {
+		while (spin)
+			;
+	} else if (!strcmp(word_, "eat")) {
+		for (;;) {
+			char *p = malloc(1 << 20);
+			if (!p) {
+				dprintf(2, "out of memory: couldn't allocate the next arena\n");
+				abort();
+			}
+			memset(p, 1, 1 << 20);
+		}
+	} else if (!strcmp(word_, "garbage")) {
+		put("\0garbage", 8);
+		sleep(60);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (getenv("RPY_SANDBOX_DUMP")) {
+		const char *version = getenv("DOUBLE_VERSION");
+		char text[512];
+		snprintf(text, sizeof text, "Version: %s\nPlatform: linux\nFuncs: open(pii)i read(ipi)i stat64(pp)i write(ipi)i%s\n",
+			version ? version : VERSION, EXTRA);
+		put(text, strlen(text));
+		return 0;
+	}
+	char *code = NULL;
+	for (int i = 1; i + 1 < argc; i++)
+		if (!strcmp(argv[i], "-c"))
+			code = argv[i + 1];
+	static char script[1 << 16];
+	if (!code) {
+		size_t have = 0;
+		for (;;) {
+			word args[] = {0, (word)(script + have), sizeof script - 1 - have};
+			int64_t n = (int64_t)call("read(ipi)i", 3, args);
+			if (n <= 0)
+				break;
+			have += (size_t)n;
+		}
+		code = script;
+	}
+	for (char *line; (line = strsep(&code, "\n"));)
+		obey(line);
+	return 0;
+}
