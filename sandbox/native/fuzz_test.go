@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/conformance"
 	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/seccomp"
 )
@@ -184,7 +185,7 @@ func fuzzedRun(tb testing.TB, p *puppet) *run {
 		tb.Fatal(err)
 	}
 	e := &Engine{options: Options{Log: slog.New(slog.DiscardHandler)}.withDefaults()}
-	r := newRun(tb.Context(), e, sandbox.Job{FS: view, Dir: "/", Args: []string{"-"}, Commands: refuseAll{}, Limits: sandbox.Limits{Write: 1 << 20}})
+	r := newRun(tb.Context(), e, sandbox.Job{FS: view, Dir: "/", Args: []string{"-"}, Commands: conformance.Refuse{}, Limits: sandbox.Limits{Write: 1 << 20}})
 	r.pid, r.pidfd, r.execed = p.pid, p.pidfd, true
 	r.valid = func(uint64) bool { return true }
 	r.family = newFamily(e, nil, r)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/conformance"
 	"shannot-gateway/vfs"
 )
 
@@ -329,7 +330,7 @@ func unmountedJob(tb testing.TB, target vfs.Source) (sandbox.Job, *bytes.Buffer,
 	stdout, stderr := new(bytes.Buffer), new(bytes.Buffer)
 	return sandbox.Job{
 		Session: tb.Name(), Args: []string{"-"}, Dir: "/", FS: view, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home", "USER=ops"},
-		Stdin: strings.NewReader("typed\n"), Stdout: stdout, Stderr: stderr, Commands: refuseAll{},
+		Stdin: strings.NewReader("typed\n"), Stdout: stdout, Stderr: stderr, Commands: conformance.Refuse{},
 		Limits: sandbox.Limits{Wall: time.Minute, Write: 4 << 20},
 		Host:   sandbox.Host{Sysname: "Linux", Nodename: "target-1", Release: "6.1", Version: "#1", Machine: "x86_64", UID: 1000, GID: 1001},
 	}, stdout, stderr
@@ -345,16 +346,4 @@ func begin(tb testing.TB, change func(*sandbox.Job)) (c *double, stdout, stderr 
 	c = newDouble(tb)
 	c.start(tb.Context(), job)
 	return c, stdout, stderr
-}
-
-// refuseAll is a gate that nothing passes.
-type refuseAll struct{}
-
-func (refuseAll) Start(_ context.Context, c sandbox.Command) (sandbox.Process, error) {
-	for _, s := range []io.Closer{c.Stdin, c.Stdout, c.Stderr} {
-		if s != nil {
-			_ = s.Close()
-		}
-	}
-	return nil, &sandbox.Refusal{Errno: syscall.EACCES, Reason: "not today"}
 }

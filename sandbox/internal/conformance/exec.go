@@ -66,3 +66,11 @@ func (p *execProcess) Wait() (sandbox.ExitStatus, error) {
 
 // Signal implements sandbox.Process.
 func (p *execProcess) Signal(sig syscall.Signal) error { return syscall.Kill(-p.cmd.Process.Pid, sig) }
+
+// Refuse is a sandbox.Commander that starts nothing.
+type Refuse struct{}
+
+// Start implements sandbox.Commander.
+func (Refuse) Start(context.Context, sandbox.Command) (sandbox.Process, error) {
+	return nil, &sandbox.Refusal{Errno: syscall.EACCES, Reason: "not today"}
+}
