@@ -454,7 +454,7 @@ func (m *Manager) recover() error {
 		}
 		if s.Status == Parked {
 			m.parked[s.ID] = parkedSession{identity: s.Identity, deadline: s.Deadline}
-			if s.approvedNotStarted() && m.config.Restart != nil {
+			if (s.approvedNotStarted() || answers.anyMade()) && m.config.Restart != nil {
 				go m.config.Restart(s)
 			}
 		}
@@ -463,7 +463,7 @@ func (m *Manager) recover() error {
 }
 
 // recoverSession decides what became of a session whose gateway died.
-func (m *Manager) recoverSession(s *Session, now time.Time, answers map[int]answer) {
+func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) {
 	unknown := false
 	for i := range s.Operations {
 		o := &s.Operations[i]
@@ -483,7 +483,7 @@ func (m *Manager) recoverSession(s *Session, now time.Time, answers map[int]answ
 	case unknown:
 		settle(s, Withdrawn, now)
 		s.finish(Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", now)
-	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.waits() || s.approvedNotStarted()):
+	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.waits() || s.approvedNotStarted() || answers.anyMade()):
 		if s.Status != Parked {
 			m.toParked(s, now)
 		}

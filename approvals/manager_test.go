@@ -61,11 +61,7 @@ func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = s.Close() })
-	target, err := local.New(local.Options{Jail: true})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	b := &book{tb: tb, target: target, dir: dir, config: approvals.Config{Store: s, Judge: fixedJudge{}, Dir: filepath.Join(dir, "output")}}
+	b := &book{tb: tb, target: newTarget(tb), dir: dir, config: approvals.Config{Store: s, Judge: fixedJudge{}, Dir: filepath.Join(dir, "output")}}
 	if change != nil {
 		change(&b.config)
 	}
@@ -73,6 +69,15 @@ func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {
 		tb.Fatal(err)
 	}
 	return b
+}
+
+func newTarget(tb testing.TB) *local.Local {
+	tb.Helper()
+	target, err := local.New(local.Options{Jail: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return target
 }
 
 func newBook(tb testing.TB) *book { return open(tb, tb.TempDir(), nil) }

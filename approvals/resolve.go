@@ -19,6 +19,19 @@ const (
 	notMade
 )
 
+// answers are those for a session's operations, by number.
+type answers map[int]answer
+
+// anyMade reports whether something was made that the script was never told of: it runs again, to come to its end.
+func (a answers) anyMade() bool {
+	for _, one := range a {
+		if one == wasMade {
+			return true
+		}
+	}
+	return false
+}
+
 // files is a target whose files can be changed, nil where there is none of that name.
 func (m *Manager) files(name string) targets.FileTarget {
 	if m.config.Target == nil {
@@ -73,11 +86,11 @@ func (m *Manager) resolve(id string, o *Operation) answer {
 
 // resolved brings a session's interrupted changes to a state that this process can vouch for, and removes what its
 // commands were given of scratch.
-func (m *Manager) resolved(s *Session) map[int]answer {
-	answers := map[int]answer{}
+func (m *Manager) resolved(s *Session) answers {
+	found := answers{}
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.File != nil && !o.Started.IsZero() && o.Finished.IsZero() {
-			answers[o.N] = m.resolve(s.ID, o)
+			found[o.N] = m.resolve(s.ID, o)
 		}
 	}
 	if files := m.files(s.Target); files != nil && len(s.Placed) > 0 {
@@ -91,5 +104,5 @@ func (m *Manager) resolved(s *Session) map[int]answer {
 			m.config.Log.Warn("a file of a session's scratch stays on the target", "session", s.ID, "error", left)
 		}
 	}
-	return answers
+	return found
 }
