@@ -248,7 +248,15 @@ func (s *session) script() approvals.Outcome {
 	if result.Cause == sandbox.Exited {
 		return s.finish(ctx, outcome)
 	}
+	s.tellLeft()
 	return outcome
+}
+
+// tellLeft says that changes of a script that did not end by itself are not made: they may be half of what it meant.
+func (s *session) tellLeft() {
+	if n := len(s.view.Changes()); n > 0 && s.writable() {
+		s.live.Notice("what the script has left changed in files (%d) is not made: it did not end by itself", n)
+	}
 }
 
 // finish asks about the changes that the script has left, and makes them.
