@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/conformance"
 	"shannot-gateway/vfs"
 )
 
@@ -225,7 +226,7 @@ import os, signal, subprocess, sys
 for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT): signal.signal(s, signal.SIG_IGN)
 code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 p = subprocess.Popen([sys.executable, "-c", code])
-exec(code)`}, Dir: "/", FS: view, Stdout: os.Stdout, Stderr: os.Stderr, Commands: refuseAll{},
+exec(code)`}, Dir: "/", FS: view, Stdout: os.Stdout, Stderr: os.Stderr, Commands: conformance.Refuse{},
 			})
 		}
 	}
