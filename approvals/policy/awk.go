@@ -170,7 +170,7 @@ func (s *awkScanner) word() {
 	s.operand, s.unclear = true, false
 	switch s.last {
 	case "print", "printf":
-		s.printing, s.operand = true, false
+		s.printing, s.operand, s.depth = true, false, 0
 	case "if", "else", "while", "for", "do", "in", "return", "exit", "delete", "function", "func", "case", "BEGIN", "END":
 		s.operand = false
 	}
@@ -194,7 +194,7 @@ func (s *awkScanner) punctuation(ch byte) string {
 		s.at += strings.LastIndexByte(toStream.FindString(rest), '"') + 1 // the program's own streams
 		s.operand, s.unclear, s.last = true, false, "string"
 		return ""
-	case ch == '>' && (s.printing || strings.HasPrefix(rest, ">>")):
+	case ch == '>' && (s.printing && s.depth <= 0 || strings.HasPrefix(rest, ">>")): // within parentheses it compares
 		return "redirects its output"
 	case ch == '/' && s.unclear && strings.ContainsAny(rest[1:], "|>@"):
 		return "has a slash that may begin a pattern"

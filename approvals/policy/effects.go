@@ -3,6 +3,7 @@ package policy
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -24,26 +25,70 @@ func (c *call) effect(name string, args []arg) Decision {
 	case "chmod", "chown", "chgrp":
 		if flagged(args, "R", "recursive") {
 			for _, a := range args {
-				if c.location(a.text) == "/" {
+				if p := strings.TrimRight(c.location(a.text), "*.?"); p == "/" {
 					return deny("changes the mode or owner of everything below /")
 				}
 			}
 		}
 	case "find":
 		return c.findRemoval(args)
+	case "echo", "printf", "ls":
+		for _, a := range args {
+			if !strings.HasPrefix(a.text, "-") && strings.HasPrefix(a.text, "/") && c.isProtected(a.text) {
+				c.everything = a.text
+			}
+		}
 	case "dd":
 		for _, a := range args {
 			if of, ok := strings.CutPrefix(a.text, "of="); ok && c.isDisk(of) {
 				return deny("writes over the disk " + shown(of))
 			}
 		}
-	case "tee", "shred", "wipefs", "blkdiscard", "truncate", "sgdisk", "mkswap", "badblocks":
-		return c.diskOperand(name, args)
+	case "tee", "shred", "blkdiscard", "truncate", "mkswap", "pvcreate":
+		return c.diskOperand(args)
+	case "badblocks":
+		if flagged(args, "w", "") {
+			return c.diskOperand(args)
+		}
+	case "wipefs":
+		if flagged(args, "ao", "all") && !flagged(args, "n", "no-act") {
+			return c.diskOperand(args)
+		}
+	case "sgdisk":
+		if flagged(args, "ZzodnRlgGN", "") || hasWord(args, "--zap", "--zap-all", "--clear", "--delete", "--new", "--mbrtogpt", "--load-backup", "--replicate") {
+			return c.diskOperand(args)
+		}
+	case "sfdisk":
+		if hasWord(args, "--delete", "--wipe", "-w") {
+			return c.diskOperand(args)
+		}
+	case "parted":
+		if hasWord(args, "mklabel", "mktable") {
+			return c.diskOperand(args)
+		}
+	case "cryptsetup":
+		if hasWord(args, "luksFormat", "erase", "luksErase") {
+			return c.diskOperand(args)
+		}
+	case "nvme":
+		if hasWord(args, "format", "sanitize") {
+			return c.diskOperand(args)
+		}
+	case "hdparm":
+		for _, a := range args {
+			if strings.HasPrefix(a.text, "--security-erase") || strings.HasPrefix(a.text, "--trim-sector") {
+				return c.diskOperand(args)
+			}
+		}
+	case "rsync":
+		if n := len(args); n > 0 && deletes(args) && c.isProtected(args[n-1].text) {
+			return deny("removes what is below " + shown(args[n-1].text))
+		}
 	case "cp", "mv", "install":
 		if n := len(args); n > 0 && c.isDisk(args[n-1].text) {
 			return deny("writes over the disk " + shown(args[n-1].text))
 		}
-	case "mke2fs", "mkdosfs", "mkntfs", "mkreiserfs":
+	case "mke2fs", "mkdosfs", "mkntfs", "mkreiserfs", "mkexfatfs", "mkudffs", "newfs":
 		return c.makeFileSystem(args)
 	}
 	if name == "mkfs" || strings.HasPrefix(name, "mkfs.") {
@@ -59,7 +104,7 @@ func flagged(args []arg, letters, long string) bool {
 		case isLong && l == "":
 			return false
 		case isLong:
-			if strings.HasPrefix(long, l) {
+			if long != "" && strings.HasPrefix(long, l) {
 				return true
 			}
 		case strings.HasPrefix(a.text, "-") && strings.ContainsAny(a.text[1:], letters):
@@ -78,9 +123,29 @@ func (c *call) removal(args []arg) Decision {
 	return allow()
 }
 
-func (c *call) diskOperand(name string, args []arg) Decision {
+// hasWord reports whether one of several words is there.
+func hasWord(args []arg, words ...string) bool {
 	for _, a := range args {
-		if c.isDisk(a.text) && !(name == "wipefs" && len(args) == 1) {
+		if slices.Contains(words, a.text) {
+			return true
+		}
+	}
+	return false
+}
+
+// deletes reports whether rsync removes what the source does not have.
+func deletes(args []arg) bool {
+	for _, a := range args {
+		if strings.HasPrefix(a.text, "--del") {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *call) diskOperand(args []arg) Decision {
+	for _, a := range args {
+		if c.isDisk(a.text) {
 			return deny("writes over the disk " + shown(a.text))
 		}
 	}

@@ -103,6 +103,9 @@ func (c *call) findRemoval(args []arg) Decision {
 			i += end
 		case "-type", "-mindepth":
 			i++
+		case "-name", "-iname", "-path", "-wholename":
+			i++
+			narrow = narrow || i < len(args) && strings.Trim(args[i].text, "*") != ""
 		case "-xdev", "-mount", "-depth", "-d", "-print", "-print0", "-ls", "(", ")", "-true", "-a", "-and", "-ignore_readdir_race":
 		default:
 			narrow = true
@@ -111,6 +114,9 @@ func (c *call) findRemoval(args []arg) Decision {
 	}
 	if paths == 0 && c.dir != "" && c.isProtected(c.dir) {
 		target = c.dir
+	}
+	if !removes && !narrow && target != "" {
+		c.everything = target // what a pipe may hand to a removal
 	}
 	if removes && target != "" && !narrow {
 		return deny("removes everything below " + shown(target))

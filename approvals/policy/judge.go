@@ -274,6 +274,8 @@ func resolve(word string) (string, bool) {
 type call struct {
 	judge *Judge
 	depth int
+	// everything is the protected directory whose name, or those below it, a command prints, "" for none.
+	everything string
 	// foreign is that of the Context.
 	foreign map[string]string
 	dir     string // where a cd went, "" if not known

@@ -259,8 +259,11 @@ func contains(list []string, s string) bool {
 func (c *call) binary(cmd *syntax.BinaryCmd) Decision {
 	dir := c.dir
 	start := len(c.programs)
+	before := c.everything
+	c.everything = ""
 	d := c.stmt(cmd.X)
-	middle := len(c.programs)
+	middle, everything := len(c.programs), c.everything
+	c.everything = before
 	if cmd.Op == syntax.Pipe || cmd.Op == syntax.PipeAll {
 		c.dir = dir
 	}
@@ -269,10 +272,25 @@ func (c *call) binary(cmd *syntax.BinaryCmd) Decision {
 		return d
 	}
 	c.dir = dir
+	if later := c.programs[middle:]; everything != "" && passesAll(c.programs[start:middle]) && contains(later, "xargs") && (contains(later, "rm") || contains(later, "shred") || contains(later, "unlink")) {
+		return deny("removes everything below " + shown(everything))
+	}
 	if contains(c.programs[middle:], readsInput) && hasDownloader(c.programs[start:middle]) {
 		return deny("runs a download in a shell")
 	}
 	return d
+}
+
+// passesAll reports whether the programs of a pipeline hand on all that the first of them prints.
+func passesAll(programs []string) bool {
+	for _, p := range programs {
+		switch p {
+		case "find", "echo", "printf", "ls", "cat", "sort", "tr", "sudo", "env", "nice", "timeout":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // loop judges a for loop: within it, the variable stands for what was listed.
@@ -434,13 +452,12 @@ func (c *call) simple(cmd *syntax.CallExpr) Decision {
 			unbraced = append(unbraced, arg{text: source(w), known: true})
 		}
 	}
-	start := len(c.programs)
 	d = worst(d, c.argv(args))
 	if braced && d.Verdict == Allow {
 		// dash does not expand braces: what it sees must be harmless too.
 		d = worst(d, c.argv(unbraced))
 	}
-	if len(args) > 1 && contains(c.programs[start:], "cd") && args[0].text == "cd" {
+	if len(args) > 1 && (args[0].text == "cd" || args[0].text == "pushd") {
 		c.dir = c.location(args[len(args)-1].text)
 	}
 	return d
