@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// Blobs keeps large content under its SHA-256: scripts, and what files held before and after. Content that no record
-// names goes after a while; Session.Blobs and Operation.Blobs say what a record names.
+// Blobs keeps large content under its SHA-256: scripts, outputs, and what files held before and after.
+// Content that no record names goes after a while; Session.Blobs and Operation.Blobs say what a record names.
 type Blobs interface {
 	// PutBlob keeps all that r gives, which is durable on return, and returns its SHA-256 in lower-case hex and its size
 	// in bytes. Content of more than limit bytes is ErrTooLarge and nothing is kept; 0 means no limit. An error of r is
@@ -27,10 +27,18 @@ var (
 )
 
 // Blobs lists the SHA-256 of all content that the session's own record names, its operations left out.
-func (s *Session) Blobs() []string { return nil }
+func (s *Session) Blobs() []string {
+	if s.Output == "" {
+		return nil
+	}
+	return []string{s.Output}
+}
 
 // Blobs lists the SHA-256 of all content that the operation names, once for each time that it is named.
 func (o *Operation) Blobs() (names []string) {
+	if o.Output != "" {
+		names = append(names, o.Output)
+	}
 	if o.File != nil {
 		names = o.File.blobs()
 	}

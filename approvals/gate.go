@@ -96,8 +96,13 @@ func (l *Live) replay(o Operation, c Start) (targets.Process, error) {
 	if o.OutputCut {
 		return nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
 	}
+	recorded, err := l.m.wholeOutput(l.id, &o)
+	if err != nil {
+		l.m.config.Log.Error("replay an operation", "session", l.id, "operation", o.N, "error", err)
+		return nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d is damaged, so it cannot be replayed", o.N), By: "the gateway"}
+	}
 	l.refresh()
-	return replay(l.m.operationName(l.id, o.N), o, c), nil
+	return replay(recorded, o, c), nil
 }
 
 // refresh lets the script see what a command has changed.
@@ -329,7 +334,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 	}
 	record, err := createOutput(l.m.operationName(l.id, o.N), l.recordLimit())
 	if err != nil {
-		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exitCannotRun}, false, false))
+		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exitCannotRun}, "", false, false))
 	}
 	stdout, stderr := tee(c.Stdout, record, StreamStdout), tee(c.Stderr, record, StreamStderr)
 	if same(c.Stdout, c.Stderr) {
@@ -350,7 +355,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 		if errors.Is(err, syscall.ENOENT) {
 			exit = exitNotFound
 		}
-		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exit}, false, errors.Is(err, targets.ErrLost)))
+		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exit}, "", false, errors.Is(err, targets.ErrLost)))
 	}
 	l.refresh() // what the script has settled is the target's from now on
 	running := &process{Process: p, live: l, n: o.N, record: record, ended: make(chan struct{})}
@@ -400,7 +405,7 @@ func (l *Live) consume(o Operation) (Operation, error) {
 
 // result records how an operation's command ended. Of one that was lost it is not known: it may have run, run still, or
 // never have started, and is not started again.
-func (l *Live) result(n int, exit targets.Exit, cut, lost bool) error {
+func (l *Live) result(n int, exit targets.Exit, output string, cut, lost bool) error {
 	code := exit.Code
 	if exit.Signal != 0 {
 		code = 128 + int(exit.Signal)
@@ -410,7 +415,7 @@ func (l *Live) result(n int, exit targets.Exit, cut, lost bool) error {
 		if o == nil {
 			return ErrNotFound
 		}
-		o.ExitCode, o.Signal, o.Finished, o.OutputCut = &code, int(exit.Signal), l.m.config.Now(), cut
+		o.ExitCode, o.Signal, o.Finished, o.Output, o.OutputCut = &code, int(exit.Signal), l.m.config.Now(), output, cut
 		if lost {
 			o.Decision = UnknownState
 		}
@@ -441,18 +446,29 @@ type process struct {
 func (p *process) finish() {
 	defer close(p.ended)
 	p.exit, p.err = p.Process.Wait()
-	// The output is durable before the result that it belongs to.
 	p.live.refresh()
-	cut := p.record.close() != nil || p.record.truncated()
+	// The output is durable before the result that it belongs to.
+	m, name := p.live.m, p.live.m.operationName(p.live.id, p.n)
+	err := p.record.end(m.config.Blobs == nil)
+	output := ""
+	if err == nil {
+		output, err = m.storeOutput(name)
+	}
+	if err != nil {
+		m.config.Log.Error("keep a command's output", "session", p.live.id, "operation", p.n, "error", err)
+	}
+	cut := err != nil || p.record.truncated()
 	p.live.keep(p.record.kept())
 	lost := errors.Is(p.err, targets.ErrLost)
 	if lost {
 		p.exit = targets.Exit{Code: exitLost}
 	}
-	if err := p.live.result(p.n, p.exit, cut, lost); err != nil {
-		p.live.m.config.Log.Error("record a command's result", "session", p.live.id, "operation", p.n, "error", err)
+	if err := p.live.result(p.n, p.exit, output, cut, lost); err != nil {
+		m.config.Log.Error("record a command's result", "session", p.live.id, "operation", p.n, "error", err)
 		p.err = errors.Join(p.err, err)
+		return
 	}
+	m.dropOutput(name, output)
 }
 
 // Wait returns when the command has ended and its result was recorded.
@@ -475,31 +491,6 @@ type replayed struct {
 
 func (r replayed) Wait() (targets.Exit, error) { <-r.done; return r.exit, nil }
 func (replayed) Signal(syscall.Signal) error   { return nil }
-
-func replay(name string, o Operation, c Start) targets.Process {
-	r := replayed{done: make(chan struct{})}
-	switch {
-	case o.Signal != 0:
-		r.exit.Signal = syscall.Signal(o.Signal)
-	case o.ExitCode != nil:
-		r.exit.Code = *o.ExitCode
-	}
-	go func() {
-		defer close(r.done)
-		_ = replayOutput(name, func(chunk Chunk) error {
-			to := c.Stdout
-			if chunk.Stream == StreamStderr {
-				to = c.Stderr
-			}
-			if to != nil {
-				_, err := to.Write(chunk.Data)
-				return err
-			}
-			return nil
-		})
-	}()
-	return r
-}
 
 // teeWriter copies what a command writes into its record. What does not fit any more is only passed on.
 type teeWriter struct {

@@ -263,5 +263,8 @@ func (l *Live) finish(kind string) {
 		go l.m.config.Restart(s)
 	}
 	l.m.publish(l.id, kind, "")
+	if kind == EventEnded && err == nil {
+		l.m.keepSessionOutput(l.id) // nobody waits for it
+	}
 	l.m.ended.Done()
 }

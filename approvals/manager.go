@@ -315,8 +315,9 @@ func (m *Manager) Follow(ctx context.Context, id string, fn func(Chunk) error) (
 	}
 	if l != nil {
 		err = l.out.follow(ctx, m.outputName(id), fn)
-	} else {
-		err = replayOutput(m.outputName(id), fn)
+	}
+	if l == nil || errors.Is(err, os.ErrNotExist) { // it may have ended at this moment
+		err = m.readOutput(id, m.outputName(id), func(s *Session) string { return s.Output }, fn)
 	}
 	if err != nil {
 		return s, err
@@ -326,10 +327,12 @@ func (m *Manager) Follow(ctx context.Context, id string, fn func(Chunk) error) (
 
 // OperationOutput calls fn with the recorded output of one operation's command.
 func (m *Manager) OperationOutput(id string, n int, fn func(Chunk) error) error {
-	if !ValidID(id) {
-		return ErrNotFound
-	}
-	return replayOutput(m.operationName(id, n), fn)
+	return m.readOutput(id, m.operationName(id, n), func(s *Session) string {
+		if o := s.operation(n); o != nil {
+			return o.Output
+		}
+		return ""
+	}, fn)
 }
 
 // Subscribe delivers events until ctx ends.

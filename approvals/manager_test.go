@@ -61,7 +61,7 @@ func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = s.Close() })
-	b := &book{tb: tb, target: newTarget(tb), dir: dir, config: approvals.Config{Store: s, Judge: fixedJudge{}, Dir: filepath.Join(dir, "output")}}
+	b := &book{tb: tb, target: newTarget(tb), dir: dir, config: approvals.Config{Store: s, Blobs: s, Judge: fixedJudge{}, Dir: filepath.Join(dir, "output")}}
 	if change != nil {
 		change(&b.config)
 	}
@@ -478,7 +478,7 @@ func TestUnwritableJournalRunsNothing(t *testing.T) {
 	b := open(t, t.TempDir(), nil)
 	broken := b.config
 	faulty := &faultyStore{Store: s}
-	broken.Store = faulty
+	broken.Store, broken.Blobs = faulty, s
 	if b.Manager, err = approvals.New(broken); err != nil {
 		t.Fatal(err)
 	}
@@ -699,7 +699,6 @@ func TestOutputsOfForgottenSessionsAreRemoved(t *testing.T) {
 	b := open(t, dir, nil)
 	l := b.begin()
 	_, _ = l.Stdout().Write([]byte("kept"))
-	l.End(approvals.Outcome{Status: approvals.Done})
 	old := filepath.Join(dir, "output", "00000000.op1")
 	if err := os.WriteFile(old, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -111,6 +111,8 @@ type Session struct {
 	// Deadline is when the waiting ends: of hold while held, of expire while parked; zero otherwise.
 	Deadline  time.Time
 	Truncated bool // the recorded output was cut
+	// Output is the SHA-256 of the recorded output, which is kept as a blob; "" where it is in a file, as while alive.
+	Output string `json:",omitempty"`
 
 	// Placed are the paths on the target of files of scratch that commands were given, until they are removed.
 	Placed []Exact `json:",omitempty"`
@@ -138,6 +140,8 @@ type Operation struct {
 	Finished time.Time
 	ExitCode *int // of the command; 128+signal where a signal ended it
 	Signal   int  `json:",omitempty"` // the number of the signal that ended the command
+	// Output is the SHA-256 of the recorded output, which is kept as a blob; "" where there is none, or not yet.
+	Output string `json:",omitempty"`
 	// OutputCut says that the recorded output is not whole, so that it cannot be replayed.
 	OutputCut bool     `json:",omitempty"`
 	Command   *Command `json:",omitempty"`

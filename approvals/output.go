@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 )
@@ -117,7 +118,10 @@ func (o *output) truncated() bool {
 }
 
 // close makes the output durable and ends it; readers get to its end.
-func (o *output) close() error {
+func (o *output) close() error { return o.end(true) }
+
+// end is close. One that is kept elsewhere next need not be durable itself.
+func (o *output) end(durable bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -126,7 +130,7 @@ func (o *output) close() error {
 	o.closed = true
 	defer o.wake()
 	var err error
-	if o.size > 0 {
+	if durable && o.size > 0 {
 		err = o.file.Sync()
 	}
 	if cerr := o.file.Close(); err == nil {
@@ -185,18 +189,16 @@ func (o *output) follow(ctx context.Context, name string, fn func(Chunk) error) 
 // replayOutput calls fn with the recorded stdout and stderr of a session that runs no more.
 func replayOutput(name string, fn func(Chunk) error) error {
 	f, err := os.Open(name) // #nosec G304 -- a name of our own making
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("read recorded output: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	st, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("read recorded output: %w", err)
-	}
-	err = readRecords(f, 0, st.Size(), func(c Chunk) error {
+	return replayRecords(f, fn)
+}
+
+// replayRecords is replayOutput for what is open.
+func replayRecords(r io.Reader, fn func(Chunk) error) error {
+	err := readRecords(r, 0, math.MaxInt64, func(c Chunk) error {
 		if c.Stream == StreamNotice || c.Stream == StreamState {
 			return nil // it was news while the session was alive
 		}
@@ -225,7 +227,10 @@ func readRecords(r io.Reader, at, past int64, fn func(Chunk) error) error {
 		}
 		data := make([]byte, n)
 		if _, err := io.ReadFull(in, data); err != nil {
-			return io.ErrUnexpectedEOF
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
 		}
 		old := at < past
 		at += recordHeader + int64(n)
