@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/rogpeppe/go-internal/txtar"
 	"golang.org/x/crypto/ssh"
 
 	"shannot-gateway/sandbox/native"
@@ -41,7 +42,7 @@ var testPrograms = map[string]func(){"shannot-gateway": main}
 // name, so that `exec ssh -F ssh_config agent df -h` is what an agent types. The commands below are added:
 //
 //	serve [flags]   writes gateway.toml with ${AGENT} and so on replaced by public keys, starts the gateway, waits for its line
-//	stop            sends SIGTERM and waits for the end
+//	sigterm         ends the gateway with SIGTERM and waits for the end
 //	crash           sends SIGKILL and waits for the end
 //	id NAME FILE    takes the session's id out of a notice in FILE into the variable NAME
 //	held NAME       waits until some session is held and puts its id into the variable NAME
@@ -56,12 +57,13 @@ func TestScripts(t *testing.T) {
 	if _, err := exec.LookPath("ssh"); err != nil {
 		t.Skip("no OpenSSH client on this machine: install openssh-client to run the end-to-end scripts")
 	}
+	refuseStop(t)
 	cache := filepath.Join(mustCacheDir(t), "shannot-gateway", "runtime")
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: func(env *testscript.Env) error { return setupScript(env, cache) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": cmdServe, "stop": cmdStop, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
+			"serve": cmdServe, "sigterm": cmdSigterm, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
 			"target": cmdTarget, "drop": cmdDrop,
 		},
 		Condition: func(name string) (bool, error) {
@@ -73,6 +75,27 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// refuseStop fails for a script with the library's own command stop, which ends a script there and calls it passed. The
+// end of the gateway is sigterm.
+func refuseStop(t *testing.T) {
+	t.Helper()
+	names, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%d scripts, %v", len(names), err)
+	}
+	for _, name := range names {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(archive.Comment), "\n") {
+			if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "stop" {
+				t.Errorf("%s:%d: stop ends the script, and what follows is not run; the gateway is ended by sigterm", name, i+1)
+			}
+		}
+	}
 }
 
 func mustCacheDir(t *testing.T) string {
@@ -220,10 +243,10 @@ func writeClientConfig(ts *testscript.TestScript, addr string) {
 	_ = os.Remove(ts.MkAbs("known_hosts"))
 }
 
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+func cmdSigterm(ts *testscript.TestScript, neg bool, args []string) {
 	g := ts.Value(gatewayKey{}).(*scriptGateway)
 	if len(args) > 0 {
-		ts.Fatalf("usage: stop")
+		ts.Fatalf("usage: sigterm")
 	}
 	if err := g.end(syscall.SIGTERM); err != nil {
 		ts.Logf("%s", g.log.String())
