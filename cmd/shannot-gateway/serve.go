@@ -189,7 +189,7 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 		return err
 	}
 	a.closes = append(a.closes, journal.Close)
-	engine := native.New(native.Options{Runtime: runtime, Log: log})
+	engine := native.New(native.Options{Runtime: runtime, Warm: c.Native.Warm, Log: log})
 	a.closes = append(a.closes, engine.Close)
 	if err := engine.Check(ctx); err != nil {
 		return errors.Join(fmt.Errorf("the sandbox does not work on this machine: %w", err),

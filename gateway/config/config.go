@@ -33,6 +33,12 @@ const (
 	LocalTarget   = "local" // the name of the gateway's own host
 )
 
+// DefaultWarm is how many interpreters the native engine starts ahead, and maxWarm how many it may.
+const (
+	DefaultWarm = 2
+	maxWarm     = 64
+)
+
 // maxFile is the largest configuration that is read, in bytes.
 const maxFile = 1 << 20
 
@@ -45,6 +51,7 @@ type Config struct {
 
 	Identities []Identity // sorted by name
 	Profile    policy.Profile
+	Native     Native
 	Jail       bool // commands that run without a human run in a read-only jail, where this host has one
 	Files      Files
 	Limits     Limits
@@ -75,6 +82,11 @@ type Limits struct {
 	Nodes                         int // files that a session makes, changes or removes
 	Calls                         int // system calls a second
 	Sessions, SessionsPerIdentity int
+}
+
+// Native is the native engine's configuration.
+type Native struct {
+	Warm int // interpreters that are started ahead
 }
 
 // Retention says how long sessions that have ended are kept; 0 means without limit.
@@ -117,7 +129,12 @@ type file struct {
 		Jail        *bool    `toml:"jail"`
 	} `toml:"profile"`
 	Programs map[string]policy.Program `toml:"programs"`
-	Files    struct {
+	Engines  struct {
+		Native struct {
+			Warm *int `toml:"warm"`
+		} `toml:"native"`
+	} `toml:"engines"`
+	Files struct {
 		Read    []string `toml:"read"`
 		Hide    []string `toml:"hide"`
 		Scratch []string `toml:"scratch"`
@@ -238,6 +255,12 @@ func (f *file) check(path string) (*Config, error) {
 	}
 	c.Profile = policy.DefaultProfile()
 	c.Jail = f.Profile.Jail == nil || *f.Profile.Jail
+	if c.Native.Warm = DefaultWarm; f.Engines.Native.Warm != nil {
+		c.Native.Warm = *f.Engines.Native.Warm
+	}
+	if c.Native.Warm < 0 || c.Native.Warm > maxWarm {
+		return nil, fmt.Errorf("engines.native.warm = %d: it is a number from 0 (none) to %d", c.Native.Warm, maxWarm)
+	}
 	if f.Profile.AutoApprove != nil {
 		c.Profile.AutoApprove = f.Profile.AutoApprove
 	}

@@ -292,6 +292,19 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+func TestInterpretersStartedAhead(t *testing.T) {
+	for text, want := range map[string]int{"": config.DefaultWarm, "[engines.native]\nwarm = 0": 0, "[engines.native]\nwarm = 5": 5} {
+		if c := parse(t, text); c.Native.Warm != want {
+			t.Errorf("%q: %d", text, c.Native.Warm)
+		}
+	}
+	for _, text := range []string{"[engines.native]\nwarm = -1", "[engines.native]\nwarm = 1000"} {
+		if _, err := config.Parse([]byte(text), ""); err == nil || !strings.Contains(err.Error(), "engines.native.warm") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestJailIsOnUnlessSwitchedOff(t *testing.T) {
 	for text, want := range map[string]bool{"": true, "[profile]\njail = true": true, "[profile]\njail = false": false} {
 		if c := parse(t, text); c.Jail != want {

@@ -52,6 +52,11 @@ class _Gateway:
             raise
 
 
+    def hang_up(self):
+        self._local.held.close()
+        self._local.held = None
+
+
 def _write(fd, data):
     while data:
         data = data[os.write(fd, data) :]
@@ -419,6 +424,17 @@ class _SpawnByDefault:
         return spec
 
 
+def _wait():
+    """Wait for a session, having been started ahead of it. Everything that Python knows of the target comes only now."""
+    import time
+
+    args = [os.fsdecode(a) for a in _gateway.ask(b"wait")]
+    _gateway.hang_up()
+    sys.argv.extend(args)
+    sys.orig_argv.extend(args)
+    time.tzset()  # from the target's /etc/localtime
+
+
 def _install():
     _posixsubprocess.fork_exec = _fork_exec
     os.system = _system
@@ -444,6 +460,8 @@ def _install():
             stream.reconfigure(line_buffering=True)
     # Set for the C library alone; it has read it by now.
     os.environ.pop("MALLOC_ARENA_MAX", None)
+    if os.environ.pop("SHANNOT_WAIT", None):
+        _wait()
 
 
 _install()

@@ -3,18 +3,44 @@
 package native
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
 )
 
-// bare is the same interpreter without a sandbox, with the same start-up options.
-func bare(tb testing.TB, script string) string {
+// Each benchmark does the same work in the same CPython without a sandbox, in turns with the sandbox, and reports the
+// ratio: what the machine does meanwhile slows both.
+
+// firstWrite notes when the first bytes come.
+type firstWrite struct {
+	once sync.Once
+	at   time.Time
+	text bytes.Buffer
+}
+
+func (w *firstWrite) Write(p []byte) (int, error) {
+	w.once.Do(func() { w.at = time.Now() })
+	return w.text.Write(p)
+}
+
+// timing is how long a script took to its first output and to its end.
+type timing struct{ first, end time.Duration }
+
+// bareCommand is the same interpreter without a sandbox, with the same start-up options.
+func bareCommand(tb testing.TB, script string) *exec.Cmd {
 	tb.Helper()
 	in, _, err := engine(tb).prepare(tb.Context())
 	if err != nil {
@@ -24,70 +50,76 @@ func bare(tb testing.TB, script string) string {
 	// The guest module starts nothing here, and would not find its device.
 	cmd.Env = []string{"LANG=C.UTF-8", "PATH=/usr/bin:/bin", "HOME=/"}
 	cmd.Stdin = strings.NewReader(script)
-	out, err := cmd.Output()
-	if err != nil {
+	return cmd
+}
+
+func bare(tb testing.TB, script string) (string, timing) {
+	tb.Helper()
+	cmd, out := bareCommand(tb, script), new(firstWrite)
+	cmd.Stdout = out
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
 		tb.Fatal(err)
 	}
-	return string(out)
+	return out.text.String(), timing{out.at.Sub(begin), time.Since(begin)}
 }
 
-func sandboxed(tb testing.TB, script string) string {
+func sandboxed(tb testing.TB, e *Engine, job sandbox.Job) (string, timing) {
 	tb.Helper()
-	got := runScript(tb, script)
-	if got.result.ExitCode != 0 {
-		tb.Fatalf("%+v: %s", got.result, got.stderr)
+	out, errs := new(firstWrite), new(bytes.Buffer)
+	job.Stdout, job.Stderr = out, errs
+	begin := time.Now()
+	result, err := e.Run(tb.Context(), job)
+	end := time.Since(begin)
+	if err != nil || result.ExitCode != 0 {
+		tb.Fatalf("%+v, %v: %s", result, err, errs)
 	}
-	return got.stdout
+	return out.text.String(), timing{out.at.Sub(begin), end}
 }
 
-// BenchmarkStart measures one interpreter from start to end, in the sandbox and without, in turns.
-func BenchmarkStart(b *testing.B) {
-	const script = "print(1)"
-	sandboxed(b, script)
+// beside runs a script in the sandbox and without, and reports times to the first output and to the end. Where the
+// engine starts interpreters ahead, one waits at the beginning of each round.
+func beside(b *testing.B, e *Engine, script string) {
+	b.Helper()
 	bare(b, script)
-	var inside, outside time.Duration
+	var inside, outside timing
 	for b.Loop() {
-		t := time.Now()
-		sandboxed(b, script)
-		inside += time.Since(t)
-		t = time.Now()
-		bare(b, script)
-		outside += time.Since(t)
+		job, _, _ := jobFor(b, script)
+		if e.pool.size > 0 {
+			await(b, e, job)
+		}
+		_, t := sandboxed(b, e, job)
+		inside.first, inside.end = inside.first+t.first, inside.end+t.end
+		_, t = bare(b, script)
+		outside.first, outside.end = outside.first+t.first, outside.end+t.end
 	}
-	report(b, inside, outside)
-}
-
-// BenchmarkImports is BenchmarkStart with about thirty modules of the standard library.
-func BenchmarkImports(b *testing.B) {
-	const script = `import argparse, asyncio, base64, collections, configparser, csv, datetime, decimal, difflib, email.message, fnmatch, functools, glob, gzip, hashlib, html, http.client, inspect, itertools, json, logging, os, pathlib, platform, random, re, shutil, socket, sqlite3, statistics, string, subprocess, tempfile, textwrap, threading, urllib.request, uuid, zipfile`
-	sandboxed(b, script)
-	bare(b, script)
-	var inside, outside time.Duration
-	for b.Loop() {
-		t := time.Now()
-		sandboxed(b, script)
-		inside += time.Since(t)
-		t = time.Now()
-		bare(b, script)
-		outside += time.Since(t)
-	}
-	report(b, inside, outside)
-}
-
-func report(b *testing.B, inside, outside time.Duration) {
-	b.ReportMetric(float64(inside.Milliseconds())/float64(b.N), "sandbox-ms/op")
-	b.ReportMetric(float64(outside.Milliseconds())/float64(b.N), "bare-ms/op")
-	b.ReportMetric(float64(inside)/float64(outside), "ratio")
+	b.ReportMetric(float64(inside.first.Microseconds())/1000/float64(b.N), "sandbox-ms/first")
+	b.ReportMetric(float64(outside.first.Microseconds())/1000/float64(b.N), "bare-ms/first")
+	b.ReportMetric(float64(inside.first)/float64(outside.first), "ratio-first")
+	b.ReportMetric(float64(inside.end)/float64(outside.end), "ratio-end")
 	b.ReportMetric(0, "ns/op")
 }
 
-// inScript measures a statement inside the interpreter, with and without the sandbox.
-func inScript(b *testing.B, setup, statement string) {
+// BenchmarkStart is an interpreter with its site module to the first line of output, started for the script and before it.
+func BenchmarkStart(b *testing.B) {
+	b.Run("cold", func(b *testing.B) { beside(b, warmEngine(b, 0), "print(1)") })
+	b.Run("waiting", func(b *testing.B) { beside(b, warmEngine(b, 1), "print(1)") })
+}
+
+// BenchmarkImports is the same with about thirty modules of the standard library.
+func BenchmarkImports(b *testing.B) {
+	const script = `import argparse, asyncio, base64, collections, configparser, csv, datetime, decimal, difflib, email.message, fnmatch, functools, glob, gzip, hashlib, html, http.client, inspect, itertools, json, logging, os, pathlib, platform, random, re, shutil, socket, sqlite3, statistics, string, subprocess, tempfile, textwrap, threading, urllib.request, uuid, zipfile
+print(1)`
+	b.Run("cold", func(b *testing.B) { beside(b, warmEngine(b, 0), script) })
+	b.Run("waiting", func(b *testing.B) { beside(b, warmEngine(b, 1), script) })
+}
+
+// inScript measures a statement inside the interpreter, with and without the sandbox, in nanoseconds a round.
+func inScript(b *testing.B, rounds int, setup, statement string) {
 	b.Helper()
-	const rounds = 20_000
-	script := fmt.Sprintf("import os, time\n%s\nfor _ in range(100): %s\nt = time.perf_counter_ns()\nfor _ in range(%d): %s\nprint((time.perf_counter_ns() - t) / %d)",
-		setup, statement, rounds, statement, rounds)
-	parse := func(out string) float64 {
+	script := fmt.Sprintf("import os, time\n%s\ndef work():\n    for _ in range(%d): %s\n%s\nt = time.perf_counter_ns()\nwork()\nprint((time.perf_counter_ns() - t) / %d)",
+		setup, rounds, statement, statement, rounds)
+	parse := func(out string, _ timing) float64 {
 		v, err := strconv.ParseFloat(strings.TrimSpace(out), 64)
 		if err != nil {
 			b.Fatal(err)
@@ -96,19 +128,206 @@ func inScript(b *testing.B, setup, statement string) {
 	}
 	var inside, outside float64
 	for b.Loop() {
-		inside += parse(sandboxed(b, script))
+		job, _, _ := jobFor(b, script)
+		job.Limits = sandbox.Limits{}
+		inside += parse(sandboxed(b, engine(b), job))
 		outside += parse(bare(b, script))
 	}
 	b.ReportMetric(inside/float64(b.N)/1000, "sandbox-µs/call")
 	b.ReportMetric(outside/float64(b.N)/1000, "bare-µs/call")
+	b.ReportMetric(outside/inside, "speed")
 	b.ReportMetric(0, "ns/op")
 }
 
-func BenchmarkStat(b *testing.B) { inScript(b, "stat = os.stat", "stat('/etc/hostname')") }
+func BenchmarkStat(b *testing.B) { inScript(b, 20_000, "stat = os.stat", "stat('/etc/hostname')") }
 
 func BenchmarkOpenReadClose(b *testing.B) {
 	if _, err := os.Stat("/etc/hostname"); err != nil {
 		b.Skip(err)
 	}
-	inScript(b, "", "fd = os.open('/etc/hostname', 0); os.read(fd, 100); os.close(fd)")
+	inScript(b, 20_000, "", "fd = os.open('/etc/hostname', 0); os.read(fd, 100); os.close(fd)")
+}
+
+// BenchmarkCompute is work that makes no system call.
+func BenchmarkCompute(b *testing.B) {
+	for name, c := range map[string]struct{ setup, statement string }{
+		"fib":   {"def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)", "fib(18)"},
+		"json":  {"import json\ndata = {str(i): [i, str(i) * 3, {'x': i / 7}] for i in range(1000)}", "json.loads(json.dumps(data))"},
+		"regex": {"import re\ntext = 'a1b22 c333-d4444 ' * 500", `len(re.findall(r'[a-z](\\d+)', text))`},
+		"sort":  {"import random\nrandom.seed(1)\ndata = [random.random() for _ in range(20000)]", "sorted(data)"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			inScript(b, 300, strings.ReplaceAll(c.setup, `\\`, `\`), strings.ReplaceAll(c.statement, `\\`, `\`))
+		})
+	}
+}
+
+// BenchmarkReadLog reads a log of a gigabyte line by line.
+func BenchmarkReadLog(b *testing.B) {
+	dir := b.TempDir()
+	name := filepath.Join(dir, "log")
+	f, err := os.Create(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	line := []byte("2026-01-02T03:04:05.678901+00:00 host unit[1234]: request 8f3a served in 12 ms with status 200 and 4711 bytes\n")
+	for n := 0; n < 1<<30; n += len(line) {
+		_, _ = w.Write(line)
+	}
+	if err := w.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	_ = f.Close()
+	policy, err := vfs.NewPolicy([]string{dir}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	script := fmt.Sprintf("n = 0\nfor line in open(%q, 'rb'): n += len(line)\nprint(n)", name)
+	bare(b, script) // into the page cache
+	var inside, outside time.Duration
+	for b.Loop() {
+		job, _, _ := jobFor(b, script)
+		job.FS, err = vfs.NewSession(vfs.Config{Base: vfs.NewHost(), Policy: policy, Now: time.Now})
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, t := sandboxed(b, engine(b), job)
+		inside += t.end
+		_, t = bare(b, script)
+		outside += t.end
+		_ = job.FS.Close()
+	}
+	b.ReportMetric(inside.Seconds()/float64(b.N), "sandbox-s/op")
+	b.ReportMetric(outside.Seconds()/float64(b.N), "bare-s/op")
+	b.ReportMetric(float64(outside)/float64(inside), "speed")
+	b.ReportMetric(0, "ns/op")
+}
+
+// crowd is how many scripts run at once in BenchmarkCrowd.
+const crowd = 100
+
+// BenchmarkCrowd runs a hundred scripts at once, each of which looks at files as the example does, in sandboxes and as
+// bare processes.
+func BenchmarkCrowd(b *testing.B) {
+	const script = `
+import subprocess, os, json
+for _ in range(3):
+    with open("/proc/meminfo") as f: lines = [next(f).rstrip() for _ in range(3)]
+    names = sorted(os.listdir("/etc"))
+    sizes = {n: os.stat("/etc/" + n, follow_symlinks=False).st_size for n in names[:50]}
+print(lines, json.dumps(sizes))`
+	all := func(run func()) time.Duration {
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for range crowd {
+			wg.Go(run)
+		}
+		wg.Wait()
+		return time.Since(begin)
+	}
+	var inside, outside time.Duration
+	for b.Loop() {
+		inside += all(func() {
+			job, _, _ := jobFor(b, script)
+			sandboxed(b, engine(b), job)
+		})
+		outside += all(func() { bare(b, script) })
+	}
+	b.ReportMetric(inside.Seconds()/float64(b.N), "sandbox-s/op")
+	b.ReportMetric(outside.Seconds()/float64(b.N), "bare-s/op")
+	b.ReportMetric(float64(outside)/float64(inside), "speed")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkMemory is the proportional set size (proc_pid_smaps(5)) of a hundred sandboxes that have begun, with what the
+// supervisor has for them, and of a hundred bare interpreters.
+func BenchmarkMemory(b *testing.B) {
+	const script = "import subprocess, os, json, sys\nprint(os.getpid(), flush=True)\nsys.stdin.read() if False else os.read(0, 1)"
+	for b.Loop() {
+		runtime.GC()
+		before := proportional(b, os.Getpid())
+		var pids []int
+		inside := func() (ready chan int, release func()) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				b.Fatal(err)
+			}
+			ready = make(chan int, 1)
+			job, _, _ := jobFor(b, "")
+			// The script is code, so that its input can hold it.
+			job.Args, job.Stdin = []string{"-c", script}, r
+			job.Stdout = writerFunc(func(p []byte) (int, error) {
+				n, err := strconv.Atoi(strings.TrimSpace(string(p)))
+				ready <- n
+				return len(p), err
+			})
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_, _ = engine(b).Run(b.Context(), job)
+			}()
+			return ready, func() { _ = w.Close(); <-done; _ = r.Close() }
+		}
+		var releases []func()
+		for range crowd {
+			ready, release := inside()
+			pids, releases = append(pids, <-ready), append(releases, release)
+		}
+		runtime.GC()
+		total := proportional(b, os.Getpid()) - before
+		for _, pid := range pids {
+			total += proportional(b, pid)
+		}
+		for _, release := range releases {
+			release()
+		}
+		b.ReportMetric(float64(total)/crowd/(1<<20), "sandbox-MiB")
+		b.ReportMetric(float64(bareMemory(b, script))/crowd/(1<<20), "bare-MiB")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+func bareMemory(b *testing.B, script string) (total int64) {
+	b.Helper()
+	var commands []*exec.Cmd
+	var inputs []io.Closer
+	for range crowd {
+		cmd := bareCommand(b, "")
+		cmd.Args = append(cmd.Args[:len(cmd.Args)-1], "-c", script)
+		cmd.Stdin = nil
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			b.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			b.Fatal(err)
+		}
+		commands, inputs = append(commands, cmd), append(inputs, in)
+	}
+	for _, cmd := range commands {
+		total += proportional(b, cmd.Process.Pid)
+	}
+	for i, cmd := range commands {
+		_ = inputs[i].Close()
+		_ = cmd.Wait()
+	}
+	return total
+}
+
+// proportional reads Pss of /proc/PID/smaps_rollup, in bytes.
+func proportional(b *testing.B, pid int) int64 {
+	b.Helper()
+	n := kibibytes(readSmall(fmt.Sprintf("/proc/%d/smaps_rollup", pid)), "Pss:")
+	if n == 0 {
+		b.Fatalf("no proportional set size of process %d", pid)
+	}
+	return n
 }

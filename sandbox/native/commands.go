@@ -73,6 +73,16 @@ func (r *run) serveRequest(conn *os.File) error {
 		}
 		return frames.Write(conn)
 	}
+	if isWait(items) {
+		args, err := r.awaitSession()
+		if errors.Is(err, errUninvited) {
+			return frames.ErrMalformed
+		}
+		if err != nil {
+			return err
+		}
+		return frames.Write(conn, args...)
+	}
 	request, err := frames.DecodeStart(items)
 	if err != nil {
 		return err

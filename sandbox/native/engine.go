@@ -23,16 +23,19 @@ type Engine struct {
 	runtime *installation
 	loader  *os.File
 	layers  layers
+
+	pool pool
 }
 
 // New returns an engine; nothing happens before Check or Run.
-func New(o Options) *Engine { return &Engine{options: o.withDefaults()} }
+func New(o Options) *Engine { return &Engine{options: o.withDefaults(), pool: pool{size: o.Warm}} }
 
 // Name returns "native".
 func (e *Engine) Name() string { return "native" }
 
-// Close releases the interpreter's files.
+// Close ends the interpreters that wait for a session, and releases the interpreter's files.
 func (e *Engine) Close() error {
+	e.pool.close()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.loader == nil {
@@ -83,16 +86,40 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	if err != nil {
 		return sandbox.Result{}, err
 	}
-	r := newRun(ctx, e, job)
-	defer r.cancel(nil)
-	r.family = newFamily(e, loader, r)
-	r.handles = handleTable{run: r, files: newOpenFiles(r.family)}
-	defer r.handles.files.close()
-	defer r.close()
+	config := stageConfigFor(e, job)
+	if err := config.fits(); err != nil {
+		return sandbox.Result{}, fmt.Errorf("start the interpreter with its arguments and environment: %w", err)
+	}
+	key := keyOf(config, job)
+	defer e.pool.refill(e, key, job)
+	if w := e.pool.take(key); w != nil {
+		return w.serve(ctx, e, in, job)
+	}
+	r := e.root(ctx, job, loader)
+	defer r.release()
 	if err := r.mount(in); err != nil {
 		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
 	}
-	return r.toEnd(e, loader, stageConfigFor(e, job))
+	supervised, err := r.launch(loader, config)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	return r.attend(e, supervised)
+}
+
+// root makes the supervisor of a job's first interpreter.
+func (e *Engine) root(ctx context.Context, job sandbox.Job, loader *os.File) *run {
+	r := newRun(ctx, e, job)
+	r.family = newFamily(e, loader, r)
+	r.handles = handleTable{run: r, files: newOpenFiles(r.family)}
+	return r
+}
+
+// release ends a first interpreter's run and gives back what it holds.
+func (r *run) release() {
+	r.close()
+	r.handles.files.close()
+	r.cancel(nil)
 }
 
 // newRun makes the supervisor of one interpreter, which ends with ctx.
@@ -100,8 +127,8 @@ func newRun(ctx context.Context, e *Engine, job sandbox.Job) *run {
 	runCtx, cancel := context.WithCancelCause(ctx)
 	r := &run{
 		job: job, ctx: runCtx, cancel: cancel, pidfd: -1, listener: -1, cwd: job.Dir, umask: 0o022,
-		log: func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", job.Session)...) },
 	}
+	r.log = func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", r.job.Session)...) }
 	r.stdin.pipe = -1
 	r.children.init(r.childEnded, r.guard)
 	return r
@@ -123,16 +150,14 @@ func stageConfigFor(e *Engine, job sandbox.Job) stageConfig {
 	}
 }
 
-// toEnd starts the interpreter, moves its streams and returns when it, its output and its commands are done.
-func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Result, error) {
-	if err := config.fits(); err != nil {
-		return sandbox.Result{}, fmt.Errorf("start the interpreter with its arguments and environment: %w", err)
-	}
+// launch starts the interpreter, whose calls are answered from then on. supervised is closed when there are none any more.
+func (r *run) launch(loader *os.File, config stageConfig) (supervised chan struct{}, err error) {
 	files, err := r.openStdio()
 	if err != nil {
-		return sandbox.Result{}, err
+		return nil, err
 	}
-	started, supervised := make(chan error, 1), make(chan struct{})
+	started := make(chan error, 1)
+	supervised = make(chan struct{})
 	go func() {
 		defer close(supervised)
 		r.supervise(stageExecutable, loader, config, files.child, started)
@@ -144,9 +169,14 @@ func (r *run) toEnd(e *Engine, loader *os.File, config stageConfig) (sandbox.Res
 			_, _ = r.process.Wait()
 		}
 		<-supervised
-		return sandbox.Result{}, err
+		return nil, err
 	}
-	stop := make(chan struct{})
+	return supervised, nil
+}
+
+// attend moves a started interpreter's streams and returns when it, its output and its commands are done.
+func (r *run) attend(e *Engine, supervised <-chan struct{}) (sandbox.Result, error) {
+	files, stop := r.stdio, make(chan struct{})
 	go r.watch(e.options.Now, stop)
 	var output sync.WaitGroup
 	r.move(files, &output, stop)

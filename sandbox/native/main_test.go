@@ -34,15 +34,16 @@ func TestMain(m *testing.M) {
 const unprivilegedEnv = "SHANNOT_TEST_RUNTIME"
 
 var testEngine = sync.OnceValues(func() (*Engine, error) {
-	dir := os.Getenv(unprivilegedEnv)
+	dir, warm := os.Getenv(unprivilegedEnv), 1
 	if dir == "" {
+		warm = 0
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			return nil, err
 		}
 		dir = filepath.Join(cache, "shannot-gateway", "runtime")
 	}
-	e := New(Options{Runtime: dir})
+	e := New(Options{Runtime: dir, Warm: warm})
 	_, _, err := e.prepare(context.Background())
 	return e, err
 })
@@ -111,7 +112,8 @@ func copyTree(tb testing.TB, to, from string) {
 	}
 }
 
-// TestUnprivileged runs this package's tests again as a user without privileges.
+// TestUnprivileged runs this package's tests again as a user without privileges, and with interpreters that were started
+// ahead where a script can be given to one.
 func TestUnprivileged(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: the tests run unprivileged already")

@@ -20,6 +20,9 @@ type Options struct {
 	// Runtime is the directory below which the interpreter is unpacked, once per version. It must belong to the
 	// gateway alone.
 	Runtime string
+	// Warm is how many interpreters are started ahead, for sessions like the one before; 0 for none. Each takes about
+	// 10 MB of memory.
+	Warm int
 	// Log receives what an operator may need; nil means slog.Default.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.

@@ -32,7 +32,7 @@ const (
 
 // run is one interpreter and its supervisor.
 type run struct {
-	job    sandbox.Job
+	job    sandbox.Job // another one for a run that waited for its session, of the family's turn until then
 	log    func(msg string, args ...any)
 	ctx    context.Context // ends when the interpreter must
 	cancel context.CancelCauseFunc
@@ -64,6 +64,8 @@ type run struct {
 
 	handles handleTable
 	stdio   *stdio
+
+	invitation *invitation // nil for one that has its job from the beginning
 
 	children children
 	stdin    stdinState
@@ -303,7 +305,9 @@ func (r *run) answer(n *seccomp.Notification) {
 
 // slow waits where the family has made all the calls of this tick. The interpreter's thread waits inside its call.
 func (r *run) slow() {
+	r.family.turn.Lock()
 	limit := r.family.root.job.Limits.Calls
+	r.family.turn.Unlock()
 	if limit <= 0 {
 		return
 	}

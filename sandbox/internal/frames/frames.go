@@ -146,10 +146,11 @@ const (
 	itemCount
 )
 
-// The requests: to start something, and to say which limit's error the script ends with.
+// The requests: to start something, to say which limit's error the script ends with, and to wait for a session.
 const (
 	OpStart = "start"
 	OpLimit = "limit"
+	OpWait  = "wait"
 )
 
 // DecodeStart takes a start request apart.

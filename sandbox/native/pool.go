@@ -1,0 +1,313 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/vfs"
+)
+
+// The pool keeps interpreters that have started, under the same walls as any other, and wait in sitecustomize for a
+// session. Up to then an interpreter sees nothing but its own library, and it is given one session in its life.
+
+// warmEnv tells the guest to wait for its session. It is taken away again before the script sees it.
+const warmEnv = "SHANNOT_WAIT=1"
+
+// startAllowance is processor time for starting, added to the kernel's limit of a waiting interpreter. The session's own
+// limit counts from where it begins.
+const startAllowance = time.Second
+
+// waiting is an interpreter in the pool.
+type waiting struct {
+	run        *run
+	key        string
+	view       *vfs.Session // what it sees before it has a session
+	supervised chan struct{}
+}
+
+// pool holds interpreters by what they were started with.
+type pool struct {
+	size int // 0 for none
+
+	mu      sync.Mutex
+	entries []*waiting // oldest first; some have not come to the point where they wait
+	filling sync.WaitGroup
+	closed  bool
+}
+
+// invitation is how a waiting interpreter's supervisor hears of its session.
+type invitation struct {
+	ready chan struct{} // closed when the interpreter waits
+	given chan struct{} // closed when it has a session
+	args  []string      // what follows "-", set before given is closed
+	asked bool          // of the family's turn
+}
+
+// keyOf names what an interpreter is started with that a session cannot change later, or "" where the job cannot be given
+// to one that has started.
+func keyOf(config stageConfig, job sandbox.Job) string {
+	if len(job.Args) == 0 || job.Args[0] != "-" || job.Terminal != nil {
+		return ""
+	}
+	config.Argv = nil
+	text, err := json.Marshal(config)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// take removes an interpreter that waits and was started with key, or returns nil.
+func (p *pool) take(key string) *waiting {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var found *waiting
+	p.entries = slices.DeleteFunc(p.entries, func(w *waiting) bool {
+		switch {
+		case !w.lives():
+			p.filling.Add(1)
+			go func() {
+				defer p.filling.Done()
+				w.end()
+			}()
+			return true
+		case found == nil && w.key == key && w.waits():
+			found = w
+			return true
+		}
+		return false
+	})
+	return found
+}
+
+// waits reports whether the interpreter has come to the point where it waits.
+func (w *waiting) waits() bool {
+	select {
+	case <-w.run.invitation.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// lives reports whether the interpreter is there. The kernel ends one where memory is short.
+func (w *waiting) lives() bool {
+	end := []unix.PollFd{{Fd: int32(w.run.pidfd), Events: unix.POLLIN}} // #nosec G115 -- a descriptor
+	n, err := unix.Poll(end, 0)
+	return err == nil && n == 0
+}
+
+// refill starts interpreters for key until there are as many as the pool holds. Those for other keys make room.
+func (p *pool) refill(e *Engine, key string, job sandbox.Job) {
+	if p.size <= 0 || key == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.filling.Add(1)
+	go func() {
+		defer p.filling.Done()
+		for p.wants(key) {
+			w, err := e.warm(key, job)
+			if err != nil {
+				e.options.Log.Error("start an interpreter ahead", "error", err)
+				return
+			}
+			p.add(w)
+		}
+	}()
+}
+
+// wants reports whether there is room for another interpreter for key.
+func (p *pool) wants(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	have := 0
+	for _, w := range p.entries {
+		if w.key == key {
+			have++
+		}
+	}
+	return !p.closed && have < p.size
+}
+
+func (p *pool) add(w *waiting) {
+	p.mu.Lock()
+	var surplus []*waiting
+	p.entries = append(p.entries, w)
+	switch over := len(p.entries) - p.size; {
+	case p.closed:
+		surplus, p.entries = p.entries, nil
+	case over > 0:
+		surplus, p.entries = p.entries[:over:over], p.entries[over:]
+	}
+	p.mu.Unlock()
+	for _, w := range surplus {
+		w.end()
+	}
+}
+
+// close ends all of them.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	entries := p.entries
+	p.entries = nil
+	p.mu.Unlock()
+	for _, w := range entries {
+		w.end()
+	}
+	p.filling.Wait()
+}
+
+// warm starts an interpreter of job's kind that waits.
+func (e *Engine) warm(key string, job sandbox.Job) (*waiting, error) {
+	in, loader, err := e.prepare(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	view, err := vfs.NewSession(vfs.Config{Now: e.options.Now})
+	if err != nil {
+		return nil, err
+	}
+	own := sandbox.Job{
+		Session: "none yet", Args: []string{"-"}, Env: job.Env, Dir: "/", FS: view, Commands: noCommands{},
+		Limits: job.Limits, Host: sandbox.Host{UID: job.Host.UID, GID: job.Host.GID},
+	}
+	w := &waiting{run: e.root(context.Background(), own, loader), key: key, view: view}
+	w.run.invitation = &invitation{ready: make(chan struct{}), given: make(chan struct{})}
+	if err := errors.Join(w.run.mount(in), mountLocales(view)); err != nil {
+		w.discard()
+		return nil, fmt.Errorf("prepare a view: %w", err)
+	}
+	own.Limits.CPU = laterLimit(job.Limits.CPU)
+	config := stageConfigFor(e, own)
+	config.Env = append(config.Env, []byte(warmEnv))
+	if w.supervised, err = w.run.launch(loader, config); err != nil {
+		w.discard()
+		return nil, err
+	}
+	return w, nil
+}
+
+// locales is where the C library, which is this machine's, finds what LANG names.
+const locales = "/usr/lib/locale"
+
+// mountLocales shows a waiting interpreter this machine's locales: Python decides on its encodings as it starts.
+func mountLocales(view *vfs.Session) error {
+	source, err := vfs.NewDir(locales)
+	if err != nil {
+		return nil // then Python falls back to UTF-8 by itself, as it does on such a target
+	}
+	return view.Mount(vfs.Mount{Path: locales, Source: source})
+}
+
+func laterLimit(cpu time.Duration) time.Duration {
+	if cpu <= 0 {
+		return 0
+	}
+	return cpu + startAllowance
+}
+
+// discard releases what an interpreter has that does not run.
+func (w *waiting) discard() {
+	w.run.cancel(nil)
+	w.run.release()
+	_ = w.view.Close()
+}
+
+// end kills an interpreter that got no session.
+func (w *waiting) end() {
+	w.run.kill()
+	w.run.family.dismiss(w.run, w.run.reap(w.supervised))
+	w.run.family.end()
+	w.run.stdio.closeOurs()
+	w.discard()
+}
+
+// noCommands is where commands go before there is a session: nowhere.
+type noCommands struct{}
+
+func (noCommands) Start(context.Context, sandbox.Command) (sandbox.Process, error) {
+	return nil, unix.EPERM
+}
+
+// serve gives the interpreter its session and returns when that is done.
+func (w *waiting) serve(ctx context.Context, e *Engine, in *installation, job sandbox.Job) (sandbox.Result, error) {
+	r := w.run
+	defer w.discard()
+	stop := context.AfterFunc(ctx, func() { r.cancel(context.Cause(ctx)) })
+	defer stop()
+	if err := r.adopt(in, job); err != nil {
+		r.kill()
+		_, _ = r.attend(e, w.supervised)
+		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
+	}
+	return r.attend(e, w.supervised)
+}
+
+// adopt makes the job this run's. No call is answered meanwhile; the interpreter has one thread, and that waits.
+func (r *run) adopt(in *installation, job sandbox.Job) error {
+	r.family.turn.Lock()
+	defer r.family.turn.Unlock()
+	r.job = job
+	r.family.begin(r)
+	if err := r.mount(in); err != nil {
+		return err
+	}
+	r.invitation.args = job.Args[1:]
+	close(r.invitation.given)
+	return nil
+}
+
+// begin forgets what was used before the session.
+func (f *family) begin(r *run) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.spent = -processorTime(r.pid)
+	f.calls.Store(0)
+}
+
+// errUninvited is a guest's that says it waits and was not told to, or says it again.
+var errUninvited = errors.New("no session is to be waited for")
+
+// awaitSession answers the guest's question for its session: the arguments behind "-".
+func (r *run) awaitSession() ([][]byte, error) {
+	r.family.turn.Lock()
+	i := r.invitation
+	welcome := i != nil && !i.asked
+	if welcome {
+		i.asked = true
+	}
+	r.family.turn.Unlock()
+	if !welcome {
+		return nil, errUninvited
+	}
+	close(i.ready)
+	select {
+	case <-r.ctx.Done():
+		return nil, context.Cause(r.ctx)
+	case <-i.given:
+	}
+	return asBytesList(i.args), nil
+}
+
+// isWait reports whether a message asks for the session.
+func isWait(items [][]byte) bool {
+	return len(items) == 1 && bytes.Equal(items[0], []byte(frames.OpWait))
+}
