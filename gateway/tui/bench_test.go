@@ -9,6 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -48,4 +49,35 @@ func benchModel(f *fakeBackend) *model {
 	return newModel(context.Background(), &workers{}, Options{
 		Backend: f, Identity: alice, Width: 220, Height: 60, Now: func() time.Time { return start },
 	})
+}
+
+// BenchmarkKeyPressWhileSessionsStream measures one key on the output of a session that writes without a pause, as do
+// 49 others, together with what the screen has to draw and to look up because of them in that time.
+func BenchmarkKeyPressWhileSessionsStream(b *testing.B) {
+	f := newFake()
+	for i := range 50 {
+		x := held(fmt.Sprintf("a%07d", i), policy.Caution, "systemctl", "restart", fmt.Sprintf("unit%d", i))
+		x.Script = strings.Repeat("print('hello')\n", 200)
+		f.sessions = append(f.sessions, x)
+	}
+	m := benchModel(f)
+	m.session = newSessionView(f, "a0000001", false)
+	o := &output{stop: func() {}, changed: make(chan struct{}, 1)}
+	m.session.output, m.session.written = o, newPage()
+	m.session.written.tail = true
+	m.Update(m.load(0)())
+	m.session.pane = paneOutput
+	chunk := approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte(strings.Repeat("a line of ordinary length \x1b[1m and so on\n", 400))}
+	for range 20 {
+		o.take(chunk)
+	}
+	for b.Loop() {
+		o.take(chunk)
+		m.written(o)
+		m.Update(m.load(0)())
+		m.Update(tea.KeyPressMsg{Code: tea.KeyUp})
+		if m.Screen() == "" {
+			b.Fatal("nothing")
+		}
+	}
 }

@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	tea "charm.land/bubbletea/v2"
@@ -136,26 +137,34 @@ func describeFile(p *page, f *approvals.File, from *contents) {
 		case "warning", "mode", "owner":
 			t = toneCaution
 		}
-		p.add(label(d.Name), line{{t, d.Value}})
+		p.add(label(capital(d.Name)), line{{t, d.Value}})
 	}
 	warn(p, string(f.Path))
 	warn(p, string(f.To))
 	c := from.of(f, false)
 	switch {
 	case c.pending:
-		p.add(label("content"), own(toneDim, "being read…"))
+		p.add(label("Content"), own(toneDim, "being read…"))
 	case c.err != nil:
-		p.add(label("content"), own(toneDanger, "it cannot be shown: "+string(render.Line(c.err.Error()))))
+		p.add(label("Content"), own(toneDanger, "it cannot be shown: "+string(render.Line(c.err.Error()))))
 	case !c.ok:
 	case c.diff.Binary:
-		p.add(label("content"), own(toneCaution, "no text, or too large to be shown: compare size and hash"))
+		p.add(label("Content"), own(toneCaution, "no text, or too large to be shown: compare size and hash"))
 	default:
 		describeDiff(p, c.diff)
 	}
 }
 
+// capital writes a name as the labels of this screen are written.
+func capital(name string) string {
+	if name == "" {
+		return name
+	}
+	return strings.ToUpper(name[:1]) + name[1:]
+}
+
 func describeDiff(p *page, d diff.Diff) {
-	p.add(label("content"), own(toneDim, fmt.Sprintf("%d lines added, %d removed", d.Added, d.Removed)))
+	p.add(label("Content"), own(toneDim, fmt.Sprintf("%d lines added, %d removed", d.Added, d.Removed)))
 	for _, h := range d.Hunks {
 		p.add(nil, hunkLine(h))
 		for _, l := range h.Lines {

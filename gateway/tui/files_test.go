@@ -59,7 +59,7 @@ func TestFilesPaneShowsDifferencesByWidthAndOnDemandWhole(t *testing.T) {
 	s.press("enter")
 	s.until("HELD")
 	s.press("3")
-	s.until("operation 1 WAITS DANGER write /etc/app.conf", "mode      0600 -> 0644", "@@ -17,8 +17,7 @@", "   20 - setting20 = 20", "   20 + setting20 = 2000",
+	s.until("operation 1 WAITS DANGER write /etc/app.conf", "Mode      0600 -> 0644", "@@ -17,8 +17,7 @@", "   20 - setting20 = 20", "   20 + setting20 = 2000",
 		"   21 - setting21 = 21", `# a remark\u202e that`, "!       non-ASCII characters")
 	s.hides("setting10 =", "│")
 	s.press("w")

@@ -90,18 +90,18 @@ func (f *filesPane) change(p *page, file *approvals.File) {
 		if d.Name == "warning" || d.Name == "mode" || d.Name == "owner" {
 			t = toneCaution
 		}
-		p.add(label(d.Name), line{{t, d.Value}})
+		p.add(label(capital(d.Name)), line{{t, d.Value}})
 	}
 	warn(p, string(file.Path))
 	warn(p, string(file.To))
 	switch c := f.contents.of(file, f.whole); {
 	case c.pending:
-		p.add(label("content"), own(toneDim, "being read…"))
+		p.add(label("Content"), own(toneDim, "being read…"))
 	case c.err != nil:
-		p.addProse(label("content"), join(own(toneDanger, "it cannot be shown: "), shown(tonePlain, c.err.Error())))
+		p.addProse(label("Content"), join(own(toneDanger, "it cannot be shown: "), shown(tonePlain, c.err.Error())))
 	case !c.ok:
 	case c.diff.Binary:
-		p.addProse(label("content"), own(toneCaution, "no text, or too large to be shown: compare size and hash"))
+		p.addProse(label("Content"), own(toneCaution, "no text, or too large to be shown: compare size and hash"))
 	case f.isSide(f.width):
 		f.beside(p, c.diff)
 	default:
@@ -112,7 +112,7 @@ func (f *filesPane) change(p *page, file *approvals.File) {
 
 // beside shows a difference in two columns, the old content on the left.
 func (f *filesPane) beside(p *page, d diff.Diff) {
-	p.add(label("content"), own(toneDim, fmt.Sprintf("%d lines added, %d removed", d.Added, d.Removed)))
+	p.add(label("Content"), own(toneDim, fmt.Sprintf("%d lines added, %d removed", d.Added, d.Removed)))
 	column := max((f.width-1)/2, 9)
 	for _, h := range d.Hunks {
 		p.add(nil, hunkLine(h))

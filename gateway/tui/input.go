@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -22,6 +23,7 @@ type decoder struct {
 	partial []byte // an unfinished UTF-8 sequence
 	paste   []byte
 	matched int // how much of pasteEnd has been seen
+	skip    int // bytes of an old mouse report that are still to come
 }
 
 type decoderState int
@@ -33,6 +35,7 @@ const (
 	stateSingle                  // after ESC O
 	stateText                    // in OSC, DCS, APC, PM, SOS: until BEL or ESC \
 	stateTextEscape              // the same, after ESC
+	stateMouse                   // the three bytes after ESC [ M: an old mouse report
 	statePaste                   // between ESC [ 200 ~ and ESC [ 201 ~
 )
 
@@ -77,6 +80,10 @@ func (d *decoder) next(b byte) []tea.Msg {
 			d.state = stateText
 		}
 		return nil
+	case stateMouse:
+		if d.skip--; d.skip == 0 {
+			d.state = stateGround
+		}
 	case statePaste:
 		return d.pasted(b)
 	}
@@ -161,10 +168,47 @@ func (d *decoder) controlled(b byte) []tea.Msg {
 	case b == '~' && params == "200":
 		d.state, d.paste, d.matched = statePaste, d.paste[:0], 0
 		return nil
+	case b == 'M' && params == "":
+		// A terminal that does not know how to report the mouse in numbers (SGR, mode 1006): the three bytes that
+		// follow may look like any key, and must not count as one.
+		d.state, d.skip = stateMouse, 3
+		return nil
+	case b == 'M' && params[0] == '<':
+		return mouseReport(params[1:])
 	case b == '~':
 		return keys(editingKeys[params])
 	case params == "" || strings.HasPrefix(params, "1;"):
 		return keys(cursorKeys[b])
+	}
+	return nil
+}
+
+// mouseReport reads "button;column;row" of a press (xterm control sequences, "SGR Mouse Mode"): the first button and
+// the wheel are known.
+func mouseReport(params string) []tea.Msg {
+	var n [3]int
+	parts := strings.Split(params, ";")
+	if len(parts) != len(n) {
+		return nil
+	}
+	for i, p := range parts {
+		v, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || i > 0 && v == 0 {
+			return nil
+		}
+		n[i] = int(v)
+	}
+	at := tea.Mouse{X: n[1] - 1, Y: n[2] - 1}
+	switch n[0] {
+	case 0:
+		at.Button = tea.MouseLeft
+		return []tea.Msg{tea.MouseClickMsg(at)}
+	case 64:
+		at.Button = tea.MouseWheelUp
+		return []tea.Msg{tea.MouseWheelMsg(at)}
+	case 65:
+		at.Button = tea.MouseWheelDown
+		return []tea.Msg{tea.MouseWheelMsg(at)}
 	}
 	return nil
 }

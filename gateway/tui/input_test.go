@@ -1,12 +1,15 @@
 package tui
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"unicode"
 
 	tea "charm.land/bubbletea/v2"
+
+	"shannot-gateway/approvals/policy"
 )
 
 // decode feeds all bytes and lets time pass at the end.
@@ -108,4 +111,42 @@ func FuzzReasonIsBoundedAndPrintable(f *testing.F) {
 			t.Fatalf("%q", v.text)
 		}
 	})
+}
+
+func TestMouseIsOptionalAndNeverDecides(t *testing.T) {
+	f := newFake()
+	for i := range 6 {
+		f.sessions = append(f.sessions, held(fmt.Sprintf("aaaa000%d", i), policy.Caution, "touch", fmt.Sprintf("/srv/%d", i)))
+	}
+	s := openScreen(t, f, alice, 80, 24, "")
+	s.until("6 wait")
+	s.press("M")
+	s.shows("The mouse scrolls")
+	if !s.model.mouse {
+		t.Fatal("the mouse is off")
+	}
+	s.press("\x1b[<65;10;10M", "\x1b[<65;10;10M", "\x1b[<64;10;10M")
+	s.shows("▸ caution touch /srv/1")
+	s.press("\x1b[<0;10;7M") // rows count from 1: two for the head, then two for each session
+	s.shows("▸ caution touch /srv/2")
+	s.press("\x1b[<0;10;7m", "\x1b[<0;10;20M", "\x1b[<0;10;1M", "\x1b[<3;1;1M", "\x1b[<0;0;0M", "\x1b[<0;99999999;1M", "\x1b[<;;M", "\x1b[<0;1M")
+	s.shows("▸ caution touch /srv/2")
+	s.press("\x1b[<0;10;8M")
+	s.until("HELD", "WAITS")
+	s.press("\x1b[<0;10;4M")
+	s.until("All of it has been shown")
+	s.press("a")
+	for y := 1; y <= 24; y++ {
+		s.press(fmt.Sprintf("\x1b[<0;10;%dM", y))
+	}
+	s.press("\x1b[<64;1;1M", "\x1b[<65;1;1M")
+	s.shows("y yes")
+	// An old report, whose bytes look like keys.
+	s.press("\x1b[Myyy")
+	s.shows("y yes")
+	if len(f.approved) > 0 {
+		t.Fatal("the mouse decided")
+	}
+	s.press("y")
+	s.until("Approved operation 1")
 }

@@ -12,6 +12,7 @@ func bind(name, does string, keys ...string) key.Binding {
 
 // All keys of the screen. The footer, the help and the matching are made from them.
 var (
+	keyMouse      = bind("M", "mouse on or off", "M")
 	keyUp         = bind("↑ k", "up", "up", "k", "ctrl+p")
 	keyDown       = bind("↓ j", "down", "down", "j", "ctrl+n")
 	keyPageUp     = bind("b", "page back", "pgup", "b", "ctrl+b", "ctrl+u")

@@ -47,6 +47,7 @@ type model struct {
 	known map[string]int // the last operation that waited, by session, at the last look; nil before the first
 	rang  time.Time
 
+	mouse   bool             // the terminal is asked to report its mouse
 	undo    time.Duration    // how long a decision can be undone
 	pending []*pending       // decisions that can be
 	read    map[mark]subject // what has been on the screen in full
@@ -91,6 +92,10 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 		return m.key(msg)
 	case tea.PasteMsg:
 		m.paste(msg.Content)
+	case tea.MouseWheelMsg:
+		m.wheel(msg)
+	case tea.MouseClickMsg:
+		return m.click(msg)
 	case eventMsg:
 		m.hear(msg.decided)
 		if msg.closed {
@@ -167,6 +172,14 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	}
 	if cmd, taken := m.pendingKey(k); taken {
 		return cmd
+	}
+	if key.Matches(k, keyMouse) {
+		if m.mouse = !m.mouse; m.mouse {
+			m.say(own(tonePlain, "The mouse scrolls and selects here; hold shift to select text."))
+		} else {
+			m.say(own(tonePlain, "The mouse is the terminal's own again."))
+		}
+		return nil
 	}
 	if m.session != nil {
 		return m.session.key(m, k)
@@ -354,11 +367,11 @@ func (m *model) tooSmall() bool { return m.width < minWidth || m.height < minHei
 func (m *model) helpPage() *page {
 	switch {
 	case m.session != nil && m.session.view != nil:
-		return helpPage("An operation", append([]key.Binding{keyApprove, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyBack, keyQuit}, scrollKeys...))
+		return helpPage("An operation", append([]key.Binding{keyApprove, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyMouse, keyBack, keyQuit}, scrollKeys...))
 	case m.session != nil:
-		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyPane5, keyTab, keyWhole, keySide, keyBack, keyQuit}, scrollKeys...))
+		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyPane5, keyTab, keyWhole, keySide, keyMouse, keyBack, keyQuit}, scrollKeys...))
 	}
-	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyRecent, keyOrder, keyAlert, keyLeave, keyQuit}, scrollKeys...))
+	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyRecent, keyOrder, keyAlert, keyMouse, keyLeave, keyQuit}, scrollKeys...))
 }
 
 // head is the top of the screen.

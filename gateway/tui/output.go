@@ -68,6 +68,7 @@ type outputLine struct {
 	data   []byte
 	open   bool // has no end yet
 	broken bool // continues in the next line of this stream
+	drawn  *paragraph
 }
 
 // follow starts to follow a session and returns at once.
@@ -156,8 +157,16 @@ func (o *output) page() *page {
 	if o.dropped > 0 {
 		p.addProse(nil, own(toneCaution, fmt.Sprintf("… %d earlier lines are not kept on this screen; `wait ID` prints the whole output", o.dropped)))
 	}
-	for _, l := range o.lines {
-		p.add(l.gutter(), l.text())
+	for i := range o.lines {
+		l := &o.lines[i]
+		if l.open {
+			p.add(l.gutter(), l.text())
+			continue
+		}
+		if l.drawn == nil { // it will not change any more
+			l.drawn = &paragraph{gutter: l.gutter(), text: l.text(), cache: &wrapped{}}
+		}
+		p.put(*l.drawn)
 	}
 	switch {
 	case o.err != nil && !o.ended:

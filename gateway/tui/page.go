@@ -1,6 +1,9 @@
 package tui
 
-import "strings"
+import (
+	"sort"
+	"strings"
+)
 
 // maxParagraphs bounds the memory of a page. A page that was cut there says so and can never count as seen.
 const maxParagraphs = 50_000
@@ -11,6 +14,15 @@ type paragraph struct {
 	gutter line
 	text   line
 	prose  bool // wraps between words
+	// cache, where it is set, keeps the rows for the next time: for text that is drawn again and again and does not
+	// change.
+	cache *wrapped
+}
+
+// wrapped are the rows of a paragraph for a width.
+type wrapped struct {
+	width int
+	rows  []row
 }
 
 // continued stands in the gutter of a row that continues the one above.
@@ -85,6 +97,9 @@ func (p *page) replace(q *page) {
 }
 
 func equal(a, b paragraph) bool {
+	if a.cache != nil && a.cache == b.cache {
+		return true
+	}
 	return a.prose == b.prose && a.gutter.plain() == b.gutter.plain() && a.text.plain() == b.text.plain()
 }
 
@@ -128,7 +143,17 @@ func (r row) position() position { return position{r.paragraph, r.end} }
 func (p *page) wrap() {
 	p.rows = make([]row, 0, len(p.paragraphs))
 	for i, q := range p.paragraphs {
-		p.rows = append(p.rows, q.wrap(i, p.width)...)
+		if q.cache == nil {
+			p.rows = append(p.rows, q.wrap(i, p.width)...)
+			continue
+		}
+		if q.cache.width != p.width {
+			*q.cache = wrapped{p.width, q.wrap(i, p.width)}
+		}
+		for _, r := range q.cache.rows {
+			r.paragraph = i
+			p.rows = append(p.rows, r)
+		}
 	}
 }
 
@@ -185,11 +210,7 @@ func (p *page) markSeen() {
 
 // seenRows is how many rows from the start have been on the screen.
 func (p *page) seenRows() int {
-	n := 0
-	for n < len(p.rows) && !p.seen.before(p.rows[n].position()) {
-		n++
-	}
-	return n
+	return sort.Search(len(p.rows), func(i int) bool { return p.seen.before(p.rows[i].position()) })
 }
 
 // allSeen reports whether all of the text has been on the screen.

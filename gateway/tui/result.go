@@ -68,7 +68,7 @@ func (v *operationView) close() {
 
 // followResult follows the operation's output once it has been started, and returns what waits for news of it.
 func (v *operationView) followResult(m *model) tea.Cmd {
-	if v.output != nil || v.op.Started.IsZero() {
+	if v.output != nil || v.op.Command == nil || v.op.Started.IsZero() {
 		return nil
 	}
 	v.output = followOperation(m.ctx, m.work, m.backend, m.session.id, v.op.N)

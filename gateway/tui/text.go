@@ -136,6 +136,10 @@ func cluster(s string) (size, width int) {
 	if s[0] < 0x80 && (len(s) == 1 || s[1] < 0x80) {
 		return 1, 1
 	}
+	// The frames and marks of the screen itself, which stand in every row.
+	if r, n := utf8.DecodeRuneInString(s); (r >= 0x2500 && r <= 0x257f || r == '↳') && (len(s) == n || s[n] < 0x80) {
+		return n, 1
+	}
 	c, w := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
 	_, wc := ansi.FirstGraphemeCluster(s, ansi.WcWidth)
 	return max(len(c), 1), max(w, wc)

@@ -241,5 +241,8 @@ func (g *guarded) View() (v tea.View) {
 	}()
 	v = tea.NewView(g.model.Screen())
 	v.AltScreen, v.WindowTitle = true, g.model.title()
+	if g.model.mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
 	return v
 }
