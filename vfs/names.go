@@ -114,47 +114,49 @@ func (s *Session) Link(oldname, newname string, follow bool) error {
 
 // Unlink removes a file's name, as unlink(2).
 func (s *Session) Unlink(name string) error {
+	return s.drop(name, func(f *found) error {
+		switch {
+		case f.kind == syscall.S_IFDIR:
+			return syscall.EISDIR
+		case f.trailing:
+			return syscall.ENOTDIR
+		}
+		return nil
+	})
+}
+
+// drop removes a name that is there, where may has nothing against it.
+func (s *Session) drop(name string, may func(*found) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var f found
 	if err := s.walk(name, followNever, &f); err != nil {
 		return err
 	}
-	switch {
-	case !f.exists:
+	if !f.exists {
 		return syscall.ENOENT
-	case f.kind == syscall.S_IFDIR:
-		return syscall.EISDIR
-	case f.trailing:
-		return syscall.ENOTDIR
+	}
+	if err := may(&f); err != nil {
+		return err
 	}
 	return s.remove(&f)
 }
 
 // Rmdir removes an empty directory, as rmdir(2). EBUSY for scratch directories, mounts and what is above them.
 func (s *Session) Rmdir(name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var f found
-	if err := s.walk(name, followNever, &f); err != nil {
-		return err
-	}
-	switch {
-	case !f.exists:
-		return syscall.ENOENT
-	case f.kind != syscall.S_IFDIR:
-		return syscall.ENOTDIR
-	case f.dot == ".":
-		return syscall.EINVAL
-	case f.dot == "..":
-		return syscall.ENOTEMPTY
-	case f.name == "" || f.node != nil && f.node.pinned:
-		return syscall.EBUSY
-	}
-	if err := s.empty(&f); err != nil {
-		return err
-	}
-	return s.remove(&f)
+	return s.drop(name, func(f *found) error {
+		switch {
+		case f.kind != syscall.S_IFDIR:
+			return syscall.ENOTDIR
+		case f.dot == ".":
+			return syscall.EINVAL
+		case f.dot == "..":
+			return syscall.ENOTEMPTY
+		case f.name == "" || f.node != nil && f.node.pinned:
+			return syscall.EBUSY
+		}
+		return s.empty(f)
+	})
 }
 
 // empty fails with ENOTEMPTY where the view shows something in a directory. What is hidden does not count: whoever

@@ -222,6 +222,23 @@ func (r *run) path(n *seccomp.Notification, dirfd int32, addr uint64) (string, u
 	return name, e
 }
 
+// paths reads the two paths of a call.
+func (r *run) paths(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64) (oldname, newname string, e unix.Errno) {
+	if oldname, e = r.path(n, fromfd, from); e == 0 {
+		newname, e = r.path(n, tofd, to)
+	}
+	return oldname, newname, e
+}
+
+// target reads the path of a call that takes AT_EMPTY_PATH. own reports that the descriptor itself is meant.
+func (r *run) target(n *seccomp.Notification, dirfd int32, addr uint64, flags int) (name string, own bool, e unix.Errno) {
+	name, own, e = r.pathAt(n, dirfd, addr)
+	if e == 0 && own && flags&unix.AT_EMPTY_PATH == 0 {
+		e = unix.ENOENT
+	}
+	return name, own, e
+}
+
 // join does not clean: "a/.." means something where a is a link.
 func join(dir, name string) string {
 	if dir == "/" {

@@ -64,14 +64,11 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 
 // stat answers newfstatat(2) and its kin.
 func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags int) answer {
-	name, empty, e := r.pathAt(n, dirfd, addr)
+	name, own, e := r.target(n, dirfd, addr, flags)
 	if e != 0 {
 		return failed(e)
 	}
-	if empty {
-		if flags&unix.AT_EMPTY_PATH == 0 {
-			return failed(unix.ENOENT)
-		}
+	if own {
 		if dirfd != unix.AT_FDCWD {
 			return r.fstat(n, dirfd, out)
 		}
@@ -210,11 +207,7 @@ func (r *run) unlink(n *seccomp.Notification, dirfd int32, addr uint64, flags in
 }
 
 func (r *run) rename(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64, flags uint32) answer {
-	oldname, e := r.path(n, fromfd, from)
-	if e != 0 {
-		return failed(e)
-	}
-	newname, e := r.path(n, tofd, to)
+	oldname, newname, e := r.paths(n, fromfd, from, tofd, to)
 	if e != 0 {
 		return failed(e)
 	}
@@ -222,11 +215,7 @@ func (r *run) rename(n *seccomp.Notification, fromfd int32, from uint64, tofd in
 }
 
 func (r *run) link(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64, flags int) answer {
-	oldname, e := r.path(n, fromfd, from)
-	if e != 0 {
-		return failed(e)
-	}
-	newname, e := r.path(n, tofd, to)
+	oldname, newname, e := r.paths(n, fromfd, from, tofd, to)
 	if e != 0 {
 		return failed(e)
 	}
@@ -249,28 +238,22 @@ func (r *run) symlink(n *seccomp.Notification, text uint64, dirfd int32, addr ui
 }
 
 func (r *run) chmod(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
-	name, empty, e := r.pathAt(n, dirfd, addr)
+	name, own, e := r.target(n, dirfd, addr, flags)
 	if e != 0 {
 		return failed(e)
 	}
-	if empty {
-		if flags&unix.AT_EMPTY_PATH == 0 {
-			return failed(unix.ENOENT)
-		}
+	if own {
 		return r.fchmod(dirfd, mode)
 	}
 	return outcome(r.job.FS.Chmod(name, mode&0o7777, flags&unix.AT_SYMLINK_NOFOLLOW == 0))
 }
 
 func (r *run) chown(n *seccomp.Notification, dirfd int32, addr uint64, uid, gid int32, flags int) answer {
-	name, empty, e := r.pathAt(n, dirfd, addr)
+	name, own, e := r.target(n, dirfd, addr, flags)
 	if e != 0 {
 		return failed(e)
 	}
-	if empty {
-		if flags&unix.AT_EMPTY_PATH == 0 {
-			return failed(unix.ENOENT)
-		}
+	if own {
 		return r.fchown(dirfd, uid, gid)
 	}
 	return outcome(r.job.FS.Chown(name, int(uid), int(gid), flags&unix.AT_SYMLINK_NOFOLLOW == 0))

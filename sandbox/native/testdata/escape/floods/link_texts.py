@@ -1,6 +1,7 @@
 # tries: to fill the session with the texts of links
 # wall: their bytes are counted
 # prints: ENOSPC
+# slow
 # bare: not run: it would fill the disk
 os.chdir(HERE)
 def make():

@@ -1,6 +1,7 @@
 # tries: to fill the session's files with many small ones and with names
 # wall: bytes and nodes are counted
 # prints: ENOSPC
+# slow
 # bare: not run: it would fill the disk
 os.chdir(HERE)
 def make():

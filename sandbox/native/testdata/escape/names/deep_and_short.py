@@ -1,6 +1,7 @@
 # tries: the same with names of one byte, and then to list and remove them all
 # wall: every path in the view is within 4096 bytes
 # prints: ENAMETOOLONG True 0
+# slow
 # bare: not run: it would leave a tree that is hard to remove
 os.chdir(HERE)
 depth = 0
