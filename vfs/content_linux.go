@@ -26,6 +26,9 @@ var mostHeld = sync.OnceValue(func() int64 {
 	return int64(limit.Cur / 2)
 })
 
+// nearlyFull reports whether three quarters of what may be held are.
+func nearlyFull() bool { return held.Load() > mostHeld()/4*3 }
+
 // newContent makes an empty file. ENFILE where the sessions of this process hold too many.
 func newContent() (*content, error) {
 	if held.Add(1) > mostHeld() {

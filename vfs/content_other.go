@@ -11,6 +11,7 @@ import (
 type content struct{}
 
 func newContent() (*content, error)              { return nil, syscall.ENOSYS }
+func nearlyFull() bool                           { return false }
 func (c *content) close()                        {}
 func (c *content) stat(*Info) error              { return syscall.ENOSYS }
 func (c *content) bytes() int64                  { return 0 }

@@ -3,6 +3,8 @@
 package vfs
 
 import (
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -55,5 +57,51 @@ func TestAKernelFileThatWouldBlockSaysEAGAIN(t *testing.T) {
 	h.reading <- struct{}{} // a read that hangs
 	if _, err := h.openKernelFile(held); err != unix.EAGAIN {
 		t.Errorf("while too many reads hang: %v", err)
+	}
+}
+
+// A session that makes files without end leaves room for the others.
+func TestGreedySessionLeavesRoomForOthers(t *testing.T) {
+	before := mostHeld
+	limit := held.Load() + 8*modest
+	mostHeld = func() int64 { return limit }
+	defer func() { mostHeld = before }()
+	session := func() *Session {
+		s, err := NewSession(Config{Base: new(Static), Scratch: []string{"/tmp"}, Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	fill := func(s *Session) (n int, err error) {
+		for {
+			f, err := s.Open("/tmp/"+strconv.Itoa(n), os.O_CREATE|os.O_WRONLY, 0o600)
+			if err != nil {
+				return n, err
+			}
+			_ = f.Close()
+			if n++; n == modest {
+				return n, nil
+			}
+		}
+	}
+	greedy := session()
+	made := 0
+	for ; ; made++ {
+		f, err := greedy.Open("/tmp/g"+strconv.Itoa(made), os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			if err != unix.ENFILE {
+				t.Errorf("the greedy session ends with %v", err)
+			}
+			break
+		}
+		_ = f.Close()
+	}
+	if most := int(limit - held.Load()); most < modest {
+		t.Errorf("the greedy session made %d files and leaves room for %d", made, most)
+	}
+	if n, err := fill(session()); n != modest {
+		t.Errorf("another session made %d files: %v", n, err)
 	}
 }

@@ -247,12 +247,21 @@ type contents struct {
 	closed bool
 }
 
+// modest is how many files a session can make however many others have: beyond it none takes the last quarter of what this
+// process can hold.
+const modest = 128
+
+// add counts a new file, or closes it. ENFILE where the session has many and the process little room left.
 func (c *contents) add(one *content) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		one.close()
 		return syscall.EIO
+	}
+	if len(c.all) >= modest && nearlyFull() {
+		one.close()
+		return syscall.ENFILE
 	}
 	if c.all == nil {
 		c.all = map[*content]struct{}{}
