@@ -25,7 +25,7 @@ import (
 const (
 	maxInterpreters = 64       // at once, whatever sandbox.Limits.Processes says
 	maxDepth        = 8        // an interpreter started by one started by … the script
-	maxDials        = 256      // connections to the supervisor that are open at once
+	spareDials      = 16       // connections to the supervisor that are open at once, beside one for each thread
 	maxPending      = 16 << 20 // bytes of requests that are being read or answered
 )
 
@@ -83,7 +83,7 @@ func (f *family) admit(r *run) error {
 func (f *family) dial() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dials >= maxDials {
+	if f.dials >= atMost(f.root.job.Limits.Threads, maxThreads)+spareDials {
 		return false
 	}
 	f.dials++

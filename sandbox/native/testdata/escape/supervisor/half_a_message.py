@@ -4,4 +4,4 @@
 # bare: not run: it is about the supervisor
 fds = []
 while (e := outcome(lambda: fds.append(os.open("/dev/shannot", os.O_RDWR)))) == "DONE" and len(fds) < 1000: os.write(fds[-1], b"\x10\0\0\0half")
-print(100 < len(fds) < 300, e, outcome(os.stat, "/etc"))
+print(64 <= len(fds) < 100, e, outcome(os.stat, "/etc"))
