@@ -69,7 +69,7 @@ func (l *Live) pending(ctx context.Context) ([]*change, error) {
 		}
 		out = append(out, &change{of: []vfs.Change{c}})
 	}
-	kept := out[:0]
+	kept, fresh := out[:0], 0
 	for _, c := range out {
 		f, err := l.file(ctx, c.of[len(c.of)-1])
 		if err != nil {
@@ -84,11 +84,32 @@ func (l *Live) pending(ctx context.Context) ([]*change, error) {
 			c.op.N, c.old = n, true
 			continue
 		}
+		fresh++
+	}
+	if err := l.roomFor(fresh); err != nil {
+		return nil, err
+	}
+	for _, c := range kept {
+		if c.old {
+			continue
+		}
 		if err := l.keepContent(ctx, c); err != nil {
 			return nil, err
 		}
 	}
 	return kept, nil
+}
+
+// roomFor says early, before any content is kept, that the limit of operations leaves no room for so many more. What
+// an earlier run has recorded needs none.
+func (l *Live) roomFor(n int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limit := l.m.config.Limits.Operations
+	if again := len(l.journal) - l.at; limit > 0 && l.count+n-again > limit {
+		return &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
+	}
+	return nil
 }
 
 // file makes the record of a change.
@@ -246,6 +267,9 @@ func (l *Live) keepWritten(ctx context.Context, c vfs.Change) (sha string, size 
 func (l *Live) prepared(c *change) {
 	f, now := c.op.File, l.m.config.Now()
 	d := judgeFile(f)
+	if l.exit != 0 {
+		d.Reason += fmt.Sprintf("; the script ended with exit status %d", l.exit)
+	}
 	c.op.Summary, c.op.Created = string(f.Summary()), now
 	c.op.Verdict, c.op.Risk, c.op.Why, c.op.Decision = d.Verdict, d.Risk, d.Reason, Waiting
 	if why := f.denied(l.hidden); why != "" {
@@ -256,11 +280,11 @@ func (l *Live) prepared(c *change) {
 // size is about what the change takes in the journal, in bytes.
 func (f *File) size() int { return 512 + len(f.Path) + len(f.To) }
 
-// scratch lists the files of scratch that a command names: its directory, its words, and the words of shell text or of
+// scratch lists the files of scratch that a command names, without their contents: its directory, its words, and the words of shell text or of
 // any other text in them. A path that is cut short by an expansion stands for its folder.
-func (l *Live) scratch(ctx context.Context, c *Command) error {
+func (l *Live) scratch(ctx context.Context, c *Command) (found []*change, err error) {
 	if l.view == nil {
-		return nil
+		return nil, nil
 	}
 	seen := map[string]bool{}
 	names := []string{c.Dir}
@@ -271,42 +295,55 @@ func (l *Live) scratch(ctx context.Context, c *Command) error {
 		}
 	}
 	if len(names) > maxNamed {
-		return &Denial{Reason: fmt.Sprintf("the command names more than %d paths", maxNamed), By: ""}
+		return nil, &Denial{Reason: fmt.Sprintf("the command names more than %d paths", maxNamed)}
 	}
 	for _, name := range names {
 		if len(name) > 4095 || seen[name] || strings.IndexByte(name, 0) >= 0 {
 			continue
 		}
 		seen[name] = true
-		found, err := l.view.Scratch(name)
+		listed, err := l.view.Scratch(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, s := range found {
+		for _, s := range listed {
 			if seen["="+s.Path] {
 				continue
 			}
 			seen["="+s.Path] = true
 			f, err := l.file(ctx, s)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			one := &change{of: []vfs.Change{s}, op: Operation{File: f}}
-			if err := l.keepContent(ctx, one); err != nil {
-				return err
+			if len(found) >= maxPlaced {
+				return nil, syscall.E2BIG
 			}
-			if len(c.Scratch) >= maxPlaced {
-				return syscall.E2BIG
-			}
-			c.Scratch = append(c.Scratch, *f)
+			found = append(found, &change{of: []vfs.Change{s}, op: Operation{File: f}})
 		}
+	}
+	return found, nil
+}
+
+// keepScratch keeps the contents of what goes with a command, and names them in its record.
+func (l *Live) keepScratch(ctx context.Context, c *Command, found []*change) error {
+	if len(found) == 0 {
+		return nil
+	}
+	if err := l.roomFor(1); err != nil {
+		return err
+	}
+	for _, one := range found {
+		if err := l.keepContent(ctx, one); err != nil {
+			return err
+		}
+		c.Scratch = append(c.Scratch, *one.op.File)
 	}
 	return nil
 }
 
 // maxNamed bounds the paths that are looked for in one command, maxPlaced the files of scratch that go with it.
 const (
-	maxNamed  = 4096
+	maxNamed  = 1000
 	maxPlaced = 1000
 )
 
@@ -335,10 +372,10 @@ func pathsIn(word string) (paths []string) {
 	return paths
 }
 
-// executableScratch reports whether a path is a program of scratch that goes with the command.
-func (c *Command) executableScratch(name string) bool {
-	for i := range c.Scratch {
-		if f := &c.Scratch[i]; string(f.Path) == name && f.Op == targets.Write && f.Mode&0o111 != 0 {
+// executableScratch reports whether a path is a program among files of scratch.
+func executableScratch(found []*change, name string) bool {
+	for _, c := range found {
+		if f := c.op.File; string(f.Path) == name && f.Op == targets.Write && f.Mode&0o111 != 0 {
 			return true
 		}
 	}

@@ -51,13 +51,14 @@ func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
 	if strings.IndexByte(c.Dir, 0) >= 0 || slices.ContainsFunc(c.Argv, func(a string) bool { return strings.IndexByte(a, 0) >= 0 }) {
 		return nil, syscall.EINVAL
 	}
-	l.gate.Lock()
-	err = l.scratch(ctx, command)
-	l.gate.Unlock()
+	scratch, err := l.scratch(ctx, command)
 	if err != nil {
 		return nil, err
 	}
-	if command.Path, err = l.resolve(ctx, command, c.Executables); err != nil {
+	if command.Path, err = l.resolve(ctx, command, c.Executables, scratch); err != nil {
+		return nil, err
+	}
+	if err := l.keepScratch(ctx, command, scratch); err != nil {
 		return nil, err
 	}
 	return command, command.readInput(c)
@@ -65,13 +66,13 @@ func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
 
 // resolve finds the executable on the target as exec would along a list: the first that can be run, else EACCES where
 // one was found that cannot be, else ENOENT.
-func (l *Live) resolve(ctx context.Context, command *Command, candidates []string) (string, error) {
+func (l *Live) resolve(ctx context.Context, command *Command, candidates []string, scratch []*change) (string, error) {
 	var failed error = syscall.ENOENT
 	for _, name := range candidates[:min(len(candidates), maxCandidates)] {
 		if len(name) > maxCommand || strings.IndexByte(name, 0) >= 0 {
 			return "", syscall.EINVAL
 		}
-		if strings.HasPrefix(name, "/") && command.executableScratch(name) {
+		if strings.HasPrefix(name, "/") && executableScratch(scratch, name) {
 			return name, nil // it is not there yet
 		}
 		path, err := l.target.Resolve(ctx, name, command.Dir)

@@ -397,13 +397,15 @@ func (l *Live) abandonRest(g *group) error {
 	return err
 }
 
-// Finish makes the changes that the script has left, once a human has approved them. It returns nil where nothing is
+// Finish makes the changes that the script has left, once a human has approved them, who is told where it ended with
+// another exit status than 0. It returns nil where nothing is
 // left undecided, whatever was decided: the session's end tells. Otherwise the error says why it ended first.
-func (l *Live) Finish(ctx context.Context) error {
+func (l *Live) Finish(ctx context.Context, exit int) error {
 	if l.view == nil {
 		return nil
 	}
 	l.gate.Lock()
+	l.exit = exit
 	g, err := l.takeIn(ctx, nil, Start{})
 	l.gate.Unlock()
 	if err != nil {

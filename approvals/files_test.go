@@ -117,7 +117,7 @@ func (d *desk) holds(name, want string) {
 func (d *desk) finish() <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		err := d.live.Finish(d.live.Context())
+		err := d.live.Finish(d.live.Context(), 0)
 		d.live.End(approvals.Outcome{Status: approvals.Done})
 		done <- err
 	}()
@@ -643,7 +643,7 @@ func TestOperationsLimitCountsChangesOfFiles(t *testing.T) {
 		d.write(name, "x")
 	}
 	var denial *approvals.Denial
-	if err := d.live.Finish(t.Context()); !errors.As(err, &denial) || !strings.Contains(err.Error(), "limits.operations") {
+	if err := d.live.Finish(t.Context(), 0); !errors.As(err, &denial) || !strings.Contains(err.Error(), "limits.operations") {
 		t.Errorf("error %v", err)
 	}
 	if s := d.session(); len(s.Operations) != 0 {

@@ -39,6 +39,7 @@ type Live struct {
 	inflight     map[string]int        // digests of changes that wait: their operations
 	origins      map[*vfs.Origin]known // what files were before the first change
 	checkpointed int64                 // bytes that were kept of them
+	exit         int                   // how the script ended, once it has
 
 	committing sync.Mutex // changes are made one at a time
 	placed     placed     // files of scratch that are on the target, with committing

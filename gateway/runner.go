@@ -261,7 +261,7 @@ func (s *session) tellLeft() {
 
 // finish asks about the changes that the script has left, and makes them.
 func (s *session) finish(ctx context.Context, outcome approvals.Outcome) approvals.Outcome {
-	err := s.live.Finish(ctx)
+	err := s.live.Finish(ctx, outcome.ExitCode)
 	var denial *approvals.Denial
 	switch {
 	case err == nil:

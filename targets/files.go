@@ -19,7 +19,7 @@ const (
 	Rename  FileOp = "rename"  // To, WasTo: a regular file or a link gets another name, what had that name is gone
 	Mkdir   FileOp = "mkdir"   // Mode, UID, GID
 	Rmdir   FileOp = "rmdir"   // an empty directory
-	Symlink FileOp = "symlink" // To, the link's text
+	Symlink FileOp = "symlink" // To, the link's text; UID, GID
 	Chmod   FileOp = "chmod"   // Mode
 	Chown   FileOp = "chown"   // UID, GID, Mode: the kernel clears set-user-ID bits, so the mode is set too
 	Touch   FileOp = "touch"   // Mtime, or where it is zero the moment of the change

@@ -24,7 +24,7 @@ func (w *work) do(ctx context.Context) error {
 	case targets.Mkdir:
 		return w.build(w.mkdir)
 	case targets.Symlink:
-		return w.build(func(temp string) error { return unix.Symlinkat(w.c.To, w.dir, temp) })
+		return w.build(w.symlink)
 	case targets.Delete:
 		return w.delete()
 	case targets.Rmdir:
@@ -258,6 +258,20 @@ func (w *work) mkdir(temp string) error {
 		return err
 	}
 	return durable(fd)
+}
+
+func (w *work) symlink(temp string) error {
+	if err := unix.Symlinkat(w.c.To, w.dir, temp); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(w.dir, temp, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	if st.Uid == w.c.UID && st.Gid == w.c.GID {
+		return nil
+	}
+	return unix.Fchownat(w.dir, temp, int(w.c.UID), int(w.c.GID), unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // delete gives the file a temporary name first, so that what is removed is what was verified and nothing else.
