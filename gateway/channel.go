@@ -48,6 +48,10 @@ func (g *Gateway) session(srv *ssh.Server, conn *gossh.ServerConn, offered gossh
 	defer running.Wait()
 	defer cancel()
 	handler := &ssh.Server{
+		SubsystemHandlers: map[string]ssh.SubsystemHandler{sftpSubsystem: func(s ssh.Session) {
+			defer running.Done()
+			g.relay(s)
+		}},
 		// Asked on the request loop, before the handler's goroutine exists.
 		SessionRequestCallback: func(ssh.Session, string) bool {
 			running.Add(1)
@@ -84,7 +88,7 @@ func (f *filteredChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error)
 		for r := range requests {
 			// Nobody takes a window's size before the handler runs.
 			if allowedRequest(r) && (started || r.Type != "window-change") {
-				started = started || r.Type == "exec" || r.Type == "shell"
+				started = started || r.Type == "exec" || r.Type == "shell" || r.Type == "subsystem"
 				passed <- r
 			} else if r.WantReply {
 				_ = r.Reply(false, nil)
@@ -109,6 +113,9 @@ func allowedRequest(r *gossh.Request) bool {
 		var payload struct{ Name, Value string }
 		return gossh.Unmarshal(r.Payload, &payload) == nil && (payload.Name == "NO_COLOR" || payload.Name == "COLORTERM") &&
 			len(payload.Value) <= maxColourValue && printable(payload.Value) == payload.Value
+	case "subsystem":
+		var payload struct{ Name string }
+		return gossh.Unmarshal(r.Payload, &payload) == nil && payload.Name == sftpSubsystem
 	case "shell", "pty-req", "window-change", "signal":
 		return true
 	}

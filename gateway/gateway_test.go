@@ -128,7 +128,7 @@ func TestOnlySessionsAndTheirOwnRequestsAreServed(t *testing.T) {
 		"auth-agent-req@openssh.com": nil,
 		"x11-req":                    nil,
 		"env":                        gossh.Marshal(struct{ K, V string }{"LD_PRELOAD", "/tmp/x.so"}),
-		"subsystem":                  gossh.Marshal(struct{ Name string }{"sftp"}),
+		"subsystem":                  gossh.Marshal(struct{ Name string }{"netconf"}),
 		"exec":                       gossh.Marshal(struct{ Command string }{"whoami\x00"}),
 		"break":                      nil,
 		"no-such-request":            nil,

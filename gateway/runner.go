@@ -142,7 +142,10 @@ type session struct {
 }
 
 // run brings the session to its end, whatever happens in it.
-func (s *session) run() {
+func (s *session) run() { s.end(s.work) }
+
+// end does a session's work and ends the session, even where that panics.
+func (s *session) end(work func() approvals.Outcome) {
 	outcome := approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitFault, Reason: "the gateway failed"}
 	defer func() {
 		if p := recover(); p != nil {
@@ -150,6 +153,11 @@ func (s *session) run() {
 		}
 		s.live.End(outcome)
 	}()
+	outcome = work()
+}
+
+// work is a session of a script or of a shell command.
+func (s *session) work() (outcome approvals.Outcome) {
 	if r, ok := s.request.Target.(targets.Remote); ok {
 		s.remote = r.View(targets.ViewOptions{
 			Policy: s.runner.policies[r.Name()],
@@ -165,6 +173,7 @@ func (s *session) run() {
 	if s.unwritten.Load() && (outcome.Status == approvals.Done || outcome.Status == approvals.Failed) {
 		outcome = approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitFault, Reason: unwritten}
 	}
+	return outcome
 }
 
 // files is the target's file tree.

@@ -117,7 +117,9 @@ without one, only the operations that --op names, or only
 owner, and absence. Nothing is done where one of them has changed since.
   --plan           only list what would be done
   --force          restore what has changed since, too: that change is lost`,
-	"targets": `Lists the hosts that you may use.`,
+	"targets": `Lists the hosts that you may use, and why one cannot be reached. --json prints one
+array. Their files: sftp HOST, or scp HOST:/TARGET/etc/hosts . (an upload waits
+for a human).`,
 	"status":  `Says how many sessions run and wait, and whether the journal can be written.`,
 	"whoami":  `Prints your identity, role and the key that you came with.`,
 	"policy":  `Says what the policy would decide on a shell command. Nothing runs.`,

@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"syscall"
+
+	"charm.land/ssh"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/gateway/command"
+	"shannot-gateway/gateway/relay"
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
+)
+
+// sftpSubsystem is the one subsystem that is served.
+const sftpSubsystem = "sftp"
+
+// relay serves SFTP on a channel: to whoever may run scripts, the files that their scripts would see.
+func (g *Gateway) relay(s ssh.Session) {
+	ctx, ok := s.Context().(*channelContext)
+	if !ok {
+		return
+	}
+	status := command.ExitFault
+	defer func() {
+		if p := recover(); p != nil {
+			g.log.Error("panic in the file relay", "panic", p, "stack", string(debug.Stack()))
+		}
+		_ = s.Exit(status)
+	}()
+	who := ctx.member.identity
+	g.log.Info("files", "identity", who.Name, "key", who.Fingerprint, "address", s.RemoteAddr().String())
+	if who.Role != approvals.Agent && who.Role != approvals.Admin {
+		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %s is no agent and may not read files\n", who.Name)
+		status = command.ExitNotPermitted
+		return
+	}
+	options := relay.Options{
+		Policy:  func(target string) *vfs.Policy { return g.runner.policies[target] },
+		Ask:     func(_ context.Context, c relay.Change) error { return g.runner.change(who, c) },
+		MaxFile: g.options.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
+	}
+	for _, t := range g.options.Targets {
+		if slices.Contains(ctx.member.targets, t.Name()) {
+			options.Targets = append(options.Targets, t)
+		}
+	}
+	if err := relay.Serve(ctx, s, options); err != nil {
+		g.log.Debug("files", "identity", who.Name, "error", err)
+		return
+	}
+	status = command.ExitOK
+}
+
+// errNotMade is the end of a change that nobody approved.
+var errNotMade = errors.New("nobody approved it")
+
+// change makes a session of one change over SFTP and brings it to its end: it waits for a human, and is made or not. The
+// session outlives its client, as others do; it cannot be parked, for its content came from there.
+func (r *runner) change(who approvals.Identity, c relay.Change) error {
+	if _, ok := c.Target.(targets.FileTarget); !ok || r.options.Blobs == nil {
+		return fmt.Errorf("files of %s cannot be changed: %w", c.Target.Name(), syscall.EROFS)
+	}
+	live, err := r.sessions.Begin(context.Background(), approvals.Request{
+		Identity: who, Target: c.Target, Engine: sftpSubsystem, Script: c.Summary, Name: c.Summary, Interactive: true,
+	})
+	if err != nil {
+		return err
+	}
+	s := &session{runner: r, live: live, request: approvals.Request{Target: c.Target}}
+	s.end(func() approvals.Outcome {
+		_ = live.Source(c.Base)
+		shown := r.policies[c.Target.Name()]
+		live.SetFiles(c.View, func(path string) bool { return shown.Decide(path) != vfs.Visible })
+		c.Told(live.ID())
+		return s.finish(live.Context(), approvals.Outcome{Status: approvals.Done})
+	})
+	return r.outcomeOf(live.ID())
+}
+
+// outcomeOf says why a session of one change did not make it, nil where it did.
+func (r *runner) outcomeOf(id string) error {
+	ended, err := r.sessions.Session(id)
+	if err != nil {
+		return err
+	}
+	reason := error(errNotMade)
+	if ended.Reason != "" {
+		reason = errors.New(ended.Reason)
+	}
+	switch {
+	case ended.Status == approvals.Done:
+		return nil
+	case ended.ExitCode != nil && *ended.ExitCode == approvals.ExitConflict:
+		return fmt.Errorf("%w: %w", syscall.EBUSY, reason)
+	case ended.Status == approvals.Failed:
+		return fmt.Errorf("%w: %w", syscall.EIO, reason)
+	}
+	return fmt.Errorf("%w: %w", syscall.EACCES, reason)
+}

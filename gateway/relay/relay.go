@@ -1,0 +1,252 @@
+// Package relay shows the files of targets to agents over SFTP: below "/" a directory for each target that the identity
+// may use, and in it what the target's read policy shows. What a client wants to change is laid over the target in
+// memory and handed on to be decided. The package must never follow a link that the policy has not judged, and never
+// change anything itself.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pkg/sftp"
+
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
+)
+
+// Change is what a client wants changed on a target.
+type Change struct {
+	Target  targets.Target
+	Summary string          // in words, for humans; not rendered
+	View    *vfs.Session    // holds the change
+	Base    vfs.Source      // the files that it is laid over
+	Told    func(id string) // is called once it waits as a session of this id
+}
+
+// Options are what a relay is made of.
+type Options struct {
+	Targets []targets.Target // that the identity may use
+	Policy  func(target string) *vfs.Policy
+	// Ask brings a change before a human and returns once it is made; else the error says why it is not.
+	Ask     func(ctx context.Context, c Change) error
+	MaxFile int64     // bytes of one upload; 0 means no limit
+	Notices io.Writer // lines for the human at the client, who sees them beside what their client says
+	Log     *slog.Logger
+}
+
+// Bounds of one client.
+const (
+	maxOpen    = 128 // files and listings at once
+	maxChanges = 16  // at once
+)
+
+// relay serves one client.
+type relay struct {
+	o    Options
+	ctx  context.Context
+	open chan struct{}
+	asks chan struct{}
+
+	mu      sync.Mutex
+	trees   map[string]*tree
+	uploads map[string]*upload // open ones, by the client's path
+}
+
+// tree is one target as the client sees it.
+type tree struct {
+	target targets.Target
+	view   *vfs.Session
+	base   vfs.Source
+	remote targets.View // nil where the target is the gateway's own host
+}
+
+// Serve serves one client until it leaves or ctx ends.
+func Serve(ctx context.Context, channel io.ReadWriteCloser, o Options) error {
+	r := &relay{
+		o: o, ctx: ctx, open: make(chan struct{}, maxOpen), asks: make(chan struct{}, maxChanges),
+		trees: map[string]*tree{}, uploads: map[string]*upload{},
+	}
+	defer r.close()
+	h := handlers{r}
+	server := sftp.NewRequestServer(channel, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	err := server.Serve()
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return err
+}
+
+func (r *relay) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.trees {
+		t.close()
+	}
+	r.trees = nil
+}
+
+func (t *tree) close() {
+	_ = t.view.Close()
+	if t.remote != nil {
+		_ = t.remote.Close()
+	}
+}
+
+// notice says something to the human at the client.
+func (r *relay) notice(format string, args ...any) {
+	_, _ = fmt.Fprintf(r.o.Notices, "shannot: "+format+"\n", args...)
+}
+
+// split parts a client's path into a target and a path there. The target is nil for "/".
+func (r *relay) split(name string) (targets.Target, string, error) {
+	name = path.Clean("/" + name)
+	if name == "/" {
+		return nil, "/", nil
+	}
+	first, rest, _ := strings.Cut(name[1:], "/")
+	for _, t := range r.o.Targets {
+		if t.Name() == first {
+			return t, "/" + rest, nil
+		}
+	}
+	return nil, "", syscall.ENOENT
+}
+
+// at returns the view of a target, made and connected where it is the first time.
+func (r *relay) at(target targets.Target) (*tree, error) {
+	r.mu.Lock()
+	t := r.trees[target.Name()]
+	r.mu.Unlock()
+	if t != nil {
+		return t, nil
+	}
+	t, err := r.newTree(target)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch old := r.trees[target.Name()]; {
+	case r.trees == nil:
+		t.close()
+		return nil, syscall.EIO
+	case old != nil:
+		t.close()
+		return old, nil
+	}
+	r.trees[target.Name()] = t
+	return t, nil
+}
+
+// newTree makes a view of a target.
+func (r *relay) newTree(target targets.Target) (*tree, error) {
+	t := &tree{target: target}
+	policy := r.o.Policy(target.Name())
+	var base vfs.Source
+	if remote, ok := target.(targets.Remote); ok {
+		if err := remote.Connect(r.ctx); err != nil {
+			r.notice("%s", render.Line(err.Error()))
+			return nil, syscall.EHOSTUNREACH
+		}
+		t.remote = remote.View(targets.ViewOptions{Policy: policy, Tell: func(line string) { r.notice("%s", render.Line(line)) }})
+		base = t.remote
+	} else {
+		base = target.Files()
+	}
+	account := target.Account()
+	view, err := vfs.NewSession(vfs.Config{
+		Base: base, Policy: policy, MaxBytes: r.o.MaxFile, MaxFile: r.o.MaxFile, UID: account.UID, GID: account.GID,
+	})
+	if err != nil {
+		if t.remote != nil {
+			_ = t.remote.Close()
+		}
+		return nil, err
+	}
+	t.view, t.base = view, base
+	return t, nil
+}
+
+// refresh lets the client see what was changed.
+func (t *tree) refresh() {
+	t.view.Refresh()
+	if t.remote != nil {
+		t.remote.Forget()
+	}
+}
+
+// guard makes a panic in a handler the client's error, and nobody else's.
+func (r *relay) guard(err *error) {
+	if p := recover(); p != nil {
+		r.o.Log.Error("panic in the file relay", "panic", p, "stack", string(debug.Stack()))
+		*err = syscall.EIO
+	}
+}
+
+// take counts one open file or listing in, and reports false where there are too many.
+func (r *relay) take() bool {
+	select {
+	case r.open <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *relay) give() { <-r.open }
+
+// info is a file for a client.
+type info struct {
+	name string
+	vfs.Info
+}
+
+// Name, Size, Mode, ModTime, IsDir and Sys implement fs.FileInfo; Uid and Gid are how the library asks for an owner.
+func (i info) Name() string       { return i.name }
+func (i info) Size() int64        { return i.Info.Size }
+func (i info) ModTime() time.Time { return i.Mtime }
+func (i info) IsDir() bool        { return i.Info.IsDir() }
+func (i info) Sys() any           { return nil }
+func (i info) Uid() uint32        { return i.UID } //nolint:revive // the library's name
+func (i info) Gid() uint32        { return i.GID } //nolint:revive // the library's name
+
+// Mode turns st_mode into the standard library's.
+func (i info) Mode() fs.FileMode {
+	mode := fs.FileMode(i.Info.Mode & 0o777)
+	switch i.Type() {
+	case syscall.S_IFDIR:
+		mode |= fs.ModeDir
+	case syscall.S_IFLNK:
+		mode |= fs.ModeSymlink
+	case syscall.S_IFIFO:
+		mode |= fs.ModeNamedPipe
+	case syscall.S_IFSOCK:
+		mode |= fs.ModeSocket
+	case syscall.S_IFBLK:
+		mode |= fs.ModeDevice
+	case syscall.S_IFCHR:
+		mode |= fs.ModeDevice | fs.ModeCharDevice
+	}
+	for _, bit := range []struct {
+		unix uint32
+		std  fs.FileMode
+	}{{syscall.S_ISUID, fs.ModeSetuid}, {syscall.S_ISGID, fs.ModeSetgid}, {syscall.S_ISVTX, fs.ModeSticky}} {
+		if i.Info.Mode&bit.unix != 0 {
+			mode |= bit.std
+		}
+	}
+	return mode
+}
