@@ -15,7 +15,7 @@ import (
 const maxRecordFile = maxRecorded * (1 + recordHeader)
 
 // storeOutput makes a closed output content, so that it is checked as it is read and goes with the record that names it. The
-// file can be removed once that record is written. "" means that the output stays in its file.
+// file can be removed once that record is written. "" means that there is none, or that it stays in its file.
 func (m *Manager) storeOutput(name string) (sha256 string, err error) {
 	if m.config.Blobs == nil {
 		return "", nil
@@ -26,7 +26,7 @@ func (m *Manager) storeOutput(name string) (sha256 string, err error) {
 	}
 	defer func() { _ = f.Close() }()
 	if st, err := f.Stat(); err == nil && st.Size() == 0 {
-		return "", nil
+		return "", os.Remove(name)
 	}
 	sha256, _, err = m.config.Blobs.PutBlob(context.Background(), f, 0)
 	return sha256, err

@@ -133,6 +133,11 @@ func (l *Log) open() error {
 		return err
 	}
 	l.head = headed
+	if l.o.Rotation == AtStart && l.file != nil {
+		if err := l.begin(); err != nil {
+			return err
+		}
+	}
 	if err := l.write(news); err != nil {
 		return err
 	}
@@ -187,6 +192,8 @@ func (l *Log) Later(events ...Event) {
 			l.lost++
 			continue
 		}
+		l.o.Redact.event(&e)
+		e = e.cut(maxText)
 		e.at = l.o.Now()
 		l.pending = append(l.pending, e)
 	}
@@ -289,11 +296,9 @@ func (l *Log) waiting(events []Event) []Event {
 	}
 	for _, e := range events {
 		if !l.o.Skip[e.Event] {
+			l.o.Redact.event(&e)
 			all = append(all, e)
 		}
-	}
-	for i := range all {
-		l.o.Redact.event(&all[i])
 	}
 	return all
 }
@@ -400,7 +405,10 @@ func (l *Log) expire() error {
 	if err := l.head.Sync(); err != nil {
 		return err
 	}
-	return remove(l.o.Dir, old)
+	if err := remove(l.o.Dir, old); err != nil {
+		l.o.Log.Error("remove old files of the audit log", "error", err) // the next start tries again
+	}
+	return nil
 }
 
 // writeHead signs the log as it is.

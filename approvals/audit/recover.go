@@ -75,11 +75,6 @@ func (l *Log) findEnd() (news []Event, err error) {
 				return nil, err
 			}
 		}
-		if l.o.Rotation == AtStart {
-			if err := l.begin(); err != nil {
-				return nil, err
-			}
-		}
 		return news, nil
 	}
 	return news, nil

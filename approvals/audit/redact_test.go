@@ -78,6 +78,47 @@ func TestArgumentsAreSecretsAsAWhole(t *testing.T) {
 	}
 }
 
+func TestLongTextsCostLittleAndLoseTheirEnd(t *testing.T) {
+	r, err := NewRedactor(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("password=hunter2 ", 1<<16)
+	if got := r.Text(long); len(got) > 2*maxSearch || strings.Contains(got, "hunter") {
+		t.Errorf("%d bytes: %.80s", len(got), got)
+	}
+	for _, cut := range []string{"tool --password 'hunter2", `tool --password "hunter2`, "mysql -p'hunter2", "TOKEN='hunter2"} {
+		if got := r.Text(cut); strings.Contains(got, "hunter") {
+			t.Errorf("%s", got)
+		}
+	}
+	argv := make([]string, 1<<16)
+	for i := range argv {
+		argv[i] = "--password=hunter2"
+	}
+	if got := r.Argv(argv); len(got) > maxSearch || got[len(got)-1] != "…" || strings.Contains(strings.Join(got, " "), "hunter") {
+		t.Errorf("%d arguments", len(got))
+	}
+}
+
+func BenchmarkRedact(b *testing.B) {
+	r, err := NewRedactor(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"ordinary": "systemctl status nginx.service --no-pager --lines 50",
+		"secret":   "psql 'host=db user=x password=hunter2' -c 'select 1'",
+		"long":     strings.Repeat("key token password ", 1<<12),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				r.Text(text)
+			}
+		})
+	}
+}
+
 func TestPatternsThatAreNoneAreNamed(t *testing.T) {
 	for _, c := range []struct {
 		patterns []string

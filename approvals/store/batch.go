@@ -69,8 +69,9 @@ func (s *Store) write() {
 		case task := <-s.tasks:
 			task()
 		case <-ticker.C:
-			// An error shows itself at the next change too, which has somebody to tell.
-			_ = s.housekeep()
+			if err := s.housekeep(); err != nil {
+				s.options.Log.Error("remove old sessions and content that nothing names; shannot-gateway store check may say more", "error", err)
+			}
 		case <-s.stop:
 			return
 		}

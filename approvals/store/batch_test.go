@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,8 +12,10 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -158,14 +162,41 @@ func journalled(n int) approvals.Operation {
 	return approvals.Operation{N: n, Kind: approvals.CommandKind, Summary: "df -h /", Verdict: policy.Ask, Risk: policy.Unknown, Decision: approvals.Waiting, Digest: c.Digest(), Command: c, Created: time.Now()}
 }
 
+// openAudit makes an audit log in a temporary directory.
+func openAudit(tb testing.TB) *audit.Log {
+	tb.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	redact, err := audit.NewRedactor(nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l, err := audit.Open(audit.Options{Dir: tb.TempDir(), Signer: signer, Redact: redact})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
 // BenchmarkJournalledOperations has 64 sessions journal operations, each durable before the next: with the store's
-// shared transactions, and with one transaction for each. It reports operations a second.
+// shared transactions, the same with an audit log, and with one transaction for each. It reports operations a second.
 func BenchmarkJournalledOperations(b *testing.B) {
 	const sessions, perSession = 64, 200 // a session with as many begins anew
-	for _, shared := range []bool{true, false} {
-		name := map[bool]string{true: "shared", false: "alone"}[shared]
+	for _, name := range []string{"shared", "audited", "alone"} {
+		shared := name != "alone"
 		b.Run(name, func(b *testing.B) {
-			s, err := Open(filepath.Join(b.TempDir(), "gateway.db"), Options{})
+			o := Options{}
+			if name == "audited" {
+				o.Auditor = openAudit(b)
+			}
+			s, err := Open(filepath.Join(b.TempDir(), "gateway.db"), o)
 			if err != nil {
 				b.Fatal(err)
 			}

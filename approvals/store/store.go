@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +37,7 @@ type Options struct {
 	Auditor approvals.Auditor
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	Log *slog.Logger // nil means slog.Default
 }
 
 // Store is an open database.
@@ -65,6 +67,9 @@ var (
 func Open(name string, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return nil, failure("make the directory", err)

@@ -12,8 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
+	"shannot-gateway/hostkeys"
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/targets/jail"
 	"shannot-gateway/targets/local"
@@ -62,6 +65,7 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	}
 	check.kernel(ctx)
 	check.state(c)
+	check.audit(c)
 	check.interpreter(ctx, c)
 	check.people(c)
 	check.commands(c)
@@ -115,6 +119,32 @@ func (c *checkup) state(conf *config.Config) {
 		_ = f.Close()
 		_ = os.Remove(f.Name())
 		c.ok("state directory", "%s can be written", conf.State)
+	}
+}
+
+// audit verifies the log that is there.
+func (c *checkup) audit(conf *config.Config) {
+	if !conf.Audit.Enabled {
+		c.warn("audit log", "off: [audit] enabled = false")
+		return
+	}
+	if _, err := os.Stat(conf.AuditDir()); errors.Is(err, fs.ErrNotExist) {
+		c.ok("audit log", "%s will be made", conf.AuditDir())
+		return
+	}
+	keys, err := hostkeys.Existing(filepath.Join(conf.State, hostKeyFolder))
+	if err != nil {
+		c.fail("host keys", err)
+		return
+	}
+	v, err := audit.Verify(conf.AuditDir(), publicKeys(keys))
+	switch {
+	case err != nil:
+		c.fail("audit log", err)
+	case len(v.Findings) > 0:
+		c.warn("audit log", "it is not as it was written: %s (shannot-gateway audit verify)", render.Line(v.Findings[0]))
+	default:
+		c.ok("audit log", "%d lines in %s", v.Lines, conf.AuditDir())
 	}
 }
 

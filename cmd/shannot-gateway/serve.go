@@ -176,7 +176,7 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 		all = append(all, remotes[name])
 		a.closes = append(a.closes, remotes[name].Close)
 	}
-	kept := store.Options{Keep: c.Retention.Sessions, Age: c.Retention.Age}
+	kept := store.Options{Keep: c.Retention.Sessions, Age: c.Retention.Age, Log: log}
 	var record *audit.Log
 	if c.Audit.Enabled {
 		if record, err = a.openAudit(c, log); err != nil {
