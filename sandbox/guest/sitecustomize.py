@@ -8,6 +8,7 @@ fork and exec are refused by the kernel.
 import _posixsubprocess
 import os
 import sys
+from _operator import index
 
 _DEVICE = "/dev/shannot"
 _MAX_REQUEST = 3 << 20  # bytes; E2BIG beyond, as execve has it
@@ -139,11 +140,13 @@ def _start(argv, executables, env, cwd, stdin, stdout, stderr, input=None, pass_
         return int.from_bytes(reply[1], "little")
     errno = int.from_bytes(reply[1], "little")
     reason = reply[2].decode("utf-8", "backslashreplace") or os.strerror(errno)
-    raise OSError(errno, reason, os.fsdecode(_blamed(argv[0], executables)))
+    raise OSError(errno, reason, os.fsdecode(_blamed(argv[0], executables, directory)))
 
 
-def _blamed(name, executables):
+def _blamed(name, executables, directory):
     """The file name that CPython puts in the error: as the script gave it, not as PATH was searched for it."""
+    if directory and not os.path.isdir(directory):
+        return directory
     if b"/" not in name and all(os.path.basename(e) == name for e in executables):
         return name
     return executables[-1]
@@ -176,8 +179,9 @@ def _known_input():
     return data if len(data) <= 1 << 20 else None
 
 
-def _current_env():
-    return [key + b"=" + value for key, value in os.environb.items()]
+def _current_env(current=sys.modules["posix"]._create_environ):
+    """The environment of the process, which os.putenv changes past os.environ."""
+    return [key + b"=" + value for key, value in current().items()]
 
 
 def _fork_exec(
@@ -224,12 +228,20 @@ def _fork_exec(
         executable_list,
         environment,
         cwd,
-        0 if p2cread == -1 else p2cread,
-        1 if c2pwrite == -1 else c2pwrite,
-        2 if errwrite == -1 else errwrite,
+        _inherited(0) if p2cread == -1 else p2cread,
+        _inherited(1) if c2pwrite == -1 else c2pwrite,
+        _inherited(2) if errwrite == -1 else errwrite,
         None if p2cread == -1 else _known_input(),
         pass_fds,
     )
+
+
+def _inherited(fd):
+    """A standard stream as a child would have it, or -1: one that is closed, or would be at the exec, it has not."""
+    try:
+        return fd if os.get_inheritable(fd) else -1
+    except OSError:
+        return -1
 
 
 def _is_interpreter(executables):
@@ -241,7 +253,9 @@ def _system(command):
     """Stand in for os.system."""
     sys.audit("os.system", os.fsencode(command))
     try:
-        pid = _start(["sh", "-c", command], ["/bin/sh"], _current_env(), None, 0, 1, 2)
+        pid = _start(
+            ["sh", "-c", command], ["/bin/sh"], _current_env(), None, _inherited(0), _inherited(1), _inherited(2)
+        )
     except PermissionError as error:
         # What a shell says and answers when it may not run something.
         os.write(2, f"sh: {error.strerror}\n".encode())
@@ -259,35 +273,85 @@ def _candidates(file, env):
 
 
 def _environment(env):
-    return [os.fsencode(key) + b"=" + os.fsencode(value) for key, value in env.items()]
+    if env is None:
+        return _current_env()
+    out = []
+    for key, value in env.items():
+        key = os.fsencode(key)
+        if not key or b"=" in key:
+            raise ValueError("illegal environment variable name")
+        out.append(key + b"=" + os.fsencode(value))
+    return out
+
+
+def _arguments(function, argv):
+    """Refuse what CPython refuses: a program is given its name at least."""
+    if not isinstance(argv, (list, tuple)):
+        raise TypeError(f"{function}: argv must be a tuple or list")
+    if not argv:
+        raise ValueError(f"{function}: argv must not be empty")
+    if not argv[0]:
+        raise ValueError(f"{function}: argv first element cannot be empty")
+    return argv
+
+
+def _signals(numbers):
+    """Refuse what is no set of signals. What the set is for means nothing here: a command has the target's defaults."""
+    for number in numbers:
+        if not 1 <= index(number) <= 64:
+            raise ValueError(f"signal number {number} out of range [1; 64]")
 
 
 def _apply_actions(file_actions):
     """Work out which descriptors a posix_spawn child would have as its standard streams."""
-    fds = {0: 0, 1: 1, 2: 2}
+    fds = {fd: _inherited(fd) for fd in (0, 1, 2)}
     opened = []
-    for action in file_actions or ():
-        if action[0] == os.POSIX_SPAWN_OPEN:
-            _, fd, path, flags, mode = action
-            fds[fd] = os.open(path, flags, mode)
-            opened.append(fds[fd])
-        elif action[0] == os.POSIX_SPAWN_CLOSE:
-            fds[action[1]] = -1
-        elif action[0] == os.POSIX_SPAWN_DUP2:
-            fds[action[2]] = fds.get(action[1], action[1])
-        elif action[0] == getattr(os, "POSIX_SPAWN_CLOSEFROM", None):
-            fds.update({fd: -1 for fd in range(max(action[1], 0), 3)})
-        else:
-            raise NotImplementedError("this posix_spawn action does not work in the Shannot sandbox")
+    try:
+        for action in file_actions or ():
+            _apply_action(action, fds, opened)
+    except BaseException:
+        for fd in opened:
+            os.close(fd)
+        raise
     return fds, opened
 
 
-def _spawn(path, argv, env, **options):
+def _apply_action(action, fds, opened):
+    if not isinstance(action, tuple) or not action:
+        raise TypeError("Each file_actions element must be a non-empty tuple")
+    kind, *values = action
+    name, count = _ACTIONS.get(index(kind), (None, 0))
+    if name is None:
+        raise TypeError("Unknown file_actions identifier")
+    if len(action) != count:
+        raise TypeError(f"A {name} file_action tuple must have {count} elements")
+    if name == "open":
+        fd, path, flags, mode = values
+        fd = index(fd)
+        fds[fd] = os.open(path, flags, mode)
+        opened.append(fds[fd])
+        return
+    values = [index(v) for v in values]
+    if name == "close":
+        fds[values[0]] = -1
+    elif name == "dup2":
+        fds[values[1]] = fds.get(values[0], values[0])
+    else:
+        fds.update({fd: -1 for fd in range(max(values[0], 0), 3)})
+
+
+# What posix_spawn can do with descriptors: the name in CPython's errors, and the length of the tuple.
+_ACTIONS = {os.POSIX_SPAWN_OPEN: ("open", 5), os.POSIX_SPAWN_CLOSE: ("close", 2), os.POSIX_SPAWN_DUP2: ("dup2", 3)}
+if hasattr(os, "POSIX_SPAWN_CLOSEFROM"):
+    _ACTIONS[os.POSIX_SPAWN_CLOSEFROM] = ("closefrom", 2)
+
+
+def _spawn(path, argv, env, /, **options):
     """Stand in for os.posix_spawn."""
     return _posix_spawn([path], argv, env, **options)
 
 
-def _spawnp(path, argv, env, **options):
+def _spawnp(path, argv, env, /, **options):
     """Stand in for os.posix_spawnp."""
     return _posix_spawn(_candidates(path, None), argv, env, **options)
 
@@ -306,6 +370,9 @@ def _posix_spawn(
     scheduler=None,
 ):
     """Start a command. Its signals are the target's defaults, and it leads a group and a session of its own anyway."""
+    argv = _arguments("posix_spawn", argv)
+    _signals(setsigmask)
+    _signals(setsigdef)
     if setpgroup:
         raise PermissionError(1, "each command leads a process group of its own; it cannot join another one")
     if scheduler is not None:
@@ -326,26 +393,27 @@ def _become(argv, executables, env):
             stream.flush()
         except (AttributeError, ValueError, OSError):
             pass
-    pid = _start(argv, executables, env, None, 0, 1, 2)
+    pid = _start(argv, executables, env, None, _inherited(0), _inherited(1), _inherited(2))
     status = os.waitpid(pid, 0)[1]
     os._exit(os.waitstatus_to_exitcode(status) if not os.WIFSIGNALED(status) else 128 + os.WTERMSIG(status))
 
 
 def _execv(path, argv):
-    _become(argv, [path], _current_env())
+    _become(_arguments("execv", argv), [path], _current_env())
 
 
 def _execve(path, argv, env):
-    _become(argv, [path], _environment(env))
+    _become(_arguments("execve", argv), [path], _environment(env))
 
 
 def _spawnvef(mode, file, args, env, func):
     """Stand in for the function behind os.spawn*, which forks."""
     if mode not in (os.P_WAIT, os.P_NOWAIT):
         raise ValueError("invalid spawn mode")
+    args = _arguments("spawn", args)
     executables = _candidates(file, env) if func in (os.execvp, os.execvpe) else [os.fsencode(file)]
     environment = _current_env() if env is None else _environment(env)
-    pid = _start(args, executables, environment, None, 0, 1, 2)
+    pid = _start(args, executables, environment, None, _inherited(0), _inherited(1), _inherited(2))
     if mode == os.P_NOWAIT:
         return pid
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -437,19 +505,23 @@ def _wait():
 
 def _install():
     _posixsubprocess.fork_exec = _fork_exec
-    os.system = _system
-    os.posix_spawn = _spawn
-    os.posix_spawnp = _spawnp
-    os.execv = _execv
-    os.execve = _execve
-    os.fork = _fork
-    os.forkpty = _forkpty
-    os.openpty = _openpty
     os._spawnvef = _spawnvef
-    # The posix module is what os re-exports; keep both the same.
+    # The posix module is what os re-exports; keep both the same. A static method is called as the function it stands for,
+    # and like a built-in one does not become a method where a class takes it for an attribute.
     posix = sys.modules["posix"]
-    for name in ("system", "posix_spawn", "posix_spawnp", "execv", "execve", "fork", "forkpty", "openpty"):
-        setattr(posix, name, getattr(os, name))
+    for name, function in (
+        ("system", _system),
+        ("posix_spawn", _spawn),
+        ("posix_spawnp", _spawnp),
+        ("execv", _execv),
+        ("execve", _execve),
+        ("fork", _fork),
+        ("forkpty", _forkpty),
+        ("openpty", _openpty),
+    ):
+        function = staticmethod(function)
+        setattr(os, name, function)
+        setattr(posix, name, function)
     import atexit
 
     atexit.register(_say_limit)

@@ -168,10 +168,12 @@ var handlers = map[string]handler{
 		r.umask = uint32(n.Args[0]) & 0o777
 		return answer{val: int64(old)}
 	},
-	"getuid":  func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
-	"geteuid": func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
-	"getgid":  func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
-	"getegid": func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
+	"getuid":    func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
+	"geteuid":   func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
+	"getgid":    func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
+	"getresuid": func(r *run, n *seccomp.Notification) answer { return r.threeTimes(n, r.job.Host.UID) },
+	"getresgid": func(r *run, n *seccomp.Notification) answer { return r.threeTimes(n, r.job.Host.GID) },
+	"getegid":   func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
 }
 
 // byNumber and callNames are the tables by this architecture's numbers.

@@ -4,6 +4,8 @@ package native
 
 import (
 	"encoding/binary"
+	"errors"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -11,7 +13,7 @@ import (
 )
 
 // signal answers kill(2) for anything but the script itself, which the filter lets through: commands have virtual
-// process ids, and nothing else may be signalled.
+// process ids, and nothing else may be signalled. Whether there is such a process the script sees in /proc anyway.
 func (r *run) signal(n *seccomp.Notification) answer {
 	pid, sig := int32(n.Args[0]), int32(n.Args[1])
 	if sig < 0 || sig > 64 {
@@ -26,6 +28,12 @@ func (r *run) signal(n *seccomp.Notification) answer {
 	// Another interpreter of the family, each of which leads a group of its own too.
 	var err error
 	if !r.family.member(int(pid), func(m *run) { err = unix.PidfdSendSignal(m.pidfd, unix.Signal(sig), nil, 0) }) {
+		if pid >= firstPID {
+			return failed(unix.ESRCH) // a command that was waited for
+		}
+		if _, err := r.job.FS.Lstat("/proc/" + strconv.Itoa(int(pid))); errors.Is(err, unix.ENOENT) && pid > 0 {
+			return failed(unix.ESRCH)
+		}
 		return failed(unix.EPERM)
 	}
 	return outcome(err)

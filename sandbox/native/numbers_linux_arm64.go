@@ -34,6 +34,7 @@ var numbers = map[string]uint32{
 	"faccessat":              unix.SYS_FACCESSAT,
 	"faccessat2":             unix.SYS_FACCESSAT2,
 	"fadvise64":              unix.SYS_FADVISE64,
+	"fallocate":              unix.SYS_FALLOCATE,
 	"fchdir":                 unix.SYS_FCHDIR,
 	"fchmod":                 unix.SYS_FCHMOD,
 	"fchmodat":               unix.SYS_FCHMODAT,

@@ -154,6 +154,54 @@ for f in (os.fork, os.forkpty, pty.fork, lambda: pty.spawn(["true"])):
 there are no pseudo-terminals in the Shannot sandbox: commands run without one; use subprocess
 there are no pseudo-terminals in the Shannot sandbox: commands run without one; use subprocess
 `},
+		{"arguments that CPython refuses", `
+spawn = lambda *a, **k: os.posix_spawn("/bin/true", *a, **k)
+for f in (lambda: os.execv("/bin/true", []), lambda: os.execve("/bin/true", [""], {}), lambda: os.execve("/bin/true", "a", {}),
+          lambda: spawn([], None), lambda: os.posix_spawnp("true", [""], {}), lambda: os.spawnv(os.P_WAIT, "/bin/true", []),
+          lambda: spawn(["a"], {"a=b": "c"}), lambda: spawn(["a"], {"a\0": "c"}), lambda: spawn(["a"], None, setsigdef=[99]),
+          lambda: spawn(["a"], None, file_actions=[()]), lambda: spawn(["a"], None, file_actions=[(os.POSIX_SPAWN_CLOSE, 1, 2)]),
+          lambda: spawn(["a"], None, file_actions=[(99,)]), lambda: spawn(["a"], None, file_actions=[(os.POSIX_SPAWN_CLOSE, "x")])):
+    try: print("ran", f())
+    except (TypeError, ValueError) as e: print(type(e).__name__, e)`, `ValueError execv: argv must not be empty
+ValueError execve: argv first element cannot be empty
+TypeError execve: argv must be a tuple or list
+ValueError posix_spawn: argv must not be empty
+ValueError posix_spawn: argv first element cannot be empty
+ValueError spawn: argv must not be empty
+ValueError illegal environment variable name
+ValueError embedded null byte
+ValueError signal number 99 out of range [1; 64]
+TypeError Each file_actions element must be a non-empty tuple
+TypeError A close file_action tuple must have 2 elements
+TypeError Unknown file_actions identifier
+TypeError 'str' object cannot be interpreted as an integer
+`},
+		{"environment past os.environ", `
+os.putenv("PAST", "1"); os.environ["KNOWN"] = "2"; os.unsetenv("LANG")
+print(subprocess.getoutput("echo $PAST$KNOWN$LANG"), subprocess.check_output([sys.executable, "-c", "import os; print(os.environ['PAST'])"]))`, "12 b'1\\n'\n"},
+		{"names in errors", `
+for cwd in ("/no/such", "/etc/hostname"):
+    try: subprocess.run([sys.executable, "-c", ""], cwd=cwd)
+    except OSError as e: print(e.errno, e.filename)
+    try: subprocess.run("exit 0", shell=True, cwd=cwd)
+    except OSError as e: print(e.errno, e.filename)
+class Starts: start = os.posix_spawn
+print(os.waitpid(Starts().start("/bin/true", ["true"], None), 0)[1])`, "2 /no/such\n2 /no/such\n20 /etc/hostname\n20 /etc/hostname\n0\n"},
+		{"closed standard streams", `
+out = os.dup(1); os.close(0); os.close(1)
+codes = [subprocess.run(["sh", "-c", "read x; echo lost"]).returncode, subprocess.call([sys.executable, "-c", "print('lost')"])]
+r = subprocess.run(["echo", "kept"], stdout=subprocess.PIPE)
+os.dup2(out, 1); print(codes, r.stdout)`, "[0, 0] b'kept\\n'\n"},
+		{"signals to processes that are not there", `
+p = subprocess.Popen(["true"]); p.wait()
+for pid in (p.pid, 0x7ffffffe, 1):
+    try: os.kill(pid, 0); print("there")
+    except OSError as e: print(type(e).__name__)
+print(os.getresuid(), os.getresgid(), os.nice(1) - os.nice(0))
+try: os.setpriority(os.PRIO_USER, 0, 19); print("all of them")
+except PermissionError: print("refused")
+try: os.nice(-5); print("up")
+except PermissionError: print("refused")`, "ProcessLookupError\nProcessLookupError\nPermissionError\n(1000, 1000, 1000) (1000, 1000, 1000) 0\nrefused\nrefused\n"},
 		{"threads that come and go", `
 import threading
 def start():

@@ -218,7 +218,9 @@ var table = []row{
 	{call: "sync", do: fail, why: "content is in memory"},
 	{call: "syncfs", do: fail, why: "content is in memory"},
 	{call: "fadvise64", do: fail, why: "advice"},
-	{call: "setpriority", do: fail, errno: unix.EPERM, why: "not its own choice"},
+	{call: "fallocate", do: fail, errno: unix.EOPNOTSUPP, why: "with ENOSYS posix_fallocate would fail; it writes instead"},
+	{call: "setpriority", otherwise: unix.EPERM, why: "itself, and without a capability only down",
+		when: []condition{{arg: 0, values: []uint32{unix.PRIO_PROCESS}}, {arg: 1, values: []uint32{0, self}}}},
 
 	// Extended attributes: with ENOSYS shutil.copy2 would raise.
 	{call: "getxattr", do: fail, errno: unix.ENOTSUP, why: "none here"},
@@ -265,8 +267,8 @@ var table = []row{
 	{call: "geteuid", do: notify, why: "the account that commands run as"},
 	{call: "getgid", do: notify, why: "the account that commands run as"},
 	{call: "getegid", do: notify, why: "the account that commands run as"},
-	{call: "getresuid", do: fail, errno: unix.ENOSYS, why: "not needed"},
-	{call: "getresgid", do: fail, errno: unix.ENOSYS, why: "not needed"},
+	{call: "getresuid", do: notify, why: "the account that commands run as"},
+	{call: "getresgid", do: notify, why: "the account that commands run as"},
 	{call: "getgroups", do: fail, why: "no supplementary groups"},
 
 	// Refused outright, with the errno that says so.
@@ -330,7 +332,7 @@ var unknown = []struct{ why, calls string }{
 	{"work that the kernel does in the background, past the filter", `
 		io_uring_setup io_uring_enter io_uring_register io_setup io_destroy io_submit io_cancel io_getevents io_pgetevents`},
 	{"move bytes or pages between files, pipes and memory without a read or write", `
-		splice tee vmsplice copy_file_range remap_file_pages fallocate sync_file_range readahead cachestat`},
+		splice tee vmsplice copy_file_range remap_file_pages sync_file_range readahead cachestat`},
 	{"descriptors that lead to other processes, or that the supervisor would not know", `
 		pidfd_open memfd_create memfd_secret signalfd signalfd4 process_mrelease kcmp`},
 	{"watch the files of others", `
