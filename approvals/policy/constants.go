@@ -12,6 +12,9 @@ import (
 // topLevel judges a whole text, and remembers the constants on the way.
 func (c *call) topLevel(file *syntax.File) Decision {
 	once := assignedOnce(file)
+	if len(once) > 0 || hasArithmetic(file) {
+		c.numbers = c.counters(file)
+	}
 	d := allow()
 	for _, s := range file.Stmts {
 		d = worst(d, c.stmt(s))
@@ -20,6 +23,19 @@ func (c *call) topLevel(file *syntax.File) Decision {
 		}
 	}
 	return d
+}
+
+// hasArithmetic reports whether a text evaluates arithmetic that may assign.
+func hasArithmetic(file *syntax.File) bool {
+	found := false
+	syntax.Walk(file, func(n syntax.Node) bool {
+		switch n.(type) {
+		case *syntax.CStyleLoop, *syntax.ArithmExp:
+			found = true
+		}
+		return !found
+	})
+	return found
 }
 
 // remember takes up the constants of a command that only assigns.
@@ -111,6 +127,10 @@ func isMixed(part syntax.WordPart) bool {
 func (c *call) constant(name string, v *arg, quoted bool) bool {
 	value, ok := c.constants[name]
 	switch {
+	case !ok && (c.numbers[name] || numbersOfTheShell[name]):
+		v.dash = v.dash || v.text == "" && c.numbers[name] // one may be negative
+		v.add("0")
+		v.number, v.known, v.closed, v.many = true, false, false, v.many || !quoted
 	case !ok:
 		return false
 	case value.known && (quoted || isPlain(value.text)):
@@ -118,7 +138,7 @@ func (c *call) constant(name string, v *arg, quoted bool) bool {
 	case value.number:
 		v.add("0")
 		v.number = true
-		v.known, v.many = false, v.many || !quoted
+		v.known, v.closed, v.many = false, false, v.many || !quoted
 	default:
 		return false
 	}
@@ -181,3 +201,125 @@ func isCount(name string, args []string) bool {
 	}
 	return false
 }
+
+// counters are the variables that hold whole numbers, or nothing, whatever happens: each place that gives them a value gives a
+// number. It begins with all that may be, and takes off what some place contradicts, until nothing changes.
+func (c *call) counters(file *syntax.File) map[string]bool {
+	values := map[string][]*syntax.Word{}
+	not := map[string]int{}
+	sure := true
+	named := func(name string) {
+		if _, ok := values[name]; !ok {
+			values[name] = nil
+		}
+	}
+	syntax.Walk(file, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Assign:
+			if n.Name == nil {
+				break
+			}
+			named(n.Name.Value)
+			if n.Naked || n.Append || n.Index != nil || n.Array != nil {
+				not[n.Name.Value]++
+			} else if n.Value != nil {
+				values[n.Name.Value] = append(values[n.Name.Value], n.Value)
+			}
+		case *syntax.WordIter:
+			if len(n.Items) == 0 {
+				not[n.Name.Value]++
+			}
+			named(n.Name.Value)
+			for _, item := range n.Items {
+				if !c.countsUp(item) {
+					values[n.Name.Value] = append(values[n.Name.Value], item)
+				}
+			}
+		case *syntax.CallExpr:
+			sure = sure && countRead(n, not)
+		case *syntax.BinaryArithm:
+			if w, ok := n.X.(*syntax.Word); ok && assigns(n.Op) {
+				named(w.Lit())
+			}
+		case *syntax.UnaryArithm:
+			if w, ok := n.X.(*syntax.Word); ok && (n.Op == syntax.Inc || n.Op == syntax.Dec) {
+				named(w.Lit())
+			}
+		}
+		return sure
+	})
+	found := map[string]bool{}
+	if !sure {
+		return found
+	}
+	for name := range values {
+		if not[name] == 0 && isName(name) && (isVariable(name) || ownNames[name]) {
+			found[name] = true
+		}
+	}
+	before := c.numbers
+	defer func() { c.numbers = before }()
+	for changed := true; changed; {
+		changed = false
+		c.numbers = found
+		for name := range found {
+			for _, value := range values[name] {
+				if !c.isWhole(value) {
+					delete(found, name)
+					changed = true
+					break
+				}
+			}
+		}
+	}
+	return found
+}
+
+// countsUp reports whether a word of a loop's list becomes numbers: {1..5}, $(seq 1 5).
+func (c *call) countsUp(w *syntax.Word) bool {
+	if len(w.Parts) != 1 {
+		return false
+	}
+	switch part := w.Parts[0].(type) {
+	case *syntax.Lit:
+		inner, ok := strings.CutPrefix(part.Value, "{")
+		from, to, dots := strings.Cut(strings.TrimSuffix(inner, "}"), "..")
+		return ok && dots && isNumber(from) && isNumber(to) // dash takes it as it is, which is judged as a text too
+	case *syntax.CmdSubst:
+		if len(part.Stmts) != 1 || len(part.Stmts[0].Redirs) > 0 {
+			return false
+		}
+		call, ok := part.Stmts[0].Cmd.(*syntax.CallExpr)
+		if !ok || len(call.Args) < 2 || call.Args[0].Lit() != "seq" {
+			return false
+		}
+		for _, a := range call.Args[1:] {
+			if !isNumber(a.Lit()) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// isWhole reports whether a value is a whole number or nothing.
+func (c *call) isWhole(w *syntax.Word) bool {
+	if len(w.Parts) == 1 {
+		part := w.Parts[0]
+		if q, ok := part.(*syntax.DblQuoted); ok && len(q.Parts) == 1 {
+			part = q.Parts[0]
+		}
+		if _, ok := part.(*syntax.ArithmExp); ok {
+			return true // what is in it is judged where it runs
+		}
+	}
+	if mayBrace(w) {
+		return false
+	}
+	a := c.value(w)
+	return a.number || a.known && (a.text == "" || isNumber(strings.TrimPrefix(a.text, "-")))
+}
+
+// numbersOfTheShell are the parameters that are numbers, or nothing.
+var numbersOfTheShell = map[string]bool{"?": true, "#": true, "$": true, "!": true, "PPID": true, "RANDOM": true, "SECONDS": true, "UID": true, "EUID": true}

@@ -12,6 +12,7 @@ type arg struct {
 	many    bool     // may be no word, or several
 	dash    bool     // not known, and may begin with "-"
 	number  bool     // not known, and a number or nothing
+	closed  bool     // not known, and one of text and others
 	plain   bool     // of a loop\'s variable: each value stays one word where a shell splits it
 	fetches bool     // holds the output of a download
 	others  []string // what else the word may be, where it is one of several
@@ -24,6 +25,7 @@ type grammar struct {
 	flags               map[string]kind   // with their dashes
 	longs               []string          // those of them with two dashes, sorted
 	harm                map[string]string // what a harmful flag does
+	sure                map[string]bool   // flags that take the next word for their value, whatever it is
 	harmful             string            // what the program as a whole does, "" if it may read
 	max                 int               // the greatest number of operands, -1 for any number
 	match, values       *regexp.Regexp
@@ -67,7 +69,7 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 			}
 			if takes {
 				if i++; i < len(args) {
-					if d := g.checkValue(name, args[i]); d.Verdict != Allow {
+					if d := g.checkValue(name, a.text, args[i]); d.Verdict != Allow {
 						return nil, d
 					}
 				}
@@ -90,17 +92,31 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 	return nil, g.checkNeed(name, have)
 }
 
+// matches reports whether the word matches, whatever it becomes.
+func (a *arg) matches(e *regexp.Regexp) bool {
+	if !a.known && !a.closed || !e.MatchString(a.text) {
+		return false
+	}
+	for _, other := range a.others {
+		if !a.known && !e.MatchString(other) {
+			return false
+		}
+	}
+	return true
+}
+
 // checkValue judges the word after a flag. It must be one that can only be its value: where a value is optional, a
-// program takes a word that looks like a flag for one.
-func (g *grammar) checkValue(name string, a arg) Decision {
-	certain := !a.many // a flag that needs a value takes any word for it
-	if a.known {
+// program takes a word that looks like a flag for one. Of some flags it is certain that they need one.
+func (g *grammar) checkValue(name, flag string, a arg) Decision {
+	sure := g.sure[flag] || len(flag) > 2 && flag[1] != '-' && g.sure["-"+flag[len(flag)-1:]]
+	certain := !a.many && (sure || !a.dash)
+	if a.known && !sure {
 		certain = len(a.text) < 2 || a.text[0] != '-' || a.text[1] >= '0' && a.text[1] <= '9'
 	}
 	if !certain {
 		return ask(Unknown, "whether "+shown(a.text)+" is a value or a flag of "+shown(name)+" is not certain")
 	}
-	if g.values != nil && (!a.known || !g.values.MatchString(a.text)) {
+	if g.values != nil && !a.matches(g.values) {
 		return ask(Caution, shown(name)+" may do more than read with the value "+shown(a.text))
 	}
 	return allow()
@@ -119,7 +135,7 @@ func (g *grammar) judgeSub(c *call, name string, args []arg) ([]string, Decision
 func (g *grammar) checkOperand(name string, a arg, operands *int, have map[string]bool) Decision {
 	*operands++
 	bad := g.max >= 0 && (*operands > g.max || a.many) || g.refuse[a.text] ||
-		g.match != nil && (!a.known || !g.match.MatchString(a.text))
+		g.match != nil && !a.matches(g.match)
 	if bad {
 		return ask(Caution, shown(name)+" may do more than read with the operand "+shown(a.text))
 	}

@@ -285,6 +285,8 @@ type call struct {
 	loops    map[string]arg    // loop variables of the loops around
 	// constants are variables whose value is certain, see topLevel.
 	constants map[string]arg
+	// numbers are variables that hold whole numbers, see counters.
+	numbers map[string]bool
 }
 
 // maxDepth bounds commands within commands.

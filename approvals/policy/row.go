@@ -17,7 +17,8 @@ type Program struct {
 	// Names: what the program shows of the files that it names is no more than names and numbers.
 	Names bool `toml:"names"`
 	// Flags are the harmless flags, separated by blanks: "-abc" are three short ones, "-n=" takes a value (attached or
-	// the next word), "-n?" one that may be attached; "--lines", "--lines=", "--color?" are long ones.
+	// the next word), "-n==" one that is the next word whatever it looks like (POSIX's getopt), "-n?" one that may be attached; "--lines",
+	// "--lines=", "--color?" are long ones.
 	Flags string `toml:"flags"`
 	// Global are harmless flags of the program and of each of its subcommands.
 	Global string `toml:"global"`
@@ -73,7 +74,7 @@ const (
 func (p Program) compile(global string, harm map[string]string, depth int) (*grammar, error) {
 	g := &grammar{
 		any: p.Any, names: p.Names, single: p.SingleDash, abbreviates: p.Abbreviates, bare: p.Bare,
-		flags: map[string]kind{}, harm: map[string]string{}, need: strings.Fields(p.Need),
+		flags: map[string]kind{}, harm: map[string]string{}, sure: map[string]bool{}, need: strings.Fields(p.Need),
 	}
 	global = strings.TrimSpace(global + " " + p.Global)
 	for _, text := range []string{p.Flags, global, p.Writes, p.Runs, p.Network, p.Changes, p.Harm, p.Need, p.Match, p.Values, p.Refuse} {
@@ -114,9 +115,13 @@ func (g *grammar) addFlags(list string) error {
 	for _, word := range strings.Fields(list) {
 		k := plainFlag
 		name := word
+		sure := false
 		switch word[len(word)-1] {
 		case '=':
 			k, name = valueFlag, word[:len(word)-1]
+			if shorter, ok := strings.CutSuffix(name, "="); ok {
+				name, sure = shorter, true
+			}
 		case '?':
 			k, name = optionalFlag, word[:len(word)-1]
 		}
@@ -133,6 +138,9 @@ func (g *grammar) addFlags(list string) error {
 				return fmt.Errorf("the flag %s %w", n, errTwice)
 			}
 			g.flags[n] = k
+			if sure {
+				g.sure[n] = true
+			}
 		}
 	}
 	return nil

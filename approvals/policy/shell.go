@@ -52,9 +52,9 @@ func (c *call) shell(text string) (d Decision) {
 	if c.vars == nil {
 		c.vars = map[string]string{}
 	}
-	loops, constants := c.loops, c.constants
-	c.loops, c.constants = map[string]arg{}, map[string]arg{} // another shell's variables are not this one's
-	defer func() { c.loops, c.constants = loops, constants }()
+	loops, constants, numbers := c.loops, c.constants, c.numbers
+	c.loops, c.constants, c.numbers = map[string]arg{}, map[string]arg{}, nil // another shell's variables are not this one's
+	defer func() { c.loops, c.constants, c.numbers = loops, constants, numbers }()
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true)).Parse(strings.NewReader(text), "")
 	if err == nil && strings.Contains(text, "\\\n") && hasLineText(file) {
 		d = worst(d, ask(Unknown, "a backslash at the end of a line, beside a comment or here-document, is not read alike by every shell"))
@@ -295,6 +295,11 @@ func passesAll(programs []string) bool {
 
 // loop judges a for loop: within it, the variable stands for what was listed.
 func (c *call) loop(cmd *syntax.ForClause) Decision {
+	if three, ok := cmd.Loop.(*syntax.CStyleLoop); ok && !cmd.Select { // to dash it is an error
+		d := worst(c.arithmetic(three.Init), worst(c.arithmetic(three.Cond), c.arithmetic(three.Post)))
+		d = worst(d, worst(c.expression(three.Init), worst(c.expression(three.Cond), c.expression(three.Post))))
+		return worst(d, c.stmts(cmd.Do))
+	}
 	iter, ok := cmd.Loop.(*syntax.WordIter)
 	if !ok || cmd.Select {
 		return worst(ask(Caution, "the loop evaluates arithmetic or asks for input"), c.stmts(cmd.Do))
@@ -322,7 +327,10 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 				special = true
 			}
 			value.dash = value.dash || a.dash || strings.HasPrefix(a.text, "-")
-			plain = plain && a.known && isPlain(a.text)
+			plain = plain && a.known && isPlain(a.text) && len(a.text) < 1024
+		}
+		if len(args) > 1 && len(value.others) < maxOthers {
+			value.others = append(value.others, source(item)) // dash does not expand braces
 		}
 	}
 	if special && strings.HasPrefix(value.text, "/") && len(iter.Items) > 1 {
@@ -330,6 +338,7 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 		value.text = ""
 	}
 	value.plain = plain && len(iter.Items) > 0
+	value.closed = value.plain && value.text != "" && len(value.others) < maxOthers
 	name := iter.Name.Value
 	if changes(name, cmd.Do) {
 		value = arg{dash: true, many: true}
@@ -549,7 +558,7 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 			}
 		}
 		if !strings.HasPrefix(to.text, "/dev/") && (to.known || strings.HasPrefix(to.text, "/") && !to.many) ||
-			to.known && (to.text == "/dev/null" || to.text == "/dev/stdin") {
+			to.known && readable[to.text] {
 			return d, to.fetches
 		}
 		return worst(d, ask(Caution, "reads "+shown(to.text)+" by redirection")), to.fetches
@@ -564,6 +573,9 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 	}
 	return worst(d, ask(Caution, "writes "+shown(to.text)+" by redirection")), false
 }
+
+// readable are the devices that a redirection may read.
+var readable = map[string]bool{"/dev/null": true, "/dev/stdin": true, "/dev/zero": true, "/dev/full": true, "/dev/random": true, "/dev/urandom": true}
 
 // isDelimiter reports whether a here-document's delimiter is a plain word, or one quoted as a whole.
 func isDelimiter(w *syntax.Word) bool {

@@ -84,14 +84,14 @@ func (c *call) value(w *syntax.Word) arg {
 			text, glob := unquote(part.Value)
 			glob = glob && text != "[" // the program of that name
 			if i == 0 && strings.HasPrefix(part.Value, "~") {
-				v.known = false
+				v.known, v.closed = false, false
 			}
 			if glob {
-				v.known, v.many = false, true
+				v.known, v.closed, v.many = false, false, true
 				v.dash = v.dash || v.text == "" && strings.IndexAny(text, "*?[") == 0
 			}
 			if isAssignment(part.Value) && strings.Contains(part.Value, "~") {
-				v.known = false
+				v.known, v.closed = false, false
 			}
 			v.add(text)
 		case *syntax.SglQuoted:
@@ -141,13 +141,13 @@ func (c *call) singleQuoted(q *syntax.SglQuoted, v *arg) string {
 	if !q.Dollar {
 		return q.Value
 	}
-	v.known = false
+	v.known, v.closed = false, false
 	return unescapeANSI(q.Value)
 }
 
 func (c *call) doubleQuoted(q *syntax.DblQuoted, v *arg) {
 	if q.Dollar {
-		v.known = false
+		v.known, v.closed = false, false
 	}
 	for _, part := range q.Parts {
 		if lit, ok := part.(*syntax.Lit); ok {
@@ -161,14 +161,22 @@ func (c *call) doubleQuoted(q *syntax.DblQuoted, v *arg) {
 // expanded adds what a part becomes only when the shell runs: a guess, and what is certain about it.
 func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 	first := v.text == ""
-	if p, ok := part.(*syntax.ParamExp); ok && p.Param != nil && isPlainParam(p) && c.constant(p.Param.Value, v, quoted) {
+	if p, ok := part.(*syntax.ParamExp); ok && p.Param != nil && isPlainParam(p) && !c.loops[p.Param.Value].plain && c.constant(p.Param.Value, v, quoted) {
 		return
 	}
-	v.known = false
+	wasKnown := v.known
+	v.known, v.closed = false, false
 	switch part := part.(type) {
 	case *syntax.ParamExp:
+		if part.Length && part.Param != nil && !part.Excl && part.Index == nil {
+			v.number = true
+			v.add("0")
+			return
+		}
 		if part.Param != nil {
 			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) && (quoted || loop.plain) {
+				// With one such variable, and nothing else that is not known, all that the word may be is known.
+				v.closed = loop.closed && wasKnown && len(v.text) < 1024
 				v.addOthers(loop)
 				v.many = v.many || loop.many
 				v.dash = v.dash || first && loop.dash
@@ -430,11 +438,19 @@ func (c *call) arithmetic(x syntax.ArithmExpr) Decision {
 	case *syntax.ParenArithm:
 		return c.arithmetic(x.X)
 	case *syntax.UnaryArithm:
-		if x.Op == syntax.Plus || x.Op == syntax.Minus || x.Op == syntax.Not || x.Op == syntax.BitNegation {
+		switch x.Op {
+		case syntax.Plus, syntax.Minus, syntax.Not, syntax.BitNegation:
 			return c.arithmetic(x.X)
+		case syntax.Inc, syntax.Dec:
+			if w, ok := x.X.(*syntax.Word); ok && c.numbers[w.Lit()] {
+				return allow()
+			}
 		}
 	case *syntax.BinaryArithm:
-		if assigns(x.Op) {
+		if w, ok := x.X.(*syntax.Word); assigns(x.Op) {
+			if ok && c.numbers[w.Lit()] {
+				return c.arithmetic(x.Y)
+			}
 			break
 		}
 		return worst(c.arithmetic(x.X), c.arithmetic(x.Y))
@@ -456,7 +472,7 @@ func assigns(op syntax.BinAritOperator) bool {
 func (c *call) isNumeric(w *syntax.Word) bool {
 	if lit := w.Lit(); lit != "" {
 		value, constant := c.constants[lit]
-		return isNumber(lit) || constant && (value.number || value.known && isNumber(value.text))
+		return isNumber(lit) || c.numbers[lit] || constant && (value.number || value.known && isNumber(value.text))
 	}
 	if len(w.Parts) != 1 {
 		return false
