@@ -176,8 +176,8 @@ func (s *Session) changedPaths() []*restored {
 	return slices.SortedFunc(maps.Values(all), func(a, b *restored) int { return cmp.Compare(a.path, b.path) })
 }
 
-// planRollback looks at every path and lists what is to be done: first what is removed, the deepest first, then what
-// is made, the highest first.
+// planRollback looks at every path and lists what is to be done, in that order: first what is removed, the deepest first,
+// then what is made, the highest first.
 func (m *Manager) planRollback(ctx context.Context, files targets.FileTarget, s *Session) (steps []Step, todo []*File, err error) {
 	var away, back []*File
 	paths := s.changedPaths()
@@ -211,12 +211,17 @@ func (m *Manager) planRollback(ctx context.Context, files targets.FileTarget, s 
 	m.mindOthers(files, away, steps)
 	slices.SortStableFunc(away, func(a, b *File) int { return cmp.Compare(depth(b), depth(a)) })
 	slices.SortStableFunc(back, func(a, b *File) int { return cmp.Compare(depth(a), depth(b)) })
-	for _, f := range append(away, back...) {
+	order := map[string]int{}
+	for i, f := range append(away, back...) {
+		if _, known := order[string(f.Path)]; !known {
+			order[string(f.Path)] = i
+		}
 		blocked := slices.ContainsFunc(steps, func(t Step) bool { return t.Path == string(f.Path) && t.Problem != "" && !t.Forced })
 		if !blocked {
 			todo = append(todo, f)
 		}
 	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(order[a.Path], order[b.Path]) })
 	return steps, todo, nil
 }
 

@@ -50,6 +50,14 @@ type Diff struct {
 	Binary bool
 }
 
+// Count says in words how many lines were added and removed.
+func (d Diff) Count() string {
+	if d.Added == 1 {
+		return fmt.Sprintf("1 line added, %d removed", d.Removed)
+	}
+	return fmt.Sprintf("%d lines added, %d removed", d.Added, d.Removed)
+}
+
 // String is the unified diff, without the names of files.
 func (d Diff) String() string {
 	var b strings.Builder

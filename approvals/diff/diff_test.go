@@ -12,6 +12,16 @@ func text(d Diff) string {
 	return d.String()
 }
 
+func TestCount(t *testing.T) {
+	for want, d := range map[string]Diff{
+		"1 line added, 0 removed": {Added: 1}, "0 lines added, 1 removed": {Removed: 1}, "2 lines added, 3 removed": {Added: 2, Removed: 3},
+	} {
+		if got := d.Count(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestCompare(t *testing.T) {
 	for name, c := range map[string]struct{ before, after, want string }{
 		"equal":           {"a\n", "a\n", ""},

@@ -197,7 +197,7 @@ func (p *page) file(f *approvals.File) {
 }
 
 func (p *page) hunks(d diff.Diff) {
-	_, _ = fmt.Fprintf(p.w, "  content: %d lines added, %d removed\n", d.Added, d.Removed)
+	_, _ = fmt.Fprintf(p.w, "  content: %s\n", d.Count())
 	for _, h := range d.Hunks {
 		_, _ = fmt.Fprintf(p.w, "        @@ -%d,%d +%d,%d @@\n", h.Old, h.OldLines, h.New, h.NewLines)
 		for _, l := range h.Lines {

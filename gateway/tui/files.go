@@ -164,7 +164,7 @@ func capital(name string) string {
 }
 
 func describeDiff(p *page, d diff.Diff) {
-	p.add(label("Content"), own(toneDim, fmt.Sprintf("%d lines added, %d removed", d.Added, d.Removed)))
+	p.add(label("Content"), own(toneDim, d.Count()))
 	for _, h := range d.Hunks {
 		p.add(nil, hunkLine(h))
 		for _, l := range h.Lines {

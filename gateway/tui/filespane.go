@@ -112,7 +112,7 @@ func (f *filesPane) change(p *page, file *approvals.File) {
 
 // beside shows a difference in two columns, the old content on the left.
 func (f *filesPane) beside(p *page, d diff.Diff) {
-	p.add(label("Content"), own(toneDim, fmt.Sprintf("%d lines added, %d removed", d.Added, d.Removed)))
+	p.add(label("Content"), own(toneDim, d.Count()))
 	column := max((f.width-1)/2, 9)
 	for _, h := range d.Hunks {
 		p.add(nil, hunkLine(h))
