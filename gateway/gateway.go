@@ -37,7 +37,8 @@ type Options struct {
 	Grants   approvals.GrantStore // without it approvers cannot make any
 	Audit    *audit.Log           // nil where there is none
 	Judge    approvals.Judge
-	Engine   sandbox.Engine
+	Engine   sandbox.Engine   // for what needs no other, and for terminals: config.NativeEngine
+	Engines  []sandbox.Engine // further ones, which need not work
 	Targets  []targets.Target // those that work; the configuration may name more
 	Version  string
 	Timing   Timing
@@ -104,7 +105,7 @@ func New(o Options) (*Gateway, error) {
 	close(ready)
 	g.verbs = &command.Verbs{
 		Sessions: g.sessions, Judge: o.Judge, Runner: g.runner, Targets: o.Targets, Config: o.Config, Version: o.Version,
-		Audit: g.auditState, Screen: tui.Run, Plain: tui.RunPlain, Now: o.Now, Started: o.Now(),
+		Audit: g.auditState, Engine: g.runner.ready, Screen: tui.Run, Plain: tui.RunPlain, Now: o.Now, Started: o.Now(),
 	}
 	g.server, err = wish.NewServer(g.configure)
 	if err != nil {

@@ -26,7 +26,6 @@ import (
 // starts. A session belongs to no connection: it goes on when its client leaves.
 type runner struct {
 	sessions *approvals.Manager
-	engine   sandbox.Engine
 	policies map[string]*vfs.Policy // by the target's name
 	options  Options
 	log      *slog.Logger
@@ -46,7 +45,38 @@ func newRunner(o Options) (*runner, error) {
 		}
 		policies[t.Name()] = p
 	}
-	return &runner{engine: o.Engine, policies: policies, options: o, log: o.Log}, nil
+	return &runner{policies: policies, options: o, log: o.Log}, nil
+}
+
+// engine finds an engine by its name, nil for none. A session of old has none.
+func (r *runner) engine(name string) sandbox.Engine {
+	if name == "" {
+		return r.options.Engine
+	}
+	for _, e := range append([]sandbox.Engine{r.options.Engine}, r.options.Engines...) {
+		if e.Name() == name {
+			return e
+		}
+	}
+	return nil
+}
+
+// finder is an engine that may lack what it runs.
+type finder interface {
+	// Ready fails with what is missing and how to get it.
+	Ready(ctx context.Context) error
+}
+
+// ready reports whether an engine is there and can run.
+func (r *runner) ready(ctx context.Context, name string) error {
+	e := r.engine(name)
+	if e == nil {
+		return command.ErrNoEngine
+	}
+	if f, ok := e.(finder); ok {
+		return f.Ready(ctx)
+	}
+	return nil
 }
 
 // wait returns when every session has ended, or with ctx.
@@ -242,7 +272,11 @@ func (s *session) script() approvals.Outcome {
 		job.Terminal = terminalOf(ctx, s.terminal)
 		job.Env = append(job.Env, historyVariable+historyFile(o.Config.Files.Scratch))
 	}
-	result, err := s.runner.engine.Run(ctx, job)
+	engine := s.runner.engine(s.request.Engine)
+	if engine == nil {
+		return s.fault("run the script", fmt.Errorf("there is no engine %q", s.request.Engine))
+	}
+	result, err := engine.Run(ctx, job)
 	if cause := context.Cause(ctx); errors.Is(cause, approvals.ErrOutputLimit) {
 		return s.outputLimit()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/sandbox/native"
+	"shannot-gateway/sandbox/pypy"
 	"shannot-gateway/targets/jail"
 	"shannot-gateway/targets/local"
 )
@@ -67,6 +69,7 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	check.state(c)
 	check.audit(c)
 	check.interpreter(ctx, c)
+	check.pypy(ctx, c)
 	check.people(c)
 	check.commands(c)
 	check.address(c)
@@ -170,6 +173,28 @@ func (c *checkup) interpreter(ctx context.Context, conf *config.Config) {
 		return
 	}
 	c.ok("trial run", "Python runs in the sandbox (%s)", dir)
+}
+
+// pypy says what the other engine would run. It is required where the configuration chooses it.
+func (c *checkup) pypy(ctx context.Context, conf *config.Config) {
+	engine := pypyEngine(conf, filepath.Join(conf.State, runtimeFolder), slog.New(slog.DiscardHandler))
+	defer func() { _ = engine.Close() }()
+	if conf.Engine == config.PyPyEngine {
+		if err := engine.Check(ctx); err != nil {
+			c.fail("pypy engine", err)
+			return
+		}
+	} else if err := engine.Ready(ctx); errors.Is(err, pypy.ErrMissing) {
+		c.ok("pypy engine", "not used; shannot-gateway runtime install pypy installs it")
+		return
+	}
+	for _, f := range engine.Probe(ctx) {
+		if f.OK {
+			c.ok(f.Name, "%s", f.Detail)
+		} else {
+			c.warn(f.Name, "%s", f.Detail)
+		}
+	}
 }
 
 func (c *checkup) people(conf *config.Config) {

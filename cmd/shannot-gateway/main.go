@@ -33,8 +33,8 @@ const usage = `shannot-gateway runs agents' Python in a sandbox and asks a human
   serve [--config FILE] [--listen ADDR] [--state DIR]
                             run the server
   policy check|render       judge commands, or render text, given as JSON lines
-  runtime install|status|remove [--state DIR]
-                            the interpreter that scripts run in
+  runtime install|status|remove [native|pypy] [--state DIR]
+                            the interpreters that scripts run in
   targets list|add|test|trust|remove [--config FILE]
                             hosts that are reached over SSH
   store check [--config FILE] [--state DIR]

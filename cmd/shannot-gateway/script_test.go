@@ -112,6 +112,11 @@ var scriptKeys = []string{"agent", "other", "approver", "second", "admin", "eve"
 
 func setupScript(env *testscript.Env, cache string) error {
 	env.Setenv("HOME", env.WorkDir)
+	double, err := filepath.Abs("../../sandbox/pypy/testdata/child.c")
+	if err != nil {
+		return err
+	}
+	env.Setenv("PYPY_DOUBLE", double)
 	// One unpacked interpreter for all scripts: the gateway takes it for its own.
 	if err := os.Mkdir(filepath.Join(env.WorkDir, "state"), 0o700); err != nil {
 		return err

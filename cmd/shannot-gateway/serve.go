@@ -20,6 +20,7 @@ import (
 	"shannot-gateway/gateway"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/hostkeys"
+	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/local"
@@ -195,8 +196,16 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 		return errors.Join(fmt.Errorf("the sandbox does not work on this machine: %w", err),
 			errors.New("run shannot-gateway doctor to see what is missing"))
 	}
+	other := pypyEngine(c, runtime, log)
+	a.closes = append(a.closes, other.Close)
+	if c.Engine == other.Name() {
+		if err := other.Check(ctx); err != nil {
+			return fmt.Errorf("engine = %q does not work on this machine: %w", c.Engine, err)
+		}
+	}
 	a.Gateway, err = gateway.New(gateway.Options{
-		Config: c, HostKeys: a.keys, Store: journal, Blobs: journal, Grants: journal, Audit: record, Judge: judge, Engine: engine, Targets: all,
+		Config: c, HostKeys: a.keys, Store: journal, Blobs: journal, Grants: journal, Audit: record, Judge: judge, Engine: engine,
+		Engines: []sandbox.Engine{other}, Targets: all,
 		Version: version(), Log: log,
 	})
 	return err

@@ -50,6 +50,7 @@ type Verbs struct {
 	Runner   Runner
 	Targets  []targets.Target // those that work now
 	Config   *config.Config
+	Engine   func(ctx context.Context, name string) error // why an engine cannot run, or nil
 	Version  string
 	Screen   func(context.Context, tui.Options) error // the approval screen
 	Plain    func(context.Context, tui.Options) error // the same in lines

@@ -5,20 +5,21 @@ import (
 	"fmt"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/gateway/config"
 )
 
 // interactiveScript stands in the journal where other sessions have their source.
 const interactiveScript = "# interactive: what it runs was typed at a terminal, and is in its output"
 
 // interact is `python3` with a terminal: an interpreter in the sandbox that a human, or whoever holds the key, types
-// into. The session ends with the connection, since nobody could ever type into it again.
+// into, always in the native engine, which alone has terminals. The session ends with the connection, since nobody could ever type into it again.
 func (v *Verbs) interact(ctx context.Context, c *invocation, flags runFlags) int {
 	target, status := v.target(ctx, c, flags.target)
 	if target == nil {
 		return status
 	}
 	id, err := v.Runner.Interact(ctx, approvals.Request{
-		Identity: c.Identity, Target: target, Engine: flags.engine, Script: interactiveScript, Interactive: true,
+		Identity: c.Identity, Target: target, Engine: config.NativeEngine, Script: interactiveScript, Interactive: true,
 	}, c.Terminal, c.Stdin)
 	if err != nil {
 		return c.fail(id, fmt.Errorf("start the session: %w", err))

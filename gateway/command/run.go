@@ -31,7 +31,7 @@ type runFlags struct {
 func (r *runFlags) register(f *flag.FlagSet, script bool) {
 	if script {
 		f.StringVar(&r.code, "c", "", "")
-		f.StringVar(&r.engine, "engine", "native", "")
+		f.StringVar(&r.engine, "engine", "", "")
 	}
 	f.StringVar(&r.target, "target", config.LocalTarget, "")
 	f.StringVar(&r.name, "name", "", "")
@@ -80,7 +80,7 @@ func (v *Verbs) run(ctx context.Context, c *invocation) int {
 
 // python is `python3` (with a terminal: an interactive one), `python3 - [args…]` and `python3 -c CODE [args…]`.
 func (v *Verbs) python(ctx context.Context, c *invocation) int {
-	flags := runFlags{target: config.LocalTarget, engine: "native"}
+	flags := runFlags{target: config.LocalTarget}
 	args := texts(c.args)
 	switch {
 	case len(args) == 0 && c.Terminal != nil:
@@ -101,9 +101,8 @@ func (v *Verbs) python(ctx context.Context, c *invocation) int {
 
 // script starts a script and follows it.
 func (v *Verbs) script(ctx context.Context, c *invocation, flags runFlags, hasCode bool, args []string) int {
-	if flags.engine != "native" {
-		c.notice("the engine %q is not built yet; there is: native", render.Line(flags.engine))
-		return ExitUsage
+	if status := v.engine(ctx, c, &flags); status != ExitOK {
+		return status
 	}
 	target, status := v.target(ctx, c, flags.target)
 	if target == nil {
@@ -130,6 +129,25 @@ func (v *Verbs) script(ctx context.Context, c *invocation, flags runFlags, hasCo
 		return ExitNotAScript
 	}
 	return v.begin(ctx, c, flags, target, request, stdin)
+}
+
+// ErrNoEngine says that there is no engine of a name.
+var ErrNoEngine = errors.New("there is no such engine")
+
+// engine fills in the engine that a script runs in, and says where it cannot.
+func (v *Verbs) engine(ctx context.Context, c *invocation, flags *runFlags) int {
+	if flags.engine == "" {
+		flags.engine = v.Config.Engine
+	}
+	switch err := v.Engine(ctx, flags.engine); {
+	case errors.Is(err, ErrNoEngine):
+		c.notice("there is no engine %q; there are: %s", render.Line(flags.engine), strings.Join(config.Engines(), ", "))
+		return ExitUsage
+	case err != nil:
+		c.notice("the engine %s cannot run: %s", flags.engine, render.Line(err.Error()))
+		return ExitFault
+	}
+	return ExitOK
 }
 
 // exec is `exec [flags] -- COMMAND…`: what follows is shell text, raw.

@@ -62,6 +62,14 @@ type Config struct {
 	Groups     map[string][]string // names of targets, by the group's name
 	HostKeys   []hostkeys.Type
 	SSH        Algorithms
+	Engine     string // what runs scripts where nobody says otherwise, "native" or "pypy"
+	PyPy       PyPy
+}
+
+// PyPy says where a pypy-sandbox is; an empty field leaves it to be found.
+type PyPy struct {
+	Executable string // absolute
+	Library    string // absolute: the directory with lib-python/3 and lib_pypy
 }
 
 // Files is what scripts see of a target.
@@ -179,6 +187,13 @@ type file struct {
 	HostKeys struct {
 		Types []string `toml:"types"`
 	} `toml:"hostkeys"`
+	Engine  string `toml:"engine"`
+	Engines struct {
+		PyPy struct {
+			Executable string `toml:"executable"`
+			Library    string `toml:"library"`
+		} `toml:"pypy"`
+	} `toml:"engines"`
 	SSH struct {
 		KeyExchanges []string `toml:"kex"`
 		Ciphers      []string `toml:"ciphers"`
@@ -270,7 +285,7 @@ func (f *file) check(path string) (*Config, error) {
 	c.Profile.Programs = f.Programs
 	for _, step := range []func(*Config) error{
 		f.checkPlaces, f.checkLimits, f.checkRetention, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH,
-		f.checkFiles, f.checkRemoteFiles, f.checkProfile,
+		f.checkFiles, f.checkRemoteFiles, f.checkProfile, f.checkEngines,
 	} {
 		if err := step(c); err != nil {
 			return nil, err

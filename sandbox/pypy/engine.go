@@ -65,6 +65,12 @@ func (e *Engine) Probe(ctx context.Context) []sandbox.Finding {
 	return []sandbox.Finding{f}
 }
 
+// Ready reports what is missing of the executable and its library, and how to get it.
+func (e *Engine) Ready(ctx context.Context) error {
+	_, err := e.prepare(ctx)
+	return err
+}
+
 // Check runs a line of Python.
 func (e *Engine) Check(ctx context.Context) error {
 	if _, err := e.prepare(ctx); err != nil {

@@ -18,10 +18,6 @@ import (
 	"shannot-gateway/sandbox/native"
 )
 
-// ErrMissing says that there is no executable, and how to get one.
-var ErrMissing = errors.New("there is no pypy-sandbox executable: run shannot-gateway runtime install pypy, or name one by " +
-	"executable under [engines.pypy]")
-
 // errNoLibrary says that an executable lacks its standard library.
 var errNoLibrary = errors.New("there is no lib-python/3 and lib_pypy beside the executable: name their directory by library " +
 	"under [engines.pypy]")

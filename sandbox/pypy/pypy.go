@@ -6,6 +6,7 @@
 package pypy
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -44,3 +45,7 @@ func (o Options) withDefaults() Options {
 
 // ExecutableNames are what a pypy-sandbox executable is called on PATH, in order of preference.
 func ExecutableNames() []string { return []string{"pypy-sandbox", "pypy3-c-sandbox", "pypy3-c"} }
+
+// ErrMissing says that there is no executable, and how to get one.
+var ErrMissing = errors.New("there is no pypy-sandbox executable: run shannot-gateway runtime install pypy, or name one by " +
+	"executable under [engines.pypy]")

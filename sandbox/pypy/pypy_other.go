@@ -20,6 +20,9 @@ func (*Engine) Name() string { return "pypy" }
 // Check returns sandbox.ErrUnsupported.
 func (*Engine) Check(context.Context) error { return sandbox.ErrUnsupported }
 
+// Ready returns sandbox.ErrUnsupported.
+func (*Engine) Ready(context.Context) error { return sandbox.ErrUnsupported }
+
 // Run returns sandbox.ErrUnsupported.
 func (*Engine) Run(context.Context, sandbox.Job) (sandbox.Result, error) {
 	return sandbox.Result{}, sandbox.ErrUnsupported
