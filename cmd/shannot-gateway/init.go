@@ -77,6 +77,11 @@ state  = %q
 # sessions = 10000
 # age = "0"                    # for instance "90d"
 
+# engine = "native"            # or "pypy", see shannot-gateway runtime install pypy; above the first table
+# [engines.pypy]
+# executable = "/opt/pypy/bin/pypy3-c"
+# library = "/opt/pypy"
+
 # [hostkeys]
 # types = ["ed25519"]          # also "ecdsa", "rsa"
 `

@@ -84,6 +84,7 @@ var topics = map[string]string{
   --analysis TEXT  what you are after: shown to the human as your words
   --plan           run no command; list those that would need a decision
   --wait DURATION  wait for humans at most so long (30s, 5m), then exit 75
+  --engine NAME    what runs it: native (CPython 3.14) or pypy (PyPy 3.6)
   --json           one JSON object on stdout
 ssh takes one level of quotes away: ssh HOST "run --name 'disk check' -" < f.py`,
 	"exec": `Runs one shell command on the target, through the policy. What follows -- is

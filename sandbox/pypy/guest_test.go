@@ -35,13 +35,12 @@ var ordinaryPython = sync.OnceValue(func() string {
 
 // pythonChild is a double in Python.
 type pythonChild struct {
-	cmd      *exec.Cmd
-	calls    *os.File
-	answers  *os.File
-	stderr   bytes.Buffer
-	waited   sync.Once
-	status   syscall.WaitStatus
-	released chan struct{}
+	cmd     *exec.Cmd
+	calls   *os.File
+	answers *os.File
+	stderr  bytes.Buffer
+	waited  sync.Once
+	status  syscall.WaitStatus
 }
 
 func (c *pythonChild) PID() int                     { return c.cmd.Process.Pid }
