@@ -137,10 +137,15 @@ type file struct {
 		Jail        *bool    `toml:"jail"`
 	} `toml:"profile"`
 	Programs map[string]policy.Program `toml:"programs"`
+	Engine   string                    `toml:"engine"`
 	Engines  struct {
 		Native struct {
 			Warm *int `toml:"warm"`
 		} `toml:"native"`
+		PyPy struct {
+			Executable string `toml:"executable"`
+			Library    string `toml:"library"`
+		} `toml:"pypy"`
 	} `toml:"engines"`
 	Files struct {
 		Read    []string `toml:"read"`
@@ -187,13 +192,6 @@ type file struct {
 	HostKeys struct {
 		Types []string `toml:"types"`
 	} `toml:"hostkeys"`
-	Engine  string `toml:"engine"`
-	Engines struct {
-		PyPy struct {
-			Executable string `toml:"executable"`
-			Library    string `toml:"library"`
-		} `toml:"pypy"`
-	} `toml:"engines"`
 	SSH struct {
 		KeyExchanges []string `toml:"kex"`
 		Ciphers      []string `toml:"ciphers"`
