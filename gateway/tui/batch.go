@@ -79,8 +79,9 @@ func (m *model) askApprove(read []subject, waiting int) {
 	case len(read) > 1 && severalTargets(read):
 		m.say(own(toneCaution, "They are dangerous and for several targets: decide them one by one."))
 	default:
-		m.dialog = newDialog(verdict{subjects: read, approve: true})
-		m.dialog.left = waiting - len(read)
+		d := newDialog(verdict{subjects: read, approve: true})
+		d.left = waiting - len(read)
+		m.dialog = d
 	}
 }
 

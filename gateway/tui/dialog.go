@@ -65,6 +65,17 @@ var usualReasons = []string{
 	"a human will do this",
 }
 
+// question is what stands in the middle of the screen until the human has answered it. While it is busy it waits for
+// the backend, and nothing but the backend's answer closes it.
+type question interface {
+	key(m *model, k tea.KeyPressMsg) tea.Cmd
+	paste(text string)
+	scroll(rows int) // down
+	window(m *model, height int) []line
+	footer(width int) line
+	isBusy() bool
+}
+
 // dialog asks the human to confirm or to give a reason. What it is about is fixed when it opens.
 type dialog struct {
 	verdict verdict
@@ -134,6 +145,12 @@ func (d *dialog) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	d.verdict.reason = strings.TrimSpace(d.field.text)
 	return m.settleOn(d.verdict)
 }
+
+func (d *dialog) isBusy() bool { return d.busy }
+
+func (d *dialog) paste(text string) { d.field.insert(text) }
+
+func (d *dialog) scroll(rows int) { d.up = max(d.up-rows, 0) }
 
 // choose puts one of the usual reasons into the field, to be sent as it is or edited.
 func (d *dialog) choose(step int) {
@@ -207,6 +224,9 @@ func (d *dialog) question(p *page) {
 	default:
 		p.addProse(nil, own(toneStrong, fmt.Sprintf("Reject these %d operations?", len(all))))
 	}
+	if d.verdict.grant != nil {
+		d.verdict.grant.spell(p)
+	}
 	for i := range all {
 		s := &all[i]
 		what, rest := s.what.split(200)
@@ -250,7 +270,9 @@ func (d *dialog) footer(width int) line {
 
 // answered takes the backend's answer to a decision.
 func (m *model) answered(msg decidedMsg) tea.Cmd {
-	m.dialog = nil
+	if m.dialog != nil && m.dialog.isBusy() { // another question stays open
+		m.dialog = nil
+	}
 	for i := range msg.verdict.subjects {
 		s := &msg.verdict.subjects[i]
 		delete(m.marked, mark{s.session, s.n})
@@ -293,6 +315,11 @@ func (m *model) report(msg *decidedMsg) line {
 	}
 	done := own(t, msg.verdict.does("Approved", "Rejected")+".")
 	if failed == 0 {
+		for _, r := range msg.results {
+			if r.told != nil {
+				return join(done, own(tonePlain, " "), r.told)
+			}
+		}
 		if msg.verdict.approve && len(msg.verdict.subjects) == 1 {
 			done = join(done, own(t, " Its output follows here."))
 		}

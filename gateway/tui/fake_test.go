@@ -35,6 +35,10 @@ type fakeBackend struct {
 	approved  []string // "id/n/digest by whom"
 	before    func()   // runs before a decision counts
 	listErr   error
+	grantErr  error
+	granted   []approvals.Grant
+	steps     []approvals.Step // of a rollback
+	rolled    []string
 	reading   chan struct{}        // where not nil, contents are read once it is closed
 	diffErr   error                // what reading contents ends with
 	texts     map[string][2]string // by path: what a file holds, and is to hold
@@ -187,6 +191,52 @@ func (f *fakeBackend) operationWrites(id string, n int, c approvals.Chunk) {
 	defer f.mu.Unlock()
 	k := fmt.Sprintf("%s/%d", id, n)
 	f.written[k] = append(f.written[k], c)
+}
+
+func (f *fakeBackend) PreviewGrant(s approvals.Session, n int, by approvals.Identity, spec approvals.GrantSpec) (approvals.Grant, error) {
+	if f.grantErr != nil {
+		return approvals.Grant{}, f.grantErr
+	}
+	c := s.Operations[n-1].Command
+	g := approvals.Grant{
+		N: 7, Kind: spec.Kind, Session: s.ID, Identity: s.Identity, Target: c.Target, RunAs: c.RunAs, Path: c.Path, Dir: c.Dir, Argv: c.Argv, By: by.Name,
+	}
+	if spec.For > 0 {
+		g.Session, g.Until = "", start.Add(spec.For)
+	}
+	for _, w := range spec.Vary {
+		g.Varies = append(g.Varies, approvals.VaryingWord{Word: w, Class: "name"})
+	}
+	return g, nil
+}
+
+func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, digest string, spec approvals.GrantSpec) (approvals.Session, approvals.Grant, error) {
+	s, err := f.Approve(ctx, id, by, []int{n}, digest)
+	if err != nil {
+		return s, approvals.Grant{}, err
+	}
+	g, err := f.PreviewGrant(s, n, by, spec)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.granted = append(f.granted, g)
+	return s, g, err
+}
+
+func (f *fakeBackend) Rollback(_ context.Context, id string, by approvals.Identity, force, plan bool) ([]approvals.Step, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	steps := slices.Clone(f.steps)
+	stuck := slices.ContainsFunc(steps, func(s approvals.Step) bool { return s.Problem != "" })
+	switch {
+	case plan:
+		return steps, nil
+	case stuck && !force:
+		return steps, approvals.ErrChangedSince
+	}
+	f.rolled = append(f.rolled, fmt.Sprintf("%s by %s force %v", id, by.Name, force))
+	f.find(id).Status = approvals.RolledBack
+	f.changed(id)
+	return steps, nil
 }
 
 func (f *fakeBackend) Subscribe(context.Context) <-chan approvals.Event {

@@ -119,6 +119,17 @@ var scenes = []scene{
 		v.sees("Operation 1")
 		v.until("what is read", func(rows string) bool { return !strings.Contains(rows, "being read") })
 	}, picture: Size{100, 40}},
+	{name: "grant", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
+		readAll(v)
+		v.types("t", "2")
+		v.sees("without asking")
+		v.until("the shape", func(rows string) bool { return strings.Contains(rows, "<name>") })
+	}, picture: Size{100, 20}},
+	{name: "rollback", open: "f1l3s0aa", backend: ended, act: func(v *virtual, _ *fakeBackend) {
+		v.sees("done")
+		v.types("z")
+		v.sees("1  write")
+	}, picture: Size{100, 12}},
 	{name: "help", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
 		v.sees("WAITS")
 		v.types("?")

@@ -254,6 +254,7 @@ type result struct {
 	err     error
 	session approvals.Session // as it is after the answer, whoever decided
 	known   bool              // session is set
+	told    line              // what else there is to say
 }
 
 // now is a session as the last answer about it has it, nil where none has.
@@ -289,9 +290,12 @@ func (m *model) decideOn(v verdict) decidedMsg {
 	for i := range v.subjects {
 		s := &v.subjects[i]
 		var r result
-		if v.approve {
+		switch {
+		case v.grant != nil:
+			r = m.grantOn(v.grant, s)
+		case v.approve:
 			r.session, r.err = m.backend.Approve(m.ctx, s.session, m.me, []int{s.n}, s.digest)
-		} else {
+		default:
 			r.session, r.err = m.backend.Reject(m.ctx, s.session, m.me, []int{s.n}, v.reason)
 		}
 		r.known = r.err == nil

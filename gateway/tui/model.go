@@ -33,7 +33,7 @@ type model struct {
 	width, height int
 	inbox         inbox
 	session       *sessionView // nil while the list is shown
-	dialog        *dialog
+	dialog        question
 	help          *page
 	note          line // until the next key
 	loading       bool // a look at the backend is under way
@@ -113,6 +113,10 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 		return m.loaded(&msg)
 	case outputMsg:
 		return m.written(msg.from)
+	case grantMsg:
+		m.spelled(msg)
+	case rollbackMsg:
+		return m.rolledBack(msg)
 	case decidedMsg:
 		return m.answered(msg)
 	case contentsMsg:
@@ -128,8 +132,8 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 // paste gives pasted text to what is typed into.
 func (m *model) paste(text string) {
 	switch {
-	case m.dialog != nil && !m.dialog.busy:
-		m.dialog.field.insert(text)
+	case m.dialog != nil && !m.dialog.isBusy():
+		m.dialog.paste(text)
 	case m.dialog == nil && m.help == nil && m.session == nil && m.inbox.search.open:
 		m.inbox.search.field.insert(text)
 		m.inbox.settle()
@@ -292,7 +296,7 @@ func (m *model) loadedSession(s *snapshot) tea.Cmd {
 		m.say(note)
 		// A question that was asked about something else must not be answered any more. One that the backend is
 		// answering already stays until it has.
-		if m.dialog != nil && !m.dialog.busy {
+		if m.dialog != nil && !m.dialog.isBusy() {
 			m.dialog = nil
 		}
 	}
@@ -367,9 +371,9 @@ func (m *model) tooSmall() bool { return m.width < minWidth || m.height < minHei
 func (m *model) helpPage() *page {
 	switch {
 	case m.session != nil && m.session.view != nil:
-		return helpPage("An operation", append([]key.Binding{keyApprove, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyMouse, keyBack, keyQuit}, scrollKeys...))
+		return helpPage("An operation", append([]key.Binding{keyApprove, keyGrant, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyMouse, keyBack, keyQuit}, scrollKeys...))
 	case m.session != nil:
-		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyPane5, keyTab, keyWhole, keySide, keyMouse, keyBack, keyQuit}, scrollKeys...))
+		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyPane5, keyTab, keyWhole, keySide, keyRollback, keyMouse, keyBack, keyQuit}, scrollKeys...))
 	}
 	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyRecent, keyOrder, keyAlert, keyMouse, keyLeave, keyQuit}, scrollKeys...))
 }
@@ -458,7 +462,7 @@ func (m *model) operationKeys(v *operationView) []key.Binding {
 	s, rest := &m.session.session, []key.Binding{keyBack, keyNext, keyPage, keyEnv}
 	switch {
 	case v.mayApprove(m):
-		return append([]key.Binding{keyApprove, keyReject}, rest...)
+		return append([]key.Binding{keyApprove, keyReject, keyGrant}, rest...)
 	case v.op.Decision == approvals.Waiting && !ownSession(s, m.me):
 		return append([]key.Binding{keyPage, keyReject}, keyBack, keyNext, keyEnv)
 	}
@@ -475,6 +479,9 @@ func (m *model) sessionKeys() []key.Binding {
 	}
 	if v.pane == paneFiles {
 		keys = append(keys, keyWhole, keySide)
+	}
+	if canRollBack(&v.session, m.me) {
+		keys = append(keys, keyRollback)
 	}
 	if firstWaiting(&v.session) < 0 {
 		return keys

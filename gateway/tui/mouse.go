@@ -16,7 +16,7 @@ func (m *model) wheel(e tea.MouseWheelMsg) {
 	case m.help != nil:
 		m.help.scroll(n)
 	case m.dialog != nil:
-		m.dialog.up = max(m.dialog.up-n, 0)
+		m.dialog.scroll(n)
 	case m.reading() != nil:
 		m.reading().scroll(n)
 	case m.session != nil:

@@ -162,6 +162,12 @@ func (v *operationView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 			return nil
 		}
 		m.dialog = newDialog(verdict{subjects: []subject{v.subject(s)}, approve: true})
+	case key.Matches(k, keyGrant):
+		if !v.mayApprove(m) {
+			m.say(own(toneCaution, "Not yet: what is not read to its end cannot be granted either."))
+			return nil
+		}
+		return m.askGrant(v)
 	case key.Matches(k, keyReject):
 		return m.askReject(&v.op)
 	case key.Matches(k, keyEnv):

@@ -14,6 +14,7 @@ type verdict struct {
 	subjects []subject
 	approve  bool
 	reason   string
+	grant    *grantAsked // the standing answer that is asked for with an approval of one operation; nil for none
 }
 
 // does names what the verdict does, for "Approving operation 1" and the like.
@@ -42,7 +43,9 @@ type dueMsg struct{ p *pending }
 // settleOn hands a confirmed verdict to the backend: at once, or after the time in which it can be undone.
 func (m *model) settleOn(v verdict) tea.Cmd {
 	if m.undo <= 0 {
-		m.dialog.busy = true
+		if d, ok := m.dialog.(*dialog); ok {
+			d.busy = true
+		}
 		return m.decide(v)
 	}
 	m.dialog = nil

@@ -28,7 +28,7 @@ const (
 var paneNames = [panes]string{"operations", "script", "files", "output", "about"}
 
 // shortPaneNames are for narrow screens.
-var shortPaneNames = [panes]string{"ops", "script", "files", "out", "info"}
+var shortPaneNames = [panes]string{"ops", "code", "files", "out", "info"}
 
 // sessionView is one open session.
 type sessionView struct {
@@ -369,6 +369,8 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		return m.nextWaiting()
 	case key.Matches(k, keyLook) && firstWaiting(&v.session) >= 0:
 		return v.openOperation(m, v.lookAt())
+	case key.Matches(k, keyRollback):
+		return m.askRollback(false)
 	case key.Matches(k, keyApproveAll):
 		m.askApproveAll()
 	case key.Matches(k, keyRejectAll):

@@ -33,6 +33,11 @@ type Backend interface {
 	Session(id string) (approvals.Session, error)
 	Approve(ctx context.Context, id string, by approvals.Identity, ops []int, digest string) (approvals.Session, error)
 	Reject(ctx context.Context, id string, by approvals.Identity, ops []int, reason string) (approvals.Session, error)
+	// PreviewGrant is the standing answer that ApproveGranting would make; it makes none.
+	PreviewGrant(s approvals.Session, n int, by approvals.Identity, spec approvals.GrantSpec) (approvals.Grant, error)
+	ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, digest string, spec approvals.GrantSpec) (approvals.Session, approvals.Grant, error)
+	// Rollback restores what a session's files held; with plan it only says how.
+	Rollback(ctx context.Context, id string, by approvals.Identity, force, plan bool) ([]approvals.Step, error)
 	Subscribe(ctx context.Context) <-chan approvals.Event
 	// OperationOutput calls fn with what one operation has written so far.
 	OperationOutput(id string, n int, fn func(approvals.Chunk) error) error

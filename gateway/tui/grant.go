@@ -1,0 +1,229 @@
+package tui
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
+)
+
+// grantTimes are how long a standing answer may last; 0 is for the session alone.
+var grantTimes = []time.Duration{0, 30 * time.Minute, time.Hour, 8 * time.Hour, 24 * time.Hour}
+
+// grantAsked is a standing answer as it was spelled out to the human.
+type grantAsked struct {
+	spec  approvals.GrantSpec
+	words string // the grant's own, rendered
+}
+
+// spell writes what will run without being asked about.
+func (g *grantAsked) spell(p *page) {
+	p.addProse(nil, own(toneCaution, "And from then on, without asking:"))
+	p.add(own(tonePlain, "  "), line{{toneStrong, render.Text(g.words)}})
+}
+
+// grantOn approves an operation and makes the standing answer that goes with it.
+func (m *model) grantOn(g *grantAsked, s *subject) result {
+	now, made, err := m.backend.ApproveGranting(m.ctx, s.session, m.me, s.n, s.digest, g.spec)
+	r := result{session: now, err: err, known: err == nil}
+	switch {
+	case errors.Is(err, approvals.ErrNotGranted):
+		r.err, r.known = nil, now.ID != ""
+		r.told = join(own(toneDanger, "It was not granted: "), shown(tonePlain, err.Error()))
+	case err == nil:
+		r.told = own(toneCaution, fmt.Sprintf("Grant %d is in force; revoke %d takes it back.", made.N, made.N))
+	}
+	return r
+}
+
+// grantDialog asks what else may run without being asked about, and spells it out. It cannot be confirmed before all
+// of that has been on the screen.
+type grantDialog struct {
+	subject  subject
+	session  approvals.Session
+	argv     []string
+	vary     []int
+	time     int // index in grantTimes
+	grant    *approvals.Grant
+	problem  string // why it cannot be granted like that, rendered
+	page     *page
+	asking   int // number of the question to the backend
+	answered int
+}
+
+// grantMsg is the backend's answer to what a grant would be.
+type grantMsg struct {
+	to    *grantDialog
+	asked int
+	grant approvals.Grant
+	err   error
+}
+
+// askGrant opens the dialog for the open operation.
+func (m *model) askGrant(v *operationView) tea.Cmd {
+	if v.op.Command == nil {
+		m.say(own(toneCaution, "Only a command can be granted."))
+		return nil
+	}
+	d := &grantDialog{subject: v.subject(&m.session.session), session: m.session.session, argv: v.op.Command.Argv, page: newPage()}
+	m.dialog = d
+	return d.preview(m)
+}
+
+// spec is what the human has chosen.
+func (d *grantDialog) spec() approvals.GrantSpec {
+	s := approvals.GrantSpec{Kind: approvals.ExactGrant, For: grantTimes[d.time]}
+	if len(d.vary) > 0 {
+		s.Kind, s.Vary = approvals.ShapeGrant, slices.Clone(d.vary)
+	}
+	return s
+}
+
+// preview asks the backend to spell the grant out.
+func (d *grantDialog) preview(m *model) tea.Cmd {
+	d.grant, d.problem = nil, ""
+	d.asking++
+	asked, spec, n := d.asking, d.spec(), d.subject.n
+	d.draw()
+	return m.work.command(func() tea.Msg {
+		g, err := m.backend.PreviewGrant(d.session, n, m.me, spec)
+		return grantMsg{d, asked, g, err}
+	})
+}
+
+// spelled takes the backend's answer, unless the human has chosen otherwise since.
+func (m *model) spelled(msg grantMsg) {
+	d := msg.to
+	if m.dialog != question(d) || msg.asked != d.asking {
+		return
+	}
+	d.answered = msg.asked
+	if msg.err != nil {
+		d.problem = string(render.Line(msg.err.Error()))
+	} else {
+		d.grant = &msg.grant
+	}
+	d.draw()
+}
+
+// draw writes the dialog anew. What has been read has to be read again.
+func (d *grantDialog) draw() {
+	p := newPage()
+	p.addProse(nil, own(toneStrong, fmt.Sprintf("Approve operation %d, and let this run without asking from then on?", d.subject.n)))
+	switch {
+	case d.problem != "":
+		p.addProse(own(toneDanger, "  ! "), line{{toneDanger, render.Text(d.problem)}})
+	case d.grant == nil:
+		p.addProse(nil, own(toneDim, "Asking the gateway…"))
+	default:
+		p.add(own(tonePlain, "  "), line{{toneStrong, render.Text(d.grant.String())}})
+	}
+	p.add(nil, nil)
+	words := own(tonePlain, "For how long, ← →:")
+	for i, t := range grantTimes {
+		name := "this session"
+		if t > 0 {
+			name = duration(t)
+		}
+		if i == d.time {
+			words = join(words, own(toneTab, " "+name+" "))
+		} else {
+			words = join(words, own(toneDim, " "+name+" "))
+		}
+	}
+	p.addProse(nil, words)
+	p.addProse(nil, own(tonePlain, "Words that may be another number or name, by their digit:"))
+	for i, w := range d.argv {
+		mark := "   "
+		if slices.Contains(d.vary, i) {
+			mark = " * "
+		}
+		gutter := own(toneDim, fmt.Sprintf("   %s", mark))
+		if i > 0 && i < 10 {
+			gutter = join(own(toneKey, fmt.Sprintf("%3d", i)), own(toneKey, mark))
+		}
+		p.add(gutter, line{{tonePlain, render.Argv([]string{w})}})
+	}
+	p.addProse(nil, join(own(riskTone(d.subject.risk), riskWord(d.subject.risk)), own(tonePlain, ": "), shown(tonePlain, d.subject.why)))
+	d.page.seen = nothingSeen
+	top := d.page.top
+	d.page.replace(p)
+	d.page.scroll(top - d.page.top)
+}
+
+// key handles a key while the dialog is open.
+func (d *grantDialog) key(m *model, k tea.KeyPressMsg) tea.Cmd {
+	switch {
+	case key.Matches(k, keyNo):
+		m.dialog = nil
+	case k.Code == tea.KeyLeft:
+		d.time = max(d.time-1, 0)
+		return d.preview(m)
+	case k.Code == tea.KeyRight:
+		d.time = min(d.time+1, len(grantTimes)-1)
+		return d.preview(m)
+	case k.Code >= '1' && k.Code <= '9':
+		n := int(k.Code - '0')
+		if n >= len(d.argv) {
+			return nil
+		}
+		if i := slices.Index(d.vary, n); i >= 0 {
+			d.vary = slices.Delete(d.vary, i, i+1)
+		} else {
+			d.vary = append(d.vary, n)
+		}
+		return d.preview(m)
+	case key.Matches(k, keyYes):
+		return d.confirm(m)
+	default:
+		d.page.key(k)
+	}
+	return nil
+}
+
+// confirm goes on to the approval, where what was spelled out has been read.
+func (d *grantDialog) confirm(m *model) tea.Cmd {
+	switch {
+	case d.grant == nil && d.problem == "":
+		return nil
+	case d.grant == nil:
+		m.say(own(toneCaution, "It cannot be granted like that; esc, then a approves it alone."))
+		return nil
+	case !d.page.allSeen():
+		m.say(own(toneCaution, "Not yet: space shows the rest of what would be granted."))
+		return nil
+	}
+	v := verdict{subjects: []subject{d.subject}, approve: true, grant: &grantAsked{spec: d.spec(), words: d.grant.String()}}
+	next := newDialog(v)
+	m.dialog = next
+	if next.typed {
+		return nil
+	}
+	return m.settleOn(v)
+}
+
+func (d *grantDialog) isBusy() bool { return false }
+
+func (d *grantDialog) paste(string) {}
+
+func (d *grantDialog) scroll(rows int) { d.page.scroll(rows) }
+
+// window is the part of the dialog that is on the screen.
+func (d *grantDialog) window(m *model, height int) []line {
+	d.page.layout(m.width, height)
+	d.page.markSeen()
+	return d.page.window()
+}
+
+func (d *grantDialog) footer(width int) line {
+	if d.page.allSeen() && d.grant != nil {
+		return join(own(toneKey, "y"), own(tonePlain, " yes, run it and grant that  "), keyWords(keyNo)).fit(width)
+	}
+	return join(keyWords(keyPage), own(tonePlain, "  "), keyWords(keyNo)).fit(width)
+}
