@@ -123,7 +123,7 @@ var scenes = []scene{
 		readAll(v)
 		v.types("t", "2")
 		v.sees("without asking")
-		v.until("the shape", func(rows string) bool { return strings.Contains(rows, "<name>") })
+		v.sees("(shape")
 	}, picture: Size{100, 20}},
 	{name: "rollback", open: "f1l3s0aa", backend: ended, act: func(v *virtual, _ *fakeBackend) {
 		v.sees("done")
