@@ -28,3 +28,15 @@ func newID(random io.Reader) (string, error) {
 func ValidID(id string) bool {
 	return len(id) == idLength && strings.Trim(id, idAlphabet) == ""
 }
+
+// groupMark begins the id of a group, which is longer than a session's by it.
+const groupMark = "g"
+
+// NewGroup makes an id for sessions that are started together.
+func (m *Manager) NewGroup() (string, error) {
+	id, err := newID(m.config.Random)
+	return groupMark + id, err
+}
+
+// IsGroup reports whether an id is that of a group, and no session's.
+func IsGroup(id string) bool { return len(id) == len(groupMark)+idLength && id[:len(groupMark)] == groupMark }

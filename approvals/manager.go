@@ -147,6 +147,7 @@ type Request struct {
 	Shell          bool     // Script is shell text, one command
 	Interactive    bool     // the script is typed at a terminal as it goes; Script says so
 	Name, Analysis string   // the agent's own words
+	Group          string   // of sessions that were started together, see NewGroup; "" for none
 	Plan           bool     // run nothing: record what would be done, and wait
 	Env            []string // the environment that the session begins with, KEY=VALUE
 }
@@ -161,7 +162,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	s := Session{
 		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
 		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell, Interactive: r.Interactive,
-		ScriptSHA256: sha256Hex([]byte(r.Script)), Status: Running, Created: m.config.Now(), Env: r.Env,
+		Group: r.Group, ScriptSHA256: sha256Hex([]byte(r.Script)), Status: Running, Created: m.config.Now(), Env: r.Env,
 	}
 	for range 8 {
 		if s.ID, err = newID(m.config.Random); err != nil {

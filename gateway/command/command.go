@@ -77,6 +77,11 @@ type Call struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Terminal       *Terminal // nil where the client has none
+
+	// noticed takes the gateway's own lines where that is not Stderr, and label names the target that they are about: of
+	// one of several sessions of a line.
+	noticed io.Writer
+	label   string
 }
 
 // verb is a row of the table.
@@ -205,7 +210,14 @@ func article(r approvals.Role) string {
 
 // notice prints a line of the gateway's own. Arguments that are not trusted must have been rendered.
 func (c *Call) notice(format string, args ...any) {
-	_, _ = fmt.Fprintf(c.Stderr, "shannot: "+format+"\n", args...)
+	to, about := c.Stderr, ""
+	if c.noticed != nil {
+		to = c.noticed
+	}
+	if c.label != "" {
+		about = c.label + ": "
+	}
+	_, _ = fmt.Fprintf(to, "shannot: %s%s\n", about, fmt.Sprintf(format, args...))
 }
 
 // usage reports a mistake in the line and how the verb is used.

@@ -89,6 +89,16 @@ func (v *Verbs) approve(ctx context.Context, c *invocation) int {
 	if err != nil {
 		return c.usage(err)
 	}
+	if members, err := v.members(c, id); err != nil {
+		return c.fail(id, err)
+	} else if members != nil {
+		if len(ops) > 0 || digest != "" || granting {
+			return c.usage(errors.New("of a group everything that waits is approved; for a part of it name a session"))
+		}
+		return v.each(c, id, members, func(id string) (approvals.Session, error) {
+			return v.Sessions.Approve(ctx, id, c.Identity, nil, "")
+		})
+	}
 	before, err := v.session(c, id)
 	if err != nil {
 		return c.fail(id, err)
@@ -120,6 +130,16 @@ func (v *Verbs) reject(ctx context.Context, c *invocation) int {
 	}
 	if len(reason) > maxWords {
 		return c.usage(fmt.Errorf("a reason has at most %d bytes", maxWords))
+	}
+	if members, err := v.members(c, id); err != nil {
+		return c.fail(id, err)
+	} else if members != nil {
+		if len(ops) > 0 {
+			return c.usage(errors.New("of a group everything that waits is rejected; for a part of it name a session"))
+		}
+		return v.each(c, id, members, func(id string) (approvals.Session, error) {
+			return v.Sessions.Reject(ctx, id, c.Identity, nil, reason)
+		})
 	}
 	before, err := v.session(c, id)
 	if err != nil {

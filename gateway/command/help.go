@@ -79,7 +79,8 @@ func (v *Verbs) help(_ context.Context, c *invocation) int {
 var topics = map[string]string{
 	"run": `Runs the Python script on stdin, or the code after -c.
   -c CODE          the script; stdin is then the script's own input
-  --target NAME    the host to look at and run commands on (default: local)
+  --target NAME    the host to look at and run commands on (default: local);
+                   NAME,NAME or a group's name: the same on each, at once
   --name TEXT      a name, and
   --analysis TEXT  what you are after: shown to the human as your words
   --plan           run no command; list those that would need a decision

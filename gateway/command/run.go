@@ -104,9 +104,15 @@ func (v *Verbs) script(ctx context.Context, c *invocation, flags runFlags, hasCo
 	if status := v.engine(ctx, c, &flags); status != ExitOK {
 		return status
 	}
-	target, status := v.target(ctx, c, flags.target)
-	if target == nil {
+	names, status := v.named(c, flags.target)
+	if names == nil {
 		return status
+	}
+	var target targets.Target
+	if len(names) == 1 {
+		if target, status = v.target(ctx, c, names[0]); target == nil {
+			return status
+		}
 	}
 	request := approvals.Request{Engine: flags.engine, Script: flags.code}
 	var stdin io.Reader
@@ -127,6 +133,14 @@ func (v *Verbs) script(ctx context.Context, c *invocation, flags runFlags, hasCo
 	if err := checkScript(request.Script); err != nil {
 		c.notice("%s", render.Line(err.Error()))
 		return ExitNotAScript
+	}
+	if len(names) > 1 {
+		return v.fleet(ctx, c, flags, names, request, func() io.Reader {
+			if hasCode { // one client's input is not for several scripts
+				return nil
+			}
+			return strings.NewReader(request.Script)
+		})
 	}
 	return v.begin(ctx, c, flags, target, request, stdin)
 }
@@ -204,9 +218,15 @@ func (v *Verbs) shell(ctx context.Context, c *invocation) int {
 
 // command passes shell text through the gate.
 func (v *Verbs) command(ctx context.Context, c *invocation, flags runFlags, text string) int {
-	target, status := v.target(ctx, c, flags.target)
-	if target == nil {
+	names, status := v.named(c, flags.target)
+	if names == nil {
 		return status
+	}
+	var target targets.Target
+	if len(names) == 1 {
+		if target, status = v.target(ctx, c, names[0]); target == nil {
+			return status
+		}
 	}
 	if err := checkScript(text); err != nil {
 		c.notice("%s", render.Line(err.Error()))
@@ -216,19 +236,17 @@ func (v *Verbs) command(ctx context.Context, c *invocation, flags runFlags, text
 	if c.Terminal == nil {
 		stdin = c.Stdin
 	}
-	return v.begin(ctx, c, flags, target, approvals.Request{Script: text, Shell: true}, stdin)
+	request := approvals.Request{Script: text, Shell: true}
+	if len(names) > 1 {
+		return v.fleet(ctx, c, flags, names, request, func() io.Reader { return nil })
+	}
+	return v.begin(ctx, c, flags, target, request, stdin)
 }
 
 // target finds a target that the caller may use, and makes sure that it can be used now; nil comes with an exit status.
 func (v *Verbs) target(ctx context.Context, c *invocation, name string) (targets.Target, int) {
-	_, remote := v.Config.Remotes[name]
-	if !remote && name != config.LocalTarget {
-		c.notice("there is no target %s; see: targets", render.Line(name))
-		return nil, ExitUnreachable
-	}
-	if !slices.Contains(c.Targets, name) {
-		c.notice("%s may not use the target %s; see: targets", c.Identity.Name, render.Line(name))
-		return nil, ExitNotPermitted
+	if status := v.mayUse(c, name); status != ExitOK {
+		return nil, status
 	}
 	at := slices.IndexFunc(v.Targets, func(t targets.Target) bool { return t.Name() == name })
 	if at < 0 {

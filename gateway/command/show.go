@@ -21,6 +21,23 @@ func (v *Verbs) show(_ context.Context, c *invocation) int {
 	if err != nil {
 		return c.usage(err)
 	}
+	members, err := v.members(c, id)
+	if err != nil {
+		return c.fail(id, err)
+	}
+	for _, m := range members {
+		if status := v.showOne(c, m.ID, asJSON); status != ExitOK {
+			return status
+		}
+	}
+	if members != nil {
+		return ExitOK
+	}
+	return v.showOne(c, id, asJSON)
+}
+
+// showOne shows one session.
+func (v *Verbs) showOne(c *invocation, id string, asJSON bool) int {
 	s, err := v.session(c, id)
 	if err != nil {
 		return c.fail(id, err)
@@ -70,6 +87,9 @@ func (p *page) session(s approvals.Session) {
 	_, _ = fmt.Fprintf(p.w, "session %s: %s\n", s.ID, s.Status)
 	p.field("asked by", render.Line(s.Identity)+" ("+render.Line(s.Key)+")")
 	p.field("target", render.Line(s.Target))
+	if s.Group != "" {
+		p.field("group", s.Group)
+	}
 	if s.Name != "" {
 		p.field("name", render.Line(s.Name)+"  (the agent's words)")
 	}
@@ -216,6 +236,24 @@ func (v *Verbs) cancel(ctx context.Context, c *invocation) int {
 	if err != nil {
 		return c.usage(err)
 	}
+	members, err := v.members(c, id)
+	if err != nil {
+		return c.fail(id, err)
+	}
+	status := ExitOK
+	for _, m := range members {
+		if !m.Status.Final() {
+			status = max(status, v.cancelOne(ctx, c, m.ID))
+		}
+	}
+	if members != nil {
+		return status
+	}
+	return v.cancelOne(ctx, c, id)
+}
+
+// cancelOne ends one session.
+func (v *Verbs) cancelOne(ctx context.Context, c *invocation, id string) int {
 	if _, err := v.session(c, id); err != nil {
 		return c.fail(id, err)
 	}
