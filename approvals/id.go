@@ -39,4 +39,6 @@ func (m *Manager) NewGroup() (string, error) {
 }
 
 // IsGroup reports whether an id is that of a group, and no session's.
-func IsGroup(id string) bool { return len(id) == len(groupMark)+idLength && id[:len(groupMark)] == groupMark }
+func IsGroup(id string) bool {
+	return len(id) == len(groupMark)+idLength && id[:len(groupMark)] == groupMark
+}

@@ -14,9 +14,11 @@ import (
 
 // sessionJSON is a session as scripts read it. Output is there only in answers of run, exec and wait.
 type sessionJSON struct {
-	Session   string           `json:"session"`
-	Target    string           `json:"target,omitempty"`
-	Group     string           `json:"group,omitempty"`
+	Session string `json:"session"`
+	// Target and Group are there for a session of a group alone.
+	Target string `json:"target,omitempty"`
+	Group  string `json:"group,omitempty"`
+
 	Status    approvals.Status `json:"status"`
 	ExitCode  *int             `json:"exit_code"` // null while it is not final
 	Stdout    *string          `json:"stdout,omitempty"`
@@ -113,7 +115,10 @@ func (f *fileJSON) withDiff(d diff.Diff, ok bool) {
 
 func describe(s approvals.Session) sessionJSON {
 	out := sessionJSON{
-		Session: s.ID, Target: s.Target, Group: s.Group, Status: s.Status, Truncated: s.Truncated, Reason: s.Reason, Operations: []operationJSON{},
+		Session: s.ID, Status: s.Status, Truncated: s.Truncated, Reason: s.Reason, Operations: []operationJSON{},
+	}
+	if s.Group != "" {
+		out.Target, out.Group = s.Target, s.Group
 	}
 	if s.Status.Final() {
 		status := exitStatus(s)
