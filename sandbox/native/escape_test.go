@@ -7,6 +7,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"net"
@@ -317,5 +318,42 @@ func (a attempt) bareMust(t *testing.T) {
 	}
 	if got != a.bare {
 		t.Errorf("without a sandbox it printed %q, want %q: %v\n%s", got, a.bare, err, stderr.String())
+	}
+}
+
+var update = flag.Bool("update", false, "write docs/escape-attempts.md anew")
+
+// TestEveryAttemptIsInTheDocumentation holds docs/escape-attempts.md against the attempts' own words.
+func TestEveryAttemptIsInTheDocumentation(t *testing.T) {
+	const file = "../../docs/escape-attempts.md"
+	old, err := os.ReadFile(file)
+	if err != nil && !*update {
+		t.Skipf("the documentation is not here: %v", err)
+	}
+	var b strings.Builder
+	b.WriteString("# Attempts to escape\n\n" +
+		"What `TestEscapeAttemptsMeetAWall` tries, and what stands there. Each is a script under\n" +
+		"`sandbox/native/testdata/escape`, whose first lines are the source of this page:\n" +
+		"`go test -run TestEveryAttemptIsInTheDocumentation ./sandbox/native -update` writes it. \"bare\" marks the attempts that are\n" +
+		"made in CPython without a sandbox as well. [threat-model.md](threat-model.md) has the controls in a whole.\n")
+	folder, cell := "", strings.NewReplacer("|", `\|`)
+	for _, a := range attempts(t) {
+		dir, name := path.Split(a.name)
+		if dir != folder {
+			folder = dir
+			fmt.Fprintf(&b, "\n## %s\n\n| attempt | tries | what stands there | |\n| --- | --- | --- | --- |\n", strings.TrimSuffix(dir, "/"))
+		}
+		mark := "bare"
+		if strings.HasPrefix(a.bare, notRun) {
+			mark = ""
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, cell.Replace(strings.TrimPrefix(a.tries, "to ")), cell.Replace(a.wall), mark)
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(old) != b.String() {
+		t.Errorf("%s is not what the attempts say: run this test with -update", file)
 	}
 }
