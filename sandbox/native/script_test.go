@@ -76,9 +76,9 @@ a = subprocess.Popen(["true"]); pid, status = os.wait(); print(pid == a.pid, sta
 		{"alarm during a wait", `
 import signal
 def ring(*a): raise TimeoutError
-signal.signal(signal.SIGALRM, ring); signal.setitimer(signal.ITIMER_REAL, 0.1)
+signal.signal(signal.SIGALRM, ring)
 p = subprocess.Popen(["sleep", "60"])
-try: p.wait()
+try: signal.setitimer(signal.ITIMER_REAL, 0.1); p.wait()
 except TimeoutError: print("rang"); p.kill(); p.wait()`, "rang\n"},
 		{"threads start commands", `
 from concurrent.futures import ThreadPoolExecutor as T
