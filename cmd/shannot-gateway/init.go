@@ -18,7 +18,7 @@ const template = `# Shannot gateway. A key that is not known here is an error, s
 
 listen = "127.0.0.1:2222"       # "0.0.0.0:2222" to be reached from other hosts
 state  = %q
-# engine = "pypy"               # "native" is the default; see shannot-gateway runtime install pypy
+# engine = "native"             # or "pypy": shannot-gateway runtime install pypy
 
 # Who may connect. Without an identity the server does not start. An agent runs scripts; an approver decides on what
 # they want to do; nobody decides on sessions of their own. Each key belongs to one identity.
