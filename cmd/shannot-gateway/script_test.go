@@ -67,8 +67,11 @@ func TestScripts(t *testing.T) {
 			"target": cmdTarget, "drop": cmdDrop,
 		},
 		Condition: func(name string) (bool, error) {
-			if name == "jail" {
+			switch name {
+			case "jail":
 				return jail.Check() == nil, nil
+			case "root":
+				return os.Geteuid() == 0, nil
 			}
 			return false, fmt.Errorf("there is no condition %q", name)
 		},

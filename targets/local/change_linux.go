@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -57,7 +58,11 @@ func (w *work) build(make func(temp string) error) error {
 	}
 	if w.c.Was != nil { // what was replaced has the temporary name now
 		if err := w.discard(temp); err != nil {
-			return fmt.Errorf("remove what was replaced: %w", err)
+			back := unix.Renameat2(w.dir, temp, w.dir, base, unix.RENAME_EXCHANGE)
+			if back == nil {
+				back = w.discard(temp)
+			}
+			return errors.Join(fmt.Errorf("remove what was replaced: %w", err), back)
 		}
 	}
 	return durable(w.dir)
@@ -128,22 +133,14 @@ func changedNow(name string, err error) error {
 
 // write makes the new file and makes it durable.
 func (w *work) write(ctx context.Context, temp string) error {
-	if w.c.Content == nil {
-		return unix.EINVAL
-	}
 	fd, err := unix.Openat(w.dir, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
 	f := os.NewFile(uintptr(fd), temp) // #nosec G115 -- a descriptor
 	defer func() { _ = f.Close() }()
-	in, err := w.c.Content()
-	if err != nil {
-		return fmt.Errorf("open the new content: %w", err)
-	}
-	defer func() { _ = in.Close() }()
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, h), &reader{ctx, io.LimitReader(in, w.c.Size+1)})
+	n, err := io.Copy(io.MultiWriter(f, h), &reader{ctx, io.LimitReader(w.content, w.c.Size+1)})
 	if err != nil {
 		return plain(err)
 	}
@@ -195,8 +192,13 @@ func own(fd int, uid, gid, mode uint32) error {
 	return nil
 }
 
-// notCopied are extended attributes that a new content must not keep: they vouch for the old one.
-var notCopied = map[string]bool{"security.capability": true, "security.ima": true, "security.evm": true}
+// copied reports whether a new content keeps an extended attribute of the old one: what users set, access control lists,
+// and the label of SELinux. Others vouch for the content (capabilities, IMA) or belong to the system.
+func copied(name string) bool {
+	return strings.HasPrefix(name, "user.") || name == "system.posix_acl_access" || name == labelAttribute
+}
+
+const labelAttribute = "security.selinux"
 
 // copyAttributes gives the new file the extended attributes of the one that it replaces, access control lists among
 // them: without these the group's permission bits would mean more than they did.
@@ -217,7 +219,7 @@ func (w *work) copyAttributes(fd int) error {
 	}
 	value := make([]byte, 64<<10) // XATTR_SIZE_MAX
 	for _, name := range splitNames(buf[:n]) {
-		if notCopied[name] {
+		if !copied(name) {
 			continue
 		}
 		size, err := unix.Getxattr(from, name, value)
@@ -228,7 +230,7 @@ func (w *work) copyAttributes(fd int) error {
 			err = unix.Fsetxattr(fd, name, value[:size], 0)
 		}
 		// What labels a file by its place, such as SELinux, has labelled the new one already.
-		if err != nil && name != "security.selinux" {
+		if err != nil && name != labelAttribute {
 			return fmt.Errorf("keep the attribute %s: %w", name, err)
 		}
 	}

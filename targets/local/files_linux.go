@@ -195,6 +195,18 @@ func (l *Local) Apply(ctx context.Context, c targets.Change) error {
 	if err := w.verify(ctx); err != nil {
 		return err
 	}
+	if c.Op == targets.Write {
+		if c.Content == nil {
+			return unix.EINVAL
+		}
+		// With the gateway's own rights: what it keeps is nothing that the account could open.
+		in, err := c.Content()
+		if err != nil {
+			return fmt.Errorf("open the new content: %w", err)
+		}
+		defer func() { _ = in.Close() }()
+		w.content = in
+	}
 	return l.as(func() error { return w.do(ctx) })
 }
 
@@ -205,6 +217,7 @@ type work struct {
 	c          *targets.Change
 	dir, toDir int
 	was, wasTo inode // what was verified
+	content    io.Reader
 }
 
 func (w *work) close() {

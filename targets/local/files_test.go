@@ -307,6 +307,25 @@ func TestChangesAreMadeWithTheAccountsRights(t *testing.T) {
 		t.Errorf("the new file belongs to %d:%d", s.UID, s.GID)
 	}
 
+	// The content may be where the account cannot look; what it owns it can change in every way.
+	kept := filepath.Join(top, "kept")
+	put(t, kept, "kept", 0o600)
+	c.Content = func() (io.ReadCloser, error) { return os.Open(kept) }
+	c.Size, c.SHA256, c.Was, c.Mode = 4, sha256.Sum256([]byte("kept")), state(t, l, c.Path), 0o600
+	for _, one := range []targets.Change{
+		c, {ID: "t", Op: targets.Chmod, Path: c.Path, Mode: 0o640}, {ID: "t", Op: targets.Chown, Path: c.Path, UID: a.UID, GID: a.GID, Mode: 0o644},
+		{ID: "t", Op: targets.Touch, Path: c.Path, Mtime: time.Unix(9, 0)}, {ID: "t", Op: targets.Rename, Path: c.Path, To: c.Path + "2"},
+		{ID: "t", Op: targets.Rename, Path: c.Path + "2", To: c.Path}, {ID: "t", Op: targets.Mkdir, Path: c.Path + "-dir", UID: a.UID, GID: a.GID, Mode: 0o700},
+		{ID: "t", Op: targets.Rmdir, Path: c.Path + "-dir"}, {ID: "t", Op: targets.Symlink, Path: c.Path + "-link", To: "x", UID: a.UID, GID: a.GID},
+		{ID: "t", Op: targets.Delete, Path: c.Path + "-link"},
+	} {
+		one.Was = state(t, l, one.Path)
+		if err := l.Apply(t.Context(), one); err != nil {
+			t.Fatalf("%s of its own: %v", one.Op, err)
+		}
+	}
+	holds(t, c.Path, "kept")
+
 	mine := filepath.Join(theirs, "root-owned")
 	put(t, mine, "root's", 0o644)
 	held := state(t, l, mine)
@@ -332,7 +351,7 @@ func TestChangesAreMadeWithTheAccountsRights(t *testing.T) {
 	}
 	holds(t, mine, "root's")
 	holds(t, secret, "root's")
-	holds(t, c.Path, "text")
+	holds(t, c.Path, "kept")
 	if s := state(t, l, c.Path); s.UID != a.UID || s.Perm() != 0o644 {
 		t.Errorf("after refusals %+v", s)
 	}

@@ -31,10 +31,6 @@ func (l *Local) as(f func() error) error {
 	return <-done
 }
 
-// fileCapabilities are those that pass over permissions of files (capabilities(7)). setfsuid takes all of them.
-const fileCapabilities = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_FOWNER |
-	1<<unix.CAP_FSETID | 1<<unix.CAP_LINUX_IMMUTABLE | 1<<unix.CAP_MKNOD
-
 // becomeAccount changes the calling thread, which is locked. setfsuid and setfsgid report no error, so that what they
 // did is asked for afterwards.
 func (l *Local) becomeAccount() error {
@@ -59,13 +55,19 @@ func (l *Local) becomeAccount() error {
 	if a.UID == 0 {
 		return nil
 	}
+	// setfsuid has taken the capabilities over files (capabilities(7)); the rest, such as that over trusted and security
+	// attributes, go here.
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		return fmt.Errorf("look at the thread's capabilities: %w", err)
 	}
-	if left := data[0].Effective & fileCapabilities; left != 0 {
-		return fmt.Errorf("take the rights of %s over files: the capabilities %#x remain", a.Name, left)
+	data[0].Effective, data[1].Effective = 0, 0
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return fmt.Errorf("give up the thread's capabilities: %w", err)
+	}
+	if err := unix.Capget(&header, &data[0]); err != nil || data[0].Effective|data[1].Effective != 0 {
+		return fmt.Errorf("take the rights of %s over files: the capabilities %#x %#x remain (%v)", a.Name, data[0].Effective, data[1].Effective, err)
 	}
 	return nil
 }
