@@ -194,6 +194,8 @@ func (s *session) work() (outcome approvals.Outcome) {
 			Tell:   func(line string) { s.live.Notice("%s", render.Line(line)) },
 		})
 		defer func() { _ = s.remote.Close() }()
+		// A script that waits for a target that hangs ends with its session, not with the target's patience.
+		defer context.AfterFunc(s.live.Context(), func() { _ = s.remote.Close() })()
 	}
 	if s.request.Shell {
 		outcome = s.shell()

@@ -98,6 +98,18 @@ func New(dir string, lines ...string) (*Server, error) {
 	return s, nil
 }
 
+// Rebind listens anew, on another port: in the network namespace of the calling thread, where that is another one.
+func (s *Server) Rebind() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	_ = s.listener.Close()
+	s.listener, s.Port = l, l.Addr().(*net.TCPAddr).Port
+	go s.accept(l)
+	return nil
+}
+
 // Close stops the server and cuts its connections.
 func (s *Server) Close() {
 	_ = s.listener.Close()

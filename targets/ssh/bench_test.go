@@ -1,0 +1,257 @@
+package ssh
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"shannot-gateway/targets"
+	"shannot-gateway/targets/ssh/sshdtest"
+	"shannot-gateway/vfs"
+)
+
+// roundTrip is that of the line that the benchmarks measure over, beside OpenSSH's own clients over the same one.
+const roundTrip = 20 * time.Millisecond
+
+// line is a server at the other end of a long line, with OpenSSH's clients set up for it.
+type longLine struct {
+	*sshdtest.Server
+	target *Target
+	dir    string // a directory with the files
+	policy *vfs.Policy
+}
+
+func startLine(b *testing.B) *longLine {
+	b.Helper()
+	s := sshdtest.Start(b)
+	s.SetDelay(roundTrip / 2)
+	l := &longLine{Server: s, target: connect(b, s), dir: b.TempDir()}
+	var err error
+	if l.policy, err = vfs.NewPolicy([]string{"/"}, nil); err != nil {
+		b.Fatal(err)
+	}
+	return l
+}
+
+// options are those of OpenSSH's clients for the server.
+func (l *longLine) options(more ...string) []string {
+	return append([]string{
+		"-o", "Port=" + strconv.Itoa(l.Port), "-i", l.Client, "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-F", "none",
+	}, more...)
+}
+
+func (l *longLine) host() string { return l.User + "@" + l.Host }
+
+// master opens a connection that further ssh clients share, and returns the options for them.
+func (l *longLine) master(b *testing.B) []string {
+	b.Helper()
+	socket := filepath.Join(l.Dir, "master")
+	cmd := exec.Command("ssh", l.options("-M", "-S", socket, "-N", l.host())...)
+	if err := cmd.Start(); err != nil {
+		b.Skip("no OpenSSH client on this machine")
+	}
+	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for exec.Command("ssh", l.options("-S", socket, "-O", "check", l.host())...).Run() != nil {
+		continue
+	}
+	return l.options("-S", socket)
+}
+
+func (l *longLine) put(b *testing.B, name string, size int64) string {
+	b.Helper()
+	full := filepath.Join(l.dir, name)
+	if err := os.WriteFile(full, make([]byte, size), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return full
+}
+
+// session is a script's view of the target, as a session has it.
+func (l *longLine) session(b *testing.B) (*vfs.Session, func()) {
+	b.Helper()
+	v := l.target.View(targets.ViewOptions{Policy: l.policy})
+	s, err := vfs.NewSession(vfs.Config{Base: v, Policy: l.policy})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s, func() { _ = s.Close(); _ = v.Close() }
+}
+
+func read(b *testing.B, s *vfs.Session, name string) int64 {
+	b.Helper()
+	file, err := s.Open(name, syscall.O_RDONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	if stream := file.(vfs.Streamed).Stream(); stream != nil {
+		n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.NewSectionReader(whole{stream}, 0, stream.Size()), make([]byte, 1<<20))
+		if err != nil {
+			b.Fatal(err)
+		}
+		return n
+	}
+	fd, err := file.Descriptor(syscall.O_RDONLY)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer func() { _ = f.Close() }()
+	n, err := io.Copy(io.Discard, f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// The first small file that a session reads, over a connection that stands.
+func BenchmarkFirstSmallFile(b *testing.B) {
+	l := startLine(b)
+	name := l.put(b, "small", 1000)
+	b.Run("gateway", func(b *testing.B) {
+		for b.Loop() {
+			s, end := l.session(b)
+			if n := read(b, s, name); n != 1000 {
+				b.Fatal(n)
+			}
+			end()
+		}
+	})
+	b.Run("ssh-cat-over-a-master", func(b *testing.B) {
+		o := l.master(b)
+		for b.Loop() {
+			if out, err := exec.Command("ssh", append(o, l.host(), "cat "+name)...).Output(); err != nil || len(out) != 1000 {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("ssh-cat", func(b *testing.B) {
+		for b.Loop() {
+			if out, err := exec.Command("ssh", l.options(l.host(), "cat "+name)...).Output(); err != nil || len(out) != 1000 {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// A directory of 200 small files, read one after the other. The time is that of one file.
+func BenchmarkSmallFiles(b *testing.B) {
+	const files = 200
+	l := startLine(b)
+	var names []string
+	for i := range files {
+		names = append(names, l.put(b, fmt.Sprintf("f%03d", i), 2000))
+	}
+	b.Run("gateway", func(b *testing.B) {
+		for b.Loop() {
+			s, end := l.session(b)
+			dir, err := s.Open(l.dir, syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := dir.ReadDir(); err != nil {
+				b.Fatal(err)
+			}
+			_ = dir.Close()
+			for _, name := range names {
+				if n := read(b, s, name); n != 2000 {
+					b.Fatal(n)
+				}
+			}
+			end()
+		}
+		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*files), "µs/file")
+	})
+	b.Run("ssh-cat-over-a-master", func(b *testing.B) {
+		o := l.master(b)
+		n := 0
+		for b.Loop() {
+			if err := exec.Command("ssh", append(o, l.host(), "cat "+names[n%files])...).Run(); err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N), "µs/file")
+	})
+}
+
+// A tree of 2,000 files in 100 directories, walked as os.walk does with a stat of each.
+func BenchmarkWalk(b *testing.B) {
+	l := startLine(b)
+	for d := range 100 {
+		dir := filepath.Join(l.dir, fmt.Sprintf("d%02d", d))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			b.Fatal(err)
+		}
+		for f := range 20 {
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(f)), nil, 0o600); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for b.Loop() {
+		s, end := l.session(b)
+		if n := walk(b, s, l.dir); n != 2000 {
+			b.Fatal(n)
+		}
+		end()
+	}
+}
+
+func walk(b *testing.B, s *vfs.Session, dir string) (files int) {
+	b.Helper()
+	d, err := s.Open(dir, syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	entries, err := d.ReadDir()
+	if err != nil {
+		b.Fatal(err)
+	}
+	_ = d.Close()
+	for _, e := range entries[2:] {
+		info, err := s.Lstat(dir + "/" + e.Name)
+		switch {
+		case err != nil:
+			b.Fatal(err)
+		case info.IsDir():
+			files += walk(b, s, dir+"/"+e.Name)
+		default:
+			files++
+		}
+	}
+	return files
+}
+
+// A file of 256 MiB, from one end to the other.
+func BenchmarkLargeFile(b *testing.B) {
+	const size = 256 << 20
+	l := startLine(b)
+	name := l.put(b, "large", size)
+	b.Run("gateway", func(b *testing.B) {
+		b.SetBytes(size)
+		for b.Loop() {
+			s, end := l.session(b)
+			if n := read(b, s, name); n != size {
+				b.Fatal(n)
+			}
+			end()
+		}
+	})
+	b.Run("sftp-get", func(b *testing.B) {
+		b.SetBytes(size)
+		for b.Loop() {
+			cmd := exec.Command("sftp", l.options("-q", l.host()+":"+name, "/dev/null")...)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				b.Fatalf("%v: %s", err, out)
+			}
+		}
+	})
+}
