@@ -20,7 +20,7 @@ const largeFile = 256 << 10
 const (
 	maxPieces    = 1024 // of sftp.MaxRead bytes: 32 MiB
 	maxHandles   = 32   // open on the server at once
-	mostInFlight = sftp.Window
+	mostInFlight = sftp.Window * 3 / 4
 )
 
 // pieces are parts of large files that a view has read, or is reading.
@@ -202,6 +202,9 @@ func (f *large) piece(index int64) (*part, error) {
 		return nil, syscall.EBADF
 	}
 	c := f.fetch(index)
+	if next := index + f.ahead; f.ahead > 0 && next <= (f.Size()-1)/sftp.MaxRead {
+		f.fetch(next) // the line stays full while this one is read
+	}
 	f.v.mu.Unlock()
 	<-c.ready
 	if c.err != nil {

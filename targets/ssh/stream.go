@@ -10,7 +10,7 @@ import (
 
 // aheadPieces is how many pieces of a file are under way at once while it is read from one end to the other: 2 MiB, as
 // much as an SSH channel's window.
-const aheadPieces = sftp.Window
+const aheadPieces = sftp.Window / 2
 
 // reading reads an open file of a target in order, asking ahead.
 type reading struct {

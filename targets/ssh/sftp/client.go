@@ -17,8 +17,9 @@ import (
 // version is the only version of the protocol that is spoken.
 const version = 3
 
-// Window is how many requests may be under way at once.
-const Window = 64
+// Window is how many requests may be under way at once: twice what an SSH channel's window of 2 MiB takes of reads, so
+// that the server never waits for the next one.
+const Window = 128
 
 // ErrTimeout ends a connection whose server did not answer.
 var ErrTimeout = errors.New("the SFTP server does not answer")
