@@ -63,7 +63,7 @@ func (p *program) serve(ctx context.Context, args []string) int {
 		_, _ = fmt.Fprintf(p.stderr, "\n%s", noIdentity)
 		return exitFailure
 	}
-	log := slog.New(slog.NewTextHandler(p.stderr, nil))
+	log := newLog(p.stderr)
 	if os.Geteuid() == 0 && c.RunAs == "" {
 		log.Warn("approved commands run as root; set run_as under [local] to run them as another user")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"shannot-gateway/approvals"
@@ -134,23 +135,49 @@ func (v *Verbs) watch(ctx context.Context, c *invocation) int {
 		}()
 	}
 	for event := range v.Sessions.Subscribe(ctx) {
-		if err := c.event(event, asJSON); err != nil {
+		if err := v.event(c, event, asJSON); err != nil {
 			return ExitFault
 		}
 	}
 	return ExitOK
 }
 
-func (c *invocation) event(e approvals.Event, asJSON bool) error {
-	at := e.At.UTC().Format(time.RFC3339)
+// event prints one event and what it is about: what waits, or what came of what did.
+func (v *Verbs) event(c *invocation, e approvals.Event, asJSON bool) error {
+	at, about := e.At.UTC().Format(time.RFC3339), ""
+	switch e.Kind {
+	case approvals.EventWaiting, approvals.EventDecided, approvals.EventParked:
+		if s, err := v.Sessions.Session(e.Session); err == nil {
+			about = eventAbout(s, e)
+		}
+	}
 	if asJSON {
 		return writeJSON(c.Stdout, struct {
 			At      string `json:"at"`
 			Session string `json:"session,omitempty"`
 			Kind    string `json:"kind"`
 			By      string `json:"by,omitempty"`
-		}{at, e.Session, e.Kind, e.By})
+			Summary string `json:"summary,omitempty"`
+		}{at, e.Session, e.Kind, e.By, about})
 	}
-	_, err := fmt.Fprintf(c.Stdout, "%s %-9s %s %s\n", at, render.Line(e.Session), render.Line(e.Kind), render.Line(e.By))
+	line := fmt.Sprintf("%s %-9s %s %s", at, render.Line(e.Session), render.Line(e.Kind), render.Line(e.By))
+	if about != "" {
+		line = strings.TrimRight(line, " ") + ": " + about
+	}
+	_, err := fmt.Fprintln(c.Stdout, line)
 	return err
+}
+
+// eventAbout is the last operation that waits, or the last one that was decided by whoever the event names; rendered.
+func eventAbout(s approvals.Session, e approvals.Event) string {
+	for i := len(s.Operations) - 1; i >= 0; i-- {
+		op := &s.Operations[i]
+		switch {
+		case e.Kind != approvals.EventDecided && op.Decision == approvals.Waiting:
+			return fmt.Sprintf("operation %d (%s): %s", op.N, op.Risk, rendered(op.Summary))
+		case e.Kind == approvals.EventDecided && e.By != "" && op.By == e.By:
+			return fmt.Sprintf("operation %d is %s: %s", op.N, op.Decision, rendered(op.Summary))
+		}
+	}
+	return ""
 }
