@@ -10,10 +10,12 @@ import (
 // what follows. So has one that holds the number that a command prints. Other variables are not known.
 
 // topLevel judges a whole text, and remembers the constants on the way.
-func (c *call) topLevel(file *syntax.File) Decision {
-	once := assignedOnce(file)
-	if len(once) > 0 || hasArithmetic(file) {
-		c.numbers = c.counters(file)
+func (c *call) topLevel(file *syntax.File, text string) Decision {
+	var once map[string]bool
+	if strings.Contains(text, "=") || strings.Contains(text, "((") || strings.Contains(text, "for") {
+		if once = assignedOnce(file); len(once) > 0 || strings.Contains(text, "((") {
+			c.numbers = c.counters(file)
+		}
 	}
 	d := allow()
 	for _, s := range file.Stmts {
@@ -23,19 +25,6 @@ func (c *call) topLevel(file *syntax.File) Decision {
 		}
 	}
 	return d
-}
-
-// hasArithmetic reports whether a text evaluates arithmetic that may assign.
-func hasArithmetic(file *syntax.File) bool {
-	found := false
-	syntax.Walk(file, func(n syntax.Node) bool {
-		switch n.(type) {
-		case *syntax.CStyleLoop, *syntax.ArithmExp:
-			found = true
-		}
-		return !found
-	})
-	return found
 }
 
 // remember takes up the constants of a command that only assigns.
@@ -146,7 +135,7 @@ func (c *call) constant(name string, v *arg, quoted bool) bool {
 }
 
 // printsNumber reports whether a substitution is a number or nothing, whatever the host looks like.
-func (c *call) printsNumber(stmts []*syntax.Stmt) bool {
+func printsNumber(stmts []*syntax.Stmt) bool {
 	if len(stmts) != 1 || stmts[0].Background || stmts[0].Negated {
 		return false
 	}
@@ -157,22 +146,50 @@ func (c *call) printsNumber(stmts []*syntax.Stmt) bool {
 	}
 	switch cmd := stmts[0].Cmd.(type) {
 	case *syntax.BinaryCmd:
-		return cmd.Op == syntax.Pipe && c.printsNumber([]*syntax.Stmt{cmd.Y})
+		return cmd.Op == syntax.Pipe && printsNumber([]*syntax.Stmt{cmd.Y})
 	case *syntax.CallExpr:
 		words := make([]string, 0, len(cmd.Args))
 		for _, w := range cmd.Args {
-			if mayBrace(w) {
+			text, ok := plainText(w)
+			if !ok {
 				return false
 			}
-			a := c.value(w)
-			if !a.known {
-				return false
-			}
-			words = append(words, a.text)
+			words = append(words, text)
 		}
 		return len(cmd.Assigns) == 0 && len(words) > 0 && isCount(words[0], words[1:])
 	}
 	return false
+}
+
+// plainText is a word's text where nothing in it expands. It does not look into what does: that would take for ever in nested
+// substitutions.
+func plainText(w *syntax.Word) (string, bool) {
+	var b strings.Builder
+	for _, part := range w.Parts {
+		switch part := part.(type) {
+		case *syntax.Lit:
+			if strings.ContainsAny(part.Value, "\\*?[{~") {
+				return "", false
+			}
+			b.WriteString(part.Value)
+		case *syntax.SglQuoted:
+			if part.Dollar {
+				return "", false
+			}
+			b.WriteString(part.Value)
+		case *syntax.DblQuoted:
+			for _, inner := range part.Parts {
+				lit, ok := inner.(*syntax.Lit)
+				if !ok || part.Dollar {
+					return "", false
+				}
+				b.WriteString(unquoteDouble(lit.Value))
+			}
+		default:
+			return "", false
+		}
+	}
+	return b.String(), true
 }
 
 // isCount reports whether a command prints one number.
@@ -262,9 +279,12 @@ func (c *call) counters(file *syntax.File) map[string]bool {
 	for changed := true; changed; {
 		changed = false
 		c.numbers = found
+		if c.effort > maxEffort {
+			return map[string]bool{}
+		}
 		for name := range found {
 			for _, value := range values[name] {
-				if !c.isWhole(value) {
+				if c.effort++; !c.isWhole(value) {
 					delete(found, name)
 					changed = true
 					break

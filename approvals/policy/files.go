@@ -107,6 +107,9 @@ func (c *call) secret(text string, known bool) string {
 	if r == nil || text == "" || len(text) > 4096 || strings.IndexByte(text, 0) >= 0 {
 		return ""
 	}
+	if c.effort > maxEffort {
+		return "names too many files"
+	}
 	for _, name := range c.places(text) {
 		name, through := throughProc(name)
 		if through {
@@ -118,7 +121,7 @@ func (c *call) secret(text string, known bool) string {
 			}
 		}
 		switch {
-		case r.hides(name), !known && strings.ContainsAny(text, "*?[") && r.hidesSome(name):
+		case c.hides(name), !known && strings.ContainsAny(text, "*?[") && c.hidesSome(name):
 			return "reads " + shown(text) + ", which is hidden by the read policy"
 		case r.bounded && looksLikePath(text) && r.seen.Decide(name) == vfs.Hidden:
 			return "reads " + shown(text) + ", which the read policy does not show"
@@ -176,11 +179,13 @@ func throughProc(name string) (string, bool) {
 }
 
 // hides reports whether a name, or a directory on the way to it, is hidden.
-func (r *fileRules) hides(name string) bool {
+func (c *call) hides(name string) bool {
+	r := c.judge.files
 	for rest := name; rest != ""; {
 		var part string
 		part, rest, _ = strings.Cut(strings.TrimLeft(rest, "/"), "/")
 		if r.last[part] || r.starred(part) {
+			c.effort += 10 + strings.Count(name, "/")
 			return r.seen.Decide(name) == vfs.Hidden && !(r.bounded && r.outside(name))
 		}
 	}
@@ -208,7 +213,9 @@ func (r *fileRules) starred(part string) bool {
 }
 
 // hidesSome reports whether a name with the shell's patterns in it may become a hidden one.
-func (r *fileRules) hidesSome(name string) bool {
+func (c *call) hidesSome(name string) bool {
+	r := c.judge.files
+	c.effort += 40 + strings.Count(name, "/")*10
 	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '/' })
 	for _, p := range r.patterns {
 		if meets(p, parts, false) {

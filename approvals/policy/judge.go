@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"mvdan.cc/sh/v3/syntax"
+
 	"shannot-gateway/approvals/render"
 )
 
@@ -182,7 +184,7 @@ func (j *Judge) Argv(argv []string, ctx Context) Decision {
 		return ask(Unknown, fmt.Sprintf("the arguments are longer than %d bytes", MaxShell))
 	}
 	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign}
-	return worst(c.argv(args), envChanges(ctx.EnvChanges))
+	return worst(worst(c.argv(args), envChanges(ctx.EnvChanges)), c.tooMuch())
 }
 
 // worst is the stricter of two decisions, the first of two that are equally strict.
@@ -287,6 +289,11 @@ type call struct {
 	constants map[string]arg
 	// numbers are variables that hold whole numbers, see counters.
 	numbers map[string]bool
+	// fetching are the substitutions that run a downloader, downloads how many of these have been seen.
+	fetching  map[syntax.Node]bool
+	downloads int
+	// effort counts what costs more than a look at a word; past maxEffort, the command asks.
+	effort int
 }
 
 // maxDepth bounds commands within commands.
@@ -314,6 +321,9 @@ func (c *call) argv(args []arg) Decision {
 	}
 	name, system := resolve(args[0].text)
 	c.programs = append(c.programs, name)
+	if downloaders[name] {
+		c.downloads++
+	}
 	for _, d := range c.judge.deny {
 		if d.matches(name, args[1:]) {
 			return deny("always_deny holds " + shown(d.entry))
@@ -342,6 +352,17 @@ func (c *call) argv(args []arg) Decision {
 		d = ask(Unknown, shown(args[0].text)+" is not in a system directory")
 	}
 	return d
+}
+
+// maxEffort bounds the work on one command, so that a long text cannot take long: about a microsecond each.
+const maxEffort = 4000
+
+// tooMuch asks where the effort was not enough to look at everything.
+func (c *call) tooMuch() Decision {
+	if c.effort > maxEffort {
+		return ask(Unknown, "it names too many files, or has too many variables, to be judged")
+	}
+	return allow()
 }
 
 func isBuiltin(g *grammar) bool { return g != nil && g.builtin }

@@ -187,7 +187,7 @@ func TestNestedTextIsJudgedAtOnce(t *testing.T) {
 		{"${a[$(echo ", ")]}"}, {"${a:$(echo ", "):1}"}, {"<(cat ", ")"}, {"[[ -n $(echo ", ") ]]"}, {"if ", "; then ls; fi"},
 		{"f() { a | ", "; }"}, {"\"$(echo ", ")\""}, {"`", "`"}, {"{a,", "}"}, {"${a/$(echo ", ")/b}"}, {"for f in $(echo ", "); do ls; done"},
 	} {
-		for _, n := range []int{30, 120} {
+		for _, n := range []int{30, 120, 900} {
 			text := "echo " + strings.Repeat(nest[0], n) + "x" + strings.Repeat(nest[1], n)
 			j.Shell(text, policy.Context{})
 			j.Shell(text[len("echo "):], policy.Context{})

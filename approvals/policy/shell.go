@@ -18,7 +18,7 @@ const maxNesting = 2000
 // bash and in dash: what only one of them runs counts as run.
 func (j *Judge) Shell(text string, ctx Context) Decision {
 	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign, vars: map[string]string{}, loops: map[string]arg{}}
-	return worst(c.shell(text), envChanges(ctx.EnvChanges))
+	return worst(worst(c.shell(text), envChanges(ctx.EnvChanges)), c.tooMuch())
 }
 
 // shell judges shell text, also that of a shell within a command.
@@ -56,6 +56,9 @@ func (c *call) shell(text string) (d Decision) {
 	c.loops, c.constants, c.numbers = map[string]arg{}, map[string]arg{}, nil // another shell's variables are not this one's
 	defer func() { c.loops, c.constants, c.numbers = loops, constants, numbers }()
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true)).Parse(strings.NewReader(text), "")
+	if err == nil && len(text) > maxDeep && nestsDeep(file) {
+		return worst(d, ask(Unknown, "the shell text is nested too deep"))
+	}
 	if err == nil && strings.Contains(text, "\\\n") && hasLineText(file) {
 		d = worst(d, ask(Unknown, "a backslash at the end of a line, beside a comment or here-document, is not read alike by every shell"))
 		d = worst(d, c.unparsed(text))
@@ -66,7 +69,33 @@ func (c *call) shell(text string) (d Decision) {
 	if err != nil {
 		return worst(c.unparsed(text), worst(d, ask(Unknown, "the shell text is not understood: "+shown(err.Error()))))
 	}
-	return worst(d, c.topLevel(file))
+	return worst(d, c.topLevel(file, text))
+}
+
+// maxDeep bounds what stands within what, since some looks at the whole of it are taken on every level.
+const maxDeep = 150
+
+// nestsDeep reports whether substitutions, compound commands and the like stand within one another too deep.
+func nestsDeep(file *syntax.File) bool {
+	var levels []int // of each node on the way, how much it adds
+	depth, deep := 0, false
+	syntax.Walk(file, func(n syntax.Node) bool {
+		if n == nil {
+			depth -= levels[len(levels)-1]
+			levels = levels[:len(levels)-1]
+			return true
+		}
+		adds := 1
+		switch n.(type) {
+		case *syntax.File, *syntax.Stmt, *syntax.CallExpr, *syntax.BinaryCmd, *syntax.Word, *syntax.Lit, *syntax.Redirect, *syntax.Assign, *syntax.DblQuoted:
+			adds = 0 // a pipeline of many parts is no deeper than one of two
+		}
+		levels = append(levels, adds)
+		depth += adds
+		deep = deep || depth > maxDeep
+		return true
+	})
+	return deep
 }
 
 // hasLineText reports whether a text holds a comment or here-document. Whether a backslash continues their lines is
@@ -453,12 +482,12 @@ func (c *call) simple(cmd *syntax.CallExpr) Decision {
 		d = worst(d, wd)
 		args = append(args, words...)
 		if len(words) > 1 && !words[0].many {
-			braced = true
-		}
-	}
-	if braced {
-		for _, w := range cmd.Args {
+			if !braced { // as dash reads the words
+				braced, unbraced = true, append(unbraced, args[:len(args)-len(words)]...)
+			}
 			unbraced = append(unbraced, arg{text: source(w), known: true})
+		} else if braced {
+			unbraced = append(unbraced, words...)
 		}
 	}
 	d = worst(d, c.argv(args))

@@ -110,7 +110,7 @@ func (c *call) value(w *syntax.Word) arg {
 }
 
 // maxOthers bounds the values of a word that are kept.
-const maxOthers = 64
+const maxOthers = 32
 
 // add appends to each text that the word may be.
 func (a *arg) add(text string) {
@@ -121,12 +121,16 @@ func (a *arg) add(text string) {
 }
 
 // addOthers appends each value of a loop's variable.
-func (a *arg) addOthers(value arg) {
+func (c *call) addOthers(a *arg, value arg) {
+	if c.effort > maxEffort {
+		return
+	}
 	var more []string
 	for _, head := range append([]string{a.text}, a.others...) {
 		for _, tail := range value.others {
 			if len(more) < maxOthers && len(head)+len(tail) < 4096 {
 				more = append(more, head+tail)
+				c.effort += 1 + (len(head)+len(tail))/64
 			}
 		}
 	}
@@ -177,27 +181,27 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) && (quoted || loop.plain) {
 				// With one such variable, and nothing else that is not known, all that the word may be is known.
 				v.closed = loop.closed && wasKnown && len(v.text) < 1024
-				v.addOthers(loop)
+				c.addOthers(v, loop)
 				v.many = v.many || loop.many
 				v.dash = v.dash || first && loop.dash
 				return
 			}
 			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) {
-				v.addOthers(loop)
+				c.addOthers(v, loop)
 			} else {
 				v.add(c.guess(part))
 			}
 			v.many = v.many || strings.ContainsAny(part.Param.Value, "@*")
 		}
 	case *syntax.CmdSubst:
-		v.fetches = v.fetches || fetches(part.Stmts)
-		if c.printsNumber(part.Stmts) {
+		v.fetches = v.fetches || c.fetching[part]
+		if printsNumber(part.Stmts) {
 			v.number, v.many = true, v.many || !quoted
 			v.add("0")
 			return
 		}
 	case *syntax.ProcSubst:
-		v.fetches = v.fetches || fetches(part.Stmts)
+		v.fetches = v.fetches || c.fetching[part]
 		v.add("/dev/fd/63")
 		return
 	case *syntax.ArithmExp:
@@ -206,23 +210,6 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 	v.many = v.many || !quoted
 	// Unquoted, a second word may begin with a dash wherever the first began.
 	v.dash = v.dash || first || !quoted
-}
-
-// fetches reports whether a program of a substitution downloads.
-func fetches(stmts []*syntax.Stmt) bool {
-	found := false
-	for _, s := range stmts {
-		syntax.Walk(s, func(n syntax.Node) bool {
-			if call, ok := n.(*syntax.CallExpr); ok {
-				for _, w := range call.Args {
-					name, _ := resolve(w.Lit())
-					found = found || downloaders[name]
-				}
-			}
-			return !found
-		})
-	}
-	return found
 }
 
 func isPlainParam(p *syntax.ParamExp) bool {
@@ -367,7 +354,7 @@ func (c *call) part(part syntax.WordPart) Decision {
 			d = ask(Caution, "a substitution runs in the shell itself")
 		}
 		dir := c.dir
-		d = worst(d, c.stmts(part.Stmts))
+		d = worst(d, c.substitution(part, part.Stmts))
 		c.dir = dir
 		return d
 	case *syntax.ProcSubst:
@@ -375,13 +362,41 @@ func (c *call) part(part syntax.WordPart) Decision {
 		if part.Op != syntax.CmdIn {
 			d = ask(Caution, "a substitution writes to a command")
 		}
-		return worst(d, c.stmts(part.Stmts))
+		return worst(d, c.substitution(part, part.Stmts))
 	case *syntax.ParamExp:
 		return c.param(part)
 	case *syntax.ArithmExp:
 		return worst(c.arithmetic(part.X), c.inside(part))
 	}
 	return worst(ask(Unknown, "a pattern is not read alike by every shell"), c.inside(part))
+}
+
+// substitution judges what a substitution runs, and remembers whether it downloads.
+func (c *call) substitution(node syntax.Node, stmts []*syntax.Stmt) Decision {
+	before := c.downloads
+	d := c.stmts(stmts)
+	if c.downloads > before {
+		if c.fetching == nil {
+			c.fetching = map[syntax.Node]bool{}
+		}
+		c.fetching[node] = true
+	}
+	return d
+}
+
+// hasQuote reports whether a single quote stands anywhere in a node.
+func hasQuote(n syntax.Node) bool {
+	found := false
+	syntax.Walk(n, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.SglQuoted:
+			found = true
+		case *syntax.Lit:
+			found = found || strings.Contains(n.Value, "'")
+		}
+		return !found
+	})
+	return found
 }
 
 // param judges a parameter expansion: plain ones and those that cut or replace text only read.
@@ -392,7 +407,7 @@ func (c *call) param(p *syntax.ParamExp) Decision {
 	if p.Param != nil {
 		name = p.Param.Value
 	}
-	if (p.Exp != nil || p.Repl != nil) && strings.Contains(source(&syntax.Word{Parts: []syntax.WordPart{p}}), "'") {
+	if (p.Exp != nil || p.Repl != nil) && hasQuote(p) {
 		d = worst(d, ask(Unknown, "quotes within the expansion of "+shown(name)+" are not read alike by every shell"))
 	}
 	unclear := p.Flags != nil || p.Excl || p.Width || p.IsSet || p.NestedParam != nil || p.Index != nil || p.Names != 0 || len(p.Modifiers) > 0
