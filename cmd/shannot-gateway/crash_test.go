@@ -190,7 +190,9 @@ func (c *crashSuite) serve() {
 			if a, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
 				listening <- a
 			}
-			_, _ = fmt.Fprintln(&c.stderr, lines.Text())
+			if !strings.HasSuffix(lines.Text(), "verb=list") {
+				_, _ = fmt.Fprintln(&c.stderr, lines.Text())
+			}
 		}
 		_, _ = io.Copy(io.Discard, out)
 		c.done <- c.cmd.Wait()
@@ -336,6 +338,9 @@ func (c *crashSuite) decide(client *ssh.Client) (left int, err error) {
 			if err != nil {
 				return 0, err
 			}
+			if status != 0 {
+				_, _ = fmt.Fprintf(&c.stderr, "%s: status %d\n", line, status)
+			}
 			if status == 0 {
 				c.mu.Lock()
 				told[fmt.Sprintf("%s %d", sessions[i].Session, o.N)] = true
@@ -358,7 +363,7 @@ func (c *crashSuite) settle() {
 		c.tb.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
-	for deadline := time.Now().Add(2 * time.Minute); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		left, err := c.decide(client)
 		if err != nil {
 			c.tb.Fatal(err)
@@ -367,9 +372,10 @@ func (c *crashSuite) settle() {
 			return
 		}
 		if time.Now().After(deadline) {
-			out, _, _ := say(client, "list", "")
+			out, _, _ := say(client, "list --json", "")
 			c.tb.Fatalf("%d sessions do not come to an end:\n%s\n%s", left, out, c.stderr.tail())
 		}
+		pause(context.Background(), 20*time.Millisecond)
 	}
 }
 
