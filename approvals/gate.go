@@ -172,10 +172,11 @@ func (l *Live) await(ctx context.Context, g *group) error {
 	l.say(Held)
 	l.m.publish(l.id, EventWaiting, "")
 	var expired <-chan time.Time
+	hold := func() {}
 	if h := l.m.config.Limits.Hold; h > 0 {
 		timer := time.NewTimer(h)
 		defer timer.Stop()
-		expired = timer.C
+		expired, hold = timer.C, func() { timer.Reset(h) }
 	}
 	for {
 		// Taken before the look, so that no decision falls between the two.
@@ -194,7 +195,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 			if err := l.lapse(n); err != nil {
 				return err
 			}
-			expired = nil // decided in the last moment
+			hold() // one was decided in the last moment; the others wait on
 		}
 	}
 }

@@ -89,7 +89,7 @@ func Compare(before, after []byte, context int) Diff {
 	if context < 0 {
 		context = max(bytes.Count(before, []byte{'\n'}), bytes.Count(after, []byte{'\n'})) + 2
 	}
-	edits := udiff.Lines(old, string(after))
+	edits := edit(before, after)
 	unified, err := udiff.ToUnifiedDiff("", "", old, edits, context)
 	if err != nil {
 		return Diff{Binary: true} // edits that do not fit their own text: not met
@@ -99,6 +99,32 @@ func Compare(before, after []byte, context int) Diff {
 		d.Hunks = append(d.Hunks, d.hunk(h))
 	}
 	return d
+}
+
+// maxLines is from how many lines on, of both contents, the search for the shortest difference is left out: its time grows
+// with their product. What lies between the first and the last line that differ is then one change.
+const maxLines = 50_000
+
+func edit(before, after []byte) []udiff.Edit {
+	if bytes.Count(before, []byte{'\n'})+bytes.Count(after, []byte{'\n'}) <= maxLines {
+		return udiff.Lines(string(before), string(after))
+	}
+	if bytes.Equal(before, after) {
+		return nil
+	}
+	start := 0
+	for i := 0; i < min(len(before), len(after)) && before[i] == after[i]; i++ {
+		if before[i] == '\n' {
+			start = i + 1
+		}
+	}
+	end := 0 // bytes that both end with, a whole number of lines
+	for i := 1; i <= min(len(before), len(after))-start && before[len(before)-i] == after[len(after)-i]; i++ {
+		if i == len(before)-start || i == len(after)-start || before[len(before)-i-1] == '\n' && after[len(after)-i-1] == '\n' {
+			end = i
+		}
+	}
+	return []udiff.Edit{{Start: start, End: len(before) - end, New: string(after[start : len(after)-end])}}
 }
 
 func (d *Diff) hunk(h *udiff.Hunk) Hunk {

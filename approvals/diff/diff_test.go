@@ -1,6 +1,8 @@
 package diff
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,6 +52,54 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// put puts both contents together from a diff with whole context.
+func put(d Diff) (before, after string) {
+	var old, new strings.Builder
+	for _, h := range d.Hunks {
+		for _, l := range h.Lines {
+			end := "\n"
+			if l.Open {
+				end = ""
+			}
+			if l.Kind != Added {
+				old.WriteString(l.Text + end)
+			}
+			if l.Kind != Removed {
+				new.WriteString(l.Text + end)
+			}
+		}
+	}
+	return old.String(), new.String()
+}
+
+func TestManyLinesAreComparedInOnePass(t *testing.T) {
+	lines := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	same := lines(maxLines, "line %d\n")
+	for name, c := range map[string]struct{ before, after, want string }{
+		"one changed":     {same + "x\n" + same, same + "y\n" + same, "-x\n+y\n"},
+		"one added":       {same + same, same + "y\n" + same, "+y\n"},
+		"one removed":     {same + "x\n" + same, same + same, "-x\n"},
+		"a longer line":   {same + "x\n" + same, same + "xx\n" + same, "-x\n+xx\n"},
+		"no last newline": {same + "x", same, "-x\n\\ No newline at end of file\n"},
+		"at the start":    {same, "y\n" + same, "+y\n"},
+		"repeated":        {strings.Repeat("\n", maxLines), strings.Repeat("\n", maxLines+1), "+\n"},
+		"equal":           {same + same, same + same, ""},
+	} {
+		if got := Compare([]byte(c.before), []byte(c.after), 0).String(); strings.Join(slices.DeleteFunc(strings.SplitAfter(got, "\n"), func(l string) bool { return strings.HasPrefix(l, "@@") }), "") != c.want {
+			t.Errorf("%s:\n%.200s", name, got)
+		}
+		if old, new := put(Compare([]byte(c.before), []byte(c.after), -1)); c.before != c.after && (old != c.before || new != c.after) {
+			t.Errorf("%s: the diff does not make the contents", name)
+		}
+	}
+}
+
 // FuzzCompare puts the new content together from a diff with whole context, and the old one.
 func FuzzCompare(f *testing.F) {
 	f.Add("a\nb\n", "a\nc")
@@ -69,25 +119,8 @@ func FuzzCompare(f *testing.F) {
 			}
 			return
 		}
-		var old, new strings.Builder
-		lines := 0
-		for _, h := range d.Hunks {
-			for _, l := range h.Lines {
-				end := "\n"
-				if l.Open {
-					end = ""
-				}
-				if l.Kind != Added {
-					old.WriteString(l.Text + end)
-				}
-				if l.Kind != Removed {
-					new.WriteString(l.Text + end)
-				}
-				lines++
-			}
-		}
-		if old.String() != before || new.String() != after {
-			t.Errorf("the diff makes %q and %q of %q and %q", old.String(), new.String(), before, after)
+		if old, new := put(d); old != before || new != after {
+			t.Errorf("the diff makes %q and %q of %q and %q", old, new, before, after)
 		}
 	})
 }
