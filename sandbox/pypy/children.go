@@ -49,10 +49,11 @@ type children struct {
 	byPID   map[int]*command
 	running sync.WaitGroup
 	some    chan struct{} // has an element when one has ended since it was looked at
+	guard   func(string)  // deferred where a goroutine works for the script
 }
 
-func (t *children) init() {
-	t.last, t.byPID, t.some = firstPID-1, map[int]*command{}, make(chan struct{}, 1)
+func (t *children) init(guard func(string)) {
+	t.last, t.byPID, t.some, t.guard = firstPID-1, map[int]*command{}, make(chan struct{}, 1), guard
 }
 
 func (t *children) get(pid int) *command { return t.byPID[pid] }
@@ -63,16 +64,19 @@ func (t *children) add(p sandbox.Process, closing func()) int {
 	c := &command{pid: t.last, process: p, done: make(chan struct{})}
 	t.byPID[c.pid] = c
 	t.running.Go(func() {
-		exit, err := p.Wait()
-		if err != nil {
-			exit = sandbox.ExitStatus{Code: 255}
-		}
-		closing()
-		c.exit = exit
-		close(c.done)
-		select {
-		case t.some <- struct{}{}:
-		default:
+		defer t.guard("waiting for a command")
+		exit := sandbox.ExitStatus{Code: 255} // where it cannot be told
+		defer func() {
+			closing()
+			c.exit = exit
+			close(c.done)
+			select {
+			case t.some <- struct{}{}:
+			default:
+			}
+		}()
+		if ended, err := p.Wait(); err == nil {
+			exit = ended
 		}
 	})
 	return c.pid

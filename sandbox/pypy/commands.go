@@ -334,6 +334,7 @@ func (d *driver) fromPipe(s *streams, x *description, q frames.Start) error {
 	if q.HasInput && len(q.Input) <= sandbox.MaxContent {
 		s.known(bytes.Clone(q.Input))
 		go func() {
+			defer d.guard("reading a known input away")
 			_, _ = io.Copy(io.Discard, file) // until the script closes its end, which its end does as well
 			_ = file.Close()
 		}()

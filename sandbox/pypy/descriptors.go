@@ -356,18 +356,21 @@ type source struct {
 	once        sync.Once
 }
 
-func newSource(from io.Reader) (*source, error) {
+func newSource(from io.Reader, guard func(string)) (*source, error) {
 	var pair [2]int
 	if err := unix.Pipe2(pair[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, err
 	}
 	s := &source{read: os.NewFile(uintptr(pair[0]), "stdin"), write: os.NewFile(uintptr(pair[1]), "stdin")}
 	go func() {
+		defer guard("reading the input")
+		defer func() {
+			_ = s.write.Close()
+			s.done.Store(true)
+		}()
 		if from != nil {
 			_, _ = io.Copy(s.write, from)
 		}
-		_ = s.write.Close()
-		s.done.Store(true)
 	}()
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,6 +26,7 @@ const (
 	maxChildren    = 256                    // commands that were not waited for
 	maxLinks       = 4                      // connections of the guest
 	maxVariables   = 1 << 20                // bytes of the environment
+	maxNames       = 1 << 12                // variables in it
 	tick           = 100 * time.Millisecond // how often limits are looked at
 )
 
@@ -76,11 +78,10 @@ type driver struct {
 
 // childMemory is what the driver has allocated in the child once, for answers that are pointers.
 type childMemory struct {
-	strings  map[string]uint64 // C strings by content
-	size     int
-	tm       uint64 // a struct tm
-	output   uint64 // what get_stdout returns
-	variable map[string]uint64
+	strings map[string]uint64 // C strings by content
+	size    int
+	tm      uint64 // a struct tm
+	output  uint64 // what get_stdout returns
 }
 
 // limitError is why a run was ended by the engine itself.
@@ -103,14 +104,14 @@ func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader
 		descriptors: map[int32]*description{}, listings: map[uint64]*listing{}, block: make([]byte, maxBlock), wallClock: now(),
 	}
 	d.environment.set(job.Env)
-	d.memory.strings, d.memory.variable = map[string]uint64{}, map[string]uint64{}
-	d.children.init()
+	d.memory.strings = map[string]uint64{}
+	d.children.init(d.guard)
 	if info, err := job.FS.Stat(job.Dir); err == nil && info.IsDir() {
 		d.cwd = job.Dir
 	}
 	d.zone = targetZone(job.FS, d.environment.get("TZ"))
 	var err error
-	if d.stdin, err = newSource(job.Stdin); err != nil {
+	if d.stdin, err = newSource(job.Stdin, d.guard); err != nil {
 		cancel(nil)
 		return nil, err
 	}
@@ -199,6 +200,18 @@ func (d *driver) tellUnknown(f *function) {
 	}
 }
 
+// errPanic ends a session in whose work the gateway has failed.
+var errPanic = errors.New("internal error in the engine")
+
+// guard ends the session after a panic, and nothing else. It is deferred first on every goroutine that works for a script,
+// which would otherwise take the gateway and everybody's sessions along.
+func (d *driver) guard(doing string) {
+	if p := recover(); p != nil {
+		d.log("panic in the engine", "while", doing, "panic", p, "stack", string(debug.Stack()))
+		d.cancel(errPanic)
+	}
+}
+
 // slow waits where the script has made all the calls of this tick. It waits inside its call.
 func (d *driver) slow() error {
 	limit := d.job.Limits.Calls
@@ -234,6 +247,7 @@ func (d *driver) sleep(length time.Duration) error {
 // watch keeps the limits until stop: elapsed time without the time held by a human, processor time, memory, and what
 // the view holds. It runs beside serve.
 func (d *driver) watch(stop <-chan struct{}) {
+	defer d.guard("watching the limits")
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	last := d.now()

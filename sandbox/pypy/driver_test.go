@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -385,6 +386,16 @@ func TestEnvironment(t *testing.T) {
 	big := strings.Repeat("x", 1<<19)
 	c.want(0, 0, "setenv(ppi)i", c.text("C"), c.text(big), 1)
 	c.want(-1, unix.ENOMEM, "setenv(ppi)i", c.text("D"), c.text(big), 1)
+	c.want(0, 0, "unsetenv(p)i", c.text("C"))
+	for i := range maxNames {
+		before := c.used
+		if c.call("putenv(p)i", c.text(fmt.Sprintf("N%d=x", i))) != 0 {
+			break
+		}
+		c.used = before
+	}
+	c.want(-1, unix.ENOMEM, "putenv(p)i", c.text("ONE=more"))
+	c.want(0, 0, "putenv(p)i", c.text("HOME=changed"))
 	c.finish(0)
 }
 

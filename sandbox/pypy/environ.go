@@ -50,7 +50,7 @@ func (e *environment) put(key, value string) error {
 	if i >= 0 {
 		size -= len(e.list[i]) + 1
 	}
-	if size > maxVariables {
+	if size > maxVariables || i < 0 && len(e.list) >= maxNames {
 		return unix.ENOMEM
 	}
 	e.size = size

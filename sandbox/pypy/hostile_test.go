@@ -4,6 +4,7 @@ package pypy
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -169,6 +170,43 @@ func TestPanicWhileACallIsAnsweredEndsThatSessionAlone(t *testing.T) {
 	}
 	other.want(1000, 0, "getuid()i")
 	other.finish(0)
+}
+
+// failing panics wherever the engine calls it.
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { panic("injected") }
+
+func (failing) Start(context.Context, sandbox.Command) (sandbox.Process, error) {
+	return failing{}, nil
+}
+
+func (failing) Wait() (sandbox.ExitStatus, error) { panic("injected") }
+
+func (failing) Signal(syscall.Signal) error { return nil }
+
+func TestPanicBesideTheCallsEndsThatSessionAlone(t *testing.T) {
+	for name, change := range map[string]func(*sandbox.Job){
+		"in the input":  func(j *sandbox.Job) { j.Stdin = failing{} },
+		"in a command":  func(j *sandbox.Job) { j.Commands = failing{} },
+		"in the notice": func(j *sandbox.Job) { j.Limits.Calls, j.Notice = 10, func(string) { panic("injected") } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			other, _, _ := begin(t, nil)
+			c, _, _ := begin(t, change)
+			for {
+				if _, err := c.try("system(p)i", c.text("echo x")); err != nil {
+					break
+				}
+				c.used = 0
+			}
+			if r := c.outcome(); r.Cause != sandbox.Stopped || r.Detail != errPanic.Error() {
+				t.Errorf("%+v", r)
+			}
+			other.want(1000, 0, "getuid()i")
+			other.finish(0)
+		})
+	}
 }
 
 // FuzzHostileChild lets a child say anything, in answer to anything.

@@ -77,12 +77,8 @@ func converse(ctx context.Context, job sandbox.Job, c child, now func() time.Tim
 
 // serveSafely is serve, where a panic ends this run alone.
 func (d *driver) serveSafely() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			d.log("panic while a call was answered", "panic", p)
-			err = errors.New("internal error while a call was answered")
-		}
-	}()
+	err = errPanic
+	defer d.guard("answering a call")
 	return d.serve()
 }
 
