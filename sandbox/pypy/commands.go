@@ -280,7 +280,9 @@ func (d *driver) takeInput(s *streams, q frames.Start) error {
 	}
 	switch x.kind {
 	case content:
-		return s.fromFile(x)
+		return s.fromContent(x)
+	case distant:
+		return s.fromFile(&pieces{x.pieces.stream, x.pieces.at}, x.pieces)
 	case pipeEnd:
 		if x.source != nil && x.source.empty() {
 			return nil
@@ -290,8 +292,8 @@ func (d *driver) takeInput(s *streams, q frames.Start) error {
 	return unix.EBADF
 }
 
-// fromFile reads a file of the view from where the script stands, as the command would. A device says nothing.
-func (s *streams) fromFile(x *description) error {
+// fromContent reads a file of the view from where the script stands, as the command would. A device says nothing.
+func (s *streams) fromContent(x *description) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(x.fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return err
@@ -301,13 +303,17 @@ func (s *streams) fromFile(x *description) error {
 		return err
 	}
 	file := os.NewFile(uintptr(own), "stdin")
+	return s.fromFile(file, file)
+}
+
+func (s *streams) fromFile(file io.Reader, closer io.Closer) error {
 	known, err := io.ReadAll(io.LimitReader(file, sandbox.MaxContent+1))
 	if err != nil {
-		_ = file.Close()
+		_ = closer.Close()
 		return err
 	}
 	if len(known) <= sandbox.MaxContent {
-		_ = file.Close()
+		_ = closer.Close()
 		s.known(known)
 		return nil
 	}
@@ -315,7 +321,7 @@ func (s *streams) fromFile(x *description) error {
 	s.stdin = struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(known), file), file}
+	}{io.MultiReader(bytes.NewReader(known), file), closer}
 	return nil
 }
 

@@ -24,6 +24,7 @@ type kind uint8
 
 const (
 	content   kind = iota // a file of the view, or a memory device
+	distant               // a file of the view that comes piece by piece, for reading
 	directory             // a directory, or a file that was opened for its name only
 	pipeEnd               // an end of a pipe, or standard input
 	stream                // the script's standard output or error
@@ -36,8 +37,9 @@ type description struct {
 	refs  int
 	flags int // of the open, with what fcntl changed
 
-	file   vfs.File // content and directory
+	file   vfs.File // content, distant and directory
 	fd     int      // content: a description of the gateway's own, with the position
+	pieces *pieces  // distant
 	pipe   *os.File // non-blocking
 	source *source  // standard input
 	to     io.Writer
@@ -53,7 +55,7 @@ func (x *description) release(d *driver) {
 	case content:
 		_ = unix.Close(x.fd)
 		_ = x.file.Close()
-	case directory:
+	case directory, distant:
 		_ = x.file.Close()
 	case pipeEnd:
 		_ = x.pipe.Close()

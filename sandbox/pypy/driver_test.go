@@ -646,3 +646,77 @@ func TestStreamedBytesArriveUntouched(t *testing.T) {
 		t.Errorf("%d bytes arrived", stdout.Len())
 	}
 }
+
+// farSource has one file that comes piece by piece.
+type farSource struct{ *vfs.Static }
+
+func (s farSource) OpenStream(name string, flags int) (int, vfs.Stream, error) {
+	if name == "/etc/far" {
+		return -1, &farStream{strings.NewReader(farText)}, nil
+	}
+	fd, err := s.Open(name, flags)
+	return fd, nil, err
+}
+
+var farText = strings.Repeat("0123456789", 1000)
+
+type farStream struct{ *strings.Reader }
+
+func (s *farStream) ReadAt(p []byte, off int64) (int, error) {
+	if off == 9000 {
+		return 0, errors.New("the line is dead")
+	}
+	return s.Reader.ReadAt(p[:min(len(p), 100)], off)
+}
+
+func (s *farStream) Size() int64  { return int64(len(farText)) }
+func (s *farStream) Close() error { return nil }
+
+func TestFileThatComesPieceByPiece(t *testing.T) {
+	target := targetFiles()
+	target.AddFile("/etc/far", 0o644, []byte(farText))
+	job, _, _ := jobOver(t, farSource{target})
+	gate := new(recorder)
+	job.Commands = gate
+	c := newDouble(t)
+	c.start(t.Context(), job)
+	fd := c.open("/etc/far", unix.O_RDONLY)
+	if got := c.read(fd, 4000); got != farText[:100] {
+		t.Errorf("read %q", got)
+	}
+	to := c.room(200)
+	c.want(100, 0, "pread(ipii)i", uint64(fd), to, 200, 5005)
+	if got := string(c.at(to, 5)); got != "56789" {
+		t.Errorf("pread %q", got)
+	}
+	c.want(-1, unix.EINVAL, "pread(ipii)i", uint64(fd), to, 200, ^uint64(0))
+	c.want(100, 0, "lseek(iii)i", uint64(fd), 0, unix.SEEK_CUR)
+	c.want(9995, 0, "lseek(iii)i", uint64(fd), ^uint64(4), unix.SEEK_END)
+	if got := c.read(fd, 100); got != "56789" {
+		t.Errorf("at the end %q", got)
+	}
+	c.want(0, 0, "read(ipi)i", uint64(fd), to, 100)
+	c.want(-1, unix.EINVAL, "lseek(iii)i", uint64(fd), ^uint64(0), unix.SEEK_SET)
+	c.want(-1, unix.EINVAL, "lseek(iii)i", uint64(fd), 0, unix.SEEK_HOLE)
+	c.want(9000, 0, "lseek(iii)i", uint64(fd), 9000, unix.SEEK_SET)
+	c.want(-1, unix.EIO, "read(ipi)i", uint64(fd), to, 100)
+	c.want(-1, unix.EBADF, "write(ipi)i", uint64(fd), to, 100)
+	st := c.room(144)
+	c.want(0, 0, "fstat64(ip)i", uint64(fd), st)
+	if got := binary.LittleEndian.Uint64(c.at(st+48, 8)); got != uint64(len(farText)) {
+		t.Errorf("fstat says %d bytes", got)
+	}
+	c.want(9900, 0, "lseek(iii)i", uint64(fd), 9900, unix.SEEK_SET)
+	g := newGuest(c)
+	r, w := g.makePipe()
+	pid, _ := g.begin(fd, w, 2, nil, "cat")
+	g.want(0, 0, "close(i)i", uint64(w))
+	if got := g.read(r, 1000); got != farText[9900:] {
+		t.Errorf("a command reads %q", got)
+	}
+	g.wait(pid)
+	c.finish(0)
+	if in := gate.started()[0].Input; in != sandbox.DataInput {
+		t.Errorf("its input is %q", in)
+	}
+}

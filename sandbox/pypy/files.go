@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 
 	"golang.org/x/sys/unix"
@@ -78,11 +79,71 @@ func (d *driver) describe(file vfs.File, flags int) (*description, error) {
 		d.links++
 		return &description{kind: link, link: &guestLink{}, flags: unix.O_RDWR, fd: -1}, nil
 	}
+	if s, ok := file.(vfs.Streamed); ok && s.Stream() != nil {
+		return &description{kind: distant, file: file, pieces: &pieces{s.Stream(), 0}, flags: flags, fd: -1}, nil
+	}
 	fd, err := file.Descriptor(flags)
 	if err != nil {
 		return nil, err
 	}
 	return &description{kind: content, file: file, fd: fd, flags: flags}, nil
+}
+
+// pieces is a file that comes piece by piece, with the position of a description.
+type pieces struct {
+	stream vfs.Stream
+	at     int64
+}
+
+// readAt is pread(2). What fails in a way that is no errno is an I/O error.
+func (f *pieces) readAt(p []byte, offset int64) (int, error) {
+	if offset < 0 {
+		return 0, unix.EINVAL
+	}
+	if len(p) == 0 || offset >= f.stream.Size() {
+		return 0, nil
+	}
+	n, err := f.stream.ReadAt(p, offset)
+	if n > 0 || err == nil || errors.Is(err, io.EOF) {
+		return n, nil
+	}
+	return 0, errnoOf(err)
+}
+
+func (f *pieces) read(p []byte) (int, error) {
+	n, err := f.readAt(p, f.at)
+	f.at += int64(n)
+	return n, err
+}
+
+// Read implements io.Reader.
+func (f *pieces) Read(p []byte) (int, error) {
+	n, err := f.read(p)
+	if n == 0 && err == nil && len(p) > 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Close leaves the stream to its file.
+func (f *pieces) Close() error { return nil }
+
+// seek is lseek(2).
+func (f *pieces) seek(offset int64, whence int32) (int64, error) {
+	switch whence {
+	case unix.SEEK_SET:
+	case unix.SEEK_CUR:
+		offset += f.at
+	case unix.SEEK_END:
+		offset += f.stream.Size()
+	default:
+		return 0, unix.EINVAL
+	}
+	if offset < 0 {
+		return 0, unix.EINVAL
+	}
+	f.at = offset
+	return offset, nil
 }
 
 // amount bounds what one read or write moves. EINVAL for a negative size, as read(2).
@@ -102,6 +163,8 @@ func (d *driver) read(a []uint64) (int64, error) {
 	switch p := d.block[:size]; x.kind {
 	case content:
 		n, err = retry(func() (int, error) { return unix.Read(x.fd, p) })
+	case distant:
+		n, err = x.pieces.read(p)
 	case pipeEnd:
 		n, err = d.readPipe(x, p)
 	case link:
@@ -139,14 +202,17 @@ func (d *driver) pread(a []uint64) (int64, error) {
 		return 0, err
 	}
 	offset := int64(a[3]) // #nosec G115 -- the kernel looks at it
+	var n int
 	switch x.kind {
 	case content:
+		n, err = retry(func() (int, error) { return unix.Pread(x.fd, d.block[:size], offset) })
+	case distant:
+		n, err = x.pieces.readAt(d.block[:size], offset)
 	case directory:
 		return 0, unix.EISDIR
 	default:
 		return 0, unix.ESPIPE
 	}
-	n, err := retry(func() (int, error) { return unix.Pread(x.fd, d.block[:size], offset) })
 	if err != nil || n == 0 {
 		return 0, err
 	}
@@ -343,6 +409,8 @@ func (d *driver) lseek(a []uint64) (int64, error) {
 			return 0, unix.EINVAL
 		}
 		return unix.Seek(x.fd, int64(a[1]), whence) // #nosec G115 -- the kernel looks at it
+	case distant:
+		return x.pieces.seek(int64(a[1]), i32(a[2])) // #nosec G115 -- looked at
 	case directory:
 		return 0, nil
 	}
@@ -384,7 +452,7 @@ func (d *driver) fstat(a []uint64) (int64, error) {
 func (d *driver) info(x *description) (vfs.Info, error) {
 	now := d.wallClock
 	switch x.kind {
-	case directory:
+	case directory, distant:
 		return x.file.Info()
 	case content:
 		info, err := x.file.Info()
