@@ -115,7 +115,7 @@ func table() []verb {
 		{"show", everyone, "ID [--json]", (*Verbs).show},
 		{"wait", everyone, "ID [--wait DURATION] [--json]", (*Verbs).wait},
 		{"cancel", everyone, "ID", (*Verbs).cancel},
-		{"approve", approvers, "[--plain] [--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [ID [--op N…] [--digest HEX] [--grant exact|shape [--vary N…] [--until DURATION]]]", (*Verbs).approve},
+		{"approve", approvers, "[--plain] [--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [--background dark|light] [ID [--op N…] [--digest HEX] [--grant exact|shape [--vary N…] [--until DURATION]]]", (*Verbs).approve},
 		{"reject", approvers, "ID [--op N…] --reason TEXT", (*Verbs).reject},
 		{"grants", everyone, "[--all] [--json]", (*Verbs).grants},
 		{"revoke", approvers, "N…", (*Verbs).revoke},

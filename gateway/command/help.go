@@ -104,6 +104,7 @@ with its status; 75 where a human still has to decide. It may be repeated.
   --alert bell|title|off   what happens when something new waits
   --undo DURATION          how long a decision can be undone (3s; 0s: not at all)
   --colors none|16|256|true   instead of what the terminal says; NO_COLOR works
+  --background light       colours that can be read on white
 Without a terminal: approves everything that waits in the session now. With or
 without one, only the operations that --op names, or only
   --digest HEX     if the operation's digest (see show) is this one

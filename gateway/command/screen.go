@@ -40,12 +40,13 @@ func (c *invocation) screenOptions() (o screenOptions, ok bool, err error) {
 	}) {
 		return o, false, nil
 	}
-	alert := "bell"
+	alert, background := "bell", ""
 	o.Undo = standardUndo
 	f := c.flags()
 	f.StringVar(&alert, "alert", alert, "")
 	f.DurationVar(&o.Undo, "undo", o.Undo, "")
 	f.StringVar(&o.Colours, "colors", "", "")
+	f.StringVar(&background, "background", "dark", "")
 	f.BoolVar(&o.plain, "plain", false, "")
 	words, err := parse(f, c.args)
 	if err != nil {
@@ -71,6 +72,10 @@ func (c *invocation) screenOptions() (o screenOptions, ok bool, err error) {
 	if !slices.Contains([]string{"", "none", "16", "256", "true"}, o.Colours) {
 		return o, false, errors.New("--colors is none, 16, 256 or true")
 	}
+	if background != "dark" && background != "light" {
+		return o, false, errors.New("--background is dark or light")
+	}
+	o.Light = background == "light"
 	return o, true, nil
 }
 

@@ -12,6 +12,7 @@ func bind(name, does string, keys ...string) key.Binding {
 
 // All keys of the screen. The footer, the help and the matching are made from them.
 var (
+	keyLight      = bind("C", "colours for light or dark", "C")
 	keyMouse      = bind("M", "mouse on or off", "M")
 	keyUp         = bind("↑ k", "up", "up", "k", "ctrl+p")
 	keyDown       = bind("↓ j", "down", "down", "j", "ctrl+n")

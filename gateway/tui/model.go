@@ -48,6 +48,7 @@ type model struct {
 	rang  time.Time
 
 	mouse   bool             // the terminal is asked to report its mouse
+	light   bool             // colours for a light background
 	undo    time.Duration    // how long a decision can be undone
 	pending []*pending       // decisions that can be
 	read    map[mark]subject // what has been on the screen in full
@@ -55,7 +56,7 @@ type model struct {
 }
 
 func newModel(ctx context.Context, work *workers, o Options) *model {
-	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, alert: o.Alert, undo: o.Undo, read: map[mark]subject{}, marked: map[mark]bool{}}
+	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, alert: o.Alert, light: o.Light, undo: o.Undo, read: map[mark]subject{}, marked: map[mark]bool{}}
 	m.width, m.height = clampSize(o.Width, o.Height)
 	// Before the first look, so that nothing is missed in between.
 	m.events = o.Backend.Subscribe(ctx)
@@ -176,6 +177,10 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	}
 	if cmd, taken := m.pendingKey(k); taken {
 		return cmd
+	}
+	if key.Matches(k, keyLight) {
+		m.light = !m.light
+		return nil
 	}
 	if key.Matches(k, keyMouse) {
 		if m.mouse = !m.mouse; m.mouse {
@@ -371,11 +376,11 @@ func (m *model) tooSmall() bool { return m.width < minWidth || m.height < minHei
 func (m *model) helpPage() *page {
 	switch {
 	case m.session != nil && m.session.view != nil:
-		return helpPage("An operation", append([]key.Binding{keyApprove, keyGrant, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyMouse, keyBack, keyQuit}, scrollKeys...))
+		return helpPage("An operation", append([]key.Binding{keyApprove, keyGrant, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyMouse, keyLight, keyBack, keyQuit}, scrollKeys...))
 	case m.session != nil:
-		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyPane5, keyTab, keyWhole, keySide, keyRollback, keyMouse, keyBack, keyQuit}, scrollKeys...))
+		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyPane5, keyTab, keyWhole, keySide, keyRollback, keyMouse, keyLight, keyBack, keyQuit}, scrollKeys...))
 	}
-	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyRecent, keyOrder, keyAlert, keyMouse, keyLeave, keyQuit}, scrollKeys...))
+	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyRecent, keyOrder, keyAlert, keyMouse, keyLight, keyLeave, keyQuit}, scrollKeys...))
 }
 
 // head is the top of the screen.
@@ -552,7 +557,7 @@ func (m *model) Screen() string {
 	lines = append(lines[:m.height-len(foot)], foot...)
 	painted := make([]string, len(lines))
 	for i, l := range lines {
-		painted[i] = l.clean().fit(m.width).paint()
+		painted[i] = l.clean().fit(m.width).paint(m.light)
 	}
 	return strings.Join(painted, "\n")
 }

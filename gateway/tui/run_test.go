@@ -279,3 +279,22 @@ func TestScreensLeaveNothingBehind(t *testing.T) {
 		runtime.Gosched()
 	}
 }
+
+func TestColoursForALightBackground(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"256": func(o *Options) { o.Light = true }, "16": func(o *Options) { o.Light, o.Colours = true, "16" },
+		"true": func(o *Options) { o.Light, o.Colours = true, "true" }, "none": func(o *Options) { o.Light, o.Colours = true, "none" },
+	} {
+		f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+		c := connect(t, t.Context(), f, change)
+		first := c.sees("1 caution")
+		yellow, own := strings.Contains(first, "33m"), regexp.MustCompile(`\x1b\[[0-9;]*[39][0-9][;m]`).MatchString(first)
+		if yellow || own == (name == "none") {
+			t.Errorf("%s: yellow %v, coloured %v: %q", name, yellow, own, first)
+		}
+		c.types("C")
+		if name != "none" && !strings.Contains(c.sees("caution"), "33m") {
+			t.Errorf("%s: C does not go back to the colours for a dark background", name)
+		}
+	}
+}

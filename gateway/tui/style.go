@@ -53,13 +53,34 @@ var styles = map[tone]lipgloss.Style{
 	toneRemoved: lipgloss.NewStyle().Foreground(lipgloss.Red),
 }
 
+// onLight are the tones whose usual colour is hard to read on a light background: darker ones, from the 256 that
+// terminals share. A terminal with 16 colours gets the nearest.
+var onLight = map[tone]lipgloss.Style{
+	toneDanger:  lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Color("124")),
+	toneCaution: lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Color("94")),
+	toneSafe:    lipgloss.NewStyle().Foreground(lipgloss.Color("22")),
+	toneUnknown: lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Color("90")),
+	toneMark:    lipgloss.NewStyle().Foreground(lipgloss.Color("24")),
+	toneKey:     lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Color("24")),
+	toneKeyword: lipgloss.NewStyle().Foreground(lipgloss.Color("90")),
+	toneString:  lipgloss.NewStyle().Foreground(lipgloss.Color("22")),
+	toneComment: lipgloss.NewStyle().Foreground(lipgloss.Color("24")),
+	toneAdded:   lipgloss.NewStyle().Foreground(lipgloss.Color("22")),
+	toneRemoved: lipgloss.NewStyle().Foreground(lipgloss.Color("124")),
+}
+
 // paint is the line as it is sent to the terminal.
-func (l line) paint() string {
+func (l line) paint(light bool) string {
 	var b strings.Builder
 	for _, s := range l {
-		if s.text != "" {
-			b.WriteString(styles[s.tone].Render(string(s.text)))
+		if s.text == "" {
+			continue
 		}
+		style := styles[s.tone]
+		if other, ok := onLight[s.tone]; ok && light {
+			style = other
+		}
+		b.WriteString(style.Render(string(s.text)))
 	}
 	return b.String()
 }

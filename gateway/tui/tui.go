@@ -62,6 +62,8 @@ type Options struct {
 	Environ       []string    // the client's environment, KEY=VALUE; only what is said about colours is used
 	Colours       string      // "none", "16", "256" or "true" instead of what Term and Environ say; "" for those
 
+	Light bool // the terminal's background is light
+
 	Now func() time.Time // time.Now where nil
 	Log *slog.Logger     // for faults of the screen itself; none where nil
 }
