@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"shannot-gateway/vfs"
@@ -67,6 +68,9 @@ func (c *call) reads(name string, args []arg) Decision {
 		return allow()
 	}
 	for _, a := range args {
+		if a.names != "" {
+			return ask(Caution, shown(name)+" is given the name of "+shown(a.names)+", which is hidden by the read policy")
+		}
 		if len(a.text) <= 2 && len(a.others) == 0 && strings.HasPrefix(a.text, "-") {
 			continue
 		}
@@ -79,6 +83,44 @@ func (c *call) reads(name string, args []arg) Decision {
 		}
 	}
 	return allow()
+}
+
+// mention remembers a hidden file that a command names without showing what is in it: its output may be another's words.
+func (c *call) mention(args []arg) {
+	if c.judge.files == nil || c.mentions != "" {
+		return
+	}
+	for _, a := range args {
+		if strings.Contains(a.text, "/") && c.secret(a.text, a.known) != "" {
+			c.mentions = a.text
+			return
+		}
+	}
+}
+
+// maxDirs bounds the places where the shell may stand.
+const maxDirs = 12
+
+// moved takes note of a cd. Whether it runs is not always known, so that the places before it count as well.
+func (c *call) moved(to arg) {
+	if c.dirs == nil {
+		c.dirs = []string{c.dir}
+	}
+	c.dir = c.location(to.text)
+	more := []string{c.dir}
+	if !strings.HasPrefix(to.text, "/") && !strings.HasPrefix(to.text, "~") {
+		for _, dir := range c.dirs {
+			if dir != "" {
+				more = append(more, path.Join(dir, to.text))
+			}
+		}
+	}
+	if to.text == "-" || len(c.dirs)+len(more) > maxDirs {
+		c.dir = "a directory that is not known"
+		more = []string{c.dir}
+		c.dirs = c.dirs[:min(len(c.dirs), maxDirs)]
+	}
+	c.dirs = append(c.dirs, more...)
 }
 
 // fileWords are the parts of a word that may name a file: the word, the value after "=", what is attached to a short flag.
@@ -110,6 +152,9 @@ func (c *call) secret(text string, known bool) string {
 	if c.effort > maxEffort {
 		return "names too many files"
 	}
+	if goesUp(text) {
+		return "reads " + shown(text) + ", which goes up from a directory that may be a link"
+	}
 	for _, name := range c.places(text) {
 		name, through := throughProc(name)
 		if through {
@@ -130,6 +175,26 @@ func (c *call) secret(text string, known bool) string {
 	return ""
 }
 
+// goesUp reports whether a path has ".." after a name: where that is a link, it leads elsewhere than it seems.
+func goesUp(text string) bool {
+	if !strings.Contains(text, "/") || !strings.Contains(text, "..") {
+		return false
+	}
+	down := false
+	for _, part := range strings.Split(text, "/") {
+		switch part {
+		case "..":
+			if down {
+				return true
+			}
+		case "", ".", "~":
+		default:
+			down = true
+		}
+	}
+	return false
+}
+
 // looksLikePath reports whether a word is certainly the name of a file.
 func looksLikePath(text string) bool {
 	return strings.Contains(text, "/") && (text[0] == '/' || text[0] == '.' || text[0] == '~')
@@ -144,12 +209,27 @@ func (c *call) places(text string) []string {
 	case text[0] == '~':
 		_, rest, _ := strings.Cut(text, "/")
 		return []string{path.Join("/root", rest), path.Join("/home/x", rest)}
-	case strings.HasPrefix(c.dir, "~"):
-		_, rest, _ := strings.Cut(c.dir, "/")
+	case c.dirs == nil:
+		return placesIn(c.dir, text)
+	}
+	var all []string
+	for i, dir := range c.dirs {
+		if !slices.Contains(c.dirs[:i], dir) {
+			all = append(all, placesIn(dir, text)...)
+		}
+	}
+	return all
+}
+
+// placesIn are the absolute names of a word that is relative to a directory.
+func placesIn(dir, text string) []string {
+	switch {
+	case strings.HasPrefix(dir, "~"):
+		_, rest, _ := strings.Cut(dir, "/")
 		return []string{path.Join("/root", rest, text), path.Join("/home/x", rest, text)}
-	case strings.HasPrefix(c.dir, "/"):
-		return []string{path.Join(c.dir, text)}
-	case c.dir == "" && !strings.Contains(text, "/"):
+	case strings.HasPrefix(dir, "/"):
+		return []string{path.Join(dir, text)}
+	case dir == "" && !strings.Contains(text, "/"):
 		return nil // more likely a word than a file
 	}
 	return []string{path.Join("/", text), path.Join("/home/x", text), path.Join("/etc", text)}

@@ -55,9 +55,45 @@ func judgeFind(c *call, name string, args []arg) Decision {
 			return worst(d, ask(Unknown, "find "+a.text+" has no command"))
 		}
 		d = worst(d, c.argv(command))
+		if d.Verdict == Allow && !c.showsNames(command[0].text) {
+			d = c.foundHidden(args[:i])
+		}
 		i += end
 	}
 	return d
+}
+
+// showsNames reports whether a program shows no content of the files that it is given.
+func (c *call) showsNames(program string) bool {
+	name, _ := resolve(program)
+	g, ok := c.judge.programs[name]
+	return ok && g.names
+}
+
+// foundHidden asks where a find that hands its files to a command begins at a hidden file, or looks for one by its name.
+func (c *call) foundHidden(args []arg) Decision {
+	var starts []string
+	inPaths := true
+	for i, a := range args {
+		if inPaths = inPaths && a.text != "" && !strings.ContainsAny(a.text[:1], "-()!,"); inPaths {
+			starts = append(starts, a.text)
+			if d := c.reads("find", args[i:i+1]); d.Verdict != Allow {
+				return d
+			}
+		}
+		if (a.text == "-name" || a.text == "-path" || a.text == "-wholename") && i+1 < len(args) {
+			for _, start := range starts {
+				word := args[i+1]
+				if a.text == "-name" {
+					word.text = strings.TrimSuffix(start, "/") + "/" + word.text
+				}
+				if d := c.reads("find", []arg{word}); !strings.ContainsAny(word.text, "*?[") && d.Verdict != Allow {
+					return d
+				}
+			}
+		}
+	}
+	return allow()
 }
 
 // execCommand is the command that follows -exec, and how many words it takes. What stands for the found names is not

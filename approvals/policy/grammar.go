@@ -14,6 +14,7 @@ type arg struct {
 	number  bool     // not known, and a number or nothing
 	closed  bool     // not known, and one of text and others
 	plain   bool     // of a loop\'s variable: each value stays one word where a shell splits it
+	names   string   // a hidden file that what the word holds may name
 	fetches bool     // holds the output of a download
 	others  []string // what else the word may be, where it is one of several
 }

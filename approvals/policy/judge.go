@@ -280,7 +280,11 @@ type call struct {
 	everything string
 	// foreign is that of the Context.
 	foreign map[string]string
-	dir     string // where a cd went, "" if not known
+	dir     string   // where a cd went, "" if not known
+	dirs    []string // all places where the shell may stand: those of a cd that may not have run as well
+	// mentions is a hidden file that a command names which shows no content, "" for none; naming are the substitutions with one.
+	mentions string
+	naming   map[syntax.Node]string
 	// programs are the effective programs seen so far, and what shells without a script do: they read one.
 	programs []string
 	vars     map[string]string // last constant of every variable, for spotting what to refuse; never for allowing
@@ -383,7 +387,11 @@ func (c *call) program(name string, args []arg) Decision {
 		return c.listed(name, args)
 	}
 	words, d := g.judge(c, name, args)
-	if d.Verdict == Allow && !g.names {
+	switch {
+	case d.Verdict != Allow:
+	case g.names:
+		c.mention(args)
+	default:
 		d = c.reads(name, args)
 	}
 	if d.Verdict != Allow || g.builtin || c.judge.approves(name, words, args) {

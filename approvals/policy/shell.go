@@ -288,11 +288,14 @@ func contains(list []string, s string) bool {
 func (c *call) binary(cmd *syntax.BinaryCmd) Decision {
 	dir := c.dir
 	start := len(c.programs)
-	before := c.everything
-	c.everything = ""
+	before, mentioned := c.everything, c.mentions
+	c.everything, c.mentions = "", ""
 	d := c.stmt(cmd.X)
-	middle, everything := len(c.programs), c.everything
+	middle, everything, named := len(c.programs), c.everything, c.mentions
 	c.everything = before
+	if c.mentions == "" {
+		c.mentions = mentioned
+	}
 	if cmd.Op == syntax.Pipe || cmd.Op == syntax.PipeAll {
 		c.dir = dir
 	}
@@ -301,6 +304,9 @@ func (c *call) binary(cmd *syntax.BinaryCmd) Decision {
 		return d
 	}
 	c.dir = dir
+	if named != "" && contains(c.programs[middle:], "xargs") {
+		d = worst(d, ask(Caution, "hands the name of "+shown(named)+" to xargs, which is hidden by the read policy"))
+	}
 	if later := c.programs[middle:]; everything != "" && passesAll(c.programs[start:middle]) && contains(later, "xargs") && (contains(later, "rm") || contains(later, "shred") || contains(later, "unlink")) {
 		return deny("removes everything below " + shown(everything))
 	}
@@ -496,7 +502,9 @@ func (c *call) simple(cmd *syntax.CallExpr) Decision {
 		d = worst(d, c.argv(unbraced))
 	}
 	if len(args) > 1 && (args[0].text == "cd" || args[0].text == "pushd") {
-		c.dir = c.location(args[len(args)-1].text)
+		c.moved(args[len(args)-1])
+	} else if args[0].text == "cd" || args[0].text == "popd" || args[0].text == "pushd" {
+		c.moved(arg{text: "~"})
 	}
 	return d
 }

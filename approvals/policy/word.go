@@ -195,6 +195,9 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 		}
 	case *syntax.CmdSubst:
 		v.fetches = v.fetches || c.fetching[part]
+		if v.names == "" {
+			v.names = c.naming[part]
+		}
 		if printsNumber(part.Stmts) {
 			v.number, v.many = true, v.many || !quoted
 			v.add("0")
@@ -202,6 +205,9 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 		}
 	case *syntax.ProcSubst:
 		v.fetches = v.fetches || c.fetching[part]
+		if v.names == "" {
+			v.names = c.naming[part]
+		}
 		v.add("/dev/fd/63")
 		return
 	case *syntax.ArithmExp:
@@ -373,8 +379,17 @@ func (c *call) part(part syntax.WordPart) Decision {
 
 // substitution judges what a substitution runs, and remembers whether it downloads.
 func (c *call) substitution(node syntax.Node, stmts []*syntax.Stmt) Decision {
-	before := c.downloads
+	before, mentioned := c.downloads, c.mentions
+	c.mentions = ""
 	d := c.stmts(stmts)
+	if c.mentions != "" {
+		if c.naming == nil {
+			c.naming = map[syntax.Node]string{}
+		}
+		c.naming[node] = c.mentions
+	} else {
+		c.mentions = mentioned
+	}
 	if c.downloads > before {
 		if c.fetching == nil {
 			c.fetching = map[syntax.Node]bool{}

@@ -100,7 +100,7 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 	if w.asks {
 		d = ask(Caution, shown(name)+" changes how or as whom a command runs")
 	}
-	skip, replaced := w.skip, ""
+	skip, replaced, counted := w.skip, "", false
 	for i := 0; i < len(args); i++ {
 		a := args[i]
 		if !a.known && (a.dash || a.many) {
@@ -122,6 +122,7 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 			takes, flag := w.grammar.checkFlag(name, a.text, map[string]bool{})
 			if name == "xargs" {
 				replaced = replacement(args[i:], replaced)
+				counted = counted || countsWords(a.text)
 				d = worst(d, c.reads(name, args[i:min(len(args), i+2)])) // -a
 			}
 			if d = worst(d, flag); takes {
@@ -139,14 +140,14 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 			continue
 		}
 		inner := append([]arg(nil), args[i:]...)
-		switch {
-		case replaced != "":
+		if replaced != "" {
 			for n, word := range inner {
 				if at := strings.Index(word.text, replaced); at >= 0 {
 					inner[n].known, inner[n].dash = false, word.dash || at == 0
 				}
 			}
-		case w.extra:
+		}
+		if w.extra && (replaced == "" || counted) { // of -I and -n, the one that comes last counts
 			inner = append(inner, arg{many: true, dash: true, text: "the words it reads"})
 		}
 		if w.name {
@@ -181,6 +182,14 @@ func unset(args []arg) Decision {
 		return unknownWord("env", last)
 	}
 	return envChanges([]string{"-" + name})
+}
+
+// countsWords reports whether a flag of xargs makes it add what it reads at the end, though another one says where to put it.
+func countsWords(flag string) bool {
+	if strings.HasPrefix(flag, "--") {
+		return strings.HasPrefix(flag, "--max-a") || strings.HasPrefix(flag, "--max-l")
+	}
+	return strings.ContainsAny(flag, "nLl")
 }
 
 // replacement is the text that xargs puts what it reads in the place of, "" if it appends that. args begins with a flag.
