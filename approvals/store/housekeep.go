@@ -87,8 +87,11 @@ func (s *Store) old(tx *bbolt.Tx, excess int) (out [][]byte, err error) {
 			continue
 		}
 		record, err := getRecord(tx, id)
+		if err == nil {
+			_, err = getOperations(tx, id, record.Operations)
+		}
 		if err != nil {
-			return nil, failure("look for old sessions", err)
+			continue // it is damaged: whoever looks into that finds it
 		}
 		since := now.Sub(record.Session.Ended)
 		if tooMany && since >= fresh || s.options.Age > 0 && since >= s.options.Age {

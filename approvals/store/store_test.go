@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -388,6 +389,43 @@ func TestOldEndedSessionsGoAndWaitingOnesStay(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestDamagedSessionIsNotChangedAndOthersAreListedAndRemoved(t *testing.T) {
+	clock := time.Unix(1_000_000, 0)
+	s, err := Open(filepath.Join(t.TempDir(), "gateway.db"), Options{Keep: 1, Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for i, id := range []string{"record", "operation", "old", "new"} {
+		at := clock.Add(time.Duration(i) * time.Second)
+		if err := s.Create(approvals.Session{ID: id, Status: approvals.Done, Created: at, Ended: at, Operations: []approvals.Operation{{N: 1}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = s.between(func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			return errors.Join(tx.Bucket(sessionBucket).Put([]byte("record"), []byte("{")), tx.Bucket(operationBucket).Delete(operationKey([]byte("operation"), 1)))
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := s.Sessions(true, everything)
+	if err != nil || len(list) != 2 || list[0].ID != "new" || list[1].ID != "old" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	for _, id := range []string{"record", "operation"} {
+		if _, err := s.Update(id, func(*approvals.Session) error { return nil }); !errors.Is(err, approvals.ErrStore) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	clock = clock.Add(time.Hour)
+	keep(t, s)
+	if _, err := s.Session("old"); !errors.Is(err, approvals.ErrNotFound) {
+		t.Errorf("the old one: %v", err)
 	}
 }
 
