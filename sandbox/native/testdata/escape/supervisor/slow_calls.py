@@ -5,10 +5,10 @@
 # slow
 # bare: not run: it would work for ever
 import threading
+print("working", flush=True)
 def work():
     while True:
         try: os.listdir("/proc"); os.stat("/" + "../" * 1000 + "etc"); os.listdir("/usr/bin")
         except OSError: pass
 for _ in range(30): threading.Thread(target=work, daemon=True).start()
-print("working", flush=True)
 work()
