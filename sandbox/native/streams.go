@@ -108,7 +108,7 @@ func (r *run) readStream(n *seccomp.Notification) answer {
 		return answer{resume: true}
 	}
 	defer func() { _ = unix.Close(own) }()
-	addr, size, e := r.buffer1(n)
+	addr, size, e := r.destination(n)
 	if e != 0 || size == 0 {
 		return failed(e)
 	}
@@ -137,8 +137,8 @@ func (r *run) readStream(n *seccomp.Notification) answer {
 // maxVector is IOV_MAX, readv(2).
 const maxVector = 1024
 
-// buffer1 is where a read is to put its bytes: its buffer, or the first one of its vector that has room.
-func (r *run) buffer1(n *seccomp.Notification) (addr, size uint64, e unix.Errno) {
+// destination is where a read is to put its bytes: its buffer, or the first one of its vector that has room.
+func (r *run) destination(n *seccomp.Notification) (addr, size uint64, e unix.Errno) {
 	switch callNames[n.Nr] {
 	case "read", "pread64":
 		return n.Args[1], n.Args[2], 0
@@ -151,7 +151,7 @@ func (r *run) buffer1(n *seccomp.Notification) (addr, size uint64, e unix.Errno)
 	if got, e := seccomp.ReadMemory(int(n.PID), n.Args[1], vector); e != 0 || got != len(vector) {
 		return 0, 0, unix.EFAULT
 	}
-	if !seccomp.Valid(r.listener, n.ID) {
+	if !r.waits(n.ID) {
 		return 0, 0, unix.ESRCH
 	}
 	for ; len(vector) > 0; vector = vector[16:] {
