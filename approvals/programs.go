@@ -25,24 +25,36 @@ const programsAge = time.Minute
 // programs remembers, by target, which names are found in directories that others can write.
 type programs struct {
 	mu    sync.Mutex
-	known map[string]foreignPrograms
+	known map[string]*foreignPrograms
 }
 
+// foreignPrograms has a lock of its own: a target that does not answer holds up nobody at another one.
 type foreignPrograms struct {
-	at    time.Time
+	mu    sync.Mutex
+	at    time.Time         // zero before the first look
 	names map[string]string // name → path
 }
 
 // foreign returns the programs of a target that others could have put there.
 func (p *programs) foreign(t targets.Target, now time.Time) map[string]string {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if f, ok := p.known[t.Name()]; ok && now.Sub(f.at) < programsAge && !now.Before(f.at) {
+	if p.known == nil {
+		p.known = map[string]*foreignPrograms{}
+	}
+	f := p.known[t.Name()]
+	if f == nil {
+		f = &foreignPrograms{}
+		p.known[t.Name()] = f
+	}
+	p.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.at.IsZero() && now.Sub(f.at) < programsAge && !now.Before(f.at) {
 		return f.names
 	}
 	names := map[string]string{}
+	files := t.Files()
 	for _, dir := range slices.Backward(strings.Split(targets.Path, ":")) {
-		files := t.Files()
 		if files == nil || onlyRootWrites(files, dir) {
 			continue
 		}
@@ -54,10 +66,7 @@ func (p *programs) foreign(t targets.Target, now time.Time) map[string]string {
 			names[e.Name] = path.Join(dir, e.Name) // an earlier directory wins
 		}
 	}
-	if p.known == nil {
-		p.known = map[string]foreignPrograms{}
-	}
-	p.known[t.Name()] = foreignPrograms{now, names}
+	f.at, f.names = now, names
 	return names
 }
 
@@ -89,7 +98,7 @@ func onlyRootWrites(files vfs.Source, dir string) bool {
 
 // judge asks the policy. It judges the executable that would run, not the name that the script gives it.
 func (l *Live) judge(command *Command, c Start) policy.Decision {
-	pc := policy.Context{EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: l.m.programs.foreign(l.target, l.m.config.Now())}
+	pc := policy.Context{Target: command.Target, EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: l.m.programs.foreign(l.target, l.m.config.Now())}
 	if c.Shell {
 		return l.m.config.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
 	}

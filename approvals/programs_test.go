@@ -80,7 +80,7 @@ func TestForeignProgramsAreLookedForAgain(t *testing.T) {
 		t.Errorf("looked again after less than %v", programsAge)
 	}
 	for _, later := range []time.Time{now.Add(programsAge), now.Add(-time.Second)} {
-		p.known["tree"] = foreignPrograms{at: now, names: map[string]string{}}
+		p.known["tree"] = &foreignPrograms{at: now, names: map[string]string{}}
 		if got := p.foreign(tree, later); got["ls"] == "" {
 			t.Errorf("did not look again at %v", later)
 		}

@@ -34,6 +34,8 @@ type Profile struct {
 type Context struct {
 	// EnvChanges is how the environment differs from the session's first: "KEY=VALUE" added or changed, "-KEY" removed.
 	EnvChanges []string
+	// Target is where the command would run; "" where that is not asked about. One Judge has one answer for all.
+	Target string
 	// Dir is the absolute working directory, "" where it is not known.
 	Dir string
 	// Foreign are the programs that are found by their names in a directory that others can write, with their paths.

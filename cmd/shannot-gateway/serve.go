@@ -15,7 +15,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals/audit"
-	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway"
 	"shannot-gateway/gateway/config"
@@ -154,9 +153,9 @@ func assemble(ctx context.Context, c *config.Config, runtime string, log *slog.L
 }
 
 func (a *assembled) build(ctx context.Context, c *config.Config, runtime string, log *slog.Logger) error {
-	judge, err := policy.New(c.Profile)
+	judge, err := gateway.NewJudge(c)
 	if err != nil {
-		return fmt.Errorf("[profile]: %w", err)
+		return err
 	}
 	host, err := local.New(local.Options{RunAs: c.RunAs, Jail: c.Jail})
 	if err != nil {

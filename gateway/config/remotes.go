@@ -26,6 +26,7 @@ type Remote struct {
 	Fingerprints []string
 	Jump         []string // names of remotes
 	Files        Files    // read policy; Scratch is that of [files]
+	OwnRead      bool     // Files.Read is the remote's own
 }
 
 type fileRemote struct {
@@ -213,7 +214,7 @@ func (f *file) checkRemoteFiles(c *Config) error {
 		r, from := c.Remotes[name], f.Remotes[name].Files
 		r.Files = Files{Read: c.Files.Read, Scratch: c.Files.Scratch, Hide: slices.Concat(vfs.DefaultHide(), f.Files.Hide, from.Hide)}
 		if from.Read != nil {
-			r.Files.Read = from.Read
+			r.Files.Read, r.OwnRead = from.Read, true
 		}
 		if _, err := vfs.NewPolicy(r.Files.Read, r.Files.Hide); err != nil {
 			return fmt.Errorf("[remotes.%s.files]: %w", name, err)

@@ -160,5 +160,6 @@ func (t *Target) HostKey(ctx context.Context) (key gossh.PublicKey, problem erro
 	return key, known.Check(t.last().Address(), &net.TCPAddr{}, key), nil
 }
 
-// Files is the target's file tree, with a memory of its own: each session takes one.
-func (t *Target) Files() vfs.Source { return t.View(targets.ViewOptions{}) }
+// Files is the target's file tree for a question now and then: it holds no connection and remembers nothing. A session
+// takes a View.
+func (t *Target) Files() vfs.Source { return source{t} }

@@ -472,3 +472,20 @@ func TestCommandLinesThatWouldMeanSomethingElseAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who asks for the target's files now and then holds no channel for it.
+func TestFilesHoldNoConnection(t *testing.T) {
+	s := sshdtest.Start(t, "MaxSessions 2")
+	target := connect(t, s)
+	for range 30 {
+		if _, err := target.Files().Lstat("/usr"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := target.Files().ReadDir("/"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.Connections(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
