@@ -84,7 +84,7 @@ func (p *pool) session(ctx context.Context) (channel *gossh.Session, release fun
 		}
 		var refused *gossh.OpenChannelError
 		switch {
-		case errors.As(err, &refused) && p.full(l):
+		case errors.As(err, &refused) && (p.full(l) || try == 0):
 			continue // on another connection
 		case errors.As(err, &refused):
 			return nil, nil, &UnreachableError{p.name(), fmt.Errorf("it opens no channel: %w", err)}
@@ -233,7 +233,8 @@ func (p *pool) dial(ctx context.Context) error {
 }
 
 // full notes that the server opens no more channels on a connection, and gives the place back. It reports false where
-// the connection had no other channel, so that another connection would do no better.
+// the connection had no other channel: then the server has not noticed yet that others were closed, or it opens none at
+// all.
 func (p *pool) full(l *pooled) bool {
 	p.mu.Lock()
 	l.used--
@@ -243,7 +244,7 @@ func (p *pool) full(l *pooled) bool {
 	}
 	p.mu.Unlock()
 	if !others {
-		l.close()
+		p.drop(l)
 	}
 	return others
 }

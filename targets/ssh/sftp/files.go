@@ -227,6 +227,11 @@ func (c *Client) ReadDir(ctx context.Context, name string) ([]Entry, error) {
 	defer c.Forget(h)
 	var out []Entry
 	var ahead []Future[[]Entry]
+	defer func() { // what was asked ahead is answered by now, or about to be
+		for _, f := range ahead {
+			_, _ = f.Wait(ctx)
+		}
+	}()
 	size, count := 0, 0
 	for {
 		for len(ahead) < readdirsAhead {
