@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/targets"
 )
 
 // printed is everything below a directory that a rollback restores, and that a commit must make as the script saw it.
@@ -206,5 +207,74 @@ func (d *desk) randomRound(t *testing.T, seed uint64) {
 	}
 	if after := printed(t, d.host); after != before {
 		t.Errorf("after the rollback the host holds\n%s\nbefore it held\n%s\noperations: %s", after, before, operations(got))
+	}
+}
+
+func TestRollbackThatACrashCutIsDoneAgain(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		t.Run(fmt.Sprint("made ", made), func(t *testing.T) {
+			d := newDesk(t, nil)
+			d.plant("a", "old")
+			d.plant("b", "old")
+			d.write("a", "new")
+			d.write("b", "new")
+			done := d.finish()
+			d.waitHeld()
+			d.approve()
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			dead := &dying{FileTarget: d.target, make: made, dies: make(chan struct{})}
+			config := d.config
+			config.Target = func(string) targets.Target { return dead }
+			dies, err := approvals.New(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = dies.Rollback(context.Background(), d.live.ID(), alice, false, false) }()
+			<-dead.dies
+			after, err := approvals.New(d.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := after.Rollback(t.Context(), d.live.ID(), alice, false, false); err != nil {
+				t.Fatal(err)
+			}
+			d.holds("a", "old")
+			d.holds("b", "old")
+			s := d.session()
+			if s.Status != approvals.RolledBack || s.Operations[2].Decision != approvals.UnknownState {
+				t.Errorf("session %s: %s", s.Status, operations(s))
+			}
+			for _, err := range s.Sound() {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestScratchThatACrashLeftOnTheTargetIsRemoved(t *testing.T) {
+	d := newDesk(t, nil)
+	scratch := filepath.Join(d.dir, "scratch")
+	if err := os.Mkdir(scratch, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d.put(scratch+"/data", "text")
+	result := start(d.live, command(nil, "wc", "-l", scratch+"/data"))
+	d.waitHeld()
+	d.approve()
+	r := <-result
+	mustRun(t, r.process, r.err)
+	if text, err := os.ReadFile(scratch + "/data"); err != nil || string(text) != "text" {
+		t.Fatalf("while the session lives the target has %q, %v", text, err)
+	}
+	if _, err := approvals.New(d.config); err != nil { // the next gateway; the session was never ended
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(scratch); err != nil || len(entries) != 0 {
+		t.Errorf("left in scratch: %v, %v", entries, err)
+	}
+	if s := d.session(); len(s.Placed) != 0 || s.Status != approvals.Failed {
+		t.Errorf("session %s, placed %q", s.Status, s.Placed)
 	}
 }
