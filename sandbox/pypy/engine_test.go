@@ -296,3 +296,11 @@ func TestRealExecutableDoesWhatEveryEngineDoes(t *testing.T) {
 	t.Run("commands", func(t *testing.T) { conformance.Check(t, conformance.Commands, run) })
 	t.Run("guest", func(t *testing.T) { conformance.Check(t, guestCases, run) })
 }
+
+// TestUnprivileged runs this package's shorter tests again as a user without privileges.
+func TestUnprivileged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the package again, as another user")
+	}
+	conformance.AsOtherUser(t, []string{"testdata"}, "-test.count=1", "-test.short", "-test.timeout=5m")
+}
