@@ -39,8 +39,8 @@ type Grant struct {
 	Until    time.Time // zero for the session's life
 
 	RunAs, Path, Dir string
-	Argv             Strings // as it was approved
-	EnvChanges       Strings
+	Argv             Strings        // as it was approved
+	Env, EnvChanges  Strings        // of a command that it covers, both are the same
 	Digest           string         // of the operation that was approved
 	Varies           []VaryingWord  `json:",omitempty"`
 	From             GrantOperation // where it comes from
@@ -146,7 +146,7 @@ func (g *Grant) covers(c *Command, digest string) bool {
 		return g.Digest == digest
 	}
 	if g.Kind != ShapeGrant || g.Path != c.Path || g.Dir != c.Dir || c.Input != inputNone ||
-		!slices.Equal(g.EnvChanges, c.EnvChanges) || len(g.Argv) != len(c.Argv) {
+		!slices.Equal(g.Env, c.Env) || !slices.Equal(g.EnvChanges, c.EnvChanges) || len(g.Argv) != len(c.Argv) {
 		return false
 	}
 	for i := range c.Argv {
@@ -192,7 +192,7 @@ func (s GrantSpec) preview(session Session, n int, by Identity, limit time.Durat
 	}
 	g := Grant{
 		Kind: s.Kind, Session: session.ID, Identity: session.Identity, Target: c.Target, RunAs: c.RunAs, Path: c.Path, Dir: c.Dir,
-		Argv: slices.Clone(c.Argv), EnvChanges: slices.Clone(c.EnvChanges), Digest: o.Digest,
+		Argv: slices.Clone(c.Argv), Env: slices.Clone(c.Env), EnvChanges: slices.Clone(c.EnvChanges), Digest: o.Digest,
 		From: GrantOperation{session.ID, n}, By: by.Name, ByKey: by.Fingerprint, Created: now,
 	}
 	if s.For > 0 {

@@ -145,7 +145,7 @@ func TestShapeGrantIsNoBroaderThanItSays(t *testing.T) {
 	g := newGranting(t, t.TempDir())
 	l := g.beginAs(t, claude)
 	result, s := g.asks(t, l, "true", "restart", "nginx", "--lines=5", "/var/log/a.log", "-v")
-	grant := g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{2, 3, 4, 2}})
+	grant := g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{2, 3, 4, 2}, For: time.Hour})
 	if got, want := grant.Shape(), "true restart <name> --lines=<number> /var/log/<name> -v"; got != want {
 		t.Errorf("the shape is %q, want %q", got, want)
 	}
@@ -176,6 +176,12 @@ func TestShapeGrantIsNoBroaderThanItSays(t *testing.T) {
 	} {
 		g.refused(t, l, argv...)
 	}
+	// A terminal of the agent's choice is another environment.
+	other, err := g.Begin(context.Background(), approvals.Request{Identity: claude, Target: g.target, Script: "print()", Args: []string{"-"}, Env: g.target.Account().Env("odd")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.refused(t, other, "true", "restart", "ssh", "--lines=7", "/var/log/b", "-v")
 	// Another directory, environment or input is another command.
 	for _, change := range []func(*approvals.Start){
 		func(c *approvals.Start) { c.Dir = "/usr" },

@@ -61,11 +61,14 @@ func assignsOne(a arg) bool {
 }
 
 // awkWords are refused wherever they stand, even in a string: what they do does not show in the program.
-var awkWords = []string{"system", "getline", "ARGV", "ARGC", "SYMTAB", "FUNCTAB", "/inet", "@load", "@include"}
+var awkWords = []string{"getline", "ARGV", "ARGC", "SYMTAB", "FUNCTAB", "/inet", "@load", "@include"}
 
 // awkProgram returns why a program is not known to only read, or "". It is a scanner, not a parser: a program writes
 // or runs only through the words above, an output redirection or a pipe, or an indirect call.
 func awkProgram(text string) string {
+	if awkSystem.MatchString(text) {
+		return "holds system()"
+	}
 	for _, w := range awkWords {
 		if strings.Contains(text, w) {
 			return "holds " + shown(w)
@@ -74,6 +77,9 @@ func awkProgram(text string) string {
 	s := awkScanner{text: text}
 	return s.scan()
 }
+
+// awkSystem matches a call of system(), also in what may be a string or a pattern.
+var awkSystem = regexp.MustCompile(`system[\s\\]*\(|system\s*$`)
 
 // toStream matches an output redirection to a stream that is open already, as the last thing of a statement.
 var toStream = regexp.MustCompile(`^>>?[ \t]*"/dev/std(?:err|out)"(?:[ \t]*(?:[;}\n#]|$))`)

@@ -85,6 +85,8 @@ func TestCommandThatShowsAHiddenFileAsks(t *testing.T) {
 		{"if false; then cd /srv; else cd /etc; fi; cat shadow", policy.Ask},
 		{"cd /etc; cd /srv; cd -; cat shadow", policy.Ask},
 		{"cd / || cd /srv; cd etc; cat shadow", policy.Ask},
+		{"command cd /etc; cat shadow", policy.Ask},
+		{"builtin cd /etc && cat shadow", policy.Ask},
 		{"cd /a; cd /b; cd /c; cd /d; cd /e; cd /f; cd /g; cd /h; cd /i; cd /j; cd /k; cd /l; cd /m; cd ../etc; cat shadow", policy.Ask},
 		{"cd /etc; pushd /srv; popd; cat shadow", policy.Ask},
 		{"cd /root/.ssh; cd; cat .ssh/id_rsa", policy.Ask},

@@ -501,6 +501,9 @@ func (c *call) simple(cmd *syntax.CallExpr) Decision {
 		// dash does not expand braces: what it sees must be harmless too.
 		d = worst(d, c.argv(unbraced))
 	}
+	for len(args) > 1 && (args[0].text == "command" || args[0].text == "builtin") {
+		args = args[1:] // it moves the shell all the same
+	}
 	if len(args) > 1 && (args[0].text == "cd" || args[0].text == "pushd") {
 		c.moved(args[len(args)-1])
 	} else if args[0].text == "cd" || args[0].text == "popd" || args[0].text == "pushd" {
@@ -661,6 +664,13 @@ func (c *call) test(x syntax.TestExpr) Decision {
 		if (x.Op == syntax.AndTest || x.Op == syntax.OrTest) && beginsWithFlag(x.Y) {
 			return worst(c.test(x.X), c.test(x.Y))
 		}
+		if comparesNumbers(x.Op) {
+			a, ok := x.X.(*syntax.Word)
+			b, ok2 := x.Y.(*syntax.Word)
+			if ok && ok2 && c.isNumeric(a) && c.isNumeric(b) {
+				return worst(c.parts(a), c.parts(b))
+			}
+		}
 		switch x.Op {
 		case syntax.TsReMatch, syntax.TsNewer, syntax.TsOlder, syntax.TsDevIno, syntax.TsMatchShort, syntax.TsMatch, syntax.TsNoMatch:
 			return worst(c.test(x.X), c.test(x.Y))
@@ -668,6 +678,15 @@ func (c *call) test(x syntax.TestExpr) Decision {
 		return worst(ask(Caution, "[[ "+x.Op.String()+" ]] may evaluate a subscript, or be a redirection or a command to another shell"), c.inside(x))
 	}
 	return worst(ask(Caution, "[[ ]] is not understood"), c.inside(x))
+}
+
+// comparesNumbers reports whether bash evaluates the sides of an operator as arithmetic.
+func comparesNumbers(op syntax.BinTestOperator) bool {
+	switch op {
+	case syntax.TsEql, syntax.TsNeq, syntax.TsLeq, syntax.TsGeq, syntax.TsLss, syntax.TsGtr:
+		return true
+	}
+	return false
 }
 
 // beginsWithFlag reports whether the first word of an expression is an operator such as -f, so that a shell that takes && for
