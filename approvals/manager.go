@@ -458,7 +458,7 @@ func (m *Manager) recover() error {
 		}
 		if s.Status == Parked {
 			m.parked[s.ID] = parkedSession{identity: s.Identity, deadline: s.Deadline}
-			if (s.approvedNotStarted() || answers.anyMade()) && m.config.Restart != nil {
+			if (s.hasNews() || answers.anyMade()) && m.config.Restart != nil {
 				go m.config.Restart(s)
 			}
 		}

@@ -365,3 +365,38 @@ func TestReplayTellsAnExitCodeFromASignal(t *testing.T) {
 		}
 	}
 }
+
+// The gateway is killed after a human has decided on a parked session, and before the script has started again. The next
+// one starts it, whatever the decision was: otherwise nobody would ever hear of a rejection.
+func TestDecisionOnAParkedSessionOutlivesTheGateway(t *testing.T) {
+	for _, approve := range []bool{true, false} {
+		dir := t.TempDir()
+		b, again := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+		l := b.begin()
+		if r := <-start(l, appendCommand(io.Discard, filepath.Join(dir, "mark"), "x")); !errors.Is(r.err, approvals.ErrParked) {
+			t.Fatalf("%v, want ErrParked", r.err)
+		}
+		l.End(approvals.Outcome{Status: approvals.Cancelled})
+		var err error
+		if approve {
+			_, err = b.Approve(t.Context(), l.ID(), alice, nil, "")
+		} else {
+			_, err = b.Reject(t.Context(), l.ID(), alice, nil, "no")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-again // and nothing comes of it
+		if _, err := approvals.New(b.config); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case s := <-again:
+			if s.ID != l.ID() {
+				t.Errorf("approved %v: session %s starts again, want %s", approve, s.ID, l.ID())
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("approved %v: nothing starts again", approve)
+		}
+	}
+}

@@ -27,6 +27,10 @@ func (s *Session) approvedNotStarted() bool {
 	return false
 }
 
+// hasNews reports whether a parked session's script has to learn of a decision: of an approval that was not used, or
+// of a rejection when nothing else is waited for.
+func (s *Session) hasNews() bool { return s.approvedNotStarted() || !s.waits() }
+
 // refused reports whether a human rejected something.
 func (s *Session) refused() (string, bool) {
 	for i := range s.Operations {
