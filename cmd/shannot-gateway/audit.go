@@ -12,18 +12,9 @@ import (
 
 // audit is `audit verify`: whether the audit log is the one that the gateway wrote. The gateway may be running.
 func (p *program) audit(_ context.Context, args []string) int {
-	if len(args) == 0 || args[0] != "verify" {
-		_, _ = fmt.Fprintln(p.stderr, "usage: shannot-gateway audit verify [--config FILE | --state DIR]")
-		return exitUsage
-	}
-	f := p.flags("audit verify")
-	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
-	if status, ok := p.parse(f, args[1:]); !ok {
+	c, status, ok := p.ofState("audit", "verify", args)
+	if !ok {
 		return status
-	}
-	c, err := loadConfig(*file, "", *state)
-	if err != nil {
-		return p.fail(err)
 	}
 	keys, err := hostkeys.Existing(filepath.Join(c.State, hostKeyFolder))
 	if err != nil {

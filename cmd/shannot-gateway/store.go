@@ -7,22 +7,32 @@ import (
 
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/approvals/store"
+	"shannot-gateway/gateway/config"
 )
 
-// store is `store check`: whether the journal is whole. The gateway must not be running.
-func (p *program) store(_ context.Context, args []string) int {
-	if len(args) == 0 || args[0] != "check" {
-		_, _ = fmt.Fprintln(p.stderr, "usage: shannot-gateway store check [--config FILE | --state DIR]")
-		return exitUsage
+// ofState parses `NAME VERB [--config FILE | --state DIR]`. ok is false with the status to return.
+func (p *program) ofState(name, verb string, args []string) (c *config.Config, status int, ok bool) {
+	if len(args) == 0 || args[0] != verb {
+		_, _ = fmt.Fprintf(p.stderr, "usage: shannot-gateway %s %s [--config FILE | --state DIR]\n", name, verb)
+		return nil, exitUsage, false
 	}
-	f := p.flags("store check")
+	f := p.flags(name + " " + verb)
 	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
 	if status, ok := p.parse(f, args[1:]); !ok {
-		return status
+		return nil, status, false
 	}
 	c, err := loadConfig(*file, "", *state)
 	if err != nil {
-		return p.fail(err)
+		return nil, p.fail(err), false
+	}
+	return c, exitOK, true
+}
+
+// store is `store check`: whether the journal is whole. The gateway must not be running.
+func (p *program) store(_ context.Context, args []string) int {
+	c, status, ok := p.ofState("store", "check", args)
+	if !ok {
+		return status
 	}
 	r, err := store.Inspect(filepath.Join(c.State, databaseFile))
 	if err != nil {
