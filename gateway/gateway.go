@@ -59,6 +59,7 @@ type Gateway struct {
 	runner      *runner
 	verbs       *command.Verbs
 	server      *ssh.Server
+	uploads     chan struct{} // places for files that SFTP clients write, which are kept in memory
 }
 
 // ErrNoIdentities is returned by New for a configuration in which nobody may connect.
@@ -79,7 +80,7 @@ func New(o Options) (*Gateway, error) {
 		o.Log = slog.Default()
 	}
 	o.Timing = o.Timing.withDefaults()
-	g := &Gateway{options: o, log: o.Log, keys: newKeyring(o.Config.Identities), connections: newConnections(o.Timing)}
+	g := &Gateway{options: o, log: o.Log, keys: newKeyring(o.Config.Identities), connections: newConnections(o.Timing), uploads: make(chan struct{}, maxUploads)}
 	var err error
 	if g.runner, err = newRunner(o); err != nil {
 		return nil, err

@@ -20,6 +20,10 @@ import (
 // sftpSubsystem is the one subsystem that is served.
 const sftpSubsystem = "sftp"
 
+// maxUploads is how many files SFTP clients may write at once, all clients together; each takes up to limits.write of
+// memory until a human has decided.
+const maxUploads = 32
+
 // relay serves SFTP on a channel: to whoever may run scripts, the files that their scripts would see.
 func (g *Gateway) relay(s ssh.Session) {
 	ctx, ok := s.Context().(*channelContext)
@@ -43,7 +47,7 @@ func (g *Gateway) relay(s ssh.Session) {
 	options := relay.Options{
 		Policy:  func(target string) *vfs.Policy { return g.runner.policies[target] },
 		Ask:     func(_ context.Context, c relay.Change) error { return g.runner.change(who, c) },
-		MaxFile: g.options.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
+		Uploads: g.uploads, MaxFile: g.options.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
 	}
 	for _, t := range g.options.Targets {
 		if slices.Contains(ctx.member.targets, t.Name()) {

@@ -35,12 +35,16 @@ func (h handlers) Filewrite(r *sftp.Request) (_ io.WriterAt, err error) {
 	switch {
 	case err != nil || target == nil || name == "/":
 		return nil, syscall.EACCES
-	case !h.take():
+	case !take(h.changes):
 		return nil, syscall.EMFILE
+	case !take(h.o.Uploads):
+		give(h.changes)
+		return nil, syscall.EAGAIN
 	}
 	u, err := h.newUpload(r, target, name)
 	if err != nil {
-		h.give()
+		give(h.changes)
+		give(h.o.Uploads)
 		return nil, err
 	}
 	h.mu.Lock()
@@ -121,7 +125,8 @@ func (u *upload) Close() (err error) {
 	}
 	broken := u.broken
 	u.r.mu.Unlock()
-	defer u.r.give()
+	defer give(u.r.changes)
+	defer give(u.r.o.Uploads)
 	defer u.tree.close()
 	if cerr := u.file.Close(); broken == nil {
 		broken = cerr
@@ -142,12 +147,6 @@ func (r *relay) ask(t *tree, summary string) error {
 		if r.o.Policy(t.target.Name()).Decide(c.Path) != vfs.Visible {
 			return syscall.EACCES // nobody changes what they cannot see
 		}
-	}
-	select {
-	case r.asks <- struct{}{}:
-		defer func() { <-r.asks }()
-	default:
-		return syscall.EAGAIN
 	}
 	shown := render.Line(summary)
 	err := r.o.Ask(r.ctx, Change{Target: t.target, Summary: summary, View: t.view, Base: t.base, Told: func(id string) {
@@ -231,6 +230,10 @@ func (h handlers) change(r *sftp.Request) error {
 	if err != nil || target == nil || name == "/" {
 		return syscall.EACCES
 	}
+	if !take(h.changes) {
+		return syscall.EAGAIN
+	}
+	defer give(h.changes)
 	t, err := h.newTree(target)
 	if err != nil {
 		return err

@@ -25,20 +25,20 @@ func (h handlers) Fileread(r *sftp.Request) (_ io.ReaderAt, err error) {
 		return nil, err
 	case target == nil:
 		return nil, syscall.EISDIR
-	case !h.take():
+	case !take(h.open):
 		return nil, syscall.EMFILE
 	}
 	t, err := h.at(target)
 	if err != nil {
-		h.give()
+		give(h.open)
 		return nil, err
 	}
 	content, err := openContent(t.view, name)
 	if err != nil {
-		h.give()
+		give(h.open)
 		return nil, err
 	}
-	return &reader{content, sync.OnceFunc(h.give)}, nil
+	return &reader{content, sync.OnceFunc(func() { give(h.open) })}, nil
 }
 
 // content is an open file's.
@@ -147,21 +147,21 @@ func (h handlers) list(name string) (_ sftp.ListerAt, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if !h.take() {
+	if !take(h.lists) {
 		return nil, syscall.EMFILE
 	}
 	dir, err := t.view.Open(rest, syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
-		h.give()
+		give(h.lists)
 		return nil, err
 	}
 	defer func() { _ = dir.Close() }()
 	names, err := dir.ReadDir()
 	if err != nil {
-		h.give()
+		give(h.lists)
 		return nil, err
 	}
-	return &listing{t: t, dir: dir.Path(), names: names[2:], done: sync.OnceFunc(h.give)}, nil // without . and ..
+	return &listing{t: t, dir: dir.Path(), names: names[2:], done: sync.OnceFunc(func() { give(h.lists) })}, nil // without . and ..
 }
 
 // listing is an open directory. Its entries are described when they are read.

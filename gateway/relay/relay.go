@@ -40,23 +40,26 @@ type Options struct {
 	Policy  func(target string) *vfs.Policy
 	// Ask brings a change before a human and returns once it is made; else the error says why it is not.
 	Ask     func(ctx context.Context, c Change) error
-	MaxFile int64     // bytes of one upload; 0 means no limit
-	Notices io.Writer // lines for the human at the client, who sees them beside what their client says
+	MaxFile int64         // bytes of one upload; 0 means no limit
+	Uploads chan struct{} // bounds the uploads of all clients at once by its capacity
+	Notices io.Writer     // lines for the human at the client, who sees them beside what their client says
 	Log     *slog.Logger
 }
 
 // Bounds of one client.
 const (
-	maxOpen    = 128 // files and listings at once
-	maxChanges = 16  // at once
+	maxOpen     = 128 // files at once
+	maxListings = 8   // at once: each may hold all names of a large directory
+	maxChanges  = 4   // at once, uploads among them, whose content is kept in memory
 )
 
 // relay serves one client.
 type relay struct {
-	o    Options
-	ctx  context.Context
-	open chan struct{}
-	asks chan struct{}
+	o       Options
+	ctx     context.Context
+	open    chan struct{}
+	lists   chan struct{}
+	changes chan struct{}
 
 	mu      sync.Mutex
 	trees   map[string]*tree
@@ -74,8 +77,9 @@ type tree struct {
 // Serve serves one client until it leaves or ctx ends.
 func Serve(ctx context.Context, channel io.ReadWriteCloser, o Options) error {
 	r := &relay{
-		o: o, ctx: ctx, open: make(chan struct{}, maxOpen), asks: make(chan struct{}, maxChanges),
-		trees: map[string]*tree{}, uploads: map[string]*upload{},
+		o: o, ctx: ctx, open: make(chan struct{}, maxOpen), lists: make(chan struct{}, maxListings),
+		changes: make(chan struct{}, maxChanges),
+		trees:   map[string]*tree{}, uploads: map[string]*upload{},
 	}
 	defer r.close()
 	h := handlers{r}
@@ -196,17 +200,17 @@ func (r *relay) guard(err *error) {
 	}
 }
 
-// take counts one open file or listing in, and reports false where there are too many.
-func (r *relay) take() bool {
+// take takes a place among those of one kind, and reports false where there is none. give gives it back.
+func take(places chan struct{}) bool {
 	select {
-	case r.open <- struct{}{}:
+	case places <- struct{}{}:
 		return true
 	default:
 		return false
 	}
 }
 
-func (r *relay) give() { <-r.open }
+func give(places chan struct{}) { <-places }
 
 // info is a file for a client.
 type info struct {

@@ -70,7 +70,7 @@ func options(t testing.TB, a *asked, notices io.Writer) Options {
 	}
 	return Options{
 		Targets: []targets.Target{host{name: "one", files: files}, host{name: "two", files: &vfs.Static{}}},
-		Policy:  func(string) *vfs.Policy { return policy }, Ask: a.ask, MaxFile: 1 << 20, Notices: notices,
+		Policy:  func(string) *vfs.Policy { return policy }, Ask: a.ask, MaxFile: 1 << 20, Uploads: make(chan struct{}, 4), Notices: notices,
 		Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -274,3 +274,39 @@ type sink struct{}
 
 func (sink) Write(p []byte) (int, error) { return len(p), nil }
 func (sink) Close() error                { return nil }
+
+func TestUploadsAndListingsAreBounded(t *testing.T) {
+	a := &asked{}
+	o := options(t, a, io.Discard)
+	c := client(t, o)
+	var open []*sftp.File
+	for i := range maxChanges {
+		f, err := c.Create(fmt.Sprintf("/one/etc/new%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, f)
+	}
+	if _, err := c.Create("/one/etc/more"); err == nil {
+		t.Error("there is no bound for one client")
+	}
+	if _, err := client(t, o).Create("/one/etc/more"); err == nil {
+		t.Error("there is no bound for all clients")
+	}
+	if err := c.Mkdir("/one/etc/dir"); err == nil {
+		t.Error("there is no bound for changes")
+	}
+	for _, f := range open {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.Mkdir("/one/etc/dir"); err != nil {
+		t.Errorf("after all were closed: %v", err)
+	}
+	for range 3 * maxListings { // each is closed by the client
+		if _, err := c.ReadDir("/one/etc"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"sync"
 	"syscall"
+	"time"
 
 	"shannot-gateway/targets/ssh/sftp"
 	"shannot-gateway/vfs"
@@ -39,6 +40,7 @@ type pieceKey struct {
 type part struct {
 	key   pieceKey
 	ready chan struct{}
+	at    time.Time // once ready
 	data  []byte
 	err   error
 }
@@ -259,8 +261,13 @@ func (f *large) expect(from, to int64) error {
 func (f *large) fetch(index int64) *part {
 	key := pieceKey{f, index}
 	if e := f.v.pieces.all[key]; e != nil {
-		f.v.pieces.order.MoveToFront(e)
-		return e.Value.(*part)
+		c := e.Value.(*part)
+		if !done(c.ready) || f.v.target.now().Sub(c.at) < lookLife {
+			f.v.pieces.order.MoveToFront(e)
+			return c
+		}
+		f.v.pieces.order.Remove(e) // it may have been written since
+		delete(f.v.pieces.all, key)
 	}
 	c := &part{key: key, ready: make(chan struct{})}
 	f.v.pieces.all[key] = f.v.pieces.order.PushFront(c)
@@ -270,7 +277,7 @@ func (f *large) fetch(index int64) *part {
 		delete(f.v.pieces.all, oldest.Value.(*part).key)
 	}
 	f.v.reading.Go(func() {
-		defer close(c.ready)
+		defer func() { c.at = f.v.target.now(); close(c.ready) }()
 		c.data, c.err = ask(f.v, func(r *relay) ([]byte, error) {
 			h, err := f.held(r)
 			if err != nil {

@@ -27,6 +27,7 @@ const (
 const (
 	maxLooks    = 100_000
 	maxListings = 4_096
+	maxListed   = 2 * sftp.MaxEntries // entries of all listings in sum
 )
 
 // remoteDev is the device number of a target's files: major 4094, which Linux gives to no driver.
@@ -47,6 +48,7 @@ type View struct {
 	closed   bool
 	looks    map[string]*look
 	listings map[string]*listing
+	listed   int // entries of them in sum
 	contents contents
 	pieces   pieces
 	walks    int // listings of directories that a listing named, as a walk makes
@@ -122,9 +124,17 @@ func (v *View) Forget() {
 	defer v.mu.Unlock()
 	if !v.closed {
 		clear(v.looks)
-		clear(v.listings)
+		v.forgetListings()
 		v.contents.clear()
+		clear(v.pieces.all)
+		v.pieces.order.Init()
 	}
+}
+
+// forgetListings drops what was listed. The caller holds the lock.
+func (v *View) forgetListings() {
+	clear(v.listings)
+	v.listed = 0
 }
 
 // channel returns the view's SFTP channel, a new one where it has none that works.
@@ -349,8 +359,8 @@ func (v *View) list(name string, then func()) (*listing, error) {
 		return l, nil
 	}
 	l := &listing{ready: make(chan struct{})}
-	if len(v.listings) >= maxListings {
-		clear(v.listings)
+	if len(v.listings) >= maxListings || v.listed >= maxListed {
+		v.forgetListings()
 	}
 	v.listings[name] = l
 	v.reading.Go(func() {
@@ -421,6 +431,7 @@ func (v *View) keepEntries(dir string, l *listing, entries []sftp.Entry) {
 	slices.SortFunc(l.entries, func(a, b vfs.Dirent) int { return strings.Compare(a.Name, b.Name) })
 	v.mu.Lock()
 	if !v.closed {
+		v.listed += len(l.entries)
 		for name, found := range fresh {
 			if old := v.looks[name]; old == nil || !v.fresh(old) {
 				v.remember(name, found)
