@@ -16,6 +16,7 @@ func init() { testPrograms["without"] = without }
 // withheld are the system calls that without can take away.
 var withheld = map[string]uint32{
 	"seccomp": unix.SYS_SECCOMP, "pidfd_getfd": unix.SYS_PIDFD_GETFD, "memfd_create": unix.SYS_MEMFD_CREATE,
+	"close_range": unix.SYS_CLOSE_RANGE,
 }
 
 // without CALL PROGRAM ARGUMENTS… runs a program as on a kernel, or in a container, that refuses a system call.

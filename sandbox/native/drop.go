@@ -5,6 +5,7 @@ package native
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,8 +17,10 @@ import (
 // and the dumpable attribute.
 func dropEverything(config stageConfig) error {
 	// The loader's too: the kernel keeps it open over an exec of an ELF file. The socket is closed by hand.
-	if err := unix.CloseRange(stageLoader, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
-		return fmt.Errorf("mark descriptors: %w", err)
+	if unix.CloseRange(stageLoader, ^uint(0), unix.CLOSE_RANGE_CLOEXEC) != nil { // a container that does not know the call
+		if err := markDescriptors(stageLoader); err != nil {
+			return fmt.Errorf("mark descriptors: %w", err)
+		}
 	}
 	if config.Layers.has(unix.CLONE_NEWNS) {
 		if err := emptyRoot(); err != nil {
@@ -52,6 +55,24 @@ func dropEverything(config stageConfig) error {
 	// Changing the user or capabilities cleared it, see prctl(2). A supervisor that is gone already shows on the socket.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 		return fmt.Errorf("parent-death signal: %w", err)
+	}
+	return nil
+}
+
+// markDescriptors marks every descriptor from first up to be closed by an exec, one by one.
+func markDescriptors(first int) error {
+	names, err := readNames("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		fd, err := strconv.Atoi(name)
+		if err != nil || fd < first {
+			continue
+		}
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil && err != unix.EBADF { // the list's own
+			return err
+		}
 	}
 	return nil
 }

@@ -209,6 +209,43 @@ subprocess.run([sys.executable, "-c", code])`)
 	}
 }
 
+// Where close_range(2) is refused, each descriptor is marked by itself.
+func TestDescriptorsAreMarkedOneByOne(t *testing.T) {
+	inherited, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(inherited) }()
+	if flags, err := unix.FcntlInt(uintptr(inherited), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
+		t.Fatalf("flags %#x, %v before", flags, err)
+	}
+	if err := markDescriptors(inherited); err != nil {
+		t.Fatal(err)
+	}
+	if flags, err := unix.FcntlInt(uintptr(inherited), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+		t.Errorf("flags %#x, %v", flags, err)
+	}
+}
+
+func TestCountingTakesLittleOfAProcessor(t *testing.T) {
+	clock, counted := time.Unix(0, 0), 0
+	c := counter{now: func() time.Time { return clock }, count: func() int64 {
+		counted++
+		clock = clock.Add(30 * time.Millisecond) // as long as it takes
+		return int64(counted)
+	}}
+	for range 600 { // a minute of ticks
+		c.value(clock)
+		clock = clock.Add(tick)
+	}
+	if spent := time.Duration(counted) * 30 * time.Millisecond; spent > clock.Sub(time.Unix(0, 0))/20 || counted < 60 {
+		t.Errorf("counted %d times, %v of %v", counted, spent, clock.Sub(time.Unix(0, 0)))
+	}
+	if c.last != int64(counted) {
+		t.Errorf("the last value is %d of %d", c.last, counted)
+	}
+}
+
 // gatewayEnv makes this program a gateway of one script, see TestInterpretersEndWithTheGateway.
 const gatewayEnv = "SHANNOT_TEST_GATEWAY"
 

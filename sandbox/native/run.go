@@ -174,7 +174,9 @@ const coreLimit = 1
 // resourceLimits are what the first stage sets on itself, by resource number of getrlimit(2).
 func resourceLimits(l sandbox.Limits) map[int]uint64 {
 	limits := map[int]uint64{
-		unix.RLIMIT_CORE:   coreLimit,
+		unix.RLIMIT_CORE: coreLimit,
+		// Pages that cannot be swapped out, and queues of messages, are others' to have.
+		unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0,
 		unix.RLIMIT_NOFILE: uint64(atMost(l.Files, maxDescriptors)), // #nosec G115 -- positive
 	}
 	if l.Memory > 0 {
@@ -379,6 +381,24 @@ func (r *run) childEnded() { _ = unix.PidfdSendSignal(r.pidfd, unix.SIGCHLD, nil
 // kill ends the interpreter and all its threads.
 func (r *run) kill() { _ = unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0) }
 
+// counter counts what a view holds. That takes longer the more files there are: it is done so seldom that it takes no more
+// than a twentieth of a processor.
+type counter struct {
+	count func() int64
+	now   func() time.Time
+	last  int64
+	due   time.Time
+}
+
+func (c *counter) value(now time.Time) int64 {
+	if now.Before(c.due) {
+		return c.last
+	}
+	c.last = c.count()
+	c.due = now.Add(20 * c.now().Sub(now))
+	return c.last
+}
+
 // watch keeps the limits that the kernel does not: elapsed time without the time held by a human, and what the view
 // holds in all. It kills the interpreter when the run's context ends.
 func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
@@ -392,6 +412,7 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 	defer ticker.Stop()
 	last := now()
 	var elapsed time.Duration
+	count := counter{count: r.job.FS.Used, now: now}
 	for {
 		select {
 		case <-stop:
@@ -407,7 +428,7 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 		}
 		last = t
 		r.family.calls.Store(0)
-		l, held := r.job.Limits, r.job.FS.Used()
+		l, held := r.job.Limits, count.value(t)
 		cpu, memory := r.family.used(held, l.Memory)
 		switch {
 		case l.Wall > 0 && elapsed >= l.Wall:
