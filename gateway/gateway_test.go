@@ -138,6 +138,15 @@ func TestOnlySessionsAndTheirOwnRequestsAreServed(t *testing.T) {
 			t.Errorf("request %s: %v, %v; want a refusal", kind, ok, err)
 		}
 	}
+	// Of the environment, only what a terminal says about its colours is taken, and only for the approval screen.
+	for kv, want := range map[[2]string]bool{
+		{"NO_COLOR", "1"}: true, {"COLORTERM", "truecolor"}: true, {"NO_COLOR", strings.Repeat("x", 33)}: false,
+		{"COLORTERM", "true\x1b[2J"}: false, {"TERM", "xterm"}: false, {"LC_ALL", "C"}: false, {"no_color", "1"}: false,
+	} {
+		if ok, err := channel.SendRequest("env", true, gossh.Marshal(struct{ K, V string }{kv[0], kv[1]})); ok != want || err != nil {
+			t.Errorf("env %q: %v, %v; want %v", kv, ok, err, want)
+		}
+	}
 	// None of it was the end of the connection.
 	if out, _, _ := output(t, c, "whoami", ""); !strings.Contains(out, "claude") {
 		t.Errorf("afterwards whoami says %q", out)

@@ -28,7 +28,7 @@ func TestDecisionCanBeUndoneUntilItIsHandedOver(t *testing.T) {
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001", undoable)
 	s.until("All of it has been shown")
 	s.press("a", "y")
-	s.shows("Approving operation 1 in 1h", "u undo", "y now", "you have decided; u undoes it")
+	s.shows("Approving operation 1 in 1h", "u undo", "y now", "decided; u undoes it")
 	s.hides("a approve")
 	s.press("a", "r")
 	s.shows("You have decided on it")

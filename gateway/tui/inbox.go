@@ -28,6 +28,9 @@ const (
 
 var orderNames = [orders]string{"worst first", "newest first", "oldest first"}
 
+// roomyWidth is the width from which a row has room for a name before what matters more, in cells.
+const roomyWidth = 60
+
 // inbox is the list of sessions: those that wait, or those decided of late.
 type inbox struct {
 	waiting  []summary // the oldest first
@@ -342,8 +345,17 @@ func (b *inbox) selector(m *model, r *summary, selected bool) line {
 // narrow is a session in two rows: how risky and what, then where, as whom, who asks, and for how long.
 func (b *inbox) narrow(m *model, r *summary, selected bool) []line {
 	first := join(b.selector(m, r, selected), b.badge(r))
-	second := join(own(tonePlain, "    "), place(r.target, r.runAs), own(tonePlain, " · "), b.agent(m, r))
-	for _, words := range b.facts(m, r) {
+	facts := b.facts(m, r)
+	if m.width < roomyWidth {
+		facts = append(facts, b.agent(m, r)) // the time that is left is more than there is room for behind a name
+	} else {
+		facts = append([]line{b.agent(m, r)}, facts...)
+	}
+	if r.name != "" {
+		facts = append(facts, quoted(r.name))
+	}
+	second := join(own(tonePlain, "    "), place(r.target, r.runAs))
+	for _, words := range facts {
 		second = join(second, own(tonePlain, " · "), words)
 	}
 	return []line{join(first, r.what.bold(selected)).fit(m.width), second.fit(m.width)}
@@ -369,8 +381,8 @@ func (b *inbox) badge(r *summary) line {
 // facts are what is known beside: for how long it waits and how much time is left, or who decided what.
 func (b *inbox) facts(m *model, r *summary) []line {
 	var l []line
+	age := own(tonePlain, b.age(m.now(), r))
 	if b.recent {
-		l = append(l, own(tonePlain, b.age(m.now(), r)+" ago"))
 		if r.by != "" {
 			l = append(l, join(own(tonePlain, "by "), shown(tonePlain, r.by)))
 		}
@@ -380,22 +392,22 @@ func (b *inbox) facts(m *model, r *summary) []line {
 		if r.outcome != "" {
 			l = append(l, own(tonePlain, r.outcome))
 		}
-	} else {
-		l = append(l, own(tonePlain, b.age(m.now(), r)))
-		if t := b.left(m.now(), r); t != nil {
-			l = append(l, t)
-		}
-		if r.waiting > 1 {
-			l = append(l, own(tonePlain, fmt.Sprintf("%d operations", r.waiting)))
-		}
-		if n := m.readOf(r); n > 0 && n == r.waiting {
-			l = append(l, own(toneSafe, "read"))
-		} else if n > 0 {
-			l = append(l, own(toneSafe, fmt.Sprintf("%d read", n)))
-		}
+		return append(l, join(age, own(tonePlain, " ago")))
 	}
-	if r.name != "" {
-		l = append(l, quoted(r.name))
+	if t := b.left(m.now(), r); t != nil {
+		l = append(l, t)
+	}
+	if m.width >= roomyWidth {
+		age = join(own(tonePlain, "for "), age)
+	}
+	l = append(l, age)
+	if r.waiting > 1 {
+		l = append(l, own(tonePlain, fmt.Sprintf("%d operations", r.waiting)))
+	}
+	if n := m.readOf(r); n > 0 && n == r.waiting {
+		l = append(l, own(toneSafe, "read"))
+	} else if n > 0 {
+		l = append(l, own(toneSafe, fmt.Sprintf("%d read", n)))
 	}
 	return l
 }

@@ -88,7 +88,7 @@ func TestAgeIsThatOfTheWaiting(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
 	x.Created, x.Operations[0].Created = start.Add(-5*time.Hour), start.Add(-3*time.Minute)
 	s := openScreen(t, newFake(x), alice, 80, 24, "")
-	s.until("3m · 8m left")
+	s.until("8m left · for 3m")
 }
 
 func TestFindInTheList(t *testing.T) {

@@ -84,7 +84,7 @@ func (v *operationView) blocked(m *model) string {
 	case why != "":
 		return why
 	case m.isPending(s.ID, v.op.N):
-		return "you have decided; u undoes it"
+		return "decided; u undoes it"
 	case v.page.full:
 		return "too long for this screen; use `show` and `approve`"
 	}
