@@ -4,6 +4,7 @@ package pypy
 
 import (
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,4 +38,30 @@ func BenchmarkCall(b *testing.B) {
 			c.call("close(i)i", fd)
 		}
 	})
+}
+
+// BenchmarkHello answers every call that a real executable made for a script of one line.
+func BenchmarkHello(b *testing.B) {
+	steps := readTrace(b, "testdata/traces/hello.txt")
+	disk, target := worldOf(steps)
+	l := newLibrary(disk, nil, time.Unix(1e9, 0))
+	for b.Loop() {
+		job, _, _ := unmountedJob(b, target)
+		job.Dir, job.Env = "/tmp", nil
+		if err := mount(job, l, time.Unix(1e9, 0)); err != nil {
+			b.Fatal(err)
+		}
+		c := newDouble(b)
+		c.start(b.Context(), job)
+		r := &replay{double: c, file: "hello"}
+		for _, s := range steps {
+			c.used = 0
+			for range s.repeat {
+				r.play(s)
+			}
+		}
+		c.finish(0)
+		_ = job.FS.Close()
+		_, _ = c.theirs[0].Close(), c.theirs[1].Close()
+	}
 }

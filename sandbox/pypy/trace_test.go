@@ -41,7 +41,7 @@ var stepPattern = regexp.MustCompile(`^(\S+) args\((.*?)\)((?: [ZR]:\S.*?| wrote
 
 var textPattern = regexp.MustCompile(`Z:'([^']*)'`)
 
-func readTrace(t *testing.T, name string) []step {
+func readTrace(t testing.TB, name string) []step {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {

@@ -2,6 +2,7 @@
  * a few words instead of Python, one a line, from -c or from the controlled standard input:
  *
  *	print('TEXT')   say TEXT            cat PATH    say what a file holds      exit N    end with a status
+ *	write PATH TEXT make a file               system TEXT have a shell command run, and say its wait status
  *	zone N          the local time of N seconds, by this program's own C library
  *	real PATH       open a file by a system call of its own, and say how that went
  *	fatal TEXT      say TEXT on the real standard error and abort
@@ -122,6 +123,19 @@ static void cat(const char *path)
 	}
 }
 
+static void write_file(const char *path, const char *text)
+{
+	word args[] = {(word)path, O_WRONLY | O_CREAT | O_TRUNC, 0644};
+	int64_t fd = (int64_t)call("open(pii)i", 3, args);
+	if (fd < 0) {
+		say("not written\n");
+		return;
+	}
+	word more[] = {(word)fd, (word)text, strlen(text)}, last[] = {(word)fd};
+	call("write(ipi)i", 3, more);
+	call("close(i)i", 1, last);
+}
+
 static volatile int spin = 1;
 
 static void obey(char *line)
@@ -134,6 +148,13 @@ static void obey(char *line)
 		say(text);
 	} else if (!strcmp(word_, "cat")) {
 		cat(rest);
+	} else if (!strcmp(word_, "write")) {
+		char *path = strsep(&rest, " ");
+		write_file(path, rest ? rest : "");
+	} else if (!strcmp(word_, "system")) {
+		word args[] = {(word)rest};
+		snprintf(text, sizeof text, "status %d\n", (int)call("system(p)i", 1, args));
+		say(text);
 	} else if (!strcmp(word_, "exit")) {
 		exit(atoi(rest));
 	} else if (!strcmp(word_, "zone")) {
