@@ -10,6 +10,9 @@ import os
 import sys
 from _operator import index
 
+# What a script writes is shown to a human; what an import would leave beside a module is not what it meant to write.
+sys.dont_write_bytecode = True
+
 _DEVICE = "/dev/shannot"
 _MAX_REQUEST = 3 << 20  # bytes; E2BIG beyond, as execve has it
 
