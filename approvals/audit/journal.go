@@ -97,9 +97,10 @@ func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation
 		had = *before
 	}
 	ended := had.Finished.IsZero() && !after.Finished.IsZero()
-	if after.Decision != had.Decision && !ended {
+	human := after.Decision == approvals.Approved || after.Decision == approvals.Refused
+	if after.Decision != had.Decision && (human || !ended) {
 		e := Event{Event: Decision, Decision: string(after.Decision), Reason: after.Reason, Digest: after.Digest}
-		if after.Decision == approvals.Approved || after.Decision == approvals.Refused {
+		if human {
 			e.Identity, e.Key = after.By, after.ByKey
 		}
 		out = append(out, e)
@@ -109,7 +110,7 @@ func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation
 	}
 	if ended {
 		e := Event{Event: Result, ExitCode: after.ExitCode, Signal: after.Signal, Cut: after.OutputCut}
-		if after.Decision != had.Decision { // a conflict, a failure, or an end that is not known
+		if after.Decision != had.Decision && !human { // a conflict, a failure, or an end that is not known
 			e.Decision, e.Reason = string(after.Decision), after.Reason
 		}
 		out = append(out, e)
@@ -123,6 +124,9 @@ func (l *Log) asked(s *approvals.Session, o *approvals.Operation) Event {
 	e := Event{
 		Event: Operation, Identity: s.Identity, Key: s.Key, Target: s.Target, Kind: string(o.Kind), Summary: o.Summary,
 		Digest: o.Digest, Verdict: string(o.Verdict), Risk: string(o.Risk), Why: o.Why,
+	}
+	if o.Kind == approvals.RollbackKind {
+		e.Identity, e.Key = o.By, o.ByKey // it is not the agent who asks for that
 	}
 	if f := o.File; f != nil {
 		e.Path, e.RunAs = string(render.Line(string(f.Path))), f.RunAs

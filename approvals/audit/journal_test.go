@@ -19,6 +19,8 @@ func TestEveryStepOfASessionIsTold(t *testing.T) {
 	started, finished := op(approvals.Approved, "alice"), op(approvals.Approved, "alice")
 	started.Started = at
 	finished.Started, finished.Finished, finished.ExitCode = at, at, &one
+	undone := finished
+	undone.Kind = approvals.RollbackKind
 	conflicted := finished
 	conflicted.Decision, conflicted.Reason = approvals.Conflicted, "it holds something else by now"
 	unknown := started
@@ -48,6 +50,7 @@ func TestEveryStepOfASessionIsTold(t *testing.T) {
 		{"an expiry", session(approvals.Parked, op(approvals.Waiting, "")), session(approvals.Expired, op(approvals.Lapsed, "")), "decision:expired ended:expired"},
 		{"a rollback", session(approvals.Done, finished), session(approvals.RolledBack, finished), "rollback:rolled_back"},
 		{"a decision in the same breath", session(approvals.Running), session(approvals.Running, op(approvals.Approved, "alice")), "operation decision:approved:alice"},
+		{"a step of a rollback", session(approvals.Done), session(approvals.Done, undone), "operation:alice decision:approved:alice execution:alice result"},
 		{"nothing", session(approvals.Running), session(approvals.Running), ""},
 	} {
 		var got []string
