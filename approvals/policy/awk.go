@@ -10,6 +10,9 @@ func judgeAwk(_ *call, name string, args []arg) Decision {
 	i := 0
 	for ; i < len(args); i++ {
 		a := args[i]
+		if !a.known && !a.many && (strings.HasPrefix(a.lead, "-F") || strings.HasPrefix(a.lead, "-v") && assignsOne(arg{text: a.lead[2:]})) {
+			continue // no more than a separator, or a variable's value
+		}
 		if !a.known {
 			return unknownWord(name, a)
 		}
@@ -26,7 +29,7 @@ func judgeAwk(_ *call, name string, args []arg) Decision {
 				return unknownWord(name, args[i])
 			}
 		case a.text == "-F":
-			if i++; i < len(args) && !args[i].known {
+			if i++; i < len(args) && args[i].many {
 				return unknownWord(name, args[i])
 			}
 		case strings.HasPrefix(a.text, "-F"), strings.HasPrefix(a.text, "-v"):
@@ -56,7 +59,11 @@ func judgeAwk(_ *call, name string, args []arg) Decision {
 
 // assignsOne reports whether a word that is not known whole sets one variable of the program's own to some text.
 func assignsOne(a arg) bool {
-	name, _, ok := strings.Cut(a.text, "=")
+	text := a.text
+	if !a.known && a.lead != "" {
+		text = a.lead
+	}
+	name, _, ok := strings.Cut(text, "=")
 	return ok && !a.many && isVariable(name)
 }
 

@@ -58,20 +58,8 @@ func (c *call) effect(name string, args []arg) Decision {
 		if flagged(args, "ZzodnRlgGN", "") || hasWord(args, "--zap", "--zap-all", "--clear", "--delete", "--new", "--mbrtogpt", "--load-backup", "--replicate") {
 			return c.diskOperand(args)
 		}
-	case "sfdisk":
-		if hasWord(args, "--delete", "--wipe", "-w") {
-			return c.diskOperand(args)
-		}
-	case "parted":
-		if hasWord(args, "mklabel", "mktable") {
-			return c.diskOperand(args)
-		}
-	case "cryptsetup":
-		if hasWord(args, "luksFormat", "erase", "luksErase") {
-			return c.diskOperand(args)
-		}
-	case "nvme":
-		if hasWord(args, "format", "sanitize") {
+	case "sfdisk", "parted", "cryptsetup", "nvme":
+		if hasWord(args, wipingWords[name]...) {
 			return c.diskOperand(args)
 		}
 	case "hdparm":
@@ -121,6 +109,14 @@ func (c *call) removal(args []arg) Decision {
 		}
 	}
 	return allow()
+}
+
+// wipingWords are the words with which a program that manages disks takes away what is on one.
+var wipingWords = map[string][]string{
+	"sfdisk":     {"--delete", "--wipe", "-w"},
+	"parted":     {"mklabel", "mktable"},
+	"cryptsetup": {"luksFormat", "erase", "luksErase"},
+	"nvme":       {"format", "sanitize"},
 }
 
 // hasWord reports whether one of several words is there.

@@ -14,6 +14,7 @@ type arg struct {
 	number  bool     // not known, and a number or nothing
 	closed  bool     // not known, and one of text and others
 	plain   bool     // of a loop\'s variable: each value stays one word where a shell splits it
+	lead    string   // of a word that is not known: how it begins, whichever shell reads it
 	names   string   // a hidden file that what the word holds may name
 	fetches bool     // holds the output of a download
 	others  []string // what else the word may be, where it is one of several
@@ -52,6 +53,9 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 	operands, have := 0, map[string]bool{}
 	for i := 0; i < len(args); i++ {
 		a := args[i]
+		if !a.known && !a.many && g.leads(a.lead, have) {
+			continue
+		}
 		if !a.known && (a.dash || a.many && (g.max >= 0 || g.sub != nil)) {
 			return nil, unknownWord(name, a)
 		}
@@ -104,6 +108,32 @@ func (a *arg) matches(e *regexp.Regexp) bool {
 		}
 	}
 	return true
+}
+
+// leads reports whether the beginning of a word is a harmless flag with its value, so that the rest of the word is no more than
+// that.
+func (g *grammar) leads(lead string, have map[string]bool) bool {
+	if g.values != nil || len(lead) < 2 || lead[0] != '-' {
+		return false
+	}
+	if strings.HasPrefix(lead, "--") || g.single {
+		flag, _, attached := strings.Cut(lead, "=")
+		k := g.flags[flag]
+		have[flag] = true
+		return attached && (k == valueFlag || k == optionalFlag)
+	}
+	for i := 1; i < len(lead); i++ {
+		flag := "-" + lead[i:i+1]
+		switch g.flags[flag] {
+		case plainFlag:
+		case valueFlag, optionalFlag:
+			have[flag] = true
+			return true
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // checkValue judges the word after a flag. It must be one that can only be its value: where a value is optional, a

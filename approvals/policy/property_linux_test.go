@@ -197,7 +197,7 @@ func word(t *rapid.T, text string) string {
 // command is a simple command: mostly of programs that may run, used in ways that often only read.
 func command(t *rapid.T, depth int) string {
 	known := []string{
-		"ls -l a", "cat a", "sort a", "sort -k 2 a", "uniq a", "echo x", "head -n 1 a", "wc -l", "grep x a", "cut -d : -f 1", "ps aux", "date +%s",
+		"ls -l a", "cat a", "sort a", "sort -k 2 a", `sort -t"$x" a`, `sort -rk"$(ls)" a`, `awk -F"$x" 1 a`, `journalctl --since="$(ls)"`, "xargs -I{} -n1 ls {}", "xargs -I% sort a", "uniq a", "echo x", "head -n 1 a", "wc -l", "grep x a", "cut -d : -f 1", "ps aux", "date +%s",
 		"id -u", "stat a", "file a", "ss -t", "ip addr", "systemctl status a", "journalctl -n 3", "dmesg -T", "hostname", "sed -n 1p a", "sed s,a,b, a",
 		"awk 1 a", "awk {print} a", "find . -name a", "find a -type f", "test -f a", "[ -f a ]", "printf %s x", "cd a", "true", "read x", "set -e", "x=a",
 		"x=-o", "x=touch", "y=a", "export LC_ALL=C", "xargs ls", "xargs -n 1 cat", "env ls", "env LC_ALL=C sort a", "nice ls", "timeout 3 ls", "sh -c ls",
@@ -222,7 +222,7 @@ func command(t *rapid.T, depth int) string {
 		words[i] = word(t, words[i])
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "more") {
-		words = append(words, word(t, draw(t, "a", "-o", "touch", "-r", "x=y", "pwned", "-exec", "w pwned", "--", "+", "0", "-c", "{}")))
+		words = append(words, word(t, draw(t, "a", "-o", "touch", "-r", "x=y", "pwned", "-exec", "w pwned", "--", "+", "0", "-c", "{}", `-k"$(ls)"`, `-t"$x"`, `--key="$(ls)"`, `-r"$x"`, `--"$x"`)))
 	}
 	text := strings.Join(words, " ")
 	switch rapid.IntRange(0, 9).Draw(t, "redirection") {

@@ -101,6 +101,9 @@ func (c *call) value(w *syntax.Word) arg {
 		default:
 			c.expanded(part, &v, false)
 		}
+		if v.known {
+			v.lead = v.text
+		}
 	}
 	if !v.known && strings.HasPrefix(v.text, "-") {
 		v.dash = true
@@ -155,7 +158,9 @@ func (c *call) doubleQuoted(q *syntax.DblQuoted, v *arg) {
 	}
 	for _, part := range q.Parts {
 		if lit, ok := part.(*syntax.Lit); ok {
-			v.add(unquoteDouble(lit.Value))
+			if v.add(unquoteDouble(lit.Value)); v.known {
+				v.lead = v.text
+			}
 			continue
 		}
 		c.expanded(part, v, true)
