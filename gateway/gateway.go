@@ -232,8 +232,8 @@ func (g *Gateway) expire(ctx context.Context) {
 // expireEvery is how often parked sessions are looked at.
 const expireEvery = 30 * time.Second
 
-// handle runs one command line to its exit status.
-func (g *Gateway) handle(s ssh.Session) {
+// exitWith does a channel's work and ends it with the exit status, which a panic does not keep from the client.
+func (g *Gateway) exitWith(s ssh.Session, work func(ctx *channelContext) int) {
 	ctx, ok := s.Context().(*channelContext)
 	if !ok {
 		return
@@ -241,10 +241,19 @@ func (g *Gateway) handle(s ssh.Session) {
 	status := command.ExitFault
 	defer func() {
 		if p := recover(); p != nil {
-			g.log.Error("panic in a verb", "panic", p, "stack", string(debug.Stack()))
+			g.log.Error("panic in a channel", "panic", p, "stack", string(debug.Stack()))
 		}
 		_ = s.Exit(status)
 	}()
+	status = work(ctx)
+}
+
+// handle runs one command line to its exit status.
+func (g *Gateway) handle(s ssh.Session) {
+	g.exitWith(s, func(ctx *channelContext) int { return g.command(ctx, s) })
+}
+
+func (g *Gateway) command(ctx *channelContext, s ssh.Session) int {
 	call := &command.Call{
 		Identity: ctx.member.identity, Targets: ctx.member.targets,
 		Line: s.RawCommand(), Stdin: s, Stdout: s, Stderr: s.Stderr(),
@@ -257,7 +266,7 @@ func (g *Gateway) handle(s ssh.Session) {
 	}
 	g.log.Info("command", "identity", call.Identity.Name, "key", call.Identity.Fingerprint,
 		"address", s.RemoteAddr().String(), "verb", command.VerbOf(call.Line))
-	status = g.verbs.Run(ctx, call)
+	return g.verbs.Run(ctx, call)
 }
 
 // terminal passes on window sizes, the newest winning over one that nobody has taken yet.

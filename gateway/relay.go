@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -26,23 +25,15 @@ const maxUploads = 32
 
 // relay serves SFTP on a channel: to whoever may run scripts, the files that their scripts would see.
 func (g *Gateway) relay(s ssh.Session) {
-	ctx, ok := s.Context().(*channelContext)
-	if !ok {
-		return
-	}
-	status := command.ExitFault
-	defer func() {
-		if p := recover(); p != nil {
-			g.log.Error("panic in the file relay", "panic", p, "stack", string(debug.Stack()))
-		}
-		_ = s.Exit(status)
-	}()
+	g.exitWith(s, func(ctx *channelContext) int { return g.files(ctx, s) })
+}
+
+func (g *Gateway) files(ctx *channelContext, s ssh.Session) int {
 	who := ctx.member.identity
 	g.log.Info("files", "identity", who.Name, "key", who.Fingerprint, "address", s.RemoteAddr().String())
 	if who.Role != approvals.Agent && who.Role != approvals.Admin {
 		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %s is no agent and may not read files\n", who.Name)
-		status = command.ExitNotPermitted
-		return
+		return command.ExitNotPermitted
 	}
 	options := relay.Options{
 		Policy:  func(target string) *vfs.Policy { return g.runner.policies[target] },
@@ -56,9 +47,9 @@ func (g *Gateway) relay(s ssh.Session) {
 	}
 	if err := relay.Serve(ctx, s, options); err != nil {
 		g.log.Debug("files", "identity", who.Name, "error", err)
-		return
+		return command.ExitFault
 	}
-	status = command.ExitOK
+	return command.ExitOK
 }
 
 // errNotMade is the end of a change that nobody approved.

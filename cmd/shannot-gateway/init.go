@@ -66,6 +66,14 @@ state  = %q
 # [local]
 # run_as = "ops"               # user of approved commands, where the gateway runs as root
 
+# Hosts that are reached over SSH. Added, tested and accepted by: shannot-gateway targets add|test|trust NAME
+# [remotes.prod]
+# host = "prod.example.com"
+# user = "ops"
+# fingerprint = "SHA256:..."   # of its host key
+# [groups]
+# web = ["web-1", "web-2"]     # a name for several
+
 # The audit log: one line for everything that is asked, decided and done, each with the hash of the one before.
 # [audit]
 # enabled = true

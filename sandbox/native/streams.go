@@ -70,8 +70,8 @@ func (r *run) streamAt(fd int32) (vfs.Stream, int, unix.Errno) {
 	return s, own, 0
 }
 
-// notOnStream refuses a call that no stream can serve.
-func (r *run) notOnStream(fd int32, refusal unix.Errno) answer {
+// onlyStream answers a call on a stream, with a copy of its descriptor that do owns, and lets any other through.
+func (r *run) onlyStream(fd int32, do func(own int) answer) answer {
 	s, own, e := r.streamAt(fd)
 	switch {
 	case e != 0:
@@ -79,20 +79,20 @@ func (r *run) notOnStream(fd int32, refusal unix.Errno) answer {
 	case s == nil:
 		return answer{resume: true}
 	}
-	_ = unix.Close(own)
-	return failed(refusal)
+	return do(own)
+}
+
+// notOnStream refuses a call that no stream can serve.
+func (r *run) notOnStream(fd int32, refusal unix.Errno) answer {
+	return r.onlyStream(fd, func(own int) answer {
+		_ = unix.Close(own)
+		return failed(refusal)
+	})
 }
 
 // dupStream answers dup(2) and F_DUPFD: the copy has a number of a stream too, whatever the lowest is that is asked for.
 func (r *run) dupStream(n *seccomp.Notification) answer {
-	s, own, e := r.streamAt(int32(n.Args[0]))
-	switch {
-	case e != 0:
-		return failed(e)
-	case s == nil:
-		return answer{resume: true}
-	}
-	return answer{inject: true, fd: own, stream: true}
+	return r.onlyStream(int32(n.Args[0]), func(own int) answer { return answer{inject: true, fd: own, stream: true} })
 }
 
 // maxStreamRead bounds one read, in bytes. A read may always give fewer than asked for.
