@@ -321,7 +321,7 @@ func (a attempt) bareMust(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write docs/escape-attempts.md anew")
+var update = flag.Bool("update", false, "write anew what is generated: docs/escape-attempts.md, docs/compatibility.md, what CPython prints")
 
 // TestEveryAttemptIsInTheDocumentation holds docs/escape-attempts.md against the attempts' own words.
 func TestEveryAttemptIsInTheDocumentation(t *testing.T) {

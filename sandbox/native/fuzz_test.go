@@ -209,7 +209,7 @@ func fuzzedRun(tb testing.TB, p *puppet) *run {
 	}
 	stream, failure := r.handles.grab(puppetStream)
 	if failure == 0 {
-		failure = r.handles.add(stream, fuzzedStream{}, false)
+		failure = r.handles.add(stream, &handle{file: fuzzedStream{}})
 	}
 	if failure != 0 {
 		tb.Fatal(failure)

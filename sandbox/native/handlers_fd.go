@@ -27,7 +27,7 @@ func (r *run) fstat(n *seccomp.Notification, fd int32, out uint64) answer {
 	if err != nil {
 		return failed(errnoOf(err))
 	}
-	if info.IsRegular() {
+	if info.IsRegular() && !h.byName {
 		info.Size, info.Blocks = st.Size, st.Blocks
 	}
 	st = toStat(info)
@@ -44,6 +44,9 @@ func (r *run) getdents(n *seccomp.Notification) answer {
 		return failed(e)
 	}
 	defer func() { _ = unix.Close(own) }()
+	if h.byName {
+		return failed(unix.EBADF)
+	}
 	if !h.dir {
 		return failed(unix.ENOTDIR)
 	}
@@ -114,6 +117,9 @@ func (r *run) fchmod(fd int32, mode uint32) answer {
 	if e != 0 {
 		return failed(e)
 	}
+	if h.byName {
+		return failed(unix.EBADF)
+	}
 	if h.file == nil {
 		return answer{} // a pipe of its own: nothing to protect
 	}
@@ -124,6 +130,9 @@ func (r *run) fchown(fd, uid, gid int32) answer {
 	h, e := r.handles.find(fd)
 	if e != 0 {
 		return failed(e)
+	}
+	if h.byName {
+		return failed(unix.EBADF)
 	}
 	if h.file == nil {
 		return failed(unix.EPERM)

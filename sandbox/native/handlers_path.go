@@ -24,9 +24,12 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	}
 	cloexec := flags&unix.O_CLOEXEC != 0
 	if flags&unix.O_PATH != 0 {
-		// A real O_PATH descriptor would be a name on the host; reading the view is the nearest thing.
-		flags = unix.O_RDONLY | flags&(unix.O_DIRECTORY|unix.O_NOFOLLOW)
+		flags &= unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW
+		if _, own := ownDescriptor(name); own {
+			flags &^= unix.O_PATH
+		}
 	}
+	byName := flags&unix.O_PATH != 0
 	flags &^= unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_ASYNC | unix.O_DIRECT
 	file, err := r.job.FS.Open(name, flags, mode&^r.umask&0o7777)
 	if err != nil {
@@ -40,6 +43,9 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	var fd int
 	stream := streamOf(file)
 	switch {
+	case byName:
+		fd, err = pathPlaceholder()
+		stream = nil
 	case info.IsDir():
 		fd, err = placeholder()
 	case stream != nil:
@@ -54,7 +60,7 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	if strings.HasPrefix(file.Path(), ownDescriptors) {
 		// A copy of what the script has already, and the supervisor knows.
 		_ = file.Close()
-	} else if e := r.handles.add(fd, file, info.IsDir()); e != 0 {
+	} else if e := r.handles.add(fd, &handle{file: file, dir: info.IsDir(), byName: byName}); e != 0 {
 		_ = unix.Close(fd)
 		_ = file.Close()
 		return failed(e)
@@ -73,6 +79,9 @@ func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags
 			return r.fstat(n, dirfd, out)
 		}
 		name = r.cwd
+	}
+	if fd, own := ownDescriptor(name); own {
+		return r.statDescriptor(n, fd, out, flags)
 	}
 	var info vfs.Info
 	var err error
@@ -128,7 +137,12 @@ func (r *run) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, s
 	if e != 0 {
 		return failed(e)
 	}
-	text, err := r.job.FS.Readlink(name)
+	text, err := "", error(nil)
+	if fd, own := ownDescriptor(name); own {
+		text, err = r.descriptorLink(fd)
+	} else {
+		text, err = r.job.FS.Readlink(name)
+	}
 	if err != nil {
 		return failed(errnoOf(err))
 	}
@@ -245,6 +259,9 @@ func (r *run) chmod(n *seccomp.Notification, dirfd int32, addr uint64, mode uint
 	if own {
 		return r.fchmod(dirfd, mode)
 	}
+	if fd, own := ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+		return r.throughDescriptor(fd, func(f vfs.File) error { return f.Chmod(mode & 0o7777) })
+	}
 	return outcome(r.job.FS.Chmod(name, mode&0o7777, flags&unix.AT_SYMLINK_NOFOLLOW == 0))
 }
 
@@ -255,6 +272,9 @@ func (r *run) chown(n *seccomp.Notification, dirfd int32, addr uint64, uid, gid 
 	}
 	if own {
 		return r.fchown(dirfd, uid, gid)
+	}
+	if fd, own := ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+		return r.throughDescriptor(fd, func(f vfs.File) error { return f.Chown(int(uid), int(gid)) })
 	}
 	return outcome(r.job.FS.Chown(name, int(uid), int(gid), flags&unix.AT_SYMLINK_NOFOLLOW == 0))
 }
@@ -275,6 +295,9 @@ func (r *run) utimens(n *seccomp.Notification) answer {
 		h, e := r.handles.find(dirfd)
 		if e != 0 {
 			return failed(e)
+		}
+		if h.byName {
+			return failed(unix.EBADF)
 		}
 		if h.file == nil {
 			return failed(unix.EPERM)

@@ -25,6 +25,7 @@ func inodeOf(st *unix.Stat_t) inode { return inode{uint64(st.Dev), st.Ino} }
 type handle struct {
 	file    vfs.File
 	dir     bool
+	byName  bool         // opened with O_PATH: it names the file and gives no access to it
 	entries []vfs.Dirent // a directory's listing since its position was last 0, until it ended; see openFiles.list
 	st      unix.Stat_t  // the descriptor's real attributes, as find saw them
 }
@@ -81,7 +82,7 @@ func newOpenFiles(f *family) *openFiles {
 }
 
 // add remembers what a new descriptor stands for.
-func (t *handleTable) add(fd int, file vfs.File, dir bool) unix.Errno {
+func (t *handleTable) add(fd int, h *handle) unix.Errno {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return errnoOf(err)
@@ -96,7 +97,7 @@ func (t *handleTable) add(fd int, file vfs.File, dir bool) unix.Errno {
 	if old := f.all[key]; old != nil {
 		f.forget(old)
 	}
-	f.all[key] = &handle{file: file, dir: dir}
+	f.all[key] = h
 	return 0
 }
 
@@ -207,3 +208,15 @@ func (r *run) directory(fd int32) (string, unix.Errno) {
 // placeholder makes the descriptor that stands for a directory: empty, sealed, read-only, with an inode and a
 // position of its own.
 func placeholder() (int, error) { return vfs.Sealed("directory", nil) }
+
+// pathPlaceholder makes the descriptor that stands for a name, as O_PATH of open(2) does: a placeholder that can be neither
+// read, written nor mapped, by the access mode that is for ioctl(2) alone. A real one would be a name on the host, and
+// SECCOMP_IOCTL_NOTIF_ADDFD takes none.
+func pathPlaceholder() (int, error) {
+	fd, err := placeholder()
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	return vfs.Reopen(fd, unix.O_ACCMODE)
+}

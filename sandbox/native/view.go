@@ -195,7 +195,8 @@ func (p *procSelf) Lstat(name string) (vfs.Info, error) {
 			return vfs.Info{}, unix.ENOENT
 		}
 		_ = unix.Close(own)
-		// A device and not a link: following it is opening it, which is Open's business.
+		// A device and not a link: following it is opening it, which is Open's business. Scripts are told of a link, see
+		// ownDescriptor.
 		info.Mode = unix.S_IFCHR | 0o600
 		return info, nil
 	}
@@ -229,7 +230,7 @@ func (p *procSelf) ReadDir(name string) ([]vfs.Dirent, error) {
 		if err != nil {
 			return nil, errnoOf(err)
 		}
-		add(unix.S_IFCHR, names...)
+		add(unix.S_IFLNK, names...)
 	default:
 		return nil, unix.ENOTDIR
 	}

@@ -1,0 +1,84 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
+	"shannot-gateway/vfs/seccomp"
+)
+
+// The names in /proc/self/fd are links that lead to the open file itself, whatever their text says, see proc_pid_fd(5). The
+// view has no such thing, so calls that are made on these names are answered here, from the descriptor.
+
+// ownDescriptor reports whether a name is one of them, as scripts and the C library write it.
+func ownDescriptor(name string) (int32, bool) {
+	for _, dir := range []string{ownDescriptors, "/dev/fd/"} {
+		if base, ok := strings.CutPrefix(name, dir); ok {
+			return descriptorName("fd/" + base)
+		}
+	}
+	return 0, false
+}
+
+// statDescriptor answers stat(2) and lstat(2) of such a name.
+func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flags int) answer {
+	if flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+		a := r.fstat(n, fd, out)
+		if a.errno == unix.EBADF {
+			a.errno = unix.ENOENT
+		}
+		return a
+	}
+	info, err := (&procSelf{family: r.family}).Lstat(fmt.Sprintf("/fd/%d", fd))
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	const linkSize = 64 // what the kernel says of each
+	info.Mode, info.Size = unix.S_IFLNK|0o700, linkSize
+	st := toStat(info)
+	return failed(r.put(n, out, asBytes(&st)))
+}
+
+// descriptorLink is the text of such a link: the path in the view, or what the kernel calls a pipe, socket or other object
+// without a name.
+func (r *run) descriptorLink(fd int32) (string, error) {
+	h, e := r.handles.find(fd)
+	if e != 0 {
+		return "", unix.ENOENT
+	}
+	if h.file != nil {
+		text := h.file.Path()
+		if info, err := h.file.Info(); err == nil && info.Nlink == 0 {
+			text += " (deleted)"
+		}
+		return text, nil
+	}
+	text, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", r.pid, fd))
+	if err != nil {
+		return "", err
+	}
+	for _, kind := range []string{"pipe:[", "socket:[", "anon_inode:"} {
+		if strings.HasPrefix(text, kind) {
+			return text, nil
+		}
+	}
+	return "/dev/" + terminalDevice, nil // the script's own, which has another name on the host
+}
+
+// throughDescriptor changes the open file that such a name leads to.
+func (r *run) throughDescriptor(fd int32, change func(vfs.File) error) answer {
+	h, e := r.handles.find(fd)
+	switch {
+	case e != 0:
+		return failed(unix.ENOENT)
+	case h.file == nil:
+		return failed(unix.EPERM)
+	}
+	return outcome(change(h.file))
+}

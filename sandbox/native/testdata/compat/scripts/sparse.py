@@ -1,0 +1,8 @@
+with open("s", "wb") as f: f.seek(5_000_000); f.write(b"end")
+st = os.stat("s"); print(st.st_size, st.st_blocks * 512 < 1_000_000)
+with open("s", "rb") as f: print(f.read(3), f.seek(-4, 2), f.read(), f.seek(0), len(f.read()))
+fd = os.open("s", os.O_RDWR); print(os.lseek(fd, 0, os.SEEK_DATA) > 0, os.lseek(fd, 0, os.SEEK_HOLE), tried(os.lseek, fd, 6_000_000, os.SEEK_DATA))
+os.ftruncate(fd, 10); print(os.fstat(fd).st_size, os.pread(fd, 20, 0)); os.ftruncate(fd, 20); print(os.pread(fd, 30, 0)); os.truncate("s", 0); print(os.fstat(fd).st_size, os.pwrite(fd, b"x", 8191), os.fstat(fd).st_size)
+os.posix_fallocate(fd, 0, 20000); print(os.fstat(fd).st_size, os.pread(fd, 1, 8191)); print(tried(os.ftruncate, os.open("s", os.O_RDONLY), 1), tried(os.truncate, "hostdir", 0))
+print(os.writev(fd, [b"ab", b"cd"]), os.preadv(fd, [bytearray(2)], 0), os.readv(os.open("s", 0), [bytearray(1), bytearray(3)])); os.fsync(fd); os.fdatasync(fd)
+out = os.open("copy", os.O_CREAT | os.O_WRONLY); print(os.sendfile(out, os.open("s", os.O_RDONLY), 0, 4), text("copy"))

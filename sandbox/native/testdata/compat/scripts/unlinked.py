@@ -1,0 +1,8 @@
+f = open("u", "w+"); f.write("still here"); f.flush(); os.unlink("u"); f.seek(0); print(f.read(), os.fstat(f.fileno()).st_nlink, os.path.exists("u"))
+text("u", "another"); f.seek(0, 2); f.write("!"); f.flush(); f.seek(0); print(f.read(), text("u"), os.path.samestat(os.fstat(f.fileno()), os.stat("u")))
+h = open("host.txt"); os.unlink("host.txt"); print(h.read(), os.path.exists("host.txt"), "host.txt" in os.listdir(".")); text("host.txt", "new"); h.seek(0); print(h.read(), text("host.txt"))
+g = open("host.txt", "r+"); os.rename("host.txt", "renamed"); g.write("NEW"); g.close(); print(text("renamed"))
+os.fchmod(f.fileno(), 0o604); os.utime(f.fileno(), ns=(3, 4)); os.ftruncate(f.fileno(), 2); st = os.fstat(f.fileno()); print(stat.filemode(st.st_mode), st.st_mtime_ns >= 4, st.st_size)
+d = os.dup(f.fileno()); f.close(); print(os.lseek(d, 0, 0), os.read(d, 9), os.fstat(d).st_size); os.close(d); print(tried(os.fstat, d))
+os.makedirs("x/y/z"); os.removedirs("x/y/z"); print(os.path.exists("x"), tried(os.rmdir, "hostdir"), tried(os.rmdir, "none"))
+import shutil; shutil.rmtree("hostdir"); print(os.path.exists("hostdir")); os.mkdir("hostdir"); print(os.listdir("hostdir"), tried(os.stat, "hostdir/one"))
