@@ -245,7 +245,7 @@ func TestEscapeAttemptsMeetAWall(t *testing.T) {
 		t.Errorf("%d attempts, want %d or more", len(all), least)
 	}
 	engine(t) // unpacked once, before the clocks of the attempts run
-	inside, outside := w.setup(t, scratch), make(chan struct{}, 2*runtime.NumCPU())
+	inside, turns := w.setup(t, scratch), make(chan struct{}, 2*runtime.NumCPU())
 	t.Run("attempts", func(t *testing.T) {
 		for _, a := range all {
 			t.Run(a.name, func(t *testing.T) {
@@ -256,8 +256,8 @@ func TestEscapeAttemptsMeetAWall(t *testing.T) {
 					t.Skip("slow")
 				}
 				t.Parallel()
-				outside <- struct{}{}
-				defer func() { <-outside }()
+				turns <- struct{}{}
+				defer func() { <-turns }()
 				a.insideMust(t, w, inside)
 				a.bareMust(t)
 			})

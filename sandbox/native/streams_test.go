@@ -158,3 +158,58 @@ again EMFILE
 		t.Errorf("%d MiB were read", n>>20)
 	}
 }
+
+// A script lies about the memory that it reads a stream to, and puts other files behind its number meanwhile.
+func TestStreamsOfAHostileScript(t *testing.T) {
+	far := &farAway{size: 1 << 30}
+	far.AddFile("/log", 0o644, nil)
+	far.AddFile("/small", 0o644, []byte("small\n"))
+	view, err := vfs.NewSession(vfs.Config{Base: far, Scratch: []string{"/var/tmp"}, MaxBytes: 64 << 20, MaxFile: 32 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = view.Close() })
+	w := newWorld(t, 0)
+	job, stdout, stderr := jobFor(t, w.setup(t, scratch)+`
+import struct, threading
+fd = os.open("/log", os.O_RDONLY)
+space = ctypes.create_string_buffer(64)
+at = ctypes.addressof(space)
+vector = lambda *pairs: ctypes.create_string_buffer(b"".join(struct.pack("QQ", *p) for p in pairs))
+print("pointers", call("read", fd, 8, 10), call("read", fd, 0xFFFF800000000000, 1 << 63), call("readv", fd, 8, 1), call("preadv", fd, vector((8, 10)), 1, 0))
+print("sizes", call("read", fd, at, 0), call("readv", fd, at, 1025), call("readv", fd, 0, 0), call("readv", fd, vector((at, 0), (at, 0)), 2))
+print("offsets", call("pread64", fd, at, 10, -1 & 0xFFFFFFFFFFFFFFFF), call("preadv", fd, vector((at, 10)), 1, 1 << 63), call("pread64", fd, at, 10, (1 << 63) - 1), outcome(os.lseek, fd, -1, 0))
+print("writes", outcome(os.write, fd, b"x"), outcome(os.ftruncate, fd, 0), outcome(os.pwrite, fd, b"x", 0), call("sendfile", fd, fd, 0, 10))
+# The number is a stream's at one moment and a file's at the next.
+other = [os.open("/small", os.O_RDONLY) for _ in range(3)]
+stop = False
+def flip():
+    while not stop:
+        os.dup2(other[0], fd)
+        os.close(fd)
+        try: again = os.open("/log", os.O_RDONLY)
+        except OSError: continue
+        if again != fd: os.close(again)
+thread = threading.Thread(target=flip); thread.start()
+seen = set()
+for _ in range(2000):
+    try: data = os.pread(fd, 6, 0)
+    except OSError as e: data = errno.errorcode[e.errno]
+    seen.add(data)
+    call("mmap", 0, 4096, 1, 1, fd, 0)
+stop = True; thread.join()
+# The empty file that holds a stream's place may be seen, and nothing else.
+print("races", seen <= {b"small\n", b"012345", b"", bytes(6), "EBADF", "ENODEV", "ESRCH"} or seen)`)
+	job.FS = view
+	job.Limits.Calls = 0
+	result := runJob(t, job)
+	const want = `pointers EFAULT EFAULT EFAULT EFAULT
+sizes OK EINVAL OK OK
+offsets EINVAL EINVAL OK EINVAL
+writes EBADF EINVAL EBADF EINVAL
+races True
+`
+	if stdout.String() != want || result.ExitCode != 0 {
+		t.Errorf("it printed\n%swant\n%s%s\n%+v", stdout, want, stderr, result)
+	}
+}
