@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/ssh/sshdtest"
