@@ -122,6 +122,9 @@ func (l *Live) file(ctx context.Context, c vfs.Change) (*File, error) {
 	case "write", "link":
 		f.Op, f.SHA256, f.Size = targets.Write, hex.EncodeToString(c.SHA256[:]), c.Info.Size
 		perms()
+		if c.Touched && c.Info.Mtime.Before(l.began) { // a copy with its times, an archive
+			f.Mtime = c.Info.Mtime.UTC()
+		}
 	case "mkdir", "chmod", "chown":
 		perms()
 	case "symlink":

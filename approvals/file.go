@@ -54,7 +54,7 @@ type File struct {
 	Perms    bool   `json:",omitempty"`
 	Mode     uint32 `json:",omitempty"` // permission bits
 	UID, GID uint32 `json:",omitempty"`
-	// Mtime is for touch; zero means the moment when it is made.
+	// Mtime is for touch and write; zero means the moment when it is made.
 	Mtime  time.Time `json:",omitzero"`
 	Size   int64     `json:",omitempty"` // bytes, of a write
 	SHA256 string    `json:",omitempty"` // hex, of a write's content, which is kept as a blob

@@ -56,6 +56,9 @@ func (f *File) Details() []Detail {
 		}
 		add("time", "last change: %s", render.Line(when))
 	}
+	if f.Op == targets.Write && !f.Mtime.IsZero() {
+		add("time", "last change: %s", render.Line(moment(f.Mtime)))
+	}
 	if f.Op == targets.Write && f.Size > largeWrite {
 		add("warning", "large: %.1f MiB are written", float64(f.Size)/(1<<20))
 	}

@@ -306,7 +306,7 @@ func (m *Manager) undo(s *Session, r *restored, now *FileState) (remove, restore
 	case old.IsLink():
 		f.Op, f.To = targets.Symlink, r.was.Link
 	default:
-		f.Op, f.Size, f.SHA256 = targets.Write, r.was.Size, r.was.SHA256
+		f.Op, f.Size, f.SHA256, f.Mtime = targets.Write, r.was.Size, r.was.SHA256, r.was.Mtime
 	}
 	return remove, &f
 }

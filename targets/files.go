@@ -14,7 +14,7 @@ type FileOp string
 
 // File operations. Each says what of a Change it uses beside ID, Path and Was.
 const (
-	Write   FileOp = "write"   // Content, Size, SHA256, Mode, UID, GID: a regular file, made or replaced
+	Write   FileOp = "write"   // Content, Size, SHA256, Mode, UID, GID, Mtime where it is not zero: a regular file, made or replaced
 	Delete  FileOp = "delete"  // a file that is no directory
 	Rename  FileOp = "rename"  // To, WasTo: a regular file or a link gets another name, what had that name is gone
 	Mkdir   FileOp = "mkdir"   // Mode, UID, GID

@@ -21,6 +21,8 @@ type Change struct {
 	Over   *Origin // for "rename": what the target had at the new name
 	// SHA256 is the content's, for "write" and "link".
 	SHA256 [sha256.Size]byte
+	// Touched says that the script has set the times that Info has, or had before it wrote again.
+	Touched bool
 
 	s *Session
 	n *node
@@ -84,7 +86,7 @@ func (w *changeWalk) entry(name string, e *entry) {
 	if err != nil {
 		return
 	}
-	c := Change{Path: name, Info: info, Origin: e.origin, s: w.s, n: n}
+	c := Change{Path: name, Info: info, Origin: e.origin, Touched: n.touched, s: w.s, n: n}
 	if e.origin != nil && (n.isDir() || e.origin.Info.IsDir()) {
 		c.Origin = nil // it is removed before
 	}

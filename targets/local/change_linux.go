@@ -155,6 +155,11 @@ func (w *work) write(ctx context.Context, temp string) error {
 	if err := own(fd, w.c.UID, w.c.GID, w.c.Mode); err != nil {
 		return err
 	}
+	if !w.c.Mtime.IsZero() {
+		if err := setTime("/proc/self/fd/"+strconv.Itoa(fd), w.c.Mtime); err != nil {
+			return err
+		}
+	}
 	return f.Sync()
 }
 
@@ -400,6 +405,14 @@ func (w *work) attributes() error {
 }
 
 func touch(name string, was *targets.State, at time.Time) error {
+	if err := setTime(name, at); err != nil {
+		return err
+	}
+	return durableInode(name, was)
+}
+
+// setTime sets the time of the last change; zero is now.
+func setTime(name string, at time.Time) error {
 	mtime := unix.Timespec{Nsec: unix.UTIME_NOW}
 	if !at.IsZero() {
 		var err error
@@ -408,10 +421,7 @@ func touch(name string, was *targets.State, at time.Time) error {
 		}
 	}
 	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, mtime}
-	if err := unix.UtimesNanoAt(unix.AT_FDCWD, name, times, 0); err != nil {
-		return err
-	}
-	return durableInode(name, was)
+	return unix.UtimesNanoAt(unix.AT_FDCWD, name, times, 0)
 }
 
 // durableInode makes the attributes of a file durable. What cannot be opened, or should not be since opening a device
