@@ -151,3 +151,10 @@ func TestPlainShowsDifferences(t *testing.T) {
 		t.Fatalf("wrote %q", text)
 	}
 }
+
+func TestOperationWithContentsStaysReadWhenItIsOpenedAgain(t *testing.T) {
+	s := openScreen(t, filesNight(), alice, 100, 80, "f1l3s0aa")
+	s.until("20 + setting20 = 2000", "a approve")
+	s.press("esc", "enter")
+	s.shows("20 + setting20 = 2000", "a approve")
+}

@@ -98,7 +98,7 @@ func (r *summary) ownedBy(me approvals.Identity) bool { return ownedBy(r.agent, 
 // byHuman reports whether a human decided.
 func byHuman(d approvals.Decision) bool {
 	switch d {
-	case approvals.Approved, approvals.Refused, approvals.UnknownState:
+	case approvals.Approved, approvals.Refused, approvals.UnknownState, approvals.Conflicted, approvals.Broken:
 		return true
 	case approvals.Waiting, approvals.Allowed, approvals.Denied, approvals.Lapsed, approvals.Withdrawn:
 		return false
@@ -202,33 +202,36 @@ func (m *model) awaitEvent() tea.Cmd {
 			return nil
 		case e, ok := <-m.events:
 			msg := eventMsg{closed: !ok}
-			msg.take(e)
+			msg.note(e)
 			msg.drain(m.events)
 			return msg
 		}
 	})
 }
 
-func (msg *eventMsg) take(e approvals.Event) {
+// note takes one event. It reports whether something may wait now that did not before.
+func (msg *eventMsg) note(e approvals.Event) (waits bool) {
 	if e.Kind == approvals.EventDecided && e.By != "" {
 		msg.decided = append(msg.decided, e)
 	}
+	return e.Kind == approvals.EventWaiting || e.Kind == approvals.EventParked || e.Kind == approvals.EventLost
 }
 
 // drain takes what is in the channel, at most as much as a subscriber could be behind.
-func (msg *eventMsg) drain(events <-chan approvals.Event) {
+func (msg *eventMsg) drain(events <-chan approvals.Event) (waits bool) {
 	for range 1024 {
 		select {
 		case e, ok := <-events:
 			if !ok {
 				msg.closed = true
-				return
+				return waits
 			}
-			msg.take(e)
+			waits = msg.note(e) || waits
 		default:
-			return
+			return waits
 		}
 	}
+	return waits
 }
 
 // tickMsg moves the clocks on the screen.

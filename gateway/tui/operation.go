@@ -33,8 +33,8 @@ type operationView struct {
 }
 
 // newOperationView opens an operation. One that has been read before need not be read again.
-func newOperationView(s *approvals.Session, op *approvals.Operation, read bool, from Backend) *operationView {
-	v := &operationView{op: *op, page: newPage(), contents: newContents(from)}
+func newOperationView(s *approvals.Session, op *approvals.Operation, read bool, from *contents) *operationView {
+	v := &operationView{op: *op, page: newPage(), contents: from}
 	v.draw(s)
 	if read {
 		v.page.seen = position{len(v.page.paragraphs), 0}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -121,7 +122,10 @@ func (p *plain) loop(cancel context.CancelCauseFunc) error {
 				events = nil
 				continue
 			}
-			p.event(e)
+			msg := eventMsg{}
+			waits := msg.note(e)
+			waits = msg.drain(events) || waits
+			p.events(msg.decided, waits)
 		case a := <-answers:
 			if a.err != nil {
 				return endOfInput(a.err)
@@ -158,6 +162,12 @@ func (p *plain) listen(answers chan<- answer) {
 			return false
 		}
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			p.o.Log.Error("the approval screen failed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			send(answer{err: errors.New("the approval screen failed; nothing was decided by that: open it again")})
+		}
+	}()
 	if p.echo {
 		p.listenKeys(send)
 		return
@@ -266,16 +276,16 @@ func (p *plain) interrupt(f func()) {
 	p.prompt()
 }
 
-// event looks at what waits, and says what is new.
-func (p *plain) event(e approvals.Event) {
+// events says what others decided and, where something may wait, what is new.
+func (p *plain) events(decided []approvals.Event, waits bool) {
 	var fresh []string
 	var all []line
-	if e.Kind == approvals.EventDecided && e.By != "" && e.By != p.o.Identity.Name {
-		for _, n := range newsOf(p.o.Backend, []approvals.Event{e}) {
-			all = append(all, join(own(tonePlain, "News: "), n.line))
-		}
+	m := model{me: p.o.Identity}
+	m.hear(decided)
+	for _, n := range newsOf(p.o.Backend, m.heard) {
+		all = append(all, join(own(tonePlain, "News: "), n.line))
 	}
-	if e.Kind == approvals.EventWaiting || e.Kind == approvals.EventParked || e.Kind == approvals.EventLost {
+	if waits {
 		fresh = p.look()
 	}
 	if len(all)+len(fresh) == 0 {

@@ -44,6 +44,7 @@ type sessionView struct {
 	scriptOpened bool
 	tones        []tone // of the script's bytes; nil where it is no Python
 	files        *filesPane
+	kept         map[int]*contents // of operations, by number
 	about        *page
 	written      *page // the output as it is drawn
 	output       *output
@@ -51,7 +52,7 @@ type sessionView struct {
 }
 
 func newSessionView(b Backend, id string, look bool) *sessionView {
-	return &sessionView{id: id, want: look, files: newFilesPane(b)}
+	return &sessionView{id: id, want: look, files: newFilesPane(b), kept: map[int]*contents{}}
 }
 
 // close ends following the session.
@@ -65,6 +66,21 @@ func (v *sessionView) stopOutput() {
 		v.output.stop()
 	}
 }
+
+// contentsOf are the contents of one operation's screen. They are kept while the session is open, so that what was read
+// once is there at once.
+func (v *sessionView) contentsOf(b Backend, n int) *contents {
+	if v.kept[n] == nil {
+		if len(v.kept) >= maxKept {
+			clear(v.kept)
+		}
+		v.kept[n] = newContents(b)
+	}
+	return v.kept[n]
+}
+
+// maxKept bounds how many operations' contents are kept.
+const maxKept = 8
 
 // awaitContents reads beside the screen what was asked for in drawing files; nil where nothing was.
 func (v *sessionView) awaitContents(work *workers) tea.Cmd {
@@ -427,7 +443,7 @@ func (v *sessionView) openOperation(m *model, i int) tea.Cmd {
 	}
 	v.closeOperation()
 	op := &v.session.Operations[i]
-	v.at, v.view = i, newOperationView(&v.session, op, m.wasRead(&v.session, op), m.backend)
+	v.at, v.view = i, newOperationView(&v.session, op, m.wasRead(&v.session, op), v.contentsOf(m.backend, op.N))
 	return v.view.followResult(m)
 }
 

@@ -39,11 +39,17 @@ func TestDecidedOperationsShowWhoDecided(t *testing.T) {
 	denied.Decision, denied.By = approvals.Denied, "policy"
 	lost := waitingOp(4, policy.Danger, "dd")
 	lost.Decision, lost.By = approvals.UnknownState, "bob"
-	x.Operations = append(x.Operations, done, denied, lost)
+	conflict, broken := writeOp(5, "/etc/a"), writeOp(6, "/etc/b")
+	conflict.Decision, conflict.By = approvals.Conflicted, "bob"
+	broken.Decision, broken.By, broken.Reason = approvals.Broken, "bob", "no space\x1b"
+	x.Operations = append(x.Operations, done, denied, lost, conflict, broken)
 	s := openScreen(t, newFake(x), alice, 100, 24, "aaaa0001")
 	s.until("end of operation 1")
 	s.press("esc")
-	s.shows("approved by bob 03:00:00Z · exit 1", "denied by policy", "UNKNOWN by bob", "whether it ran is not known")
+	s.shows("approved by bob 03:00:00Z · exit 1", "denied by policy", "UNKNOWN by bob", "whether it ran is not known",
+		"CONFLICT by bob · the target held something else by then", "FAILED by bob · it could not be made")
+	s.press("G", "enter")
+	s.shows(`Reason    no space\x1b`)
 }
 
 func TestOutputKeepsABoundedTailAndSaysSo(t *testing.T) {

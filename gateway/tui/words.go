@@ -76,6 +76,10 @@ func decisionLine(op *approvals.Operation) line {
 	switch {
 	case op.Decision == approvals.UnknownState:
 		l = join(l, own(toneCaution, " · the gateway stopped while it ran; whether it ran is not known"))
+	case op.Decision == approvals.Conflicted:
+		l = join(l, own(toneCaution, " · the target held something else by then; nothing was changed"))
+	case op.Decision == approvals.Broken:
+		l = join(l, own(toneCaution, " · it could not be made; nothing was changed"))
 	case op.ExitCode != nil:
 		l = join(l, own(tonePlain, fmt.Sprintf(" · exit %d", *op.ExitCode)))
 	case !op.Started.IsZero() && op.Finished.IsZero():
@@ -101,6 +105,10 @@ func decisionWord(d approvals.Decision) (string, tone) {
 		return "expired", toneDim
 	case approvals.Withdrawn:
 		return "cancelled", toneDim
+	case approvals.Conflicted:
+		return "CONFLICT", toneDanger
+	case approvals.Broken:
+		return "FAILED", toneDanger
 	case approvals.UnknownState:
 		return "UNKNOWN", toneCaution
 	}
