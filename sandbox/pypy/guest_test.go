@@ -230,6 +230,16 @@ func TestGuestBlamesTheLimit(t *testing.T) {
 	}
 }
 
+func TestPlatformStartsNoCommands(t *testing.T) {
+	gate := new(recorder)
+	job, stdout, stderr := hostJob(t, "import platform; print(platform.node(), platform.system(), platform._syscmd_file('x', 'd'), platform._syscmd_uname('-p', 'd'))")
+	job.Commands = gate
+	runInDouble(t, job)
+	if stdout.String() != "target-1 Linux d d\n" || len(gate.started()) != 0 {
+		t.Errorf("stdout %q stderr %q, %d commands", stdout, stderr, len(gate.started()))
+	}
+}
+
 func TestRefusalReachesTheScriptWithItsReason(t *testing.T) {
 	job, stdout, stderr := hostJob(t, `
 import subprocess, os

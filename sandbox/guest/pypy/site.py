@@ -104,6 +104,31 @@ def _say_limit():
             pass
 
 
+class _NoCommands(object):
+    """Keep the platform module from starting commands, which a human might be asked about, to learn what uname says.
+
+    It stands at the front of sys.meta_path until that module is imported.
+    """
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name != "platform":
+            return None
+        sys.meta_path.remove(cls)
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None:
+            run = spec.loader.exec_module
+
+            def exec_module(module):
+                run(module)
+                module._syscmd_uname = module._syscmd_file = lambda question, default="": default
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
 def main():
     import atexit
 
@@ -113,6 +138,7 @@ def main():
     for name in ("stdout", "stderr"):
         _buffer_lines(name)
     atexit.register(_say_limit)
+    sys.meta_path.insert(0, _NoCommands)
 
 
 main()
