@@ -62,6 +62,10 @@ func assignedOnce(file *syntax.File) map[string]bool {
 			count[n.Name.Value]++
 		case *syntax.CallExpr:
 			sure = sure && countRead(n, count)
+		default:
+			if name := assignsIn(n); name != "" {
+				count[name]++
+			}
 		}
 		return sure
 	})
@@ -77,23 +81,69 @@ func assignedOnce(file *syntax.File) map[string]bool {
 
 // countRead counts what a command assigns that reads into variables, or runs a text that may. It reports whether that is known.
 func countRead(call *syntax.CallExpr, count map[string]int) bool {
-	reads := false
-	for _, w := range call.Args {
-		text := w.Lit()
+	reads, begins := false, true
+	for i, w := range call.Args {
+		text, ok := staticText(w)
 		switch {
-		case reads && text == "":
+		case reads && !ok, !ok && i == 0:
 			return false
 		case reads:
 			count[text]++
-		case text == "read":
+		case ok && text == "read":
 			reads = true
-		case text == "." || text == "source" || text == "eval":
-			return false
-		case text == "" && w == call.Args[0]:
+		case ok && begins && (text == "." || text == "source" || text == "eval"):
 			return false
 		}
+		begins = begins && (text == "command" || text == "builtin" || strings.HasPrefix(text, "-"))
 	}
 	return true
+}
+
+// assignsIn is the variable that a node of arithmetic gives a value, "" if it gives none.
+func assignsIn(n syntax.Node) string {
+	var x syntax.ArithmExpr
+	switch n := n.(type) {
+	case *syntax.BinaryArithm:
+		if assigns(n.Op) {
+			x = n.X
+		}
+	case *syntax.UnaryArithm:
+		if n.Op == syntax.Inc || n.Op == syntax.Dec {
+			x = n.X
+		}
+	}
+	if w, ok := x.(*syntax.Word); ok {
+		return w.Lit()
+	}
+	return ""
+}
+
+// staticText is a word without its quotes, where nothing in it expands but patterns and braces, which are left as they stand.
+func staticText(w *syntax.Word) (string, bool) {
+	var b strings.Builder
+	for _, part := range w.Parts {
+		switch part := part.(type) {
+		case *syntax.Lit:
+			text, _ := unquote(part.Value)
+			b.WriteString(text)
+		case *syntax.SglQuoted:
+			if part.Dollar {
+				return "", false
+			}
+			b.WriteString(part.Value)
+		case *syntax.DblQuoted:
+			for _, inner := range part.Parts {
+				lit, ok := inner.(*syntax.Lit)
+				if !ok || part.Dollar {
+					return "", false
+				}
+				b.WriteString(unquoteDouble(lit.Value))
+			}
+		default:
+			return "", false
+		}
+	}
+	return b.String(), true
 }
 
 // isPlain reports whether a value stays one word, and the same, where a shell splits it and looks for patterns in it.
@@ -164,32 +214,12 @@ func printsNumber(stmts []*syntax.Stmt) bool {
 // plainText is a word's text where nothing in it expands. It does not look into what does: that would take for ever in nested
 // substitutions.
 func plainText(w *syntax.Word) (string, bool) {
-	var b strings.Builder
 	for _, part := range w.Parts {
-		switch part := part.(type) {
-		case *syntax.Lit:
-			if strings.ContainsAny(part.Value, "\\*?[{~") {
-				return "", false
-			}
-			b.WriteString(part.Value)
-		case *syntax.SglQuoted:
-			if part.Dollar {
-				return "", false
-			}
-			b.WriteString(part.Value)
-		case *syntax.DblQuoted:
-			for _, inner := range part.Parts {
-				lit, ok := inner.(*syntax.Lit)
-				if !ok || part.Dollar {
-					return "", false
-				}
-				b.WriteString(unquoteDouble(lit.Value))
-			}
-		default:
+		if lit, ok := part.(*syntax.Lit); ok && strings.ContainsAny(lit.Value, "\\*?[{~") {
 			return "", false
 		}
 	}
-	return b.String(), true
+	return staticText(w)
 }
 
 // isCount reports whether a command prints one number.
@@ -254,13 +284,9 @@ func (c *call) counters(file *syntax.File) map[string]bool {
 			}
 		case *syntax.CallExpr:
 			sure = sure && countRead(n, not)
-		case *syntax.BinaryArithm:
-			if w, ok := n.X.(*syntax.Word); ok && assigns(n.Op) {
-				named(w.Lit())
-			}
-		case *syntax.UnaryArithm:
-			if w, ok := n.X.(*syntax.Word); ok && (n.Op == syntax.Inc || n.Op == syntax.Dec) {
-				named(w.Lit())
+		default:
+			if name := assignsIn(n); name != "" {
+				named(name)
 			}
 		}
 		return sure

@@ -115,6 +115,7 @@ func (s stage) run(t *testing.T, shell, text string) [][]string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, shell, "-c", text)
 	cmd.Dir = s.work
+	cmd.Stdin = strings.NewReader(strings.Repeat("-opwned\n-o pwned\na[$(touch pwned)]\ntouch pwned\n", 20)) // for what reads it
 	cmd.Env = []string{"PATH=" + s.bin, "HOME=" + s.work}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if os.Geteuid() == 0 {
@@ -199,7 +200,7 @@ func command(t *rapid.T, depth int) string {
 	known := []string{
 		"ls -l a", "cat a", "sort a", "sort -k 2 a", `sort -t"$x" a`, `sort -rk"$(ls)" a`, `awk -F"$x" 1 a`, `journalctl --since="$(ls)"`, "xargs -I{} -n1 ls {}", "xargs -I% sort a", "uniq a", "echo x", "head -n 1 a", "wc -l", "grep x a", "cut -d : -f 1", "ps aux", "date +%s",
 		"id -u", "stat a", "file a", "ss -t", "ip addr", "systemctl status a", "journalctl -n 3", "dmesg -T", "hostname", "sed -n 1p a", "sed s,a,b, a",
-		"awk 1 a", "awk {print} a", "find . -name a", "find a -type f", "test -f a", "[ -f a ]", "printf %s x", "cd a", "true", "read x", "set -e", "x=a",
+		"awk 1 a", "awk {print} a", "find . -name a", "find a -type f", "test -f a", "[ -f a ]", "printf %s x", "cd a", "true", "read x", "read -r i", "command read x", "builtin read x", "set -e", "x=a",
 		"x=-o", "x=touch", "y=a", "export LC_ALL=C", "xargs ls", "xargs -n 1 cat", "env ls", "env LC_ALL=C sort a", "nice ls", "timeout 3 ls", "sh -c ls",
 		"bash -c 'cat a'", "stdbuf -o L ls", "command ls", "find . -exec cat {} +", "find a -exec grep x {} ;", "xargs -I % ls %", "exit", "wait", "dpkg -l",
 		"diff a a", "[[ -f a ]]", "[[ -f a && -d b ]]", ": a", "tr a b", "du -s a", "lsof -n a", "sysctl -n a",

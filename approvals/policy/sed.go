@@ -41,7 +41,10 @@ func judgeSed(c *call, name string, args []arg) Decision {
 			scripts = append(scripts, script)
 		}
 		if takes {
-			if i++; i < len(args) && !strings.HasSuffix(a.text, "l") && !strings.HasPrefix(a.text, "--l") {
+			if i++; i < len(args) && args[i].many {
+				return unknownWord(name, args[i])
+			}
+			if i < len(args) && !strings.HasSuffix(a.text, "l") && !strings.HasPrefix(a.text, "--l") {
 				scripts = append(scripts, args[i])
 			}
 		}

@@ -402,7 +402,10 @@ func changes(name string, body []*syntax.Stmt) bool {
 			case *syntax.WordIter:
 				found = found || n.Name.Value == name
 			case *syntax.CallExpr:
-				found = found || len(n.Args) > 0 && n.Args[0].Lit() == "read"
+				count := map[string]int{}
+				found = found || !countRead(n, count) || count[name] > 0
+			default:
+				found = found || n != nil && assignsIn(n) == name
 			}
 			return !found
 		})
@@ -423,8 +426,9 @@ func callsItself(name string, body *syntax.Stmt) bool {
 	calls := func(n syntax.Node) bool {
 		found := false
 		syntax.Walk(n, func(n syntax.Node) bool {
-			if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 && call.Args[0].Lit() == name {
-				found = true
+			if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 {
+				text, _ := staticText(call.Args[0])
+				found = found || text == name
 			}
 			return !found
 		})

@@ -126,7 +126,9 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 				d = worst(d, c.reads(name, args[i:min(len(args), i+2)])) // -a
 			}
 			if d = worst(d, flag); takes {
-				i++
+				if i++; i < len(args) && (args[i].many || !args[i].known && (args[i].dash || name == "xargs")) {
+					d = worst(d, unknownWord(name, args[i])) // it may become several words, or where -I puts what it reads
+				}
 			}
 			if name == "env" {
 				d = worst(d, unset(args[:min(i+1, len(args))]))
