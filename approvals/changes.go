@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
@@ -190,7 +191,7 @@ func (l *Live) was(ctx context.Context, f *File, path string, o *vfs.Origin) (*F
 // error: the human decides.
 func (l *Live) checkpoint(ctx context.Context, path string, k *known) error {
 	lose := func(format string, args ...any) error {
-		k.kept, k.lost = false, fmt.Sprintf(format, args...)
+		k.kept, k.lost = false, string(render.Line(fmt.Sprintf(format, args...))) // an error may hold a target's words
 		return nil
 	}
 	limit := l.m.config.Limits.Checkpoint
