@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"go.etcd.io/bbolt"
+
 	"shannot-gateway/approvals"
 )
 
@@ -153,6 +155,30 @@ func TestWhatACrashLeftOfContentGoesAtTheNextStart(t *testing.T) {
 	}
 	if a, err := s.Session("a"); err != nil || a.Script != script {
 		t.Errorf("content that a record names: %d bytes, %v", len(a.Script), err)
+	}
+}
+
+func TestContentWithADamagedCountIsNotRemoved(t *testing.T) {
+	name, sha := sound(t)
+	db, err := bbolt.Open(name, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(blobBucket).Put([]byte(sha), []byte("x")) }); err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+	s, err := Open(name, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if _, err := read(s, sha); err != nil {
+		t.Errorf("a session's script: %v", err)
+	}
+	// Nor is it counted anew, from nothing.
+	if err := s.Create(approvals.Session{ID: "again", Script: strings.Repeat("#", maxInlineScript+1)}); !errors.Is(err, approvals.ErrStore) {
+		t.Errorf("another session with that script: %v", err)
 	}
 }
 

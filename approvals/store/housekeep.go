@@ -29,7 +29,7 @@ func (s *Store) housekeep() error {
 		}
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
-		return s.blobs.collect(func(sha string) bool { return references(tx, sha) > 0 })
+		return s.blobs.collect(func(sha string) bool { return counted(tx, sha) })
 	})
 }
 

@@ -177,10 +177,16 @@ func references(tx *bbolt.Tx, sha string) uint64 {
 	return binary.BigEndian.Uint64(v)
 }
 
+// counted reports whether records name a blob, or a count that is damaged says that they may.
+func counted(tx *bbolt.Tx, sha string) bool { return tx.Bucket(blobBucket).Get([]byte(sha)) != nil }
+
 // refer adds to the references of blobs, and returns those that nothing names any more.
 func refer(tx *bbolt.Tx, delta map[string]int) (loose []string, err error) {
 	bucket := tx.Bucket(blobBucket)
 	for sha, d := range delta {
+		if v := bucket.Get([]byte(sha)); v != nil && len(v) != 8 {
+			return nil, fmt.Errorf("the count of content %s is damaged", sha)
+		}
 		n := int64(references(tx, sha)) + int64(d) // #nosec G115 -- far below
 		switch {
 		case d == 0:

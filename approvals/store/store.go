@@ -112,7 +112,7 @@ func (s *Store) prepare(name string) error {
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
 		s.ended = keys(tx, indexBucket) - keys(tx, openBucket)
-		return s.blobs.collectAll(func(sha string) bool { return references(tx, sha) > 0 })
+		return s.blobs.collectAll(func(sha string) bool { return counted(tx, sha) })
 	})
 }
 
