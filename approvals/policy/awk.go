@@ -10,7 +10,7 @@ func judgeAwk(_ *call, name string, args []arg) Decision {
 	i := 0
 	for ; i < len(args); i++ {
 		a := args[i]
-		if !a.known && !a.many && (strings.HasPrefix(a.lead, "-F") || strings.HasPrefix(a.lead, "-v") && assignsOne(arg{text: a.lead[2:]})) {
+		if !a.known && !a.many && (strings.HasPrefix(a.lead, "-F") && (len(a.lead) > 2 || a.filled) || strings.HasPrefix(a.lead, "-v") && assignsOne(arg{text: a.lead[2:]})) {
 			continue // no more than a separator, or a variable's value
 		}
 		if !a.known {

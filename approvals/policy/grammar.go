@@ -15,6 +15,7 @@ type arg struct {
 	closed  bool     // not known, and one of text and others
 	plain   bool     // of a loop\'s variable: each value stays one word where a shell splits it
 	lead    string   // of a word that is not known: how it begins, whichever shell reads it
+	filled  bool     // not known, and certainly not empty beyond lead
 	names   string   // a hidden file that what the word holds may name
 	fetches bool     // holds the output of a download
 	others  []string // what else the word may be, where it is one of several
@@ -53,7 +54,7 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 	operands, have := 0, map[string]bool{}
 	for i := 0; i < len(args); i++ {
 		a := args[i]
-		if !a.known && !a.many && g.leads(a.lead, have) {
+		if !a.known && !a.many && g.leads(a, have) {
 			continue
 		}
 		if !a.known && (a.dash || a.many && (g.max >= 0 || g.sub != nil)) {
@@ -112,7 +113,9 @@ func (a *arg) matches(e *regexp.Regexp) bool {
 
 // leads reports whether the beginning of a word is a harmless flag with its value, so that the rest of the word is no more than
 // that.
-func (g *grammar) leads(lead string, have map[string]bool) bool {
+// A short flag whose value may turn out empty would take the next word for it.
+func (g *grammar) leads(a arg, have map[string]bool) bool {
+	lead := a.lead
 	if g.values != nil || len(lead) < 2 || lead[0] != '-' {
 		return false
 	}
@@ -128,7 +131,7 @@ func (g *grammar) leads(lead string, have map[string]bool) bool {
 		case plainFlag:
 		case valueFlag, optionalFlag:
 			have[flag] = true
-			return true
+			return i < len(lead)-1 || a.filled
 		default:
 			return false
 		}

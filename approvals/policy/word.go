@@ -149,6 +149,8 @@ func (c *call) singleQuoted(q *syntax.SglQuoted, v *arg) string {
 		return q.Value
 	}
 	v.known, v.closed = false, false
+	// An escape may stand for NUL, which ends the text in bash.
+	v.filled = v.filled || q.Value != "" && q.Value[0] != '\\' || len(q.Value) > 1 && strings.IndexByte("tnrvfab", q.Value[1]) >= 0
 	return unescapeANSI(q.Value)
 }
 
