@@ -98,11 +98,7 @@ func TestNothingOfADifferenceIsCutSideBySide(t *testing.T) {
 		var right strings.Builder
 		for _, row := range strings.Split(s.text(), "\n") {
 			if _, r, ok := strings.Cut(row, "│"); ok && len(r) > 8 {
-				r = strings.TrimPrefix(r, "      "+continued+" ")
-				if strings.HasPrefix(r, "   31 + ") {
-					r = r[8:]
-				}
-				right.WriteString(r)
+				right.WriteString(strings.TrimPrefix(strings.TrimPrefix(r, "      "+continued+" "), "   31 + "))
 			}
 		}
 		if want := `# a remark\u202e that is long enough to need more than one row of a narrow column, and then some more of it`; !strings.Contains(right.String(), want) {

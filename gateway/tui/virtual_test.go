@@ -123,10 +123,3 @@ func (v *virtual) types(keys ...string) {
 		}
 	}
 }
-
-func (v *virtual) resize(width, height int) {
-	v.mu.Lock()
-	v.screen.Resize(width, height)
-	v.mu.Unlock()
-	v.sizes <- Size{width, height}
-}

@@ -300,15 +300,6 @@ func (w *call) wait(ctx context.Context) (reply, error) {
 	}
 }
 
-// ask is start and wait.
-func (c *Client) ask(ctx context.Context, kind byte, build func(*encoder)) (reply, error) {
-	w, err := c.start(ctx, kind, build)
-	if err != nil {
-		return reply{}, err
-	}
-	return w.wait(ctx)
-}
-
 // expect checks an answer's type. A status is returned as an error, of which io.EOF is one.
 func (c *Client) expect(r reply, kind byte) (*decoder, error) {
 	d := &decoder{b: r.body}

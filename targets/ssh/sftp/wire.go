@@ -82,7 +82,6 @@ func broken(format string, args ...any) error {
 // encoder builds a packet.
 type encoder []byte
 
-func (e *encoder) byte(v byte)     { *e = append(*e, v) }
 func (e *encoder) uint32(v uint32) { *e = binary.BigEndian.AppendUint32(*e, v) }
 func (e *encoder) uint64(v uint64) { *e = binary.BigEndian.AppendUint64(*e, v) }
 func (e *encoder) string(s string) {
