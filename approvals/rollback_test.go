@@ -133,7 +133,7 @@ func (d *desk) step(r *rand.Rand) {
 	case 6:
 		_ = d.view.Symlink(filepath.Base(two), one)
 	case 7:
-		_ = d.view.Chmod(one, 0o600|uint32(r.IntN(64)), false)
+		_ = d.view.Chmod(one, 0o700|uint32(r.IntN(64)), false) // directories must stay passable
 	case 8:
 		_ = d.view.Link(one, two, false)
 	}

@@ -97,11 +97,11 @@ func TestChangesAreMadeAsTheyWereDecided(t *testing.T) {
 	if s := state(t, l, p("dir")); !s.IsDir() || s.Perm() != 0o2750 {
 		t.Errorf("directory %+v", s)
 	}
-	apply(targets.Change{Op: targets.Symlink, Path: p("link"), To: "/no/such place"})
+	apply(own(targets.Change{Op: targets.Symlink, Path: p("link"), To: "/no/such place"}))
 	if s := state(t, l, p("link")); !s.IsLink() || s.Link != "/no/such place" {
 		t.Errorf("link %+v", s)
 	}
-	apply(targets.Change{Op: targets.Symlink, Path: p("link"), To: "other", Was: state(t, l, p("link"))})
+	apply(own(targets.Change{Op: targets.Symlink, Path: p("link"), To: "other", Was: state(t, l, p("link"))}))
 	if s := state(t, l, p("link")); s.Link != "other" {
 		t.Errorf("link %+v", s)
 	}
