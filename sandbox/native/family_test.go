@@ -261,6 +261,9 @@ func TestScriptsThatFillEverythingCostTheGatewayLittle(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
+	if e.options.Warm > 0 {
+		return // what waits in the pool comes and goes
+	}
 	// Nothing of them is left. Connections close a moment after their interpreters.
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(tick) {
 		fds, running := openDescriptors(t), runtime.NumGoroutine()
