@@ -437,6 +437,26 @@ func TestCommandsThatWereNotWaitedForAreFew(t *testing.T) {
 	g.finish(0)
 }
 
+func TestOpenFilesOfAllSessionsAreBoundedTogether(t *testing.T) {
+	before := mostEverywhere
+	most := everywhere.Load() + 3
+	mostEverywhere = func() int64 { return most }
+	defer func() { mostEverywhere = before }()
+	one, _, _ := begin(t, nil)
+	other, _, _ := begin(t, nil)
+	fd := one.open("/etc/hosts", unix.O_RDONLY)
+	one.want(0, 0, "pipe(p)i", one.room(8))
+	other.want(-1, unix.ENFILE, "open(pii)i", other.text("/etc/hosts"), 0, 0)
+	other.want(-1, unix.ENFILE, "pipe(p)i", other.room(8))
+	one.want(0, 0, "close(i)i", uint64(fd))
+	other.want(3, 0, "open(pii)i", other.text("/etc/hosts"), 0, 0)
+	one.finish(0)
+	other.finish(0)
+	if left := everywhere.Load(); left > most-3 {
+		t.Errorf("%d are counted after the end, %d before", left, most-3)
+	}
+}
+
 func TestGatewaysDescriptorsAreGivenBack(t *testing.T) {
 	count := func() int {
 		names, err := os.ReadDir("/proc/self/fd")

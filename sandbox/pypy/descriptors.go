@@ -35,7 +35,8 @@ const (
 type description struct {
 	kind  kind
 	refs  int
-	flags int // of the open, with what fcntl changed
+	held  bool // counted in everywhere
+	flags int  // of the open, with what fcntl changed
 
 	file   vfs.File // content, distant and directory
 	fd     int      // content: a description of the gateway's own, with the position
@@ -46,10 +47,25 @@ type description struct {
 	link   *guestLink
 }
 
+// everywhere counts the open files of all sessions: they are descriptors of this process.
+var everywhere atomic.Int64
+
+// mostEverywhere leaves three quarters of this process's descriptors to everything else.
+var mostEverywhere = sync.OnceValue(func() int64 {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || limit.Cur > 1<<32 {
+		return 1 << 20
+	}
+	return int64(limit.Cur / 4) // #nosec G115 -- compared first
+})
+
 // release closes what the last descriptor led to.
 func (x *description) release(d *driver) {
 	if x.refs--; x.refs > 0 {
 		return
+	}
+	if x.held {
+		everywhere.Add(-1)
 	}
 	switch x.kind {
 	case content:
@@ -101,9 +117,13 @@ func (d *driver) free(least int32) (int32, error) {
 	return 0, unix.EMFILE
 }
 
-// add gives a description its first descriptor.
+// add gives a description its first descriptor. ENFILE where the sessions of this process have too many.
 func (d *driver) add(x *description) (int64, error) {
 	fd, err := d.free(0)
+	x.held = true
+	if everywhere.Add(1) > mostEverywhere() && err == nil {
+		err = unix.ENFILE
+	}
 	if err != nil {
 		x.refs = 1
 		x.release(d)

@@ -26,7 +26,21 @@ class SubprocessError(Exception):
     pass
 
 
-class CalledProcessError(SubprocessError):
+class _WithOutput(SubprocessError):
+    """What a command had printed is in output, and by a second name in stdout."""
+
+    output = None
+
+    @property
+    def stdout(self):
+        return self.output
+
+    @stdout.setter
+    def stdout(self, value):
+        self.output = value
+
+
+class CalledProcessError(_WithOutput):
     """A command that was checked ended with a status other than 0."""
 
     def __init__(self, returncode, cmd, output=None, stderr=None):
@@ -40,16 +54,8 @@ class CalledProcessError(SubprocessError):
             return "Command '%s' died with signal %d." % (self.cmd, -self.returncode)
         return "Command '%s' returned non-zero exit status %d." % (self.cmd, self.returncode)
 
-    @property
-    def stdout(self):
-        return self.output
 
-    @stdout.setter
-    def stdout(self, value):
-        self.output = value
-
-
-class TimeoutExpired(SubprocessError):
+class TimeoutExpired(_WithOutput):
     """A command did not end in time."""
 
     def __init__(self, cmd, timeout, output=None, stderr=None):
@@ -60,14 +66,6 @@ class TimeoutExpired(SubprocessError):
 
     def __str__(self):
         return "Command '%s' timed out after %s seconds" % (self.cmd, self.timeout)
-
-    @property
-    def stdout(self):
-        return self.output
-
-    @stdout.setter
-    def stdout(self, value):
-        self.output = value
 
 
 class CompletedProcess(object):
