@@ -34,7 +34,8 @@ type fake struct {
 	mu    sync.Mutex
 	files map[string]*fakeFile
 	conns []net.Conn
-	asked map[string]int // by "Method path"
+	says  func(command string) string // what commands print; nil where there are none
+	asked map[string]int              // by "Method path"
 }
 
 type fakeFile struct {
@@ -187,7 +188,17 @@ func startFake(t *testing.T, files map[string]*fakeFile) (*fake, *Target) {
 		SubsystemHandlers: map[string]glssh.SubsystemHandler{"sftp": func(s glssh.Session) {
 			_ = pkgsftp.NewRequestServer(s, pkgsftp.Handlers{FileGet: f, FilePut: f, FileCmd: f, FileList: f}).Serve()
 		}},
-		Handler: func(s glssh.Session) { _ = s.Exit(1) },
+		Handler: func(s glssh.Session) {
+			f.mu.Lock()
+			says := f.says
+			f.mu.Unlock()
+			if says == nil {
+				_ = s.Exit(1)
+				return
+			}
+			_, _ = io.WriteString(s, says(s.RawCommand()))
+			_ = s.Exit(0)
+		},
 	}
 	go func() { _ = server.Serve(f.listener) }()
 	t.Cleanup(func() { _ = server.Close() })
