@@ -233,10 +233,7 @@ func TestLongListOfADecisionScrolls(t *testing.T) {
 }
 
 func TestOperationThatWasReadIsStillReadWhenItIsOpenedAgain(t *testing.T) {
-	argv := []string{"touch"}
-	for i := range 60 {
-		argv = append(argv, fmt.Sprintf("/srv/file%d", i))
-	}
+	argv := touchMany()
 	f := newFake(held("aaaa0001", policy.Caution, argv...))
 	s := openScreen(t, f, alice, 60, 12, "aaaa0001")
 	s.until("approve is off")

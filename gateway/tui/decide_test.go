@@ -85,10 +85,7 @@ func TestCharactersOfOtherScriptsAreFlagged(t *testing.T) {
 }
 
 func TestApproveStaysOffUntilAllHasBeenOnTheScreen(t *testing.T) {
-	argv := []string{"touch"}
-	for i := range 60 {
-		argv = append(argv, fmt.Sprintf("/srv/file%d", i))
-	}
+	argv := touchMany()
 	f := newFake(held("aaaa0001", policy.Caution, argv...))
 	s := openScreen(t, f, alice, 40, 12, "aaaa0001")
 	s.until("approve is off", "more lines: space")

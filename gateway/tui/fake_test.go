@@ -328,3 +328,12 @@ func waitingOp(n int, risk policy.Risk, argv ...string) approvals.Operation {
 		},
 	}
 }
+
+// touchMany is a command that needs more rows than most windows have.
+func touchMany() []string {
+	argv := []string{"touch"}
+	for i := range 60 {
+		argv = append(argv, fmt.Sprintf("/srv/file%d", i))
+	}
+	return argv
+}

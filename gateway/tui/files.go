@@ -11,6 +11,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
 )
 
 // maxContents bounds what is kept of diffs for one session's screen, in bytes of text.
@@ -129,6 +130,14 @@ func (c *contents) missing() string {
 
 // describeFile shows everything about a change of a file.
 func describeFile(p *page, f *approvals.File, from *contents) {
+	describeFacts(p, f)
+	if c := from.of(f, false); describeContent(p, f, c) {
+		describeDiff(p, c.diff)
+	}
+}
+
+// describeFacts shows what a change is, without the content.
+func describeFacts(p *page, f *approvals.File) {
 	for _, d := range f.Details() {
 		t := tonePlain
 		switch d.Name {
@@ -141,18 +150,26 @@ func describeFile(p *page, f *approvals.File, from *contents) {
 	}
 	warn(p, string(f.Path))
 	warn(p, string(f.To))
-	c := from.of(f, false)
+}
+
+// describeContent says what is known of a change's content, and reports whether there is a difference to show.
+func describeContent(p *page, f *approvals.File, c content) bool {
+	gutter := label("Content")
 	switch {
 	case c.pending:
-		p.add(label("Content"), own(toneDim, "being read…"))
+		p.add(gutter, own(toneDim, "being read…"))
 	case c.err != nil:
-		p.add(label("Content"), own(toneDanger, "it cannot be shown: "+string(render.Line(c.err.Error()))))
+		p.addProse(gutter, join(own(toneDanger, "it cannot be shown: "), shown(tonePlain, c.err.Error())))
+	case !c.ok && f.Op == targets.Write:
+		p.addProse(gutter, own(toneCaution, "not shown, since what is there now was not kept: compare size and hash"))
 	case !c.ok:
 	case c.diff.Binary:
-		p.add(label("Content"), own(toneCaution, "no text, or too large to be shown: compare size and hash"))
+		p.addProse(gutter, own(toneCaution, "no text, or too large to be shown: compare size and hash"))
 	default:
-		describeDiff(p, c.diff)
+		p.add(gutter, own(toneDim, c.diff.Count()))
+		return true
 	}
+	return false
 }
 
 // capital writes a name as the labels of this screen are written.
@@ -164,7 +181,6 @@ func capital(name string) string {
 }
 
 func describeDiff(p *page, d diff.Diff) {
-	p.add(label("Content"), own(toneDim, d.Count()))
 	for _, h := range d.Hunks {
 		p.add(nil, hunkLine(h))
 		for _, l := range h.Lines {

@@ -154,3 +154,10 @@ func TestOperationWithContentsStaysReadWhenItIsOpenedAgain(t *testing.T) {
 	s.press("esc", "enter")
 	s.shows("20 + setting20 = 2000", "a approve")
 }
+
+func TestWriteWhoseContentIsNotShownSaysSo(t *testing.T) {
+	f := filesNight()
+	f.texts = nil
+	s := openScreen(t, f, alice, 100, 80, "f1l3s0aa")
+	s.until("Content   not shown, since what is there now was not kept: compare size and hash")
+}

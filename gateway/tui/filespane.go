@@ -85,23 +85,10 @@ func (f *filesPane) draw(s *approvals.Session, width int) {
 
 // change describes one change with its difference.
 func (f *filesPane) change(p *page, file *approvals.File) {
-	for _, d := range file.Details() {
-		t := tonePlain
-		if d.Name == "warning" || d.Name == "mode" || d.Name == "owner" {
-			t = toneCaution
-		}
-		p.add(label(capital(d.Name)), line{{t, d.Value}})
-	}
-	warn(p, string(file.Path))
-	warn(p, string(file.To))
-	switch c := f.contents.of(file, f.whole); {
-	case c.pending:
-		p.add(label("Content"), own(toneDim, "being read…"))
-	case c.err != nil:
-		p.addProse(label("Content"), join(own(toneDanger, "it cannot be shown: "), shown(tonePlain, c.err.Error())))
-	case !c.ok:
-	case c.diff.Binary:
-		p.addProse(label("Content"), own(toneCaution, "no text, or too large to be shown: compare size and hash"))
+	describeFacts(p, file)
+	c := f.contents.of(file, f.whole)
+	switch {
+	case !describeContent(p, file, c):
 	case f.isSide(f.width):
 		f.beside(p, c.diff)
 	default:
@@ -112,7 +99,6 @@ func (f *filesPane) change(p *page, file *approvals.File) {
 
 // beside shows a difference in two columns, the old content on the left.
 func (f *filesPane) beside(p *page, d diff.Diff) {
-	p.add(label("Content"), own(toneDim, d.Count()))
 	column := max((f.width-1)/2, 9)
 	for _, h := range d.Hunks {
 		p.add(nil, hunkLine(h))
