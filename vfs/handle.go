@@ -196,9 +196,66 @@ type nameFile struct {
 	spot spot
 	info Info
 	once sync.Once
+
+	// Where it was when the session had made this many moves. Guarded by the session's lock.
+	place string
+	moves uint64
 }
 
 func (f *nameFile) Path() string { return f.spot.path }
+
+// Where implements Place. As long as no directory was renamed or removed, nothing is looked up.
+func (f *nameFile) Where() (string, error) {
+	s := f.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return "", syscall.EIO
+	}
+	if f.moves == s.moves {
+		return f.place, nil
+	}
+	n := f.spot.node
+	if n == nil {
+		if _, _, err := f.now(); err != nil { // a directory of the target is never renamed
+			return "", err
+		}
+		f.moves = s.moves
+		return f.place, nil
+	}
+	var at found
+	if s.find(f.place, followNever, &at) != nil || at.node != n {
+		place, ok := s.placeOf(n)
+		if !ok {
+			return "", syscall.ENOENT
+		}
+		f.place = place
+	}
+	f.moves = s.moves
+	return f.place, nil
+}
+
+// placeOf searches the overlay for a node's path; for one that has several, any of them. Called with the lock held.
+func (s *Session) placeOf(n *node) (string, bool) {
+	if n.nlink == 0 {
+		return "", false // removed
+	}
+	var search func(dir *node, name string) (string, bool)
+	search = func(dir *node, name string) (string, bool) {
+		for base, e := range dir.entries {
+			if e.node == n {
+				return join(name, base), true
+			}
+			if e.node != nil && e.node.isDir() {
+				if place, ok := search(e.node, join(name, base)); ok {
+					return place, true
+				}
+			}
+		}
+		return "", false
+	}
+	return search(s.root, "/")
+}
 
 // now is where the file is now: the overlay's node, or what the source still has under the name. Called with the lock
 // held.

@@ -195,6 +195,7 @@ func (s *Session) remove(f *found) error {
 	links := 0
 	if f.kind == syscall.S_IFDIR {
 		links = -1
+		s.moves++
 	}
 	dir.entries[strings.Clone(f.name)] = &entry{origin: origin}
 	dir.changed(s.c.Now(), links)

@@ -137,6 +137,7 @@ func (s *Session) take(dir *node, name string) {
 	links := 0
 	if n.isDir() {
 		links = -1
+		s.moves++
 		if n.layer != nil || n.settled {
 			e.old = n.entries
 		}

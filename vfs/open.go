@@ -120,7 +120,7 @@ func (s *Session) openName(f *found) (File, *sourceFile, error) {
 	if f.node != nil {
 		f.node.opens++
 	}
-	return &nameFile{s: s, spot: f.spot, info: info}, nil, nil
+	return &nameFile{s: s, spot: f.spot, info: info, place: f.path, moves: s.moves}, nil, nil
 }
 
 // handle opens a regular file of the overlay.

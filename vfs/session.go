@@ -52,6 +52,7 @@ type Session struct {
 	closed bool
 	ino    uint64
 	nodes  int
+	moves  uint64 // directories that were renamed or removed so far
 	walker walker
 	dirs   map[string]*scope // directories of the base that walks went through, with their place in the policy
 

@@ -81,3 +81,11 @@ type File interface {
 	// Close drops what the session holds for this handle; the content of a linked file stays.
 	Close() error
 }
+
+// A Place is an open directory of a session's view, which the session may give another path.
+type Place interface {
+	File
+	// Where returns the canonical path that it has now. ENOENT where it was removed. Of a file that was opened by O_PATH
+	// it tells the path at the open.
+	Where() (string, error)
+}

@@ -53,9 +53,9 @@ func (r *run) descriptorLink(fd int32) (string, error) {
 		return "", unix.ENOENT
 	}
 	if h.file != nil {
-		text := h.file.Path()
-		if info, err := h.file.Info(); err == nil && info.Nlink == 0 {
-			text += " (deleted)"
+		text, e := placeOf(h.file)
+		if info, err := h.file.Info(); e != 0 || err == nil && info.Nlink == 0 {
+			text = h.file.Path() + " (deleted)"
 		}
 		return text, nil
 	}

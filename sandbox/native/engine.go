@@ -235,6 +235,7 @@ func (r *run) close() {
 			_ = unix.Close(fd)
 		}
 	}
+	r.leave()
 	for _, p := range r.inherit { // it never came so far
 		_ = unix.Close(p.fd)
 	}

@@ -334,9 +334,14 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 		return 0, err
 	}
 	n := newRun(ctx, r.family.engine, job)
-	n.family, n.depth, n.parent, n.umask, n.cwd = r.family, r.depth+1, r.pid, r.umask, dir
+	n.family, n.depth, n.parent, n.umask = r.family, r.depth+1, r.pid, r.umask
+	if err := n.enter(dir); err != nil {
+		n.cancel(nil)
+		return 0, err
+	}
 	n.handles = handleTable{run: n, files: r.handles.files}
 	if err := r.family.admit(n); err != nil {
+		n.leave()
 		n.cancel(nil)
 		return 0, err
 	}

@@ -206,7 +206,11 @@ func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name st
 	case text[0] == '/':
 		return text, false, 0
 	case dirfd == unix.AT_FDCWD:
-		return join(r.cwd, text), false, 0
+		here, e := r.here()
+		if e != 0 {
+			return "", false, e
+		}
+		return join(here, text), false, 0
 	}
 	dir, e := r.directory(dirfd)
 	if e != 0 {

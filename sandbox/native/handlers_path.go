@@ -78,7 +78,9 @@ func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags
 		if dirfd != unix.AT_FDCWD {
 			return r.fstat(n, dirfd, out)
 		}
-		name = r.cwd
+		if name, e = r.here(); e != 0 {
+			return failed(e)
+		}
 	}
 	if fd, own := ownDescriptor(name); own {
 		return r.statDescriptor(n, fd, out, flags)
@@ -157,7 +159,11 @@ func (r *run) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, s
 }
 
 func (r *run) getcwd(n *seccomp.Notification) answer {
-	b := append([]byte(r.cwd), 0)
+	here, e := r.here()
+	if e != 0 {
+		return failed(e)
+	}
+	b := append([]byte(here), 0)
 	if uint64(len(b)) > n.Args[1] {
 		return failed(unix.ERANGE)
 	}
@@ -177,21 +183,36 @@ func (r *run) chdir(n *seccomp.Notification) answer {
 
 // enter makes a directory the working directory.
 func (r *run) enter(name string) error {
-	canonical, err := r.job.FS.Canonical(name)
+	dir, err := r.job.FS.Open(name, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return err
 	}
-	info, err := r.job.FS.Stat(canonical)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return unix.ENOTDIR
-	}
+	r.leave()
 	r.dirLock.Lock()
-	r.cwd = canonical
+	r.dir, r.cwd = dir, dir.Path()
 	r.dirLock.Unlock()
 	return nil
+}
+
+// leave closes the working directory.
+func (r *run) leave() {
+	if r.dir != nil {
+		_ = r.dir.Close()
+	}
+}
+
+// here is the working directory's path now, for the supervising goroutine. ENOENT where it was removed.
+func (r *run) here() (string, unix.Errno) {
+	if r.dir == nil {
+		return r.cwd, 0
+	}
+	name, e := placeOf(r.dir)
+	if e == 0 && name != r.cwd {
+		r.dirLock.Lock()
+		r.cwd = name
+		r.dirLock.Unlock()
+	}
+	return name, e
 }
 
 // workingDirectory is the working directory for other goroutines than the supervising one.

@@ -202,7 +202,20 @@ func (r *run) directory(fd int32) (string, unix.Errno) {
 	if !h.dir {
 		return "", unix.ENOTDIR
 	}
-	return h.file.Path(), 0
+	return placeOf(h.file)
+}
+
+// placeOf is the path that an open directory has now.
+func placeOf(file vfs.File) (string, unix.Errno) {
+	place, ok := file.(vfs.Place)
+	if !ok {
+		return file.Path(), 0
+	}
+	name, err := place.Where()
+	if err != nil {
+		return "", errnoOf(err)
+	}
+	return name, 0
 }
 
 // placeholder makes the descriptor that stands for a directory: empty, sealed, read-only, with an inode and a

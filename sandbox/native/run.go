@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/seccomp"
 )
 
@@ -53,7 +54,8 @@ type run struct {
 	nextStream int // the number after which a free one for a stream is looked for, downwards
 
 	dirLock sync.Mutex
-	cwd     string // written by the supervising goroutine alone
+	cwd     string   // written by the supervising goroutine alone
+	dir     vfs.File // the working directory itself, nil before it was entered; of the supervising goroutine
 
 	// The interpreters of the job, this one's place among them, and what it is handed when it starts.
 	family  *family
