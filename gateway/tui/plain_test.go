@@ -180,6 +180,7 @@ func TestPlainIsToldWhatIsNewAndWhatOthersDecide(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
 	c := connectPlain(t, f, nil)
 	c.sees("1 wait.")
+	c.sees("> ") // the help before it has the word too
 	c.types("hist")
 	c.sees("hist")
 	x := held("aaaa0002", policy.Danger, "halt")

@@ -42,7 +42,11 @@ func connectVirtual(t *testing.T, f *fakeBackend, width, height int, change func
 	v := &virtual{
 		t: t, in: w, sizes: make(chan Size), done: make(chan error, 1), fresh: make(chan struct{}, 1), screen: vt.NewEmulator(width, height),
 	}
-	go func() { _, _ = io.Copy(io.Discard, v.screen) }() // what the terminal answers
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		_, _ = io.Copy(io.Discard, v.screen) // what the terminal answers
+	}()
 	o := Options{
 		Backend: f, Identity: alice, In: r, Out: v, Width: width, Height: height, Resize: v.sizes, Term: "xterm-256color",
 		Now: func() time.Time { return start },
@@ -56,6 +60,10 @@ func connectVirtual(t *testing.T, f *fakeBackend, width, height int, change func
 		cancel()
 		<-v.done
 		_ = r.Close()
+		if answers, ok := v.screen.InputPipe().(io.Closer); ok { // Close alone would race with a Read
+			_ = answers.Close()
+			<-answered
+		}
 		_ = v.screen.Close()
 	})
 	return v

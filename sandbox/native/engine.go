@@ -166,7 +166,8 @@ func (r *run) launch(loader *os.File, config stageConfig) (supervised chan struc
 		files.closeOurs()
 		if r.process != nil {
 			_ = r.process.Kill()
-			_, _ = r.process.Wait()
+			state, _ := r.process.Wait()
+			err = fmt.Errorf("%w (%v)", err, state)
 		}
 		<-supervised
 		return nil, err

@@ -273,6 +273,9 @@ func TestEscapeAttemptsMeetAWall(t *testing.T) {
 
 func (a attempt) insideMust(t *testing.T, w *world, setup string) {
 	job, stdout, stderr := w.job(t, setup+a.script)
+	if a.ends == string(sandbox.Memory) {
+		job.Limits.Memory = jobMemory
+	}
 	if a.ends == string(sandbox.WallTime) {
 		job.Limits.Wall = 5 * time.Second // until then it must have begun, on a busy machine too
 	}

@@ -412,7 +412,8 @@ func (r *run) bring(n *run, config stageConfig, files [3]*os.File, done func()) 
 	if err := <-started; err != nil {
 		if n.process != nil {
 			_ = n.process.Kill()
-			_, _ = n.process.Wait()
+			state, _ := n.process.Wait()
+			err = fmt.Errorf("%w (%v)", err, state)
 		}
 		<-supervised
 		f.dismiss(n, nil)

@@ -26,8 +26,10 @@ func startStage(exe string, loader *os.File, files [3]*os.File, attr *syscall.Sy
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "stage")
 	process, err = os.StartProcess(exe, []string{stageName}, &os.ProcAttr{
-		Dir:   "/",
-		Env:   []string{"GOMAXPROCS=1", "GOGC=off"},
+		Dir: "/",
+		// Once the stage has taken the script's limits on itself, its runtime has no memory for another thread, and wants one
+		// where it takes the processor from the stage.
+		Env:   []string{"GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1"},
 		Files: []*os.File{files[0], files[1], files[2], theirs, loader},
 		Sys:   attr,
 	})

@@ -102,7 +102,11 @@ func TestUncaughtErrorOfALimitNamesIt(t *testing.T) {
 		{"another error", "1/0", sandbox.Exited},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := runScript(t, c.script)
+			run := runScript
+			if c.want == sandbox.Memory || c.name == "caught" {
+				run = runWithMemory
+			}
+			got := run(t, c.script)
 			if got.result.Cause != c.want {
 				t.Errorf("%+v, want cause %q; stderr %s", got.result, c.want, got.stderr)
 			}
@@ -122,7 +126,7 @@ func TestFloodOfCallsIsSlowedAndTold(t *testing.T) {
 }
 
 func TestMemoryLimitIsAMemoryError(t *testing.T) {
-	got := runScript(t, "try: x = bytearray(1 << 30)\nexcept MemoryError: print('MemoryError')")
+	got := runWithMemory(t, "try: x = bytearray(1 << 30)\nexcept MemoryError: print('MemoryError')")
 	if got.stdout != "MemoryError\n" {
 		t.Errorf("%+v stdout %q", got.result, got.stdout)
 	}

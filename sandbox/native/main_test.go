@@ -63,6 +63,9 @@ type outcomeOf struct {
 	result         sandbox.Result
 }
 
+// jobMemory is the limit of memory of a test's job, in bytes.
+const jobMemory = 512 << 20
+
 // jobFor makes a job over this host's files; the test may change it.
 func jobFor(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Buffer) {
 	tb.Helper()
@@ -79,13 +82,17 @@ func jobFor(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Bu
 	}
 	tb.Cleanup(func() { _ = view.Close() })
 	stdout, stderr := new(bytes.Buffer), new(bytes.Buffer)
-	return sandbox.Job{
+	job := sandbox.Job{
 		Session: tb.Name(), Args: []string{"-"}, Dir: "/", FS: view,
 		Env:   []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/", "LANG=C.UTF-8", "SHANNOT_SANDBOX=1"},
 		Stdin: strings.NewReader(script), Stdout: stdout, Stderr: stderr, Commands: conformance.Exec{},
-		Limits: sandbox.Limits{Wall: time.Minute, CPU: 30 * time.Second, Memory: 512 << 20, Write: 32 << 20, Processes: 16, Threads: 64},
+		Limits: sandbox.Limits{Wall: time.Minute, CPU: 30 * time.Second, Memory: jobMemory, Write: 32 << 20, Processes: 16, Threads: 64},
 		Host:   sandbox.Host{Sysname: "Linux", Nodename: "target-1", Release: "6.1", Version: "#1", Machine: "x86_64", UID: 1000, GID: 1000},
-	}, stdout, stderr
+	}
+	if raceDetector { // a test of the limit sets it, and is short
+		job.Limits.Memory = 0
+	}
+	return job, stdout, stderr
 }
 
 func runJob(tb testing.TB, job sandbox.Job) sandbox.Result {
@@ -95,6 +102,15 @@ func runJob(tb testing.TB, job sandbox.Job) sandbox.Result {
 		tb.Fatal(err)
 	}
 	return result
+}
+
+// runWithMemory is runScript with a limit of memory, whatever build this is.
+func runWithMemory(tb testing.TB, script string) outcomeOf {
+	tb.Helper()
+	job, stdout, stderr := jobFor(tb, script)
+	job.Limits.Memory = jobMemory
+	result := runJob(tb, job)
+	return outcomeOf{stdout.String(), stderr.String(), result}
 }
 
 func runScript(tb testing.TB, script string) outcomeOf {

@@ -187,7 +187,10 @@ func confineFiles() error {
 }
 
 // becomeLoader sets the limits, installs the filter, tells the supervisor the listener's number, waits until it has taken it, and
-// execs. From the filter on there are only raw calls: anything that the runtime would do on this thread is filtered.
+// execs. From the filter on there are only raw calls: anything that the runtime would do on this thread is filtered. The
+// race detector, which would want memory beyond the limit, has no part in it.
+//
+//go:norace
 func becomeLoader(program []unix.SockFilter, limits []resourceLimit, argv, envp []*byte) error {
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	empty := [1]byte{}

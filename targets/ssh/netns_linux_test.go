@@ -46,10 +46,11 @@ func newNamespace(t *testing.T, rule string) *namespace {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	if n, _ := out.Read(make([]byte, 16)); n == 0 {
+		_ = cmd.Wait() // and with it the copying of what it says
 		t.Skipf("this kernel has no netem: %s", strings.TrimSpace(complaint.String()))
 	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
