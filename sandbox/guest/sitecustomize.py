@@ -55,7 +55,6 @@ class _Gateway:
             held.close()
             raise
 
-
     def hang_up(self):
         self._local.held.close()
         self._local.held = None

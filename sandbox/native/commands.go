@@ -3,7 +3,6 @@
 package native
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/sandbox/internal/streams"
 )
 
 // dial answers the opening of /dev/shannot: one end for the script, the other served here until it is closed.
@@ -125,17 +125,17 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 	if r.children.full() {
 		return 0, unix.EAGAIN
 	}
-	dir, streams, err := r.prepareCommand(q)
+	dir, taken, err := r.prepareCommand(q)
 	if err != nil {
 		return 0, err
 	}
-	if streams == nil {
+	if taken == nil {
 		return r.spawn(ctx, cancel, q, dir)
 	}
 	handed := false
 	defer func() {
 		if !handed {
-			streams.close() // the script's outputs, whose end is waited for
+			taken.Close() // the script's outputs, whose end is waited for
 		}
 	}()
 	if len(q.Pass) > 0 {
@@ -143,8 +143,8 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 	}
 	command := sandbox.Command{
 		Argv: q.Argv, Executables: q.Executables, Env: q.Env, Line: int(q.Line),
-		Stdin: streams.stdin, Stdout: streams.stdout, Stderr: streams.stderr, Input: streams.input,
-		Content: streams.content, Dir: dir,
+		Stdin: taken.Stdin, Stdout: taken.Stdout, Stderr: taken.Stderr, Input: taken.Input,
+		Content: taken.Content, Dir: dir,
 	}
 	if q.InheritEnv {
 		command.Env = nil
@@ -154,12 +154,12 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 		return 0, err
 	}
 	handed = true
-	return r.children.add(0, process, func() { streams.close(); cancel() }), nil
+	return r.children.add(0, process, func() { taken.Close(); cancel() }), nil
 }
 
 // prepareCommand resolves a command's working directory, as it is on the target, and takes its streams. There are none for
 // an interpreter.
-func (r *run) prepareCommand(q frames.Start) (dir string, s *streams, err error) {
+func (r *run) prepareCommand(q frames.Start) (dir string, s *streams.Streams, err error) {
 	r.family.turn.Lock()
 	defer r.family.turn.Unlock()
 	r.family.asking = r
@@ -177,42 +177,22 @@ func (r *run) decide(ctx context.Context, c sandbox.Command) (sandbox.Process, e
 	return r.job.Commands.Start(ctx, c)
 }
 
-// streams are a command's standard streams. Stdin is nil where there is no input.
-type streams struct {
-	stdin          io.ReadCloser
-	stdout, stderr io.WriteCloser
-	input          sandbox.Input
-	content        []byte
-}
-
-func (s *streams) close() {
-	if s.stdin != nil {
-		_ = s.stdin.Close()
-	}
-	if s.stdout != nil {
-		_ = s.stdout.Close()
-	}
-	if s.stderr != nil && s.stderr != s.stdout {
-		_ = s.stderr.Close()
-	}
-}
-
-func (r *run) takeStreams(q frames.Start) (*streams, error) {
-	s := &streams{input: sandbox.NoInput}
+func (r *run) takeStreams(q frames.Start) (*streams.Streams, error) {
+	s := &streams.Streams{Input: sandbox.NoInput}
 	var err error
 	if err = r.takeInput(s, q); err != nil {
 		return nil, err
 	}
-	if s.stdout, err = r.takeOutput(q.Stdout); err != nil {
-		s.close()
+	if s.Stdout, err = r.takeOutput(q.Stdout); err != nil {
+		s.Close()
 		return nil, err
 	}
 	if q.Stderr == q.Stdout || r.sameFile(q.Stdout, q.Stderr) {
-		s.stderr = s.stdout
+		s.Stderr = s.Stdout
 		return s, nil
 	}
-	if s.stderr, err = r.takeOutput(q.Stderr); err != nil {
-		s.close()
+	if s.Stderr, err = r.takeOutput(q.Stderr); err != nil {
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -220,7 +200,7 @@ func (r *run) takeStreams(q frames.Start) (*streams, error) {
 
 // takeInput takes the descriptor that a command reads from. Where everything that it will give is known, a human can
 // be shown it, and the command gets exactly that.
-func (r *run) takeInput(s *streams, q frames.Start) error {
+func (r *run) takeInput(s *streams.Streams, q frames.Start) error {
 	if q.Stdin < 0 {
 		return nil
 	}
@@ -237,54 +217,34 @@ func (r *run) takeInput(s *streams, q frames.Start) error {
 				_ = file.Close()
 				return err
 			}
-			return s.fromFile(&streamReader{streamOf(h.file), at}, file)
+			return s.FromFile(&streamReader{streamOf(h.file), at}, file)
 		}
-		return s.fromFile(file, file)
+		return s.FromFile(file, file)
 	case unix.S_IFCHR:
 		// /dev/null and its like, an input that says nothing; or the script's terminal, which is no command's.
 		return unix.Close(own)
 	case unix.S_IFSOCK:
-		s.stdin, s.input = os.NewFile(uintptr(own), "stdin"), sandbox.PipeInput
+		s.Stdin, s.Input = os.NewFile(uintptr(own), "stdin"), sandbox.PipeInput
 		return nil
 	case unix.S_IFIFO:
 		if r.ownInputIsEmpty(st) {
 			return unix.Close(own)
 		}
-		return s.fromPipe(own, q)
+		return fromPipe(s, own, q)
 	}
 	_ = unix.Close(own)
 	return unix.EBADF
 }
 
-// fromFile reads a file of the view from where the script stands, as the command would.
-func (s *streams) fromFile(file io.Reader, closer io.Closer) error {
-	content, err := io.ReadAll(io.LimitReader(file, sandbox.MaxContent+1))
-	if err != nil {
-		_ = closer.Close()
-		return err
-	}
-	if len(content) <= sandbox.MaxContent {
-		_ = closer.Close()
-		s.known(content)
-		return nil
-	}
-	s.input = sandbox.FileInput
-	s.stdin = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(content), file), closer}
-	return nil
-}
-
 // fromPipe hands a pipe over, or, where the guest says what the script is about to write to it, reads that away: the
 // command gets what was said, whatever is written.
-func (s *streams) fromPipe(fd int, q frames.Start) error {
+func fromPipe(s *streams.Streams, fd int, q frames.Start) error {
 	file, e := private(fd, unix.O_RDONLY)
 	if e != 0 {
 		return e
 	}
 	if q.HasInput && len(q.Input) <= sandbox.MaxContent {
-		s.known(q.Input)
+		s.Known(q.Input)
 		go func() {
 			_, _ = io.Copy(io.Discard, file) // until the script closes its end, which its death does as well
 			_ = file.Close()
@@ -296,13 +256,8 @@ func (s *streams) fromPipe(fd int, q frames.Start) error {
 		_ = file.Close()
 		return err
 	}
-	s.stdin, s.input = file, sandbox.PipeInput
+	s.Stdin, s.Input = file, sandbox.PipeInput
 	return nil
-}
-
-func (s *streams) known(content []byte) {
-	s.input, s.content = sandbox.DataInput, content
-	s.stdin = io.NopCloser(bytes.NewReader(content))
 }
 
 // ownInputIsEmpty reports whether a pipe is the script's own standard input and has nothing left to give, as when the
@@ -320,7 +275,7 @@ func (r *run) ownInputIsEmpty(st *unix.Stat_t) bool {
 // takeOutput takes the descriptor that a command writes to.
 func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
 	if fd < 0 {
-		return discard{}, nil
+		return streams.Discard{}, nil
 	}
 	own, st, err := r.grab(fd, unix.O_WRONLY)
 	if err != nil {
@@ -328,22 +283,22 @@ func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG, unix.S_IFSOCK:
-		return output{os.NewFile(uintptr(own), "output")}, nil // shares the script's position, as a child would
+		return streams.Output{File: os.NewFile(uintptr(own), "output")}, nil // shares the script's position, as a child would
 	case unix.S_IFIFO:
 		file, e := private(own, unix.O_WRONLY)
 		if e == unix.ENXIO { // nobody reads it any more
-			return discard{}, nil
+			return streams.Discard{}, nil
 		}
 		if e != 0 {
 			return nil, e
 		}
-		return output{file}, nil
+		return streams.Output{File: file}, nil
 	case unix.S_IFCHR:
 		if isTerminal(st) {
-			return output{os.NewFile(uintptr(own), "terminal")}, nil
+			return streams.Output{File: os.NewFile(uintptr(own), "terminal")}, nil
 		}
 		_ = unix.Close(own)
-		return discard{}, nil
+		return streams.Discard{}, nil
 	}
 	_ = unix.Close(own)
 	return nil, unix.EBADF
@@ -418,16 +373,3 @@ func (r *run) commandDir(dir string) (string, error) {
 	}
 	return canonical, nil
 }
-
-// output is a file or pipe of the script. It is no *os.File, so that nobody hands its descriptor to a command: a pipe's
-// does not block, and what a command writes must pass whoever records it.
-type output struct{ file *os.File }
-
-func (o output) Write(p []byte) (int, error) { return o.file.Write(p) }
-func (o output) Close() error                { return o.file.Close() }
-
-// discard is an output that nobody reads.
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-func (discard) Close() error                { return nil }

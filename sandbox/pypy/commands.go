@@ -16,6 +16,7 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/sandbox/internal/streams"
 )
 
 // guestPath is what the guest opens to start a command.
@@ -207,13 +208,13 @@ func (d *driver) start(q frames.Start) (int, error) {
 			return 0, err
 		}
 	}
-	s, err := d.streams(q)
+	s, err := d.takeStreams(q)
 	if err != nil {
 		return 0, err
 	}
 	c := sandbox.Command{
-		Argv: q.Argv, Executables: q.Executables, Dir: dir, Env: q.Env, Line: int(q.Line), Stdin: s.stdin, Stdout: s.stdout,
-		Stderr: s.stderr, Input: s.input, Content: s.content,
+		Argv: q.Argv, Executables: q.Executables, Dir: dir, Env: q.Env, Line: int(q.Line), Stdin: s.Stdin, Stdout: s.Stdout,
+		Stderr: s.Stderr, Input: s.Input, Content: s.Content,
 	}
 	if q.InheritEnv {
 		c.Env = nil
@@ -222,44 +223,28 @@ func (d *driver) start(q frames.Start) (int, error) {
 	process, err := d.job.Commands.Start(d.ctx, c)
 	d.starting.Add(-1)
 	if err != nil {
-		s.close()
+		s.Close()
 		return 0, err
 	}
-	return d.children.add(process, s.close), nil
+	return d.children.add(process, s.Close), nil
 }
 
-// streams are a command's standard streams. Stdin is nil where there is no input.
-type streams struct {
-	stdin          io.ReadCloser
-	stdout, stderr io.WriteCloser
-	input          sandbox.Input
-	content        []byte
-}
-
-func (s *streams) close() {
-	for _, c := range []io.Closer{s.stdin, s.stdout, s.stderr} {
-		if c != nil {
-			_ = c.Close()
-		}
-	}
-}
-
-func (d *driver) streams(q frames.Start) (*streams, error) {
-	s := &streams{input: sandbox.NoInput}
+func (d *driver) takeStreams(q frames.Start) (*streams.Streams, error) {
+	s := &streams.Streams{Input: sandbox.NoInput}
 	if err := d.takeInput(s, q); err != nil {
 		return nil, err
 	}
 	var err error
-	if s.stdout, err = d.takeOutput(q.Stdout); err != nil {
-		s.close()
+	if s.Stdout, err = d.takeOutput(q.Stdout); err != nil {
+		s.Close()
 		return nil, err
 	}
 	if q.Stderr >= 0 && q.Stdout >= 0 && d.descriptors[q.Stderr] == d.descriptors[q.Stdout] {
-		s.stderr = s.stdout
+		s.Stderr = s.Stdout
 		return s, nil
 	}
-	if s.stderr, err = d.takeOutput(q.Stderr); err != nil {
-		s.close()
+	if s.Stderr, err = d.takeOutput(q.Stderr); err != nil {
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -267,7 +252,7 @@ func (d *driver) streams(q frames.Start) (*streams, error) {
 
 // takeInput takes what a command reads from. Where everything that it will give is known, a human can be shown it, and
 // the command gets exactly that.
-func (d *driver) takeInput(s *streams, q frames.Start) error {
+func (d *driver) takeInput(s *streams.Streams, q frames.Start) error {
 	if q.Stdin < 0 {
 		return nil
 	}
@@ -280,9 +265,9 @@ func (d *driver) takeInput(s *streams, q frames.Start) error {
 	}
 	switch x.kind {
 	case content:
-		return s.fromContent(x)
+		return fromContent(s, x)
 	case distant:
-		return s.fromFile(&pieces{x.pieces.stream, x.pieces.at}, x.pieces)
+		return s.FromFile(&pieces{x.pieces.stream, x.pieces.at}, x.pieces)
 	case pipeEnd:
 		if x.source != nil && x.source.empty() {
 			return nil
@@ -293,7 +278,7 @@ func (d *driver) takeInput(s *streams, q frames.Start) error {
 }
 
 // fromContent reads a file of the view from where the script stands, as the command would. A device says nothing.
-func (s *streams) fromContent(x *description) error {
+func fromContent(s *streams.Streams, x *description) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(x.fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return err
@@ -303,42 +288,18 @@ func (s *streams) fromContent(x *description) error {
 		return err
 	}
 	file := os.NewFile(uintptr(own), "stdin")
-	return s.fromFile(file, file)
-}
-
-func (s *streams) fromFile(file io.Reader, closer io.Closer) error {
-	known, err := io.ReadAll(io.LimitReader(file, sandbox.MaxContent+1))
-	if err != nil {
-		_ = closer.Close()
-		return err
-	}
-	if len(known) <= sandbox.MaxContent {
-		_ = closer.Close()
-		s.known(known)
-		return nil
-	}
-	s.input = sandbox.FileInput
-	s.stdin = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(known), file), closer}
-	return nil
-}
-
-func (s *streams) known(text []byte) {
-	s.input, s.content = sandbox.DataInput, text
-	s.stdin = io.NopCloser(bytes.NewReader(text))
+	return s.FromFile(file, file)
 }
 
 // fromPipe hands a pipe over, or, where the guest says what the script is about to write to it, reads that away: the
 // command gets what was said, whatever is written.
-func (d *driver) fromPipe(s *streams, x *description, q frames.Start) error {
+func (d *driver) fromPipe(s *streams.Streams, x *description, q frames.Start) error {
 	file, err := another(x.pipe, unix.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	if q.HasInput && len(q.Input) <= sandbox.MaxContent {
-		s.known(bytes.Clone(q.Input))
+		s.Known(bytes.Clone(q.Input))
 		go func() {
 			defer d.guard("reading a known input away")
 			_, _ = io.Copy(io.Discard, file) // until the script closes its end, which its end does as well
@@ -351,7 +312,7 @@ func (d *driver) fromPipe(s *streams, x *description, q frames.Start) error {
 		_ = file.Close()
 		return err
 	}
-	s.stdin, s.input = file, sandbox.PipeInput
+	s.Stdin, s.Input = file, sandbox.PipeInput
 	return nil
 }
 
@@ -369,7 +330,7 @@ func another(p *os.File, mode int) (*os.File, error) {
 // takeOutput takes what a command writes to.
 func (d *driver) takeOutput(fd int32) (io.WriteCloser, error) {
 	if fd < 0 {
-		return discard{}, nil
+		return streams.Discard{}, nil
 	}
 	x, err := d.find(fd)
 	if err != nil {
@@ -384,28 +345,21 @@ func (d *driver) takeOutput(fd int32) (io.WriteCloser, error) {
 		if err != nil {
 			return nil, err
 		}
-		return output{os.NewFile(uintptr(own), "output")}, nil // shares the script's position, as a child would
+		return streams.Output{File: os.NewFile(uintptr(own), "output")}, nil // shares the script's position, as a child would
 	case pipeEnd:
 		file, err := another(x.pipe, unix.O_WRONLY)
 		if errors.Is(err, unix.ENXIO) { // nobody reads it any more
-			return discard{}, nil
+			return streams.Discard{}, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		return output{file}, nil
+		return streams.Output{File: file}, nil
 	case stream:
 		return printer{d, x}, nil
 	}
 	return nil, unix.EBADF
 }
-
-// output is a file or pipe of the script. It is no *os.File, so that nobody hands its descriptor to a command: a pipe's
-// does not block, and what a command writes must pass whoever records it.
-type output struct{ file *os.File }
-
-func (o output) Write(p []byte) (int, error) { return o.file.Write(p) }
-func (o output) Close() error                { return o.file.Close() }
 
 // printer is the script's standard output or error, which its commands share.
 type printer struct {
@@ -415,9 +369,3 @@ type printer struct {
 
 func (p printer) Write(b []byte) (int, error) { return p.d.print(p.x, b) }
 func (p printer) Close() error                { return nil }
-
-// discard is an output that nobody reads.
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-func (discard) Close() error                { return nil }
