@@ -18,6 +18,7 @@ type Live struct {
 	id       string
 	identity string
 	target   targets.Target
+	unuse    func() // ends the session's use of it
 	env      []string
 	plan     bool
 	// interactive sessions are never parked
@@ -64,6 +65,9 @@ type Live struct {
 
 // ID is the session's id.
 func (l *Live) ID() string { return l.id }
+
+// Target is the session's target, with connections of the session's own where the target is one that keeps them apart.
+func (l *Live) Target() targets.Target { return l.target }
 
 // Context ends when the session must. context.Cause says why: ErrCancelled, ErrParked, ErrShutdown.
 func (l *Live) Context() context.Context { return l.ctx }
@@ -203,6 +207,7 @@ func (l *Live) End(o Outcome) {
 	l.cancel(errEnded)
 	l.commands.Wait()
 	l.unplace()
+	l.unuse()
 	kind := EventEnded
 	if !parked {
 		parked = l.record(o)

@@ -220,7 +220,8 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 		return nil, err
 	}
 	lctx, cancel := context.WithCancelCause(ctx)
-	l := &Live{m: m, id: s.ID, identity: s.Identity, target: target, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(),
+	target, unuse := targets.For(target, s.Identity, s.ID)
+	l := &Live{m: m, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(),
 		skip: map[string]bool{}, inflight: map[string]int{}, origins: map[*vfs.Origin]known{},
 	}
 	if again {
@@ -231,6 +232,7 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 	defer m.mu.Unlock()
 	if m.closing {
 		cancel(ErrShutdown)
+		unuse()
 		_ = out.close()
 		m.fail(s.ID, ErrShutdown.Error())
 		return nil, ErrShutdown

@@ -32,20 +32,21 @@ func (a answers) anyMade() bool {
 	return false
 }
 
-// files is a target whose files can be changed, nil where there is none of that name.
-func (m *Manager) files(name string) targets.FileTarget {
+// files is a target whose files can be changed, for an identity and a session that is not alive; nil where there is none
+// of that name. done ends its use.
+func (m *Manager) files(name, identity, session string) (files targets.FileTarget, done func()) {
 	if m.config.Target == nil {
-		return nil
+		return nil, func() {}
 	}
-	files, _ := m.config.Target(name).(targets.FileTarget)
-	return files
+	t, done := targets.For(m.config.Target(name), identity, session)
+	files, _ = t.(targets.FileTarget)
+	return files, done
 }
 
 // resolve compares what is on the target with what a change was to make and with what was there before. Only where
 // that is certain it is an answer. What the interrupted change has left beside the file is removed.
-func (m *Manager) resolve(id string, o *Operation) answer {
-	files := m.files(o.File.Target)
-	if files == nil {
+func (m *Manager) resolve(files targets.FileTarget, id string, o *Operation) answer {
+	if files == nil || files.Name() != o.File.Target {
 		return notKnown
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
@@ -88,12 +89,14 @@ func (m *Manager) resolve(id string, o *Operation) answer {
 // commands were given of scratch.
 func (m *Manager) resolved(s *Session) answers {
 	found := answers{}
+	files, done := m.files(s.Target, s.Identity, s.ID)
+	defer done()
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.File != nil && !o.Started.IsZero() && o.Finished.IsZero() {
-			found[o.N] = m.resolve(s.ID, o)
+			found[o.N] = m.resolve(files, s.ID, o)
 		}
 	}
-	if files := m.files(s.Target); files != nil && len(s.Placed) > 0 {
+	if files != nil && len(s.Placed) > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 		defer cancel()
 		names := make([]string, len(s.Placed))

@@ -45,7 +45,8 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 		return nil, err
 	}
 	defer release()
-	files := m.files(s.Target)
+	files, done := m.files(s.Target, by.Name, id)
+	defer done()
 	if files == nil {
 		return nil, fmt.Errorf("roll back session %s: the target %s is not there, or its files cannot be changed", id, s.Target)
 	}

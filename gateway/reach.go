@@ -15,7 +15,9 @@ const (
 
 // reach connects to a remote target for a session that nobody waits for. Where that fails for long the session starts
 // nevertheless, and says itself what is wrong.
-func (r *runner) reach(t targets.Target) {
+func (r *runner) reach(t targets.Target, identity string) {
+	t, done := targets.For(t, identity, "")
+	defer done()
 	remote, ok := t.(targets.Remote)
 	if !ok {
 		return

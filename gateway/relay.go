@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 
 	"charm.land/ssh"
@@ -40,8 +42,11 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session) int {
 		Ask:     func(_ context.Context, c relay.Change) error { return g.runner.change(who, c) },
 		Uploads: g.uploads, MaxFile: g.options.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
 	}
+	transfer := newTransfer()
 	for _, t := range g.options.Targets {
 		if slices.Contains(ctx.member.targets, t.Name()) {
+			t, done := targets.For(t, who.Name, transfer)
+			defer done()
 			options.Targets = append(options.Targets, t)
 		}
 	}
@@ -51,6 +56,9 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session) int {
 	}
 	return command.ExitOK
 }
+
+// newTransfer is an id for what one client reads over SFTP: there is no session of it. Logins on targets bear it.
+func newTransfer() string { return "sftp-" + strings.ToLower(rand.Text()[:8]) }
 
 // errNotMade is the end of a change that nobody approved.
 var errNotMade = errors.New("nobody approved it")
@@ -67,7 +75,7 @@ func (r *runner) change(who approvals.Identity, c relay.Change) error {
 	if err != nil {
 		return err
 	}
-	s := &session{runner: r, live: live, request: approvals.Request{Target: c.Target}}
+	s := &session{runner: r, live: live, request: approvals.Request{Target: live.Target()}}
 	s.end(func() approvals.Outcome {
 		_ = live.Source(c.Base)
 		shown := r.policies[c.Target.Name()]

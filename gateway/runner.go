@@ -106,6 +106,7 @@ func (r *runner) begin(ctx context.Context, request approvals.Request, term stri
 	if err != nil {
 		return "", err
 	}
+	request.Target = live.Target()
 	s := &session{runner: r, live: live, request: request, stdin: stdin, terminal: t}
 	r.running.Go(s.run)
 	return live.ID(), nil
@@ -129,14 +130,14 @@ func (r *runner) restart(parked approvals.Session) {
 		r.log.Error("a parked session's target is gone", "session", parked.ID, "target", parked.Target)
 		return
 	}
-	r.reach(target)
+	r.reach(target, parked.Identity)
 	live, err := r.sessions.Resume(context.Background(), parked.ID, target)
 	if err != nil {
 		r.log.Error("resume a parked session", "session", parked.ID, "error", err)
 		return
 	}
 	s := &session{runner: r, live: live, again: parked.Operations, request: approvals.Request{
-		Target: target, Engine: parked.Engine, Args: parked.Args, Script: parked.Script, Shell: parked.Shell, Env: parked.Env,
+		Target: live.Target(), Engine: parked.Engine, Args: parked.Args, Script: parked.Script, Shell: parked.Shell, Env: parked.Env,
 	}}
 	if len(parked.Args) > 0 && parked.Args[0] == "-" {
 		s.stdin = strings.NewReader(parked.Script)

@@ -13,6 +13,11 @@ type Remote interface {
 	Connect(ctx context.Context) error
 	// View makes a view of the target's files. It connects when it is first asked.
 	View(o ViewOptions) View
+	// For returns the target for a session of an identity; "" is what comes before a session. Its connections may be
+	// nobody else's, so that the target's own log tells sessions apart. Close it.
+	For(identity, session string) Remote
+	// Close ends this use of the target, and that which For was not asked for, all others too.
+	Close() error
 	// Place says where the target is, for people.
 	Place() string
 }
@@ -33,4 +38,14 @@ type View interface {
 	Forget()
 	// Close ends what is under way.
 	Close() error
+}
+
+// For is Remote.For for any target, and done closes it.
+func For(t Target, identity, session string) (used Target, done func()) {
+	r, ok := t.(Remote)
+	if !ok {
+		return t, func() {}
+	}
+	r = r.For(identity, session)
+	return r, func() { _ = r.Close() }
 }

@@ -253,7 +253,9 @@ func (v *Verbs) target(ctx context.Context, c *invocation, name string) (targets
 		c.notice("the target %s does not work on this gateway", render.Line(name))
 		return nil, ExitUnreachable
 	}
-	if r, ok := v.Targets[at].(targets.Remote); ok {
+	t, done := targets.For(v.Targets[at], c.Identity.Name, "")
+	defer done()
+	if r, ok := t.(targets.Remote); ok {
 		if err := r.Connect(ctx); err != nil {
 			c.notice("%s", render.Line(err.Error()))
 			return nil, ExitUnreachable

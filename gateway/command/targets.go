@@ -51,7 +51,7 @@ func (v *Verbs) targets(ctx context.Context, c *invocation) int {
 			}
 		}
 		list = append(list, r)
-		asking.Go(func() { r.ask(ctx, t) })
+		asking.Go(func() { r.ask(ctx, c.Identity.Name, t) })
 	}
 	asking.Wait()
 	if asJSON {
@@ -67,7 +67,9 @@ func (v *Verbs) targets(ctx context.Context, c *invocation) int {
 }
 
 // ask connects and takes down what the target says of itself.
-func (r *reached) ask(ctx context.Context, t targets.Target) {
+func (r *reached) ask(ctx context.Context, identity string, t targets.Target) {
+	t, done := targets.For(t, identity, "")
+	defer done()
 	if remote, ok := t.(targets.Remote); ok {
 		r.Where = remote.Place()
 		ctx, cancel := context.WithTimeoutCause(ctx, reachPatience, fmt.Errorf("no answer within %v", reachPatience))

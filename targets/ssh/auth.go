@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -21,7 +22,8 @@ import (
 // Login says how the gateway proves who it is. The first one that is set is used; with none, what ssh(1) would try: the
 // agent of SSH_AUTH_SOCK and the keys in ~/.ssh.
 type Login struct {
-	// Authority signs a certificate for every connection, with a key that exists only for it.
+	// Authority signs a certificate for every login, with a key that exists only for it. It names the session, which
+	// gets connections of its own.
 	Authority gossh.Signer
 	// Source is the source-address of these certificates, a comma-separated list as of ssh-keygen(1); "" is the
 	// address that this host has on the way to the target, "none" leaves it out.
@@ -111,6 +113,34 @@ func dialAgent(ctx context.Context, socket string) (agent.ExtendedAgent, func(),
 
 // agentPatience bounds a login that an agent signs: it may ask a human.
 const agentPatience = time.Minute
+
+// keyID is what a certificate is for, as sshd(8) logs it with each login: shannot-gateway/HOP/IDENTITY/SESSION.
+func keyID(hop, use string) string { return "shannot-gateway/" + plain(hop) + "/" + use }
+
+// noSession stands in a key id for what is done before or beside a session: to see whether the target can be used.
+const noSession = "check"
+
+// use is the part of a key id that tells who a connection is for, "-" for the gateway itself.
+func use(identity, session string) string {
+	if identity == "" {
+		identity = "-"
+	}
+	if session == "" {
+		session = noSession
+	}
+	return plain(identity) + "/" + plain(session)
+}
+
+// plain makes a word one that a target's log can hold: nobody's name looks like more of the line.
+func plain(word string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("-_.@+", r):
+			return r
+		}
+		return '_'
+	}, word[:min(len(word), 64)])
+}
 
 // certificate makes a key and a certificate for it that is good for user, from here, for minutes, and for nothing but
 // commands: no terminal, no forwarding.

@@ -52,13 +52,13 @@ type dialer struct {
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// connect goes from hop to hop to the last one.
-func (d *dialer) connect(ctx context.Context, hops []Hop) (*link, error) {
+// connect goes from hop to hop to the last one. The use is what the certificates name, where hops want some.
+func (d *dialer) connect(ctx context.Context, hops []Hop, use string) (*link, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, fmt.Errorf("no connection within %v", d.timeout))
 	defer cancel()
 	l := &link{gone: make(chan struct{})}
 	for i, hop := range hops {
-		client, err := d.hop(ctx, l.client, hop)
+		client, err := d.hop(ctx, l.client, hop, use)
 		if err != nil {
 			for _, c := range l.below {
 				_ = c.Close()
@@ -87,14 +87,14 @@ func (d *dialer) connect(ctx context.Context, hops []Hop) (*link, error) {
 
 // hop connects to one SSH server, through the one before it. A host that shows a key of a type that is not known is
 // asked for one of another type.
-func (d *dialer) hop(ctx context.Context, through *gossh.Client, hop Hop) (*gossh.Client, error) {
+func (d *dialer) hop(ctx context.Context, through *gossh.Client, hop Hop, use string) (*gossh.Client, error) {
 	known, err := hostkeys.LoadKnown(hop.Known)
 	if err != nil {
 		return nil, err
 	}
 	var refused error
 	for _, algorithms := range known.Algorithms(hop.Address()) {
-		client, err := d.handshake(ctx, through, hop, known, algorithms)
+		client, err := d.handshake(ctx, through, hop, use, known, algorithms)
 		if err == nil {
 			return client, nil
 		}
@@ -112,14 +112,14 @@ func (d *dialer) hop(ctx context.Context, through *gossh.Client, hop Hop) (*goss
 }
 
 // handshake is one attempt.
-func (d *dialer) handshake(ctx context.Context, through *gossh.Client, hop Hop, known *hostkeys.Known, algorithms []string) (*gossh.Client, error) {
+func (d *dialer) handshake(ctx context.Context, through *gossh.Client, hop Hop, use string, known *hostkeys.Known, algorithms []string) (*gossh.Client, error) {
 	conn, err := d.transport(ctx, through, hop.Address())
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", hop.Address(), err)
 	}
 	// The library has no context: closing the transport ends whatever waits for it.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	methods, release, err := hop.Login.methods(ctx, hop.User, "shannot-gateway/"+hop.Name, localAddress(through, conn), d.now())
+	methods, release, err := hop.Login.methods(ctx, hop.User, keyID(hop.Name, use), localAddress(through, conn), d.now())
 	if err != nil {
 		stop()
 		_ = conn.Close()
@@ -218,13 +218,13 @@ var errShown = errors.New("the host key was shown")
 
 // shownKey asks a host for its key and goes no further: nothing is proven to it, and nothing believed. The hosts before
 // it on the way are those of the configuration, by the keys that are known.
-func (d *dialer) shownKey(ctx context.Context, hops []Hop) (gossh.PublicKey, error) {
+func (d *dialer) shownKey(ctx context.Context, hops []Hop, use string) (gossh.PublicKey, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, fmt.Errorf("no answer within %v", d.timeout))
 	defer cancel()
 	last := hops[len(hops)-1]
 	var through *gossh.Client
 	if len(hops) > 1 {
-		l, err := d.connect(ctx, hops[:len(hops)-1])
+		l, err := d.connect(ctx, hops[:len(hops)-1], use)
 		if err != nil {
 			return nil, err
 		}

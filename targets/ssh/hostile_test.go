@@ -241,7 +241,7 @@ func (f *fake) times(what string) int {
 	return f.asked[what]
 }
 
-func viewOf(t *testing.T, target *Target, o targets.ViewOptions) targets.View {
+func viewOf(t *testing.T, target targets.Remote, o targets.ViewOptions) targets.View {
 	t.Helper()
 	v := target.View(o)
 	t.Cleanup(func() { _ = v.Close() })

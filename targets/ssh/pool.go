@@ -23,24 +23,65 @@ const (
 	channelPatience  = 15 * time.Second
 	firstBackoff     = 500 * time.Millisecond
 	longestBackoff   = 30 * time.Second
-	connectionsAtOne = 1 // attempts to connect at once
+	connectionsAtOne = 1 // attempts of one pool to connect at once
+	attemptsAtOnce   = 4 // of all pools of a target: OpenSSH refuses some beyond 10 (MaxStartups)
 	maxLost          = maxConnections
 )
 
-// pool keeps the connections of one target.
+// pool keeps the connections to one target that are for one use.
 type pool struct {
-	dialer  *dialer
-	hops    []Hop
-	dialing chan struct{} // holds connectionsAtOne
+	dialer   *dialer
+	hops     []Hop
+	use      string // what they are for, as the target's log names it
+	attempts *attempts
+	dialing  chan struct{} // holds connectionsAtOne
+
+	mu     sync.Mutex
+	links  []*pooled
+	relays []*relay // idle SFTP channels
+	free   chan struct{}
+	closed bool
+}
+
+// attempts to connect to one target, by whichever pool: one that is down is not tried by all of them at once.
+type attempts struct {
+	target string
+	now    func() time.Time
+	places chan struct{} // holds attemptsAtOnce
 
 	mu      sync.Mutex
-	links   []*pooled
-	relays  []*relay // idle SFTP channels
-	free    chan struct{}
-	closed  bool
-	failure error // of the last attempt to connect
-	failed  int   // attempts that failed in a row
+	failure error // of the last attempt
+	failed  int   // in a row
 	retry   time.Time
+}
+
+func newAttempts(target string, now func() time.Time) *attempts {
+	return &attempts{target: target, now: now, places: make(chan struct{}, attemptsAtOnce)}
+}
+
+// recent is the error of an attempt so recent that the next one has to wait.
+func (a *attempts) recent() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.failure == nil {
+		return nil
+	}
+	if wait := a.retry.Sub(a.now()); wait > 0 {
+		return &UnreachableError{a.target, fmt.Errorf("%w (next attempt in %v)", a.failure, wait.Round(100*time.Millisecond))}
+	}
+	return nil
+}
+
+// ended takes down what came of an attempt.
+func (a *attempts) ended(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.failure = err; err == nil {
+		a.failed = 0
+		return
+	}
+	a.retry = a.now().Add(min(longestBackoff, firstBackoff<<min(a.failed, 10)))
+	a.failed++
 }
 
 // pooled is a connection and how much of it is used.
@@ -51,8 +92,8 @@ type pooled struct {
 	idle  *time.Timer
 }
 
-func newPool(d *dialer, hops []Hop) *pool {
-	return &pool{dialer: d, hops: hops, dialing: make(chan struct{}, connectionsAtOne), free: make(chan struct{}, 1)}
+func newPool(d *dialer, hops []Hop, use string, a *attempts) *pool {
+	return &pool{dialer: d, hops: hops, use: use, attempts: a, dialing: make(chan struct{}, connectionsAtOne), free: make(chan struct{}, 1)}
 }
 
 var errPoolClosed = errors.New("the gateway is shutting down")
@@ -136,7 +177,7 @@ func (p *pool) reserve(ctx context.Context) (*pooled, error) {
 	for {
 		p.mu.Lock()
 		l, mayDial := p.pick()
-		closed, failure := p.closed, p.recentFailure()
+		closed := p.closed
 		p.mu.Unlock()
 		switch {
 		case closed:
@@ -151,8 +192,6 @@ func (p *pool) reserve(ctx context.Context) (*pooled, error) {
 			case <-ctx.Done():
 				return nil, context.Cause(ctx)
 			}
-		case failure != nil:
-			return nil, failure
 		}
 		if err := p.dial(ctx); err != nil {
 			return nil, err
@@ -175,17 +214,6 @@ func (p *pool) pick() (l *pooled, mayDial bool) {
 	return nil, len(p.links) < maxConnections
 }
 
-// recentFailure is the error of an attempt so recent that the next one has to wait. The caller holds the lock.
-func (p *pool) recentFailure() error {
-	if p.failure == nil {
-		return nil
-	}
-	if wait := p.retry.Sub(p.dialer.now()); wait > 0 {
-		return &UnreachableError{p.name(), fmt.Errorf("%w (next attempt in %v)", p.failure, wait.Round(100*time.Millisecond))}
-	}
-	return nil
-}
-
 // dial adds a connection to the pool. One attempt is made at a time: who waits for it takes its result.
 func (p *pool) dial(ctx context.Context) error {
 	select {
@@ -195,29 +223,30 @@ func (p *pool) dial(ctx context.Context) error {
 	}
 	defer func() { <-p.dialing }()
 	p.mu.Lock()
-	for _, c := range p.links {
-		if c.used < c.limit {
-			p.mu.Unlock()
-			return nil // somebody else's attempt served us
-		}
+	served := slices.ContainsFunc(p.links, func(c *pooled) bool { return c.used < c.limit })
+	p.mu.Unlock()
+	if served { // by somebody else's attempt
+		return nil
 	}
-	if err := p.recentFailure(); err != nil {
-		p.mu.Unlock()
+	select {
+	case p.attempts.places <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-p.attempts.places }()
+	if err := p.attempts.recent(); err != nil {
 		return err
 	}
-	p.mu.Unlock()
-	l, err := p.dialer.connect(ctx, p.hops)
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	l, err := p.dialer.connect(ctx, p.hops, p.use)
 	if err != nil {
 		if ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)) { // not because the caller left
-			p.failure = err
-			p.retry = p.dialer.now().Add(min(longestBackoff, firstBackoff<<min(p.failed, 10)))
-			p.failed++
+			p.attempts.ended(err)
 		}
 		return &UnreachableError{p.name(), err}
 	}
-	p.failure, p.failed = nil, 0
+	p.attempts.ended(nil)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.closed {
 		l.close()
 		return errPoolClosed

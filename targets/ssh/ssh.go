@@ -8,7 +8,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,17 +33,29 @@ type Options struct {
 	Log       *slog.Logger
 }
 
-// Target is one host. It connects when it is first used.
+// Target is one host, as one use of it sees it: a session's, or whatever comes before one. All uses share what is known
+// of the host. It connects when it is first used.
 type Target struct {
-	hops []Hop
+	*host
 	pool *pool
-	log  *slog.Logger
-	now  func() time.Time
+	own  bool // the pool is this use's alone
+}
 
-	mu       sync.Mutex
-	facts    facts
-	learned  time.Time // zero before the first connection
+// host is what all uses of a target share.
+type host struct {
+	hops     []Hop
+	dialer   *dialer
+	attempts *attempts
+	log      *slog.Logger
+	now      func() time.Time
 	learning chan struct{}
+
+	mu      sync.Mutex
+	closed  bool
+	pools   map[string]*pool // by identity, "" for the gateway itself
+	single  map[*pool]bool   // of sessions that log in by certificates of their own
+	facts   facts
+	learned time.Time // zero before the first connection
 }
 
 // New makes a target. It does not connect.
@@ -61,22 +75,70 @@ func New(o Options) *Target {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	d := &dialer{timeout: o.Timeout, keepalive: o.Keepalive, now: o.Now, dial: o.Dial, silence: o.Silence}
-	return &Target{hops: o.Hops, pool: newPool(d, o.Hops), log: o.Log, now: o.Now, learning: make(chan struct{}, 1)}
+	h := &host{
+		hops: o.Hops, log: o.Log, now: o.Now, learning: make(chan struct{}, 1), pools: map[string]*pool{}, single: map[*pool]bool{},
+		dialer: &dialer{timeout: o.Timeout, keepalive: o.Keepalive, now: o.Now, dial: o.Dial, silence: o.Silence},
+	}
+	h.attempts = newAttempts(h.last().Name, o.Now)
+	return h.use("", "")
 }
 
+// certified reports whether logins name the session that they are for.
+func (h *host) certified() bool {
+	return slices.ContainsFunc(h.hops, func(hop Hop) bool { return hop.Login.Authority != nil })
+}
+
+// use is the target for one identity and session. Sessions of one identity share their connections, unless each login
+// names its session.
+func (h *host) use(identity, session string) *Target {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := &Target{host: h, own: session != "" && h.certified()}
+	if t.pool = h.pools[identity]; t.own || t.pool == nil {
+		named := session
+		if !t.own {
+			named = "" // the connection may serve others
+		}
+		t.pool = newPool(h.dialer, h.hops, use(identity, named), h.attempts)
+		t.pool.closed = h.closed
+		if t.own {
+			h.single[t.pool] = true
+		} else {
+			h.pools[identity] = t.pool
+		}
+	}
+	return t
+}
+
+// For returns the target for a session of an identity; "" is what comes before a session. Where logins are by
+// certificate they name the session, and its connections are nobody else's: Close ends them.
+func (t *Target) For(identity, session string) targets.Remote { return t.use(identity, session) }
+
 // last is the hop that is the target itself.
-func (t *Target) last() Hop { return t.hops[len(t.hops)-1] }
+func (h *host) last() Hop { return h.hops[len(h.hops)-1] }
 
 // Name is the target's name in the configuration.
-func (t *Target) Name() string { return t.last().Name }
+func (h *host) Name() string { return h.last().Name }
 
 // Place is where the target is, user@host:port, for people.
-func (t *Target) Place() string { return t.last().User + "@" + t.last().Address() }
+func (h *host) Place() string { return h.last().User + "@" + h.last().Address() }
 
-// Close ends all connections. Commands that run are lost.
+// Close ends the use of a target, and with that of New all connections. Commands that run are lost.
 func (t *Target) Close() error {
-	t.pool.close()
+	t.mu.Lock()
+	var ending []*pool
+	switch {
+	case t.own:
+		delete(t.single, t.pool)
+		ending = append(ending, t.pool)
+	case t.pool == t.pools[""]:
+		t.closed = true
+		ending = append(slices.Collect(maps.Values(t.pools)), slices.Collect(maps.Keys(t.single))...)
+	}
+	t.mu.Unlock()
+	for _, p := range ending {
+		p.close()
+	}
 	return nil
 }
 
@@ -150,7 +212,7 @@ func (t *Target) Jail() error { return errNoJail }
 
 // HostKey asks the target for its host key, without believing it. problem is nil where that key is known already.
 func (t *Target) HostKey(ctx context.Context) (key gossh.PublicKey, problem error, err error) {
-	if key, err = t.pool.dialer.shownKey(ctx, t.hops); err != nil {
+	if key, err = t.dialer.shownKey(ctx, t.hops, t.pool.use); err != nil {
 		return nil, nil, err
 	}
 	known, err := hostkeys.LoadKnown(t.last().Known)

@@ -5,15 +5,19 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/hostkeys"
@@ -157,7 +161,9 @@ func TestJumpHostsAreGoneThrough(t *testing.T) {
 	}
 }
 
-func TestCertificatesOfTheGatewaysAuthorityLogIn(t *testing.T) {
+// trusting is a server that takes nothing but certificates of a new authority, and the way to it.
+func trusting(t *testing.T, lines ...string) (*sshdtest.Server, Hop) {
+	t.Helper()
 	s := sshdtest.Start(t)
 	ca, err := hostkeys.LoadOwn(filepath.Join(t.TempDir(), "ca"), "ca", randomReader())
 	if err != nil {
@@ -167,7 +173,7 @@ func TestCertificatesOfTheGatewaysAuthorityLogIn(t *testing.T) {
 	if err := os.WriteFile(trusted, authorized(ca.Signer.PublicKey()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Configure("TrustedUserCAKeys " + trusted); err != nil {
+	if err := s.Configure(append(lines, "TrustedUserCAKeys "+trusted)...); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(s.Dir, "authorized_keys")); err != nil {
@@ -175,6 +181,11 @@ func TestCertificatesOfTheGatewaysAuthorityLogIn(t *testing.T) {
 	}
 	hop := hopTo(s, "prod")
 	hop.Login = Login{Authority: ca.Signer}
+	return s, hop
+}
+
+func TestCertificatesOfTheGatewaysAuthorityLogIn(t *testing.T) {
+	_, hop := trusting(t)
 	if err := newTarget(t, hop).Connect(t.Context()); err != nil {
 		t.Errorf("a certificate: %v", err)
 	}
@@ -192,6 +203,111 @@ func TestCertificatesOfTheGatewaysAuthorityLogIn(t *testing.T) {
 	hop.User = "somebody-else"
 	if err := newTarget(t, hop).Connect(t.Context()); err == nil {
 		t.Error("a certificate of one user logged in another")
+	}
+}
+
+func TestCertificatesAllowCommandsAndNothingElse(t *testing.T) {
+	_, hop := trusting(t)
+	now := time.Now()
+	signer, err := hop.Login.certificate(hop.User, keyID("prod", use("claude", "b24km0eh")), &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 22}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := signer.PublicKey().(*gossh.Certificate)
+	if c.CertType != gossh.UserCert || c.Key.Type() != gossh.KeyAlgoED25519 || c.SignatureKey.Type() != gossh.KeyAlgoED25519 {
+		t.Errorf("type %d, keys %s and %s", c.CertType, c.Key.Type(), c.SignatureKey.Type())
+	}
+	if c.KeyId != "shannot-gateway/prod/claude/b24km0eh" || !slices.Equal(c.ValidPrincipals, []string{hop.User}) {
+		t.Errorf("key id %q, principals %q", c.KeyId, c.ValidPrincipals)
+	}
+	if len(c.Extensions) != 0 || len(c.CriticalOptions) != 1 || c.CriticalOptions["source-address"] != "192.0.2.7" {
+		t.Errorf("extensions %v, options %v", c.Extensions, c.CriticalOptions)
+	}
+	if life := int64(c.ValidBefore) - now.Unix(); life <= 0 || life > 600 { // #nosec G115 -- this century
+		t.Errorf("good for %d s", life)
+	}
+}
+
+// A name may hold what would end a line of the target's log, or look like more of it.
+func TestKeyIDsHoldNothingButPlainWords(t *testing.T) {
+	got := keyID("prod", use("x\nAccepted publickey for root", strings.Repeat("y", 500)))
+	if want := "shannot-gateway/prod/x_Accepted_publickey_for_root/" + strings.Repeat("y", 64); got != want {
+		t.Errorf("key id %q", got)
+	}
+	if got := keyID("prod", use("", "")); got != "shannot-gateway/prod/-/check" {
+		t.Errorf("the gateway's own: %q", got)
+	}
+}
+
+// logins counts the logins in a server's log by their key ids.
+func logins(s *sshdtest.Server) map[string]int {
+	found := map[string]int{}
+	for _, m := range regexp.MustCompile(`Accepted publickey for \S+ from .* ID (\S+) \(serial \d+\)`).FindAllStringSubmatch(s.Log(), -1) {
+		found[m[1]]++
+	}
+	return found
+}
+
+func TestSessionsLogInByCertificatesOfTheirOwn(t *testing.T) {
+	s, hop := trusting(t, "LogLevel VERBOSE")
+	target := newTarget(t, hop)
+	if err := target.For("claude", "").Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	one, two := target.For("claude", "b24km0eh"), target.For("claude", "z9pq2r3t")
+	for _, session := range []targets.Remote{one, two} {
+		if out, _, exit := run(t, session, sh("echo here")); out != "here\n" || exit.Code != 0 {
+			t.Fatalf("a command: %q, %+v", out, exit)
+		}
+		if _, err := viewOf(t, session, targets.ViewOptions{}).Lstat("/etc"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if one.(*Target).pool == two.(*Target).pool {
+		t.Error("two sessions share connections")
+	}
+	// A connection that breaks is replaced by one of the same session.
+	s.Drop()
+	s.Ended()
+	if out, _, _ := run(t, one, sh("echo again")); out != "again\n" {
+		t.Errorf("after the connection broke: %q", out)
+	}
+	// A session that has ended has no connection any more, and makes none; its neighbours have theirs.
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.Start(t.Context(), sh("echo late")); err == nil {
+		t.Error("a command of a session that has ended was started")
+	}
+	if out, _, _ := run(t, two, sh("echo there")); out != "there\n" {
+		t.Errorf("another session: %q", out)
+	}
+	_ = target.Close()
+	s.Ended()
+	got := logins(s)
+	want := map[string]int{
+		"shannot-gateway/prod/claude/check": 1, "shannot-gateway/prod/claude/b24km0eh": 2, "shannot-gateway/prod/claude/z9pq2r3t": 2,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("logins %v, want %v\n%s", got, want, s.Log())
+	}
+}
+
+// With a key there is nothing to tell sessions apart by: an identity's sessions share their connections, and nobody else's.
+func TestSessionsOfOneIdentityShareConnections(t *testing.T) {
+	s := sshdtest.Start(t)
+	target := newTarget(t, hopTo(s, "prod"))
+	for i, use := range [][2]string{{"claude", "a"}, {"claude", "b"}, {"gpt", "c"}, {"gpt", ""}} {
+		session := target.For(use[0], use[1])
+		if err := session.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := s.Connections(), 1+i/2; got != want {
+			t.Errorf("after %v: %d connections, want %d", use, got, want)
+		}
 	}
 }
 
@@ -249,7 +365,7 @@ func TestFilesOnlyTargetsCanBeRead(t *testing.T) {
 	_ = syscall.Close(fd)
 }
 
-func run(t testing.TB, target *Target, c targets.Command) (stdout, stderr string, exit targets.Exit) {
+func run(t testing.TB, target targets.Target, c targets.Command) (stdout, stderr string, exit targets.Exit) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs

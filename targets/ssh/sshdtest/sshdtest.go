@@ -33,10 +33,12 @@ type Server struct {
 	sshd     string
 	listener net.Listener
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-	delay time.Duration
-	made  int
+	mu      sync.Mutex
+	ended   *sync.Cond // of a connection
+	conns   map[net.Conn]bool
+	delay   time.Duration
+	made    int
+	serving int
 }
 
 // ErrNone is returned where this machine has no OpenSSH server.
@@ -76,6 +78,7 @@ func New(dir string, lines ...string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Dir: dir, Host: "127.0.0.1", User: me.Username, sshd: sshd, conns: map[net.Conn]bool{}}
+	s.ended = sync.NewCond(&s.mu)
 	s.Client = filepath.Join(dir, "client")
 	client, err := makeKey(s.Client)
 	if err != nil {
@@ -122,8 +125,8 @@ func (s *Server) Configure(lines ...string) error {
 		"HostKey " + filepath.Join(s.Dir, "host"),
 		"AuthorizedKeysFile " + filepath.Join(s.Dir, "authorized_keys"),
 		"StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin yes",
-		"PidFile none", "LogLevel ERROR",
-	}, append(lines, "Subsystem sftp internal-sftp")...), "\n")+"\n")
+		"PidFile none",
+	}, append(lines, "LogLevel ERROR", "Subsystem sftp internal-sftp")...), "\n")+"\n") // of two equal words the first one counts
 }
 
 func (s *Server) write(name, text string) error {
@@ -159,6 +162,21 @@ func makeKey(file string) (gossh.PublicKey, error) {
 		return nil, err
 	}
 	return gossh.NewPublicKey(public)
+}
+
+// Log is what the server has logged so far, of connections that have ended all of it: see Ended.
+func (s *Server) Log() string {
+	text, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
+	return string(text)
+}
+
+// Ended returns once no connection is left.
+func (s *Server) Ended() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.serving > 0 {
+		s.ended.Wait()
+	}
 }
 
 // Address is host:port.
@@ -205,9 +223,16 @@ func (s *Server) accept(l net.Listener) {
 		s.mu.Lock()
 		s.conns[conn] = true
 		s.made++
+		s.serving++
 		delay := s.delay
 		s.mu.Unlock()
-		go s.serve(conn, delay)
+		go func() {
+			s.serve(conn, delay)
+			s.mu.Lock()
+			s.serving--
+			s.mu.Unlock()
+			s.ended.Broadcast()
+		}()
 	}
 }
 
@@ -221,6 +246,10 @@ func (s *Server) serve(outer net.Conn, delay time.Duration) {
 	defer func() { _ = ours.Close() }()
 	cmd := exec.Command(s.sshd, "-i", "-e", "-f", filepath.Join(s.Dir, "sshd_config")) // #nosec G204 -- a test
 	cmd.Stdin, cmd.Stdout = inner, inner
+	if log, err := os.OpenFile(filepath.Join(s.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
+		cmd.Stderr = log
+		defer func() { _ = log.Close() }()
+	}
 	err = cmd.Start()
 	_ = inner.Close()
 	if err != nil {
