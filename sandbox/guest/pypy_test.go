@@ -2,9 +2,11 @@ package guest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -35,8 +37,9 @@ def take(name):
 	for _, m := range modules {
 		prelude += m + " = take('" + m + "')\n"
 	}
-	cmd := exec.Command(name, "-I", "-S", "-")
-	cmd.Stdin = bytes.NewReader([]byte(prelude + script))
+	cmd := exec.Command(name, "-I", "-S", "-X", "utf8=0", "-")
+	cmd.Env = append(os.Environ(), "LC_ALL=C") // where names are ASCII, as a sandboxed PyPy has them
+	cmd.Stdin = bytes.NewReader([]byte("exec(" + asciiLiteral(prelude+script) + ".decode())"))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -46,6 +49,15 @@ def take(name):
 	return string(out) + stderr.String()
 }
 
+// asciiLiteral is text as a literal of bytes.
+func asciiLiteral(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		fmt.Fprintf(&b, `\x%02x`, c)
+	}
+	return "b'" + b.String() + "'"
+}
+
 func TestPyPyModulesAreWrittenInItsPython(t *testing.T) {
 	got := python(t, `
 import ast, os
@@ -53,7 +65,7 @@ for name in sorted(os.listdir(GUEST)):
     ast.parse(open(GUEST + "/" + name).read(), name, feature_version=(3, 6))
     print(name, end=" ")
 `)
-	want := "_shannot.py _signal.py _thread.py grp.py hashlib.py pwd.py select.py site.py socket.py subprocess.py "
+	want := "_bootlocale.py _names.py _shannot.py _signal.py _thread.py grp.py hashlib.py pwd.py select.py site.py socket.py subprocess.py "
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -141,5 +153,56 @@ for f in (lambda: hashlib.blake2b(b""), lambda: hashlib.new("nope"), lambda: has
 	want := "unsupported hash type blake2b\nunsupported hash type nope\nunsupported hash type sha3_256\n"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestNamesAreUTF8(t *testing.T) {
+	got := python(t, `
+import io, os
+out = io.TextIOWrapper(sys.stdout.buffer, "utf-8", line_buffering=True)
+dir = GUEST + "/d\u00e9"
+try: os.mkdir(dir); print("names are UTF-8 without the module")
+except UnicodeEncodeError: pass
+_names.install(); import glob, pathlib, shutil, subprocess
+os.mkdir(dir)
+with open(dir + "/\u00fc", "w", encoding="utf-8") as f: f.write("x")
+p = pathlib.Path(dir); (p / "neu").write_text("1"); os.rename(str(p / "neu"), p / "n\u00f6u"); os.symlink("\u00fc", dir + "/l")
+print(sorted(os.listdir(dir)), os.readlink(dir + "/l"), os.path.exists(dir + "/\u00fc"), os.path.getsize(str(p / "\u00fc")), file=out)
+print(sorted((e.name, e.path == dir + "/" + e.name, e.is_file(), os.stat(e).st_size) for e in os.scandir(dir)), file=out)
+print([[os.path.basename(x[0])] + x[1] + sorted(x[2]) for x in os.walk(dir)], sorted(os.path.basename(n) for n in glob.glob(GUEST + "/d*/*")), file=out)
+os.chdir(dir); print(os.path.basename(os.getcwd()), sorted(os.listdir()), os.listdir(os.fsencode(dir))[0].__class__.__name__, file=out); os.chdir("/")
+for f in (lambda: open(dir + "/a\u00e9"), lambda: os.rename(dir + "/a\u00e9", dir + "/b"), lambda: os.stat("/no/a")):
+    try: f()
+    except OSError as e: print(e.errno, [n and n.replace(dir, "") for n in (e.filename, e.filename2)], file=out)
+os.environ["Y"] = "\u00e4"; print(os.environ["Y"], os.environb[b"Y"], os.fsencode("\u00e9"), os.fsdecode(b"\xc3\xa9\xff") == "\u00e9\udcff", file=out)
+out.flush(); os.system("echo $Y \u00e9")
+with open(os.fsencode(dir) + b"/raw\xff", "w"): pass
+print([ascii(n) for n in os.listdir(dir) if "raw" in n], [os.path.exists(dir + "/" + n) for n in os.listdir(dir) if "raw" in n], file=out)
+class Has: stat = os.stat; open = open
+print(Has().stat(dir) == os.stat(dir), Has().open(dir + "/\u00fc").read(), os.open in os.supports_dir_fd, sys.getfilesystemencoding(), file=out)
+for bad in (lambda: os.stat("\ud800"), lambda: os.stat(1.5), lambda: open("a\0"), lambda: os.environ.__setitem__("a", 1)):
+    try: bad()
+    except Exception as e: print(type(e).__name__, file=out)
+shutil.rmtree(dir); print(os.path.exists(dir), _names.widen("own \u00e9"), _names.widen(None), file=out)
+`, "_names")
+	want := `['l', 'nöu', 'ü'] ü True 1
+[('l', True, True, 1), ('nöu', True, True, 1), ('ü', True, True, 1)]
+[['dé', 'l', 'nöu', 'ü']] ['l', 'nöu', 'ü']
+dé ['l', 'nöu', 'ü'] bytes
+2 ['/aé', None]
+2 ['/aé', '/b']
+2 ['/no/a', None]
+ä b'\xc3\xa4' b'\xc3\xa9' True
+ä é
+["'raw\\udcff'"] [True]
+True x True utf-8
+UnicodeEncodeError
+TypeError
+ValueError
+TypeError
+False own é None
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

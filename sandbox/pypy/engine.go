@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/guest"
@@ -184,7 +185,7 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
 	}
 	// Byte code is not written: there is no place for it, and asking for one costs as much as the import.
-	args := append([]string{"-B"}, job.Args...)
+	args := append([]string{"-B"}, asciiCode(job.Args)...)
 	c, err := p.start(args, []string{"TZ=" + childZone(job)}, job.Limits, e.options)
 	if err != nil {
 		return sandbox.Result{}, err
@@ -193,6 +194,24 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	return converse(ctx, job, c, e.options.Now, func(msg string, args ...any) {
 		e.options.Log.Error(msg, append(args, "session", job.Session)...)
 	})
+}
+
+// asciiCode gives code on the command line to an interpreter that takes its arguments for ASCII, and refuses others there.
+func asciiCode(args []string) []string {
+	if len(args) < 2 || args[0] != "-c" || !strings.ContainsFunc(args[1], func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return args
+	}
+	var b strings.Builder
+	b.WriteString("exec(compile(b'")
+	for _, c := range []byte(args[1]) {
+		if c < ' ' || c > '~' || c == '\'' || c == '\\' {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	b.WriteString("', '<string>', 'exec', 0, True))")
+	return append([]string{"-c", b.String()}, args[2:]...)
 }
 
 // childZone is the target's time zone for the child's own C library, which does some of the arithmetic itself and can

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -303,4 +304,17 @@ func TestUnprivileged(t *testing.T) {
 		t.Skip("the package again, as another user")
 	}
 	conformance.AsOtherUser(t, []string{"testdata"}, "-test.count=1", "-test.short", "-test.timeout=5m")
+}
+
+func TestCodeOnTheCommandLineReachesAnASCIIInterpreter(t *testing.T) {
+	for _, c := range []struct{ in, want []string }{
+		{[]string{"-", "é"}, []string{"-", "é"}},
+		{[]string{"-c", "print('a\n')", "é"}, []string{"-c", "print('a\n')", "é"}},
+		{[]string{"-c"}, []string{"-c"}},
+		{[]string{"-c", "print('é\\n')\n", "é"}, []string{"-c", `exec(compile(b'print(\x27\xc3\xa9\x5cn\x27)\x0a', '<string>', 'exec', 0, True))`, "é"}},
+	} {
+		if got := asciiCode(c.in); !slices.Equal(got, c.want) {
+			t.Errorf("%q became %q", c.in, got)
+		}
+	}
 }

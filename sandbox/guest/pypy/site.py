@@ -129,9 +129,23 @@ class _NoCommands(object):
         return spec
 
 
+def _speak_utf8():
+    """Take text for UTF-8, and names too, whatever the interpreter would."""
+    import _locale
+
+    import _names
+
+    question, codeset = getattr(_locale, "nl_langinfo", None), getattr(_locale, "CODESET", None)
+    if question is not None:
+        _locale.nl_langinfo = lambda key: "UTF-8" if key == codeset else question(key)
+    _names.install()
+
+
 def main():
     import atexit
 
+    if sys.getfilesystemencoding() != "utf-8":
+        _speak_utf8()
     builtins.quit = Quitter("quit")
     builtins.exit = Quitter("exit")
     builtins.help = _Helper()

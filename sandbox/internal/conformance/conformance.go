@@ -1,5 +1,6 @@
 // Package conformance is what every engine must do: scripts that assert for themselves, in the Python that all engines
-// understand (3.6), and a gate for their commands that lets everything pass, which only a test may have.
+// understand (3.6), and a gate for their commands that lets everything pass, which only a test may have. The scripts close
+// what they write: an interpreter that does not count references writes what is left in a buffer when it gets to it.
 package conformance
 
 import (
@@ -47,7 +48,7 @@ print(p.read_text().splitlines(), p.stat().st_size, os.listdir("/tmp/a"), [d for
 		"['one', 'two', 'three'] 14 ['b'] ['/tmp', '/tmp/a', '/tmp/a/b']\n"},
 	{"own writes in the overlay", `
 import os
-open("/etc/shannot-new.conf", "w").write("x = 1\n")
+with open("/etc/shannot-new.conf", "w") as f: f.write("x = 1\n")
 with open("/etc/hostname", "a") as f: f.write("changed")
 print(open("/etc/shannot-new.conf").read(), "shannot-new.conf" in os.listdir("/etc"), open("/etc/hostname").read().endswith("changed"), os.stat("/etc/shannot-new.conf").st_size)
 os.rename("/etc/shannot-new.conf", "/etc/shannot-old.conf"); os.unlink("/etc/hostname")
@@ -56,13 +57,16 @@ print(os.path.exists("/etc/hostname"), any(n == "hostname" for n in os.listdir("
 	{"shutil and tempfile", `
 import shutil, tempfile, os
 with tempfile.TemporaryDirectory() as d:
-    os.makedirs(d + "/x/y"); open(d + "/x/y/f", "w").write("1")
+    os.makedirs(d + "/x/y")
+    with open(d + "/x/y/f", "w") as f: f.write("1")
     shutil.copytree(d + "/x", d + "/z"); shutil.move(d + "/z", d + "/w"); shutil.rmtree(d + "/x")
     print(sorted(os.listdir(d)), open(d + "/w/y/f").read())
 print(os.path.exists(d))`, "['w'] 1\nFalse\n"},
 	{"links", `
 import os
-os.symlink("a", "/tmp/l"); open("/tmp/a", "w").write("A"); os.link("/tmp/a", "/tmp/h")
+os.symlink("a", "/tmp/l")
+with open("/tmp/a", "w") as f: f.write("A")
+os.link("/tmp/a", "/tmp/h")
 print(os.readlink("/tmp/l"), open("/tmp/l").read(), os.stat("/tmp/h").st_nlink, os.path.samefile("/tmp/a", "/tmp/h"))`, "a A 2 True\n"},
 	{"metadata", `
 import os
@@ -86,7 +90,7 @@ print(os.path.exists("/etc/shadow"), "shadow" in os.listdir("/etc"))
 try: open("/etc/shadow")
 except FileNotFoundError: print("absent")`, "False False\nabsent\n"},
 	{"large read", `
-open("/tmp/big", "wb").write(b"x" * 3_000_000)
+with open("/tmp/big", "wb") as f: f.write(b"x" * 3_000_000)
 print(len(open("/tmp/big", "rb").read()))`, "3000000\n"},
 	{"statvfs", "import shutil; print(shutil.disk_usage('/tmp').total > 0)", "True\n"},
 	{"proc", `print("MemTotal" in open("/proc/meminfo").read())`, "True\n"},
@@ -124,7 +128,7 @@ print(b.communicate()[0])`, "b'a\\nb\\n'\n"},
 with open("/tmp/out", "w") as f: f.write("first\n"); f.flush(); subprocess.run(["echo", "second"], stdout=f)
 print(open("/tmp/out").read())`, "first\nsecond\n\n"},
 	{"from a file", `
-open("/tmp/in", "w").write("content")
+with open("/tmp/in", "w") as f: f.write("content")
 print(subprocess.run(["cat"], stdin=open("/tmp/in"), capture_output=True).stdout)`, "b'content'\n"},
 	{"devnull", `print(subprocess.run(["cat"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode)`, "0\n"},
 	{"system", `print(os.system("echo sys; exit 3") >> 8)`, "sys\n3\n"},
