@@ -65,7 +65,7 @@ for name in sorted(os.listdir(GUEST)):
     ast.parse(open(GUEST + "/" + name).read(), name, feature_version=(3, 6))
     print(name, end=" ")
 `)
-	want := "_bootlocale.py _names.py _shannot.py _signal.py _thread.py grp.py hashlib.py pwd.py select.py site.py socket.py subprocess.py "
+	want := "_bootlocale.py _csv.py _names.py _shannot.py _signal.py _thread.py binascii.py grp.py hashlib.py pwd.py select.py site.py socket.py subprocess.py "
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -204,5 +204,90 @@ False own é None
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestBinaryTextIsThatOfTheStandardLibrary(t *testing.T) {
+	got := python(t, `
+import random, binascii as theirs
+ours, R = take("binascii"), random.Random(1)
+def compare(name, *args, **kwds):
+    found = []
+    for module in (theirs, ours):
+        try: found.append(getattr(module, name)(*args, **kwds))
+        except Exception as e: found.append(type(e).__name__)
+    assert found[0] == found[1], (name, args, kwds, found)
+for i in range(400):
+    data = bytes(R.randrange(256) for _ in range(R.randrange(100)))
+    text = bytes(R.choice(b"abcXYZ019+/==\n \xff=_. \t\r\n") for _ in range(R.randrange(160)))
+    digits = bytes(R.choice(b"0123456789abcdefABCDEF" + b" g" * (i % 5 == 0)) for _ in range(R.randrange(30)))
+    for name, args in (("hexlify", [data]), ("unhexlify", [digits]), ("b2a_base64", [data]), ("a2b_base64", [text]), ("crc32", [data, i << 22]),
+                       ("crc_hqx", [data, i << 7]), ("b2a_uu", [data[:45]]), ("a2b_qp", [text]), ("b2a_qp", [text]), ("b2a_qp", [data]),
+                       ("a2b_base64", [theirs.b2a_base64(data)]), ("a2b_base64", [theirs.b2a_base64(data).decode()]), ("a2b_uu", [theirs.b2a_uu(data[:45])])):
+        compare(name, *args)
+    compare("b2a_qp", text, i % 2, i % 3, i % 5); compare("a2b_qp", text, True); compare("b2a_base64", data, newline=False); compare("b2a_uu", data[:45], backtick=True)
+for bad in ("\u00e9", None, 1): compare("a2b_base64", bad); compare("unhexlify", bad); compare("hexlify", bad)
+sys.modules["binascii"] = ours; sys.modules.pop("base64", None)
+import base64
+print(base64.b64encode(b"a" * 7), base64.b64decode("YWFhYWFhYQ=="), base64.urlsafe_b64decode("_-8="), base64.b16decode("0F"))
+`)
+	if want := "b'YWFhYWFhYQ==' b'aaaaaaa' b'\\xff\\xef' b'\\x0f'\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestRowsAreThoseOfTheStandardLibrary(t *testing.T) {
+	got := python(t, `
+import random, io, _csv as theirs
+ours, R = take("_csv"), random.Random(1)
+def run(f, module):
+    try: return f(module)
+    except Exception as e: return type(e).__name__
+def compare(f, *shown):
+    found = [run(f, theirs), run(f, ours)]
+    assert found[0] == found[1], (shown, found)
+for i in range(3000):
+    o = {}
+    if R.random() < .3: o["delimiter"] = R.choice(";\t|")
+    if R.random() < .2: o["quotechar"] = R.choice(["'", None])
+    if R.random() < .3: o["quoting"] = R.randrange(4)
+    if R.random() < .3: o["doublequote"] = R.random() < .5
+    if R.random() < .3: o["skipinitialspace"] = R.random() < .5
+    if R.random() < .2: o["strict"] = True
+    elif R.random() < .3: o["escapechar"] = R.choice("\\/")
+    text = "".join(R.choice('ab,;"\'\\/ \n\r\t|12') for _ in range(R.randrange(30)))
+    lines = text.splitlines(True) if i % 3 else io.StringIO(text, newline="").readlines() if i % 2 else text.split("!")
+    def read(module):
+        out, reader = [], module.reader(lines, **o)
+        try:
+            for row in reader: out.append((row, reader.line_num))
+        except module.Error: out.append("error")
+        return out
+    compare(read, o, lines)
+    rows = [[R.choice(["a", "", "b,c", 'q"q', "x\ny", " s", 1, 2.5, None, "a!b", "r\r"]) for _ in range(R.randrange(4))] for _ in range(2)]
+    def write(module):
+        out = io.StringIO(newline="")
+        module.writer(out, lineterminator=("\r\n", "\n", "!", "")[i % 4], **o).writerows(rows)
+        return out.getvalue()
+    compare(write, o, rows)
+for bad in (dict(delimiter=""), dict(delimiter=None), dict(quotechar="ab"), dict(quoting=9), dict(quoting="x"), dict(lineterminator=1), dict(nope=1), dict(quotechar=None, quoting=1)):
+    compare(lambda m: m.reader([], **bad), bad)
+compare(lambda m: next(m.reader([b"a"]))); compare(lambda m: m.writer(io.StringIO()).writerow(1)); compare(lambda m: m.get_dialect("none"))
+ours.field_size_limit(10)
+for line in ("a," + "b" * 11, '"' + "b" * 11 + '"'):
+    try: next(ours.reader([line])); print("no limit")
+    except ours.Error as e: print(e)
+sys.modules["_csv"] = ours; sys.modules.pop("csv", None)
+import csv
+out = io.StringIO(); w = csv.DictWriter(out, ["a", "b"], dialect="unix"); w.writeheader(); w.writerow({"a": 1, "b": "x y"})
+print(repr(out.getvalue()), [dict(r) for r in csv.DictReader(io.StringIO("a,b\n1,2\n"))], csv.list_dialects(), csv.Sniffer().sniff("a;b\n1;2\n").delimiter)
+d = csv.get_dialect("excel-tab")
+try: d.delimiter = ","
+except AttributeError: print(repr(d.delimiter))
+`)
+	want := "field larger than field limit (10)\nfield larger than field limit (10)\n" +
+		`'"a","b"\n"1","x y"\n' [{'a': '1', 'b': '2'}] ['excel', 'excel-tab', 'unix'] ;` + "\n'\\t'\n"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
