@@ -482,6 +482,7 @@ func (s *session) Start(ctx context.Context, c sandbox.Command) (sandbox.Process
 		start.Stdin = c.Stdin
 	}
 	p, err := s.live.Start(ctx, start)
+	s.forget() // changes of files may have been made before it
 	if err != nil {
 		return nil, s.refusal(err)
 	}

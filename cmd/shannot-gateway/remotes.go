@@ -47,7 +47,7 @@ func remoteTarget(c *config.Config, name string, log *slog.Logger) (*ssh.Target,
 		}
 		hops = append(hops, h)
 	}
-	return ssh.New(ssh.Options{Hops: hops, Log: log}), nil
+	return ssh.New(ssh.Options{Hops: hops, Log: log, Cache: c.Remotes[name].Cache}), nil
 }
 
 func remoteHop(c *config.Config, name string) (ssh.Hop, error) {

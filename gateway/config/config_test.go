@@ -123,6 +123,7 @@ key = "k"
 known_hosts = "kh"
 fingerprint = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
 jump = ["bastion"]
+cache = "90s"
 [remotes.bastion]
 host = "b.example.com"
 [hostkeys]
@@ -161,7 +162,7 @@ macs = ["hmac-sha2-256-etm@openssh.com"]
 	if r := c.Retention; r.Sessions != 50 || r.Age != 90*24*time.Hour {
 		t.Errorf("retention is %+v", r)
 	}
-	if r := c.Remotes["prod"]; r.Port != 2200 || r.User != "admin" || c.Remotes["bastion"].Port != 22 {
+	if r := c.Remotes["prod"]; r.Port != 2200 || r.User != "admin" || r.Cache != 90*time.Second || c.Remotes["bastion"].Cache != 0 || c.Remotes["bastion"].Port != 22 {
 		t.Errorf("remotes are %+v", c.Remotes)
 	}
 	for _, hidden := range []string{file, filepath.Join(dir, "state"), "/etc/private", "/etc/shadow"} {

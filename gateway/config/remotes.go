@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/vfs"
@@ -24,9 +25,10 @@ type Remote struct {
 	Source       string // their source-address; "" is this host's address, "none" leaves it out
 	KnownHosts   string // file, absolute
 	Fingerprints []string
-	Jump         []string // names of remotes
-	Files        Files    // read policy; Scratch is that of [files]
-	OwnRead      bool     // Files.Read is the remote's own
+	Jump         []string      // names of remotes
+	Cache        time.Duration // how long what a session saw there is believed at most; 0 sets no bound
+	Files        Files         // read policy; Scratch is that of [files]
+	OwnRead      bool          // Files.Read is the remote's own
 }
 
 type fileRemote struct {
@@ -40,6 +42,7 @@ type fileRemote struct {
 	KnownHosts  string      `toml:"known_hosts"`
 	Fingerprint fingerprint `toml:"fingerprint"`
 	Jump        []string    `toml:"jump"`
+	Cache       duration    `toml:"cache"`
 	Files       struct {
 		Read []string `toml:"read"`
 		Hide []string `toml:"hide"`
@@ -88,6 +91,7 @@ func (f *file) checkRemotes(c *Config) error {
 func (r fileRemote) check(c *Config, name string) (Remote, error) {
 	out := Remote{
 		Host: r.Host, User: r.User, Port: 22, Certificate: r.Certificate, Source: r.Source, Fingerprints: r.Fingerprint.values, Jump: r.Jump,
+		Cache: r.Cache.value,
 	}
 	if r.Port != nil {
 		out.Port = *r.Port

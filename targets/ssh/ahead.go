@@ -92,7 +92,7 @@ func (v *View) take(name string) *fetched {
 		return nil
 	}
 	v.contents.forget(name, f)
-	if f.err != nil || v.target.now().Sub(f.at) > lookLife {
+	if f.err != nil || v.target.now().Sub(f.at) > contentLife {
 		return nil
 	}
 	return f
@@ -107,7 +107,7 @@ func (v *View) following(name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	l := v.listings[dir]
-	if l == nil || v.closed || !done(l.ready) || l.err != nil || v.target.now().Sub(l.at) > lookLife {
+	if l == nil || v.closed || !done(l.ready) || l.err != nil {
 		return
 	}
 	l.opened++
@@ -203,7 +203,7 @@ func (v *View) listAhead(dir string, entries []vfs.Dirent) {
 		if known || vfs.OfTheReader(full) || v.o.Policy.Decide(full) == vfs.Hidden || !v.background() {
 			continue
 		}
-		if _, err := v.list(full, func() { <-v.ahead }); err != nil {
+		if _, err := v.list(full, false, func() { <-v.ahead }); err != nil {
 			return
 		}
 	}

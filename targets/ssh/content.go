@@ -20,6 +20,8 @@ func (v *View) Open(name string, flags int) (int, error) {
 	case vfs.OfTheReader(name):
 		return -1, syscall.ENOENT
 	}
+	v.question()
+	defer v.answered()
 	if f := v.take(name); f != nil {
 		v.following(name)
 		return vfs.Sealed(path.Base(name), f.data)
@@ -36,12 +38,14 @@ func (v *View) Open(name string, flags int) (int, error) {
 		return -1, err
 	}
 	v.following(name)
+	var attrs sftp.Attributes
 	data, err := ask(v, func(r *relay) ([]byte, error) {
 		f, err := v.openRemote(r, name, l.info.Size)
 		if err != nil {
 			return nil, err
 		}
 		defer r.Forget(f.handle)
+		attrs = f.attrs
 		return f.rest(v.ctx, maxWhole)
 	})
 	if errors.Is(err, syscall.ELOOP) {
@@ -50,6 +54,7 @@ func (v *View) Open(name string, flags int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
+	v.learned(name, attrs)
 	return vfs.Sealed(path.Base(name), data)
 }
 

@@ -69,6 +69,8 @@ func (v *View) OpenStream(name string, flags int) (int, vfs.Stream, error) {
 		fd, err := v.Open(name, flags)
 		return fd, nil, err
 	}
+	v.question()
+	defer v.answered()
 	l, err := v.look(name)
 	if err != nil {
 		return -1, nil, err
@@ -86,6 +88,7 @@ func (v *View) OpenStream(name string, flags int) (int, vfs.Stream, error) {
 	if err != nil {
 		return -1, nil, err
 	}
+	v.learned(name, f.attrs)
 	return -1, f, nil
 }
 
@@ -174,6 +177,8 @@ func (f *large) ReadAt(p []byte, off int64) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	f.v.question()
+	defer f.v.answered()
 	if off >= f.Size() {
 		return f.beyond(p, off)
 	}
@@ -262,7 +267,7 @@ func (f *large) fetch(index int64) *part {
 	key := pieceKey{f, index}
 	if e := f.v.pieces.all[key]; e != nil {
 		c := e.Value.(*part)
-		if !done(c.ready) || f.v.target.now().Sub(c.at) < lookLife {
+		if !done(c.ready) || f.v.target.now().Sub(c.at) < contentLife {
 			f.v.pieces.order.MoveToFront(e)
 			return c
 		}

@@ -28,9 +28,11 @@ type Options struct {
 	Timeout   time.Duration // to connect, all hops together; 15 s
 	Keepalive time.Duration // between questions to a silent connection, which may miss three; 15 s
 	Silence   time.Duration // of an SFTP server that owes an answer; 15 s
-	Now       func() time.Time
-	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
-	Log       *slog.Logger
+	// Cache is how long what a session saw is believed at most, unless one of its commands has run; 0 sets no bound.
+	Cache time.Duration
+	Now   func() time.Time
+	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	Log   *slog.Logger
 }
 
 // Target is one host, as one use of it sees it: a session's, or whatever comes before one. All uses share what is known
@@ -48,6 +50,7 @@ type host struct {
 	attempts *attempts
 	log      *slog.Logger
 	now      func() time.Time
+	cache    time.Duration
 	learning chan struct{}
 
 	mu      sync.Mutex
@@ -76,7 +79,7 @@ func New(o Options) *Target {
 		o.Log = slog.Default()
 	}
 	h := &host{
-		hops: o.Hops, log: o.Log, now: o.Now, learning: make(chan struct{}, 1), pools: map[string]*pool{}, single: map[*pool]bool{},
+		hops: o.Hops, log: o.Log, now: o.Now, cache: o.Cache, learning: make(chan struct{}, 1), pools: map[string]*pool{}, single: map[*pool]bool{},
 		dialer: &dialer{timeout: o.Timeout, keepalive: o.Keepalive, now: o.Now, dial: o.Dial, silence: o.Silence},
 	}
 	h.attempts = newAttempts(h.last().Name, o.Now)

@@ -16,11 +16,16 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// How long a look at the target is taken for true. A script that waits for a file to change sees it change; one that
-// walks a tree does not ask twice.
+// What was seen of a target is believed for as long as the session lasts, until one of its commands has run. So that a
+// script that waits for something sees it happen, the gateway looks again
+//   - after a pause: the script has asked for nothing for so long, as one that sleeps, or whose human thinks;
+//   - when a script comes back to a name for the second time, the latest answer being older than a visit is long: one that
+//     asks again and again gets a new answer every other visit, while one that walks a tree twice gets the same.
 const (
-	lookLife    = 5 * time.Second
-	missingLife = time.Second // of "there is no such file"
+	pauseLength = time.Second
+	visitLength = time.Second
+	failureLife = time.Second     // of an answer that did not come, or broke the protocol
+	contentLife = 5 * time.Second // of what was read ahead of the script
 )
 
 // Bounds of what one session remembers of a target.
@@ -53,6 +58,31 @@ type View struct {
 	pieces   pieces
 	walks    int // listings of directories that a listing named, as a walk makes
 	told     bool
+	asking   int       // questions of the script under way
+	asked    time.Time // when the last one ended
+	way      string    // what the script is asking for, while the directories on the way to it are looked at
+	setOff   time.Time // when it began to
+	age      int       // how often everything was forgotten
+}
+
+// visits counts how often a script comes back to what was found.
+type visits struct {
+	since time.Time // when the present one began; zero before the first
+	again bool      // there was one before
+}
+
+// more reports whether what was found at a time is also the answer to a question of now.
+func (s *visits) more(at, now time.Time) bool {
+	switch {
+	case s.since.IsZero():
+		s.since = now
+	case now.Sub(s.since) < visitLength, now.Sub(at) < visitLength:
+	case s.again:
+		return false
+	default:
+		s.since, s.again = now, true
+	}
+	return true
 }
 
 // look is what Lstat found, or will find.
@@ -62,6 +92,10 @@ type look struct {
 	attrs sftp.Attributes
 	info  vfs.Info
 	err   error
+
+	// Guarded by the view's lock.
+	visits visits
+	text   *string // of a link, once it was read
 }
 
 // listing is a directory's entries, or those that are on their way.
@@ -72,6 +106,7 @@ type listing struct {
 	err     error
 	opened  int // files opened one after the other
 	next    int // the first entry that was not read ahead
+	visits  visits
 }
 
 // aheadAtOnce is how many questions are asked ahead of the script at a time.
@@ -123,12 +158,35 @@ func (v *View) Forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.closed {
-		clear(v.looks)
-		v.forgetListings()
+		v.forgetLooks()
 		v.contents.clear()
 		clear(v.pieces.all)
 		v.pieces.order.Init()
 	}
+}
+
+// forgetLooks drops what was seen, and what is on its way. The caller holds the lock.
+func (v *View) forgetLooks() {
+	v.age++
+	clear(v.looks)
+	v.forgetListings()
+}
+
+// question begins one of the script's, and answered ends it.
+func (v *View) question() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.asking == 0 && !v.closed && !v.asked.IsZero() && v.target.now().Sub(v.asked) >= pauseLength {
+		v.forgetLooks()
+	}
+	v.asking++
+}
+
+func (v *View) answered() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.asking--
+	v.asked = v.target.now()
 }
 
 // forgetListings drops what was listed. The caller holds the lock.
@@ -237,12 +295,28 @@ func (v *View) tell(err error) {
 
 // Lstat describes the file itself.
 func (v *View) Lstat(name string) (vfs.Info, error) {
+	v.question()
+	defer v.answered()
+	v.comeBack(name)
 	l, err := v.look(name)
 	if err != nil {
 		return vfs.Info{}, err
 	}
 	<-l.ready
 	return l.info, l.err
+}
+
+// comeBack notes that the script asks for a name, and forgets the answer that it had once too often. The directories on
+// the way to another name do not count.
+func (v *View) comeBack(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if strings.HasPrefix(v.way, name+"/") && v.target.now().Sub(v.setOff) < visitLength {
+		return
+	}
+	if l := v.looks[name]; l != nil && done(l.ready) && !l.visits.more(l.at, v.target.now()) {
+		delete(v.looks, name)
+	}
 }
 
 // look returns what is known of a file, or asks.
@@ -268,15 +342,25 @@ func (v *View) look(name string) (*look, error) {
 }
 
 // fresh reports whether a look is still to be believed, or on its way.
-func (v *View) fresh(l *look) bool {
-	if !done(l.ready) {
-		return true
+func (v *View) fresh(l *look) bool { return !done(l.ready) || v.believed(l.at, l.err) }
+
+// believed reports whether an answer is one still.
+func (v *View) believed(at time.Time, err error) bool {
+	age := v.target.now().Sub(at)
+	if failed(err) {
+		return age < failureLife
 	}
-	life := lookLife
-	if l.err != nil {
-		life = missingLife
+	return v.target.cache <= 0 || age < v.target.cache
+}
+
+// failed reports whether an error says nothing of the file: it is the connection's.
+func failed(err error) bool {
+	for _, e := range []error{syscall.EHOSTUNREACH, syscall.ETIMEDOUT, syscall.EPROTO, syscall.ECONNRESET, syscall.EINTR, syscall.EIO} {
+		if errors.Is(err, e) {
+			return true
+		}
 	}
-	return v.target.now().Sub(l.at) < life
+	return false
 }
 
 // remember keeps a look. The caller holds the lock.
@@ -311,6 +395,9 @@ func (v *View) Ahead(name string) {
 	if v.o.Policy == nil {
 		return
 	}
+	v.question()
+	defer v.answered()
+	v.setOut(name)
 	for at := 1; at < len(name); {
 		end := at + strings.IndexByte(name[at:]+"/", '/')
 		prefix := name[:end]
@@ -327,12 +414,32 @@ func (v *View) Ahead(name string) {
 	}
 }
 
+// setOut notes where the script is going. Where it has been there too often, the way is looked at anew: what changed may
+// be a link on it.
+func (v *View) setOut(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if path.Clean(name) != name {
+		return
+	}
+	v.way, v.setOff = name, v.target.now()
+	l := v.looks[name]
+	if l == nil || !done(l.ready) || l.visits.more(l.at, v.target.now()) {
+		return
+	}
+	for ; name != "/"; name = path.Dir(name) {
+		delete(v.looks, name)
+	}
+}
+
 // ReadDir lists a directory.
 func (v *View) ReadDir(name string) ([]vfs.Dirent, error) {
 	if vfs.OfTheReader(name) {
 		return nil, syscall.ENOENT
 	}
-	l, err := v.list(name, nil)
+	v.question()
+	defer v.answered()
+	l, err := v.list(name, true, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -343,8 +450,9 @@ func (v *View) ReadDir(name string) ([]vfs.Dirent, error) {
 	return slices.Clone(l.entries), l.err
 }
 
-// list returns a directory's listing, or asks for it. What is not nil is called once nothing is under way for it.
-func (v *View) list(name string, then func()) (*listing, error) {
+// list returns a directory's listing, or asks for it; by the script itself, or ahead of it. What is not nil is called
+// once nothing is under way for it.
+func (v *View) list(name string, byScript bool, then func()) (*listing, error) {
 	if then == nil {
 		then = func() {}
 	}
@@ -354,9 +462,13 @@ func (v *View) list(name string, then func()) (*listing, error) {
 		then()
 		return nil, syscall.EIO
 	}
-	if l := v.listings[name]; l != nil && (!done(l.ready) || l.err == nil && v.target.now().Sub(l.at) < lookLife) {
+	if byScript { // it is told of the directory above, too
+		v.way, v.setOff = name, v.target.now()
+	}
+	old := v.listings[name]
+	if old != nil && (!done(old.ready) || v.believed(old.at, old.err) && (!byScript || old.visits.more(old.at, v.target.now()))) {
 		then()
-		return l, nil
+		return old, nil
 	}
 	l := &listing{ready: make(chan struct{})}
 	if len(v.listings) >= maxListings || v.listed >= maxListed {
@@ -365,14 +477,17 @@ func (v *View) list(name string, then func()) (*listing, error) {
 	v.listings[name] = l
 	v.reading.Go(func() {
 		defer then()
-		v.fetchListing(name, l)
+		v.fetchListing(name, l, old, v.target.now())
 	})
 	return l, nil
 }
 
 // fetchListing asks for a listing, and at the same time whether the name is the directory that it was taken for: the
 // server follows links, and one may have been put there.
-func (v *View) fetchListing(name string, l *listing) {
+func (v *View) fetchListing(name string, l, old *listing, began time.Time) {
+	v.mu.Lock()
+	age := v.age
+	v.mu.Unlock()
 	entries, err := ask(v, func(r *relay) ([]sftp.Entry, error) {
 		real, attrs := r.StartRealpath(v.ctx, name), r.StartLstat(v.ctx, name)
 		entries, err := r.ReadDir(v.ctx, name)
@@ -394,7 +509,25 @@ func (v *View) fetchListing(name string, l *listing) {
 		v.Forget() // what was a directory is a link now
 	}
 	l.err = err
-	v.keepEntries(name, l, entries)
+	v.keepEntries(name, l, entries, func(fresh map[string]*look) {
+		if v.age != age {
+			return // a command ran meanwhile
+		}
+		for name, found := range fresh {
+			if known := v.looks[name]; known == nil || done(known.ready) && known.at.Before(began) {
+				v.remember(name, found)
+			}
+		}
+		if old == nil || !done(old.ready) {
+			return
+		}
+		for _, e := range old.entries { // those that are gone
+			full := path.Join(name, e.Name)
+			if known := v.looks[full]; fresh[full] == nil && known != nil && done(known.ready) && known.at.Before(began) {
+				delete(v.looks, full)
+			}
+		}
+	})
 }
 
 // canonical reports ELOOP where the server's own resolution of a name leads elsewhere.
@@ -409,8 +542,9 @@ func canonical(ctx context.Context, real sftp.Future[string], name string) error
 	return nil
 }
 
-// keepEntries completes a listing. What the server said of each entry saves a question for it.
-func (v *View) keepEntries(dir string, l *listing, entries []sftp.Entry) {
+// keepEntries completes a listing. What the server said of each entry saves a question for it: keep is given that, with the
+// lock held.
+func (v *View) keepEntries(dir string, l *listing, entries []sftp.Entry, keep func(map[string]*look)) {
 	seen := make(map[string]bool, len(entries))
 	fresh := make(map[string]*look, len(entries))
 	for _, e := range entries {
@@ -432,11 +566,7 @@ func (v *View) keepEntries(dir string, l *listing, entries []sftp.Entry) {
 	v.mu.Lock()
 	if !v.closed {
 		v.listed += len(l.entries)
-		for name, found := range fresh {
-			if old := v.looks[name]; old == nil || !v.fresh(old) {
-				v.remember(name, found)
-			}
-		}
+		keep(fresh)
 	}
 	v.mu.Unlock()
 	l.at = v.target.now()
@@ -448,6 +578,9 @@ func (v *View) Readlink(name string) (string, error) {
 	if vfs.OfTheReader(name) {
 		return "", syscall.ENOENT
 	}
+	v.question()
+	defer v.answered()
+	v.comeBack(name)
 	l, err := v.look(name)
 	if err != nil {
 		return "", err
@@ -459,5 +592,29 @@ func (v *View) Readlink(name string) (string, error) {
 	case !l.info.IsSymlink():
 		return "", syscall.EINVAL
 	}
-	return ask(v, func(r *relay) (string, error) { return r.Readlink(v.ctx, name) })
+	v.mu.Lock()
+	known := l.text
+	v.mu.Unlock()
+	if known != nil {
+		return *known, nil
+	}
+	text, err := ask(v, func(r *relay) (string, error) { return r.Readlink(v.ctx, name) })
+	if err == nil {
+		v.mu.Lock()
+		l.text = &text
+		v.mu.Unlock()
+	}
+	return text, err
+}
+
+// learned keeps what an open has told of a file.
+func (v *View) learned(name string, attrs sftp.Attributes) {
+	found := &look{ready: make(chan struct{}), attrs: attrs}
+	v.complete(name, found)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if l := v.looks[name]; !v.closed && l != nil && done(l.ready) && found.err == nil {
+		found.visits = l.visits
+		v.looks[name] = found
+	}
 }
