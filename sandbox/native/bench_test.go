@@ -17,12 +17,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"shannot-gateway/sandbox"
 	"shannot-gateway/vfs"
 )
 
 // Each benchmark does the same work in the same CPython without a sandbox, in turns with the sandbox, and reports the
-// ratio: what the machine does meanwhile slows both.
+// ratio: what the machine does meanwhile slows both. Processor time (cpu) depends least on that.
 
 // firstWrite notes when the first bytes come.
 type firstWrite struct {
@@ -77,21 +79,42 @@ func sandboxed(tb testing.TB, e *Engine, job sandbox.Job) (string, timing) {
 	return out.text.String(), timing{out.at.Sub(begin), end}
 }
 
+// spent is the processor time of this process and its children that have ended.
+func spent(tb testing.TB) (total time.Duration) {
+	tb.Helper()
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var u unix.Rusage
+		if err := unix.Getrusage(who, &u); err != nil {
+			tb.Fatal(err)
+		}
+		total += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	return total
+}
+
 // beside runs a script in the sandbox and without, and reports times to the first output and to the end. Where the
 // engine starts interpreters ahead, one waits at the beginning of each round.
 func beside(b *testing.B, e *Engine, script string) {
 	b.Helper()
 	bare(b, script)
 	var inside, outside timing
+	var insideCPU, outsideCPU time.Duration
 	for b.Loop() {
 		job, _, _ := jobFor(b, script)
 		if e.pool.size > 0 {
 			await(b, e, job)
 		}
+		before := spent(b)
 		_, t := sandboxed(b, e, job)
+		between := spent(b)
 		inside.first, inside.end = inside.first+t.first, inside.end+t.end
 		_, t = bare(b, script)
 		outside.first, outside.end = outside.first+t.first, outside.end+t.end
+		insideCPU, outsideCPU = insideCPU+between-before, outsideCPU+spent(b)-between
+	}
+	if e.pool.size == 0 { // else the next interpreter starts meanwhile
+		b.ReportMetric(float64(insideCPU)/float64(outsideCPU), "ratio-cpu")
+		b.ReportMetric(float64(insideCPU.Microseconds())/1000/float64(b.N), "sandbox-ms-cpu")
 	}
 	b.ReportMetric(float64(inside.first.Microseconds())/1000/float64(b.N), "sandbox-ms/first")
 	b.ReportMetric(float64(outside.first.Microseconds())/1000/float64(b.N), "bare-ms/first")
@@ -226,14 +249,18 @@ print(lines, json.dumps(sizes))`
 		wg.Wait()
 		return time.Since(begin)
 	}
-	var inside, outside time.Duration
+	var inside, outside, insideCPU, outsideCPU time.Duration
 	for b.Loop() {
+		before := spent(b)
 		inside += all(func() {
 			job, _, _ := jobFor(b, script)
 			sandboxed(b, engine(b), job)
 		})
+		between := spent(b)
 		outside += all(func() { bare(b, script) })
+		insideCPU, outsideCPU = insideCPU+between-before, outsideCPU+spent(b)-between
 	}
+	b.ReportMetric(float64(insideCPU)/float64(outsideCPU), "ratio-cpu")
 	b.ReportMetric(inside.Seconds()/float64(b.N), "sandbox-s/op")
 	b.ReportMetric(outside.Seconds()/float64(b.N), "bare-s/op")
 	b.ReportMetric(float64(outside)/float64(inside), "speed")

@@ -106,7 +106,7 @@ const confinedFiles = 16
 func (p *Confined) supervise(loader *os.File, config stageConfig, files [3]*os.File, started chan<- error) {
 	runtime.LockOSThread()
 	p.r.thread.Store(int32(unix.Gettid())) // #nosec G115 -- a thread id
-	err := p.r.start(stageExecutable, loader, config, files)
+	err := p.r.start(loader, config, files)
 	closeFiles(files)
 	started <- err
 	if err != nil {

@@ -160,7 +160,7 @@ func (r *run) launch(loader *os.File, config stageConfig) (supervised chan struc
 	supervised = make(chan struct{})
 	go func() {
 		defer close(supervised)
-		r.supervise(stageExecutable, loader, config, files.child, started)
+		r.supervise(loader, config, files.child, started)
 	}()
 	if err := <-started; err != nil {
 		files.closeOurs()

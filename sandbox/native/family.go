@@ -407,7 +407,7 @@ func (r *run) bring(n *run, config stageConfig, files [3]*os.File, done func()) 
 	started, supervised := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(supervised)
-		n.supervise(stageExecutable, f.loader, config, files, started)
+		n.supervise(f.loader, config, files, started)
 	}()
 	if err := <-started; err != nil {
 		if n.process != nil {

@@ -5,6 +5,7 @@ package native
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,6 +39,28 @@ func jump(op uint16, k uint32, yes, no int) unix.SockFilter {
 
 // buildFilter compiles the engine's tables for a process with the given id.
 func buildFilter(pid uint32) ([]unix.SockFilter, error) { return compileFilter(pid, table, archTable) }
+
+// template is a filter for any process: the program, and where in it the process's id goes.
+type template struct {
+	program []unix.SockFilter
+	own     []*uint32
+}
+
+// engineFilter and confinedFilter are the two that there are, compiled once.
+var (
+	engineFilter   = sync.OnceValues(func() (template, error) { return newTemplate(buildFilter(self)) })
+	confinedFilter = sync.OnceValues(func() (template, error) { return newTemplate(buildConfinedFilter(self)) })
+)
+
+func newTemplate(program []unix.SockFilter, err error) (template, error) {
+	t := template{program: program}
+	for i := range program {
+		if in := &program[i]; in.Code == unix.BPF_JMP|unix.BPF_K|unix.BPF_JEQ && in.K == self {
+			t.own = append(t.own, &in.K)
+		}
+	}
+	return t, err
+}
 
 // compileFilter compiles tables for a process with the given id: a chain with one block for each row, so that no jump is
 // longer than its own block.

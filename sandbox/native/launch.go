@@ -3,51 +3,276 @@
 package native
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs/landlock"
 )
 
-// stageExecutable is this program, whose Init becomes the first stage.
-const stageExecutable = "/proc/self/exe"
+var errNoReason = errors.New("the first stage ended without a reason")
 
-// startStage starts a first stage, which waits for its configuration on the control socket that is returned. The
-// calling thread must outlive the process, since the parent-death signal is the thread's. A loader or files that are
-// nil are left out.
-func startStage(exe string, loader *os.File, files [3]*os.File, attr *syscall.SysProcAttr) (control int, process *os.Process, err error) {
+// started is a first stage that runs, and waits for its go.
+type started struct {
+	stage   *stage
+	control int // the supervisor's end of its socket
+	pid     int
+	pidfd   int
+	process *os.Process
+}
+
+// startStage starts a first stage with these standard streams; a nil one is /dev/null, and terminal says that the first
+// is its controlling terminal. The calling goroutine must own its thread, which must outlive the process.
+func startStage(loader *os.File, config stageConfig, files [3]*os.File, terminal bool) (*started, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return -1, nil, fmt.Errorf("make socket pair: %w", err)
+		return nil, fmt.Errorf("make socket pair: %w", err)
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "stage")
-	process, err = os.StartProcess(exe, []string{stageName}, &os.ProcAttr{
-		Dir: "/",
-		// Once the stage has taken the script's limits on itself, its runtime has no memory for another thread, and wants one
-		// where it takes the processor from the stage.
-		Env:   []string{"GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1"},
-		Files: []*os.File{files[0], files[1], files[2], theirs, loader},
-		Sys:   attr,
-	})
-	_ = theirs.Close()
-	if err == nil && *attr.PidFD < 0 {
-		_ = process.Kill()
-		_, _ = process.Wait()
-		err = errors.New("the kernel gave no pidfd; it needs Linux 5.4 or newer")
+	s := &started{control: pair[0]}
+	given := &givenFiles{own: []int{pair[1]}}
+	defer given.close()
+	if s.stage, err = prepareStage(loader, config, files, terminal, pair[1], given); err == nil {
+		err = s.clone(config.Layers)
 	}
+	runtime.KeepAlive(files)
+	runtime.KeepAlive(loader)
 	if err != nil {
 		_ = unix.Close(pair[0])
-		return -1, nil, fmt.Errorf("start sandbox: %w", err)
+		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
 	// A first stage that hangs must not hang the gateway.
 	timeout := unix.Timeval{Sec: 10}
 	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
 	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout)
-	return pair[0], process, nil
+	return s, nil
+}
+
+// givenFiles are the descriptors that a first stage finds, at numbers beyond those that it gives them.
+type givenFiles struct{ own []int }
+
+func (g *givenFiles) close() {
+	for _, fd := range g.own {
+		_ = unix.Close(fd)
+	}
+}
+
+// beyond returns fd, or a copy of it that is in nobody's way.
+func (g *givenFiles) beyond(fd int) (int, error) {
+	if fd >= stageFirst {
+		return fd, nil
+	}
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, stageFirst)
+	if err == nil {
+		g.own = append(g.own, fd)
+	}
+	return fd, err
+}
+
+// prepareStage writes down all that a first stage does.
+func prepareStage(loader *os.File, config stageConfig, files [3]*os.File, terminal bool, control int, given *givenFiles) (*stage, error) {
+	s := &stage{flags: config.Layers.Namespaces | unix.CLONE_PIDFD | uintptr(unix.SIGCHLD)}
+	// The process is a copy of this one with all of its memory, and its memory must reach no disk.
+	if core, ok := config.Limits[unix.RLIMIT_CORE]; ok {
+		s.steps.limit(unix.RLIMIT_CORE, core)
+	}
+	s.steps.forgetSignals()
+	ruleset, err := s.place(loader, files, control, given)
+	if err != nil {
+		return nil, err
+	}
+	s.steps.add("wait for the supervisor", unix.SYS_READ, stageCtl, at(&s.steps, &s.message[0]), 1).whole = 1
+	s.steps.add("make a session", unix.SYS_SETSID)
+	if terminal {
+		s.steps.add("take the terminal", unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
+	}
+	s.steps.add("leave the gateway's directory", unix.SYS_CHDIR, s.steps.text("/"))
+	for resource, value := range config.Limits {
+		if resource != unix.RLIMIT_CORE {
+			s.steps.limit(resource, value)
+		}
+	}
+	s.steps.drop(config, ruleset)
+	template := engineFilter
+	if config.Confined {
+		template = confinedFilter
+	}
+	f, err := template()
+	if err != nil {
+		return nil, err
+	}
+	s.filter, s.own = unix.SockFprog{Len: uint16(len(f.program)), Filter: &f.program[0]}, f.own
+	if s.argv, err = pointers(config.Argv); err != nil {
+		return nil, fmt.Errorf("arguments: %w", err)
+	}
+	if s.envp, err = pointers(config.Env); err != nil {
+		return nil, fmt.Errorf("environment: %w", err)
+	}
+	return s, nil
+}
+
+// place adds the steps that give the descriptors their numbers and close every other.
+func (s *stage) place(loader *os.File, files [3]*os.File, control int, given *givenFiles) (ruleset int, err error) {
+	var fds []int
+	for _, f := range files {
+		if f != nil {
+			fds = append(fds, int(f.Fd()))
+			continue
+		}
+		null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1, fmt.Errorf("open /dev/null: %w", err)
+		}
+		given.own = append(given.own, null)
+		fds = append(fds, null)
+	}
+	// The process keeps nothing of the real file system but executing the loader, where the kernel has Landlock. It is a
+	// second wall: the filter lets no path through.
+	ruleset, err = landlock.Ruleset(landlock.Rights{},
+		landlock.Rule{FD: int(loader.Fd()), Rights: unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE})
+	if err != nil {
+		return -1, fmt.Errorf("landlock: %w", err)
+	}
+	fds = append(fds, control, int(loader.Fd()))
+	if ruleset >= 0 {
+		given.own = append(given.own, ruleset)
+		fds, ruleset = append(fds, ruleset), stageRuleset
+	}
+	for number, fd := range fds {
+		if fd, err = given.beyond(fd); err != nil {
+			return -1, err
+		}
+		flags := uintptr(unix.O_CLOEXEC)
+		if number <= 2 {
+			flags = 0
+		}
+		s.steps.add("place a descriptor", unix.SYS_DUP3, uintptr(fd), uintptr(number), flags)
+	}
+	if closesRanges() {
+		s.steps.add("close descriptors", unix.SYS_CLOSE_RANGE, uintptr(len(fds)), uintptr(^uint32(0)), 0)
+		return ruleset, nil
+	}
+	// The exec closes them: all that this program opens are marked, and now what it was started with.
+	return ruleset, markDescriptors(stageCtl)
+}
+
+// closesRanges reports whether there is close_range(2), which not every container knows.
+var closesRanges = sync.OnceValue(func() bool {
+	return unix.CloseRange(^uint(0)>>33, ^uint(0)>>33, unix.CLOSE_RANGE_CLOEXEC) == nil
+})
+
+// signals is how many the kernel has.
+const signals = 64
+
+// forgetSignals takes away the Go runtime's handlers and then lets signals through. Two cannot have a handler.
+func (s *steps) forgetSignals() {
+	var nothing struct{ handler, flags, restorer, mask uintptr } // struct sigaction of the kernel, SIG_DFL
+	action := at(s, &nothing)
+	for number := uintptr(1); number <= signals; number++ {
+		s.add("reset a signal", unix.SYS_RT_SIGACTION, number, action, 0, 8).moot = [2]unix.Errno{unix.EINVAL}
+	}
+	s.add("let signals through", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, at(s, new(uint64)), 0, 8)
+}
+
+func (s *steps) limit(resource int, value uint64) {
+	s.add(fmt.Sprintf("set limit %d", resource), unix.SYS_PRLIMIT64, 0, uintptr(resource), at(s, &unix.Rlimit{Cur: value, Max: value}), 0)
+}
+
+// pointers makes the vector of an exec.
+func pointers(list [][]byte) ([]*byte, error) {
+	texts := make([]string, len(list))
+	for i, b := range list {
+		texts[i] = string(b)
+	}
+	return syscall.SlicePtrFromStrings(texts)
+}
+
+// clone starts the process and tells it who its users are.
+func (s *started) clone(l layers) error {
+	pid, e := s.stage.clone()
+	if e != 0 {
+		return e
+	}
+	s.pid, s.pidfd = pid, int(s.stage.pidfd)
+	var err error
+	if s.process, err = os.FindProcess(pid); err == nil {
+		if err = l.mapUsers(pid); err == nil {
+			volunteer(pid)
+			return nil
+		}
+		_ = s.process.Kill()
+		_, _ = s.process.Wait()
+	}
+	_ = unix.Close(s.pidfd)
+	return err
+}
+
+// volunteer makes a process the first that the kernel kills where the machine has no memory left: a session, and not
+// the gateway. See oom_score_adj in proc(5). Where that cannot be said, the kernel chooses the largest.
+func volunteer(pid int) {
+	_ = writeProc(pid, "oom_score_adj", "1000")
+}
+
+// writeProc writes to a file of a process in /proc, which takes a text at once.
+func writeProc(pid int, name, text string) error {
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/%s", pid, name), unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	_, err = unix.Write(fd, []byte(text))
+	return err
+}
+
+// mapUsers gives a process in a new user namespace its users.
+func (l layers) mapUsers(pid int) error {
+	if !l.has(unix.CLONE_NEWUSER) {
+		return nil
+	}
+	one := func(outside int) string {
+		// /proc of an undumpable process needs the inner 0 to be the gateway's own user.
+		ids := fmt.Sprintf("0 %d 1\n", outside)
+		if os.Geteuid() == 0 {
+			ids += fmt.Sprintf("%d %d 1\n", nobody, nobody)
+		}
+		return ids
+	}
+	if err := writeProc(pid, "uid_map", one(os.Geteuid())); err != nil {
+		return fmt.Errorf("map users: %w", err)
+	}
+	if os.Geteuid() != 0 {
+		if err := writeProc(pid, "setgroups", "deny"); err != nil && err != unix.ENOENT {
+			return fmt.Errorf("deny changing groups: %w", err)
+		}
+	}
+	if err := writeProc(pid, "gid_map", one(os.Getegid())); err != nil {
+		return fmt.Errorf("map groups: %w", err)
+	}
+	return nil
+}
+
+// proceed tells a first stage that it may go on, and returns its filter's listener once it waits to become the loader.
+func (s *started) proceed() (listener int, err error) {
+	if err := writeFull(s.control, []byte{1}); err != nil {
+		return -1, fmt.Errorf("configure sandbox: %w", err)
+	}
+	var reply [64]byte
+	n, err := readSome(s.control, reply[:])
+	if err != nil {
+		return -1, fmt.Errorf("wait for sandbox: %w", err)
+	}
+	number, err := s.stage.listener(reply[:n])
+	if err != nil {
+		return -1, fmt.Errorf("enter sandbox: %w", err)
+	}
+	if listener, err = unix.PidfdGetfd(s.pidfd, number, 0); err != nil {
+		return -1, fmt.Errorf("take over the filter's listener: %w (pidfd_getfd needs ptrace rights over the gateway's own children)", err)
+	}
+	return listener, nil
 }
 
 // Bounds of execve(2) on what a new program is given, in bytes: MAX_ARG_STRLEN for one text with its NUL, and for all a
@@ -78,30 +303,4 @@ func (c stageConfig) fits() error {
 		return unix.E2BIG
 	}
 	return nil
-}
-
-// configureStage tells a first stage what to become and returns what it says when it is ready.
-func configureStage(control int, config stageConfig) ([]byte, error) {
-	text, err := json.Marshal(config)
-	if err != nil {
-		return nil, fmt.Errorf("configure sandbox: %w", err)
-	}
-	if len(text) > maxStageConfig {
-		return nil, fmt.Errorf("configure sandbox: arguments and environment of %d bytes are too large", len(text))
-	}
-	message := binary.LittleEndian.AppendUint32(nil, uint32(len(text)))
-	if err := writeFull(control, append(message, text...)); err != nil {
-		return nil, fmt.Errorf("configure sandbox: %w", err)
-	}
-	var reply [1024]byte
-	n, err := readSome(control, reply[:])
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("wait for sandbox: %w", err)
-	case n > 1 && reply[0] == stageReady:
-		return reply[1:n], nil
-	case n > 1 && reply[0] == stageFailed:
-		return nil, fmt.Errorf("enter sandbox: %s", reply[1:n])
-	}
-	return nil, errors.New("enter sandbox: the first stage ended without a reason")
 }

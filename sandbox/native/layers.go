@@ -3,18 +3,14 @@
 package native
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // layers are the walls behind the filter that this machine lets an interpreter have. None of them is required; what
@@ -43,26 +39,6 @@ var namespaces = []struct {
 	{unix.CLONE_NEWIPC, "IPC namespace", "no System V IPC or message queues of the host"},
 	{unix.CLONE_NEWUTS, "UTS namespace", "host names of its own"},
 	{unix.CLONE_NEWCGROUP, "cgroup namespace", "cgroup paths of its own"},
-}
-
-// attributes are how a first stage is started inside its namespaces. It begins as the user that the gateway runs as;
-// in a user namespace that is a root without any right outside.
-func (l layers) attributes(pidfd *int) *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: pidfd, Cloneflags: l.Namespaces}
-	if !l.has(unix.CLONE_NEWUSER) {
-		return attr
-	}
-	one := func(outside int) []syscall.SysProcIDMap {
-		// The first stage's exec, and /proc of an undumpable process, need the inner 0 to be the gateway's own user.
-		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: outside, Size: 1}}
-		if os.Geteuid() == 0 {
-			ids = append(ids, syscall.SysProcIDMap{ContainerID: nobody, HostID: nobody, Size: 1})
-		}
-		return ids
-	}
-	attr.UidMappings, attr.GidMappings = one(os.Geteuid()), one(os.Getegid())
-	attr.GidMappingsEnableSetgroups = os.Geteuid() == 0
-	return attr
 }
 
 // discovery is what trials found out: the layers that work together, and the reason for each that does not.
@@ -132,53 +108,6 @@ func (d *discovery) oneByOne(user uintptr, hopeless bool, accepted func(uintptr)
 
 // errDumpable says that the supervisor could not look into an undumpable first stage.
 var errDumpable = errors.New("the gateway has no rights over an undumpable process")
-
-// stageReport is what a first stage in a trial says of itself, as JSON.
-type stageReport struct {
-	Address uint64 // of a word in its memory
-	Word    uint64
-}
-
-// tryLayers starts a first stage with these layers that ends before the filter, and looks into its memory.
-func tryLayers(l layers) error {
-	// The parent-death signal is the thread's, and an unlocked one may become that of an interpreter and end with it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	pidfd := -1
-	control, process, err := startStage(stageExecutable, nil, [3]*os.File{}, l.attributes(&pidfd))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		_ = unix.Close(control)
-		_ = process.Kill()
-		_, _ = process.Wait()
-		if pidfd >= 0 {
-			_ = unix.Close(pidfd)
-		}
-	}()
-	reply, err := configureStage(control, stageConfig{Layers: l, Drop: os.Geteuid() == 0, Trial: true})
-	if err != nil {
-		return err
-	}
-	var report stageReport
-	if err := json.Unmarshal(reply, &report); err != nil {
-		return fmt.Errorf("read the report of a first stage: %w", err)
-	}
-	fd, err := unix.PidfdGetfd(pidfd, stageCtl, 0)
-	if err != nil {
-		return fmt.Errorf("%w: copy a descriptor: %w", errDumpable, err)
-	}
-	_ = unix.Close(fd)
-	var word uint64
-	if _, e := seccomp.ReadMemory(process.Pid, report.Address, asBytes(&word)); e != 0 || word != report.Word {
-		return fmt.Errorf("%w: read memory: %w", errDumpable, e)
-	}
-	if names, err := readNames(fmt.Sprintf("/proc/%d/fd", process.Pid)); err != nil || len(names) == 0 {
-		return fmt.Errorf("%w: list descriptors: %w", errDumpable, err)
-	}
-	return nil
-}
 
 // probeLayers reports each layer as a finding.
 func probeLayers() []sandbox.Finding {

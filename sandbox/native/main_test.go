@@ -89,9 +89,6 @@ func jobFor(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Bu
 		Limits: sandbox.Limits{Wall: time.Minute, CPU: 30 * time.Second, Memory: jobMemory, Write: 32 << 20, Processes: 16, Threads: 64},
 		Host:   sandbox.Host{Sysname: "Linux", Nodename: "target-1", Release: "6.1", Version: "#1", Machine: "x86_64", UID: 1000, GID: 1000},
 	}
-	if raceDetector { // a test of the limit sets it, and is short
-		job.Limits.Memory = 0
-	}
 	return job, stdout, stderr
 }
 

@@ -4,7 +4,6 @@ package native
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -137,35 +136,18 @@ func (s *stdio) closeOurs() {
 
 // start runs the first stage up to the point where it has handed over its listener. It must be called on a locked
 // thread that outlives the process, since the parent-death signal is the thread's.
-func (r *run) start(exe string, loader *os.File, config stageConfig, files [3]*os.File) error {
-	attributes := config.Layers.attributes(&r.pidfd)
-	attributes.Setctty, attributes.Ctty = r.job.Terminal != nil, 0
-	control, process, err := startStage(exe, loader, files, attributes)
+func (r *run) start(loader *os.File, config stageConfig, files [3]*os.File) error {
+	s, err := startStage(loader, config, files, r.job.Terminal != nil)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Close(control) }()
-	r.process, r.pid = process, process.Pid
-	return r.handshake(control, config)
-}
-
-// handshake configures the first stage and takes its listener.
-func (r *run) handshake(control int, config stageConfig) error {
-	reply, err := configureStage(control, config)
-	if err != nil {
+	defer func() { _ = unix.Close(s.control) }()
+	r.process, r.pid, r.pidfd = s.process, s.pid, s.pidfd
+	if r.listener, err = s.proceed(); err != nil {
 		return err
 	}
-	if len(reply) != 4 {
-		return errors.New("enter sandbox: the first stage gave no listener")
-	}
-	number := binary.LittleEndian.Uint32(reply)
-	listener, err := unix.PidfdGetfd(r.pidfd, int(number), 0)
-	if err != nil {
-		return fmt.Errorf("take over the filter's listener: %w (pidfd_getfd needs ptrace rights over the gateway's own children)", err)
-	}
-	r.listener = listener
-	seccomp.WakeInPlace(listener)
-	return writeFull(control, []byte{1})
+	seccomp.WakeInPlace(r.listener)
+	return writeFull(s.control, []byte{1})
 }
 
 // coreLimit keeps the kernel from writing a core, which would be too large, and by a rule of its own for the value 1 from
@@ -219,7 +201,7 @@ func readSome(fd int, p []byte) (int, error) {
 
 // supervise starts the interpreter and answers its calls until it has ended. It owns its thread: the child's
 // parent-death signal hangs on it, and the receive loop blocks in it.
-func (r *run) supervise(exe string, loader *os.File, config stageConfig, files [3]*os.File, started chan<- error) {
+func (r *run) supervise(loader *os.File, config stageConfig, files [3]*os.File, started chan<- error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.panicked("supervising", p)
@@ -231,7 +213,7 @@ func (r *run) supervise(exe string, loader *os.File, config stageConfig, files [
 	}()
 	runtime.LockOSThread() // and never unlock: the thread has its own signal mask and ends with this goroutine
 	r.thread.Store(int32(unix.Gettid()))
-	err := r.start(exe, loader, config, files)
+	err := r.start(loader, config, files)
 	if err == nil {
 		r.family.born(r) // before its streams are closed here, see family.carried
 	}

@@ -4,226 +4,161 @@ package native
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
-	"runtime"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"shannot-gateway/vfs/landlock"
 )
 
-// The first stage is this executable again, started by the supervisor. It takes away everything from itself, installs
-// the filter, and becomes the dynamic loader, which loads the interpreter through virtual opens. It holds nothing of
-// the gateway's but the descriptors below, and none of these survives the exec.
+// The first stage is a copy of the gateway's process, in namespaces of its own, from its clone to its exec. It takes away
+// everything from itself, installs the filter, and becomes the dynamic loader, which loads the interpreter through
+// virtual opens. It has what the gateway has in memory and runs none of it: it makes the system calls below, which the
+// gateway has prepared, one after the other. It holds nothing of the gateway's but the descriptors below, and none of
+// these survives the exec.
 const (
-	stageName   = "shannot-sandbox"
-	stageCtl    = 3 // a stream socket to the supervisor
-	stageLoader = 4 // the dynamic loader, opened for reading
+	stageCtl     = 3 // a stream socket to the supervisor
+	stageLoader  = 4 // the dynamic loader
+	stageRuleset = 5 // Landlock's, where there is one
+	stageFirst   = 6 // after the last of them
 )
 
 // nobody is the user that a sandbox started by root runs as.
 const nobody = 65534
 
-// stageConfig is what the supervisor tells the first stage, as JSON behind a length of four bytes.
+// stageConfig is what a first stage does, and becomes.
 type stageConfig struct {
-	Argv [][]byte // of the dynamic loader; bytes, since JSON would change text that is not UTF-8
+	Argv [][]byte // of the dynamic loader
 	Env  [][]byte
 	Drop bool // leave root
 	// Layers are the walls behind the filter. The process is in the namespaces already.
 	Layers layers
-	// Trial ends the process before the filter, after it has reported itself.
+	// Trial is a process that shows itself to the supervisor instead, see reportTrial.
 	Trial bool
 	// Confined takes the filter of a program that lives on its streams, see Confine.
 	Confined bool
-	// Limits are set last, since the runtime of this program reserves more address space than a script may have.
+	// Limits are resource limits, by resource number of getrlimit(2).
 	Limits map[int]uint64
-}
-
-const maxStageConfig = 4 << 20
-
-// Init must be the first call of main in every program that uses the engine, and of TestMain in its tests. In the
-// engine's own first stage it does not return.
-func Init() {
-	if len(os.Args) == 0 || os.Args[0] != stageName {
-		return
-	}
-	runtime.LockOSThread()
-	err := runStage()
-	// Only failures come back. The supervisor reads the reason from the socket.
-	_, _ = unix.Write(stageCtl, append([]byte{stageFailed}, err.Error()...))
-	os.Exit(125)
 }
 
 // First byte of a message from the first stage.
 const (
 	stageReady  = 'R' // followed by the listener's number, four bytes
-	stageFailed = 'E' // followed by a text
+	stageFailed = 'E' // followed by the step that failed and its errno, four bytes each
 )
 
-func runStage() error {
-	config, err := readStageConfig()
-	if err != nil {
-		return err
-	}
-	volunteer()
-	if err := dropEverything(config); err != nil {
-		return err
-	}
-	if config.Trial {
-		return reportStage()
-	}
-	// Prepared now: after the filter is in place this thread makes no call but the ones below.
-	argv, err := syscall.SlicePtrFromStrings(asStrings(config.Argv))
-	if err != nil {
-		return fmt.Errorf("arguments: %w", err)
-	}
-	envp, err := syscall.SlicePtrFromStrings(asStrings(config.Env))
-	if err != nil {
-		return fmt.Errorf("environment: %w", err)
-	}
-	build := buildFilter
-	if config.Confined {
-		build = buildConfinedFilter
-	}
-	program, err := build(uint32(os.Getpid()))
-	if err != nil {
-		return err
-	}
-	var limits []resourceLimit
-	for resource, value := range config.Limits {
-		limits = append(limits, resourceLimit{uintptr(resource), unix.Rlimit{Cur: value, Max: value}})
-	}
-	return becomeLoader(program, limits, argv, envp)
+// stage is a first stage that is prepared. The memory behind its pointers is what the copy finds there.
+type stage struct {
+	flags   uintptr // of clone(2)
+	pidfd   int32
+	steps   steps
+	filter  unix.SockFprog
+	own     []*uint32 // where the filter has the process's id
+	argv    []*byte
+	envp    []*byte
+	empty   [1]byte
+	message [9]byte
 }
 
-// volunteer makes the process the first that the kernel kills where the machine has no memory left: a session, and not
-// the gateway. See oom_score_adj in proc(5). Where that cannot be said, the kernel chooses the largest.
-func volunteer() {
-	fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	_, _ = unix.Write(fd, []byte("1000"))
-	_ = unix.Close(fd)
-}
+// stepFilter stands for the filter in a message, behind the prepared steps.
+const stepFilter = 1 << 16
 
-func asStrings(list [][]byte) []string {
-	out := make([]string, len(list))
-	for i, b := range list {
-		out[i] = string(b)
-	}
-	return out
-}
-
-type resourceLimit struct {
-	resource uintptr
-	value    unix.Rlimit
-}
-
-func readStageConfig() (stageConfig, error) {
-	var config stageConfig
-	var size [4]byte
-	if err := readFull(stageCtl, size[:]); err != nil {
-		return config, fmt.Errorf("read configuration: %w", err)
-	}
-	n := binary.LittleEndian.Uint32(size[:])
-	if n > maxStageConfig {
-		return config, fmt.Errorf("configuration of %d bytes is too large", n)
-	}
-	text := make([]byte, n)
-	if err := readFull(stageCtl, text); err != nil {
-		return config, fmt.Errorf("read configuration: %w", err)
-	}
-	if err := json.Unmarshal(text, &config); err != nil {
-		return config, fmt.Errorf("read configuration: %w", err)
-	}
-	return config, nil
-}
-
-// readFull reads without the runtime's poller, which would bring descriptors of its own.
-func readFull(fd int, p []byte) error {
-	for len(p) > 0 {
-		n, err := unix.Read(fd, p)
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return err
-		case n == 0:
-			return io.ErrUnexpectedEOF
-		default:
-			p = p[n:]
-		}
-	}
-	return nil
-}
-
-// reportStage answers a trial and waits until the supervisor has looked.
-func reportStage() error {
-	word := uint64(0x5348414e4e4f5400)
-	report := stageReport{Address: uint64(uintptr(unsafe.Pointer(&word))), Word: word}
-	text, err := json.Marshal(report)
-	if err != nil {
-		return err
-	}
-	if _, err := unix.Write(stageCtl, append([]byte{stageReady}, text...)); err != nil {
-		return err
-	}
-	var last [1]byte
-	_ = readFull(stageCtl, last[:])
-	runtime.KeepAlive(&word)
-	os.Exit(0)
-	return nil
-}
-
-// confineFiles leaves the process nothing of the real file system but executing the loader, where the kernel has
-// Landlock. It is a second wall: the filter lets no path through.
-func confineFiles() error {
-	return landlock.Restrict(landlock.Rights{}, landlock.Rule{FD: stageLoader, Rights: unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE})
-}
-
-// becomeLoader sets the limits, installs the filter, tells the supervisor the listener's number, waits until it has taken it, and
-// execs. From the filter on there are only raw calls: anything that the runtime would do on this thread is filtered. The
-// race detector, which would want memory beyond the limit, has no part in it.
+// clone starts the process. The calling thread must outlive it, since the parent-death signal is the thread's, and must
+// belong to the calling goroutine. No signal reaches the copy as long as it has the handlers of the Go runtime.
 //
 //go:norace
-func becomeLoader(program []unix.SockFilter, limits []resourceLimit, argv, envp []*byte) error {
-	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	empty := [1]byte{}
-	message := [5]byte{stageReady}
-	for i := range limits {
-		_, _, e := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, limits[i].resource, uintptr(unsafe.Pointer(&limits[i].value)), 0, 0, 0)
-		if e != 0 {
-			return fmt.Errorf("set limit %d: %w", limits[i].resource, e)
+//go:nosplit
+//go:noinline
+func (s *stage) clone() (pid int, e unix.Errno) {
+	all, old := ^uint64(0), uint64(0)
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
+	child, _, e := unix.RawSyscall6(unix.SYS_CLONE, s.flags, 0, uintptr(unsafe.Pointer(&s.pidfd)), 0, 0, 0)
+	if e == 0 && child == 0 {
+		s.become()
+	}
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&old)), 0, 8, 0, 0)
+	return int(child), e
+}
+
+// become is all that the copy does. It makes no call but raw ones and uses no memory but what is there: the runtime's
+// other threads do not exist here, and whoever of them held a lock holds it for ever.
+//
+//go:norace
+//go:nosplit
+func (s *stage) become() {
+	for i := range s.steps.list {
+		if e := s.steps.list[i].run(); e != 0 {
+			s.fail(uint32(i), e)
 		}
 	}
+	pid, _, _ := unix.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
+	for _, k := range s.own {
+		*k = uint32(pid)
+	}
 	flags := uintptr(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-	listener, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
+	listener, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&s.filter)))
 	if e == unix.EINVAL { // Linux before 5.19
 		flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
-		listener, _, e = unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
-	}
-	if e == unix.EBUSY {
-		return fmt.Errorf("install filter: %w: this process is already supervised by another seccomp listener, and the kernel allows one", e)
+		listener, _, e = unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&s.filter)))
 	}
 	if e != 0 {
-		return fmt.Errorf("install filter: %w", e)
+		s.fail(stepFilter, e)
 	}
-	binary.LittleEndian.PutUint32(message[1:], uint32(listener))
-	unix.RawSyscall(unix.SYS_WRITE, stageCtl, uintptr(unsafe.Pointer(&message[0])), uintptr(len(message)))
+	s.message[0] = stageReady
+	s.number(1, uint32(listener))
+	unix.RawSyscall(unix.SYS_WRITE, stageCtl, uintptr(unsafe.Pointer(&s.message[0])), 5)
 	// The supervisor answers one byte once it has the listener; an end of file means that it gave up.
-	n, _, _ := unix.RawSyscall(unix.SYS_READ, stageCtl, uintptr(unsafe.Pointer(&message[0])), 1)
-	if n != 1 {
-		unix.RawSyscall(unix.SYS_EXIT_GROUP, 125, 0, 0)
+	if n, _, _ := unix.RawSyscall(unix.SYS_READ, stageCtl, uintptr(unsafe.Pointer(&s.message[0])), 1); n == 1 {
+		unix.RawSyscall(unix.SYS_CLOSE, listener, 0, 0)
+		unix.RawSyscall(unix.SYS_CLOSE, stageCtl, 0, 0)
+		unix.RawSyscall6(unix.SYS_EXECVEAT, stageLoader, uintptr(unsafe.Pointer(&s.empty[0])),
+			uintptr(unsafe.Pointer(&s.argv[0])), uintptr(unsafe.Pointer(&s.envp[0])), unix.AT_EMPTY_PATH, 0)
 	}
-	unix.RawSyscall(unix.SYS_CLOSE, listener, 0, 0)
-	unix.RawSyscall(unix.SYS_CLOSE, stageCtl, 0, 0)
-	_, _, e = unix.RawSyscall6(unix.SYS_EXECVEAT, stageLoader, uintptr(unsafe.Pointer(&empty[0])),
-		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), unix.AT_EMPTY_PATH, 0)
-	unix.RawSyscall(unix.SYS_EXIT_GROUP, 125, 0, 0)
-	return e
+	for {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, stageFailure, 0, 0)
+	}
+}
+
+// stageFailure is the exit status of a first stage that did not come to its exec.
+const stageFailure = 125
+
+// fail tells the supervisor what failed and ends.
+//
+//go:norace
+//go:nosplit
+func (s *stage) fail(at uint32, e unix.Errno) {
+	s.message[0] = stageFailed
+	s.number(1, at)
+	s.number(5, uint32(e))
+	unix.RawSyscall(unix.SYS_WRITE, stageCtl, uintptr(unsafe.Pointer(&s.message[0])), uintptr(len(s.message)))
+	for {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, stageFailure, 0, 0)
+	}
+}
+
+// number puts four bytes into the message, little-endian.
+//
+//go:norace
+//go:nosplit
+func (s *stage) number(at int, v uint32) {
+	for i := range 4 {
+		s.message[at+i] = byte(v >> (8 * i))
+	}
+}
+
+// listener reads the supervisor's side of the message: the number that the listener has in the first stage.
+func (s *stage) listener(message []byte) (int, error) {
+	switch {
+	case len(message) == 5 && message[0] == stageReady:
+		return int(binary.LittleEndian.Uint32(message[1:])), nil
+	case len(message) == len(s.message) && message[0] == stageFailed:
+		at, e := binary.LittleEndian.Uint32(message[1:]), unix.Errno(binary.LittleEndian.Uint32(message[5:]))
+		what := "install filter"
+		if int(at) < len(s.steps.list) {
+			what = s.steps.list[at].what
+		} else if e == unix.EBUSY {
+			return 0, fmt.Errorf("install filter: %w: this process is already supervised by another seccomp listener, and the kernel allows one", e)
+		}
+		return 0, fmt.Errorf("%s: %w", what, e)
+	}
+	return 0, errNoReason
 }

@@ -52,29 +52,40 @@ func everything(abi int) unix.LandlockRulesetAttr {
 	return attr
 }
 
-// Restrict takes every right that the kernel's Landlock knows from this thread, but for keep on all files and for the
-// rules. It needs no new privileges to be set (PR_SET_NO_NEW_PRIVS), and makes only raw calls. Where the kernel has no
-// Landlock it does nothing.
-func Restrict(keep Rights, rules ...Rule) error {
+// Ruleset makes a descriptor of what Restrict would do, close-on-exec, for a process that enters it by
+// landlock_restrict_self(2). It is -1 where the kernel has no Landlock.
+func Ruleset(keep Rights, rules ...Rule) (int, error) {
 	abi := ABI()
 	if abi < 1 {
-		return nil
+		return -1, nil
 	}
 	attr := everything(abi)
 	attr.Handled_access_fs &^= keep.Files
 	attr.Handled_access_net &^= keep.Network
 	ruleset, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if e != 0 {
-		return fmt.Errorf("create ruleset: %w", e)
+		return -1, fmt.Errorf("create ruleset: %w", e)
 	}
-	defer func() { _ = unix.Close(int(ruleset)) }()
 	for _, r := range rules {
 		rule := unix.LandlockPathBeneathAttr{Allowed_access: r.Rights & attr.Handled_access_fs, Parent_fd: int32(r.FD)}
 		if _, _, e := unix.RawSyscall6(unix.SYS_LANDLOCK_ADD_RULE, ruleset, unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0); e != 0 {
-			return fmt.Errorf("add rule: %w", e)
+			_ = unix.Close(int(ruleset))
+			return -1, fmt.Errorf("add rule: %w", e)
 		}
 	}
-	if _, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0, 0); e != 0 {
+	return int(ruleset), nil
+}
+
+// Restrict takes every right that the kernel's Landlock knows from this thread, but for keep on all files and for the
+// rules. It needs no new privileges to be set (PR_SET_NO_NEW_PRIVS), and makes only raw calls. Where the kernel has no
+// Landlock it does nothing.
+func Restrict(keep Rights, rules ...Rule) error {
+	ruleset, err := Ruleset(keep, rules...)
+	if err != nil || ruleset < 0 {
+		return err
+	}
+	defer func() { _ = unix.Close(ruleset) }()
+	if _, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(ruleset), 0, 0); e != 0 {
 		return fmt.Errorf("restrict: %w", e)
 	}
 	return nil

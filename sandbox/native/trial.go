@@ -1,0 +1,221 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs/seccomp"
+)
+
+// A trial finds out what this machine lets a first stage have. It takes a process whose memory is its own namespace's, as
+// an interpreter's is, and so this program once more, which makes the calls of a first stage up to the filter and shows
+// itself to the supervisor.
+
+// trialName is what this program is called in a trial.
+const trialName = "shannot-sandbox"
+
+// trialExecutable is this program, whose Init becomes the trial.
+const trialExecutable = "/proc/self/exe"
+
+// Init must be the first call of main in every program that uses the engine, and of TestMain in its tests. In the
+// engine's own trials it does not return.
+func Init() {
+	if len(os.Args) == 0 || os.Args[0] != trialName {
+		return
+	}
+	runtime.LockOSThread()
+	err := runTrial()
+	// Only failures come back. The supervisor reads the reason from the socket.
+	_, _ = unix.Write(stageCtl, append([]byte{stageFailed}, err.Error()...))
+	os.Exit(stageFailure)
+}
+
+// trialReport is what a process in a trial says of itself, as JSON.
+type trialReport struct {
+	Address uint64 // of a word in its memory
+	Word    uint64
+}
+
+// runTrial reads its layers, JSON behind a length of four bytes, makes the calls of a first stage, and shows itself until
+// the supervisor has looked.
+func runTrial() error {
+	var size [4]byte
+	if err := readFull(stageCtl, size[:]); err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	n := binary.LittleEndian.Uint32(size[:])
+	if n > maxTrialConfig {
+		return fmt.Errorf("configuration of %d bytes is too large", n)
+	}
+	text := make([]byte, n)
+	if err := readFull(stageCtl, text); err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	var config stageConfig
+	if err := json.Unmarshal(text, &config); err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	var s steps
+	s.drop(config, -1) // there is no loader that a rule could name
+	for i := range s.list {
+		if e := s.list[i].run(); e != 0 {
+			return fmt.Errorf("%s: %w", s.list[i].what, e)
+		}
+	}
+	word := uint64(0x5348414e4e4f5400)
+	report, err := json.Marshal(trialReport{Address: uint64(uintptr(unsafe.Pointer(&word))), Word: word})
+	if err != nil {
+		return err
+	}
+	if _, err := unix.Write(stageCtl, append([]byte{stageReady}, report...)); err != nil {
+		return err
+	}
+	var last [1]byte
+	_ = readFull(stageCtl, last[:])
+	runtime.KeepAlive(&word)
+	runtime.KeepAlive(s.kept)
+	os.Exit(0)
+	return nil
+}
+
+// maxTrialConfig is more than a trial's configuration has, in bytes.
+const maxTrialConfig = 4 << 10
+
+// readFull reads without the runtime's poller, which would bring descriptors of its own.
+func readFull(fd int, p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Read(fd, p)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return err
+		case n == 0:
+			return io.ErrUnexpectedEOF
+		default:
+			p = p[n:]
+		}
+	}
+	return nil
+}
+
+// startTrial starts a process for a trial, which waits for its configuration on the control socket that is returned. The
+// calling thread must outlive the process, since the parent-death signal is the thread's.
+func startTrial(attr *syscall.SysProcAttr) (control int, process *os.Process, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, nil, fmt.Errorf("make socket pair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "trial")
+	process, err = os.StartProcess(trialExecutable, []string{trialName}, &os.ProcAttr{
+		Dir: "/", Env: []string{"GOMAXPROCS=1", "GOGC=off"}, Files: []*os.File{nil, nil, nil, theirs}, Sys: attr,
+	})
+	_ = theirs.Close()
+	if err == nil && *attr.PidFD < 0 {
+		_ = process.Kill()
+		_, _ = process.Wait()
+		err = errors.New("the kernel gave no pidfd; it needs Linux 5.4 or newer")
+	}
+	if err != nil {
+		_ = unix.Close(pair[0])
+		return -1, nil, fmt.Errorf("start sandbox: %w", err)
+	}
+	timeout := unix.Timeval{Sec: 10} // one that hangs must not hang the gateway
+	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
+	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout)
+	return pair[0], process, nil
+}
+
+// configureTrial tells a trial what to try and returns what it says of itself.
+func configureTrial(control int, config stageConfig) ([]byte, error) {
+	text, err := json.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("configure sandbox: %w", err)
+	}
+	message := binary.LittleEndian.AppendUint32(nil, uint32(len(text)))
+	if err := writeFull(control, append(message, text...)); err != nil {
+		return nil, fmt.Errorf("configure sandbox: %w", err)
+	}
+	var reply [1024]byte
+	n, err := readSome(control, reply[:])
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("wait for sandbox: %w", err)
+	case n > 1 && reply[0] == stageReady:
+		return reply[1:n], nil
+	case n > 1 && reply[0] == stageFailed:
+		return nil, fmt.Errorf("enter sandbox: %s", reply[1:n])
+	}
+	return nil, fmt.Errorf("enter sandbox: %w", errNoReason)
+}
+
+// attributes are how a trial is started inside its namespaces. It begins as the user that the gateway runs as; in a user
+// namespace that is a root without any right outside.
+func (l layers) attributes(pidfd *int) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: pidfd, Cloneflags: l.Namespaces}
+	if !l.has(unix.CLONE_NEWUSER) {
+		return attr
+	}
+	one := func(outside int) []syscall.SysProcIDMap {
+		// The first stage's exec, and /proc of an undumpable process, need the inner 0 to be the gateway's own user.
+		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: outside, Size: 1}}
+		if os.Geteuid() == 0 {
+			ids = append(ids, syscall.SysProcIDMap{ContainerID: nobody, HostID: nobody, Size: 1})
+		}
+		return ids
+	}
+	attr.UidMappings, attr.GidMappings = one(os.Geteuid()), one(os.Getegid())
+	attr.GidMappingsEnableSetgroups = os.Geteuid() == 0
+	return attr
+}
+
+// tryLayers tries these layers and looks into the memory of what has them.
+func tryLayers(l layers) error {
+	// The parent-death signal is the thread's, and an unlocked one may become that of an interpreter and end with it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	pidfd := -1
+	control, process, err := startTrial(l.attributes(&pidfd))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = unix.Close(control)
+		_ = process.Kill()
+		_, _ = process.Wait()
+		if pidfd >= 0 {
+			_ = unix.Close(pidfd)
+		}
+	}()
+	reply, err := configureTrial(control, stageConfig{Layers: l, Drop: os.Geteuid() == 0, Trial: true})
+	if err != nil {
+		return err
+	}
+	var report trialReport
+	if err := json.Unmarshal(reply, &report); err != nil {
+		return fmt.Errorf("read the report of a trial: %w", err)
+	}
+	fd, err := unix.PidfdGetfd(pidfd, stageCtl, 0)
+	if err != nil {
+		return fmt.Errorf("%w: copy a descriptor: %w", errDumpable, err)
+	}
+	_ = unix.Close(fd)
+	var word uint64
+	if _, e := seccomp.ReadMemory(process.Pid, report.Address, asBytes(&word)); e != 0 || word != report.Word {
+		return fmt.Errorf("%w: read memory: %w", errDumpable, e)
+	}
+	if names, err := readNames(fmt.Sprintf("/proc/%d/fd", process.Pid)); err != nil || len(names) == 0 {
+		return fmt.Errorf("%w: list descriptors: %w", errDumpable, err)
+	}
+	return nil
+}
