@@ -29,9 +29,10 @@ type contents struct {
 // fetched is a file that was read, or is being read.
 type fetched struct {
 	ready chan struct{}
-	at    time.Time
+	at    time.Time // when it was asked for
 	data  []byte
 	err   error
+	trail *trail // that it is on, nil for none
 }
 
 func (c *contents) clear() {
@@ -41,6 +42,9 @@ func (c *contents) clear() {
 
 // add keeps a file and drops the oldest ones beyond the bound. The caller holds the view's lock.
 func (c *contents) add(name string, f *fetched) {
+	if len(c.order) > 2*len(c.files)+filesAhead {
+		c.order = slices.DeleteFunc(c.order, func(name string) bool { return c.files[name] == nil })
+	}
 	c.files[name] = f
 	c.order = append(c.order, name)
 }
@@ -92,7 +96,18 @@ func (v *View) take(name string) *fetched {
 		return nil
 	}
 	v.contents.forget(name, f)
-	if f.err != nil || v.target.now().Sub(f.at) > contentLife {
+	if f.err != nil {
+		return nil
+	}
+	life := contentLife
+	if kernelFile(name) {
+		life = kernelLife
+	}
+	inTime := v.target.now().Sub(f.at) < life
+	if f.trail != nil {
+		f.trail.taken(inTime)
+	}
+	if !inTime {
 		return nil
 	}
 	return f
@@ -143,14 +158,10 @@ func (v *View) readAhead(name string) {
 	v.contents.add(name, f)
 	v.reading.Go(func() {
 		defer func() { <-v.ahead }()
-		f.data, f.err = ask(v, func(r *relay) ([]byte, error) { return v.fetchSmall(r, name, l.attrs) })
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		f.at = v.target.now()
-		close(f.ready)
-		if !v.closed {
-			v.contents.weigh(name, f)
-		}
+		began := v.target.now()
+		var err error
+		f.data, err = v.readSibling(name, l)
+		v.fetched(name, f, began, err)
 	})
 }
 

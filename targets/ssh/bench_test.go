@@ -90,6 +90,12 @@ func read(b *testing.B, s *vfs.Session, name string) int64 {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return copied(b, file, name)
+}
+
+// copied reads an open file to its end, and closes it.
+func copied(b *testing.B, file vfs.File, name string) int64 {
+	b.Helper()
 	defer func() { _ = file.Close() }()
 	if stream := file.(vfs.Streamed).Stream(); stream != nil {
 		n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.NewSectionReader(whole{stream}, 0, stream.Size()), make([]byte, 1<<20))
@@ -228,6 +234,43 @@ func walk(b *testing.B, s *vfs.Session, dir string) (files int) {
 		}
 	}
 	return files
+}
+
+// One file of each process, of 300 at least, as a script reads that looks for one. The time is that of one file.
+func BenchmarkProcesses(b *testing.B) {
+	l := startLine(b)
+	for range 300 {
+		cmd := exec.Command("sleep", "600")
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	}
+	files := 0
+	for b.Loop() {
+		s, end := l.session(b)
+		dir, err := s.Open("/proc", syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		entries, err := dir.ReadDir()
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = dir.Close()
+		for _, e := range entries {
+			if _, err := strconv.Atoi(e.Name); err != nil {
+				continue
+			}
+			if file, err := s.Open("/proc/"+e.Name+"/stat", syscall.O_RDONLY, 0); err == nil { // else it has ended
+				if n := copied(b, file, e.Name); n > 0 {
+					files++
+				}
+			}
+		}
+		end()
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(files), "µs/file")
 }
 
 // A file of 256 MiB, from one end to the other.

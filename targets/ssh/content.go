@@ -22,6 +22,7 @@ func (v *View) Open(name string, flags int) (int, error) {
 	}
 	v.question()
 	defer v.answered()
+	v.follow(readsFiles, name)
 	if f := v.take(name); f != nil {
 		v.following(name)
 		return vfs.Sealed(path.Base(name), f.data)

@@ -56,6 +56,7 @@ type View struct {
 	listed   int // entries of them in sum
 	contents contents
 	pieces   pieces
+	trails   map[trailKey]*trail
 	walks    int // listings of directories that a listing named, as a walk makes
 	told     bool
 	asking   int       // questions of the script under way
@@ -118,6 +119,7 @@ func (t *Target) View(o targets.ViewOptions) targets.View {
 	return &View{
 		target: t, o: o, ctx: ctx, stop: stop, ahead: make(chan struct{}, aheadAtOnce),
 		looks: map[string]*look{}, listings: map[string]*listing{}, contents: contents{files: map[string]*fetched{}}, pieces: newPieces(),
+		trails: map[trailKey]*trail{},
 	}
 }
 
@@ -142,7 +144,7 @@ func (v *View) Close() error {
 		}
 		f.r, f.handle, f.closed = nil, "", true
 	}
-	v.looks, v.listings, v.contents, v.pieces = nil, nil, contents{}, newPieces()
+	v.looks, v.listings, v.contents, v.pieces, v.trails = nil, nil, contents{}, newPieces(), nil
 	v.mu.Unlock()
 	if r != nil {
 		for _, h := range handles {
@@ -439,6 +441,7 @@ func (v *View) ReadDir(name string) ([]vfs.Dirent, error) {
 	}
 	v.question()
 	defer v.answered()
+	v.follow(listsDirs, name)
 	l, err := v.list(name, true, nil)
 	if err != nil {
 		return nil, err
@@ -592,19 +595,8 @@ func (v *View) Readlink(name string) (string, error) {
 	case !l.info.IsSymlink():
 		return "", syscall.EINVAL
 	}
-	v.mu.Lock()
-	known := l.text
-	v.mu.Unlock()
-	if known != nil {
-		return *known, nil
-	}
-	text, err := ask(v, func(r *relay) (string, error) { return r.Readlink(v.ctx, name) })
-	if err == nil {
-		v.mu.Lock()
-		l.text = &text
-		v.mu.Unlock()
-	}
-	return text, err
+	v.follow(readsLinks, name)
+	return v.linkText(name, l)
 }
 
 // learned keeps what an open has told of a file.
