@@ -36,6 +36,10 @@ type program struct {
 	place
 	library *library
 	missing []string // functions that it names and the driver does not know
+
+	compiling     sync.Once
+	stopCompiling context.CancelFunc
+	compiled      chan struct{} // closed when compiling is over, once it has begun
 }
 
 // New returns an engine; nothing happens before Check or Run.
@@ -44,11 +48,16 @@ func New(o Options) *Engine { return &Engine{options: o.withDefaults()} }
 // Name returns "pypy".
 func (e *Engine) Name() string { return "pypy" }
 
-// Close forgets what was found.
+// Close forgets what was found. No run may be under way.
 func (e *Engine) Close() error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	p := e.program
 	e.program = nil
+	e.mu.Unlock()
+	if p != nil && p.stopCompiling != nil {
+		p.stopCompiling()
+		<-p.compiled
+	}
 	return nil
 }
 
@@ -181,6 +190,12 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	if err != nil {
 		return sandbox.Result{}, err
 	}
+	e.compile(p)
+	return e.runIn(ctx, p, job)
+}
+
+// runIn runs a job with an executable.
+func (e *Engine) runIn(ctx context.Context, p *program, job sandbox.Job) (sandbox.Result, error) {
 	if err := mount(job, p.library, e.options.Now()); err != nil {
 		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
 	}
@@ -282,6 +297,7 @@ const maxMessages = 16 << 10
 type tail struct {
 	mu   sync.Mutex
 	text []byte
+	most int // bytes; 0 means maxMessages
 }
 
 // Write implements io.Writer.
@@ -289,7 +305,11 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.text = append(t.text, p...)
-	if over := len(t.text) - maxMessages; over > 0 {
+	most := t.most
+	if most == 0 {
+		most = maxMessages
+	}
+	if over := len(t.text) - most; over > 0 {
 		t.text = append(t.text[:0], t.text[over:]...)
 	}
 	return len(p), nil

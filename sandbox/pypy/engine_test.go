@@ -318,3 +318,21 @@ func TestCodeOnTheCommandLineReachesAnASCIIInterpreter(t *testing.T) {
 		}
 	}
 }
+
+func TestRealExecutableTakesTheLibrarysByteCode(t *testing.T) {
+	e := realExecutable(t)
+	<-e.program.compiled
+	job, stdout, stderr := unmountedHostJob(t, `
+import importlib.util, json, os, subprocess
+for module in (os, json, subprocess):
+    with open(module.__cached__, "rb") as f: print(f.read(4) == importlib.util.MAGIC_NUMBER)
+try: open(json.__cached__, "wb")
+except OSError: print("not written")
+`)
+	if _, err := e.Run(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if stdout.String() != "True\nTrue\nTrue\nnot written\n" {
+		t.Errorf("%q, stderr %s", stdout, stderr)
+	}
+}

@@ -3,6 +3,7 @@
 package pypy
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -123,7 +124,8 @@ func (d *devices) Open(name string, flags int) (int, error) {
 }
 
 // library is the interpreter's tree in a view: the standard library on disk, with the guest's modules in place of what
-// they stand in for. It does not change, so that each listing is read once for all sessions.
+// they stand in for, and with byte code once there is some. Otherwise it does not change, so that each listing is read once
+// for all sessions.
 type library struct {
 	disk  vfs.Source
 	guest *vfs.Static
@@ -161,7 +163,11 @@ func (l *library) Lstat(name string) (vfs.Info, error) {
 	if l.ours(name) {
 		return l.guest.Lstat(name)
 	}
-	return l.disk.Lstat(name)
+	info, err := l.disk.Lstat(name)
+	if errors.Is(err, unix.ENOENT) {
+		return l.guest.Lstat(name) // a directory of byte code
+	}
+	return info, err
 }
 
 func (l *library) ReadDir(name string) ([]vfs.Dirent, error) {
@@ -171,6 +177,9 @@ func (l *library) ReadDir(name string) ([]vfs.Dirent, error) {
 		return slices.Clone(known), nil
 	}
 	out, err := l.disk.ReadDir(name)
+	if errors.Is(err, unix.ENOENT) {
+		return l.guest.ReadDir(name)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +197,16 @@ func (l *library) ReadDir(name string) ([]vfs.Dirent, error) {
 		l.listings[strings.Clone(name)] = out
 	}
 	return slices.Clone(out), nil
+}
+
+// add puts files beside the modules.
+func (l *library) add(files map[string][]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, content := range files {
+		l.guest.AddFile(name, 0o644, content)
+	}
+	clear(l.listings)
 }
 
 func (l *library) Readlink(name string) (string, error) {
