@@ -21,7 +21,11 @@ import (
 
 func TestMain(m *testing.M) {
 	native.Init()
-	os.Exit(m.Run())
+	status := m.Run()
+	if interposed.dir != "" {
+		_ = os.RemoveAll(interposed.dir)
+	}
+	os.Exit(status)
 }
 
 // compiledChild builds testdata/child.c with a library beside it, as an executable is installed. It says what is defined.
@@ -285,17 +289,7 @@ func realExecutable(t *testing.T) *Engine {
 
 func TestRealExecutableDoesWhatEveryEngineDoes(t *testing.T) {
 	e := realExecutable(t)
-	run := func(t *testing.T, script string) conformance.Outcome {
-		job, stdout, stderr := unmountedHostJob(t, script)
-		result, err := e.Run(t.Context(), job)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return conformance.Outcome{Stdout: stdout.String(), Stderr: stderr.String(), Result: result}
-	}
-	t.Run("files", func(t *testing.T) { conformance.Check(t, conformance.Files, run) })
-	t.Run("commands", func(t *testing.T) { conformance.Check(t, conformance.Commands, run) })
-	t.Run("guest", func(t *testing.T) { conformance.Check(t, guestCases, run) })
+	checkAll(t, e)
 }
 
 // TestUnprivileged runs this package's shorter tests again as a user without privileges.

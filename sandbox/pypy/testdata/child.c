@@ -10,92 +10,12 @@
  */
 
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
-typedef uint64_t word;
-
-static void take(void *p, size_t n)
-{
-	for (char *at = p; n > 0;) {
-		ssize_t got = read(0, at, n);
-		if (got <= 0)
-			_exit(125);
-		at += got, n -= (size_t)got;
-	}
-}
-
-static void put(const void *p, size_t n)
-{
-	for (const char *at = p; n > 0;) {
-		ssize_t done = write(1, at, n);
-		if (done <= 0)
-			_exit(125);
-		at += done, n -= (size_t)done;
-	}
-}
-
-static word take_word(void)
-{
-	word w;
-	take(&w, sizeof w);
-	return w;
-}
-
-static word call(const char *name, int n, const word *args)
-{
-	unsigned char size = (unsigned char)strlen(name);
-	put(&size, 1);
-	put(name, size);
-	put(args, sizeof(word) * (size_t)n);
-	for (;;) {
-		char letter;
-		word address, length;
-		take(&letter, 1);
-		switch (letter) {
-		case 'R':
-			address = take_word(), length = take_word();
-			put((void *)address, length);
-			break;
-		case 'Z':
-			address = take_word(), length = take_word();
-			length = strnlen((char *)address, length);
-			put(&length, sizeof length);
-			put((void *)address, length);
-			break;
-		case 'W':
-			address = take_word(), length = take_word();
-			take((void *)address, length);
-			break;
-		case 'M':
-			length = take_word();
-			address = (word)malloc(length ? length : 1);
-			take((void *)address, length);
-			put(&address, sizeof address);
-			break;
-		case 'F':
-			free((void *)take_word());
-			break;
-		case 'E':
-			take(&errno, 4);
-			break;
-		case 'v':
-			return 0;
-		case 'i':
-		case 'p':
-			return take_word();
-		default:
-			abort();
-		}
-	}
-}
+#include "protocol.h"
 
 static void say(const char *text)
 {

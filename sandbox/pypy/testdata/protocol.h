@@ -1,0 +1,94 @@
+/* The child's side of protocol 20001: ask the controller over standard output, and do what it answers on standard input. */
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef REAL_READ
+#define REAL_READ read
+#define REAL_WRITE write
+#endif
+
+typedef uint64_t word;
+
+static void take(void *p, size_t n)
+{
+	for (char *at = p; n > 0;) {
+		ssize_t got = REAL_READ(0, at, n);
+		if (got <= 0)
+			_Exit(125);
+		at += got, n -= (size_t)got;
+	}
+}
+
+static void put(const void *p, size_t n)
+{
+	for (const char *at = p; n > 0;) {
+		ssize_t done = REAL_WRITE(1, at, n);
+		if (done <= 0)
+			_Exit(125);
+		at += done, n -= (size_t)done;
+	}
+}
+
+static word take_word(void)
+{
+	word w;
+	take(&w, sizeof w);
+	return w;
+}
+
+/* call asks for a function, named with its types, and returns its result. errno is what the controller says of it, or stays. */
+static word call(const char *name, int n, const word *args)
+{
+	int said = errno;
+	unsigned char size = (unsigned char)strlen(name);
+	put(&size, 1);
+	put(name, size);
+	put(args, sizeof(word) * (size_t)n);
+	for (;;) {
+		char letter;
+		word address, length;
+		take(&letter, 1);
+		switch (letter) {
+		case 'R':
+			address = take_word(), length = take_word();
+			put((void *)address, length);
+			break;
+		case 'Z':
+			address = take_word(), length = take_word();
+			length = strnlen((char *)address, length);
+			put(&length, sizeof length);
+			put((void *)address, length);
+			break;
+		case 'W':
+			address = take_word(), length = take_word();
+			take((void *)address, length);
+			break;
+		case 'M':
+			length = take_word();
+			address = (word)malloc(length ? length : 1);
+			take((void *)address, length);
+			put(&address, sizeof address);
+			break;
+		case 'F':
+			free((void *)take_word());
+			break;
+		case 'E':
+			take(&said, 4);
+			break;
+		case 'v':
+			errno = said;
+			return 0;
+		case 'i':
+		case 'p':
+			address = take_word();
+			errno = said;
+			return address;
+		default:
+			abort();
+		}
+	}
+}
