@@ -12,6 +12,7 @@ import (
 	"charm.land/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/relay"
 	"shannot-gateway/targets"
@@ -37,12 +38,23 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session) int {
 		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %s is no agent and may not read files\n", who.Name)
 		return command.ExitNotPermitted
 	}
+	transfer := newTransfer()
+	opened := func(string, string, string, error) error { return nil }
+	if g.options.Audit != nil {
+		record, err := g.options.Audit.Transfer(transfer, who, hostOf(s.RemoteAddr()))
+		if err != nil {
+			_, _ = fmt.Fprintf(s.Stderr(), "shannot: %s\n", render.Line(err.Error()))
+			return command.ExitFault
+		}
+		defer record.End()
+		opened = record.Read
+	}
 	options := relay.Options{
+		Opened:  opened,
 		Policy:  func(target string) *vfs.Policy { return g.runner.policies[target] },
 		Ask:     func(_ context.Context, c relay.Change) error { return g.runner.change(who, c) },
 		Uploads: g.uploads, MaxFile: g.options.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
 	}
-	transfer := newTransfer()
 	for _, t := range g.options.Targets {
 		if slices.Contains(ctx.member.targets, t.Name()) {
 			t, done := targets.For(t, who.Name, transfer)

@@ -62,6 +62,7 @@ type Log struct {
 	lock     *flock.Flock
 	openFile func(name string, flag int, perm os.FileMode) (file, error)
 	failures limiter
+	reads    map[string]*limiter // by identity, with mu
 	stop     chan struct{}
 	stopped  chan struct{}
 
@@ -100,7 +101,7 @@ func Open(o Options) (*Log, error) {
 	if o.Rotation == "" {
 		o.Rotation = Daily
 	}
-	l := &Log{o: o, end: end{hash: genesis}, openFile: openFile, stop: make(chan struct{}), stopped: make(chan struct{})}
+	l := &Log{o: o, reads: map[string]*limiter{}, end: end{hash: genesis}, openFile: openFile, stop: make(chan struct{}), stopped: make(chan struct{})}
 	l.failures.now = o.Now
 	if err := l.open(); err != nil {
 		l.release()

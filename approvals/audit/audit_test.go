@@ -638,13 +638,13 @@ func TestFailedAuthenticationsAreBounded(t *testing.T) {
 	b.Authenticated("claude", "agent", "SHA256:c", "192.0.2.2")
 	b.add(1, 1)
 	lines := b.lines()
-	if n := len(lines); n != 1+failureBurst+1+1+1 {
+	if n := len(lines); n != 1+burst+1+1+1 {
 		t.Fatalf("%d lines", n)
 	}
-	if l := lines[failureBurst+1]; l.Count != 1000-failureBurst || *l.OK {
+	if l := lines[burst+1]; l.Count != 1000-burst || *l.OK {
 		t.Errorf("%+v", l)
 	}
-	if l := lines[failureBurst+2]; l.Identity != "claude" || !*l.OK {
+	if l := lines[burst+2]; l.Identity != "claude" || !*l.OK {
 		t.Errorf("%+v", l)
 	}
 }

@@ -24,8 +24,11 @@ const (
 	Status         = "status" // a session is held, parked or goes on
 	Ended          = "ended"
 	Rollback       = "rollback"
-	Granted        = "granted" // an approver made a standing answer
-	Revoked        = "revoked" // and somebody took it back
+	TransferBegan  = "transfer"    // a client begins to read over SFTP
+	Read           = "read"        // it opened a file, or was refused
+	TransferEnded  = "transferred" // it has left
+	Granted        = "granted"     // an approver made a standing answer
+	Revoked        = "revoked"     // and somebody took it back
 	// Of the log itself.
 	Segment   = "segment"   // the first line of every file
 	Recovered = "recovered" // a line that a crash cut was removed

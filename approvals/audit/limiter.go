@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// How many failed authentications are written: so many at once, and then so many a second. The rest are counted.
+// How many events that a client causes at will are written, authentications that fail and files that are read: so many at
+// once, and then so many a second. The rest are counted.
 const (
-	failureBurst = 100
-	failureRate  = 5 // a second
+	burst = 100
+	rate  = 5 // a second
 )
 
-// limiter is a token bucket for failures, with the number of those that it kept back.
+// limiter is a token bucket for such events, with the number of those that it kept back.
 type limiter struct {
 	now func() time.Time
 
@@ -27,9 +28,9 @@ func (l *limiter) take() (kept uint64, ok bool) {
 	defer l.mu.Unlock()
 	now := l.now()
 	if l.at.IsZero() {
-		l.left = failureBurst
+		l.left = burst
 	} else {
-		l.left = min(failureBurst, l.left+max(0, now.Sub(l.at).Seconds())*failureRate)
+		l.left = min(burst, l.left+max(0, now.Sub(l.at).Seconds())*rate)
 	}
 	l.at = now
 	if l.left < 1 {

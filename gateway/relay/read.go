@@ -10,6 +10,8 @@ import (
 
 	"github.com/pkg/sftp"
 
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
 
@@ -28,17 +30,28 @@ func (h handlers) Fileread(r *sftp.Request) (_ io.ReaderAt, err error) {
 	case !take(h.open):
 		return nil, syscall.EMFILE
 	}
-	t, err := h.at(target)
-	if err != nil {
-		give(h.open)
-		return nil, err
+	content, canonical, err := h.read(target, name)
+	if recorded := h.o.Opened(target.Name(), name, canonical, err); recorded != nil {
+		h.notice("%s is not shown: %s", render.Line(r.Filepath), render.Line(recorded.Error()))
+		if err == nil {
+			_ = content.Close()
+		}
+		err = syscall.EIO
 	}
-	content, err := openContent(t.view, name)
 	if err != nil {
 		give(h.open)
 		return nil, err
 	}
 	return &reader{content, sync.OnceFunc(func() { give(h.open) })}, nil
+}
+
+// read opens a file of a target, and says where its name led to.
+func (h handlers) read(target targets.Target, name string) (c content, canonical string, err error) {
+	t, err := h.at(target)
+	if err != nil {
+		return nil, name, err
+	}
+	return openContent(t.view, name)
 }
 
 // content is an open file's.
@@ -59,21 +72,22 @@ func (r *reader) Close() error {
 	return r.content.Close()
 }
 
-// openContent opens a regular file of a view.
-func openContent(view *vfs.Session, name string) (content, error) {
+// openContent opens a regular file of a view, and says where its name led to.
+func openContent(view *vfs.Session, name string) (c content, canonical string, err error) {
 	file, err := view.Open(name, syscall.O_RDONLY, 0)
 	if err != nil {
-		return nil, err
+		return nil, name, err
 	}
+	canonical = file.Path()
 	if s, ok := file.(vfs.Streamed); ok && s.Stream() != nil {
-		return streamContent{s.Stream(), file}, nil
+		return streamContent{s.Stream(), file}, canonical, nil
 	}
 	defer func() { _ = file.Close() }()
 	fd, err := file.Descriptor(syscall.O_RDONLY)
 	if err != nil {
-		return nil, err
+		return nil, canonical, err
 	}
-	return os.NewFile(uintptr(fd), "content"), nil // #nosec G115 -- a descriptor
+	return os.NewFile(uintptr(fd), "content"), canonical, nil // #nosec G115 -- a descriptor
 }
 
 // streamContent is a large file of a distant target.

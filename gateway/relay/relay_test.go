@@ -71,7 +71,7 @@ func options(t testing.TB, a *asked, notices io.Writer) Options {
 	return Options{
 		Targets: []targets.Target{host{name: "one", files: files}, host{name: "two", files: &vfs.Static{}}},
 		Policy:  func(string) *vfs.Policy { return policy }, Ask: a.ask, MaxFile: 1 << 20, Uploads: make(chan struct{}, 4), Notices: notices,
-		Log: slog.New(slog.DiscardHandler),
+		Opened: func(string, string, string, error) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -94,6 +94,48 @@ func client(t *testing.T, o Options) *sftp.Client {
 		<-done
 	})
 	return c
+}
+
+func TestReadsAreToldOfBeforeAnythingIsShown(t *testing.T) {
+	var mu sync.Mutex
+	var told []string
+	full := false
+	o := options(t, &asked{}, io.Discard)
+	o.Opened = func(target, asked, path string, refused error) error {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, fmt.Sprintf("%s %s %s %v", target, asked, path, refused))
+		if full {
+			return errors.New("the audit log is full")
+		}
+		return nil
+	}
+	c := client(t, o)
+	text := func(name string) string {
+		f, err := c.Open(name)
+		if err != nil {
+			return err.Error()
+		}
+		defer func() { _ = f.Close() }()
+		text, err := io.ReadAll(f)
+		if err != nil {
+			return err.Error()
+		}
+		return string(text)
+	}
+	for _, name := range []string{"/one/etc/hosts", "/one/etc/../etc/shadow", "/one/etc/up"} {
+		text(name)
+	}
+	mu.Lock()
+	want := "one /etc/hosts /etc/hosts <nil>; one /etc/shadow /etc/shadow no such file or directory; one /etc/up /etc/up no such file or directory"
+	if got := strings.Join(told, "; "); got != want {
+		t.Errorf("told %q", got)
+	}
+	full = true
+	mu.Unlock()
+	if got := text("/one/etc/hosts"); got == "hosts" {
+		t.Error("a file was shown that could not be recorded")
+	}
 }
 
 func TestOnlyWhatThePolicyShowsIsServed(t *testing.T) {
