@@ -18,8 +18,17 @@ type Remote interface {
 	For(identity, session string) Remote
 	// Close ends this use of the target, and that which For was not asked for, all others too.
 	Close() error
+	// Connections says what the gateway has of the target now. It asks the target for nothing.
+	Connections() Connections
 	// Place says where the target is, for people.
 	Place() string
+}
+
+// Connections are those to one target, of all its uses.
+type Connections struct {
+	Open     int   // that stand
+	Channels int   // of them that are in use: commands, and sessions that read files
+	Problem  error // why the last attempt to connect failed, nil where it did not
 }
 
 // ViewOptions are what a session wants of its view.

@@ -50,6 +50,7 @@ func (c *checkup) fail(name string, err error) {
 func (p *program) doctor(ctx context.Context, args []string) int {
 	f := p.flags("doctor")
 	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
+	connect := f.Bool("remotes", false, "connect to the remote targets, too")
 	if status, ok := p.parse(f, args); !ok {
 		return status
 	}
@@ -72,6 +73,7 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	check.pypy(ctx, c)
 	check.people(c)
 	check.commands(c)
+	check.remotes(ctx, c, *connect)
 	check.address(c)
 	if check.failed {
 		return exitFailure

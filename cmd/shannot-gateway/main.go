@@ -28,7 +28,7 @@ const usage = `shannot-gateway runs agents' Python in a sandbox and asks a human
 
   demo                      see it work: no configuration, nothing stays behind
   init [--dir DIR]          write a configuration and a host key
-  doctor [--config FILE] [--state DIR]
+  doctor [--config FILE] [--state DIR] [--remotes]
                             say what works on this machine
   serve [--config FILE] [--listen ADDR] [--state DIR]
                             run the server

@@ -55,15 +55,7 @@ func remoteHop(c *config.Config, name string) (ssh.Hop, error) {
 	h := ssh.Hop{
 		Name: name, Host: r.Host, Port: r.Port, User: r.User,
 		Login: ssh.Login{Key: r.Key, Agent: r.Agent, Source: r.Source},
-		Known: hostkeys.KnownOptions{Target: name, Fingerprints: r.Fingerprints},
-	}
-	if r.KnownHosts != "" {
-		h.Known.Files = []string{r.KnownHosts}
-	} else {
-		h.Known.Defaults = []string{systemKnownHosts}
-		if home, err := os.UserHomeDir(); err == nil {
-			h.Known.Defaults = append(h.Known.Defaults, filepath.Join(home, ".ssh", "known_hosts"))
-		}
+		Known: knownOptions(name, r),
 	}
 	purpose := ""
 	switch {
@@ -84,6 +76,20 @@ func remoteHop(c *config.Config, name string) (ssh.Hop, error) {
 		h.Login.Own = key.Signer
 	}
 	return h, nil
+}
+
+// knownOptions say which host keys of a remote are known.
+func knownOptions(name string, r config.Remote) hostkeys.KnownOptions {
+	o := hostkeys.KnownOptions{Target: name, Fingerprints: r.Fingerprints}
+	if r.KnownHosts != "" {
+		o.Files = []string{r.KnownHosts}
+		return o
+	}
+	o.Defaults = []string{systemKnownHosts}
+	if home, err := os.UserHomeDir(); err == nil {
+		o.Defaults = append(o.Defaults, filepath.Join(home, ".ssh", "known_hosts"))
+	}
+	return o
 }
 
 // ownKey is a key with which the gateway logs in: "client" itself, or the "ca" that signs its certificates.

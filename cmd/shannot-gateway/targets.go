@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -165,35 +164,22 @@ func (t *targetsCommand) test(ctx context.Context, c *config.Config) error {
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(c.Remotes))
 	}
-	lines, failed := make([]string, len(names)), make([]bool, len(names))
-	var all sync.WaitGroup
-	for i, name := range names {
+	for _, name := range names {
 		if err := exists(c, name); err != nil {
 			return err
 		}
-		target, err := remoteTarget(c, name, quiet())
-		if err != nil {
-			return err
+	}
+	failed := 0
+	for i, one := range tryRemotes(ctx, c, names) {
+		line := "ok     " + one.said
+		if one.err != nil {
+			line = "FAILED " + string(render.Line(one.err.Error()))
+			failed++
 		}
-		all.Go(func() {
-			defer func() { _ = target.Close() }()
-			ctx, cancel := context.WithTimeout(ctx, testPatience)
-			defer cancel()
-			if err := target.Connect(ctx); err != nil {
-				lines[i], failed[i] = "FAILED "+string(render.Line(err.Error())), true
-				return
-			}
-			u, a := target.Uname(), target.Account()
-			lines[i] = fmt.Sprintf("ok     %s %s %s %s, commands run as %s", render.Line(u.Nodename), render.Line(u.Sysname),
-				render.Line(u.Release), render.Line(u.Machine), render.Line(a.Name))
-		})
+		t.print("%-16s %s\n", names[i], line)
 	}
-	all.Wait()
-	for i, name := range names {
-		t.print("%-16s %s\n", name, lines[i])
-	}
-	if n := len(slices.DeleteFunc(failed, func(f bool) bool { return !f })); n > 0 {
-		return fmt.Errorf("%d of %d targets cannot be used", n, len(names))
+	if failed > 0 {
+		return fmt.Errorf("%d of %d targets cannot be used", failed, len(names))
 	}
 	return nil
 }
@@ -240,9 +226,12 @@ func (t *targetsCommand) addTarget(_ context.Context, c *config.Config) error {
 	if len(now.Remotes[name].Fingerprints) == 0 {
 		t.print("Accept its host key with: shannot-gateway targets trust %s\n", name)
 	}
-	t.print("Give it to an identity: targets = [\"local\", %q]. A running gateway takes it at its next start.\n", name)
+	t.print("Give it to an identity: targets = [\"local\", %q]. %s\n", name, atNextStart)
 	return nil
 }
+
+// atNextStart is said after each change: a gateway that runs has read its configuration.
+const atNextStart = "A gateway that runs does not know of it: restart it."
 
 // absolute makes a file's name good for a file that lies elsewhere.
 func absolute(name string) string {
@@ -317,7 +306,7 @@ func (t *targetsCommand) trust(ctx context.Context, c *config.Config) error {
 	}); err != nil {
 		return err
 	}
-	t.print("accepted: [remotes.%s] fingerprint in %s. A running gateway takes it at its next start.\n", name, c.Path)
+	t.print("accepted: [remotes.%s] fingerprint in %s. %s\n", name, c.Path, atNextStart)
 	return nil
 }
 
@@ -350,7 +339,7 @@ func (t *targetsCommand) remove(_ context.Context, c *config.Config) error {
 	if _, err := t.edit(c, func(text []byte) ([]byte, error) { return config.RemoveRemote(text, name) }); err != nil {
 		return err
 	}
-	t.print("removed [remotes.%s] from %s\n", name, c.Path)
+	t.print("removed [remotes.%s] from %s. %s\n", name, c.Path, atNextStart)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
+	"shannot-gateway/targets"
 )
 
 // whoami is `whoami [--json]`: the identity of the key that authenticated this connection.
@@ -67,7 +69,8 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 			Journal string `json:"journal"`
 			Audit   string `json:"audit"`
 			Jail    string `json:"jail"`
-		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, v.jail()})
+			Targets []link `json:"targets"`
+		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, v.jail(), v.links(c)})
 		if err != nil {
 			return ExitFault
 		}
@@ -75,7 +78,49 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 	}
 	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\naudit log: %s\njail: %s\n",
 		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal), render.Line(log), render.Line(v.jail()))
+	for _, l := range v.links(c) {
+		_, _ = fmt.Fprintf(c.Stdout, "target %s: %s\n", l.Name, l.line())
+	}
 	return exit
+}
+
+// link is what the gateway has of a remote target now.
+type link struct {
+	Name        string `json:"target"`
+	Connections int    `json:"connections"`
+	Channels    int    `json:"channels"`
+	Problem     string `json:"problem,omitempty"`
+}
+
+// links are those of the remote targets that the caller may use. None is connected to for it.
+func (v *Verbs) links(c *invocation) []link {
+	out := []link{}
+	for _, t := range v.Targets {
+		r, ok := t.(targets.Remote)
+		if !ok || !slices.Contains(c.Targets, t.Name()) {
+			continue
+		}
+		now := r.Connections()
+		l := link{Name: t.Name(), Connections: now.Open, Channels: now.Channels}
+		if now.Problem != nil {
+			l.Problem = now.Problem.Error()
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// line is for people: what a target said is rendered.
+func (l link) line() string {
+	switch {
+	case l.Problem != "":
+		return "the last attempt to connect failed: " + string(render.Line(l.Problem))
+	case l.Connections == 0:
+		return "not connected"
+	case l.Connections == 1:
+		return fmt.Sprintf("1 connection, %d channels in use", l.Channels)
+	}
+	return fmt.Sprintf("%d connections, %d channels in use", l.Connections, l.Channels)
 }
 
 // jail says whether commands that run without a human have the second wall on this host, "ok" or the reason why not.

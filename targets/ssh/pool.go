@@ -72,6 +72,13 @@ func (a *attempts) recent() error {
 	return nil
 }
 
+// last is the error of the last attempt.
+func (a *attempts) last() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failure
+}
+
 // ended takes down what came of an attempt.
 func (a *attempts) ended(err error) {
 	a.mu.Lock()
@@ -322,6 +329,16 @@ func (p *pool) drop(l *pooled) {
 	}
 	p.mu.Unlock()
 	p.wake()
+}
+
+// count is how many connections there are, and channels of them that somebody uses.
+func (p *pool) count() (open, channels int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.links {
+		channels += l.used
+	}
+	return len(p.links), max(0, channels-len(p.relays))
 }
 
 // close ends all connections.

@@ -126,6 +126,19 @@ func (h *host) Name() string { return h.last().Name }
 // Place is where the target is, user@host:port, for people.
 func (h *host) Place() string { return h.last().User + "@" + h.last().Address() }
 
+// Connections says what the gateway has of the target now.
+func (h *host) Connections() targets.Connections {
+	h.mu.Lock()
+	pools := slices.AppendSeq(slices.Collect(maps.Values(h.pools)), maps.Keys(h.single))
+	h.mu.Unlock()
+	c := targets.Connections{Problem: h.attempts.last()}
+	for _, p := range pools {
+		open, channels := p.count()
+		c.Open, c.Channels = c.Open+open, c.Channels+channels
+	}
+	return c
+}
+
 // Close ends the use of a target, and with that of New all connections. Commands that run are lost.
 func (t *Target) Close() error {
 	t.mu.Lock()
@@ -136,7 +149,7 @@ func (t *Target) Close() error {
 		ending = append(ending, t.pool)
 	case t.pool == t.pools[""]:
 		t.closed = true
-		ending = append(slices.Collect(maps.Values(t.pools)), slices.Collect(maps.Keys(t.single))...)
+		ending = slices.AppendSeq(slices.Collect(maps.Values(t.pools)), maps.Keys(t.single))
 	}
 	t.mu.Unlock()
 	for _, p := range ending {

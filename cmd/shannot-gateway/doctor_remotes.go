@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/gateway/config"
+	"shannot-gateway/hostkeys"
+)
+
+// remotes checks what the gateway needs to log in on each remote target, and with connect whether that works. Without it
+// nothing is sent anywhere, and no key is made.
+func (c *checkup) remotes(ctx context.Context, conf *config.Config, connect bool) {
+	names := slices.Sorted(maps.Keys(conf.Remotes))
+	if len(names) == 0 {
+		return
+	}
+	var tried []tried
+	if connect {
+		tried = tryRemotes(ctx, conf, names)
+	}
+	for i, name := range names {
+		label := "remote " + name
+		switch err := checkLogin(conf, conf.Remotes[name]); {
+		case err != nil:
+			c.fail(label, errors.New(string(render.Line(err.Error()))))
+			continue
+		case connect && tried[i].err != nil:
+			c.fail(label, errors.New(string(render.Line(tried[i].err.Error()))))
+			continue
+		case connect:
+			c.ok(label, "%s", tried[i].said)
+			continue
+		}
+		r := conf.Remotes[name]
+		known, err := hostKeyKnown(conf, name)
+		switch {
+		case err != nil:
+			c.fail(label, errors.New(string(render.Line(err.Error()))))
+		case !known:
+			c.warn(label, "its host key is not known, so that it is not talked to: shannot-gateway targets trust %s", name)
+		case !slices.ContainsFunc(conf.Identities, func(i config.Identity) bool { return slices.Contains(i.Targets, name) }) && !jumpedThrough(conf, name):
+			c.warn(label, "no identity may use it: targets = [%q]", name)
+		default:
+			c.ok(label, "%s@%s port %d, %s; doctor --remotes connects", r.User, r.Host, r.Port, login(r))
+		}
+	}
+}
+
+// checkLogin says why the gateway could not log in with what the configuration gives it, nil where it could.
+func checkLogin(conf *config.Config, r config.Remote) error {
+	own := func(purpose string) error {
+		_, err := hostkeys.ReadPrivate(filepath.Join(conf.State, clientKeyFolder, purpose+"_"+string(hostkeys.Ed25519)))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // made at the first start, or by targets add
+		}
+		return err
+	}
+	switch {
+	case r.Certificate:
+		return own("ca")
+	case r.Key != "":
+		_, err := hostkeys.ReadPrivate(r.Key)
+		var locked *ssh.PassphraseMissingError
+		if errors.As(err, &locked) {
+			return fmt.Errorf("the key %s is protected by a passphrase: load it into an ssh-agent and name its socket with agent", r.Key)
+		}
+		return err
+	case r.Agent != "":
+		info, err := os.Stat(r.Agent)
+		if err == nil && info.Mode().Type() != fs.ModeSocket {
+			err = fmt.Errorf("%s is not the socket of an ssh-agent", r.Agent)
+		}
+		return err
+	}
+	return own("client")
+}
+
+// hostKeyKnown reports whether there is any key that the target's host may show.
+func hostKeyKnown(conf *config.Config, name string) (bool, error) {
+	r := conf.Remotes[name]
+	known, err := hostkeys.LoadKnown(knownOptions(name, r))
+	if err != nil {
+		return false, err
+	}
+	algorithms := known.Algorithms(net.JoinHostPort(r.Host, strconv.Itoa(r.Port)))
+	return len(algorithms) > 0 && algorithms[0] != nil, nil
+}
+
+// jumpedThrough reports whether a remote is on the way to another one.
+func jumpedThrough(conf *config.Config, name string) bool {
+	for _, r := range conf.Remotes {
+		if slices.Contains(r.Jump, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// tried is what came of connecting to a target.
+type tried struct {
+	said string // by the target, rendered
+	err  error
+}
+
+// tryRemotes connects to targets, logs in and reads, all of it as a session would, and closes the connections.
+func tryRemotes(ctx context.Context, conf *config.Config, names []string) []tried {
+	out := make([]tried, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() { out[i].said, out[i].err = tryRemote(ctx, conf, name) })
+	}
+	all.Wait()
+	return out
+}
+
+func tryRemote(ctx context.Context, conf *config.Config, name string) (said string, err error) {
+	target, err := remoteTarget(conf, name, quiet())
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = target.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, testPatience)
+	defer cancel()
+	if err := target.Connect(ctx); err != nil {
+		return "", err
+	}
+	u, a := target.Uname(), target.Account()
+	return fmt.Sprintf("%s %s %s %s, commands run as %s", render.Line(u.Nodename), render.Line(u.Sysname),
+		render.Line(u.Release), render.Line(u.Machine), render.Line(a.Name)), nil
+}
