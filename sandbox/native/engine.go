@@ -95,7 +95,10 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	if w := e.pool.take(key); w != nil {
 		return w.serve(ctx, e, in, job)
 	}
-	r := e.root(ctx, job, loader)
+	r, err := e.root(ctx, job, loader)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
 	defer r.release()
 	if err := r.mount(in); err != nil {
 		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
@@ -108,11 +111,16 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 }
 
 // root makes the supervisor of a job's first interpreter.
-func (e *Engine) root(ctx context.Context, job sandbox.Job, loader *os.File) *run {
+func (e *Engine) root(ctx context.Context, job sandbox.Job, loader *os.File) (*run, error) {
 	r := newRun(ctx, e, job)
+	var err error
+	if r.group, err = newGroup(job.Limits); err != nil {
+		r.cancel(nil)
+		return nil, err
+	}
 	r.family = newFamily(e, loader, r)
 	r.handles = handleTable{run: r, files: newOpenFiles(r.family)}
-	return r
+	return r, nil
 }
 
 // release ends a first interpreter's run and gives back what it holds.
@@ -120,6 +128,7 @@ func (r *run) release() {
 	r.close()
 	r.handles.files.close()
 	r.cancel(nil)
+	r.closeGroup()
 }
 
 // newRun makes the supervisor of one interpreter, which ends with ctx.

@@ -46,6 +46,7 @@ type family struct {
 	mu       sync.Mutex
 	members  map[*run]int  // whose interpreters run, with their process ids; 0 while one starts
 	spent    time.Duration // processor time of those that have ended
+	before   time.Duration // what the control group had used before the session
 	further  int           // interpreters beside the root's that are not cleaned up yet
 	gone     *sync.Cond    // further has become less
 	closed   bool          // nothing starts any more
@@ -239,6 +240,10 @@ func (f *family) threads() int {
 func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 	f.mu.Lock() // a member that ended meanwhile would count twice
 	defer f.mu.Unlock()
+	if g := f.root.group; g != nil {
+		cpu, memory = g.Used()
+		return cpu - f.before, max(0, memory-held)
+	}
 	var shared int64
 	for _, pid := range f.members {
 		if pid > 0 {
@@ -334,7 +339,7 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 		return 0, err
 	}
 	n := newRun(ctx, r.family.engine, job)
-	n.family, n.depth, n.parent, n.umask = r.family, r.depth+1, r.pid, r.umask
+	n.family, n.depth, n.parent, n.umask, n.group = r.family, r.depth+1, r.pid, r.umask, r.group
 	if err := n.enter(dir); err != nil {
 		n.cancel(nil)
 		return 0, err

@@ -41,6 +41,7 @@ func startStage(loader *os.File, config stageConfig, files [3]*os.File, terminal
 	}
 	runtime.KeepAlive(files)
 	runtime.KeepAlive(loader)
+	runtime.KeepAlive(config.Group)
 	if err != nil {
 		_ = unix.Close(pair[0])
 		return nil, fmt.Errorf("start sandbox: %w", err)
@@ -76,6 +77,9 @@ func (g *givenFiles) beyond(fd int) (int, error) {
 // prepareStage writes down all that a first stage does.
 func prepareStage(loader *os.File, config stageConfig, files [3]*os.File, terminal bool, control int, given *givenFiles) (*stage, error) {
 	s := &stage{flags: config.Layers.Namespaces | unix.CLONE_PIDFD | uintptr(unix.SIGCHLD)}
+	if config.Group != nil {
+		s.enter(config.Group)
+	}
 	// The process is a copy of this one with all of its memory, and its memory must reach no disk.
 	if core, ok := config.Limits[unix.RLIMIT_CORE]; ok {
 		s.steps.limit(unix.RLIMIT_CORE, core)

@@ -189,7 +189,11 @@ func (e *Engine) warm(key string, job sandbox.Job) (*waiting, error) {
 		Session: "none yet", Args: []string{"-"}, Env: job.Env, Dir: "/", FS: view, Commands: noCommands{},
 		Limits: job.Limits, Host: sandbox.Host{UID: job.Host.UID, GID: job.Host.GID},
 	}
-	w := &waiting{run: e.root(context.Background(), own, loader), key: key, view: view}
+	root, err := e.root(context.Background(), own, loader)
+	if err != nil {
+		return nil, errors.Join(err, view.Close())
+	}
+	w := &waiting{run: root, key: key, view: view}
 	w.run.invitation = &invitation{ready: make(chan struct{}), given: make(chan struct{})}
 	if err := errors.Join(w.run.mount(in), mountLocales(view)); err != nil {
 		w.discard()
@@ -280,6 +284,9 @@ func (f *family) begin(r *run) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.spent = -processorTime(r.pid)
+	if r.group != nil {
+		f.before, _ = r.group.Used()
+	}
 	f.calls.Store(0)
 }
 

@@ -23,7 +23,7 @@ import (
 func Probe(context.Context) []sandbox.Finding {
 	return append([]sandbox.Finding{
 		probeKernel(), probeNotify(), probe("pidfd_getfd", copyOwnDescriptor), probe("sealed memory files", sealSomething),
-		probeLibraries(), probeLandlock(),
+		probeLibraries(), probeLandlock(), probeGroups(),
 	}, probeLayers()...)
 }
 

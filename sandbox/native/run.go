@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/cgroup"
 	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/seccomp"
 )
@@ -43,7 +44,8 @@ type run struct {
 	process  *os.Process
 	thread   atomic.Int32 // the supervising thread's id
 	exited   atomic.Bool
-	execed   bool // the first stage's exec was let through
+	execed   bool          // the first stage's exec was let through
+	group    *cgroup.Group // where the kernel bounds its memory; nil where no group was delegated
 	// valid stands in for seccomp.Valid on the listener where there is none; nil otherwise.
 	valid func(id uint64) bool
 
@@ -94,6 +96,10 @@ type limitError struct {
 
 func (e *limitError) Error() string { return e.detail }
 
+func tooMuchMemory(l sandbox.Limits) *limitError {
+	return &limitError{sandbox.Memory, fmt.Sprintf("used more than %d bytes of memory", l.Memory)}
+}
+
 // stdio is the script's standard streams: our ends and the child's.
 type stdio struct {
 	stdin          *os.File
@@ -137,6 +143,7 @@ func (s *stdio) closeOurs() {
 // start runs the first stage up to the point where it has handed over its listener. It must be called on a locked
 // thread that outlives the process, since the parent-death signal is the thread's.
 func (r *run) start(loader *os.File, config stageConfig, files [3]*os.File) error {
+	config.Group = r.group
 	s, err := startStage(loader, config, files, r.job.Terminal != nil)
 	if err != nil {
 		return err
@@ -420,7 +427,7 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 		case l.CPU > 0 && cpu >= l.CPU:
 			r.cancel(&limitError{sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", l.CPU)})
 		case l.Memory > 0 && memory > l.Memory:
-			r.cancel(&limitError{sandbox.Memory, fmt.Sprintf("used more than %d bytes of memory", l.Memory)})
+			r.cancel(tooMuchMemory(l))
 		case l.Write > 0 && held > 2*l.Write:
 			r.cancel(&limitError{sandbox.Written, fmt.Sprintf("files of the session hold more than %d bytes", 2*l.Write)})
 		}
@@ -473,6 +480,9 @@ func (r *run) result(state *os.ProcessState) sandbox.Result {
 		res.Cause, res.Detail = limit.cause, limit.detail
 	case cause != nil && ws.Signaled():
 		res.Cause, res.Detail = sandbox.Stopped, cause.Error()
+	case ws.Signaled() && r.group != nil && r.group.Exhausted():
+		limit = tooMuchMemory(r.job.Limits)
+		res.Cause, res.Detail = limit.cause, limit.detail
 	case r.family.fatal() != nil && !ws.Signaled() && ws.ExitStatus() != 0:
 		limit = r.family.fatal()
 		res.Cause, res.Detail = limit.cause, limit.detail

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"shannot-gateway/sandbox/internal/cgroup"
 )
 
 // The first stage is a copy of the gateway's process, in namespaces of its own, from its clone to its exec. It takes away
@@ -38,6 +40,8 @@ type stageConfig struct {
 	Confined bool
 	// Limits are resource limits, by resource number of getrlimit(2).
 	Limits map[int]uint64
+	// Group is where its memory counts from the beginning, nil for the gateway's own.
+	Group *cgroup.Group `json:"-"`
 }
 
 // First byte of a message from the first stage.
@@ -49,6 +53,7 @@ const (
 // stage is a first stage that is prepared. The memory behind its pointers is what the copy finds there.
 type stage struct {
 	flags   uintptr // of clone(2)
+	into    *cloneInto
 	pidfd   int32
 	steps   steps
 	filter  unix.SockFprog
@@ -62,6 +67,19 @@ type stage struct {
 // stepFilter stands for the filter in a message, behind the prepared steps.
 const stepFilter = 1 << 16
 
+// cloneInto is struct clone_args of clone3(2), with which a process begins in a control group.
+type cloneInto struct {
+	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+}
+
+// enter has the process begin in a control group.
+func (s *stage) enter(group *cgroup.Group) {
+	s.into = &cloneInto{
+		flags: uint64(s.flags&^uintptr(unix.SIGCHLD)) | unix.CLONE_INTO_CGROUP, exitSignal: uint64(unix.SIGCHLD),
+		pidfd: uint64(uintptr(unsafe.Pointer(&s.pidfd))), cgroup: uint64(group.FD()),
+	}
+}
+
 // clone starts the process. The calling thread must outlive it, since the parent-death signal is the thread's, and must
 // belong to the calling goroutine. No signal reaches the copy as long as it has the handlers of the Go runtime.
 //
@@ -71,7 +89,12 @@ const stepFilter = 1 << 16
 func (s *stage) clone() (pid int, e unix.Errno) {
 	all, old := ^uint64(0), uint64(0)
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
-	child, _, e := unix.RawSyscall6(unix.SYS_CLONE, s.flags, 0, uintptr(unsafe.Pointer(&s.pidfd)), 0, 0, 0)
+	var child uintptr
+	if s.into != nil {
+		child, _, e = unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(s.into)), unsafe.Sizeof(*s.into), 0)
+	} else {
+		child, _, e = unix.RawSyscall6(unix.SYS_CLONE, s.flags, 0, uintptr(unsafe.Pointer(&s.pidfd)), 0, 0, 0)
+	}
 	if e == 0 && child == 0 {
 		s.become()
 	}

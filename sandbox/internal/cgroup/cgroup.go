@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -217,10 +216,8 @@ func (t *Tree) New(memory int64) (*Group, error) {
 	return g, nil
 }
 
-// Place makes a process that is started with attr begin its life in the group, which needs Linux 5.7.
-func (g *Group) Place(attr *syscall.SysProcAttr) {
-	attr.UseCgroupFD, attr.CgroupFD = true, int(g.handle.Fd())
-}
+// FD is a descriptor of the group, for CLONE_INTO_CGROUP of clone3(2), which needs Linux 5.7. Close closes it.
+func (g *Group) FD() int { return int(g.handle.Fd()) }
 
 // Used is the processor time that the group's processes have used, with those that have ended, and the memory in bytes that
 // they have and the kernel could not take back: all but pages of files on a disk.

@@ -97,8 +97,7 @@ func hog(t *testing.T, g *Group) (*exec.Cmd, io.Closer) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), "CGROUP_HOG=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	g.Place(cmd.SysProcAttr)
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: g.FD()}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
