@@ -161,12 +161,13 @@ func (c *checkup) interpreter(ctx context.Context, conf *config.Config) {
 	}
 	dir := filepath.Join(conf.State, runtimeFolder)
 	if _, err := os.Stat(conf.State); err != nil {
-		cache, err := cacheRuntime()
-		if err != nil {
-			c.fail("trial run", err)
-			return
+		if dir, err = cacheRuntime(); err != nil { // a service has no home directory
+			if dir, err = os.MkdirTemp("", "shannot-doctor-"); err != nil {
+				c.fail("trial run", err)
+				return
+			}
+			defer func() { _ = os.RemoveAll(dir) }()
 		}
-		dir = cache
 	}
 	engine := native.New(native.Options{Runtime: dir})
 	defer func() { _ = engine.Close() }()

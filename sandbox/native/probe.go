@@ -128,5 +128,9 @@ func (e *Engine) Check(ctx context.Context) error {
 	if err := missing(Probe(ctx)); err != nil {
 		return err
 	}
+	// Unpacking takes a slow machine minutes, which is not the trial's time.
+	if _, _, err := e.prepare(ctx); err != nil {
+		return err
+	}
 	return trial.Run(ctx, e, e.options.Now)
 }
