@@ -3,8 +3,10 @@
 package vfs
 
 import (
+	"io"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,5 +105,27 @@ func TestGreedySessionLeavesRoomForOthers(t *testing.T) {
 	}
 	if n, err := fill(session()); n != modest {
 		t.Errorf("another session made %d files: %v", n, err)
+	}
+}
+
+// What scripts read all the time needs nobody who may be left behind, and comes where many have been.
+func TestAPromptKernelFileComesWhereOthersHang(t *testing.T) {
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFD(root)
+	h := &host{root: root, reading: make(chan struct{}), wait: time.Minute} // no room for one
+	fd, err := h.Open("/proc/meminfo", unix.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFD(fd)
+	data, err := io.ReadAll(descriptorReader(fd))
+	if err != nil || !strings.HasPrefix(string(data), "MemTotal:") {
+		t.Errorf("%q, %v", data, err)
+	}
+	if _, err := h.Open("/proc/1/stat", unix.O_RDONLY); err != unix.EAGAIN {
+		t.Errorf("a file of a process: %v", err)
 	}
 }

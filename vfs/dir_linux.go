@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -17,11 +18,14 @@ type dir struct {
 	mu     sync.RWMutex
 	known  map[string]Info
 	absent map[string]error
+	lists  map[string][]Dirent
+	listed int // entries of all lists
 }
 
 // Bounds of what a dir remembers. Names are at most maxAbsentName bytes for absent files, which a script chooses.
 const (
 	maxKnown      = 1 << 16
+	maxListed     = 1 << 16 // entries
 	maxAbsent     = 1 << 13
 	maxAbsentName = 256
 )
@@ -33,7 +37,7 @@ func NewDir(root string) (Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory %s: %w", root, err)
 	}
-	d := &dir{root: fd, known: map[string]Info{}, absent: map[string]error{}}
+	d := &dir{root: fd, known: map[string]Info{}, absent: map[string]error{}, lists: map[string][]Dirent{}}
 	runtime.AddCleanup(d, closeFD, fd)
 	return d, nil
 }
@@ -69,10 +73,31 @@ func (d *dir) Lstat(name string) (Info, error) {
 	return info, err
 }
 
-// ReadDir lists a directory.
+// ReadDir lists a directory; one that was listed before without a system call.
 func (d *dir) ReadDir(name string) ([]Dirent, error) {
 	defer runtime.KeepAlive(d)
-	return readDirBeneath(d.root, name)
+	d.mu.RLock()
+	list, ok := d.lists[name]
+	d.mu.RUnlock()
+	if ok {
+		return slices.Clone(list), nil
+	}
+	list, err := readDirBeneath(d.root, name)
+	if err != nil || len(list) > maxListed {
+		return list, err
+	}
+	slices.SortFunc(list, func(a, b Dirent) int { return strings.Compare(a.Name, b.Name) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.listed+len(list) > maxListed {
+		clear(d.lists)
+		d.listed = 0
+	}
+	if d.lists[name] == nil { // nobody else was here
+		d.lists[strings.Clone(name)] = list
+		d.listed += len(list)
+	}
+	return slices.Clone(list), nil
 }
 
 // Readlink returns a link's text.

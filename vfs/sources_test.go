@@ -102,6 +102,18 @@ func TestDirAsksOnce(t *testing.T) {
 	is(t, "a file that was there", err, nil)
 	_, err = d.Lstat("/none")
 	is(t, "a file that was not there", err, enoent)
+	root = tree(t, "b=1", "a=1")
+	d, err = vfs.NewDir(root)
+	ok(t, err)
+	for range 2 {
+		list, err := d.ReadDir("/")
+		ok(t, err)
+		if len(list) != 2 || list[0].Name != "a" || list[1].Name != "b" {
+			t.Errorf("listed %v", list)
+		}
+		clear(list) // the caller's own
+		ok(t, os.RemoveAll(root+"/a"))
+	}
 }
 
 func TestMountsAreVisibleWhateverThePolicySays(t *testing.T) {

@@ -152,8 +152,12 @@ func asBytesList(lists ...[]string) [][]byte {
 }
 
 func stageConfigFor(e *Engine, job sandbox.Job) stageConfig {
+	var load []string
+	if in := e.installed(); in != nil {
+		load = in.load
+	}
 	return stageConfig{
-		Argv: asBytesList([]string{loaderName, "--library-path", Prefix + "/lib", Interpreter, "-s"}, job.Args),
+		Argv: asBytesList([]string{loaderName}, load, []string{Interpreter, "-s"}, job.Args),
 		Env:  asBytesList(job.Env, scriptEnv),
 		Drop: os.Geteuid() == 0, Layers: e.layers, Limits: resourceLimits(job.Limits),
 	}

@@ -65,14 +65,14 @@ func (r *run) getdents(n *seccomp.Notification) answer {
 	var out []byte
 	next := position
 	for ; next >= 0 && next < int64(len(h.entries)); next++ {
-		record := appendDirent(nil, h.entries[next], next+1)
-		if len(out)+len(record) > room {
-			if len(out) == 0 {
+		fitting := len(out)
+		out = appendDirent(out, h.entries[next], next+1)
+		if len(out) > room {
+			if out = out[:fitting]; fitting == 0 {
 				return failed(unix.EINVAL) // the buffer is too small, getdents(2)
 			}
 			break
 		}
-		out = append(out, record...)
 	}
 	if len(out) == 0 {
 		r.handles.files.list(h, nil)
@@ -91,7 +91,9 @@ func (r *run) getdents(n *seccomp.Notification) answer {
 func appendDirent(b []byte, d vfs.Dirent, offset int64) []byte {
 	const header = 19 // d_ino, d_off, d_reclen, d_type
 	size := (header + len(d.Name) + 1 + 7) &^ 7
-	record := make([]byte, size)
+	begin := len(b)
+	b = append(b, make([]byte, size)...)
+	record := b[begin:]
 	ino := d.Ino
 	if ino == 0 {
 		ino = 1 // 0 means a deleted entry to some readers
@@ -101,7 +103,7 @@ func appendDirent(b []byte, d vfs.Dirent, offset int64) []byte {
 	binary.NativeEndian.PutUint16(record[16:], uint16(size))
 	record[18] = byte(d.Type >> 12) // DT_* is S_IFMT shifted, dirent.h
 	copy(record[header:], d.Name)
-	return append(b, record...)
+	return b
 }
 
 func (r *run) fchdir(n *seccomp.Notification) answer {

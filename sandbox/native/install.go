@@ -3,6 +3,7 @@
 package native
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"debug/elf"
@@ -31,6 +32,9 @@ type installation struct {
 	root    string
 	loader  string
 	library vfs.Source // the tree as a script sees it, the same for all runs, so that what was looked up stays known
+	// load are arguments of the loader that say where the interpreter's libraries are. Else it looks for the first of them
+	// in twenty directories that might have one for this processor. See ld.so(8).
+	load []string
 }
 
 // layout changes when an older installation must not be used any more.
@@ -93,8 +97,36 @@ func install(ctx context.Context, dir string) (*installation, error) {
 }
 
 func (in *installation) open() (err error) {
+	in.load = []string{"--library-path", Prefix + "/lib"}
+	if named := in.neededLibraries(); len(named) > 0 {
+		in.load = append(in.load, "--preload", strings.Join(named, ":"))
+	}
 	in.library, err = vfs.NewDir(in.root)
 	return err
+}
+
+// neededLibraries are what the interpreter is linked with, in its own order, as paths of a script's view. There are none
+// where the loader, before glibc 2.30, cannot be told.
+func (in *installation) neededLibraries() (named []string) {
+	if text, err := os.ReadFile(in.loader); err != nil || !bytes.Contains(text, []byte("\x00--preload\x00")) {
+		return nil
+	}
+	f, err := elf.Open(filepath.Join(in.root, pythonBinary))
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return nil
+	}
+	for _, name := range needed {
+		if _, err := os.Stat(filepath.Join(in.root, "lib", filepath.Base(name))); err != nil {
+			return nil
+		}
+		named = append(named, Prefix+"/lib/"+filepath.Base(name))
+	}
+	return named
 }
 
 // openLoader opens the file that the first stage execs.

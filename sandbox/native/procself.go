@@ -57,25 +57,32 @@ func (r *run) ownStat(text []byte) []byte {
 // ownMaps is /proc/self/maps, see proc_pid_maps(5). Of a file it gives the name that the interpreter's own files have in
 // the view, and for any other none, with neither device nor inode.
 func (r *run) ownMaps(text []byte) []byte {
-	var out bytes.Buffer
+	const pathAt = 73 // the column where the kernel puts a path
+	out := make([]byte, 0, len(text))
 	for line := range bytes.Lines(text) {
 		// Address, permissions, offset, device, inode, and the rest of the line is the path.
-		fields := strings.SplitN(strings.TrimSuffix(string(line), "\n"), " ", 6)
+		fields := bytes.SplitN(bytes.TrimSuffix(line, []byte("\n")), []byte(" "), 6)
 		if len(fields) < 5 {
 			continue
 		}
 		name := ""
 		if len(fields) == 6 {
-			name = r.mappedName(strings.TrimLeft(fields[5], " "))
+			name = r.mappedName(string(bytes.TrimLeft(fields[5], " ")))
 		}
-		head := fmt.Sprintf("%s %s %s 00:00 0", fields[0], fields[1], fields[2])
-		if name == "" {
-			fmt.Fprintf(&out, "%s \n", head)
-			continue
+		begin := len(out)
+		for _, f := range fields[:3] {
+			out = append(append(out, f...), ' ')
 		}
-		fmt.Fprintf(&out, "%-73s%s\n", head, name)
+		out = append(out, "00:00 0 "...)
+		if name != "" {
+			for len(out)-begin < pathAt {
+				out = append(out, ' ')
+			}
+			out = append(out, name...)
+		}
+		out = append(out, '\n')
 	}
-	return out.Bytes()
+	return out
 }
 
 // mappedName is a mapping's name as the script may know it.

@@ -8,14 +8,17 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
 )
 
 // firstStage starts a first stage up to where it waits to become the loader, calls look, and ends it.
@@ -129,5 +132,44 @@ func TestLimitBelowTheGatewaysOwnMemoryHolds(t *testing.T) {
 	}
 	if got := strings.TrimSpace(stdout.String()); got != strconv.Itoa(96<<20) {
 		t.Errorf("the limit is %s", got)
+	}
+}
+
+// lookups records what is asked of a library and not there.
+type lookups struct {
+	vfs.Source
+	mu     sync.Mutex
+	absent []string
+}
+
+func (l *lookups) Lstat(name string) (vfs.Info, error) {
+	info, err := l.Source.Lstat(name)
+	if err != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.absent = append(l.absent, name)
+	}
+	return info, err
+}
+
+func TestLoaderLooksForNoLibraryInVain(t *testing.T) {
+	e := warmEngine(t, 0)
+	in, _, err := e.prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(in.load, "--preload") {
+		t.Skip("this machine's loader cannot be told where libraries are")
+	}
+	seen := &lookups{Source: in.library}
+	in.library = seen
+	job, stdout, stderr := jobFor(t, "import ctypes, math, os\nprint(sorted(k for k in os.environ if k.startswith('LD_')))")
+	if result, err := e.Run(t.Context(), job); err != nil || stdout.String() != "[]\n" {
+		t.Fatalf("%+v, %v, %s%s", result, err, stdout, stderr)
+	}
+	for _, name := range seen.absent {
+		if strings.HasPrefix(name, "/lib/") && !strings.HasPrefix(name, "/lib/python") {
+			t.Errorf("looked for %s", name)
+		}
 	}
 }

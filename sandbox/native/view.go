@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -153,26 +154,31 @@ func (p *procSelf) links() map[string]string {
 	}
 }
 
-// content returns a file's text, or false where there is no such file.
-func (p *procSelf) content(base string) ([]byte, bool) {
+// has reports whether there is such a file, without making its text: that of a large process takes long.
+func (p *procSelf) has(base string) bool {
+	switch base {
+	case "cmdline", "environ", "comm":
+		return true
+	}
+	return slices.Contains(ownFiles, base) || toldFiles[base] != nil
+}
+
+// content returns the text of a file that is there.
+func (p *procSelf) content(base string) []byte {
+	r := p.family.asking
 	switch base {
 	case "cmdline":
-		return nulTerminated(append([]string{Interpreter}, p.family.asking.job.Args...)), true
+		return nulTerminated(append([]string{Interpreter}, r.job.Args...))
 	case "environ":
-		return nulTerminated(p.family.asking.job.Env), true
+		return nulTerminated(r.job.Env)
 	case "comm":
-		return []byte(processName + "\n"), true
+		return []byte(processName + "\n")
 	}
-	for _, n := range ownFiles {
-		if n == base {
-			return readSmall(fmt.Sprintf("/proc/%d/%s", p.family.asking.pid, n)), true
-		}
-	}
+	text := readSmall(fmt.Sprintf("/proc/%d/%s", r.pid, base))
 	if tell := toldFiles[base]; tell != nil {
-		r := p.family.asking
-		return tell(r, readSmall(fmt.Sprintf("/proc/%d/%s", r.pid, base))), true
+		return tell(r, text)
 	}
-	return nil, false
+	return text
 }
 
 func (p *procSelf) Lstat(name string) (vfs.Info, error) {
@@ -200,7 +206,7 @@ func (p *procSelf) Lstat(name string) (vfs.Info, error) {
 		info.Mode = unix.S_IFCHR | 0o600
 		return info, nil
 	}
-	if _, ok := p.content(base); ok {
+	if p.has(base) {
 		info.Mode = unix.S_IFREG | 0o444
 		return info, nil
 	}
@@ -250,11 +256,10 @@ func (p *procSelf) Open(name string, flags int) (int, error) {
 	if fd, ok := descriptorName(base); ok {
 		return p.reopen(fd, flags)
 	}
-	text, ok := p.content(base)
-	if !ok {
+	if !p.has(base) {
 		return -1, unix.ENOENT
 	}
-	return vfs.Sealed(base, text)
+	return vfs.Sealed(base, p.content(base))
 }
 
 func (p *procSelf) reopen(fd int32, flags int) (int, error) {
