@@ -145,12 +145,9 @@ func (p *Confined) answer(n *seccomp.Notification) answer {
 }
 
 func (p *Confined) open(n *seccomp.Notification, address uint64) answer {
-	name, e := seccomp.ReadPath(int(n.PID), address, &p.r.buffer)
+	name, e := p.r.getPath(n, address)
 	if e != 0 {
 		return failed(e)
-	}
-	if !seccomp.Valid(p.r.listener, n.ID) {
-		return failed(unix.ESRCH)
 	}
 	real, ok := p.files[name]
 	if !ok {
@@ -165,7 +162,7 @@ func (p *Confined) open(n *seccomp.Notification, address uint64) answer {
 
 // describe answers newfstatat(2) of a descriptor, which is how the C library asks for fstat.
 func (p *Confined) describe(n *seccomp.Notification) answer {
-	name, e := seccomp.ReadPath(int(n.PID), n.Args[1], &p.r.buffer)
+	name, e := p.r.getPath(n, n.Args[1])
 	if e != 0 {
 		return failed(e)
 	}

@@ -193,12 +193,9 @@ func init() {
 
 // pathAt reads a path argument, once, and makes it absolute. Empty paths are the caller's business: empty reports one.
 func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name string, empty bool, e unix.Errno) {
-	text, e := seccomp.ReadPath(int(n.PID), addr, &r.buffer)
+	text, e := r.getPath(n, addr)
 	if e != 0 {
 		return "", false, e
-	}
-	if !r.waits(n.ID) {
-		return "", false, unix.ESRCH // the memory may have been another process's
 	}
 	switch {
 	case text == "":

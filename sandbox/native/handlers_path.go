@@ -258,7 +258,7 @@ func (r *run) link(n *seccomp.Notification, fromfd int32, from uint64, tofd int3
 }
 
 func (r *run) symlink(n *seccomp.Notification, text uint64, dirfd int32, addr uint64) answer {
-	target, e := seccomp.ReadPath(int(n.PID), text, &r.buffer)
+	target, e := r.getPath(n, text)
 	if e != 0 {
 		return failed(e)
 	}
@@ -306,13 +306,10 @@ func (r *run) utimens(n *seccomp.Notification) answer {
 	var spec [2]unix.Timespec
 	if times == 0 {
 		spec[0].Nsec, spec[1].Nsec = unix.UTIME_NOW, unix.UTIME_NOW
-	} else if got, e := seccomp.ReadMemory(int(n.PID), times, asBytes(&spec)); e != 0 || got != len(asBytes(&spec)) {
-		return failed(unix.EFAULT)
+	} else if e := r.get(n, times, asBytes(&spec)); e != 0 {
+		return failed(e)
 	}
 	if addr == 0 {
-		if !r.waits(n.ID) {
-			return failed(unix.ESRCH)
-		}
 		h, e := r.handles.find(dirfd)
 		if e != 0 {
 			return failed(e)
@@ -333,7 +330,7 @@ func (r *run) utimens(n *seccomp.Notification) answer {
 		}
 		return outcome(h.file.Utimes(atime, mtime))
 	}
-	name, e := r.path(n, dirfd, addr) // which also asks whether what was read above was the thread's
+	name, e := r.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
 	}

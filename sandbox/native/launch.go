@@ -259,24 +259,25 @@ func (l layers) mapUsers(pid int) error {
 	return nil
 }
 
-// proceed tells a first stage that it may go on, and returns its filter's listener once it waits to become the loader.
-func (s *started) proceed() (listener int, err error) {
+// proceed tells a first stage that it may go on, and returns its filter's listener once it waits to become the loader. firm
+// says that nothing but the end of the process interrupts a call that was received.
+func (s *started) proceed() (listener int, firm bool, err error) {
 	if err := writeFull(s.control, []byte{1}); err != nil {
-		return -1, fmt.Errorf("configure sandbox: %w", err)
+		return -1, false, fmt.Errorf("configure sandbox: %w", err)
 	}
 	var reply [64]byte
 	n, err := readSome(s.control, reply[:])
 	if err != nil {
-		return -1, fmt.Errorf("wait for sandbox: %w", err)
+		return -1, false, fmt.Errorf("wait for sandbox: %w", err)
 	}
-	number, err := s.stage.listener(reply[:n])
+	number, firm, err := s.stage.listener(reply[:n])
 	if err != nil {
-		return -1, fmt.Errorf("enter sandbox: %w", err)
+		return -1, false, fmt.Errorf("enter sandbox: %w", err)
 	}
 	if listener, err = unix.PidfdGetfd(s.pidfd, number, 0); err != nil {
-		return -1, fmt.Errorf("take over the filter's listener: %w (pidfd_getfd needs ptrace rights over the gateway's own children)", err)
+		return -1, false, fmt.Errorf("take over the filter's listener: %w (pidfd_getfd needs ptrace rights over the gateway's own children)", err)
 	}
-	return listener, nil
+	return listener, firm, nil
 }
 
 // Bounds of execve(2) on what a new program is given, in bytes: MAX_ARG_STRLEN for one text with its NUL, and for all a

@@ -42,6 +42,7 @@ type run struct {
 	pidfd    int
 	listener int
 	process  *os.Process
+	firm     bool         // nothing but the interpreter's end interrupts a call that was received
 	thread   atomic.Int32 // the supervising thread's id
 	exited   atomic.Bool
 	execed   bool          // the first stage's exec was let through
@@ -150,7 +151,7 @@ func (r *run) start(loader *os.File, config stageConfig, files [3]*os.File) erro
 	}
 	defer func() { _ = unix.Close(s.control) }()
 	r.process, r.pid, r.pidfd = s.process, s.pid, s.pidfd
-	if r.listener, err = s.proceed(); err != nil {
+	if r.listener, r.firm, err = s.proceed(); err != nil {
 		return err
 	}
 	seccomp.WakeInPlace(r.listener)
@@ -346,9 +347,10 @@ func (r *run) deliver(id uint64, a answer) {
 	}
 }
 
-// reap waits for the interpreter to end and then wakes the supervising thread, which older kernels leave blocked.
+// reap waits for the interpreter to end and then wakes the supervising thread, which older kernels leave blocked. Only when
+// that is done it lets the kernel give the process id to another process, see memory.
 func (r *run) reap(supervised <-chan struct{}) *os.ProcessState {
-	state, err := r.process.Wait()
+	err := awaitExit(r.pidfd)
 	r.exited.Store(true)
 	if err != nil {
 		r.log("wait for sandbox", "error", err)
@@ -358,9 +360,23 @@ func (r *run) reap(supervised <-chan struct{}) *os.ProcessState {
 	for {
 		select {
 		case <-supervised:
+			state, err := r.process.Wait()
+			if err != nil {
+				r.log("wait for sandbox", "error", err)
+			}
 			return state
 		case <-wake.C:
 			_ = unix.Tgkill(os.Getpid(), int(r.thread.Load()), wakeSignal)
+		}
+	}
+}
+
+// awaitExit returns when a child has ended, which stays to be waited for.
+func awaitExit(pidfd int) error {
+	for {
+		err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return err
 		}
 	}
 }

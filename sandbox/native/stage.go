@@ -46,7 +46,7 @@ type stageConfig struct {
 
 // First byte of a message from the first stage.
 const (
-	stageReady  = 'R' // followed by the listener's number, four bytes
+	stageReady  = 'R' // followed by the listener's number, four bytes, and whether calls are killable alone
 	stageFailed = 'E' // followed by the step that failed and its errno, four bytes each
 )
 
@@ -117,9 +117,11 @@ func (s *stage) become() {
 	for _, k := range s.own {
 		*k = uint32(pid)
 	}
+	s.message[5] = 1
 	flags := uintptr(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 	listener, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&s.filter)))
 	if e == unix.EINVAL { // Linux before 5.19
+		s.message[5] = 0
 		flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 		listener, _, e = unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&s.filter)))
 	}
@@ -128,7 +130,7 @@ func (s *stage) become() {
 	}
 	s.message[0] = stageReady
 	s.number(1, uint32(listener))
-	unix.RawSyscall(unix.SYS_WRITE, stageCtl, uintptr(unsafe.Pointer(&s.message[0])), 5)
+	unix.RawSyscall(unix.SYS_WRITE, stageCtl, uintptr(unsafe.Pointer(&s.message[0])), readyLength)
 	// The supervisor answers one byte once it has the listener; an end of file means that it gave up.
 	if n, _, _ := unix.RawSyscall(unix.SYS_READ, stageCtl, uintptr(unsafe.Pointer(&s.message[0])), 1); n == 1 {
 		unix.RawSyscall(unix.SYS_CLOSE, listener, 0, 0)
@@ -140,6 +142,9 @@ func (s *stage) become() {
 		unix.RawSyscall(unix.SYS_EXIT_GROUP, stageFailure, 0, 0)
 	}
 }
+
+// readyLength is that of the message of a first stage that is ready, in bytes.
+const readyLength = 6
 
 // stageFailure is the exit status of a first stage that did not come to its exec.
 const stageFailure = 125
@@ -168,20 +173,21 @@ func (s *stage) number(at int, v uint32) {
 	}
 }
 
-// listener reads the supervisor's side of the message: the number that the listener has in the first stage.
-func (s *stage) listener(message []byte) (int, error) {
+// listener reads a first stage's message: the number that the listener has there, and whether a call that was received is
+// interrupted by nothing but the end of the process.
+func (s *stage) listener(message []byte) (number int, firm bool, err error) {
 	switch {
-	case len(message) == 5 && message[0] == stageReady:
-		return int(binary.LittleEndian.Uint32(message[1:])), nil
+	case len(message) == readyLength && message[0] == stageReady:
+		return int(binary.LittleEndian.Uint32(message[1:])), message[5] == 1, nil
 	case len(message) == len(s.message) && message[0] == stageFailed:
 		at, e := binary.LittleEndian.Uint32(message[1:]), unix.Errno(binary.LittleEndian.Uint32(message[5:]))
 		what := "install filter"
 		if int(at) < len(s.steps.list) {
 			what = s.steps.list[at].what
 		} else if e == unix.EBUSY {
-			return 0, fmt.Errorf("install filter: %w: this process is already supervised by another seccomp listener, and the kernel allows one", e)
+			return 0, false, fmt.Errorf("install filter: %w: this process is already supervised by another seccomp listener, and the kernel allows one", e)
 		}
-		return 0, fmt.Errorf("%s: %w", what, e)
+		return 0, false, fmt.Errorf("%s: %w", what, e)
 	}
-	return 0, errNoReason
+	return 0, false, errNoReason
 }

@@ -43,7 +43,7 @@ func firstStage(t *testing.T, change func(*stageConfig), look func(*started, err
 		_, _ = s.process.Wait()
 		_ = unix.Close(s.pidfd)
 	}()
-	listener, err := s.proceed()
+	listener, _, err := s.proceed()
 	if err == nil {
 		defer func() { _ = unix.Close(listener) }()
 	}

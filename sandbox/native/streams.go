@@ -148,11 +148,8 @@ func (r *run) destination(n *seccomp.Notification) (addr, size uint64, e unix.Er
 		return 0, 0, unix.EINVAL
 	}
 	vector := make([]byte, 16*count) // struct iovec
-	if got, e := seccomp.ReadMemory(int(n.PID), n.Args[1], vector); e != 0 || got != len(vector) {
-		return 0, 0, unix.EFAULT
-	}
-	if !r.waits(n.ID) {
-		return 0, 0, unix.ESRCH
+	if e := r.get(n, n.Args[1], vector); e != 0 {
+		return 0, 0, e
 	}
 	for ; len(vector) > 0; vector = vector[16:] {
 		if size = binary.NativeEndian.Uint64(vector[8:]); size > 0 {

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // mount puts the engine's own trees into the script's view.
@@ -335,22 +334,4 @@ var errNoLoader = errors.New("this machine has no glibc, which the embedded inte
 // asBytes is the memory of a fixed-size kernel structure.
 func asBytes[T any](v *T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
-}
-
-// waits reports whether a thread still waits for the answer to a notification, so that what was read from its memory was
-// its own.
-func (r *run) waits(id uint64) bool {
-	if r.valid != nil {
-		return r.valid(id)
-	}
-	return seccomp.Valid(r.listener, id)
-}
-
-// put writes an answer to the memory of the thread that asked, all of it or it fails. A handler may have taken long: where
-// the thread has ended meanwhile, its number may be another process's by now.
-func (r *run) put(n *seccomp.Notification, addr uint64, p []byte) unix.Errno {
-	if !r.waits(n.ID) {
-		return unix.ESRCH
-	}
-	return seccomp.WriteMemory(int(n.PID), addr, p)
 }
