@@ -293,3 +293,66 @@ func FuzzViewNeverPanicsAndNeverShowsSecrets(f *testing.F) {
 		_ = s.Changes()
 	})
 }
+
+// between is a host where something happens after a file was judged and before it is opened.
+type between struct {
+	below
+	happens func()
+	looked  map[string]int
+}
+
+func (b *between) Lstat(name string) (vfs.Info, error) {
+	b.looked[name]++
+	return b.below.Lstat(name)
+}
+
+func (b *between) Open(string, int) (int, error) { return -1, syscall.ENOTSUP } // by name: again
+
+func (b *between) OpenHeld(held int, name string, info vfs.Info, flags int) (int, error) {
+	b.happens()
+	return b.below.OpenHeld(held, name, info, flags)
+}
+
+// A name that is given to another file after it was judged opens the one that was.
+func TestWhatWasJudgedIsOpened(t *testing.T) {
+	root := tree(t, "shown/f=judged", "hidden/f=secret")
+	b := &between{below: below{vfs.NewHost(), root}, looked: map[string]int{}}
+	b.happens = func() {
+		ok(t, os.Rename(root+"/shown/f", root+"/shown/old"))
+		ok(t, os.Symlink(root+"/hidden/f", root+"/shown/f"))
+	}
+	s := session(t, vfs.Config{Base: b, Policy: policy(t, []string{"/shown"}, nil)})
+	holds(t, s, "/shown/f", "judged")
+	if n := b.looked["/shown/f"]; n > 0 {
+		t.Errorf("the name was looked up %d times more", n)
+	}
+}
+
+// Whatever comes of an open, nothing is held afterwards.
+func TestOpensHoldNothing(t *testing.T) {
+	root := tree(t, "d/f=1", "l->d/f", "gone->nowhere", "loop->loop", "dir->d", "here->.", "hidden/x=1")
+	ok(t, unix.Mkfifo(root+"/fifo", 0o600))
+	s := session(t, vfs.Config{Base: below{vfs.NewHost(), root}, Policy: policy(t, []string{"/"}, []string{"/hidden"}), MaxBytes: 1 << 20})
+	count := func() int {
+		names, err := os.ReadDir("/proc/self/fd")
+		ok(t, err)
+		return len(names)
+	}
+	var kept []int
+	for range 2 {
+		for _, name := range []string{"/d/f", "/l", "/l/", "/gone", "/loop", "/dir", "/dir/f", "/here/", "/here/d/f", "/fifo", "/hidden/x", "/none", "/d/f/x", "/d/."} {
+			for _, flags := range []int{
+				0, unix.O_DIRECTORY, unix.O_NOFOLLOW, unix.O_PATH, unix.O_PATH | unix.O_NOFOLLOW, unix.O_CREAT | unix.O_EXCL,
+				unix.O_CREAT, unix.O_CREAT | unix.O_DIRECTORY, unix.O_ACCMODE,
+			} {
+				if f, err := s.Open(name, flags, 0o600); err == nil {
+					ok(t, f.Close())
+				}
+			}
+		}
+		kept = append(kept, count())
+	}
+	if kept[0] != kept[1] {
+		t.Errorf("%d descriptors became %d", kept[0], kept[1])
+	}
+}

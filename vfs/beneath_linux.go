@@ -106,18 +106,27 @@ func whyNotDirectory(dir int, name string) error {
 	return unix.ENOTDIR
 }
 
+// holdBeneath opens a file for its name alone, a link as a link, and describes it.
+func holdBeneath(root int, name string) (held int, info Info, err error) {
+	held, err = openBeneath(root, name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return -1, Info{}, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(held, &st); err != nil {
+		closeFD(held)
+		return -1, Info{}, err
+	}
+	return held, infoOf(&st), nil
+}
+
 // lstatBeneath describes a file without following a link.
 func lstatBeneath(root int, name string) (Info, error) {
-	fd, err := openBeneath(root, name, unix.O_PATH|unix.O_NOFOLLOW)
-	if err != nil {
-		return Info{}, err
+	held, info, err := holdBeneath(root, name)
+	if err == nil {
+		closeFD(held)
 	}
-	defer closeFD(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return Info{}, err
-	}
-	return infoOf(&st), nil
+	return info, err
 }
 
 // readlinkBeneath returns a link's text. EINVAL for anything else.

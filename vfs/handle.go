@@ -82,6 +82,8 @@ type sourceFile struct {
 
 	stream Stream // nil for most
 
+	held *heldFile // until the first open, which is of the file that was judged; nil where it goes by name
+
 	mu sync.Mutex
 	fd int
 }
@@ -91,6 +93,17 @@ func (f *sourceFile) Stream() Stream { return f.stream }
 
 // start opens the file for the first time.
 func (f *sourceFile) start(flags int) (File, error) {
+	if f.held != nil {
+		held := f.held
+		f.held = nil
+		defer closeFD(held.fd)
+		fd, err := f.layer.holding.OpenHeld(held.fd, f.layer.rel(f.path), f.info, flags)
+		if err != nil {
+			return nil, errno(err)
+		}
+		f.fd = fd
+		return f, nil
+	}
 	if s, ok := f.layer.source.(streaming); ok && flags&syscall.O_ACCMODE == syscall.O_RDONLY {
 		fd, stream, err := s.OpenStream(f.layer.rel(f.path), flags)
 		if err != nil {

@@ -82,22 +82,28 @@ func (h *host) Access(name string, mode uint32) error {
 // is never touched: EACCES and ENXIO. A kernel file is read at once, so that a script never holds this process's own
 // descriptor to it; EAGAIN where that would block, EFBIG beyond 8 MiB.
 func (h *host) Open(name string, flags int) (int, error) {
-	if flags&unix.O_ACCMODE != unix.O_RDONLY {
-		return -1, unix.EACCES
-	}
-	if OfTheReader(name) {
-		return -1, unix.ENOENT
-	}
-	held, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
+	held, info, err := h.Hold(name)
 	if err != nil {
 		return -1, err
 	}
 	defer closeFD(held)
-	var st unix.Stat_t
-	if err := unix.Fstat(held, &st); err != nil {
-		return -1, err
+	return h.OpenHeld(held, name, info, flags)
+}
+
+// Hold implements holding.
+func (h *host) Hold(name string) (held int, info Info, err error) {
+	if OfTheReader(name) {
+		return -1, Info{}, unix.ENOENT
 	}
-	switch st.Mode & unix.S_IFMT {
+	return holdBeneath(h.root, name)
+}
+
+// OpenHeld implements holding.
+func (h *host) OpenHeld(held int, name string, info Info, flags int) (int, error) {
+	if flags&unix.O_ACCMODE != unix.O_RDONLY {
+		return -1, unix.EACCES
+	}
+	switch info.Type() {
 	case unix.S_IFREG:
 	case unix.S_IFDIR:
 		return -1, unix.EISDIR

@@ -22,6 +22,7 @@ func (s *Session) Open(name string, flags int, perm uint32) (File, error) {
 		s.mu.Lock()
 		file, source, err := s.open(name, flags, perm, &f)
 		s.mu.Unlock()
+		f.let() // what is opened has taken it
 		if source != nil {
 			file, err = source.start(flags)
 			if err == syscall.ELOOP && try < retries {
@@ -46,7 +47,10 @@ func (s *Session) open(name string, flags int, perm uint32, f *found) (File, *so
 	case flags&syscall.O_NOFOLLOW != 0:
 		end = followSlash
 	}
-	if err := s.walk(name, end, f); err != nil {
+	s.walker.hold = flags&(oPath|syscall.O_ACCMODE|syscall.O_TRUNC) == 0 // else nothing of the source is opened
+	err := s.walk(name, end, f)
+	s.walker.hold = false
+	if err != nil {
 		return nil, nil, err
 	}
 	if f.exists {
@@ -90,7 +94,9 @@ func (s *Session) openExisting(name string, end ending, flags int, f *found) (Fi
 	if err != nil {
 		return nil, nil, err
 	}
-	return nil, &sourceFile{s: s, layer: f.layer, path: f.path, info: info, fd: -1}, nil
+	held := f.held
+	f.held = nil
+	return nil, &sourceFile{s: s, layer: f.layer, path: f.path, info: info, fd: -1, held: held}, nil
 }
 
 func (s *Session) openWriting(name string, end ending, flags int, f *found) (File, *sourceFile, error) {

@@ -66,6 +66,7 @@ type layer struct {
 	filtered bool    // a policy hides some of it
 	prefix   string  // "/" or the mount's path
 	distant  distant // nil where the source is at hand
+	holding  holding // nil where the source opens by name alone
 	dev      uint64  // 0 keeps the source's device numbers
 }
 
@@ -73,6 +74,15 @@ type layer struct {
 type distant interface {
 	// Ahead is told a path, not yet clean, before its components are looked at one after the other. It returns at once.
 	Ahead(name string)
+}
+
+// holding is a source that keeps hold of a file while it is judged, so that what is then opened is the file that was judged,
+// and its name is looked up once.
+type holding interface {
+	// Hold is Lstat, and returns a descriptor that stands for the file without opening it. The caller closes it.
+	Hold(name string) (held int, info Info, err error)
+	// OpenHeld is Open of the file that Hold returned with info, which it leaves held.
+	OpenHeld(held int, name string, info Info, flags int) (fd int, err error)
 }
 
 // rel is the source's name for a path of the view.
@@ -86,8 +96,17 @@ func (l *layer) rel(name string) string {
 	return name[len(l.prefix):]
 }
 
-func (l *layer) lstat(name string) (Info, error) {
-	info, err := l.source.Lstat(l.rel(name))
+func (l *layer) lstat(name string) (Info, error) { return l.told(l.source.Lstat(l.rel(name))) }
+
+// hold is lstat of a file that is kept hold of.
+func (l *layer) hold(name string) (held int, info Info, err error) {
+	held, info, err = l.holding.Hold(l.rel(name))
+	info, err = l.told(info, err)
+	return held, info, err
+}
+
+// told is what the source says of a file as the view tells it.
+func (l *layer) told(info Info, err error) (Info, error) {
 	if err != nil {
 		return Info{}, errno(err)
 	}
@@ -114,6 +133,7 @@ func NewSession(c Config) (*Session, error) {
 	if c.Base != nil {
 		s.base = &layer{source: c.Base, base: true, filtered: c.Policy.start() != everything, prefix: "/"}
 		s.base.distant, _ = c.Base.(distant)
+		s.base.holding, _ = c.Base.(holding)
 		s.root.layer, s.root.scope = s.base, c.Policy.start()
 		if info, err := s.base.lstat("/"); err == nil && info.IsDir() {
 			s.root.adopt(info)

@@ -33,6 +33,17 @@ func (b below) ReadDir(name string) ([]vfs.Dirent, error) { return b.host.ReadDi
 func (b below) Readlink(name string) (string, error)      { return b.host.Readlink(b.at(name)) }
 func (b below) Open(name string, flags int) (int, error)  { return b.host.Open(b.at(name), flags) }
 
+// holder is a host, which keeps hold of what is judged.
+type holder interface {
+	Hold(name string) (int, vfs.Info, error)
+	OpenHeld(held int, name string, info vfs.Info, flags int) (int, error)
+}
+
+func (b below) Hold(name string) (int, vfs.Info, error) { return b.host.(holder).Hold(b.at(name)) }
+func (b below) OpenHeld(held int, name string, info vfs.Info, flags int) (int, error) {
+	return b.host.(holder).OpenHeld(held, b.at(name), info, flags)
+}
+
 // tree makes a real tree: "dir/", "file=content", "link->text".
 func tree(t testing.TB, lines ...string) string {
 	t.Helper()

@@ -33,6 +33,19 @@ type found struct {
 	name     string // the last component, "" where it was ".", ".." or the root
 	dot      string // "." or ".." where that was the last component
 	trailing bool   // the name ended in a slash
+
+	held *heldFile // what keeps hold of the file, nil for nothing
+}
+
+// heldFile is a file of a source that is being judged.
+type heldFile struct{ fd int }
+
+// let gives up the hold on the file.
+func (f *found) let() {
+	if f.held != nil {
+		closeFD(f.held.fd)
+		f.held = nil
+	}
 }
 
 // ending says what a walk does with a link in the last component.
@@ -55,6 +68,7 @@ func (e ending) follows(slash bool) bool {
 type walker struct {
 	stack []spot
 	links int
+	hold  bool // the file that the walk ends at is kept hold of, where its source can
 }
 
 // retries bounds how often a walk starts again because the target changed under it.
@@ -138,6 +152,7 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 		}
 		switch {
 		case f.kind == syscall.S_IFLNK && (!last || end.follows(slash)):
+			f.let()
 			if w.links++; w.links > maxLinks {
 				return false, syscall.ELOOP
 			}
@@ -248,11 +263,20 @@ func (s *Session) look(dir *spot, name, full string, last bool, f *found) error 
 			return syscall.ENOENT
 		}
 	}
-	info, err := l.lstat(full)
+	info, err := Info{}, error(nil)
+	if last && s.walker.hold && l.holding != nil {
+		fd := -1
+		if fd, info, err = l.hold(full); err == nil {
+			f.held = &heldFile{fd}
+		}
+	} else {
+		info, err = l.lstat(full)
+	}
 	if err != nil {
 		return err
 	}
 	if verdict == Ancestor && !info.IsDir() {
+		f.let()
 		return syscall.ENOENT
 	}
 	if l.base && info.IsDir() {

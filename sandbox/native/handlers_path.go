@@ -35,7 +35,7 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	if err != nil {
 		return failed(errnoOf(err))
 	}
-	info, err := file.Info()
+	isDir, err := isDirectory(file)
 	if err != nil {
 		_ = file.Close()
 		return failed(errnoOf(err))
@@ -46,7 +46,7 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	case byName:
 		fd, err = pathPlaceholder()
 		stream = nil
-	case info.IsDir():
+	case isDir:
 		fd, err = placeholder()
 	case stream != nil:
 		fd, err = vfs.Sparse("stream", stream.Size())
@@ -60,12 +60,22 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	if strings.HasPrefix(file.Path(), ownDescriptors) {
 		// A copy of what the script has already, and the supervisor knows.
 		_ = file.Close()
-	} else if e := r.handles.add(fd, &handle{file: file, dir: info.IsDir(), byName: byName}); e != 0 {
+	} else if e := r.handles.add(fd, &handle{file: file, dir: isDir, byName: byName}); e != 0 {
 		_ = unix.Close(fd)
 		_ = file.Close()
 		return failed(e)
 	}
 	return answer{inject: true, fd: fd, cloexec: cloexec, stream: stream != nil}
+}
+
+// isDirectory tells an open directory, which has a place in the view, from a file.
+func isDirectory(file vfs.File) (bool, error) {
+	place, ok := file.(vfs.Place)
+	if !ok {
+		return false, nil
+	}
+	info, err := place.Info()
+	return info.IsDir(), err
 }
 
 // stat answers newfstatat(2) and its kin.
