@@ -2,7 +2,10 @@ package vfs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // Verdict is what a read policy says of a path.
@@ -31,7 +34,7 @@ func NewPolicy(read, hide []string) (*Policy, error) {
 	if len(read)+len(hide) > maxPatterns {
 		return nil, fmt.Errorf("read policy: more than %d patterns", maxPatterns)
 	}
-	root := &scope{verdict: Ancestor}
+	root := &scope{verdict: Ancestor, known: &positions{all: map[string]*scope{}}}
 	for _, text := range read {
 		p, err := parsePattern(text)
 		if err != nil {
@@ -80,11 +83,35 @@ func (p *Policy) start() *scope {
 	return p.root
 }
 
-// scope is the position of all patterns at one directory.
+// scope is the position of all patterns at one directory. Most names in it are named by no pattern, and those that are mean
+// the same each time: a scope remembers what it found, for all sessions that have the policy.
 type scope struct {
 	verdict    Verdict
 	read, hide []rest // what may still match further down; never empty ones
+
+	known *positions // where scopes are looked for before a new one is made
+	brief bool       // there are too many: this one remembers nothing, and nobody remembers it
+	once  sync.Once  // for the following
+	named map[string]*branch
+	other *branch  // for every other name that none of stars matches
+	stars []string // patterns of the next component that have a "*"
 }
+
+// branch is what the patterns say of a child, and of what is below it.
+type branch struct {
+	name    string
+	verdict Verdict
+	child   atomic.Pointer[scope]
+}
+
+// positions are the scopes of a policy.
+type positions struct {
+	mu  sync.Mutex
+	all map[string]*scope // by what is still to match
+}
+
+// maxPositions bounds the scopes that a policy remembers. Ordinary policies have a few dozen.
+const maxPositions = 4096
 
 var (
 	everything = &scope{verdict: Visible}
@@ -145,8 +172,80 @@ func (r rest) step(name string, yield func(rest) bool) bool {
 	return len(r) > 0 && matchComponent(r[0], name) && yield(r[1:])
 }
 
+// next is the component that a pattern wants next, where it is not satisfied by any.
+func (r rest) next() string {
+	if r[0] == "**" {
+		r = r[1:]
+	}
+	if len(r) == 0 {
+		return ""
+	}
+	return r[0]
+}
+
 // judge gives the verdict on a child without making its scope.
 func (sc *scope) judge(name string) Verdict {
+	if sc.verdict == Visible && len(sc.hide) == 0 {
+		return Visible
+	}
+	if b := sc.branch(name); b != nil {
+		return b.verdict
+	}
+	return sc.weigh(name)
+}
+
+// enter is the position at a child directory.
+func (sc *scope) enter(name string) *scope {
+	b := sc.branch(name)
+	if b == nil {
+		return sc.descend(name)
+	}
+	child := b.child.Load()
+	if child == nil {
+		if child = sc.descend(b.name); !child.brief {
+			b.child.Store(child)
+		}
+	}
+	return child
+}
+
+// branch is what is remembered of a name, nil where a "*" matches it.
+func (sc *scope) branch(name string) *branch {
+	if sc.brief {
+		return nil
+	}
+	sc.once.Do(sc.branchOut)
+	for _, pattern := range sc.stars {
+		if matchComponent(pattern, name) {
+			return nil
+		}
+	}
+	if b := sc.named[name]; b != nil {
+		return b
+	}
+	return sc.other
+}
+
+// branchOut judges the names that patterns have next, and one that no pattern has: no component holds a slash.
+func (sc *scope) branchOut() {
+	sc.named = map[string]*branch{}
+	for _, list := range [][]rest{sc.hide, sc.read} {
+		for _, r := range list {
+			switch name := r.next(); {
+			case strings.Contains(name, "*"):
+				sc.stars = append(sc.stars, name)
+			case name != "" && sc.named[name] == nil:
+				sc.named[name] = &branch{name: name, verdict: sc.weigh(name)}
+			}
+		}
+	}
+	slices.Sort(sc.stars)
+	sc.stars = slices.Compact(sc.stars)
+	sc.other = &branch{name: "/", verdict: sc.weigh("/")}
+}
+
+// weigh is judge, pattern by pattern.
+func (sc *scope) weigh(name string) Verdict {
 	for _, r := range sc.hide {
 		if r.step(name, rest.matches) {
 			return Hidden
@@ -164,9 +263,9 @@ func (sc *scope) judge(name string) Verdict {
 	return verdict
 }
 
-// enter is the position at a child directory.
-func (sc *scope) enter(name string) *scope {
-	child := &scope{verdict: sc.judge(name)}
+// descend is enter, pattern by pattern.
+func (sc *scope) descend(name string) *scope {
+	child := &scope{verdict: sc.weigh(name), known: sc.known}
 	if child.verdict == Hidden {
 		return nothing
 	}
@@ -183,7 +282,27 @@ func (sc *scope) enter(name string) *scope {
 	if child.verdict == Visible && len(child.hide) == 0 {
 		return everything
 	}
-	return child
+	return sc.known.find(child)
+}
+
+// find returns the scope that stands where a new one does.
+func (p *positions) find(sc *scope) *scope {
+	key := []byte{byte(sc.verdict)}
+	for _, list := range [][]rest{sc.read, sc.hide} {
+		for _, r := range list {
+			key = fmt.Appendf(key, "%p %d ", &r[0], len(r))
+		}
+		key = append(key, '|')
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if old := p.all[string(key)]; old != nil {
+		return old
+	}
+	if sc.brief = len(p.all) >= maxPositions; !sc.brief {
+		p.all[string(key)] = sc
+	}
+	return sc
 }
 
 // unique drops repeated remainders, which "**" makes on every level.
