@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -236,7 +235,8 @@ func (f *family) threads() int {
 
 // used is the processor time and the resident memory of all members. What ended counts too. Mapped files of the host are
 // left out, and so are held bytes of shared mappings, which are those of the view's own files: they have a limit of their
-// own. limit is where an exact count begins to matter, in bytes.
+// own. limit is where an exact count begins to matter, in bytes: below it the memory may be told as more than it is, since
+// telling what kind it is takes the kernel longer; for no limit it is not told.
 func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 	f.mu.Lock() // a member that ended meanwhile would count twice
 	defer f.mu.Unlock()
@@ -244,10 +244,25 @@ func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 		cpu, memory = g.Used()
 		return cpu - f.before, max(0, memory-held)
 	}
-	var shared int64
 	for _, pid := range f.members {
 		if pid > 0 {
 			cpu += processorTime(pid)
+			if limit > 0 {
+				memory += residentPages(pid)
+			}
+		}
+	}
+	if memory > limit {
+		memory = f.exactMemory(held, limit)
+	}
+	return cpu + f.spent, memory
+}
+
+// exactMemory is the memory of used, as far as it matters. Called with the lock held.
+func (f *family) exactMemory(held, limit int64) (memory int64) {
+	var shared int64
+	for _, pid := range f.members {
+		if pid > 0 {
 			own, with := residentMemory(pid)
 			memory, shared = memory+own, shared+with
 		}
@@ -260,23 +275,28 @@ func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 			}
 		}
 	}
-	return cpu + f.spent, memory + max(0, shared-held)
+	return memory + max(0, shared-held)
 }
 
-// userHertz is the unit of processor times in /proc, 1/100 s on every Linux architecture (USER_HZ).
-const userHertz = 100
-
-// processorTime reads utime and stime, fields 14 and 15 of /proc/PID/stat, see proc_pid_stat(5).
+// processorTime is what all threads of a process have used. The clock of a process is named by its id, see
+// clock_getcpuclockid(3) and CPUCLOCK_SCHED of linux/posix-timers.h. It needs no right and opens nothing.
 func processorTime(pid int) time.Duration {
-	text := string(readSmall(fmt.Sprintf("/proc/%d/stat", pid)))
-	// The name in field 2 is the script's own word; the last parenthesis ends it.
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(fields) < 13 {
+	const sched = 2
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^pid<<3|sched), &t) != nil { // #nosec G115 -- process ids have 22 bits
 		return 0
 	}
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * (time.Second / userHertz)
+	return time.Duration(t.Nano())
+}
+
+// residentPages is the resident memory of a process in bytes, of every kind, see proc_pid_statm(5).
+func residentPages(pid int) int64 {
+	fields := bytes.Fields(readSmall(fmt.Sprintf("/proc/%d/statm", pid)))
+	if len(fields) < 2 {
+		return 0
+	}
+	n, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+	return n * int64(os.Getpagesize())
 }
 
 // residentMemory is the resident memory of a process in bytes: its own, and that in shared mappings which no file on a disk

@@ -292,3 +292,25 @@ func openDescriptors(t *testing.T) (leads []string) {
 	}
 	return leads
 }
+
+// What a process has used is told by its clock and its pages as by its files.
+func TestUseOfAProcessIsWhatTheKernelSays(t *testing.T) {
+	p := newPuppet(t)
+	own, shared := residentMemory(p.pid)
+	if all := residentPages(p.pid); own <= 0 || all < own+shared {
+		t.Errorf("%d bytes in all, %d of them its own, %d shared", all, own, shared)
+	}
+	if cpu := processorTime(os.Getpid()); cpu <= 0 || processorTime(p.pid) <= 0 {
+		t.Errorf("this process has used %v", cpu)
+	}
+	f := &family{root: &run{}, members: map[*run]int{{}: p.pid, {}: 0}}
+	if _, memory := f.used(0, own+shared-1); memory != own+shared {
+		t.Errorf("%d bytes above the limit, told as %d", own+shared, memory)
+	}
+	if _, memory := f.used(0, 1<<40); memory < own+shared || memory > 1<<40 {
+		t.Errorf("%d bytes below the limit, told as %d", own+shared, memory)
+	}
+	if cpu := processorTime(firstPID); cpu != 0 {
+		t.Errorf("nobody has used %v", cpu)
+	}
+}

@@ -5,7 +5,6 @@ package native
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -304,13 +303,26 @@ func nulTerminated(items []string) []byte {
 	return b
 }
 
-// readSmall reads a file of /proc; what cannot be read is empty.
+// readSmall reads a file of /proc; what cannot be read, or is larger than a mebibyte, is empty.
 func readSmall(name string) []byte {
-	b, err := os.ReadFile(name)
-	if err != nil || len(b) > 1<<20 {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
 		return nil
 	}
-	return b
+	defer func() { _ = unix.Close(fd) }()
+	var b []byte
+	for piece := 2 << 10; len(b) <= 1<<20; piece = 16 << 10 { // most are a line, or a page
+		b = slices.Grow(b, piece)
+		n, err := readSome(fd, b[len(b):cap(b)])
+		switch {
+		case err != nil:
+			return nil
+		case n == 0:
+			return b
+		}
+		b = b[:len(b)+n]
+	}
+	return nil
 }
 
 // hash numbers made-up inodes (FNV-1a).
