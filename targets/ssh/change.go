@@ -354,6 +354,11 @@ func (w *work) write(temp string) error {
 	if err := w.own(h, temp); err != nil {
 		return err
 	}
+	if !w.c.Mtime.IsZero() {
+		if err := w.sftp.Fsetstat(w.ctx, h, timesOf(w.c.Mtime)); err != nil {
+			return fmt.Errorf("set the time of %s: %w", temp, err)
+		}
+	}
 	if w.sftp.Has(sftp.Fsync) {
 		if err := w.sftp.Fsync(w.ctx, h); err != nil {
 			return err
@@ -361,6 +366,12 @@ func (w *work) write(temp string) error {
 	}
 	closed = true
 	return w.sftp.CloseHandle(w.ctx, h)
+}
+
+// timesOf sets both times of a file to a moment, as far as the protocol has it: from 1970 to 2106, in whole seconds.
+func timesOf(at time.Time) sftp.Set {
+	seconds := uint32(min(max(at.Unix(), 0), 1<<32-1)) // #nosec G115 -- bounded
+	return sftp.SetTimes(seconds, seconds)
 }
 
 // send writes the content and checks that it is the one that was decided upon.
@@ -538,8 +549,7 @@ func (w *work) attributes() error {
 		if at.IsZero() {
 			at = time.Now()
 		}
-		seconds := uint32(min(max(at.Unix(), 0), 1<<32-1)) // #nosec G115 -- bounded
-		return set(sftp.SetTimes(seconds, seconds))
+		return set(timesOf(at))
 	}
 	if err := w.setOwnerAndMode(set); err != nil {
 		// Nothing is changed after an error.

@@ -164,11 +164,11 @@ func TestOwnersAndTimesAreSet(t *testing.T) {
 		t.Errorf("%v, want %v", s.Mtime, at)
 	}
 	w := writing(dir+"/g", "x", 0o640, nil)
-	w.UID, w.GID = 12, 34
+	w.UID, w.GID, w.Mtime = 12, 34, at
 	if err := target.Apply(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
-	if s := stateOf(t, target, dir+"/g"); s.UID != 12 || s.GID != 34 || s.Perm() != 0o640 {
+	if s := stateOf(t, target, dir+"/g"); s.UID != 12 || s.GID != 34 || s.Perm() != 0o640 || !s.Mtime.Equal(at) {
 		t.Errorf("%+v", s)
 	}
 }
