@@ -254,6 +254,9 @@ func (g *Gateway) handle(s ssh.Session) {
 }
 
 func (g *Gateway) command(ctx *channelContext, s ssh.Session) int {
+	if status, ok := g.copied(ctx, s); ok {
+		return status
+	}
 	call := &command.Call{
 		Identity: ctx.member.identity, Targets: ctx.member.targets,
 		Line: s.RawCommand(), Stdin: s, Stdout: s, Stderr: s.Stderr(),

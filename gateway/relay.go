@@ -28,10 +28,28 @@ const maxUploads = 32
 
 // relay serves SFTP on a channel: to whoever may run scripts, the files that their scripts would see.
 func (g *Gateway) relay(s ssh.Session) {
-	g.exitWith(s, func(ctx *channelContext) int { return g.files(ctx, s) })
+	g.exitWith(s, func(ctx *channelContext) int {
+		return g.files(ctx, s, func(o relay.Options) (bool, error) { return true, relay.Serve(ctx, s, o) })
+	})
 }
 
-func (g *Gateway) files(ctx *channelContext, s ssh.Session) int {
+// exitCopy is scp's own exit status where something was not copied.
+const exitCopy = 1
+
+// copied serves scp's old protocol where a command line asks for that.
+func (g *Gateway) copied(ctx *channelContext, s ssh.Session) (status int, ok bool) {
+	words, ok := command.CopyWords(s.RawCommand())
+	if !ok {
+		return 0, false
+	}
+	copied, ok := relay.ParseCopy(words)
+	if !ok {
+		return 0, false
+	}
+	return g.files(ctx, s, func(o relay.Options) (bool, error) { return relay.ServeCopy(ctx, s, o, copied) }), true
+}
+
+func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(relay.Options) (bool, error)) int {
 	who := ctx.member.identity
 	g.log.Info("files", "identity", who.Name, "key", who.Fingerprint, "address", s.RemoteAddr().String())
 	if who.Role != approvals.Agent && who.Role != approvals.Admin {
@@ -62,9 +80,13 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session) int {
 			options.Targets = append(options.Targets, t)
 		}
 	}
-	if err := relay.Serve(ctx, s, options); err != nil {
+	ok, err := serve(options)
+	switch {
+	case err != nil:
 		g.log.Debug("files", "identity", who.Name, "error", err)
 		return command.ExitFault
+	case !ok:
+		return exitCopy
 	}
 	return command.ExitOK
 }

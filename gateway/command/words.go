@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -128,4 +129,18 @@ func isPython(line string) bool {
 		}
 	}
 	return true
+}
+
+// CopyWords are the words of a line in which a client's scp(1) asks for its old protocol, after "scp"; false where the
+// line is for a shell.
+func CopyWords(line string) ([]string, bool) {
+	name, rest := firstWord(line)
+	if name != "scp" {
+		return nil, false
+	}
+	words, err := split(rest)
+	if err != nil || slices.ContainsFunc(words, func(w word) bool { return w.operator }) {
+		return nil, false
+	}
+	return texts(words), true
 }

@@ -31,36 +31,6 @@ type upload struct {
 // Filewrite opens a file for writing.
 func (h handlers) Filewrite(r *sftp.Request) (_ io.WriterAt, err error) {
 	defer h.guard(&err)
-	target, name, err := h.split(r.Filepath)
-	switch {
-	case err != nil || target == nil || name == "/":
-		return nil, syscall.EACCES
-	case !take(h.changes):
-		return nil, syscall.EMFILE
-	case !take(h.o.Uploads):
-		give(h.changes)
-		return nil, syscall.EAGAIN
-	}
-	u, err := h.newUpload(r, target, name)
-	if err != nil {
-		give(h.changes)
-		give(h.o.Uploads)
-		return nil, err
-	}
-	h.mu.Lock()
-	h.uploads[u.name] = u
-	h.mu.Unlock()
-	return u, nil
-}
-
-// newFileMode is that of a new file where the client does not say.
-const newFileMode = 0o644
-
-func (h handlers) newUpload(r *sftp.Request, target targets.Target, name string) (*upload, error) {
-	t, err := h.newTree(target)
-	if err != nil {
-		return nil, err
-	}
 	flags, want := syscall.O_RDWR, r.Pflags()
 	for _, f := range []struct {
 		set  bool
@@ -73,6 +43,42 @@ func (h handlers) newUpload(r *sftp.Request, target targets.Target, name string)
 	mode := uint32(newFileMode)
 	if r.AttrFlags().Permissions {
 		mode = r.Attributes().Mode & 0o777
+	}
+	return h.write(r.Filepath, flags, mode)
+}
+
+// newFileMode is that of a new file where the client does not say.
+const newFileMode = 0o644
+
+// write begins an upload, by the client's name for the file.
+func (h handlers) write(file string, flags int, mode uint32) (*upload, error) {
+	target, name, err := h.split(file)
+	switch {
+	case err != nil || target == nil || name == "/":
+		return nil, syscall.EACCES
+	case !take(h.changes):
+		return nil, syscall.EMFILE
+	case !take(h.o.Uploads):
+		give(h.changes)
+		return nil, syscall.EAGAIN
+	}
+	u, err := h.newUpload(target, name, flags, mode)
+	if err != nil {
+		give(h.changes)
+		give(h.o.Uploads)
+		return nil, err
+	}
+	u.name = path.Clean("/" + file)
+	h.mu.Lock()
+	h.uploads[u.name] = u
+	h.mu.Unlock()
+	return u, nil
+}
+
+func (h handlers) newUpload(target targets.Target, name string, flags int, mode uint32) (*upload, error) {
+	t, err := h.newTree(target)
+	if err != nil {
+		return nil, err
 	}
 	file, err := t.view.Open(name, flags, mode)
 	if err != nil {
@@ -87,8 +93,7 @@ func (h handlers) newUpload(r *sftp.Request, target targets.Target, name string)
 		return nil, err
 	}
 	return &upload{
-		r: h.relay, name: path.Clean("/" + r.Filepath), target: target, tree: t, path: canonical,
-		file: os.NewFile(uintptr(fd), "upload"), // #nosec G115 -- a descriptor
+		r: h.relay, target: target, tree: t, path: canonical, file: os.NewFile(uintptr(fd), "upload"), // #nosec G115 -- a descriptor
 	}, nil
 }
 

@@ -21,7 +21,12 @@ type handlers struct{ *relay }
 // Fileread opens a file for reading.
 func (h handlers) Fileread(r *sftp.Request) (_ io.ReaderAt, err error) {
 	defer h.guard(&err)
-	target, name, err := h.split(r.Filepath)
+	return h.openFile(r.Filepath)
+}
+
+// openFile opens a file for reading, by the client's name for it.
+func (h handlers) openFile(file string) (*reader, error) {
+	target, name, err := h.split(file)
 	switch {
 	case err != nil:
 		return nil, err
@@ -32,7 +37,7 @@ func (h handlers) Fileread(r *sftp.Request) (_ io.ReaderAt, err error) {
 	}
 	content, canonical, err := h.read(target, name)
 	if recorded := h.o.Opened(target.Name(), name, canonical, err); recorded != nil {
-		h.notice("%s is not shown: %s", render.Line(r.Filepath), render.Line(recorded.Error()))
+		h.notice("%s is not shown: %s", render.Line(file), render.Line(recorded.Error()))
 		if err == nil {
 			_ = content.Close()
 		}
@@ -164,18 +169,25 @@ func (h handlers) list(name string) (_ sftp.ListerAt, err error) {
 	if !take(h.lists) {
 		return nil, syscall.EMFILE
 	}
-	dir, err := t.view.Open(rest, syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
+	dir, names, err := t.list(rest)
 	if err != nil {
 		give(h.lists)
 		return nil, err
+	}
+	return &listing{t: t, dir: dir, names: names, done: sync.OnceFunc(func() { give(h.lists) })}, nil
+}
+
+// list lists a directory without . and .., and says where its name led to.
+func (t *tree) list(name string) (canonical string, names []vfs.Dirent, err error) {
+	dir, err := t.view.Open(name, syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return "", nil, err
 	}
 	defer func() { _ = dir.Close() }()
-	names, err := dir.ReadDir()
-	if err != nil {
-		give(h.lists)
-		return nil, err
+	if names, err = dir.ReadDir(); err != nil {
+		return "", nil, err
 	}
-	return &listing{t: t, dir: dir.Path(), names: names[2:], done: sync.OnceFunc(func() { give(h.lists) })}, nil // without . and ..
+	return dir.Path(), names[2:], nil
 }
 
 // listing is an open directory. Its entries are described when they are read.

@@ -79,11 +79,7 @@ type tree struct {
 
 // Serve serves one client until it leaves or ctx ends.
 func Serve(ctx context.Context, channel io.ReadWriteCloser, o Options) error {
-	r := &relay{
-		o: o, ctx: ctx, open: make(chan struct{}, maxOpen), lists: make(chan struct{}, maxListings),
-		changes: make(chan struct{}, maxChanges),
-		trees:   map[string]*tree{}, uploads: map[string]*upload{},
-	}
+	r := newRelay(ctx, o)
 	defer r.close()
 	h := handlers{r}
 	server := sftp.NewRequestServer(channel, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
@@ -94,6 +90,14 @@ func Serve(ctx context.Context, channel io.ReadWriteCloser, o Options) error {
 		err = nil
 	}
 	return err
+}
+
+func newRelay(ctx context.Context, o Options) *relay {
+	return &relay{
+		o: o, ctx: ctx, open: make(chan struct{}, maxOpen), lists: make(chan struct{}, maxListings),
+		changes: make(chan struct{}, maxChanges),
+		trees:   map[string]*tree{}, uploads: map[string]*upload{},
+	}
 }
 
 func (r *relay) close() {
