@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -62,6 +63,73 @@ func (l *longLine) master(b *testing.B) []string {
 		continue
 	}
 	return l.options("-S", socket)
+}
+
+// mounts measures work on a mount of the target by sshfs, which is new each time, as a session is.
+func (l *longLine) mounts(b *testing.B, work func(root string)) {
+	b.Helper()
+	if _, err := exec.LookPath("sshfs"); err != nil {
+		b.Skip("no sshfs on this machine")
+	}
+	root := b.TempDir()
+	for b.Loop() {
+		b.StopTimer()
+		cmd := exec.Command("sshfs", append([]string{"-f", l.host() + ":/", root}, sshfsOptions(l.options())...)...)
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for !mounted(b, root) {
+			select {
+			case err := <-ended:
+				b.Skipf("sshfs does not work on this machine: %v", err)
+			default:
+			}
+		}
+		b.StartTimer()
+		work(root)
+		b.StopTimer()
+		if out, err := exec.Command("fusermount3", "-u", root).CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+		<-ended
+		b.StartTimer()
+	}
+}
+
+// sshfsOptions are those of ssh as sshfs takes them.
+func sshfsOptions(options []string) []string {
+	out := slices.Clone(options)
+	for i, o := range out {
+		if o == "-i" {
+			out[i], out[i+1] = "-o", "IdentityFile="+out[i+1]
+		}
+	}
+	return out
+}
+
+// mounted reports whether a file system has been mounted on a directory.
+func mounted(b *testing.B, dir string) bool {
+	b.Helper()
+	var inside, outside syscall.Stat_t
+	if err := syscall.Stat(filepath.Dir(dir), &outside); err != nil {
+		b.Fatal(err)
+	}
+	return syscall.Stat(dir, &inside) == nil && inside.Dev != outside.Dev
+}
+
+// readMounted reads a file of a mount in pieces as a copying program does.
+func readMounted(b *testing.B, name string, size int64) {
+	b.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f}, make([]byte, 1<<20)); err != nil || n != size {
+		b.Fatal(n, err)
+	}
 }
 
 func (l *longLine) put(b *testing.B, name string, size int64) string {
@@ -138,6 +206,9 @@ func BenchmarkFirstSmallFile(b *testing.B) {
 			}
 		}
 	})
+	b.Run("sshfs", func(b *testing.B) {
+		l.mounts(b, func(root string) { readMounted(b, root+name, 1000) })
+	})
 	b.Run("ssh-cat", func(b *testing.B) {
 		for b.Loop() {
 			if out, err := exec.Command("ssh", l.options(l.host(), "cat "+name)...).Output(); err != nil || len(out) != 1000 {
@@ -173,6 +244,17 @@ func BenchmarkSmallFiles(b *testing.B) {
 			}
 			end()
 		}
+		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*files), "µs/file")
+	})
+	b.Run("sshfs", func(b *testing.B) {
+		l.mounts(b, func(root string) {
+			if entries, err := os.ReadDir(root + l.dir); err != nil || len(entries) != files {
+				b.Fatal(len(entries), err)
+			}
+			for _, name := range names {
+				readMounted(b, root+name, 2000)
+			}
+		})
 		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*files), "µs/file")
 	})
 	b.Run("ssh-cat-over-a-master", func(b *testing.B) {
@@ -296,5 +378,9 @@ func BenchmarkLargeFile(b *testing.B) {
 				b.Fatalf("%v: %s", err, out)
 			}
 		}
+	})
+	b.Run("sshfs", func(b *testing.B) {
+		b.SetBytes(size)
+		l.mounts(b, func(root string) { readMounted(b, root+name, size) })
 	})
 }
