@@ -4,7 +4,9 @@ package native
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -62,8 +64,8 @@ func newTemplate(program []unix.SockFilter, err error) (template, error) {
 	return t, err
 }
 
-// compileFilter compiles tables for a process with the given id: a chain with one block for each row, so that no jump is
-// longer than its own block.
+// compileFilter compiles tables for a process with the given id: one block for each row, and a search for the rows of a
+// call by its number.
 func compileFilter(pid uint32, tables ...[]row) ([]unix.SockFilter, error) {
 	program := []unix.SockFilter{
 		load(offArch),
@@ -74,20 +76,41 @@ func compileFilter(pid uint32, tables ...[]row) ([]unix.SockFilter, error) {
 	if x32Bit != 0 {
 		program = append(program, jump(unix.BPF_JSET, x32Bit, 0, 1), ret(retKill))
 	}
+	blocks := map[uint32][]unix.SockFilter{} // by number, the first row's first
 	for _, rows := range tables {
 		for _, r := range rows {
 			block, err := r.compile(pid)
 			if err != nil {
 				return nil, err
 			}
-			program = append(program, block...)
+			if number, ok := numbers[r.call]; ok {
+				blocks[number] = append(blocks[number], block...)
+			}
 		}
 	}
-	program = append(program, ret(retErrno(unix.ENOSYS)))
+	program = append(program, search(slices.Sorted(maps.Keys(blocks)), blocks)...)
 	if len(program) > unix.BPF_MAXINSNS {
 		return nil, fmt.Errorf("the system call filter has %d instructions, the kernel takes %d", len(program), unix.BPF_MAXINSNS)
 	}
 	return program, nil
+}
+
+// search makes the program that runs the block of a call, with its number in the accumulator. What has none, or runs past
+// its block's end, is unknown: ENOSYS.
+func search(sorted []uint32, blocks map[uint32][]unix.SockFilter) (program []unix.SockFilter) {
+	const few = 3 // that are looked at one after the other
+	if len(sorted) <= few {
+		for _, number := range sorted {
+			program = append(program, blocks[number]...)
+		}
+		return append(program, ret(retErrno(unix.ENOSYS)))
+	}
+	half := len(sorted) / 2
+	below, above := search(sorted[:half], blocks), search(sorted[half:], blocks)
+	// A conditional jump is 255 instructions long at most, an unconditional one as long as it takes.
+	program = append(program, jump(unix.BPF_JGE, sorted[half], 0, 1),
+		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(below))}) // #nosec G115 -- at most BPF_MAXINSNS
+	return append(append(program, below...), above...)
 }
 
 // action is the filter's return where the row's conditions hold.

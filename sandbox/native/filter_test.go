@@ -3,6 +3,7 @@
 package native
 
 import (
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -10,8 +11,15 @@ import (
 
 const testPID = 4242
 
-// run interprets a filter as the kernel does.
+// runFilter interprets a filter as the kernel does.
 func runFilter(t *testing.T, program []unix.SockFilter, arch, number uint32, args ...uint64) uint32 {
+	t.Helper()
+	action, _ := walkFilter(t, program, arch, number, args...)
+	return action
+}
+
+// walkFilter is runFilter, and counts the instructions.
+func walkFilter(t *testing.T, program []unix.SockFilter, arch, number uint32, args ...uint64) (action uint32, steps int) {
 	t.Helper()
 	data := make([]uint32, 16)
 	data[0], data[1] = number, arch
@@ -21,6 +29,7 @@ func runFilter(t *testing.T, program []unix.SockFilter, arch, number uint32, arg
 	var acc uint32
 	for pc := 0; pc < len(program); pc++ {
 		in := program[pc]
+		steps++
 		switch in.Code {
 		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
 			acc = data[in.K/4]
@@ -32,6 +41,14 @@ func runFilter(t *testing.T, program []unix.SockFilter, arch, number uint32, arg
 			} else {
 				pc += int(in.Jf)
 			}
+		case unix.BPF_JMP | unix.BPF_K | unix.BPF_JGE:
+			if acc >= in.K {
+				pc += int(in.Jt)
+			} else {
+				pc += int(in.Jf)
+			}
+		case unix.BPF_JMP | unix.BPF_JA:
+			pc += int(in.K)
 		case unix.BPF_JMP | unix.BPF_K | unix.BPF_JSET:
 			if acc&in.K != 0 {
 				pc += int(in.Jt)
@@ -39,13 +56,13 @@ func runFilter(t *testing.T, program []unix.SockFilter, arch, number uint32, arg
 				pc += int(in.Jf)
 			}
 		case unix.BPF_RET | unix.BPF_K:
-			return in.K
+			return in.K, steps
 		default:
 			t.Fatalf("instruction %d has an unknown code %#x", pc, in.Code)
 		}
 	}
 	t.Fatal("the filter runs past its end")
-	return 0
+	return 0, steps
 }
 
 func TestFilterTreatsCallsAsTheTableSays(t *testing.T) {
@@ -149,6 +166,31 @@ func TestEveryRowHasAReasonAndAHandler(t *testing.T) {
 				t.Errorf("%s has a row that nothing reaches", r.call)
 			}
 			last[r.call] = len(r.when) == 0 || r.otherwise != 0
+		}
+	}
+}
+
+// However many calls the tables have, an answer is a few steps away.
+func TestFilterSearchesByNumber(t *testing.T) {
+	program, err := buildFilter(testPID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 40
+	for _, r := range slices.Concat(table, archTable) {
+		number, here := numbers[r.call]
+		if _, steps := walkFilter(t, program, auditArch, number); here && len(r.when) == 0 && steps > most {
+			t.Errorf("%s takes %d steps", r.call, steps)
+		}
+	}
+	for number := range uint32(1000) { // more than there are
+		args := make([]uint64, 6)
+		got, steps := walkFilter(t, program, auditArch, number, args...)
+		if want := plainly(auditArch, number, args); got != want {
+			t.Errorf("call %d: the filter returns %#x, the table says %#x", number, got, want)
+		}
+		if _, known := callNames[int32(number)]; !known && steps > most {
+			t.Errorf("unknown call %d takes %d steps", number, steps)
 		}
 	}
 }

@@ -41,7 +41,7 @@ const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLON
 const self = ^uint32(0)
 
 // table is the whole policy of the filter. A call without a row is answered ENOSYS, which glibc and CPython take as
-// "an old kernel" and work around. Frequent calls stand first.
+// "an old kernel" and work around. Of several rows for a call the first whose conditions hold decides.
 var table = []row{
 	// Bytes through descriptors that the supervisor made.
 	{call: "read", do: notify, when: onStream(0), why: "a stream's bytes come from the supervisor"},
