@@ -196,6 +196,9 @@ func (p *Confined) Used() (cpu time.Duration, memory int64) {
 		}
 		return p.state.UserTime() + p.state.SystemTime(), 0
 	default:
+		if !p.r.loaded.Load() {
+			return processorTime(p.r.pid), 0
+		}
 		own, shared := residentMemory(p.r.pid)
 		return processorTime(p.r.pid), own + shared
 	}

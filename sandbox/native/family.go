@@ -233,7 +233,8 @@ func (f *family) threads() int {
 	return total
 }
 
-// used is the processor time and the resident memory of all members. What ended counts too. Mapped files of the host are
+// used is the processor time and the resident memory of all members. What ended counts too; a first stage has no memory
+// of its own. Mapped files of the host are
 // left out, and so are held bytes of shared mappings, which are those of the view's own files: they have a limit of their
 // own. limit is where an exact count begins to matter, in bytes: below it the memory may be told as more than it is, since
 // telling what kind it is takes the kernel longer; for no limit it is not told.
@@ -244,10 +245,10 @@ func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 		cpu, memory = g.Used()
 		return cpu - f.before, max(0, memory-held)
 	}
-	for _, pid := range f.members {
+	for m, pid := range f.members {
 		if pid > 0 {
 			cpu += processorTime(pid)
-			if limit > 0 {
+			if limit > 0 && m.loaded.Load() {
 				memory += residentPages(pid)
 			}
 		}
@@ -261,16 +262,16 @@ func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 // exactMemory is the memory of used, as far as it matters. Called with the lock held.
 func (f *family) exactMemory(held, limit int64) (memory int64) {
 	var shared int64
-	for _, pid := range f.members {
-		if pid > 0 {
+	for m, pid := range f.members {
+		if pid > 0 && m.loaded.Load() {
 			own, with := residentMemory(pid)
 			memory, shared = memory+own, shared+with
 		}
 	}
 	if memory+shared > limit {
 		shared = 0 // pages that several of them have counted for each
-		for _, pid := range f.members {
-			if pid > 0 {
+		for m, pid := range f.members {
+			if pid > 0 && m.loaded.Load() {
 				shared += shareOfShared(pid)
 			}
 		}

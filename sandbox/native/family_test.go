@@ -5,6 +5,7 @@ package native
 import (
 	"io"
 	"os"
+	"os/exec"
 	"runtime"
 	"sync"
 	"testing"
@@ -293,17 +294,42 @@ func openDescriptors(t *testing.T) (leads []string) {
 	return leads
 }
 
-// What a process has used is told by its clock and its pages as by its files.
+// What a process has used is told by its clock and its pages as by its files. A first stage, which is a copy of the
+// gateway, has used no memory.
 func TestUseOfAProcessIsWhatTheKernelSays(t *testing.T) {
-	p := newPuppet(t)
-	own, shared := residentMemory(p.pid)
-	if all := residentPages(p.pid); own <= 0 || all < own+shared {
+	cmd := exec.Command("cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close(); _ = cmd.Wait() }()
+	if _, err := io.WriteString(in, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil { // it does nothing any more
+		t.Fatal(err)
+	}
+	pid := cmd.Process.Pid
+	own, shared := residentMemory(pid)
+	if all := residentPages(pid); own <= 0 || all < own+shared {
 		t.Errorf("%d bytes in all, %d of them its own, %d shared", all, own, shared)
 	}
-	if cpu := processorTime(os.Getpid()); cpu <= 0 || processorTime(p.pid) <= 0 {
+	if cpu := processorTime(os.Getpid()); cpu <= 0 || processorTime(pid) <= 0 {
 		t.Errorf("this process has used %v", cpu)
 	}
-	f := &family{root: &run{}, members: map[*run]int{{}: p.pid, {}: 0}}
+	member := new(run)
+	f := &family{root: &run{}, members: map[*run]int{member: pid, {}: 0}}
+	if _, memory := f.used(0, 1); memory != 0 {
+		t.Errorf("a first stage has used %d bytes", memory)
+	}
+	member.loaded.Store(true)
 	if _, memory := f.used(0, own+shared-1); memory != own+shared {
 		t.Errorf("%d bytes above the limit, told as %d", own+shared, memory)
 	}
@@ -313,4 +339,18 @@ func TestUseOfAProcessIsWhatTheKernelSays(t *testing.T) {
 	if cpu := processorTime(firstPID); cpu != 0 {
 		t.Errorf("nobody has used %v", cpu)
 	}
+}
+
+// A script is not held to account for what the gateway has in memory, of which it begins as a copy.
+func TestMemoryOfTheGatewayIsNotTheScripts(t *testing.T) {
+	firstStage(t, func(*stageConfig) {}, func(s *started, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, _ := residentMemory(s.pid)
+		f := &family{root: &run{}, members: map[*run]int{{}: s.pid}}
+		if _, memory := f.used(0, 1); own == 0 || memory != 0 {
+			t.Errorf("%d bytes of the gateway's count as %d of the script's", own, memory)
+		}
+	})
 }

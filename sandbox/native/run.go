@@ -46,6 +46,7 @@ type run struct {
 	thread   atomic.Int32 // the supervising thread's id
 	exited   atomic.Bool
 	execed   bool          // the first stage's exec was let through
+	loaded   atomic.Bool   // the first call after it has come, so that its memory is no copy of the gateway's any more
 	group    *cgroup.Group // where the kernel bounds its memory; nil where no group was delegated
 	// valid stands in for seccomp.Valid on the listener where there is none; nil otherwise.
 	valid func(id uint64) bool
@@ -256,6 +257,9 @@ func (r *run) answerCalls(answer func(*seccomp.Notification)) {
 	for {
 		switch e := seccomp.Receive(r.listener, &n); e {
 		case 0:
+			if r.execed {
+				r.loaded.Store(true)
+			}
 			answer(&n)
 		case unix.EINTR, unix.EAGAIN:
 			if r.exited.Load() {
