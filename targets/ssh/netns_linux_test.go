@@ -25,42 +25,56 @@ import (
 // namespace is a network namespace of a test's own, with a loopback that is slow and loses packets.
 type namespace struct{ fd int }
 
-// newNamespace makes a namespace with this netem(8) rule on its loopback. It lives as long as the test.
-func newNamespace(t *testing.T, rule string) *namespace {
-	t.Helper()
+// newNamespace makes a namespace with this tc-netem(8) rule on its loopback. It lives as long as the test, which is
+// skipped where there can be none.
+func newNamespace(tb testing.TB, rule string) *namespace {
+	tb.Helper()
+	ns, err := makeNamespace(tb, rule)
+	if err != nil {
+		tb.Skip(err)
+	}
+	return ns
+}
+
+func makeNamespace(tb testing.TB, rule string) (*namespace, error) {
+	tb.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root may make a network namespace")
+		return nil, errors.New("only root may make a network namespace")
 	}
 	for _, tool := range []string{"unshare", "ip", "tc"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("no %s on this machine: install iproute2 and util-linux", tool)
+			return nil, fmt.Errorf("no %s on this machine: install iproute2 and util-linux", tool)
 		}
 	}
-	cmd := exec.Command("unshare", "--net", "sh", "-c", "ip link set lo up && { tc qdisc add dev lo root "+rule+" || exit 9; } && echo ready && exec sleep 600")
+	cmd := exec.Command("unshare", "--net", "sh", "-c", "ip link set lo up && { tc qdisc add dev lo root "+rule+" || exit 9; } && echo ready && exec sleep 3600")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if n, _ := out.Read(make([]byte, 16)); n == 0 {
 		_ = cmd.Wait() // and with it the copying of what it says
-		t.Skipf("this kernel has no netem: %s", strings.TrimSpace(complaint.String()))
+		return nil, fmt.Errorf("this kernel has no netem: %s", strings.TrimSpace(complaint.String()))
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	tb.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	return &namespace{fd}
+	tb.Cleanup(func() { _ = unix.Close(fd) })
+	return &namespace{fd}, nil
 }
 
-// in runs something on a thread in the namespace, which ends with it. Sockets made there stay there.
+// in runs something on a thread in the namespace, which ends with it. Sockets and processes made there stay there. A nil
+// namespace is the test's own.
 func (n *namespace) in(do func() error) error {
+	if n == nil {
+		return do()
+	}
 	failed := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread is not fit for anything else
@@ -71,6 +85,15 @@ func (n *namespace) in(do func() error) error {
 		failed <- do()
 	}()
 	return <-failed
+}
+
+// dial connects in the namespace.
+func (n *namespace) dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	err = n.in(func() (err error) {
+		conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
 }
 
 func TestTargetsOverALineThatDelaysAndLosesPackets(t *testing.T) {
@@ -88,16 +111,7 @@ func overLine(t *testing.T, ns *namespace) {
 	if err := ns.in(s.Rebind); err != nil {
 		t.Fatal(err)
 	}
-	target := New(Options{
-		Hops: []Hop{hopTo(s, "far")}, Timeout: 30 * time.Second,
-		Dial: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-			err = ns.in(func() (err error) {
-				conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
-				return err
-			})
-			return conn, err
-		},
-	})
+	target := New(Options{Hops: []Hop{hopTo(s, "far")}, Timeout: 30 * time.Second, Dial: ns.dial})
 	t.Cleanup(func() { _ = target.Close() })
 	if err := target.Connect(t.Context()); err != nil {
 		t.Fatal(err)

@@ -50,6 +50,7 @@ type View struct {
 
 	mu       sync.Mutex
 	relay    *relay
+	making   chan struct{} // holds one: who opens a channel
 	closed   bool
 	looks    map[string]*look
 	listings map[string]*listing
@@ -113,14 +114,20 @@ type listing struct {
 // aheadAtOnce is how many questions are asked ahead of the script at a time.
 const aheadAtOnce = 48
 
-// View makes a view. Without options it reads nothing ahead.
+// View makes a view. Without options it reads nothing ahead; with a policy it opens its channel at once, while the script
+// is still on its way to its first question.
 func (t *Target) View(o targets.ViewOptions) targets.View {
 	ctx, stop := context.WithCancel(context.Background())
-	return &View{
+	v := &View{
+		making: make(chan struct{}, 1),
 		target: t, o: o, ctx: ctx, stop: stop, ahead: make(chan struct{}, aheadAtOnce),
 		looks: map[string]*look{}, listings: map[string]*listing{}, contents: contents{files: map[string]*fetched{}}, pieces: newPieces(),
 		trails: map[trailKey]*trail{},
 	}
+	if o.Policy != nil {
+		v.reading.Go(func() { _, _ = v.channel() }) // the first question tells what is wrong
+	}
+	return v
 }
 
 // Close ends what is under way and gives the connection back. Descriptors that were handed out stay valid.
@@ -197,39 +204,50 @@ func (v *View) forgetListings() {
 	v.listed = 0
 }
 
-// channel returns the view's SFTP channel, a new one where it has none that works.
+// channel returns the view's SFTP channel, a new one where it has none that works. One is opened at a time.
 func (v *View) channel() (*relay, error) {
-	v.mu.Lock()
-	r, closed := v.relay, v.closed
-	v.mu.Unlock()
-	if closed {
+	if r, err := v.standing(); r != nil || err != nil {
+		return r, err
+	}
+	select {
+	case v.making <- struct{}{}:
+	case <-v.ctx.Done():
 		return nil, syscall.EIO
 	}
-	if r != nil && r.Err() == nil {
-		return r, nil
+	defer func() { <-v.making }()
+	if r, err := v.standing(); r != nil || err != nil { // by somebody else
+		return r, err
 	}
 	fresh, err := v.target.pool.relay(v.ctx)
 	if err != nil {
 		return nil, err
 	}
 	v.mu.Lock()
-	old := v.relay
-	switch {
-	case v.closed:
+	if v.closed {
 		v.mu.Unlock()
 		v.target.pool.giveBack(fresh)
 		return nil, syscall.EIO
-	case old != nil && old.Err() == nil: // somebody else was faster
-		v.mu.Unlock()
-		v.target.pool.giveBack(fresh)
-		return old, nil
 	}
+	old := v.relay
 	v.relay = fresh
 	v.mu.Unlock()
 	if old != nil {
 		v.target.pool.end(old)
 	}
 	return fresh, nil
+}
+
+// standing is the channel that there is, nil where none works.
+func (v *View) standing() (*relay, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return nil, syscall.EIO
+	}
+	if v.relay != nil && v.relay.Err() == nil {
+		return v.relay, nil
+	}
+	return nil, nil
 }
 
 // maxAsked is how often a question is asked over connections that break: each idle channel of the pool may be one that

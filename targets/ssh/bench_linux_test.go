@@ -1,8 +1,10 @@
 package ssh
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,12 +19,15 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// roundTrip is that of the line that the benchmarks measure over, beside OpenSSH's own clients over the same one.
+// roundTrip is that of the line that the benchmarks measure over, beside OpenSSH's own clients, and sshfs where there is
+// one, over the same one.
 const roundTrip = 20 * time.Millisecond
 
-// line is a server at the other end of a long line, with OpenSSH's clients set up for it.
+// longLine is a server at the other end of a long line: one that tc-netem(8) makes in a network namespace where that can
+// be had, or else one that the test makes by holding back what it copies.
 type longLine struct {
 	*sshdtest.Server
+	ns     *namespace // nil without netem
 	target *Target
 	dir    string // a directory with the files
 	policy *vfs.Policy
@@ -30,14 +35,35 @@ type longLine struct {
 
 func startLine(b *testing.B) *longLine {
 	b.Helper()
-	s := sshdtest.Start(b)
-	s.SetDelay(roundTrip / 2)
-	l := &longLine{Server: s, target: connect(b, s), dir: b.TempDir()}
+	l := &longLine{Server: sshdtest.Start(b), dir: b.TempDir()}
 	var err error
+	if l.ns, err = makeNamespace(b, fmt.Sprintf("netem delay %dus limit 100000", roundTrip.Microseconds()/2)); err != nil {
+		b.Logf("the line is made in this process: %v", err)
+		l.SetDelay(roundTrip / 2)
+	} else if err := l.ns.in(l.Rebind); err != nil {
+		b.Fatal(err)
+	}
+	l.target = New(Options{Hops: []Hop{hopTo(l.Server, "prod")}, Timeout: 10 * time.Second, Dial: l.ns.dial})
+	b.Cleanup(func() { _ = l.target.Close() })
+	if err := l.target.Connect(b.Context()); err != nil {
+		b.Fatal(err)
+	}
 	if l.policy, err = vfs.NewPolicy([]string{"/"}, nil); err != nil {
 		b.Fatal(err)
 	}
 	return l
+}
+
+// run runs a client at this end of the line, and returns what it prints.
+func (l *longLine) run(name string, args ...string) ([]byte, error) {
+	var out bytes.Buffer
+	cmd := exec.Command(name, args...)
+	cmd.Stdout = &out
+	if err := l.ns.in(cmd.Start); err != nil {
+		return nil, err
+	}
+	err := cmd.Wait()
+	return out.Bytes(), err
 }
 
 // options are those of OpenSSH's clients for the server.
@@ -55,7 +81,7 @@ func (l *longLine) master(b *testing.B) []string {
 	b.Helper()
 	socket := filepath.Join(l.Dir, "master")
 	cmd := exec.Command("ssh", l.options("-M", "-S", socket, "-N", l.host())...)
-	if err := cmd.Start(); err != nil {
+	if err := l.ns.in(cmd.Start); err != nil {
 		b.Skip("no OpenSSH client on this machine")
 	}
 	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
@@ -75,7 +101,7 @@ func (l *longLine) mounts(b *testing.B, work func(root string)) {
 	for b.Loop() {
 		b.StopTimer()
 		cmd := exec.Command("sshfs", append([]string{"-f", l.host() + ":/", root}, sshfsOptions(l.options())...)...)
-		if err := cmd.Start(); err != nil {
+		if err := l.ns.in(cmd.Start); err != nil {
 			b.Fatal(err)
 		}
 		ended := make(chan error, 1)
@@ -201,7 +227,7 @@ func BenchmarkFirstSmallFile(b *testing.B) {
 	b.Run("ssh-cat-over-a-master", func(b *testing.B) {
 		o := l.master(b)
 		for b.Loop() {
-			if out, err := exec.Command("ssh", append(o, l.host(), "cat "+name)...).Output(); err != nil || len(out) != 1000 {
+			if out, err := l.run("ssh", append(o, l.host(), "cat "+name)...); err != nil || len(out) != 1000 {
 				b.Fatal(err)
 			}
 		}
@@ -211,7 +237,7 @@ func BenchmarkFirstSmallFile(b *testing.B) {
 	})
 	b.Run("ssh-cat", func(b *testing.B) {
 		for b.Loop() {
-			if out, err := exec.Command("ssh", l.options(l.host(), "cat "+name)...).Output(); err != nil || len(out) != 1000 {
+			if out, err := l.run("ssh", l.options(l.host(), "cat "+name)...); err != nil || len(out) != 1000 {
 				b.Fatal(err)
 			}
 		}
@@ -261,7 +287,7 @@ func BenchmarkSmallFiles(b *testing.B) {
 		o := l.master(b)
 		n := 0
 		for b.Loop() {
-			if err := exec.Command("ssh", append(o, l.host(), "cat "+names[n%files])...).Run(); err != nil {
+			if _, err := l.run("ssh", append(o, l.host(), "cat "+names[n%files])...); err != nil {
 				b.Fatal(err)
 			}
 			n++
@@ -284,13 +310,43 @@ func BenchmarkWalk(b *testing.B) {
 			}
 		}
 	}
-	for b.Loop() {
-		s, end := l.session(b)
-		if n := walk(b, s, l.dir); n != 2000 {
-			b.Fatal(n)
+	b.Run("gateway", func(b *testing.B) {
+		for b.Loop() {
+			s, end := l.session(b)
+			if n := walk(b, s, l.dir); n != 2000 {
+				b.Fatal(n)
+			}
+			end()
 		}
-		end()
-	}
+	})
+	b.Run("gateway-again", func(b *testing.B) { // in the same session
+		s, end := l.session(b)
+		defer end()
+		walk(b, s, l.dir)
+		for b.Loop() {
+			if n := walk(b, s, l.dir); n != 2000 {
+				b.Fatal(n)
+			}
+		}
+	})
+	b.Run("sshfs", func(b *testing.B) {
+		l.mounts(b, func(root string) {
+			n := 0
+			err := filepath.WalkDir(root+l.dir, func(_ string, d fs.DirEntry, err error) error {
+				if err != nil {
+					return err
+				}
+				if info, err := d.Info(); err != nil || info.IsDir() {
+					return err
+				}
+				n++
+				return nil
+			})
+			if err != nil || n != 2000 {
+				b.Fatal(n, err)
+			}
+		})
+	})
 }
 
 func walk(b *testing.B, s *vfs.Session, dir string) (files int) {
@@ -373,9 +429,8 @@ func BenchmarkLargeFile(b *testing.B) {
 	b.Run("sftp-get", func(b *testing.B) {
 		b.SetBytes(size)
 		for b.Loop() {
-			cmd := exec.Command("sftp", l.options("-q", l.host()+":"+name, "/dev/null")...)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				b.Fatalf("%v: %s", err, out)
+			if _, err := l.run("sftp", l.options("-q", l.host()+":"+name, "/dev/null")...); err != nil {
+				b.Fatal(err)
 			}
 		}
 	})
