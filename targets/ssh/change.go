@@ -257,7 +257,7 @@ func (w *work) do() error {
 	case targets.Write:
 		return w.build(w.write)
 	case targets.Symlink:
-		return w.build(func(temp string) error { return w.sftp.Symlink(w.ctx, w.c.To, temp) })
+		return w.build(w.symlink)
 	case targets.Mkdir:
 		return w.build(w.mkdir)
 	case targets.Delete:
@@ -436,6 +436,21 @@ func (w *work) own(h sftp.Handle, name string) error {
 		err = fmt.Errorf("set the mode %04o and the owner %d:%d: %w", w.c.Mode&0o7777, w.c.UID, w.c.GID, syscall.EPERM)
 	}
 	return err
+}
+
+// symlink makes a link and gives it its owner, where that differs.
+func (w *work) symlink(temp string) error {
+	if err := w.sftp.Symlink(w.ctx, w.c.To, temp); err != nil {
+		return err
+	}
+	a, err := w.sftp.Lstat(w.ctx, temp)
+	if err != nil || a.UID == w.c.UID && a.GID == w.c.GID {
+		return err
+	}
+	if err := w.sftp.Lsetstat(w.ctx, temp, sftp.SetOwner(w.c.UID, w.c.GID)); err != nil {
+		return fmt.Errorf("give %s to %d:%d: %w", temp, w.c.UID, w.c.GID, err)
+	}
+	return nil
 }
 
 func (w *work) mkdir(temp string) error {

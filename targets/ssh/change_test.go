@@ -110,10 +110,10 @@ func TestChangesAreMadeAsTheyWereDecided(t *testing.T) {
 			return targets.Change{ID: "x", Op: targets.Rmdir, Path: dir + "/d", Was: stateOf(t, target, dir+"/d")}
 		}, ""},
 		{"a link made", nil, func(dir string) targets.Change {
-			return targets.Change{ID: "x", Op: targets.Symlink, Path: dir + "/l", To: "../some where"}
+			return targets.Change{ID: "x", Op: targets.Symlink, Path: dir + "/l", To: "../some where", UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
 		}, "l Lrwxrwxrwx -> ../some where\n"},
 		{"a link replaced", func(dir string) { _ = os.Symlink("old", dir+"/l") }, func(dir string) targets.Change {
-			return targets.Change{ID: "x", Op: targets.Symlink, Path: dir + "/l", To: "new", Was: stateOf(t, target, dir+"/l")}
+			return targets.Change{ID: "x", Op: targets.Symlink, Path: dir + "/l", To: "new", Was: stateOf(t, target, dir+"/l"), UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
 		}, "l Lrwxrwxrwx -> new\n"},
 		{"a file renamed", func(dir string) { put(t, dir+"/a", "a", 0o600) }, func(dir string) targets.Change {
 			return targets.Change{ID: "x", Op: targets.Rename, Path: dir + "/a", To: dir + "/b", Was: stateOf(t, target, dir+"/a")}
@@ -167,6 +167,13 @@ func TestOwnersAndTimesAreSet(t *testing.T) {
 	w.UID, w.GID, w.Mtime = 12, 34, at
 	if err := target.Apply(t.Context(), w); err != nil {
 		t.Fatal(err)
+	}
+	link := targets.Change{ID: "x", Op: targets.Symlink, Path: dir + "/l", To: "g", UID: 12, GID: 34}
+	if err := target.Apply(t.Context(), link); err != nil {
+		t.Fatal(err)
+	}
+	if s := stateOf(t, target, dir+"/l"); s.Link != "g" || s.UID != 12 || s.GID != 34 {
+		t.Errorf("a link: %+v", s)
 	}
 	if s := stateOf(t, target, dir+"/g"); s.UID != 12 || s.GID != 34 || s.Perm() != 0o640 || !s.Mtime.Equal(at) {
 		t.Errorf("%+v", s)
