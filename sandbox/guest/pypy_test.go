@@ -65,7 +65,7 @@ for name in sorted(os.listdir(GUEST)):
     ast.parse(open(GUEST + "/" + name).read(), name, feature_version=(3, 6))
     print(name, end=" ")
 `)
-	want := "_bootlocale.py _csv.py _names.py _shannot.py _signal.py _thread.py binascii.py grp.py hashlib.py pwd.py select.py site.py socket.py subprocess.py "
+	want := "_bootlocale.py _csv.py _digests.py _names.py _shannot.py _signal.py _thread.py binascii.py fcntl.py grp.py hashlib.py pwd.py select.py site.py socket.py subprocess.py zlib.py "
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -141,16 +141,30 @@ except ImportError:  # newer Pythons call them otherwise
     for name, kinds in {"_md5": ["md5"], "_sha1": ["sha1"], "_sha256": ["sha224", "sha256"], "_sha512": ["sha384", "sha512"]}.items():
         module = sys.modules[name] = types.ModuleType(name)
         for kind in kinds: setattr(module, kind, getattr(theirs, kind))
-hashlib = take("hashlib")
+take("_digests"); hashlib = take("hashlib")
 for name in sorted(hashlib.algorithms_available):
-    assert hashlib.new(name, b"x").hexdigest() == getattr(hashlib, name)(b"x").hexdigest() == theirs.new(name, b"x").hexdigest(), name
+    size = [9] if "shake" in name else []
+    for data in [b"x" * n for n in (0, 1, 63, 64, 65, 71, 72, 103, 104, 127, 128, 129, 135, 136, 137, 143, 144, 168, 300)]:
+        want = getattr(theirs, name)(data)
+        a, b = hashlib.new(name, data), getattr(hashlib, name)(data[:70])
+        c = b.copy(); b.update(data[70:]); c.update(b"other")
+        assert a.hexdigest(*size) == b.hexdigest(*size) == b.digest(*size).hex() == want.hexdigest(*size), (name, len(data))
+        assert (a.digest_size, a.block_size, a.name) == (want.digest_size, want.block_size, want.name), name
+for name, options in (("blake2b", dict(digest_size=20, key=b"k" * 64, salt=b"s" * 16, person=b"p")), ("blake2s", dict(key=b"x")),
+                      ("blake2b", dict(fanout=0, node_offset=2**63, last_node=True)),
+                      ("blake2s", dict(digest_size=3, fanout=2, depth=2, leaf_size=4096, node_offset=1, inner_size=32, last_node=True))):
+    for n in (0, 1, 64, 65, 128, 129):
+        assert getattr(hashlib, name)(b"a" * n, **options).hexdigest() == getattr(theirs, name)(b"a" * n, **options).hexdigest(), (name, options)
+for bad in (dict(digest_size=65), dict(digest_size=0), dict(key=b"k" * 65), dict(depth=0), dict(salt=b"s" * 17), dict(node_offset=-1)):
+    try: hashlib.blake2b(b"", **bad); print("accepted", bad)
+    except ValueError: pass
 for name, n, size in (("sha1", 3, None), ("sha256", 2, 70), ("sha512", 1, 5)):
     assert hashlib.pbkdf2_hmac(name, b"p" * 200, b"salt", n, size) == theirs.pbkdf2_hmac(name, b"p" * 200, b"salt", n, size)
-for f in (lambda: hashlib.blake2b(b""), lambda: hashlib.new("nope"), lambda: hashlib.sha3_256()):
+for f in (lambda: hashlib.new("nope"), lambda: hashlib.shake_128().digest(-1), lambda: hashlib.sha3_256("text"), lambda: hashlib.sha3_256().digest(3)):
     try: f()
-    except ValueError as e: print(e)
+    except (ValueError, TypeError) as e: print(e)
 `)
-	want := "unsupported hash type blake2b\nunsupported hash type nope\nunsupported hash type sha3_256\n"
+	want := "unsupported hash type nope\nshake_128 needs a length\nUnicode-objects must be encoded before hashing\nsha3_256 has one length\n"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -288,6 +302,44 @@ except AttributeError: print(repr(d.delimiter))
 	want := "field larger than field limit (10)\nfield larger than field limit (10)\n" +
 		`'"a","b"\n"1","x y"\n' [{'a': '1', 'b': '2'}] ['excel', 'excel-tab', 'unix'] ;` + "\n'\\t'\n"
 	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestCompressedIsReadAsByTheStandardLibrary(t *testing.T) {
+	got := python(t, `
+import random, zlib as theirs
+ours, R = take("zlib"), random.Random(1)
+texts = [b"", b"a", b"abc" * 5000, bytes(R.randrange(256) for _ in range(70000)), bytes(R.choice(b"ab c") for _ in range(40000)), bytes(100000)]
+for text in texts:
+    assert ours.adler32(text) == theirs.adler32(text) and ours.adler32(text, 77777) == theirs.adler32(text, 77777)
+    for level, strategy, wbits in ((0, 0, 15), (1, 0, -15), (6, 0, 31), (9, 0, 15), (6, 2, -15), (6, 4, 31), (9, 0, -9), (9, 0, 9)):
+        c = theirs.compressobj(level, 8, wbits, 8, strategy)
+        data = c.compress(text) + c.flush()
+        assert ours.decompress(data, wbits) == text and (wbits != 31 or ours.decompress(data, 47) == text)
+        step, at, out = R.choice([1, 7, 100]) if len(data) < 2000 else 3001, 0, b""
+        d = ours.decompressobj(wbits)
+        while at < len(data) + 4:
+            out += d.decompress((data + b"rest")[at : at + step], R.choice([0, 1, 50, 100000])); at += step
+        while not d.eof: out += d.decompress(b"", 1000)
+        assert out == text and d.unused_data == b"rest" and d.unconsumed_tail == d.flush() == b""
+    for wbits in (15, -15, 31): assert theirs.decompress(ours.compress(text, wbits=wbits), wbits) == text
+def run(module, data):
+    try: return module.decompress(data)
+    except module.error: return "error"
+good, wrong = theirs.compress(texts[4][:3000]), 0
+for i in range(600):
+    bad = bytearray(good[: R.randrange(2, len(good))] if i % 3 == 0 else good)
+    for _ in range(R.randrange(1, 4)): bad[R.randrange(len(bad))] = R.randrange(256)
+    found = run(theirs, bytes(bad)), run(ours, bytes(bad))
+    assert found[0] == found[1], (i, found)
+    wrong += found[0] == "error"
+known = b"hello world dictionary"; c = theirs.compressobj(zdict=known); data = c.compress(b"hello world hello") + c.flush()
+print(wrong > 500, ours.decompressobj(zdict=known).decompress(data), run(ours, data), run(ours, b""))
+c = ours.compressobj(); data = c.compress(b"a" * 70000) + c.flush(ours.Z_SYNC_FLUSH)
+print(len(theirs.decompressobj().decompress(data)), theirs.decompress(data + c.flush()) == b"a" * 70000)
+`, "binascii")
+	if want := "True b'hello world hello' error error\n70000 True\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

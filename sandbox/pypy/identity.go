@@ -65,6 +65,7 @@ func (d *driver) processGroup(a []uint64) (int64, error) {
 func (d *driver) sysconf(a []uint64) (int64, error) {
 	const (
 		argMax, childMax, clockTicks, nGroups, openMax, pageSize, processors, processorsOnline = 0, 1, 2, 3, 4, 30, 83, 84
+		pages, freePages                                                                       = 85, 86
 	)
 	switch i32(a[0]) {
 	case argMax:
@@ -81,6 +82,22 @@ func (d *driver) sysconf(a []uint64) (int64, error) {
 		return 4096, nil
 	case processors, processorsOnline:
 		return d.cpuCount(nil)
+	case pages:
+		return d.memoryPages("MemTotal:")
+	case freePages:
+		return d.memoryPages("MemFree:")
+	}
+	return 0, unix.EINVAL
+}
+
+// memoryPages are pages of the target's memory. EINVAL where it does not show them.
+func (d *driver) memoryPages(key string) (int64, error) {
+	for line := range strings.Lines(string(readFile(d.job.FS, "/proc/meminfo", 1<<20))) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == key {
+			if kib, err := strconv.ParseInt(f[1], 10, 64); err == nil && kib >= 0 {
+				return kib / 4, nil
+			}
+		}
 	}
 	return 0, unix.EINVAL
 }

@@ -215,4 +215,31 @@ except OSError as e: print(e)`, Want: "['é'] ü\n utf-8 日本\n[Errno 2] No su
 	{Name: "tables and base64", Script: `
 import base64, csv, io, email.message
 print(base64.b64encode(b"abc"), list(csv.reader(['a,"b,c"'])))`, Want: "b'YWJj' [['a', 'b,c']]\n"},
+	{Name: "archives", Script: `
+import base64, gzip, io, zipfile
+old = base64.b64decode("H4sIAAAAAAACA8tIzcnJVyjPL8pJ4QIALTsIrwwAAAA=")
+with open("/tmp/old.gz", "wb") as f: f.write(old)
+with gzip.open("/tmp/old.gz", "rt") as f: print(f.read(), end="")
+with gzip.open("/tmp/new.gz", "wb") as f: f.write(b"x" * 100000)
+with gzip.open("/tmp/new.gz") as f: print(len(f.read()))
+with zipfile.ZipFile("/tmp/a.zip", "w", zipfile.ZIP_DEFLATED) as z: z.writestr("a", "text")
+print(zipfile.ZipFile("/tmp/a.zip").read("a"))`, Want: "hello world\n100000\nb'text'\n"},
+	{Name: "a pool of threads", Script: `
+from concurrent.futures import ThreadPoolExecutor, as_completed
+with ThreadPoolExecutor(4) as pool:
+    print(list(pool.map(len, ["a", "bb"])), pool.submit(int, "x").exception().__class__.__name__)
+    print(sorted(f.result() for f in as_completed([pool.submit(abs, -n) for n in range(3)])))`, Want: "[1, 2] ValueError\n[0, 1, 2]\n"},
+	{Name: "hashes", Script: `
+import hashlib
+print(hashlib.sha3_256(b"").hexdigest()[:8], hashlib.blake2b(b"", digest_size=4).hexdigest(), hashlib.md5(b"").hexdigest()[:8])`,
+		Want: "a7ffc6f8 1271cf25 d41d8cd9\n"},
+	{Name: "locks", Script: `
+import fcntl
+with open("/tmp/lock", "w") as f: print(fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB))
+try: fcntl.flock(f, fcntl.LOCK_UN)
+except ValueError: print("closed")`, Want: "None\nclosed\n"},
+	{Name: "memory of the target", Script: `
+import os
+total = [int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith("MemTotal")][0]
+print(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") == total * 1024)`, Want: "True\n"},
 }

@@ -210,7 +210,7 @@ var table = []function{
 	{signature: "setenv(ppi)i", call: (*driver).setenv, why: "the driver's copy"},
 	{signature: "putenv(p)i", call: (*driver).putenv, why: "the driver's copy"},
 	{signature: "unsetenv(p)i", call: (*driver).unsetenv, why: "the driver's copy"},
-	{signature: "sysconf(i)i", call: (*driver).sysconf, why: "a few numbers that say nothing"},
+	{signature: "sysconf(i)i", call: (*driver).sysconf, why: "a few numbers; processors and memory are the target's"},
 	{signature: "confstr(ipi)i", do: refuse, errno: syscall.EINVAL, why: "no such name"},
 	{signature: "getloadavg(pi)i", call: (*driver).getloadavg, why: "the target's, as far as it can be seen"},
 	{signature: "rpy_cpu_count()i", call: (*driver).cpuCount, why: "the target's, as far as it can be seen"},

@@ -3,6 +3,8 @@
 _MODULES = {
     "md5": "_md5", "sha1": "_sha1", "sha224": "_sha256", "sha256": "_sha256", "sha384": "_sha512", "sha512": "_sha512",
 }
+_NEWER = ("sha3_224", "sha3_256", "sha3_384", "sha3_512", "shake_128", "shake_256", "blake2b", "blake2s")
+_MODULES.update(dict.fromkeys(_NEWER, "_digests"))
 
 algorithms_guaranteed = set(_MODULES)
 algorithms_available = set(_MODULES)
@@ -16,6 +18,8 @@ def _constructor(name):
         raise ValueError("unsupported hash type " + name)
     module = __import__(_MODULES[lower])
     make = getattr(module, lower, None) or getattr(module, "new")
+    if lower in _NEWER:
+        return make
 
     def construct(data=b"", **ignored):
         return make(data)
@@ -24,14 +28,14 @@ def _constructor(name):
     return construct
 
 
-def new(name, data=b"", **ignored):
+def new(name, data=b"", **options):
     """Return a new hash object of that name, fed with data."""
-    return _constructor(name)(data)
+    return _constructor(name)(data, **options)
 
 
 def _lazy(name):
-    def construct(data=b"", **ignored):
-        return _constructor(name)(data)
+    def construct(data=b"", **options):
+        return _constructor(name)(data, **options)
 
     construct.__name__ = name
     return construct
@@ -40,17 +44,7 @@ def _lazy(name):
 md5, sha1, sha224, sha256, sha384, sha512 = map(_lazy, ("md5", "sha1", "sha224", "sha256", "sha384", "sha512"))
 
 
-def _missing(name):
-    def construct(*args, **kwargs):
-        raise ValueError("unsupported hash type " + name)
-
-    construct.__name__ = name
-    return construct
-
-
-sha3_224, sha3_256, sha3_384, sha3_512, shake_128, shake_256, blake2b, blake2s = map(
-    _missing, ("sha3_224", "sha3_256", "sha3_384", "sha3_512", "shake_128", "shake_256", "blake2b", "blake2s")
-)
+sha3_224, sha3_256, sha3_384, sha3_512, shake_128, shake_256, blake2b, blake2s = map(_lazy, _NEWER)
 
 
 def pbkdf2_hmac(hash_name, password, salt, iterations, dklen=None):

@@ -104,17 +104,40 @@ def _say_limit():
             pass
 
 
-class _NoCommands(object):
-    """Keep the platform module from starting commands, which a human might be asked about, to learn what uname says.
+def _mend_platform(module):
+    """Keep it from starting commands, which a human might be asked about, to learn what uname says."""
+    module._syscmd_uname = module._syscmd_file = lambda question, default="": default
 
-    It stands at the front of sys.meta_path until that module is imported.
-    """
+
+def _mend_thread_pool(module):
+    """Do what is submitted at once: a thread that waits for more would wait for ever."""
+    import queue
+
+    def _adjust_thread_count(self):
+        initializer, self._initializer = getattr(self, "_initializer", None), None
+        if initializer is not None:
+            initializer(*self._initargs)
+        while True:
+            try:
+                item = self._work_queue.get_nowait()
+            except queue.Empty:
+                return
+            if item is not None:
+                item.run()
+
+    module.ThreadPoolExecutor._adjust_thread_count = _adjust_thread_count
+
+
+class _Mending(object):
+    """Change modules as they are imported. It stands at the front of sys.meta_path."""
+
+    modules = {"platform": _mend_platform, "concurrent.futures.thread": _mend_thread_pool}
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if name != "platform":
+        mend = cls.modules.pop(name, None)
+        if mend is None:
             return None
-        sys.meta_path.remove(cls)
         from importlib.machinery import PathFinder
 
         spec = PathFinder.find_spec(name, path, target)
@@ -123,7 +146,7 @@ class _NoCommands(object):
 
             def exec_module(module):
                 run(module)
-                module._syscmd_uname = module._syscmd_file = lambda question, default="": default
+                mend(module)
 
             spec.loader.exec_module = exec_module
         return spec
@@ -152,7 +175,7 @@ def main():
     for name in ("stdout", "stderr"):
         _buffer_lines(name)
     atexit.register(_say_limit)
-    sys.meta_path.insert(0, _NoCommands)
+    sys.meta_path.insert(0, _Mending)
 
 
 main()
