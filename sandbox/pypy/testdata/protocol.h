@@ -15,11 +15,18 @@ typedef uint64_t word;
 
 static void take(void *p, size_t n)
 {
-	for (char *at = p; n > 0;) {
-		ssize_t got = REAL_READ(0, at, n);
-		if (got <= 0)
-			_Exit(125);
-		at += got, n -= (size_t)got;
+	static char block[1 << 16];
+	static size_t at, have;
+	for (char *to = p; n > 0;) {
+		if (at == have) {
+			ssize_t got = REAL_READ(0, block, sizeof block);
+			if (got <= 0)
+				_Exit(125);
+			at = 0, have = (size_t)got;
+		}
+		size_t some = n < have - at ? n : have - at;
+		memcpy(to, block + at, some);
+		to += some, at += some, n -= some;
 	}
 }
 
@@ -44,10 +51,12 @@ static word take_word(void)
 static word call(const char *name, int n, const word *args)
 {
 	int said = errno;
-	unsigned char size = (unsigned char)strlen(name);
-	put(&size, 1);
-	put(name, size);
-	put(args, sizeof(word) * (size_t)n);
+	char request[512];
+	size_t size = strlen(name), words = sizeof(word) * (size_t)n;
+	request[0] = (char)size;
+	memcpy(request + 1, name, size);
+	memcpy(request + 1 + size, args, words);
+	put(request, 1 + size + words);
 	for (;;) {
 		char letter;
 		word address, length;
