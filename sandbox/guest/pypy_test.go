@@ -65,7 +65,7 @@ for name in sorted(os.listdir(GUEST)):
     ast.parse(open(GUEST + "/" + name).read(), name, feature_version=(3, 6))
     print(name, end=" ")
 `)
-	want := "_bootlocale.py _csv.py _digests.py _names.py _shannot.py _signal.py _thread.py binascii.py fcntl.py grp.py hashlib.py pwd.py select.py site.py socket.py subprocess.py zlib.py "
+	want := "_bootlocale.py _csv.py _digests.py _names.py _shannot.py _signal.py _thread.py binascii.py fcntl.py grp.py hashlib.py pwd.py pyexpat.py select.py site.py socket.py subprocess.py zlib.py "
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -340,6 +340,52 @@ c = ours.compressobj(); data = c.compress(b"a" * 70000) + c.flush(ours.Z_SYNC_FL
 print(len(theirs.decompressobj().decompress(data)), theirs.decompress(data + c.flush()) == b"a" * 70000)
 `, "binascii")
 	if want := "True b'hello world hello' error error\n70000 True\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestXMLIsParsedAsByExpat(t *testing.T) {
+	got := python(t, `
+import random, pyexpat as theirs
+ours, R = take("pyexpat"), random.Random(1)
+def events(module, pieces, separator, buffered, rest=None):
+    found, p = [], module.ParserCreate(None, separator)
+    p.buffer_text, p.ordered_attributes = buffered, True
+    def add(kind): return lambda *args: found.append((kind,) + args)
+    def text(data):
+        if found and found[-1][0] == "text": found[-1] = ("text", found[-1][1] + data)
+        else: found.append(("text", data))
+    p.CharacterDataHandler = text
+    for name in ("StartElement", "EndElement", "Comment", "ProcessingInstruction", "StartNamespaceDecl", "EndNamespaceDecl", "StartCdataSection",
+                 "EndCdataSection", "XmlDecl", "StartDoctypeDecl"): setattr(p, name + "Handler", add(name))
+    try:
+        for i, piece in enumerate(pieces): p.Parse(piece, i == len(pieces) - 1)
+    except (module.error, LookupError): return "error"
+    return found
+documents = [b"<a/>", b"<?xml version='1.0' encoding='latin-1'?><a b='1' c=\"&lt;x&#65;&#x42;\">t\xe9xt &amp; more<b>x</b><!-- c --><?pi data?><![CDATA[<raw>&]]></a>\n",
+    "<?xml version=\"1.0\"?>\r\n<!DOCTYPE a [<!ENTITY e 'v'><!ELEMENT a (b)>]>\r\n<a xmlns='u:1' xmlns:p='u:2' p:q='r' s='t\n &e;u'><p:b>\u00e9\u65e5&e;</p:b></a>".encode(),
+    b"<a>\r\nx\ry</a>", b"<a", b"<a></b>", b"<a>&undefined;</a>", b"<a b='1' b='2'/>", b"<a/><b/>", b"", b"  ", b"text", b"<a>]]></a>", b"<a>x]]y]</a>",
+    b"<p:a/>", b"<a>&#0;</a>", b"<a b=<>/>", b"\xff\xfe<\0a\0/\0>\0", b"<a>\x01</a>", b"<a><!-- a -- b --></a>", b"<!-- x --><a/><!-- y --> <?z?>", b"<a b='x>y'/>",
+    b"<a b = 'x' c='&quot;&apos;&gt;'></a >", b"<a>\xff</a>", b"<?xml version='1.0' encoding='none'?><a/>"]
+for document in documents:
+    for separator in (None, "}", " "):
+        for k in range(8):
+            data = bytearray(document)
+            if k > 1 and data and b"DOCTYPE" not in document and data[0] != 255:
+                for _ in range(R.randrange(1, 3)): data[R.randrange(len(data))] = R.choice(b"<>&;'\"/ab!?-[]= \n:#x1")
+            data = bytes(data); cuts = sorted(R.randrange(len(data) + 1) for _ in range(R.randrange(5)))
+            pieces = [data[i:j] for i, j in zip([0] + cuts, cuts + [len(data)])]
+            want = events(theirs, [data], separator, k % 2)
+            for given in ([data], pieces): assert events(ours, given, separator, k % 2) == want, (given, separator, want)
+def code(document):
+    p = ours.ParserCreate()
+    try: p.Parse(document, True)
+    except ours.error as e: return e.code, e.lineno, e.offset
+print(code(b"<a>\n <b></c></a>"), code(b"<a>&e;</a>"), code(b"<a/>x"), code(b""))
+bomb = b"<!DOCTYPE a [<!ENTITY e '%s'><!ENTITY f '&e;&e;'><!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>%%s</a>" % (b"e" * 2000)
+print([code(bomb % inside) for inside in (b"&e;" * 1000, b"&f;", b"&x;")], code(b"<a>" * 20000)[0])
+`)
+	if want := "(7, 2, 6) (11, 1, 3) (9, 1, 4) (3, 1, 0)\n[(4, 1, 3663), (11, 1, 2091), (11, 1, 2091)] 4\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -65,3 +65,28 @@ func BenchmarkHello(b *testing.B) {
 		_, _ = c.theirs[0].Close(), c.theirs[1].Close()
 	}
 }
+
+// BenchmarkOrdinaryPyPy is whole sessions of a real interpreter behind the walls, once its library is compiled.
+func BenchmarkOrdinaryPyPy(b *testing.B) {
+	e := interposedEngine(b)
+	for _, c := range []struct{ name, script string }{
+		{"hello", "print('hello')"},
+		{"imports", "import json, re, subprocess, datetime, logging, argparse"},
+		{"5000 stats", "import os\nfor i in range(5000): os.stat('/etc/hostname')"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				job, _, stderr := unmountedHostJob(b, c.script)
+				r, err := e.Run(b.Context(), job)
+				if err != nil || r.ExitCode != 0 {
+					b.Fatal(r, err, stderr)
+				}
+				if i == 0 {
+					b.StopTimer()
+					<-e.program.compiled
+					b.StartTimer()
+				}
+			}
+		})
+	}
+}

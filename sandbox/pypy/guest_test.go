@@ -112,7 +112,7 @@ func hostJob(t *testing.T, script string) (sandbox.Job, *bytes.Buffer, *bytes.Bu
 }
 
 // unmountedHostJob is hostJob without the engine's own trees.
-func unmountedHostJob(t *testing.T, script string) (sandbox.Job, *bytes.Buffer, *bytes.Buffer) {
+func unmountedHostJob(t testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()
 	policy, err := vfs.NewPolicy(vfs.DefaultRead(), vfs.DefaultHide())
 	if err != nil {

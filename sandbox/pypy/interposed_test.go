@@ -42,7 +42,7 @@ var interposed struct {
 }
 
 // interposedEngine runs scripts in an ordinary PyPy of this machine, behind the walls.
-func interposedEngine(t *testing.T) *Engine {
+func interposedEngine(t testing.TB) *Engine {
 	t.Helper()
 	shared, library := ordinaryPyPy()
 	if shared == "" {
@@ -224,6 +224,19 @@ with gzip.open("/tmp/new.gz", "wb") as f: f.write(b"x" * 100000)
 with gzip.open("/tmp/new.gz") as f: print(len(f.read()))
 with zipfile.ZipFile("/tmp/a.zip", "w", zipfile.ZIP_DEFLATED) as z: z.writestr("a", "text")
 print(zipfile.ZipFile("/tmp/a.zip").read("a"))`, Want: "hello world\n100000\nb'text'\n"},
+	{Name: "XML", Script: `
+import io, xml.dom.minidom, xml.etree.ElementTree as ET, xml.sax, plistlib
+root = ET.fromstring('<?xml version="1.0"?><a x="1&amp;2"><b xmlns="urn:b">t\u00e9xt</b><!-- c --><c/>tail</a>')
+print(root.get("x"), [(e.tag, e.text, e.tail) for e in root], ET.tostring(root))
+print([e.tag for _, e in ET.iterparse(io.BytesIO(b"<a>" + b"<b/>" * 3 + b"</a>"))])
+print(xml.dom.minidom.parseString("<a><b c='d'>e</b></a>").getElementsByTagName("b")[0].toxml())
+try: ET.fromstring("<a><b></a>")
+except ET.ParseError as e: print(e, e.code, e.position)
+class Names(xml.sax.ContentHandler):
+    def startElement(self, name, attrs): print(name, dict(attrs))
+xml.sax.parseString(b"<a b='c'><d/></a>", Names())`,
+		Want: "1&2 [('{urn:b}b', 'téxt', None), ('c', None, 'tail')] b'<a xmlns:ns0=\"urn:b\" x=\"1&amp;2\"><ns0:b>t&#233;xt</ns0:b><c />tail</a>'\n" +
+			"['b', 'b', 'b', 'a']\n<b c=\"d\">e</b>\nmismatched tag: line 1, column 8 7 (1, 8)\na {'b': 'c'}\nd {}\n"},
 	{Name: "a pool of threads", Script: `
 from concurrent.futures import ThreadPoolExecutor, as_completed
 with ThreadPoolExecutor(4) as pool:
