@@ -13,7 +13,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
 )
 
@@ -201,6 +203,58 @@ func checkAll(t *testing.T, e *Engine) {
 		"files": conformance.Files, "commands": conformance.Commands, "guest": guestCases, "interpreter": interpreterCases,
 	} {
 		t.Run(name, func(t *testing.T) { conformance.Check(t, cases, inEngine(e)) })
+	}
+}
+
+func TestOrdinaryPyPyEndsAtItsLimits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("an interpreter for each limit")
+	}
+	e := interposedEngine(t)
+	for _, c := range []struct {
+		name, script string
+		want         sandbox.Cause
+	}{
+		{"memory", "l = []\nwhile True: l.append(bytearray(1 << 20))", sandbox.Memory},
+		{"memory that is caught", "l = []\ntry:\n    while True: l.append(bytearray(1 << 20))\nexcept MemoryError: del l", sandbox.Exited},
+		{"files", "l = []\nwhile True: l.append(open('/etc/hostname'))", sandbox.Files},
+		{"writes", "with open('/tmp/x', 'wb') as f:\n    while True: f.write(b'x' * 1000000)", sandbox.Written},
+		{"processor time", "while True: pass", sandbox.CPUTime},
+		{"elapsed time", "import time; time.sleep(60)", sandbox.WallTime},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			job, stdout, stderr := unmountedHostJob(t, c.script)
+			job.Limits = sandbox.Limits{Memory: 256 << 20, Write: 4 << 20, CPU: 2 * time.Second}
+			if c.want == sandbox.WallTime {
+				job.Limits = sandbox.Limits{Wall: time.Second}
+			}
+			r, err := e.Run(t.Context(), job)
+			if err != nil || r.Cause != c.want || (r.ExitCode == 0) != (c.want == sandbox.Exited) {
+				t.Errorf("%+v, %v, stdout %q, stderr %s", r, err, stdout, stderr)
+			}
+		})
+	}
+}
+
+func TestOrdinaryPyPyTakesArgumentsInputAndTheTargetsZone(t *testing.T) {
+	e := interposedEngine(t)
+	target := targetFiles()
+	target.AddFile("/etc/localtime", 0o644, []byte("TZif2 and what else\nCET-1CEST,M3.5.0,M10.5.0/3\n"))
+	job, stdout, stderr := unmountedJob(t, target)
+	job.Args = []string{"-c", `
+import os, sys, time
+print(sys.argv, sys.stdin.read())
+for t in (1700000000, 1690000000): print(time.strftime("%H:%M %Z %Y-%m-%d", time.localtime(t)), time.mktime(time.localtime(t)) == t)
+print(os.uname()[1], sorted(os.environ)[0], len(os.urandom(3)), os.getuid())
+sys.stdout.buffer.write(b"\xff\x00\n"); sys.stdout.flush()`, "a b", "é", "-x"}
+	job.Stdin = strings.NewReader("input é\n")
+	if _, err := e.Run(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("['-c', 'a b', 'é', '-x'] input é\n\n23:13 CET 2023-11-14 True\n06:26 CEST 2023-07-22 True\n%s %s 3 %d\n\xff\x00\n",
+		job.Host.Nodename, strings.SplitN(slices.Min(job.Env), "=", 2)[0], job.Host.UID)
+	if stdout.String() != want {
+		t.Errorf("got %q, want %q, stderr %s", stdout, want, stderr)
 	}
 }
 

@@ -88,20 +88,16 @@ def _say_limit():
         return
     import os
 
-    import _shannot
+    for fd in range(255, 2, -1):
+        try:
+            import _shannot
 
-    try:
-        _shannot.blame(limit)
-    except OSError:
-        for fd in range(3, 64):  # there may be no descriptor left to say it with
+            return _shannot.blame(limit)
+        except (OSError, ImportError):
             try:
-                os.close(fd)
+                os.close(fd)  # there may be no descriptor left to say it with
             except OSError:
                 pass
-        try:
-            _shannot.blame(limit)
-        except OSError:
-            pass
 
 
 def _mend_platform(module):
