@@ -41,6 +41,7 @@ type Target struct {
 	*host
 	pool *pool
 	own  bool // the pool is this use's alone
+	all  bool // it is the one that New made: with it all uses end
 }
 
 // host is what all uses of a target share.
@@ -83,7 +84,9 @@ func New(o Options) *Target {
 		dialer: &dialer{timeout: o.Timeout, keepalive: o.Keepalive, now: o.Now, dial: o.Dial, silence: o.Silence},
 	}
 	h.attempts = newAttempts(h.last().Name, o.Now)
-	return h.use("", "")
+	t := h.use("", "")
+	t.all = true
+	return t
 }
 
 // certified reports whether logins name the session that they are for.
@@ -147,7 +150,7 @@ func (t *Target) Close() error {
 	case t.own:
 		delete(t.single, t.pool)
 		ending = append(ending, t.pool)
-	case t.pool == t.pools[""]:
+	case t.all:
 		t.closed = true
 		ending = slices.AppendSeq(slices.Collect(maps.Values(t.pools)), maps.Keys(t.single))
 	}

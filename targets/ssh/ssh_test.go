@@ -256,8 +256,8 @@ func TestSessionsLogInByCertificatesOfTheirOwn(t *testing.T) {
 	}
 	one, two := target.For("claude", "b24km0eh"), target.For("claude", "z9pq2r3t")
 	for _, session := range []targets.Remote{one, two} {
-		if out, _, exit := run(t, session, sh("echo here")); out != "here\n" || exit.Code != 0 {
-			t.Fatalf("a command: %q, %+v", out, exit)
+		if err := session.Connect(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 		if _, err := viewOf(t, session, targets.ViewOptions{}).Lstat("/etc"); err != nil {
 			t.Fatal(err)
@@ -279,8 +279,8 @@ func TestSessionsLogInByCertificatesOfTheirOwn(t *testing.T) {
 	if _, err := one.Start(t.Context(), sh("echo late")); err == nil {
 		t.Error("a command of a session that has ended was started")
 	}
-	if out, _, _ := run(t, two, sh("echo there")); out != "there\n" {
-		t.Errorf("another session: %q", out)
+	if err := two.Connect(t.Context()); err != nil {
+		t.Errorf("another session: %v", err)
 	}
 	_ = target.Close()
 	s.Ended()
@@ -308,6 +308,71 @@ func TestSessionsOfOneIdentityShareConnections(t *testing.T) {
 		if got, want := s.Connections(), 1+i/2; got != want {
 			t.Errorf("after %v: %d connections, want %d", use, got, want)
 		}
+	}
+}
+
+// Whoever uses a target, also without a name, ends no other's connections with their own.
+func TestTheEndOfOneUseIsNoOthers(t *testing.T) {
+	s := sshdtest.Start(t)
+	target := newTarget(t, hopTo(s, "prod"))
+	for _, use := range [][2]string{{"", ""}, {"", "a"}, {"claude", ""}, {"claude", "a"}} {
+		session := target.For(use[0], use[1])
+		if err := session.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range []targets.Remote{target, target.For("", ""), target.For("claude", "b")} {
+			if err := other.Connect(t.Context()); err != nil {
+				t.Errorf("after the end of %v: %v", use, err)
+			}
+		}
+	}
+	if err := target.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, late := range []targets.Remote{target, target.For("claude", "b"), target.For("new", "c")} {
+		if err := late.Connect(t.Context()); err == nil {
+			t.Error("the target is connected to after its end")
+		}
+	}
+}
+
+// A target that is down is not tried by one session after the other.
+func TestSessionsShareTheWaitForATargetThatIsDown(t *testing.T) {
+	_, hop := trusting(t)
+	c := &clock{now: time.Now()}
+	tried := 0
+	target := New(Options{Hops: []Hop{hop}, Now: c.Now, Dial: func(context.Context, string, string) (net.Conn, error) {
+		tried++
+		return nil, syscall.ECONNREFUSED
+	}})
+	defer func() { _ = target.Close() }()
+	for _, session := range []string{"a", "b", "c"} {
+		err := target.For("claude", session).Connect(t.Context())
+		var unreachable *UnreachableError
+		if !errors.As(err, &unreachable) || !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%v", err)
+		}
+	}
+	if tried != 1 {
+		t.Errorf("it was tried %d times", tried)
+	}
+	if got := target.Connections(); got.Open != 0 || !errors.Is(got.Problem, syscall.ECONNREFUSED) {
+		t.Errorf("%+v", got)
+	}
+	c.add(firstBackoff)
+	target.dialer.dial = (&net.Dialer{}).DialContext
+	session := target.For("claude", "d")
+	if err := session.Connect(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := target.Connections(); got.Open != 1 || got.Channels != 0 || got.Problem != nil {
+		t.Errorf("%+v", got)
+	}
+	if err := session.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := target.Connections(); got.Open != 0 {
+		t.Errorf("after its end: %+v", got)
 	}
 }
 
