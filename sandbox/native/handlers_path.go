@@ -35,7 +35,7 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	if err != nil {
 		return failed(errnoOf(err))
 	}
-	isDir, err := isDirectory(file)
+	isDir, err := isDirectory(file, byName)
 	if err != nil {
 		_ = file.Close()
 		return failed(errnoOf(err))
@@ -68,11 +68,12 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	return answer{inject: true, fd: fd, cloexec: cloexec, stream: stream != nil}
 }
 
-// isDirectory tells an open directory, which has a place in the view, from a file.
-func isDirectory(file vfs.File) (bool, error) {
+// isDirectory tells an open directory, which has a place in the view, from a file, which has one where it was opened by name
+// alone.
+func isDirectory(file vfs.File, byName bool) (bool, error) {
 	place, ok := file.(vfs.Place)
-	if !ok {
-		return false, nil
+	if !ok || !byName {
+		return ok, nil
 	}
 	info, err := place.Info()
 	return info.IsDir(), err

@@ -66,10 +66,13 @@ type outcomeOf struct {
 // jobMemory is the limit of memory of a test's job, in bytes.
 const jobMemory = 512 << 20
 
+// defaultPolicy is one for all sessions, as a target's is.
+var defaultPolicy = sync.OnceValues(func() (*vfs.Policy, error) { return vfs.NewPolicy(vfs.DefaultRead(), vfs.DefaultHide()) })
+
 // jobFor makes a job over this host's files; the test may change it.
 func jobFor(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Buffer) {
 	tb.Helper()
-	policy, err := vfs.NewPolicy(vfs.DefaultRead(), vfs.DefaultHide())
+	policy, err := defaultPolicy()
 	if err != nil {
 		tb.Fatal(err)
 	}
