@@ -119,7 +119,7 @@ func (p *Confined) supervise(loader *os.File, config stageConfig, files [3]*os.F
 			p.Kill() // nobody is left to answer it
 		}
 	}()
-	p.r.answerCalls(func(n *seccomp.Notification) { p.r.deliver(n.ID, p.answer(n)) })
+	p.r.answerCalls(func(n *seccomp.Notification) { p.r.deliver(n, p.answer(n)) })
 }
 
 // answer lets the loader have the files that it may have, and nobody anything else.

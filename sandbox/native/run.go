@@ -54,6 +54,7 @@ type run struct {
 	// The state below belongs to the supervising goroutine.
 	buffer     [seccomp.MaxPath]byte
 	umask      uint32
+	together   together
 	nextStream int // the number after which a free one for a stream is looked for, downwards
 
 	dirLock sync.Mutex
@@ -298,7 +299,7 @@ func (r *run) answer(n *seccomp.Notification) {
 		return
 	}
 	r.slow()
-	r.deliver(n.ID, r.inTurn(handler, n))
+	r.deliver(n, r.inTurn(handler, n))
 }
 
 // slow waits where the family has made all the calls of this tick. The interpreter's thread waits inside its call.
@@ -329,7 +330,8 @@ func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 }
 
 // deliver sends a handler's answer to the waiting thread.
-func (r *run) deliver(id uint64, a answer) {
+func (r *run) deliver(n *seccomp.Notification, a answer) {
+	id := n.ID
 	switch {
 	case a.later:
 	case a.resume:
@@ -341,7 +343,7 @@ func (r *run) deliver(id uint64, a answer) {
 		_ = unix.Close(a.fd)
 		seccomp.Send(r.listener, &seccomp.Response{ID: id, Val: int64(number), Err: -int32(e)})
 	case a.inject:
-		e := seccomp.Inject(r.listener, id, a.fd, a.cloexec)
+		e := r.inject(n, a.fd, a.cloexec)
 		_ = unix.Close(a.fd)
 		if e != 0 {
 			seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(e)})

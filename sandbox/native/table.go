@@ -130,7 +130,7 @@ var table = []row{
 	{call: "getsid", do: notify, why: "commands have virtual process ids"},
 	{call: "getcpu", why: "a number"},
 	{call: "sched_yield", why: "own scheduling"},
-	{call: "sched_getaffinity", why: "a mask"},
+	{call: "sched_getaffinity", do: notify, why: "a mask; the supervisor keeps a thread at its processor for moments, and then lets the kernel answer"},
 	{call: "sched_getparam", why: "a number"},
 	{call: "sched_getscheduler", why: "a number"},
 	{call: "sched_get_priority_max", why: "a number"},
