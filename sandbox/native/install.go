@@ -177,8 +177,16 @@ func installationKey(libraries map[string]string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }
 
-// unpack fills a temporary directory and gives it its name at the end, so that an installation is whole or not there.
+// unpack fills a temporary directory and gives it its name at the end, so that an installation is whole or not there. The
+// caller has the lock.
 func (in *installation) unpack(ctx context.Context, dir string, libraries map[string]string) error {
+	// A gateway that was killed could not take away what it had: the lock says that nobody else is at it.
+	left, _ := filepath.Glob(filepath.Join(dir, "unpacking-*"))
+	for _, name := range left {
+		if err := os.RemoveAll(name); err != nil {
+			return err
+		}
+	}
 	temp, err := os.MkdirTemp(dir, "unpacking-")
 	if err != nil {
 		return err
