@@ -35,20 +35,23 @@ const (
 
 // compile makes the byte code of the library's common modules, once, while sessions go on. Without it they work as well.
 func (e *Engine) compile(p *program) {
-	p.compiling.Do(func() {
-		if _, err := p.library.Lstat("/lib-python/3/os.py"); err != nil {
-			return
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.program != p || p.compiled != nil {
+		return
+	}
+	if _, err := p.library.Lstat("/lib-python/3/os.py"); err != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stopCompiling, p.compiled = cancel, make(chan struct{})
+	go func() {
+		defer close(p.compiled)
+		defer cancel()
+		if err := e.addBytecode(ctx, p); err != nil && ctx.Err() == nil {
+			e.options.Log.Warn("the library's modules were not compiled; each session does so itself", "error", err)
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		p.stopCompiling, p.compiled = cancel, make(chan struct{})
-		go func() {
-			defer close(p.compiled)
-			defer cancel()
-			if err := e.addBytecode(ctx, p); err != nil && ctx.Err() == nil {
-				e.options.Log.Warn("the library's modules were not compiled; each session does so itself", "error", err)
-			}
-		}()
-	})
+	}()
 }
 
 func (e *Engine) addBytecode(ctx context.Context, p *program) error {

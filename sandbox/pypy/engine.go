@@ -37,9 +37,9 @@ type program struct {
 	library *library
 	missing []string // functions that it names and the driver does not know
 
-	compiling     sync.Once
+	// Of the run that compiles the library; set when it begins, under the engine's mu.
 	stopCompiling context.CancelFunc
-	compiled      chan struct{} // closed when compiling is over, once it has begun
+	compiled      chan struct{} // closed when it is over
 }
 
 // New returns an engine; nothing happens before Check or Run.
@@ -48,16 +48,15 @@ func New(o Options) *Engine { return &Engine{options: o.withDefaults()} }
 // Name returns "pypy".
 func (e *Engine) Name() string { return "pypy" }
 
-// Close forgets what was found. No run may be under way.
+// Close forgets what was found, and ends what compiles the library.
 func (e *Engine) Close() error {
 	e.mu.Lock()
-	p := e.program
-	e.program = nil
-	e.mu.Unlock()
-	if p != nil && p.stopCompiling != nil {
+	defer e.mu.Unlock()
+	if p := e.program; p != nil && p.compiled != nil {
 		p.stopCompiling()
 		<-p.compiled
 	}
+	e.program = nil
 	return nil
 }
 
