@@ -198,15 +198,14 @@ func (d *driver) start(q frames.Start) (int, error) {
 	if len(q.Pass) > 0 {
 		return 0, &sandbox.Refusal{Errno: unix.ENOTSUP, Reason: "a command runs on the target and gets stdin, stdout and stderr alone"}
 	}
-	dir := d.cwd
+	dir, err := d.here()
 	if q.Dir != "" {
-		name, err := d.absolute(unix.AT_FDCWD, q.Dir)
-		if err == nil {
-			dir, err = d.canonicalDirectory(name)
+		if dir, err = d.absolute(unix.AT_FDCWD, q.Dir); err == nil {
+			dir, err = d.canonicalDirectory(dir)
 		}
-		if err != nil {
-			return 0, err
-		}
+	}
+	if err != nil {
+		return 0, err
 	}
 	s, err := d.takeStreams(q)
 	if err != nil {

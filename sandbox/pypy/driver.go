@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
 )
 
 // Bounds of one run that no configuration changes. Descriptors, listings and connections are the gateway's own memory
@@ -49,7 +50,7 @@ type driver struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	cwd         string
+	dir         vfs.File // the working directory, which keeps its place when it is moved; none where the job's does not exist
 	umask       uint32
 	descriptors map[int32]*description
 	listings    map[uint64]*listing
@@ -100,14 +101,14 @@ func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader
 	log func(string, ...any)) (*driver, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &driver{
-		job: job, now: now, log: log, wire: newWire(in, out), child: child, ctx: ctx, cancel: cancel, cwd: "/", umask: 0o022,
+		job: job, now: now, log: log, wire: newWire(in, out), child: child, ctx: ctx, cancel: cancel, umask: 0o022,
 		descriptors: map[int32]*description{}, listings: map[uint64]*listing{}, block: make([]byte, maxBlock), wallClock: now(),
 	}
 	d.environment.set(job.Env)
 	d.memory.strings = map[string]uint64{}
 	d.children.init(d.guard)
-	if info, err := job.FS.Stat(job.Dir); err == nil && info.IsDir() {
-		d.cwd = job.Dir
+	if d.enter(job.Dir) != nil {
+		_ = d.enter("/")
 	}
 	d.zone = targetZone(job.FS, d.environment.get("TZ"))
 	var err error
@@ -130,6 +131,7 @@ func (d *driver) release() {
 		_ = l.file.Close()
 	}
 	clear(d.listings)
+	d.leave()
 	d.stdin.close()
 }
 

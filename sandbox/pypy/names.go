@@ -34,7 +34,11 @@ func (d *driver) absolute(dirfd int32, name string) (string, error) {
 	case name[0] == '/':
 		return name, nil
 	case dirfd == unix.AT_FDCWD:
-		return join(d.cwd, name), nil
+		here, err := d.here()
+		if err != nil {
+			return "", err
+		}
+		return join(here, name), nil
 	}
 	dir, err := d.directory(dirfd)
 	if err != nil {
@@ -43,7 +47,7 @@ func (d *driver) absolute(dirfd int32, name string) (string, error) {
 	return join(dir, name), nil
 }
 
-// directory is the path of an open directory.
+// directory is the path that an open directory has now. ENOENT where it was removed.
 func (d *driver) directory(fd int32) (string, error) {
 	x, err := d.find(fd)
 	if err != nil {
@@ -59,7 +63,45 @@ func (d *driver) directory(fd int32) (string, error) {
 	if !info.IsDir() {
 		return "", unix.ENOTDIR
 	}
-	return x.file.Path(), nil
+	return placeOf(x.file)
+}
+
+// placeOf is the path that an open directory has now: another may have its old name.
+func placeOf(file vfs.File) (string, error) {
+	if place, ok := file.(vfs.Place); ok {
+		return place.Where()
+	}
+	return file.Path(), nil
+}
+
+// here is the working directory's path. ENOENT where it was removed.
+func (d *driver) here() (string, error) {
+	if d.dir == nil {
+		return d.job.Dir, nil
+	}
+	return placeOf(d.dir)
+}
+
+// enter makes a directory the working directory.
+func (d *driver) enter(name string) error {
+	dir, err := d.job.FS.Open(name, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	if len(dir.Path()) >= maxPath {
+		_ = dir.Close()
+		return unix.ENAMETOOLONG
+	}
+	d.leave()
+	d.dir = dir
+	return nil
+}
+
+// leave closes the working directory.
+func (d *driver) leave() {
+	if d.dir != nil {
+		_ = d.dir.Close()
+	}
 }
 
 // pathsAt reads two path arguments in one round trip.
@@ -139,13 +181,14 @@ func (d *driver) readlinkAt(dirfd int32, address, out, size uint64) (int64, erro
 
 // getcwd answers the address of the buffer that it fills, or NULL.
 func (d *driver) getcwd(a []uint64) (int64, error) {
-	if info, err := d.job.FS.Stat(d.cwd); err != nil || !info.IsDir() {
-		return 0, unix.ENOENT // removed since
+	here, err := d.here()
+	if err != nil {
+		return 0, err
 	}
-	if uint64(len(d.cwd))+1 > a[1] {
+	if uint64(len(here))+1 > a[1] {
 		return 0, unix.ERANGE
 	}
-	return int64(a[0]), d.wire.store(a[0], append([]byte(d.cwd), 0)) // #nosec G115 -- an address
+	return int64(a[0]), d.wire.store(a[0], append([]byte(here), 0)) // #nosec G115 -- an address
 }
 
 func (d *driver) chdir(a []uint64) (int64, error) {
@@ -153,12 +196,7 @@ func (d *driver) chdir(a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	dir, err := d.canonicalDirectory(name)
-	if err != nil {
-		return 0, err
-	}
-	d.cwd = dir
-	return 0, nil
+	return 0, d.enter(name)
 }
 
 // canonicalDirectory resolves a directory's name in the view. It never grows beyond what a path may have.
@@ -181,14 +219,10 @@ func (d *driver) canonicalDirectory(name string) (string, error) {
 
 func (d *driver) fchdir(a []uint64) (int64, error) {
 	dir, err := d.directory(i32(a[0]))
-	if err == nil {
-		dir, err = d.canonicalDirectory(dir)
-	}
 	if err != nil {
 		return 0, err
 	}
-	d.cwd = dir
-	return 0, nil
+	return 0, d.enter(dir)
 }
 
 func (d *driver) mkdir(a []uint64) (int64, error)   { return d.mkdirIn(unix.AT_FDCWD, a[0], a[1]) }

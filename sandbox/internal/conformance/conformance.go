@@ -78,6 +78,19 @@ os.mkdir("/tmp/d"); fd = os.open("/tmp/d", os.O_RDONLY | os.O_DIRECTORY)
 f = os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=fd); os.write(f, b"zz"); os.close(f)
 print(os.listdir(fd), os.stat("f", dir_fd=fd).st_size); os.fchdir(fd); print(os.getcwd(), open("f").read())
 print(os.listdir(fd))`, "['f'] 2\n/tmp/d zz\n['f']\n"},
+	{"directories that move", `
+import os
+def tried(f, *args, **kwds):
+    try: return f(*args, **kwds)
+    except OSError as e: return e.errno
+os.makedirs("/tmp/a/b"); os.chdir("/tmp/a/b"); os.rename("/tmp/a", "/tmp/z"); os.makedirs("/tmp/a/b")
+with open("f", "w") as f: f.write("here")
+print(os.getcwd(), os.listdir("/tmp/z/b"), os.listdir("/tmp/a/b"))
+os.mkdir("/tmp/d"); fd = os.open("/tmp/d", os.O_RDONLY); os.rename("/tmp/d", "/tmp/now"); os.mkdir("/tmp/d")
+os.close(os.open("in", os.O_CREAT | os.O_WRONLY, dir_fd=fd)); print(os.listdir("/tmp/now"), os.listdir("/tmp/d"), os.listdir(fd))
+os.mkdir("/tmp/gone"); os.chdir("/tmp/gone"); os.rmdir("/tmp/gone"); print(tried(os.getcwd), tried(os.stat, "x"), tried(os.open, "x", os.O_CREAT | os.O_WRONLY))
+os.mkdir("/tmp/gone"); print(tried(os.getcwd)); os.fchdir(fd); print(os.getcwd(), os.path.exists("in")); os.chdir("/")`,
+		"/tmp/z/b ['f'] []\n['in'] [] ['in']\n2 2 2\n2\n/tmp/now True\n"},
 	{"many entries", `
 import os
 for i in range(3000): open(f"/tmp/file-{i:05}", "w").close()
