@@ -209,7 +209,8 @@ func (v *View) listAhead(dir string, entries []vfs.Dirent) {
 		}
 		full := path.Join(dir, d.Name)
 		v.mu.Lock()
-		known := v.listings[full] != nil
+		l := v.listings[full]
+		known := l != nil && v.answers(l, false)
 		v.mu.Unlock()
 		if known || vfs.OfTheReader(full) || v.o.Policy.Decide(full) == vfs.Hidden || !v.background() {
 			continue

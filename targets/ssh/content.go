@@ -22,7 +22,7 @@ func (v *View) Open(name string, flags int) (int, error) {
 	}
 	v.question()
 	defer v.answered()
-	v.follow(readsFiles, name)
+	v.leaveTrail(readsFiles, name)
 	if f := v.take(name); f != nil {
 		v.following(name)
 		return vfs.Sealed(path.Base(name), f.data)

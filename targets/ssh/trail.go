@@ -48,8 +48,8 @@ type trail struct {
 	ahead int // how many are asked for
 }
 
-// follow notes that a script asks for a name, and asks ahead where that is on a trail.
-func (v *View) follow(kind trailKind, name string) {
+// leaveTrail notes that a script asks for a name, and asks ahead where that is on a trail.
+func (v *View) leaveTrail(kind trailKind, name string) {
 	if v.o.Policy == nil {
 		return
 	}

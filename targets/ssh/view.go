@@ -76,15 +76,19 @@ type visits struct {
 // more reports whether what was found at a time is also the answer to a question of now.
 func (s *visits) more(at, now time.Time) bool {
 	switch {
+	case s.due(at, now):
+		return false
 	case s.since.IsZero():
 		s.since = now
-	case now.Sub(s.since) < visitLength, now.Sub(at) < visitLength:
-	case s.again:
-		return false
-	default:
+	case now.Sub(s.since) >= visitLength && now.Sub(at) >= visitLength:
 		s.since, s.again = now, true
 	}
 	return true
+}
+
+// due reports whether more would say no.
+func (s *visits) due(at, now time.Time) bool {
+	return s.again && now.Sub(s.since) >= visitLength && now.Sub(at) >= visitLength
 }
 
 // look is what Lstat found, or will find.
@@ -459,7 +463,7 @@ func (v *View) ReadDir(name string) ([]vfs.Dirent, error) {
 	}
 	v.question()
 	defer v.answered()
-	v.follow(listsDirs, name)
+	v.leaveTrail(listsDirs, name)
 	l, err := v.list(name, true, nil)
 	if err != nil {
 		return nil, err
@@ -487,7 +491,7 @@ func (v *View) list(name string, byScript bool, then func()) (*listing, error) {
 		v.way, v.setOff = name, v.target.now()
 	}
 	old := v.listings[name]
-	if old != nil && (!done(old.ready) || v.believed(old.at, old.err) && (!byScript || old.visits.more(old.at, v.target.now()))) {
+	if old != nil && v.answers(old, byScript) {
 		then()
 		return old, nil
 	}
@@ -501,6 +505,20 @@ func (v *View) list(name string, byScript bool, then func()) (*listing, error) {
 		v.fetchListing(name, l, old, v.target.now())
 	})
 	return l, nil
+}
+
+// answers reports whether a listing answers a question of the script, or of somebody ahead of it. The caller holds the
+// lock.
+func (v *View) answers(l *listing, byScript bool) bool {
+	switch {
+	case !done(l.ready):
+		return true
+	case !v.believed(l.at, l.err):
+		return false
+	case byScript:
+		return l.visits.more(l.at, v.target.now())
+	}
+	return !l.visits.due(l.at, v.target.now())
 }
 
 // fetchListing asks for a listing, and at the same time whether the name is the directory that it was taken for: the
@@ -613,7 +631,7 @@ func (v *View) Readlink(name string) (string, error) {
 	case !l.info.IsSymlink():
 		return "", syscall.EINVAL
 	}
-	v.follow(readsLinks, name)
+	v.leaveTrail(readsLinks, name)
 	return v.linkText(name, l)
 }
 

@@ -131,6 +131,28 @@ func TestASecondWalkOverATreeAsksNothing(t *testing.T) {
 	}
 }
 
+// One who comes back again and again is asked for ahead of again, as in the first walk.
+func TestAThirdWalkIsAskedForAhead(t *testing.T) {
+	s := scriptOn(t, servedTree())
+	for range 2 {
+		s.walk("/srv", 200*time.Millisecond)
+	}
+	for range 2 { // no pause, and long enough
+		s.clock.add(pauseLength - 1)
+		s.exists("/")
+	}
+	s.list("/srv")
+	for _, dir := range []string{"/srv/d0", "/srv/d1"} {
+		s.list(dir)
+	}
+	s.remote.(*View).reading.Wait()
+	for i := range 10 {
+		if n := s.fake.times(fmt.Sprintf("List /srv/d%d", i)); n != 2 {
+			t.Errorf("directory %d was listed %d times", i, n)
+		}
+	}
+}
+
 // flagFile is a file that a test makes appear.
 const flagFile = "/srv/d3/flag"
 
