@@ -73,13 +73,19 @@ type visits struct {
 	again bool      // there was one before
 }
 
+// first notes the first question, which may be the one that asked for it.
+func (s *visits) first(now time.Time) {
+	if s.since.IsZero() {
+		s.since = now
+	}
+}
+
 // more reports whether what was found at a time is also the answer to a question of now.
 func (s *visits) more(at, now time.Time) bool {
+	s.first(now)
 	switch {
 	case s.due(at, now):
 		return false
-	case s.since.IsZero():
-		s.since = now
 	case now.Sub(s.since) >= visitLength && now.Sub(at) >= visitLength:
 		s.since, s.again = now, true
 	}
@@ -321,8 +327,7 @@ func (v *View) tell(err error) {
 func (v *View) Lstat(name string) (vfs.Info, error) {
 	v.question()
 	defer v.answered()
-	v.comeBack(name)
-	l, err := v.look(name)
+	l, err := v.comeBack(name)
 	if err != nil {
 		return vfs.Info{}, err
 	}
@@ -330,17 +335,23 @@ func (v *View) Lstat(name string) (vfs.Info, error) {
 	return l.info, l.err
 }
 
-// comeBack notes that the script asks for a name, and forgets the answer that it had once too often. The directories on
-// the way to another name do not count.
-func (v *View) comeBack(name string) {
+// comeBack is look for the script itself, which does not get the same answer too often. The directories on the way to
+// another name do not count.
+func (v *View) comeBack(name string) (*look, error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	if strings.HasPrefix(v.way, name+"/") && v.target.now().Sub(v.setOff) < visitLength {
-		return
-	}
-	if l := v.looks[name]; l != nil && done(l.ready) && !l.visits.more(l.at, v.target.now()) {
+	now := v.target.now()
+	onTheWay := strings.HasPrefix(v.way, name+"/") && now.Sub(v.setOff) < visitLength
+	if l := v.looks[name]; l != nil && done(l.ready) && !onTheWay && !l.visits.more(l.at, now) {
 		delete(v.looks, name)
 	}
+	v.mu.Unlock()
+	l, err := v.look(name)
+	if err == nil {
+		v.mu.Lock()
+		l.visits.first(now)
+		v.mu.Unlock()
+	}
+	return l, err
 }
 
 // look returns what is known of a file, or asks.
@@ -496,6 +507,9 @@ func (v *View) list(name string, byScript bool, then func()) (*listing, error) {
 		return old, nil
 	}
 	l := &listing{ready: make(chan struct{})}
+	if byScript {
+		l.visits.first(v.target.now())
+	}
 	if len(v.listings) >= maxListings || v.listed >= maxListed {
 		v.forgetListings()
 	}
@@ -512,6 +526,9 @@ func (v *View) list(name string, byScript bool, then func()) (*listing, error) {
 func (v *View) answers(l *listing, byScript bool) bool {
 	switch {
 	case !done(l.ready):
+		if byScript {
+			l.visits.first(v.target.now())
+		}
 		return true
 	case !v.believed(l.at, l.err):
 		return false
@@ -619,8 +636,7 @@ func (v *View) Readlink(name string) (string, error) {
 	}
 	v.question()
 	defer v.answered()
-	v.comeBack(name)
-	l, err := v.look(name)
+	l, err := v.comeBack(name)
 	if err != nil {
 		return "", err
 	}

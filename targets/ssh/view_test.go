@@ -139,7 +139,7 @@ func TestAThirdWalkIsAskedForAhead(t *testing.T) {
 	}
 	for range 2 { // no pause, and long enough
 		s.clock.add(pauseLength - 1)
-		s.exists("/")
+		s.exists("/srv/d9/f0")
 	}
 	s.list("/srv")
 	for _, dir := range []string{"/srv/d0", "/srv/d1"} {
