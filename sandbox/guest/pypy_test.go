@@ -65,7 +65,7 @@ for name in sorted(os.listdir(GUEST)):
     ast.parse(open(GUEST + "/" + name).read(), name, feature_version=(3, 6))
     print(name, end=" ")
 `)
-	want := "_bootlocale.py _csv.py _digests.py _names.py _shannot.py _signal.py _thread.py binascii.py fcntl.py grp.py hashlib.py pwd.py pyexpat.py select.py site.py socket.py subprocess.py zlib.py "
+	want := "_bootlocale.py _csv.py _digests.py _names.py _shannot.py _signal.py _thread.py array.py binascii.py fcntl.py grp.py hashlib.py pwd.py pyexpat.py select.py site.py socket.py ssl.py subprocess.py zlib.py "
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -386,6 +386,38 @@ bomb = b"<!DOCTYPE a [<!ENTITY e '%s'><!ENTITY f '&e;&e;'><!ENTITY x SYSTEM 'fil
 print([code(bomb % inside) for inside in (b"&e;" * 1000, b"&f;", b"&x;")], code(b"<a>" * 20000)[0])
 `)
 	if want := "(7, 2, 6) (11, 1, 3) (9, 1, 4) (3, 1, 0)\n[(4, 1, 3663), (11, 1, 2091), (11, 1, 2091)] 4\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestArraysAreThoseOfTheStandardLibrary(t *testing.T) {
+	got := python(t, `
+import array as theirs, copy, io, pickle
+ours = take("array")
+def use(module, code, items, bad):
+    found, A = [], module.array
+    def note(f):
+        try: found.append(repr(f()))
+        except Exception as e: found.append(type(e).__name__)
+    a = A(code, items)
+    for f in (lambda: a, lambda: a.itemsize, lambda: a.append(items[0]), lambda: a.tolist(), lambda: a.tobytes(), lambda: A(code, a.tobytes()) == a,
+              lambda: a[1:], lambda: a[-1], lambda: a.index(items[1]), lambda: a.count(items[0]), lambda: a.pop(0), lambda: a.insert(1, items[0]), lambda: a + a,
+              lambda: 2 * a, lambda: items[0] in a, lambda: a < A(code, items), lambda: a.append(bad), lambda: a.extend([bad]), lambda: a.__setitem__(0, items[1]),
+              lambda: a.__setitem__(slice(0, 1), A(code, items)), lambda: a.__delitem__(0), lambda: a.reverse(), lambda: a.byteswap(), lambda: a.tobytes(),
+              lambda: a.byteswap(), lambda: copy.deepcopy(a), lambda: a.extend(A("b" if code != "b" else "h")), lambda: a.__iadd__([1]), lambda: a.frombytes(b"x" * (a.itemsize + 1) if a.itemsize > 1 else b""),
+              lambda: a.fromfile(io.BytesIO(items_bytes), 99), lambda: a, lambda: len(a), lambda: A("w"), lambda: A("b", "text"), lambda: A(code), lambda: hash(a), lambda: a.remove(object())):
+        items_bytes = A(code, items).tobytes()
+        note(f)
+    return found
+for code, items, bad in [(c, [1, 2, 3], 1 << 80) for c in "bBhHiIlLqQ"] + [("b", [-1, 127], 128), ("B", [0, 255], -1), ("f", [1.5, 2.5], "x"), ("d", [1.5, 1e300], None), ("i", [1, 2], 1.5)]:
+    a, b = use(theirs, code, items, bad), use(ours, code, items, bad)
+    assert a == b, (code, [x for x in zip(a, b) if x[0] != x[1]])
+sys.modules["array"] = ours
+print(pickle.loads(pickle.dumps(ours.array("i", [1, 2]))), ours.array("u", "ab").tounicode())
+try: take("ssl")
+except ImportError as e: print(e)
+`)
+	if want := "array('i', [1, 2]) ab\nssl does not exist in the Shannot sandbox: there is no network\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -409,6 +409,19 @@ func (s *source) empty() bool {
 	return err != nil || left == 0
 }
 
+// name is what /proc/self/fd says of an open file.
+func (x *description) name() (string, error) {
+	switch {
+	case x.kind == directory:
+		return placeOf(x.file)
+	case x.file != nil:
+		return x.file.Path(), nil
+	case x.kind == link:
+		return guestPath, nil
+	}
+	return "pipe:[1]", nil
+}
+
 // descriptorName parses the names under which a script finds a descriptor of its own.
 func descriptorName(name string) (int32, bool) {
 	switch name {

@@ -306,7 +306,8 @@ with open("/tmp/lock", "w") as f: print(fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOC
 try: fcntl.flock(f, fcntl.LOCK_UN)
 except ValueError: print("closed")`, Want: "None\nclosed\n"},
 	{Name: "memory of the target", Script: `
-import os
+import multiprocessing, os
+assert multiprocessing.cpu_count() == os.cpu_count() > 0
 total = [int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith("MemTotal")][0]
 print(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") == total * 1024)`, Want: "True\n"},
 }

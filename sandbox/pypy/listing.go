@@ -47,7 +47,11 @@ func (d *driver) fdopendir(a []uint64) (int64, error) {
 	if _, err := d.directory(fd); err != nil {
 		return 0, err
 	}
-	return d.list(&listing{file: d.descriptors[fd].file, fd: fd, borrows: true})
+	x := d.descriptors[fd]
+	if x.flags&unix.O_PATH != 0 {
+		return 0, unix.EBADF // it was opened for its name only
+	}
+	return d.list(&listing{file: x.file, fd: fd, borrows: true})
 }
 
 // list takes the listing, and room in the child for its entries.

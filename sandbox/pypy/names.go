@@ -3,6 +3,7 @@
 package pypy
 
 import (
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -168,7 +169,12 @@ func (d *driver) readlinkAt(dirfd int32, address, out, size uint64) (int64, erro
 	if err != nil {
 		return 0, err
 	}
-	text, err := d.job.FS.Readlink(name)
+	text, err := "", error(nil)
+	if fd, ok := descriptorName(name); ok && d.descriptors[fd] != nil && strings.HasPrefix(name, "/proc/") {
+		text, err = d.descriptors[fd].name()
+	} else {
+		text, err = d.job.FS.Readlink(name)
+	}
 	if err != nil {
 		return 0, err
 	}

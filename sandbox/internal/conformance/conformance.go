@@ -91,6 +91,13 @@ os.close(os.open("in", os.O_CREAT | os.O_WRONLY, dir_fd=fd)); print(os.listdir("
 os.mkdir("/tmp/gone"); os.chdir("/tmp/gone"); os.rmdir("/tmp/gone"); print(tried(os.getcwd), tried(os.stat, "x"), tried(os.open, "x", os.O_CREAT | os.O_WRONLY))
 os.mkdir("/tmp/gone"); print(tried(os.getcwd)); os.fchdir(fd); print(os.getcwd(), os.path.exists("in")); os.chdir("/")`,
 		"/tmp/z/b ['f'] []\n['in'] [] ['in']\n2 2 2\n2\n/tmp/now True\n"},
+	{"names of descriptors", `
+import os
+os.mkdir("/tmp/d"); fd = os.open("/tmp/d", os.O_RDONLY); os.rename("/tmp/d", "/tmp/e")
+with open("/tmp/f", "w") as f: print(os.readlink("/proc/self/fd/%d" % fd), os.readlink("/proc/self/fd/%d" % f.fileno()))
+fd = os.open("/tmp/e", 0o10000000)  # O_PATH
+try: os.listdir(fd)
+except OSError as e: print(e.errno)`, "/tmp/e /tmp/f\n9\n"},
 	{"many entries", `
 import os
 for i in range(3000): open(f"/tmp/file-{i:05}", "w").close()
