@@ -119,7 +119,8 @@ func TestEveryCallOfTheRunningKernelHasAnOpinion(t *testing.T) {
 		t.Skipf("this kernel names %d of its calls", len(seen))
 	}
 	for _, name := range slices.Sorted(maps.Keys(seen)) {
-		if !has[name] {
+		// A 64-bit ARM kernel has calls for 32-bit programs only, whose architecture the filter does not let in.
+		if !has[name] && !onlyElsewhere("amd64", name) {
 			t.Errorf("the running kernel has %s, and nobody has an opinion on it", name)
 		}
 	}
