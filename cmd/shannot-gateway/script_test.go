@@ -156,6 +156,12 @@ func setupScript(env *testscript.Env, cache string) error {
 	env.Values[gatewayKey{}] = g
 	env.Values[serversKey{}] = map[string]*sshdtest.Server{}
 	env.Defer(func() { g.end(syscall.SIGKILL) })
+	socket := filepath.Join(env.WorkDir, "tmux.sock")
+	env.Defer(func() { // a script that fails leaves its terminals behind
+		if _, err := os.Stat(socket); err == nil {
+			_ = exec.Command("tmux", "-S", socket, "kill-server").Run()
+		}
+	})
 	return nil
 }
 
