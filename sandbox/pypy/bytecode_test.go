@@ -110,3 +110,26 @@ func TestByteCodeAppearsBesideTheModules(t *testing.T) {
 		t.Error("a file that is nowhere is there")
 	}
 }
+
+// FuzzReadBytecode lets a compiling run say anything: what is taken is of the library, and no larger than what was said.
+func FuzzReadBytecode(f *testing.F) {
+	f.Add(said(Prefix+"/lib-python/3/__pycache__/os.pypy36.pyc", "code"))
+	f.Add(said(Prefix+"/../__pycache__/a.pyc", "", "x"))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, text []byte) {
+		files, err := readBytecode(text)
+		if err != nil && files != nil {
+			t.Fatal("files beside an error")
+		}
+		size := 0
+		for name, code := range files {
+			size += 8 + len(Prefix) + len(name) + len(code)
+			if !strings.HasPrefix(name, "/") || strings.Contains(name, "/../") || !strings.Contains(name, "/__pycache__/") || !strings.HasSuffix(name, ".pyc") {
+				t.Errorf("%q", name)
+			}
+		}
+		if size > len(text) {
+			t.Errorf("%d bytes of %d", size, len(text))
+		}
+	})
+}
