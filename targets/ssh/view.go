@@ -124,8 +124,8 @@ type listing struct {
 // aheadAtOnce is how many questions are asked ahead of the script at a time.
 const aheadAtOnce = 48
 
-// View makes a view. Without options it reads nothing ahead; with a policy it opens its channel at once, while the script
-// is still on its way to its first question.
+// View makes a view. Without options it reads nothing ahead; with a policy it opens its channel at once and looks at where
+// scripts begin, the root and the account's home directory.
 func (t *Target) View(o targets.ViewOptions) targets.View {
 	ctx, stop := context.WithCancel(context.Background())
 	v := &View{
@@ -134,8 +134,9 @@ func (t *Target) View(o targets.ViewOptions) targets.View {
 		looks: map[string]*look{}, listings: map[string]*listing{}, contents: contents{files: map[string]*fetched{}}, pieces: newPieces(),
 		trails: map[trailKey]*trail{},
 	}
-	if o.Policy != nil {
-		v.reading.Go(func() { _, _ = v.channel() }) // the first question tells what is wrong
+	if o.Policy != nil { // what every script begins with
+		_, _ = v.look("/")
+		v.lookAhead(t.Account().Home)
 	}
 	return v
 }
@@ -433,6 +434,11 @@ func (v *View) Ahead(name string) {
 	v.question()
 	defer v.answered()
 	v.setOut(name)
+	v.lookAhead(name)
+}
+
+// lookAhead is Ahead on nobody's behalf.
+func (v *View) lookAhead(name string) {
 	for at := 1; at < len(name); {
 		end := at + strings.IndexByte(name[at:]+"/", '/')
 		prefix := name[:end]

@@ -131,6 +131,37 @@ func TestASecondWalkOverATreeAsksNothing(t *testing.T) {
 	}
 }
 
+// Where scripts begin is looked at before they ask, as far as they may see it.
+func TestASessionBeginsWithItsRootAndItsHome(t *testing.T) {
+	f, target := startFake(t, map[string]*fakeFile{
+		"/root": {mode: fs.ModeDir | 0o700}, "/etc/passwd": {mode: 0o644, data: []byte("root:x:0:0::/root/in/here:/bin/sh\n")},
+	})
+	if err := target.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		hide       []string
+		home, here int
+	}{{nil, 1, 1}, {[]string{"/root/in"}, 2, 1}} {
+		policy, err := vfs.NewPolicy([]string{"/"}, c.hide)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := viewOf(t, target, targets.ViewOptions{Policy: policy})
+		v.(*View).reading.Wait()
+		asked := f.questions()
+		if _, err := v.Lstat("/"); err != nil {
+			t.Error(err)
+		}
+		if f.questions() != asked {
+			t.Error("the root was asked for again")
+		}
+		if home, here := f.times("Lstat /root"), f.times("Lstat /root/in/here"); home != c.home || here != c.here {
+			t.Errorf("hiding %v: the way to the home was asked for %d and %d times", c.hide, home, here)
+		}
+	}
+}
+
 // One who comes back again and again is asked for ahead of again, as in the first walk.
 func TestAThirdWalkIsAskedForAhead(t *testing.T) {
 	s := scriptOn(t, servedTree())
