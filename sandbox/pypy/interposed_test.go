@@ -296,6 +296,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 with ThreadPoolExecutor(4) as pool:
     print(list(pool.map(len, ["a", "bb"])), pool.submit(int, "x").exception().__class__.__name__)
     print(sorted(f.result() for f in as_completed([pool.submit(abs, -n) for n in range(3)])))`, Want: "[1, 2] ValueError\n[0, 1, 2]\n"},
+	{Name: "timers and events", Script: `
+import subprocess, threading, time
+p = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+watchdog = threading.Timer(60, p.kill); watchdog.start()
+print(p.communicate(b"x")[0], p.returncode, watchdog.is_alive()); watchdog.cancel(); print(watchdog.is_alive())
+begun = time.monotonic(); print(threading.Event().wait(0.1), time.monotonic() - begun >= 0.1)
+later = threading.Timer(0.01, print, ["later"]); later.start(); print("first"); later.join()
+threading.Timer(0.01, print, ["at the end"]).start(); print("end")`, Want: "b'x' 0 True\nFalse\nFalse True\nfirst\nlater\nend\nat the end\n"},
 	{Name: "hashes", Script: `
 import hashlib
 print(hashlib.sha3_256(b"").hexdigest()[:8], hashlib.blake2b(b"", digest_size=4).hexdigest(), hashlib.md5(b"").hexdigest()[:8])`,

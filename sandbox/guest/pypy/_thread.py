@@ -24,7 +24,12 @@ class LockType(object):
         if not self._held:
             self._held = True
             return True
-        if not blocking or timeout >= 0:
+        if not blocking:
+            return False
+        if timeout >= 0:
+            import time
+
+            time.sleep(timeout)  # nobody else could release it meanwhile
             return False
         raise RuntimeError("this would wait for ever: the interpreter of this sandbox has one thread")
 

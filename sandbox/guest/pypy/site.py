@@ -124,10 +124,51 @@ def _mend_thread_pool(module):
     module.ThreadPoolExecutor._adjust_thread_count = _adjust_thread_count
 
 
+def _mend_threading(module):
+    """Keep timers from running at once: they are due when they are joined, or at the end, unless they were cancelled."""
+    import atexit
+    import time
+
+    waiting = []
+
+    class Timer(module.Timer):
+        _due = None
+
+        def start(self):
+            if self._due is not None:
+                raise RuntimeError("threads can only be started once")
+            self._due = time.monotonic() + self.interval
+            waiting.append(self)
+
+        def is_alive(self):
+            return self._due is not None and not self.finished.is_set()
+
+        def join(self, timeout=None):
+            if self._due is None:
+                raise RuntimeError("cannot join thread before it is started")
+            if self.finished.is_set():
+                return
+            left = max(0, self._due - time.monotonic())
+            if timeout is not None and timeout < left:
+                time.sleep(max(0, timeout))
+                return
+            time.sleep(left)
+            self.finished.set()
+            self.function(*self.args, **self.kwargs)
+
+    def finish():
+        for timer in waiting:
+            if not timer.daemon:
+                timer.join()
+
+    module.Timer = Timer
+    atexit.register(finish)
+
+
 class _Mending(object):
     """Change modules as they are imported. It stands at the front of sys.meta_path."""
 
-    modules = {"platform": _mend_platform, "concurrent.futures.thread": _mend_thread_pool}
+    modules = {"platform": _mend_platform, "concurrent.futures.thread": _mend_thread_pool, "threading": _mend_threading}
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
