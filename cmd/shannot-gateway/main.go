@@ -45,8 +45,8 @@ const usage = `shannot-gateway runs agents' Python in a sandbox and asks a human
 `
 
 func main() {
-	native.Init() // does not return in the sandbox's first stage
-	jail.Init()   // nor in that of a command in the jail
+	native.Init() // does not return where the walls of the sandbox are tried
+	jail.Init()   // nor in the first stage of a command in the jail
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
