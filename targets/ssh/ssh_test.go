@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -119,6 +120,78 @@ func TestHostKeysAreCheckedBeforeAnythingIsSent(t *testing.T) {
 	check("a pinned key that is revoked", hop, "revoked", s.Fingerprint())
 	write("this is no line\n")
 	check("a file that is not understood", hop, "known hosts")
+}
+
+// A host that shows a certificate is known by who signed it, for the names and the time that it is good for.
+func TestHostCertificatesAreCheckedAgainstTheirAuthority(t *testing.T) {
+	s := sshdtest.Start(t)
+	authority := func() gossh.Signer {
+		name := filepath.Join(t.TempDir(), "authority")
+		sshdtest.NewKey(t, name)
+		signer, err := hostkeys.ReadPrivate(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signer
+	}
+	ours, theirs := authority(), authority()
+	certify := func(by gossh.Signer, change func(*gossh.Certificate)) {
+		t.Helper()
+		now := time.Now()
+		c := &gossh.Certificate{
+			Key: s.HostKey, CertType: gossh.HostCert, KeyId: "host", ValidPrincipals: []string{s.Host},
+			ValidAfter: uint64(now.Add(-time.Hour).Unix()), ValidBefore: uint64(now.Add(time.Hour).Unix()),
+		}
+		change(c)
+		if err := c.SignCert(randomReader(), by); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(s.Dir, "host-cert.pub"), gossh.MarshalAuthorizedKey(c), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	certify(ours, func(*gossh.Certificate) {})
+	if err := s.Configure("HostCertificate " + filepath.Join(s.Dir, "host-cert.pub")); err != nil {
+		t.Fatal(err)
+	}
+	known := filepath.Join(t.TempDir(), "known_hosts")
+	trust := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(known, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hop := hopTo(s, "prod")
+	hop.Known.Fingerprints, hop.Known.Files = nil, []string{known}
+	trusted := fmt.Sprintf("@cert-authority [%s]:%d %s\n", s.Host, s.Port, keyText(ours.PublicKey()))
+	trust(trusted)
+	if err := newTarget(t, hop).Connect(t.Context()); err != nil {
+		t.Errorf("a certificate of the authority: %v", err)
+	}
+	refused := func(what, want string) {
+		t.Helper()
+		var unreachable *UnreachableError
+		if err := newTarget(t, hop).Connect(t.Context()); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", what, err, want)
+		}
+	}
+	trust(trusted + "@revoked * " + keyText(ours.PublicKey()) + "\n")
+	refused("a revoked authority", "host")
+	trust(fmt.Sprintf("@cert-authority other.example.com %s\n", keyText(ours.PublicKey())))
+	refused("an authority for other hosts", "prod")
+	trust(trusted)
+	certify(theirs, func(*gossh.Certificate) {})
+	refused("another authority", "prod")
+	certify(ours, func(c *gossh.Certificate) { c.ValidPrincipals = []string{"other.example.com"} })
+	refused("a certificate for another host", "not good")
+	certify(ours, func(c *gossh.Certificate) { c.ValidBefore = c.ValidAfter + 60 })
+	refused("a certificate whose time is over", "not good")
+	certify(ours, func(c *gossh.Certificate) { c.CertType = gossh.UserCert })
+	refused("a user's certificate", "prod")
+	certify(ours, func(*gossh.Certificate) {})
+	if err := newTarget(t, hop).Connect(t.Context()); err != nil {
+		t.Errorf("a good one again: %v", err)
+	}
 }
 
 func TestAChangedHostKeyEndsNewConnectionsOnly(t *testing.T) {
