@@ -77,6 +77,7 @@ func (g *givenFiles) beyond(fd int) (int, error) {
 // prepareStage writes down all that a first stage does.
 func prepareStage(loader *os.File, config stageConfig, files [3]*os.File, terminal bool, control int, given *givenFiles) (*stage, error) {
 	s := &stage{flags: config.Layers.Namespaces | unix.CLONE_PIDFD | uintptr(unix.SIGCHLD)}
+	s.steps.list = make([]step, 0, 192) // a few more than there are
 	if config.Group != nil {
 		s.enter(config.Group)
 	}

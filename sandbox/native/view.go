@@ -310,9 +310,12 @@ func readSmall(name string) []byte {
 		return nil
 	}
 	defer func() { _ = unix.Close(fd) }()
-	var b []byte
-	for piece := 2 << 10; len(b) <= 1<<20; piece = 16 << 10 { // most are a line, or a page
-		b = slices.Grow(b, piece)
+	b := make([]byte, 0, 1<<10) // most are a line
+	for len(b) <= 1<<20 {
+		const page = 4 << 10 // which is what the kernel gives at once
+		if cap(b)-len(b) < page && len(b) > 0 {
+			b = slices.Grow(b, max(page, len(b)))
+		}
 		n, err := readSome(fd, b[len(b):cap(b)])
 		switch {
 		case err != nil:
