@@ -317,6 +317,7 @@ func TestTargetsThatLieAboutAFileGiveAnErrnoOrItsBytes(t *testing.T) {
 		"/link":    {mode: fs.ModeSymlink | 0o777, target: "/good"},
 		"/swapped": {mode: 0o644, data: small, opened: shadow, real: "/etc/shadow"},
 		"/dir":     {mode: fs.ModeDir | 0o755},
+		"/trickle": {mode: 0o644, size: 300, read: func(p []byte, off int64) (int, error) { return ramp(300)(p[:min(len(p), 1)], off) }},
 	})
 	for _, c := range []struct {
 		name string
@@ -336,6 +337,7 @@ func TestTargetsThatLieAboutAFileGiveAnErrnoOrItsBytes(t *testing.T) {
 		{"/link", "", syscall.ELOOP},
 		{"/swapped", "", syscall.ELOOP},
 		{"/dir", "", syscall.EISDIR},
+		{"/trickle", strings.Repeat("abcdefghijklmnopqrstuvwxyz", 12)[:300], nil},
 		{"/none", "", syscall.ENOENT},
 		{"/proc/self/environ", "", syscall.ENOENT},
 	} {
