@@ -193,7 +193,7 @@ func (v *View) fetchAhead(key trailKey, t *trail, sibling string) bool {
 			v.fetched(name, f, began, err)
 		case readsLinks:
 			if err == nil && l.info.IsSymlink() {
-				_, _ = v.linkText(name, l)
+				_, _ = v.readLink(name, l)
 			}
 		case listsDirs:
 			if err == nil && l.info.IsDir() {
@@ -265,19 +265,26 @@ func (v *View) fetched(name string, f *fetched, began time.Time, err error) {
 	}
 }
 
-// linkText is the text of a link, asked for once.
-func (v *View) linkText(name string, l *look) (string, error) {
+// linkText is the text of a link, or on its way.
+type linkText struct {
+	ready chan struct{}
+	text  string
+	err   error
+}
+
+// readLink is the text of a link, asked for once.
+func (v *View) readLink(name string, l *look) (string, error) {
 	v.mu.Lock()
-	known := l.text
-	v.mu.Unlock()
-	if known != nil {
-		return *known, nil
-	}
-	text, err := ask(v, func(r *relay) (string, error) { return r.Readlink(v.ctx, name) })
-	if err == nil {
-		v.mu.Lock()
-		l.text = &text
+	t := l.text
+	if t != nil && (!done(t.ready) || t.err == nil) {
 		v.mu.Unlock()
+		<-t.ready
+		return t.text, t.err
 	}
-	return text, err
+	t = &linkText{ready: make(chan struct{})}
+	l.text = t
+	v.mu.Unlock()
+	defer close(t.ready)
+	t.text, t.err = ask(v, func(r *relay) (string, error) { return r.Readlink(v.ctx, name) })
+	return t.text, t.err
 }

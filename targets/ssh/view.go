@@ -107,7 +107,7 @@ type look struct {
 
 	// Guarded by the view's lock.
 	visits visits
-	text   *string // of a link, once it was read
+	text   *linkText // nil where nobody has asked for it
 }
 
 // listing is a directory's entries, or those that are on their way.
@@ -654,7 +654,7 @@ func (v *View) Readlink(name string) (string, error) {
 		return "", syscall.EINVAL
 	}
 	v.leaveTrail(readsLinks, name)
-	return v.linkText(name, l)
+	return v.readLink(name, l)
 }
 
 // learned keeps what an open has told of a file.
