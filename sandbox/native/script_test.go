@@ -54,6 +54,13 @@ print(hashlib.sha256(b"").hexdigest()[:8], platform.node(), ctypes.CDLL(None).ab
 		{"fcntl locks", `
 import fcntl
 f = open("/tmp/lock", "w"); fcntl.flock(f, fcntl.LOCK_EX); fcntl.lockf(f, fcntl.LOCK_EX); print("locked")`, "locked\n"},
+		// Where CPython was built with it, pathlib copies otherwise after this errno alone.
+		{"copies that share blocks", `
+import errno, fcntl
+FICLONE = 0x40049409
+with open("/etc/passwd", "rb") as a, open("/tmp/clone", "wb") as b:
+    try: fcntl.ioctl(b, FICLONE, a.fileno())
+    except OSError as e: print(e.errno == errno.EOPNOTSUPP)`, "True\n"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -199,6 +199,8 @@ var table = []row{
 		}}}},
 	{call: "fcntl", do: notify, otherwise: unix.EINVAL, why: "answered: nobody holds a lock",
 		when: []condition{{arg: 1, values: []uint32{unix.F_GETLK, unix.F_OFD_GETLK}}}},
+	{call: "ioctl", do: fail, errno: unix.EOPNOTSUPP, why: "no copies that share blocks; with ENOTTY pathlib would give up and not copy",
+		when: []condition{{arg: 1, values: []uint32{unix.FICLONE, unix.FICLONERANGE}}}},
 	{call: "ioctl", why: "modes of its own terminal, the only one it can have; not typing into it or changing what it is",
 		when: []condition{{arg: 1, values: []uint32{
 			unix.TCSETS, unix.TCSETSW, unix.TCSETSF, unix.TCGETS2, unix.TCSETS2, unix.TCSETSW2, unix.TCSETSF2,
