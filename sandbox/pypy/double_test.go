@@ -186,6 +186,9 @@ func (c *double) serve(letter byte) (value int64, done bool, err error) {
 		c.say(c.at(address, size))
 	case 'Z':
 		address, most := c.word(), c.word()
+		if address < firstAddress || address-firstAddress >= uint64(len(c.memory)) { // also where the driver ended in between
+			return 0, false, errGone
+		}
 		text := c.memory[address-firstAddress:]
 		text = text[:bytes.IndexByte(text, 0)]
 		text = text[:min(uint64(len(text)), most)]
