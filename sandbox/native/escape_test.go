@@ -137,7 +137,7 @@ func newWorld(tb testing.TB, signal int) *world {
 	for _, name := range []string{filepath.Join(dir, "socket"), filepath.Join(dir, "shown/socket"), "@" + w.abstract} {
 		listen(tb, "unix", name)
 	}
-	w.victim = exec.Command("sleep", "600")
+	w.victim = exec.Command("sleep", "infinity")
 	w.victim.Env = []string{"SECRET=" + secretText}
 	if err := w.victim.Start(); err != nil {
 		tb.Fatal(err)
