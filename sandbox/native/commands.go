@@ -166,6 +166,7 @@ func (r *run) prepareCommand(q frames.Start) (dir string, s *streams.Streams, er
 	if dir, err = r.commandDir(q.Dir); err != nil || r.isInterpreter(q, dir) {
 		return dir, nil, err
 	}
+	r.handles.files.settle()
 	s, err = r.takeStreams(q)
 	return dir, s, err
 }

@@ -217,6 +217,9 @@ func (f *family) carried() []int {
 	var out []int
 	for m := range f.members {
 		out = append(out, m.carried...)
+		if fd := m.answering.Load(); fd > 0 {
+			out = append(out, int(fd))
+		}
 	}
 	return out
 }

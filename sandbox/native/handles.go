@@ -101,20 +101,33 @@ func (t *handleTable) add(fd int, h *handle) unix.Errno {
 	return 0
 }
 
+// settle closes what the script has closed: the view takes a written file for open until then, and shows what the script
+// gave it and not what a command makes of it. It is called in the family's turn.
+func (t *openFiles) settle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.all) > 0 {
+		t.dropClosed()
+	}
+}
+
 // dropClosed forgets the inodes that no descriptor of an interpreter refers to. A mapping keeps its content without us.
 func (t *openFiles) dropClosed() {
 	live := map[inode]bool{}
-	for _, pid := range t.family.pids() {
-		base := fmt.Sprintf("/proc/%d/fd", pid)
-		names, err := readNames(base)
-		if err != nil {
-			t.trim *= 2
-			return
-		}
-		for _, name := range names {
-			var st unix.Stat_t
-			if unix.Stat(base+"/"+name, &st) == nil {
-				live[inodeOf(&st)] = true
+	// Twice: a thread may duplicate a descriptor to a number that was looked at, and close the old one.
+	for range 2 {
+		for _, pid := range t.family.pids() {
+			base := fmt.Sprintf("/proc/%d/fd", pid)
+			names, err := readNames(base)
+			if err != nil {
+				t.trim *= 2
+				return
+			}
+			for _, name := range names {
+				var st unix.Stat_t
+				if unix.Stat(base+"/"+name, &st) == nil {
+					live[inodeOf(&st)] = true
+				}
 			}
 		}
 	}

@@ -67,6 +67,8 @@ type run struct {
 	parent  int // process id of the interpreter that started it, 0 for the script's own
 	inherit []passed
 	carried []int // everything that was taken for it; of the family's lock
+	// answering is the descriptor that an answer brings, until the interpreter has it; 0 for none.
+	answering atomic.Int32
 
 	handles handleTable
 	stdio   *stdio
@@ -300,6 +302,7 @@ func (r *run) answer(n *seccomp.Notification) {
 	}
 	r.slow()
 	r.deliver(n, r.inTurn(handler, n))
+	r.answering.Store(0)
 }
 
 // slow waits where the family has made all the calls of this tick. The interpreter's thread waits inside its call.
@@ -326,7 +329,11 @@ func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 	if r.execed && len(r.inherit) > 0 {
 		r.hand(n.ID)
 	}
-	return h(r, n)
+	a := h(r, n)
+	if a.inject {
+		r.answering.Store(int32(a.fd)) // #nosec G115 -- a descriptor
+	}
+	return a
 }
 
 // deliver sends a handler's answer to the waiting thread.
