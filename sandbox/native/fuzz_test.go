@@ -309,7 +309,10 @@ func judge(t *testing.T, r *run, name string, n *seccomp.Notification, a answer)
 	}
 	// Where only the descriptor decides, the call is the filter's on any other.
 	byDescriptor := slices.ContainsFunc(slices.Concat(table, archTable), func(r row) bool { return r.call == name && r.do == allow })
-	if a.resume && name != "clone" && name != "execveat" && !byDescriptor {
+	// These are judged by nothing in memory: a thread is what the filter let here, execveat is the first stage's once, and
+	// where a thread may run is nobody's secret.
+	judged := slices.Contains([]string{"clone", "execveat", "sched_getaffinity"}, name)
+	if a.resume && !judged && !byDescriptor {
 		t.Errorf("%s%v is let through", name, n.Args)
 	}
 	if !a.inject {
