@@ -237,9 +237,8 @@ func (f *family) threads() int {
 }
 
 // used is the processor time and the resident memory of all members. What ended counts too; a first stage has no memory
-// of its own. Mapped files of the host are
-// left out, and so are held bytes of shared mappings, which are those of the view's own files: they have a limit of their
-// own. limit is where an exact count begins to matter, in bytes: below it the memory may be told as more than it is, since
+// of its own. Mapped files of the host are left out, and so are held bytes of shared mappings, which are those of the
+// view's own files: they have a limit of their own. limit is where an exact count begins to matter, in bytes: below it the memory may be told as more than it is, since
 // telling what kind it is takes the kernel longer; for no limit it is not told.
 func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 	f.mu.Lock() // a member that ended meanwhile would count twice

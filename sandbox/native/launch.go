@@ -46,11 +46,15 @@ func startStage(loader *os.File, config stageConfig, files [3]*os.File, terminal
 		_ = unix.Close(pair[0])
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
-	// A first stage that hangs must not hang the gateway.
-	timeout := unix.Timeval{Sec: 10}
-	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
-	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout)
+	boundWaits(pair[0])
 	return s, nil
+}
+
+// boundWaits bounds the waits for a first stage, or a trial of one: what hangs must not hang the gateway.
+func boundWaits(control int) {
+	timeout := unix.Timeval{Sec: 10}
+	_ = unix.SetsockoptTimeval(control, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
+	_ = unix.SetsockoptTimeval(control, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout)
 }
 
 // givenFiles are the descriptors that a first stage finds, at numbers beyond those that it gives them.

@@ -34,7 +34,7 @@ type stageConfig struct {
 	Drop bool // leave root
 	// Layers are the walls behind the filter. The process is in the namespaces already.
 	Layers layers
-	// Trial is a process that shows itself to the supervisor instead, see reportTrial.
+	// Trial is a process that shows itself to the supervisor instead, see runTrial.
 	Trial bool
 	// Confined takes the filter of a program that lives on its streams, see Confine.
 	Confined bool

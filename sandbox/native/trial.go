@@ -130,9 +130,7 @@ func startTrial(attr *syscall.SysProcAttr) (control int, process *os.Process, er
 		_ = unix.Close(pair[0])
 		return -1, nil, fmt.Errorf("start sandbox: %w", err)
 	}
-	timeout := unix.Timeval{Sec: 10} // one that hangs must not hang the gateway
-	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
-	_ = unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout)
+	boundWaits(pair[0])
 	return pair[0], process, nil
 }
 
