@@ -53,9 +53,7 @@ func TestPlainListReadApproveAndOutput(t *testing.T) {
 	c.types("\r")
 	c.sees("Nothing was decided")
 	c.types("a\ryes\r")
-	if !strings.Contains(c.sees("Approved operation 1"), "it ran") {
-		c.sees("it ran")
-	}
+	c.sees("Approved operation 1", "it ran")
 	f.operationWrites("aaaa0001", 1, approvals.Chunk{Stream: approvals.StreamStderr, Data: []byte("half a li")})
 	f.operationWrites("aaaa0001", 1, approvals.Chunk{Stream: approvals.StreamStderr, Data: []byte("ne\x1b[2J\n")})
 	c.sees(`err half a line\x1b[2J`)
@@ -179,8 +177,7 @@ func TestPlainWithoutATerminalNeedsNoPagingAndNoEcho(t *testing.T) {
 func TestPlainIsToldWhatIsNewAndWhatOthersDecide(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
 	c := connectPlain(t, f, nil)
-	c.sees("1 wait.")
-	c.sees("> ") // the help before it has the word too
+	c.sees("1 wait.", "\r\n> ") // to the prompt: the help before it has the word too
 	c.types("hist")
 	c.sees("hist")
 	x := held("aaaa0002", policy.Danger, "halt")

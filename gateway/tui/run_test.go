@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,13 +69,14 @@ func connect(t *testing.T, ctx context.Context, b Backend, change func(*Options)
 }
 
 // sees waits until the terminal has been sent the words since the last call, and returns all of that.
-func (c *terminal) sees(words string) string {
+func (c *terminal) sees(words ...string) string {
 	c.t.Helper()
 	late := time.After(20 * time.Second)
 	for {
 		c.mu.Lock()
 		text := c.sent.String()
-		if strings.Contains(sgr.ReplaceAllString(text, ""), words) {
+		shown := sgr.ReplaceAllString(text, "")
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(shown, w) }) {
 			c.sent.Reset()
 			c.mu.Unlock()
 			return text
