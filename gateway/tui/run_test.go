@@ -18,6 +18,10 @@ import (
 	"shannot-gateway/approvals/policy"
 )
 
+// patience bounds how long a test waits for what only a defect keeps from coming: much longer than it takes on a
+// machine that does other things too.
+const patience = time.Minute
+
 // terminal is the other end of a connection: it types, and keeps what it was sent.
 type terminal struct {
 	t     *testing.T
@@ -71,7 +75,7 @@ func connect(t *testing.T, ctx context.Context, b Backend, change func(*Options)
 // sees waits until the terminal has been sent the words since the last call, and returns all of that.
 func (c *terminal) sees(words ...string) string {
 	c.t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(patience)
 	for {
 		c.mu.Lock()
 		text := c.sent.String()
@@ -104,7 +108,7 @@ func (c *terminal) ends() error {
 	select {
 	case err := <-c.done:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		c.t.Fatal("the screen does not end")
 		return nil
 	}
@@ -272,7 +276,7 @@ func TestScreensLeaveNothingBehind(t *testing.T) {
 		}
 		_ = c.in.Close()
 	}
-	late := time.Now().Add(20 * time.Second)
+	late := time.Now().Add(patience)
 	for runtime.NumGoroutine() > before {
 		if time.Now().After(late) {
 			stacks := make([]byte, 1<<20)

@@ -80,7 +80,7 @@ func (s *screen) take(msg tea.Msg) {
 // until takes messages until the screen shows every one of the words.
 func (s *screen) until(words ...string) string {
 	s.t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(patience)
 	for {
 		text := s.text()
 		missing := ""

@@ -104,7 +104,7 @@ func (v *virtual) until(what string, wanted func(rows string) bool) {
 		case err := <-v.done:
 			v.done <- err
 			v.t.Fatalf("the screen ended with %v before it showed %s:\n%s", err, what, rows)
-		case <-time.After(10 * time.Second): // and nothing is drawn any more
+		case <-time.After(patience): // and nothing is drawn any more
 			v.t.Fatalf("the screen never showed %s:\n%s", what, rows)
 		}
 	}
