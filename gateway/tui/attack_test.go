@@ -168,7 +168,7 @@ func FuzzPageWraps(f *testing.F) {
 		f.Add(text, 1, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, width int, prose bool) {
-		width = 3 + (width%200+200)%200
+		width = 4 + (width%200+200)%200 // below, the gutter itself is cut
 		p := newPage()
 		p.put(paragraph{gutter: own(toneDim, "12 "), text: shown(tonePlain, text), prose: prose})
 		p.layout(width, 5)
