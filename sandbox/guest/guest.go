@@ -13,15 +13,23 @@ import (
 //go:embed sitecustomize.py
 var sitecustomize []byte
 
-// Files are the modules that belong on an interpreter's site-packages, by name.
+//go:embed bundle.py
+var bundle []byte
+
+// Bundle is the script that writes an installation's byte code to one file, from which the guest imports.
+func Bundle() []byte { return bundle }
+
+// Files are the modules that belong into an interpreter's library, by name.
 func Files() map[string][]byte {
 	return map[string][]byte{"sitecustomize.py": sitecustomize}
 }
 
 // Version changes when a file does.
 func Version() string {
-	sum := sha256.Sum256(sitecustomize)
-	return hex.EncodeToString(sum[:8])
+	h := sha256.New()
+	h.Write(sitecustomize)
+	h.Write(bundle)
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 //go:embed pypy/*.py

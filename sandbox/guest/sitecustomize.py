@@ -5,7 +5,9 @@ standard subprocess module on top of them stays as it is. Nothing here is a wall
 fork and exec are refused by the kernel.
 """
 
+import _frozen_importlib_external as _importing
 import _posixsubprocess
+import marshal
 import os
 import sys
 from _operator import index
@@ -467,6 +469,72 @@ def _say_limit():
             pass
 
 
+class _Library:
+    """The byte code of the whole standard library in one file, made by bundle.py.
+
+    To find and load a module, Python asks the kernel about eight questions, each of which the gateway answers. The library
+    never changes, so that one file tells all that is in it.
+    """
+
+    def __init__(self):
+        self.root = os.path.dirname(os.__file__)
+        self._content = self._places = None
+
+    def open(self):
+        import mmap
+
+        fd = os.open(self.root + ".code", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            content = memoryview(mmap.mmap(fd, 0, prot=mmap.PROT_READ, trackfd=False))
+        finally:
+            os.close(fd)
+        begin = 8 + int.from_bytes(content[:8], "little")
+        places = marshal.loads(content[8:begin])
+        self._content, self._places = content[begin:], places
+
+    def place(self, source):
+        """Where the code of a module is, or None, by the path of its source."""
+        if not source.startswith(self.root + "/"):
+            return None
+        if self._places is None:
+            self.open()
+        return self._places.get(source[len(self.root) + 1 :])
+
+    def code(self, begin, size):
+        return marshal.loads(self._content[begin : begin + size])
+
+    def hook(self, path):
+        """Find the modules of the library's directories, wherever in sys.path they are."""
+        if path != self.root and not self.place(path + "/__init__.py"):
+            raise ImportError("not of the library", path=path)
+        return _LibraryFinder(path, *_importing._get_supported_file_loaders())
+
+    def install(self):
+        sys.path_hooks.insert(0, self.hook)
+        for path in list(sys.path_importer_cache):
+            if path.startswith(self.root):
+                del sys.path_importer_cache[path]
+
+
+class _LibraryFinder(_importing.FileFinder):
+    def find_spec(self, fullname, target=None):
+        base = self.path + "/" + fullname.rpartition(".")[2]
+        for source, inside in ((base + "/__init__.py", [base]), (base + ".py", None)):
+            if _library.place(source):
+                loader = _LibraryLoader(fullname, source)
+                return _importing.spec_from_file_location(fullname, source, loader=loader, submodule_search_locations=inside)
+        return None
+
+
+class _LibraryLoader(_importing.SourceFileLoader):
+    def get_code(self, fullname):
+        place = _library.place(self.path)
+        return _library.code(*place) if place else super().get_code(fullname)
+
+
+_library = _Library()
+
+
 class _SpawnByDefault:
     """Make multiprocessing's start method spawn: forkserver, the default, forks and passes descriptors over sockets.
 
@@ -498,6 +566,7 @@ def _wait():
     """Wait for a session, having been started ahead of it. Everything that Python knows of the target comes only now."""
     import time
 
+    _library.open()
     args = [os.fsdecode(a) for a in _gateway.ask(b"wait")]
     _gateway.hang_up()
     sys.argv.extend(args)
@@ -527,6 +596,7 @@ def _install():
     import atexit
 
     atexit.register(_say_limit)
+    _library.install()
     sys.meta_path.insert(0, _SpawnByDefault)
     # Lines appear as they are printed, in order with what commands print.
     for stream in (sys.stdout, sys.stderr):

@@ -49,8 +49,7 @@ func bareCommand(tb testing.TB, script string) *exec.Cmd {
 		tb.Fatal(err)
 	}
 	cmd := exec.CommandContext(tb.Context(), filepath.Join(in.root, pythonBinary), "-s", "-")
-	// The guest module starts nothing here, and would not find its device.
-	cmd.Env = []string{"LANG=C.UTF-8", "PATH=/usr/bin:/bin", "HOME=/"}
+	cmd.Env = []string{"LANG=C.UTF-8", "PATH=/usr/bin:/bin", "HOME=/", "PYTHONPATH=" + withoutGuest(tb)}
 	cmd.Stdin = strings.NewReader(script)
 	return cmd
 }

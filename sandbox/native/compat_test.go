@@ -96,18 +96,24 @@ func bareCompat(t *testing.T, script string) string {
 	return bareIn(t, t.TempDir(), script)
 }
 
+// withoutGuest returns a directory for the front of an interpreter's path, so that it is as Python's makers made it: the
+// guest's part would ask for a gateway, and imports in a way of its own. It may be called on any goroutine.
+func withoutGuest(tb testing.TB) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "sitecustomize.py"), nil, 0o600); err != nil {
+		tb.Error(err)
+	}
+	return dir
+}
+
 func bareIn(t *testing.T, dir, script string) string {
 	t.Helper()
-	site := t.TempDir()
-	// It goes before the guest's part, which would ask for a gateway.
-	if err := os.WriteFile(filepath.Join(site, "sitecustomize.py"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), compatTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(engine(t).installed().root, pythonBinary), "-s", "-")
 	cmd.Dir, cmd.Stdin, cmd.WaitDelay = dir, strings.NewReader(script), time.Second
-	cmd.Env = []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/", "LANG=C.UTF-8", "TMPDIR=" + t.TempDir(), "PYTHONPATH=" + site}
+	cmd.Env = []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/", "LANG=C.UTF-8", "TMPDIR=" + t.TempDir(), "PYTHONPATH=" + withoutGuest(t)}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -38,7 +38,7 @@ type installation struct {
 }
 
 // layout changes when an older installation must not be used any more.
-const layout = "2"
+const layout = "3"
 
 const (
 	pythonVersion = "3.14.6-20260610-1"
@@ -211,12 +211,9 @@ func (in *installation) unpack(ctx context.Context, dir string, libraries map[st
 	if err := copyFile(filepath.Join(root, closedLoader), libraries[loader], 0o111); err != nil {
 		return err
 	}
-	site := filepath.Join(root, pythonLibrary, "site-packages")
-	if err := os.MkdirAll(site, 0o755); err != nil {
-		return err
-	}
+	// In the first directory where Python looks for it: each that it must look into costs a dozen questions.
 	for name, text := range guest.Files() {
-		if err := os.WriteFile(filepath.Join(site, name), text, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(root, pythonLibrary, name), text, 0o644); err != nil {
 			return err
 		}
 	}
@@ -236,18 +233,30 @@ func (in *installation) unpack(ctx context.Context, dir string, libraries map[st
 	return os.Rename(root, in.root)
 }
 
-// compileLibrary writes the byte code of the whole standard library. Unchecked: the tree never changes, and a script
-// is spared a stat of every source file.
+// compileLibrary writes the byte code of the whole standard library, to a file for each module and once more to one for
+// all. Unchecked: the tree never changes, and a script is spared a stat of every source file.
 func compileLibrary(ctx context.Context, root string) error {
-	// #nosec G204 -- our own interpreter on our own library, before any script exists
-	cmd := exec.CommandContext(ctx, filepath.Join(root, pythonBinary), "-I", "-S", "-m", "compileall", "-q",
-		"--invalidation-mode", "unchecked-hash", "-s", filepath.Join(root, "lib"), "-p", Prefix+"/lib",
-		filepath.Join(root, pythonLibrary))
+	library := filepath.Join(root, pythonLibrary)
+	err := runPython(ctx, root, nil, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash",
+		"-s", filepath.Join(root, "lib"), "-p", Prefix+"/lib", library)
+	if err != nil {
+		return fmt.Errorf("compile the standard library: %w", err)
+	}
+	if err := runPython(ctx, root, guest.Bundle(), "-", library, library+".code"); err != nil {
+		return fmt.Errorf("bundle the standard library: %w", err)
+	}
+	return nil
+}
+
+// runPython runs the interpreter below root, unconfined: on its own library, before any script exists.
+func runPython(ctx context.Context, root string, script []byte, args ...string) error {
+	// #nosec G204 -- our own interpreter
+	cmd := exec.CommandContext(ctx, filepath.Join(root, pythonBinary), append([]string{"-I", "-S"}, args...)...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
 	var stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = io.Discard, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(script), io.Discard, &stderr
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("compile the standard library: %w: %s", err, firstLine(stderr.String()))
+		return fmt.Errorf("%w: %s", err, firstLine(stderr.String()))
 	}
 	return nil
 }

@@ -31,3 +31,25 @@ func TestWhatAKilledGatewayUnpackedIsTakenAway(t *testing.T) {
 		}
 	}
 }
+
+// A module of the library costs no question but where a script's own would be: all of them come from one file.
+func TestTheLibraryIsImportedFromOneFile(t *testing.T) {
+	const script = `
+import sys
+asked = []
+sys.addaudithook(lambda event, args: event in ("open", "os.listdir", "os.scandir") and asked.append(str(args[0])))
+import json, subprocess, email.message, sqlite3, xml.dom.minidom, asyncio, concurrent.futures
+try: import msvcrt_of_no_library
+except ImportError: pass
+print(*sorted({a for a in asked if a.startswith(sys.prefix)}))`
+	job, stdout, stderr := jobFor(t, script)
+	job.Args = []string{"-c", script}
+	if result := runJob(t, job); result.ExitCode != 0 {
+		t.Fatalf("%+v: %s", result, stderr)
+	}
+	// The one file is open already: Python imports something itself for -c. A name that is nowhere is looked for there too.
+	want := Prefix + "/lib/python3.14/lib-dynload\n"
+	if got := stdout.String(); got != want {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+}

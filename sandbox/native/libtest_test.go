@@ -216,17 +216,13 @@ func (m *libraryModule) compare(t *testing.T, bare, boxed map[string]libraryResu
 // bareLibrary runs the tests without a sandbox. It may be called on any goroutine.
 func bareLibrary(t *testing.T, args []string) []byte {
 	t.Helper()
-	dir, site := t.TempDir(), t.TempDir()
-	// It goes before the guest's part, which would ask for a gateway.
-	if err := os.WriteFile(filepath.Join(site, "sitecustomize.py"), nil, 0o600); err != nil {
-		t.Error(err)
-	}
+	dir := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), libraryTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(engine(t).installed().root, pythonBinary), append([]string{"-s"}, args...)...)
 	cmd.Dir, cmd.Stdin, cmd.WaitDelay = dir, strings.NewReader(unittests), time.Second
 	cmd.Env = []string{
-		"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/", "LANG=C.UTF-8", "TMPDIR=" + dir, "PYTHONPATH=" + site,
+		"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/", "LANG=C.UTF-8", "TMPDIR=" + dir, "PYTHONPATH=" + withoutGuest(t),
 		"PYTHONDONTWRITEBYTECODE=1",
 	}
 	var stdout, stderr bytes.Buffer
