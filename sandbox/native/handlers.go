@@ -163,7 +163,7 @@ var handlers = map[string]handler{
 	"dup2":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },
 	"dup3":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },
 	"uname":     (*run).uname,
-	// Nothing is judged: it waits until the supervisor has let go of the thread, see run.inject.
+	// Nothing is judged: it waits until the supervisor has let go of the thread, see together.
 	"sched_getaffinity": func(*run, *seccomp.Notification) answer { return answer{resume: true} },
 	"umask": func(r *run, n *seccomp.Notification) answer {
 		old := r.umask

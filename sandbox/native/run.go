@@ -235,6 +235,7 @@ func (r *run) supervise(loader *os.File, config stageConfig, files [3]*os.File, 
 		return
 	}
 	holdSignals() // only now: the interpreter would have inherited them
+	defer r.together.part()
 	r.answerCalls(r.answer)
 }
 
@@ -342,6 +343,7 @@ func (r *run) deliver(n *seccomp.Notification, a answer) {
 	switch {
 	case a.later:
 	case a.resume:
+		r.together.part() // it may make a thread, or ask where it runs
 		seccomp.Send(r.listener, &seccomp.Response{ID: id, Flags: seccomp.Continue})
 	case a.errno != 0:
 		seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(a.errno)})

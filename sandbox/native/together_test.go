@@ -3,8 +3,11 @@
 package native
 
 import (
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestBothSidesStayTogetherForManyOpensAlone(t *testing.T) {
@@ -54,5 +57,44 @@ print([sorted(s) for s in seen])`
 	want, _ := bare(t, script)
 	if got := runScript(t, script); got.stdout != want {
 		t.Errorf("%+v ran on %s, without a sandbox on %s %s", got.result, got.stdout, want, got.stderr)
+	}
+}
+
+// Whoever stops opening files while both are kept is free again without being asked.
+func TestThreadsThatAreKeptAreFreeAgainBeforeLong(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	processors := func() int {
+		var set unix.CPUSet
+		if err := unix.SchedGetaffinity(0, &set); err != nil {
+			t.Fatal(err)
+		}
+		return set.Count()
+	}
+	all := processors()
+	if all < 2 {
+		t.Skip("one processor")
+	}
+	var s together
+	for _, free := range []func(){
+		s.part,
+		func() {
+			for s.mu.Lock(); s.kept[0] != 0; s.mu.Lock() {
+				s.mu.Unlock()
+				runtime.Gosched()
+			}
+			s.mu.Unlock()
+		},
+	} {
+		s.meet(unix.Gettid())
+		s.mu.Lock()
+		if n := processors(); s.kept[0] != 0 && n != 1 {
+			t.Errorf("kept on %d processors", n)
+		}
+		s.mu.Unlock()
+		free()
+		if n := processors(); n != all {
+			t.Errorf("free on %d processors of %d", n, all)
+		}
 	}
 }
