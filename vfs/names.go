@@ -175,8 +175,11 @@ func (s *Session) empty(f *found) error {
 	return nil
 }
 
-// remove takes a name out of the view.
+// remove takes a name out of the view. EROFS for what is a mount's.
 func (s *Session) remove(f *found) error {
+	if f.node == nil && f.readOnly() {
+		return syscall.EROFS
+	}
 	dir, err := s.under(&f.parent)
 	if err != nil {
 		return err
@@ -297,7 +300,7 @@ func (s *Session) renamed(oldname, newname string, flags uint32, from, to *found
 		return syscall.ENOTDIR
 	case from.readOnly() != to.parent.readOnly():
 		return syscall.EXDEV
-	case from.parent.readOnly() || to.parent.readOnly() || from.readOnly():
+	case from.parent.readOnly() || to.parent.readOnly() || from.readOnly() || to.exists && to.readOnly():
 		return syscall.EROFS
 	case from.node != nil && from.node.pinned, to.exists && to.node != nil && to.node.pinned:
 		return syscall.EBUSY

@@ -21,6 +21,7 @@ type node struct {
 	entries map[string]*entry
 	layer   *layer
 	scope   *scope
+	front   *layer // of a union: what stands in front of the layer
 
 	content *content // regular files
 	target  string   // symbolic links

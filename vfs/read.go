@@ -125,6 +125,17 @@ func (s *Session) list(dir *spot) ([]Dirent, error) {
 		}
 		out = below
 	}
+	if dir.node != nil && dir.node.front != nil {
+		front, err := s.listFront(dir.node)
+		if err != nil {
+			return nil, err
+		}
+		has := map[string]bool{}
+		for _, d := range front {
+			has[d.Name] = true
+		}
+		out = append(slices.DeleteFunc(out, func(d Dirent) bool { return has[d.Name] }), front...)
+	}
 	if dir.node != nil {
 		for name, e := range dir.node.entries {
 			if e.node != nil {
@@ -134,6 +145,15 @@ func (s *Session) list(dir *spot) ([]Dirent, error) {
 	}
 	slices.SortFunc(out, func(a, b Dirent) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
+}
+
+// listFront lists what stands in front of a union's directory.
+func (s *Session) listFront(n *node) ([]Dirent, error) {
+	front, err := n.front.source.ReadDir("/")
+	if err != nil {
+		return nil, errno(err)
+	}
+	return slices.DeleteFunc(front, func(d Dirent) bool { return !validName(d.Name) || n.entries[d.Name] != nil }), nil
 }
 
 // listLayer lists what a layer has in a directory, as far as it is visible and the overlay does not replace it.

@@ -20,9 +20,11 @@ const overlayDev = 0xfff00
 // Mount is a Source placed at an absolute path of the view. It is visible whatever the policy says, wins over the
 // target and the overlay, and is never written to.
 type Mount struct {
-	Path     string
-	Source   Source
-	Writable bool // reserved
+	Path   string
+	Source Source
+	// Union leaves the directory the target's. What the source has under its root at the moment stands in front of what the
+	// target has under the same name.
+	Union bool
 }
 
 // Config is what a session's view is made of.
@@ -179,12 +181,16 @@ func (s *Session) Mount(m Mount) error {
 	if err != nil {
 		return err
 	}
-	if n.mount || len(n.entries) > 0 || slices.Contains(s.c.Scratch, m.Path) {
+	if n.mount || n.front != nil || len(n.entries) > 0 || slices.Contains(s.c.Scratch, m.Path) {
 		return syscall.EBUSY
 	}
 	s.mounts++
-	n.mount, n.scope = true, nil
-	n.layer = &layer{source: m.Source, prefix: m.Path, dev: overlayDev + uint64(s.mounts)}
+	placed := &layer{source: m.Source, prefix: m.Path, dev: overlayDev + uint64(s.mounts)}
+	if m.Union {
+		n.front = placed
+		return nil
+	}
+	n.mount, n.scope, n.layer = true, nil, placed
 	if info, err := n.layer.lstat(m.Path); err == nil {
 		n.adopt(info)
 	}

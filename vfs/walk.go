@@ -245,6 +245,13 @@ func (s *Session) look(dir *spot, name, full string, last bool, f *found) error 
 			f.kind = e.node.kind()
 			return nil
 		}
+		if l := dir.node.front; l != nil {
+			if info, err := l.lstat(full); err == nil {
+				f.spot = spot{path: full, layer: l}
+				f.info, f.known, f.kind = info, true, info.Type()
+				return nil
+			}
+		}
 	}
 	l := dir.layer
 	if l == nil {

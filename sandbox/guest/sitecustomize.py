@@ -44,7 +44,7 @@ class _Gateway:
     def ask(self, *items):
         held = getattr(self._local, "held", None)
         if held is None:
-            held = self._local.held = _Descriptor(os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC))
+            held = self._local.held = _Descriptor(_dial())
         fd = held.fd
         try:
             body = _list(items)
@@ -60,6 +60,19 @@ class _Gateway:
     def hang_up(self):
         self._local.held.close()
         self._local.held = None
+
+
+def _dial():
+    """A connection, not under the number of a standard stream that is closed: the script may open that stream again."""
+    fd = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    if fd > 2:
+        return fd
+    import fcntl
+
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)
 
 
 def _write(fd, data):

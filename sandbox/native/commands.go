@@ -162,7 +162,7 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 func (r *run) prepareCommand(q frames.Start) (dir string, s *streams.Streams, err error) {
 	r.family.turn.Lock()
 	defer r.family.turn.Unlock()
-	r.family.asking = r
+	r.family.asks(r, r.pid)
 	if dir, err = r.commandDir(q.Dir); err != nil || r.isInterpreter(q, dir) {
 		return dir, nil, err
 	}

@@ -5,6 +5,7 @@ package native
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,17 +14,29 @@ import (
 	"shannot-gateway/vfs/seccomp"
 )
 
-// The names in /proc/self/fd are links that lead to the open file itself, whatever their text says, see proc_pid_fd(5). The
+// The names in fd of a process's directory in /proc are links that lead to the open file itself, whatever their text says, see proc_pid_fd(5). The
 // view has no such thing, so calls that are made on these names are answered here, from the descriptor.
 
-// ownDescriptor reports whether a name is one of them, as scripts and the C library write it.
-func ownDescriptor(name string) (int32, bool) {
-	for _, dir := range []string{ownDescriptors, "/dev/fd/"} {
-		if base, ok := strings.CutPrefix(name, dir); ok {
-			return descriptorName("fd/" + base)
+// ownDescriptor reports whether a name is one of them, as scripts and the C library write it, or as the view does.
+func (r *run) ownDescriptor(name string) (int32, bool) {
+	if base, ok := strings.CutPrefix(name, "/dev/"); ok {
+		return descriptorName(base)
+	}
+	base, ok := strings.CutPrefix(name, "/proc/")
+	if !ok {
+		return 0, false
+	}
+	who, base, _ := strings.Cut(base, "/")
+	if who != "self" && who != "thread-self" && who != strconv.Itoa(r.pid) {
+		return 0, false
+	}
+	if thread, ok := strings.CutPrefix(base, "task/"); ok {
+		thread, base, _ = strings.Cut(thread, "/")
+		if tid, ok := number(thread); !ok || who == "thread-self" || !r.hasThread(tid) {
+			return 0, false
 		}
 	}
-	return 0, false
+	return descriptorName(base)
 }
 
 // statDescriptor answers stat(2) and lstat(2) of such a name.
@@ -35,7 +48,7 @@ func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flag
 		}
 		return a
 	}
-	info, err := (&procSelf{family: r.family}).Lstat(fmt.Sprintf("/fd/%d", fd))
+	info, err := (&processes{family: r.family}).Lstat(fmt.Sprintf("/%d/fd/%d", r.pid, fd))
 	if err != nil {
 		return failed(errnoOf(err))
 	}

@@ -36,9 +36,11 @@ type family struct {
 	loader *os.File
 	root   *run
 
-	// turn is held while a call of any member is answered. asking is whose: what /dev and /proc/self mean depends on it.
+	// turn is held while a call of any member is answered. asking is whose, and thread its id: what /dev and /proc/self mean
+	// depends on it.
 	turn   sync.Mutex
 	asking *run
+	thread int
 
 	starting atomic.Int32 // commands that are being decided
 
@@ -62,6 +64,9 @@ func newFamily(e *Engine, loader *os.File, root *run) *family {
 	f.gone = sync.NewCond(&f.mu)
 	return f
 }
+
+// asks says whose call is answered. It is called in the family's turn.
+func (f *family) asks(r *run, thread int) { f.asking, f.thread = r, thread }
 
 // admit counts a new member. EAGAIN where there are too many, as fork(2) has it.
 func (f *family) admit(r *run) error {
@@ -363,7 +368,11 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 	}
 	n := newRun(ctx, r.family.engine, job)
 	n.family, n.depth, n.parent, n.umask, n.group = r.family, r.depth+1, r.pid, r.umask, r.group
-	if err := n.enter(dir); err != nil {
+	r.family.turn.Lock()
+	r.family.asks(r, r.pid)
+	err := n.enter(dir)
+	r.family.turn.Unlock()
+	if err != nil {
 		n.cancel(nil)
 		return 0, err
 	}
@@ -400,7 +409,7 @@ func (r *run) bequeath(n *run, q frames.Start) (files [3]*os.File, err error) {
 	}()
 	for i, fd := range []int32{q.Stdin, q.Stdout, q.Stderr} {
 		if fd < 0 {
-			continue // the first stage opens /dev/null there
+			continue // closed there too
 		}
 		own, h, e := r.handles.open(fd)
 		if e != 0 {

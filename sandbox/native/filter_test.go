@@ -112,7 +112,8 @@ func TestFilterTreatsCallsAsTheTableSays(t *testing.T) {
 		{"typing into a terminal", "ioctl", []uint64{0, unix.TIOCSTI}, retErrno(unix.ENOTTY)},
 		{"naming a thread", "prctl", []uint64{unix.PR_SET_NAME}, retAllow},
 		{"becoming dumpable again", "prctl", []uint64{unix.PR_SET_DUMPABLE, 1}, retErrno(unix.EPERM)},
-		{"a lock file", "flock", nil, retErrno(0)},
+		{"a lock file is answered", "flock", nil, retNotify},
+		{"the foreground of a terminal is answered", "ioctl", []uint64{0, unix.TIOCSPGRP, pointer}, retNotify},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

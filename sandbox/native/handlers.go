@@ -163,6 +163,12 @@ var handlers = map[string]handler{
 	"dup2":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },
 	"dup3":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },
 	"uname":     (*run).uname,
+	"ioctl":     (*run).ioctl,
+	"fsync":     (*run).syncFile,
+	"fdatasync": (*run).syncFile,
+	"syncfs":    (*run).syncAll,
+	"flock":     (*run).flock,
+	"fadvise64": (*run).advise,
 	// Nothing is judged: it waits until the supervisor has let go of the thread, see together.
 	"sched_getaffinity": func(*run, *seccomp.Notification) answer { return answer{resume: true} },
 	"umask": func(r *run, n *seccomp.Notification) answer {

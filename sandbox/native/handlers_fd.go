@@ -157,6 +157,81 @@ func (r *run) fcntl(n *seccomp.Notification) answer {
 	return r.getLock(n)
 }
 
+// pretend answers a call on a descriptor that does nothing here: as the kernel answers one on what the descriptor is, a
+// file, a device, a pipe or nothing at all.
+func (r *run) pretend(n *seccomp.Notification, outcome func(mode uint32) unix.Errno) answer {
+	h, e := r.handles.find(int32(n.Args[0]))
+	if e != 0 {
+		return failed(e)
+	}
+	if h.byName {
+		return failed(unix.EBADF)
+	}
+	mode := h.st.Mode
+	if h.dir {
+		mode = unix.S_IFDIR // its descriptor is a placeholder
+	}
+	return failed(outcome(mode & unix.S_IFMT))
+}
+
+// syncFile answers fsync(2) and fdatasync(2): EINVAL for what cannot be synchronized.
+func (r *run) syncFile(n *seccomp.Notification) answer {
+	return r.pretend(n, func(mode uint32) unix.Errno {
+		if mode != unix.S_IFREG && mode != unix.S_IFDIR {
+			return unix.EINVAL
+		}
+		return 0
+	})
+}
+
+// syncAll answers syncfs(2).
+func (r *run) syncAll(n *seccomp.Notification) answer {
+	return r.pretend(n, func(uint32) unix.Errno { return 0 })
+}
+
+// flock answers flock(2): nobody else holds a lock.
+func (r *run) flock(n *seccomp.Notification) answer {
+	switch int32(n.Args[1]) &^ unix.LOCK_NB {
+	case unix.LOCK_SH, unix.LOCK_EX, unix.LOCK_UN:
+		return r.pretend(n, func(uint32) unix.Errno { return 0 })
+	}
+	return failed(unix.EINVAL)
+}
+
+// advise answers posix_fadvise(2).
+func (r *run) advise(n *seccomp.Notification) answer {
+	return r.pretend(n, func(mode uint32) unix.Errno {
+		switch {
+		case mode == unix.S_IFIFO:
+			return unix.ESPIPE
+		case int64(n.Args[2]) < 0 || uint32(n.Args[3]) > unix.FADV_NOREUSE: // #nosec G115 -- a length
+			return unix.EINVAL
+		}
+		return 0
+	})
+}
+
+// ioctl answers TIOCSPGRP of ioctl_tty(2): the only group that the terminal's session has is in the foreground already.
+func (r *run) ioctl(n *seccomp.Notification) answer {
+	h, e := r.handles.find(int32(n.Args[0]))
+	switch {
+	case e != 0:
+		return failed(e)
+	case h.byName:
+		return failed(unix.EBADF)
+	case !isTerminal(&h.st) || r.depth > 0: // a further interpreter has a session of its own
+		return failed(unix.ENOTTY)
+	}
+	var group int32
+	if e := r.get(n, n.Args[2], asBytes(&group)); e != 0 {
+		return failed(e)
+	}
+	if int(group) != r.pid {
+		return failed(unix.EPERM)
+	}
+	return answer{}
+}
+
 // getLock answers F_GETLK and F_OFD_GETLK, fcntl(2): nobody else holds a lock.
 func (r *run) getLock(n *seccomp.Notification) answer {
 	var kind [2]byte // l_type is the first field of struct flock

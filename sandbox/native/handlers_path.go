@@ -3,7 +3,6 @@
 package native
 
 import (
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +24,7 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	cloexec := flags&unix.O_CLOEXEC != 0
 	if flags&unix.O_PATH != 0 {
 		flags &= unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW
-		if _, own := ownDescriptor(name); own {
+		if _, own := r.ownDescriptor(name); own {
 			flags &^= unix.O_PATH
 		}
 	}
@@ -57,7 +56,7 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 		_ = file.Close()
 		return failed(errnoOf(err))
 	}
-	if strings.HasPrefix(file.Path(), ownDescriptors) {
+	if _, own := r.ownDescriptor(file.Path()); own {
 		// A copy of what the script has already, and the supervisor knows.
 		_ = file.Close()
 	} else if e := r.handles.add(fd, &handle{file: file, dir: isDir, byName: byName}); e != 0 {
@@ -93,7 +92,7 @@ func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags
 			return failed(e)
 		}
 	}
-	if fd, own := ownDescriptor(name); own {
+	if fd, own := r.ownDescriptor(name); own {
 		return r.statDescriptor(n, fd, out, flags)
 	}
 	var info vfs.Info
@@ -151,7 +150,7 @@ func (r *run) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, s
 		return failed(e)
 	}
 	text, err := "", error(nil)
-	if fd, own := ownDescriptor(name); own {
+	if fd, own := r.ownDescriptor(name); own {
 		text, err = r.descriptorLink(fd)
 	} else {
 		text, err = r.job.FS.Readlink(name)
@@ -291,7 +290,7 @@ func (r *run) chmod(n *seccomp.Notification, dirfd int32, addr uint64, mode uint
 	if own {
 		return r.fchmod(dirfd, mode)
 	}
-	if fd, own := ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+	if fd, own := r.ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
 		return r.throughDescriptor(fd, func(f vfs.File) error { return f.Chmod(mode & 0o7777) })
 	}
 	return outcome(r.job.FS.Chmod(name, mode&0o7777, flags&unix.AT_SYMLINK_NOFOLLOW == 0))
@@ -305,7 +304,7 @@ func (r *run) chown(n *seccomp.Notification, dirfd int32, addr uint64, uid, gid 
 	if own {
 		return r.fchown(dirfd, uid, gid)
 	}
-	if fd, own := ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+	if fd, own := r.ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
 		return r.throughDescriptor(fd, func(f vfs.File) error { return f.Chown(int(uid), int(gid)) })
 	}
 	return outcome(r.job.FS.Chown(name, int(uid), int(gid), flags&unix.AT_SYMLINK_NOFOLLOW == 0))

@@ -26,7 +26,7 @@ type started struct {
 	process *os.Process
 }
 
-// startStage starts a first stage with these standard streams; a nil one is /dev/null, and terminal says that the first
+// startStage starts a first stage with these standard streams; a nil one is closed, and terminal says that the first
 // is its controlling terminal. The calling goroutine must own its thread, which must outlive the process.
 func startStage(loader *os.File, config stageConfig, files [3]*os.File, terminal bool) (*started, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -126,18 +126,11 @@ func prepareStage(loader *os.File, config stageConfig, files [3]*os.File, termin
 
 // place adds the steps that give the descriptors their numbers and close every other.
 func (s *stage) place(loader *os.File, files [3]*os.File, control int, given *givenFiles) (ruleset int, err error) {
-	var fds []int
-	for _, f := range files {
+	fds := []int{closed, closed, closed}
+	for number, f := range files {
 		if f != nil {
-			fds = append(fds, int(f.Fd()))
-			continue
+			fds[number] = int(f.Fd())
 		}
-		null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return -1, fmt.Errorf("open /dev/null: %w", err)
-		}
-		given.own = append(given.own, null)
-		fds = append(fds, null)
 	}
 	// The process keeps nothing of the real file system but executing the loader, where the kernel has Landlock. It is a
 	// second wall: the filter lets no path through.
@@ -152,6 +145,10 @@ func (s *stage) place(loader *os.File, files [3]*os.File, control int, given *gi
 		fds, ruleset = append(fds, ruleset), stageRuleset
 	}
 	for number, fd := range fds {
+		if fd == closed {
+			s.steps.add("close a stream", unix.SYS_CLOSE, uintptr(number)).moot = [2]unix.Errno{unix.EBADF}
+			continue
+		}
 		if fd, err = given.beyond(fd); err != nil {
 			return -1, err
 		}
@@ -168,6 +165,9 @@ func (s *stage) place(loader *os.File, files [3]*os.File, control int, given *gi
 	// The exec closes them: all that this program opens are marked, and now what it was started with.
 	return ruleset, markDescriptors(stageCtl)
 }
+
+// closed stands for a descriptor that a first stage does not have.
+const closed = -1
 
 // closesRanges reports whether there is close_range(2), which not every container knows.
 var closesRanges = sync.OnceValue(func() bool {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,15 +17,30 @@ import (
 // processName is what the interpreter is called, as if it had been started by that name.
 const processName = "python3"
 
-// ownStatus is /proc/self/status, see proc_pid_status(5).
+// execNames are what the kernel calls it: by the number of the descriptor that was executed, and from Linux 6.14 on by the
+// name of its file. See begin_new_exec in fs/exec.c.
+var execNames = []string{strconv.Itoa(stageLoader), closedLoader, kernelName(filepath.Base(loaderName))}
+
+// kernelName is a name as far as the kernel keeps it, see TASK_COMM_LEN in linux/sched.h.
+func kernelName(name string) string { return name[:min(len(name), 15)] }
+
+// threadName is what a thread is called. One that was given no name has its process's.
+func threadName(kernel string) string {
+	if slices.Contains(execNames, kernel) {
+		return processName
+	}
+	return kernel
+}
+
+// ownStatus is the status of the interpreter or of a thread, see proc_pid_status(5).
 func (r *run) ownStatus(text []byte) []byte {
 	var out bytes.Buffer
 	four := func(id uint32) string { return strings.Repeat(fmt.Sprintf("\t%d", id), 4) }
 	for line := range bytes.Lines(text) {
-		key, _, _ := bytes.Cut(line, []byte(":"))
+		key, value, _ := bytes.Cut(line, []byte(":"))
 		switch string(key) {
 		case "Name":
-			fmt.Fprintf(&out, "Name:\t%s\n", processName)
+			fmt.Fprintf(&out, "Name:\t%s\n", threadName(string(bytes.TrimSpace(value))))
 		case "PPid":
 			fmt.Fprintf(&out, "PPid:\t%d\n", max(r.parent, 1))
 		case "Uid":
@@ -40,10 +56,11 @@ func (r *run) ownStatus(text []byte) []byte {
 	return out.Bytes()
 }
 
-// ownStat is /proc/self/stat, see proc_pid_stat(5): field 2 is the name in parentheses, field 4 the parent.
+// ownStat is stat of the interpreter or of a thread, see proc_pid_stat(5): field 2 is the name in parentheses, field 4 the
+// parent.
 func (r *run) ownStat(text []byte) []byte {
-	end := bytes.LastIndexByte(text, ')')
-	if end < 0 {
+	begin, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	if begin < 0 || end < begin {
 		return nil
 	}
 	fields := strings.Fields(string(text[end+1:]))
@@ -51,10 +68,10 @@ func (r *run) ownStat(text []byte) []byte {
 		return nil
 	}
 	fields[1] = strconv.Itoa(max(r.parent, 1))
-	return fmt.Appendf(nil, "%d (%s) %s\n", r.pid, processName, strings.Join(fields, " "))
+	return fmt.Appendf(nil, "%s(%s) %s\n", text[:begin], threadName(string(text[begin+1:end])), strings.Join(fields, " "))
 }
 
-// ownMaps is /proc/self/maps, see proc_pid_maps(5). Of a file it gives the name that the interpreter's own files have in
+// ownMaps is maps of the interpreter, see proc_pid_maps(5). Of a file it gives the name that the interpreter's own files have in
 // the view, and for any other none, with neither device nor inode.
 func (r *run) ownMaps(text []byte) []byte {
 	const pathAt = 73 // the column where the kernel puts a path

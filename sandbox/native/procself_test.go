@@ -8,6 +8,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
 )
 
 func TestProcSelfIsTheScriptsOwn(t *testing.T) {
@@ -59,6 +64,100 @@ print(sorted(os.listdir("/dev")))`, `/dev/null 0 0x2000
 			got := runScript(t, "import os\n"+c.script)
 			if got.result.ExitCode != 0 || got.stdout != c.want {
 				t.Errorf("%+v\nstdout: %q\n  want: %q\nstderr: %s", got.result, got.stdout, c.want, got.stderr)
+			}
+		})
+	}
+}
+
+// otherProcesses is a target where every number is a process.
+type otherProcesses struct{ vfs.Source }
+
+func (otherProcesses) process(name string) bool {
+	rest, ok := strings.CutPrefix(name, "/proc/")
+	first, _, _ := strings.Cut(rest, "/")
+	_, isNumber := number(first)
+	return ok && isNumber
+}
+
+func (o otherProcesses) Lstat(name string) (vfs.Info, error) {
+	if !o.process(name) {
+		return o.Source.Lstat(name)
+	}
+	if strings.Count(name, "/") == 2 {
+		return vfs.Info{Mode: unix.S_IFDIR | 0o555, Nlink: 2}, nil
+	}
+	return vfs.Info{Mode: unix.S_IFREG | 0o444, Nlink: 1}, nil
+}
+
+func (o otherProcesses) Open(name string, flags int) (int, error) {
+	if !o.process(name) {
+		return o.Source.Open(name, flags)
+	}
+	return vfs.Sealed("other", []byte("another's"))
+}
+
+// The number that a script knows of itself, or of an interpreter that it has started, is never another process's.
+func TestProcByNumberIsTheScriptsOwn(t *testing.T) {
+	cases := []struct{ name, script, want string }{
+		{"the script's own", `
+read = lambda *p: open(os.path.join("/proc", *p)).read()
+print({read(me, n) == read("self", n) for n in ("cmdline", "environ", "comm", "maps")}, "Uid:\t1000\t1000" in read(me, "status"), read(me, "stat").split()[3])
+print(os.readlink("/proc/self") == me, os.path.realpath("/proc/self/fd") == f"/proc/{me}/fd", os.readlink(f"/proc/{me}/exe"), read("1", "cmdline"))
+names = os.listdir("/proc"); print(names.count(me), names.count("self"), names.count("thread-self"), sorted(os.listdir("/proc/self")) == sorted(os.listdir("/proc/" + me)))`,
+			"{True} True 1\nTrue True /opt/shannot/bin/python3.14 another's\n1 1 1 True\n"},
+		{"directories that are open", `
+d = os.open("/proc", os.O_RDONLY); e = os.open(me, os.O_RDONLY, dir_fd=d); os.chdir("/proc/self")
+read = lambda name, dir: os.read(os.open(name, os.O_RDONLY, dir_fd=dir), 99)
+print(read(me + "/comm", d), read("comm", e), open("comm").read().strip(), os.getcwd() == "/proc/" + me, sorted(os.listdir(e)) == sorted(os.listdir(".")))`,
+			"b'python3\\n' b'python3\\n' python3 True True\n"},
+		{"descriptors", `
+f = open("/tmp/file", "w+"); f.write("text"); f.flush(); n = f.fileno()
+for dir in (f"/proc/{me}", "/proc/thread-self", f"/proc/self/task/{me}", f"/proc/{me}/task/{me}"):
+    name = f"{dir}/fd/{n}"; os.chdir(dir + "/fd")
+    print(os.readlink(name), os.stat(name).st_size, os.path.islink(name), os.stat(str(n)).st_size, str(n) in os.listdir(), open(name).read() in ("text", ""))`,
+			strings.Repeat("/tmp/file 4 True 4 True True\n", 4)},
+		{"threads", `
+import threading
+def look():
+    tid = str(threading.get_native_id())
+    told.append((os.readlink("/proc/thread-self") == f"{me}/task/{tid}", open("/proc/thread-self/comm").read(), open(f"/proc/self/task/{tid}/comm").read(),
+        open("/proc/thread-self/stat").read().split()[0] == tid, f"\nPid:\t{tid}\n" in open("/proc/thread-self/status").read(), sorted(os.listdir("/proc/self/task")) == sorted([me, tid])))
+told = []; t = threading.Thread(target=look, name="looker"); t.start(); t.join(); print(*told)
+print(os.readlink("/proc/thread-self") == f"{me}/task/{me}", open("/proc/thread-self/comm").read().strip(), "task" in os.listdir("/proc/thread-self"))`,
+			"(True, 'looker\\n', 'looker\\n', True, True, True)\nTrue python3 False\n"},
+		{"what is not there", `
+print(*(os.path.lexists(n) for n in (f"/proc/0{me}", f"/proc/+{me}", f"/proc/{me}/task/1", f"/proc/{me}/task/0{me}", f"/proc/{me}/task/{me}/task", f"/proc/{me}/mem", "/proc/self/task/x", "/proc/self/fd/00")))
+import errno
+open("/tmp/own", "w").close()
+for call in (lambda: os.unlink("/proc/self"), lambda: os.rmdir("/proc/" + me), lambda: os.rename("/proc/self", "/tmp/x"), lambda: os.rename("/tmp/own", "/proc/self"),
+             lambda: os.mkdir("/proc/" + me), lambda: os.chmod("/proc/" + me, 0), lambda: open("/proc/self/comm", "w")):
+    try: print(call())
+    except OSError as e: print(errno.errorcode[e.errno], end=" ")`,
+			"False False False False False False False False\nEROFS EROFS EXDEV EROFS EEXIST EROFS EROFS "},
+		{"an interpreter that it started", `
+p = subprocess.Popen([sys.executable, "-c", "import os; print(os.getpid(), open(f'/proc/{os.getppid()}/comm').read(), flush=True); input()", "here"], stdin=-1, stdout=-1, text=True)
+print(p.stdout.readline() == f"{p.pid} python3\n", p.stdout.readline().strip())
+at = f"/proc/{p.pid}"; print(open(at + "/cmdline").read().split("\0")[-2], open(at + "/stat").read().split()[3] == me, os.readlink(at + "/cwd"), os.listdir("/proc").count(str(p.pid)))
+for call in (lambda: os.listdir(at + "/fd"), lambda: os.open(at + "/fd/0", os.O_RDONLY), lambda: os.readlink(at + "/fd/0")):
+    try: print(call())
+    except OSError as e: print(e.strerror)
+p.communicate(""); print(open(at + "/cmdline").read())`,
+			"True \nhere True / 1\nPermission denied\nNo such file or directory\nNo such file or directory\nanother's\n"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			job, stdout, stderr := jobFor(t, "import os, subprocess, sys\nme = str(os.getpid())\n"+c.script)
+			policy, err := defaultPolicy()
+			if err != nil {
+				t.Fatal(err)
+			}
+			job.FS, err = vfs.NewSession(vfs.Config{Base: otherProcesses{vfs.NewHost()}, Policy: policy, Scratch: []string{"/tmp"}, Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = job.FS.Close() })
+			if r := runJob(t, job); r.ExitCode != 0 || stdout.String() != c.want {
+				t.Errorf("%+v\nstdout: %q\n  want: %q\nstderr: %s", r, stdout, c.want, stderr)
 			}
 		})
 	}

@@ -326,7 +326,7 @@ func (r *run) slow() {
 func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 	r.family.turn.Lock()
 	defer r.family.turn.Unlock()
-	r.family.asking = r
+	r.family.asks(r, int(n.PID))
 	if r.execed && len(r.inherit) > 0 {
 		r.hand(n.ID)
 	}

@@ -198,7 +198,41 @@ print(os.waitpid(Starts().start("/bin/true", ["true"], None), 0)[1])`, "2 /no/su
 out = os.dup(1); os.close(0); os.close(1)
 codes = [subprocess.run(["sh", "-c", "read x; echo lost"]).returncode, subprocess.call([sys.executable, "-c", "print('lost')"])]
 r = subprocess.run(["echo", "kept"], stdout=subprocess.PIPE)
-os.dup2(out, 1); print(codes, r.stdout)`, "[0, 0] b'kept\\n'\n"},
+os.open("/etc/passwd", os.O_RDONLY); os.open("/dev/null", os.O_WRONLY); subprocess.run(["true"]) # on 0 and 1, where nothing of the guest's is
+os.dup2(out, 1); print(codes, r.stdout, os.read(0, 4))`, "[0, 0] b'kept\\n' b'root'\n"},
+		{"an interpreter with closed streams", `
+code = """
+import errno, os, sys
+def is_open(fd):
+    try: return bool(os.fstat(fd))
+    except OSError as e: return errno.errorcode[e.errno]
+told = f"{[is_open(n) for n in range(4)]} {sys.stdin} {sys.stdout and sys.stdout.fileno()} {sys.stderr}\\n"
+open("/tmp/told", "a").write(told)"""
+for fd in (0, 1, 2): os.posix_spawn(sys.executable, [sys.executable, "-c", code], os.environ, file_actions=[(os.POSIX_SPAWN_CLOSE, n) for n in range(3) if n != fd]); os.wait()
+os.posix_spawn(sys.executable, [sys.executable, "-c", code], os.environ, file_actions=[(os.POSIX_SPAWN_CLOSE, n) for n in range(3)]); os.wait()
+kept = os.dup(0), os.dup(1); os.close(0); subprocess.run([sys.executable, "-c", code], stdout=-1, stderr=-1)
+print(open("/tmp/told").read().replace("'", "").replace("<_io.TextIOWrapper name=", "").replace(" mode=w encoding=utf-8>", "").replace(" mode=r encoding=utf-8>", ""))`, `[True, EBADF, EBADF, EBADF] <stdin> None None
+[EBADF, True, EBADF, EBADF] None 1 None
+[EBADF, EBADF, True, EBADF] None None <stderr>
+[EBADF, EBADF, EBADF, EBADF] None None None
+[EBADF, True, True, EBADF] None 1 <stderr>
+
+`},
+		{"calls on what is not open, or cannot do them", `
+import errno, fcntl
+def tried(f, *args):
+    try: return f(*args)
+    except OSError as e: return errno.errorcode[e.errno]
+r, w = os.pipe(); null = os.open("/dev/null", os.O_RDWR); f = os.open("/tmp/f", os.O_RDWR | os.O_CREAT); d = os.open("/etc", os.O_RDONLY); p = os.open("/etc", os.O_PATH); host = os.open("/etc/passwd", os.O_RDONLY)
+for fd in (99, r, null, f, d, p, host):
+    print(*(tried(*c) for c in ((os.fsync, fd), (os.fdatasync, fd), (os.tcsetpgrp, fd, os.getpgrp()), (fcntl.flock, fd, fcntl.LOCK_EX), (fcntl.flock, fd, 77), (os.posix_fadvise, fd, 0, 0, 0), (os.posix_fadvise, fd, 0, 0, 99))))`, `EBADF EBADF EBADF EBADF EINVAL EBADF EBADF
+EINVAL EINVAL ENOTTY None EINVAL ESPIPE ESPIPE
+EINVAL EINVAL ENOTTY None EINVAL None EINVAL
+None None ENOTTY None EINVAL None EINVAL
+None None ENOTTY None EINVAL None EINVAL
+EBADF EBADF EBADF EBADF EINVAL EBADF EBADF
+None None ENOTTY None EINVAL None EINVAL
+`},
 		{"signals to processes that are not there", `
 p = subprocess.Popen(["true"]); p.wait()
 for pid in (p.pid, 0x7ffffffe, 1):

@@ -206,6 +206,8 @@ var table = []row{
 			unix.TCSETS, unix.TCSETSW, unix.TCSETSF, unix.TCGETS2, unix.TCSETS2, unix.TCSETSW2, unix.TCSETSF2,
 			unix.TCFLSH, unix.TCSBRK, unix.TIOCGPGRP,
 		}}}},
+	{call: "ioctl", do: notify, why: "answered: its own group is in its terminal's foreground",
+		when: []condition{{arg: 1, values: []uint32{unix.TIOCSPGRP}}}},
 	{call: "ioctl", otherwise: unix.ENOTTY, why: "questions about its own descriptors", when: []condition{
 		{arg: 1, values: []uint32{unix.TCGETS, unix.TIOCGWINSZ, unix.TIOCINQ, fioclex, fionclex, fionbio}},
 	}},
@@ -213,13 +215,13 @@ var table = []row{
 		{arg: 0, values: []uint32{unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA}},
 	}},
 
-	// Pretended: there is nothing to lock against, and nothing worth syncing.
-	{call: "flock", do: fail, why: "one script alone sees its files"},
-	{call: "fsync", do: fail, why: "content is in memory"},
-	{call: "fdatasync", do: fail, why: "content is in memory"},
+	// Pretended, on what is open: there is nothing to lock against, and nothing worth syncing.
+	{call: "flock", do: notify, why: "one script alone sees its files"},
+	{call: "fsync", do: notify, why: "content is in memory"},
+	{call: "fdatasync", do: notify, why: "content is in memory"},
 	{call: "sync", do: fail, why: "content is in memory"},
-	{call: "syncfs", do: fail, why: "content is in memory"},
-	{call: "fadvise64", do: fail, why: "advice"},
+	{call: "syncfs", do: notify, why: "content is in memory"},
+	{call: "fadvise64", do: notify, why: "advice"},
 	{call: "fallocate", do: fail, errno: unix.EOPNOTSUPP, why: "with ENOSYS posix_fallocate would fail; it writes instead"},
 	{call: "setpriority", otherwise: unix.EPERM, why: "itself, and without a capability only down",
 		when: []condition{{arg: 0, values: []uint32{unix.PRIO_PROCESS}}, {arg: 1, values: []uint32{0, self}}}},

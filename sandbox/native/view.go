@@ -5,9 +5,7 @@ package native
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -23,7 +21,7 @@ func (r *run) mount(in *installation) error {
 	mounts := []vfs.Mount{
 		{Path: Prefix, Source: in.library},
 		{Path: "/dev", Source: &devices{family: r.family, made: made}},
-		{Path: "/proc/self", Source: &procSelf{family: r.family, made: made}},
+		{Path: "/proc", Source: &processes{family: r.family, made: made}, Union: true},
 	}
 	for _, m := range mounts {
 		if err := r.job.FS.Mount(m); err != nil {
@@ -126,173 +124,6 @@ func (d *devices) Open(name string, flags int) (int, error) {
 		return -1, unix.ENXIO
 	}
 	return fd, nil
-}
-
-// procSelf is /proc/self in a script's view: the interpreter that asks, as far as it concerns the script itself.
-type procSelf struct {
-	family *family
-	made   time.Time
-}
-
-// ownFiles are read from the interpreter's own directory in /proc: they name nothing of the host.
-var ownFiles = []string{"statm", "io", "limits", "schedstat", "oom_score"}
-
-// toldFiles are the same, told as they are in the script's view.
-var toldFiles = map[string]func(*run, []byte) []byte{
-	"stat": (*run).ownStat, "status": (*run).ownStatus, "maps": (*run).ownMaps,
-}
-
-// hostProcess is a process of the target that sees what all of it sees: its first.
-const hostProcess = "/proc/1/"
-
-func (p *procSelf) links() map[string]string {
-	return map[string]string{
-		"exe": Interpreter, "cwd": p.family.asking.workingDirectory(), "root": "/",
-		"net": hostProcess + "net", "mounts": hostProcess + "mounts", "mountinfo": hostProcess + "mountinfo",
-	}
-}
-
-// has reports whether there is such a file, without making its text: that of a large process takes long.
-func (p *procSelf) has(base string) bool {
-	switch base {
-	case "cmdline", "environ", "comm":
-		return true
-	}
-	return slices.Contains(ownFiles, base) || toldFiles[base] != nil
-}
-
-// content returns the text of a file that is there.
-func (p *procSelf) content(base string) []byte {
-	r := p.family.asking
-	switch base {
-	case "cmdline":
-		return nulTerminated(append([]string{Interpreter}, r.job.Args...))
-	case "environ":
-		return nulTerminated(r.job.Env)
-	case "comm":
-		return []byte(processName + "\n")
-	}
-	text := readSmall(fmt.Sprintf("/proc/%d/%s", r.pid, base))
-	if tell := toldFiles[base]; tell != nil {
-		return tell(r, text)
-	}
-	return text
-}
-
-func (p *procSelf) Lstat(name string) (vfs.Info, error) {
-	base := strings.TrimPrefix(name, "/")
-	info := vfs.Info{
-		Nlink: 1, UID: p.family.asking.job.Host.UID, GID: p.family.asking.job.Host.GID,
-		Atime: p.made, Mtime: p.made, Ctime: p.made, Ino: hash("self" + name),
-	}
-	if base == "" || base == "fd" {
-		info.Mode, info.Nlink = unix.S_IFDIR|0o555, 2
-		return info, nil
-	}
-	if text, ok := p.links()[base]; ok {
-		info.Mode, info.Size = unix.S_IFLNK|0o777, int64(len(text))
-		return info, nil
-	}
-	if fd, ok := descriptorName(base); ok {
-		own, e := p.family.asking.handles.grab(fd)
-		if e != 0 {
-			return vfs.Info{}, unix.ENOENT
-		}
-		_ = unix.Close(own)
-		// A device and not a link: following it is opening it, which is Open's business. Scripts are told of a link, see
-		// ownDescriptor.
-		info.Mode = unix.S_IFCHR | 0o600
-		return info, nil
-	}
-	if p.has(base) {
-		info.Mode = unix.S_IFREG | 0o444
-		return info, nil
-	}
-	return vfs.Info{}, unix.ENOENT
-}
-
-func (p *procSelf) ReadDir(name string) ([]vfs.Dirent, error) {
-	var out []vfs.Dirent
-	add := func(kind uint32, names ...string) {
-		for _, n := range names {
-			out = append(out, vfs.Dirent{Name: n, Type: kind, Ino: hash("self" + path.Join(name, n))})
-		}
-	}
-	switch name {
-	case "/":
-		add(unix.S_IFDIR, "fd")
-		add(unix.S_IFREG, "cmdline", "comm", "environ")
-		add(unix.S_IFREG, ownFiles...)
-		for n := range toldFiles {
-			add(unix.S_IFREG, n)
-		}
-		for n := range p.links() {
-			add(unix.S_IFLNK, n)
-		}
-	case "/fd":
-		names, err := readNames(fmt.Sprintf("/proc/%d/fd", p.family.asking.pid))
-		if err != nil {
-			return nil, errnoOf(err)
-		}
-		add(unix.S_IFLNK, names...)
-	default:
-		return nil, unix.ENOTDIR
-	}
-	return out, nil
-}
-
-func (p *procSelf) Readlink(name string) (string, error) {
-	if text, ok := p.links()[strings.TrimPrefix(name, "/")]; ok {
-		return text, nil
-	}
-	return "", unix.EINVAL
-}
-
-// Open gives a file's text, or the script another descriptor for one that it has, in no mode that it does not have.
-func (p *procSelf) Open(name string, flags int) (int, error) {
-	base := strings.TrimPrefix(name, "/")
-	if fd, ok := descriptorName(base); ok {
-		return p.reopen(fd, flags)
-	}
-	if !p.has(base) {
-		return -1, unix.ENOENT
-	}
-	return vfs.Sealed(base, p.content(base))
-}
-
-func (p *procSelf) reopen(fd int32, flags int) (int, error) {
-	own, h, e := p.family.asking.handles.open(fd)
-	if e != 0 {
-		return -1, e
-	}
-	if streamOf(h.file) != nil { // its number says that it is one, and the new one's would not
-		_ = unix.Close(own)
-		return -1, unix.ENXIO
-	}
-	has, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)
-	if err != nil {
-		_ = unix.Close(own)
-		return -1, err
-	}
-	if want := flags & unix.O_ACCMODE; has&unix.O_ACCMODE != unix.O_RDWR && has&unix.O_ACCMODE != want {
-		_ = unix.Close(own)
-		return -1, unix.EACCES
-	}
-	// The same description, as opening /dev/stdin gives on a socket or a pipe for all a script can tell.
-	return own, nil
-}
-
-// ownDescriptors begins the names of a script's own descriptors in its view.
-const ownDescriptors = "/proc/self/fd/"
-
-// descriptorName parses fd/N.
-func descriptorName(base string) (int32, bool) {
-	digits, ok := strings.CutPrefix(base, "fd/")
-	if !ok {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(digits, 10, 31)
-	return int32(n), err == nil
 }
 
 func nulTerminated(items []string) []byte {

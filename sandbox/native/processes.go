@@ -1,0 +1,290 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs"
+)
+
+// processes is what /proc has of a script's own interpreters, by the numbers that they know of themselves, and "self" and
+// "thread-self", which lead there. It stands in front of the target's /proc: there the same numbers are other processes, or
+// on this host what the interpreters really are. See proc(5).
+type processes struct {
+	family *family
+	made   time.Time
+}
+
+// A process is a name below processes: a directory of an interpreter, or of one of its threads, and what follows.
+type process struct {
+	run  *run
+	tid  int    // 0 in the interpreter's own directory
+	rest string // "" for the directory itself
+}
+
+// ownFiles are read from the interpreter's own directory in /proc: they name nothing of the host.
+var ownFiles = []string{"statm", "io", "limits", "schedstat", "oom_score", "oom_score_adj"}
+
+// toldFiles are the same, told as they are in the script's view.
+var toldFiles = map[string]func(*run, []byte) []byte{
+	"stat": (*run).ownStat, "status": (*run).ownStatus, "maps": (*run).ownMaps,
+}
+
+// hostProcess is a process of the target that sees what all of it sees: its first.
+const hostProcess = "/proc/1/"
+
+// find takes a name apart. ENOENT where it begins with no interpreter of the family, or no thread of one.
+func (p *processes) find(name string) (at process, err error) {
+	first, rest, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
+	pid, ok := number(first)
+	if !ok || !p.family.member(pid, func(m *run) { at.run = m }) || at.run.exited.Load() {
+		return process{}, unix.ENOENT
+	}
+	at.rest = rest
+	thread, ok := strings.CutPrefix(rest, "task/")
+	if !ok {
+		return at, nil
+	}
+	thread, at.rest, _ = strings.Cut(thread, "/")
+	if at.tid, ok = number(thread); !ok || !at.run.hasThread(at.tid) || at.rest == "task" {
+		return process{}, unix.ENOENT
+	}
+	return at, nil
+}
+
+// number parses a number as the kernel names processes and descriptors by it.
+func number(text string) (int, bool) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	return int(n), err == nil && strconv.FormatUint(n, 10) == text // #nosec G115 -- 31 bits
+}
+
+// hasThread reports whether a thread is the interpreter's.
+func (r *run) hasThread(tid int) bool {
+	var st unix.Stat_t
+	return unix.Stat(fmt.Sprintf("/proc/%d/task/%d", r.pid, tid), &st) == nil
+}
+
+// directory is where the kernel has what is told here.
+func (at process) directory() string {
+	if at.tid == 0 {
+		return fmt.Sprintf("/proc/%d", at.run.pid)
+	}
+	return fmt.Sprintf("/proc/%d/task/%d", at.run.pid, at.tid)
+}
+
+// isDir reports whether the name is a directory.
+func (at process) isDir() bool {
+	return at.rest == "" || at.rest == "fd" || at.rest == "task" && at.tid == 0
+}
+
+// own reports whether the process asks about itself. Descriptors are nobody else's business.
+func (p *processes) own(at process) bool { return at.run == p.family.asking }
+
+// links are texts: a name below them is resolved in the view.
+func (at process) links() map[string]string {
+	return map[string]string{
+		"exe": Interpreter, "cwd": at.run.workingDirectory(), "root": "/",
+		"net": hostProcess + "net", "mounts": hostProcess + "mounts", "mountinfo": hostProcess + "mountinfo",
+		"cgroup": hostProcess + "cgroup",
+	}
+}
+
+// readers are what "self" and "thread-self" lead to.
+func (p *processes) readers() map[string]string {
+	pid := strconv.Itoa(p.family.asking.pid)
+	return map[string]string{"self": pid, "thread-self": fmt.Sprintf("%s/task/%d", pid, p.family.thread)}
+}
+
+// has reports whether there is such a file, without making its text: that of a large process takes long.
+func (at process) has() bool {
+	switch at.rest {
+	case "cmdline", "environ", "comm":
+		return true
+	}
+	return slices.Contains(ownFiles, at.rest) || toldFiles[at.rest] != nil
+}
+
+// content returns the text of a file that is there.
+func (at process) content() []byte {
+	r := at.run
+	switch at.rest {
+	case "cmdline":
+		return nulTerminated(append([]string{Interpreter}, r.job.Args...))
+	case "environ":
+		return nulTerminated(r.job.Env)
+	}
+	text := readSmall(at.directory() + "/" + at.rest)
+	if r.exited.Load() {
+		return nil // the number may have been another's by then, see run.reap
+	}
+	if at.rest == "comm" {
+		return []byte(threadName(strings.TrimSuffix(string(text), "\n")) + "\n")
+	}
+	if tell := toldFiles[at.rest]; tell != nil {
+		return tell(r, text)
+	}
+	return text
+}
+
+// Lstat implements vfs.Source.
+func (p *processes) Lstat(name string) (vfs.Info, error) {
+	info := vfs.Info{
+		Nlink: 1, UID: p.family.asking.job.Host.UID, GID: p.family.asking.job.Host.GID,
+		Atime: p.made, Mtime: p.made, Ctime: p.made, Ino: hash("process" + name),
+	}
+	link := func(text string) (vfs.Info, error) {
+		info.Mode, info.Size = unix.S_IFLNK|0o777, int64(len(text))
+		return info, nil
+	}
+	if name == "/" {
+		info.Mode, info.Nlink = unix.S_IFDIR|0o555, 2
+		return info, nil
+	}
+	if text, ok := p.readers()[name[1:]]; ok {
+		return link(text)
+	}
+	at, err := p.find(name)
+	if err != nil {
+		return vfs.Info{}, err
+	}
+	if text, ok := at.links()[at.rest]; ok {
+		return link(text)
+	}
+	fd, isDescriptor := descriptorName(at.rest)
+	switch {
+	case at.isDir():
+		info.Mode, info.Nlink = unix.S_IFDIR|0o555, 2
+	case at.has():
+		info.Mode = unix.S_IFREG | 0o444
+	case isDescriptor && p.own(at):
+		own, e := at.run.handles.grab(fd)
+		if e != 0 {
+			return vfs.Info{}, unix.ENOENT
+		}
+		_ = unix.Close(own)
+		// A device and not a link: following it is opening it, which is Open's business. Scripts are told of a link, see
+		// ownDescriptor.
+		info.Mode = unix.S_IFCHR | 0o600
+	default:
+		return vfs.Info{}, unix.ENOENT
+	}
+	return info, nil
+}
+
+// ReadDir implements vfs.Source.
+func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
+	var out []vfs.Dirent
+	add := func(kind uint32, names ...string) {
+		for _, n := range names {
+			out = append(out, vfs.Dirent{Name: n, Type: kind, Ino: hash("process" + path.Join(name, n))})
+		}
+	}
+	if name == "/" {
+		for n := range p.readers() {
+			add(unix.S_IFLNK, n)
+		}
+		for _, pid := range p.family.pids() {
+			add(unix.S_IFDIR, strconv.Itoa(pid))
+		}
+		return out, nil
+	}
+	at, err := p.find(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !at.isDir():
+		return nil, unix.ENOTDIR
+	case at.rest == "fd" && !p.own(at):
+		return nil, unix.EACCES
+	case at.rest != "":
+		names, err := readNames(at.directory() + "/" + at.rest)
+		if err != nil || at.run.exited.Load() {
+			return nil, unix.ENOENT
+		}
+		add(map[string]uint32{"fd": unix.S_IFLNK, "task": unix.S_IFDIR}[at.rest], names...)
+		return out, nil
+	}
+	add(unix.S_IFDIR, "fd")
+	if at.tid == 0 {
+		add(unix.S_IFDIR, "task")
+	}
+	add(unix.S_IFREG, "cmdline", "comm", "environ")
+	add(unix.S_IFREG, ownFiles...)
+	for n := range toldFiles {
+		add(unix.S_IFREG, n)
+	}
+	for n := range at.links() {
+		add(unix.S_IFLNK, n)
+	}
+	return out, nil
+}
+
+// Readlink implements vfs.Source.
+func (p *processes) Readlink(name string) (string, error) {
+	if text, ok := p.readers()[name[1:]]; ok {
+		return text, nil
+	}
+	at, err := p.find(name)
+	if err != nil {
+		return "", err
+	}
+	if text, ok := at.links()[at.rest]; ok {
+		return text, nil
+	}
+	return "", unix.EINVAL
+}
+
+// Open gives a file's text, or the script another descriptor for one that it has, in no mode that it does not have.
+func (p *processes) Open(name string, flags int) (int, error) {
+	at, err := p.find(name)
+	if err != nil {
+		return -1, err
+	}
+	if fd, ok := descriptorName(at.rest); ok && p.own(at) {
+		return at.run.reopen(fd, flags)
+	}
+	if !at.has() {
+		return -1, unix.ENOENT
+	}
+	return vfs.Sealed(at.rest, at.content())
+}
+
+func (r *run) reopen(fd int32, flags int) (int, error) {
+	own, h, e := r.handles.open(fd)
+	if e != 0 {
+		return -1, e
+	}
+	if streamOf(h.file) != nil { // its number says that it is one, and the new one's would not
+		_ = unix.Close(own)
+		return -1, unix.ENXIO
+	}
+	has, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)
+	if err != nil {
+		_ = unix.Close(own)
+		return -1, err
+	}
+	if want := flags & unix.O_ACCMODE; has&unix.O_ACCMODE != unix.O_RDWR && has&unix.O_ACCMODE != want {
+		_ = unix.Close(own)
+		return -1, unix.EACCES
+	}
+	// The same description, as opening /dev/stdin gives on a socket or a pipe for all a script can tell.
+	return own, nil
+}
+
+// descriptorName parses fd/N.
+func descriptorName(base string) (int32, bool) {
+	digits, ok := strings.CutPrefix(base, "fd/")
+	if !ok {
+		return 0, false
+	}
+	n, ok := number(digits)
+	return int32(n), ok // #nosec G115 -- 31 bits
+}
