@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -200,6 +201,9 @@ func (l *Live) await(ctx context.Context, g *group) error {
 	}
 }
 
+// maxTold is how much of an operation its own agent is told, in terminal cells: it has the rest.
+const maxTold = 1000
+
 // tellWaiting tells the agent what waits, and that it need not ask.
 func (l *Live) tellWaiting(waiting []*change) {
 	last := waiting[len(waiting)-1]
@@ -210,7 +214,12 @@ func (l *Live) tellWaiting(waiting []*change) {
 	case n > 1:
 		before = fmt.Sprintf(", and %d changes of files with it", n)
 	}
-	l.Notice("operation %d of session %s waits for a human: %s%s", last.op.N, l.id, last.op.Summary, before)
+	what, rest := render.Fit(render.Text(last.op.Summary), maxTold)
+	if rest { // a notice is rendered again, which the mark of what is cut would not survive
+		head, _, _ := strings.Cut(string(what), string(render.Mark))
+		what = render.Text(head + "... (and so on)")
+	}
+	l.Notice("operation %d of session %s waits for a human: %s%s", last.op.N, l.id, what, before)
 	l.Notice("it needs no polling: it goes on when somebody runs: approve %s (or: reject %s)", l.id, l.id)
 }
 

@@ -596,9 +596,14 @@ func (s *session) notStarted(err error) approvals.Outcome {
 		return s.stopped()
 	case errors.Is(err, targets.ErrLost), errors.Is(err, syscall.EHOSTUNREACH):
 		return unreachable(err)
+	case errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.E2BIG): // it is too much for the target, or for its shell
+		return approvals.Outcome{Status: approvals.Failed, ExitCode: exitCannotRun, Reason: string(render.Line(err.Error()))}
 	}
 	return s.fault("run the command", err)
 }
+
+// exitCannotRun is what a shell gives for a program that it cannot run.
+const exitCannotRun = 126
 
 // unreachable is the end of a session whose target cannot be used, or was lost.
 func unreachable(err error) approvals.Outcome {

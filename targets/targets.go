@@ -13,7 +13,7 @@ import (
 
 // ErrLost is wrapped by errors about a command of which it is not known what became of it: it may have run, run still, or
 // never have started. It is never started again by itself.
-var ErrLost = errors.New("the connection was lost, and what the command did is not known")
+var ErrLost = errors.New("what the command did is not known")
 
 // Target is one host.
 type Target interface {

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -192,7 +191,7 @@ func exists(c *config.Config, name string) error {
 }
 
 // addTarget is `targets add NAME …`.
-func (t *targetsCommand) addTarget(_ context.Context, c *config.Config) error {
+func (t *targetsCommand) addTarget(ctx context.Context, c *config.Config) error {
 	if t.add.host == "" {
 		return errors.New("--host is missing")
 	}
@@ -215,7 +214,7 @@ func (t *targetsCommand) addTarget(_ context.Context, c *config.Config) error {
 		settings = append(settings, config.Setting{Key: "jump", Value: config.TOMLStrings(strings.Split(t.add.jump, ","))})
 	}
 	name := t.names[0]
-	now, err := t.edit(c, func(text []byte) ([]byte, error) { return config.AddRemote(text, name, settings) })
+	now, err := t.edit(ctx, c, func(text []byte) ([]byte, error) { return config.AddRemote(text, name, settings) })
 	if err != nil {
 		return err
 	}
@@ -274,6 +273,11 @@ func (t *targetsCommand) trust(ctx context.Context, c *config.Config) error {
 	if err := exists(c, name); err != nil {
 		return err
 	}
+	if t.fingerprint != "" {
+		if err := hostkeys.CheckFingerprint(t.fingerprint); err != nil {
+			return fmt.Errorf("--fingerprint: %w", err)
+		}
+	}
 	target, err := remoteTarget(c, name, quiet())
 	if err != nil {
 		return err
@@ -285,6 +289,9 @@ func (t *targetsCommand) trust(ctx context.Context, c *config.Config) error {
 	}
 	shown := gossh.FingerprintSHA256(key)
 	t.print("%s (%s) shows %s %s\n", name, target.Place(), key.Type(), shown)
+	if t.fingerprint != "" && t.fingerprint != shown {
+		return fmt.Errorf("that is not %s: nothing was accepted", t.fingerprint)
+	}
 	if slices.Contains(c.Remotes[name].Fingerprints, shown) && problem == nil {
 		t.print("which is its key already.\n")
 		return nil
@@ -298,10 +305,10 @@ func (t *targetsCommand) trust(ctx context.Context, c *config.Config) error {
 			t.print("EXPECTED WAS %s. Somebody may stand in between.\n", strings.Join(refused.Expected, " or "))
 		}
 	}
-	if err := t.agree(shown); err != nil {
+	if err := t.agree(); err != nil {
 		return err
 	}
-	if _, err := t.edit(c, func(text []byte) ([]byte, error) {
+	if _, err := t.edit(ctx, c, func(text []byte) ([]byte, error) {
 		return config.SetRemote(text, name, "fingerprint", config.TOMLString(shown))
 	}); err != nil {
 		return err
@@ -311,11 +318,8 @@ func (t *targetsCommand) trust(ctx context.Context, c *config.Config) error {
 }
 
 // agree asks the operator, unless they said it already.
-func (t *targetsCommand) agree(shown string) error {
-	switch {
-	case t.fingerprint != "" && t.fingerprint != shown:
-		return fmt.Errorf("that is not %s: nothing was accepted", t.fingerprint)
-	case t.fingerprint != "" || t.yes:
+func (t *targetsCommand) agree() error {
+	if t.fingerprint != "" || t.yes {
 		return nil
 	}
 	t.print("Compare it on the target: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\nIs it the same? Type yes: ")
@@ -331,20 +335,21 @@ func (t *targetsCommand) agree(shown string) error {
 }
 
 // remove is `targets remove NAME`.
-func (t *targetsCommand) remove(_ context.Context, c *config.Config) error {
+func (t *targetsCommand) remove(ctx context.Context, c *config.Config) error {
 	name := t.names[0]
 	if err := exists(c, name); err != nil {
 		return err
 	}
-	if _, err := t.edit(c, func(text []byte) ([]byte, error) { return config.RemoveRemote(text, name) }); err != nil {
+	if _, err := t.edit(ctx, c, func(text []byte) ([]byte, error) { return config.RemoveRemote(text, name) }); err != nil {
 		return err
 	}
 	t.print("removed [remotes.%s] from %s. %s\n", name, c.Path, atNextStart)
 	return nil
 }
 
-// edit changes the configuration's text, checks that it still loads, and replaces the file.
-func (t *targetsCommand) edit(c *config.Config, change func([]byte) ([]byte, error)) (*config.Config, error) {
+// edit changes the configuration's text, checks that it still loads, and replaces the file. Of two that edit at the same
+// time the second one sees what the first has written.
+func (t *targetsCommand) edit(ctx context.Context, c *config.Config, change func([]byte) ([]byte, error)) (*config.Config, error) {
 	if c.Path == "" {
 		return nil, errors.New("there is no configuration file; make one with: shannot-gateway init")
 	}
@@ -352,6 +357,11 @@ func (t *targetsCommand) edit(c *config.Config, change func([]byte) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
+	unlock, err := lockFile(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("edit the configuration: %w", err)
+	}
+	defer unlock()
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
@@ -370,46 +380,4 @@ func (t *targetsCommand) edit(c *config.Config, change func([]byte) ([]byte, err
 		}
 	}
 	return now, replaceFile(name, text)
-}
-
-// replaceFile writes a file anew so that a crash leaves the old one or the new one, with the old one's mode and owner.
-func replaceFile(name string, text []byte) error {
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(text)
-	if err == nil {
-		err = keepOwner(f, info)
-	}
-	if err == nil {
-		err = f.Chmod(info.Mode().Perm())
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return fmt.Errorf("write the configuration: %w", err)
-	}
-	return nil
-}
-
-// keepOwner gives a file the owner of the one that it replaces.
-func keepOwner(f *os.File, old os.FileInfo) error {
-	st, ok := old.Sys().(*syscall.Stat_t)
-	if !ok || int(st.Uid) == os.Geteuid() && int(st.Gid) == os.Getegid() {
-		return nil
-	}
-	return f.Chown(int(st.Uid), int(st.Gid))
 }

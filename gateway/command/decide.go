@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 )
 
 // maxOps is how many operations one decision may name.
@@ -153,6 +154,9 @@ func (v *Verbs) reject(ctx context.Context, c *invocation) int {
 	return ExitOK
 }
 
+// maxReported is how much of an operation is told to who has just decided on it, in terminal cells.
+const maxReported = 1000
+
 // report says for each operation that waited what became of it.
 func (c *invocation) report(before, after approvals.Session) {
 	waited := map[int]bool{}
@@ -161,7 +165,8 @@ func (c *invocation) report(before, after approvals.Session) {
 	}
 	for _, op := range after.Operations {
 		if waited[op.N] && op.Decision != approvals.Waiting {
-			c.notice("session %s, operation %d: %s: %s", after.ID, op.N, op.Decision, rendered(op.Summary))
+			what, _ := render.Fit(rendered(op.Summary), maxReported)
+			c.notice("session %s, operation %d: %s: %s", after.ID, op.N, op.Decision, what)
 		}
 	}
 }

@@ -152,17 +152,12 @@ func (c *invocation) conclude(s approvals.Session) int {
 			c.notice("session %s waits for a human (%s)%s; do not ask again, come back with: wait %s", s.ID, s.Status, waiting(s), s.ID)
 		}
 		return ExitWaiting
-	case s.Status != approvals.Done && s.Reason != "" && (s.Status != approvals.Failed || ownStatus(s)):
+	case s.Status != approvals.Done && s.Reason != "": // the gateway's own words, whichever status it gave with them
 		c.notice("session %s: %s: %s", s.ID, s.Status, rendered(s.Reason))
 	case s.Status != approvals.Done && s.Status != approvals.Failed:
 		c.notice("session %s: %s", s.ID, s.Status)
 	}
 	return exitStatus(s)
-}
-
-// ownStatus reports whether a session's exit status is the gateway's rather than the script's.
-func ownStatus(s approvals.Session) bool {
-	return s.ExitCode == nil || *s.ExitCode == ExitFault || *s.ExitCode == ExitLimit
 }
 
 // waiting names what waits, in a few words.

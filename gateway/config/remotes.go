@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/vfs"
@@ -109,9 +110,9 @@ func (r fileRemote) check(c *Config, name string) (Remote, error) {
 		return out, fmt.Errorf("[remotes.%s]: that name is the gateway's own host", name)
 	case r.Host == "" || strings.HasPrefix(r.Host, "-"):
 		return out, fmt.Errorf("[remotes.%s]: host is missing or begins with a dash", name)
-	case strings.ContainsAny(r.Host, " \t\r\n\x00/@"):
+	case strings.ContainsAny(r.Host, " /@") || hasControl(r.Host):
 		return out, fmt.Errorf("[remotes.%s] host = %q is not a host's name or address; the user goes into user", name, r.Host)
-	case strings.ContainsAny(r.User, " \t\r\n\x00:"):
+	case strings.ContainsAny(r.User, " :") || hasControl(r.User):
 		return out, fmt.Errorf("[remotes.%s] user = %q is not a user's name", name, r.User)
 	case out.Port < 1 || out.Port > 65535:
 		return out, fmt.Errorf("[remotes.%s] port = %d is not a port", name, out.Port)
@@ -141,6 +142,9 @@ func (r fileRemote) check(c *Config, name string) (Remote, error) {
 	}
 	return out, nil
 }
+
+// hasControl reports whether a text holds what a terminal might obey.
+func hasControl(s string) bool { return strings.IndexFunc(s, unicode.IsControl) >= 0 }
 
 // checkSource checks a list of addresses and networks, as a certificate's source-address has it.
 func checkSource(list string) error {

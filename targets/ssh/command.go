@@ -106,7 +106,7 @@ func (t *Target) Start(ctx context.Context, c targets.Command) (targets.Process,
 	joined := same(c.Stdout, c.Stderr)
 	text, err := line(c, t.Account().Shell, mark, joined)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("run a command as %s on the target %s: %w", t.Account().Name, t.Name(), err)
 	}
 	if err := t.directory(ctx, c.Dir); err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (t *Target) Start(ctx context.Context, c targets.Command) (targets.Process,
 		_ = s.Close()
 		release()
 		// The request may have reached the target.
-		return nil, fmt.Errorf("start a command on the target %s: %w: %w", t.Name(), targets.ErrLost, err)
+		return nil, fmt.Errorf("start a command on the target %s: the connection was lost, and %w: %w", t.Name(), targets.ErrLost, err)
 	}
 	go feed(stdin, c.Stdin)
 	go func() {
@@ -219,10 +219,14 @@ func (p *process) found(group int) {
 func (p *process) wait() {
 	defer close(p.ended)
 	err := p.session.Wait()
-	p.stderr.end()
+	unmarked := p.stderr.end()
 	defer func() { _ = p.session.Close() }()
 	var ended *gossh.ExitError
 	switch {
+	case unmarked && (err == nil || errors.As(err, &ended) && ended.Signal() == ""):
+		// An exit status of something, and the first thing that the line does was not done.
+		p.err = fmt.Errorf("the target %s did not run what it was sent, but a program of its own (a ForceCommand of its server, "+
+			"or the login shell, see what it said), so %w", p.target.Name(), targets.ErrLost)
 	case err == nil:
 		p.exit = targets.Exit{}
 	case errors.As(err, &ended) && ended.Signal() != "":
@@ -231,7 +235,7 @@ func (p *process) wait() {
 		p.exit = targets.Exit{Code: ended.ExitStatus()}
 	default:
 		// No exit status came: the connection, or the target, is gone.
-		p.err = fmt.Errorf("the command on the target %s: %w: %w", p.target.Name(), targets.ErrLost, err)
+		p.err = fmt.Errorf("the command on the target %s: the connection was lost, and %w: %w", p.target.Name(), targets.ErrLost, err)
 	}
 }
 
@@ -385,10 +389,12 @@ func (w *markedWriter) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// end passes on what is still held.
-func (w *markedWriter) end() {
+// end passes on what is still held, and reports whether all was seen and the mark was not in it.
+func (w *markedWriter) end() (unmarked bool) {
+	unmarked = !w.done
 	if len(w.held) > 0 {
 		_, _ = w.to.Write(w.held)
 	}
 	w.held, w.done = nil, true
+	return unmarked
 }

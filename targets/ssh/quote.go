@@ -19,14 +19,15 @@ func quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// posixShells understand what this package sends. A login shell with another grammar would make another command of it.
+// posixShells understand what this package sends. A login shell with another grammar would make another command of it, and
+// a restricted one (rbash) changes no directory.
 var posixShells = map[string]bool{
-	"sh": true, "bash": true, "rbash": true, "dash": true, "ash": true, "ksh": true, "ksh93": true, "mksh": true,
+	"sh": true, "bash": true, "dash": true, "ash": true, "ksh": true, "ksh93": true, "mksh": true,
 	"lksh": true, "oksh": true, "yash": true, "zsh": true, "busybox": true,
 }
 
 // errShell is wrapped by the error for an account whose login shell would misunderstand a command.
-var errShell = fmt.Errorf("the account's login shell is not a POSIX shell: %w", syscall.ENOTSUP)
+var errShell = fmt.Errorf("commands need an account with a POSIX shell, sh or bash for instance; files can be read as they are: %w", syscall.ENOTSUP)
 
 // line is the command line that runs a command on the target: in its directory, with its environment and no other, its
 // standard streams as asked for. Before it starts, mark and the process's id go to standard error in a line of their
@@ -39,7 +40,7 @@ func line(c targets.Command, shell, mark string, joined bool) (string, error) {
 		return "", syscall.EINVAL
 	}
 	if shell != "" && !posixShells[path.Base(shell)] {
-		return "", fmt.Errorf("run a command: %w", errShell)
+		return "", fmt.Errorf("its login shell is %s: %w", shell, errShell)
 	}
 	if path.Base(c.Argv[0]) != path.Base(c.Path) {
 		// A POSIX shell starts a program under its own name only.

@@ -722,13 +722,60 @@ func TestCommandLinesThatWouldMeanSomethingElseAreRefused(t *testing.T) {
 			t.Errorf("%s: %q", name, text)
 		}
 	}
-	for _, shell := range []string{"/usr/bin/fish", "/bin/csh", "/bin/tcsh", "/usr/sbin/nologin", "unknown"} {
+	for _, shell := range []string{"/usr/bin/fish", "/bin/csh", "/bin/tcsh", "/bin/rbash", "/usr/sbin/nologin", "unknown"} {
 		if _, err := line(good, shell, "mark", false); !errors.Is(err, errShell) {
 			t.Errorf("with the shell %s: %v", shell, err)
 		}
 	}
 	if _, err := line(good, "/bin/bash", "mark", false); err != nil {
 		t.Error(err)
+	}
+}
+
+// forced makes a ForceCommand that serves SFTP, and runs its own text for commands.
+func forced(t *testing.T, text string) string {
+	t.Helper()
+	const server = "/usr/lib/openssh/sftp-server"
+	if _, err := os.Stat(server); err != nil {
+		t.Skip("no SFTP server of its own on this machine: install openssh-sftp-server")
+	}
+	name := filepath.Join(t.TempDir(), "forced")
+	text = "#!/bin/sh\n[ \"$SSH_ORIGINAL_COMMAND\" = internal-sftp ] && exec " + server + "\n" + text + "\n"
+	if err := os.WriteFile(name, []byte(text), 0o755); err != nil { //nolint:gosec // it is to be run
+		t.Fatal(err)
+	}
+	return "ForceCommand " + name
+}
+
+// A server that runs something else than what it was sent must not pass its exit status off as the command's.
+func TestForcedCommandsAreNotTakenForTheOneThatWasSent(t *testing.T) {
+	for _, line := range []string{
+		"ForceCommand internal-sftp", forced(t, "echo other"), forced(t, "echo other >&2; exit 3"), forced(t, "exit 0"),
+	} {
+		target := connect(t, sshdtest.Start(t, line))
+		var stdout bytes.Buffer
+		p, err := target.Start(t.Context(), targets.Command{
+			Path: "/bin/echo", Argv: []string{"echo", "mine"}, Dir: "/", Stdout: &stdout, Stderr: io.Discard,
+		})
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		exit, err := p.Wait()
+		if !errors.Is(err, targets.ErrLost) || !strings.Contains(err.Error(), "ForceCommand") || exit != (targets.Exit{}) {
+			t.Errorf("%s: %+v, %v; want an error that says what it was", line, exit, err)
+		}
+		if got := stdout.String(); strings.Contains(got, "mine") {
+			t.Errorf("%s: it said %q", line, got)
+		}
+	}
+}
+
+// One that runs what it was sent by a shell of its own is as good as any.
+func TestForcedCommandsMayRunWhatTheyAreGiven(t *testing.T) {
+	target := connect(t, sshdtest.Start(t, forced(t, `exec sh -c "$SSH_ORIGINAL_COMMAND"`)))
+	if out, _, exit := run(t, target, sh("echo mine; exit 3")); out != "mine\n" || exit.Code != 3 {
+		t.Errorf("%q, %+v", out, exit)
 	}
 }
 
