@@ -48,6 +48,9 @@ type Confined struct {
 	kill    sync.Once
 	done    chan struct{}
 	state   *os.ProcessState
+
+	leaving sync.Mutex // held while the process id is used, and while it is given up
+	left    bool
 }
 
 // Confine starts a program. The error says what does not work on this machine.
@@ -93,6 +96,10 @@ func Confine(c Confinement) (*Confined, error) {
 		return nil, err
 	}
 	go func() {
+		_ = awaitExit(p.r.pidfd)
+		p.leaving.Lock()
+		p.left = true
+		p.leaving.Unlock()
 		p.state = p.r.reap(supervised)
 		close(p.done)
 	}()
@@ -186,6 +193,16 @@ func (p *Confined) Settle() { p.settled.Store(true) }
 
 // PID is the program's process id.
 func (p *Confined) PID() int { return p.r.pid }
+
+// WithPID calls a function with the program's process id, which is nobody else's meanwhile. Where the program has ended, it
+// is not called.
+func (p *Confined) WithPID(do func(pid int)) {
+	p.leaving.Lock()
+	defer p.leaving.Unlock()
+	if !p.left {
+		do(p.r.pid)
+	}
+}
 
 // Used is the processor time that the program has used, also after its end, and its resident memory in bytes.
 func (p *Confined) Used() (cpu time.Duration, memory int64) {

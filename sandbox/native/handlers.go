@@ -169,7 +169,7 @@ var handlers = map[string]handler{
 	"syncfs":    (*run).syncAll,
 	"flock":     (*run).flock,
 	"fadvise64": (*run).advise,
-	// Nothing is judged: it waits until the supervisor has let go of the thread, see together.
+	// Nothing is judged: it waits until the supervisor has let go of the thread, see together.go.
 	"sched_getaffinity": func(*run, *seccomp.Notification) answer { return answer{resume: true} },
 	"umask": func(r *run, n *seccomp.Notification) answer {
 		old := r.umask

@@ -54,7 +54,7 @@ type run struct {
 	// The state below belongs to the supervising goroutine.
 	buffer     [seccomp.MaxPath]byte
 	umask      uint32
-	together   together
+	opens      opens
 	nextStream int // the number after which a free one for a stream is looked for, downwards
 
 	dirLock sync.Mutex
@@ -235,7 +235,7 @@ func (r *run) supervise(loader *os.File, config stageConfig, files [3]*os.File, 
 		return
 	}
 	holdSignals() // only now: the interpreter would have inherited them
-	defer r.together.part()
+	defer r.opens.both.Free()
 	r.answerCalls(r.answer)
 }
 
@@ -343,7 +343,7 @@ func (r *run) deliver(n *seccomp.Notification, a answer) {
 	switch {
 	case a.later:
 	case a.resume:
-		r.together.part() // it may make a thread, or ask where it runs
+		r.opens.both.Free() // it may make a thread, or ask where it runs
 		seccomp.Send(r.listener, &seccomp.Response{ID: id, Flags: seccomp.Continue})
 	case a.errno != 0:
 		seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(a.errno)})

@@ -218,6 +218,7 @@ func (d *driver) start(q frames.Start) (int, error) {
 	if q.InheritEnv {
 		c.Env = nil
 	}
+	d.dialogue.both.Free() // what is started here may run anywhere
 	d.starting.Add(1)
 	process, err := d.job.Commands.Start(d.ctx, c)
 	d.starting.Add(-1)

@@ -49,6 +49,7 @@ type outcome struct {
 const firstAddress = 0x10000
 
 func (c *double) PID() int                     { return 4321 }
+func (c *double) WithPID(func(pid int))        {}
 func (c *double) Used() (time.Duration, int64) { return 5 * time.Millisecond, 1 << 20 }
 func (c *double) Calls() io.Reader             { return c.theirs[0] }
 func (c *double) Answers() io.Writer           { return c.theirs[1] }

@@ -35,6 +35,8 @@ const (
 type process interface {
 	// PID is the child's process id.
 	PID() int
+	// WithPID calls a function with that id, which is nobody else's meanwhile, and not where the child has ended.
+	WithPID(do func(pid int))
 	// Used is the processor time that it has used, also after its end, and its resident memory in bytes.
 	Used() (cpu time.Duration, memory int64)
 }
@@ -67,6 +69,7 @@ type driver struct {
 	children children
 	starting atomic.Int32 // commands that are being decided
 
+	dialogue  dialogue
 	settle    func()       // called with the first call, where there is something to do then
 	calls     atomic.Int64 // answered in this tick
 	slowed    bool
@@ -104,6 +107,7 @@ func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader
 		job: job, now: now, log: log, wire: newWire(in, out), child: child, ctx: ctx, cancel: cancel, umask: 0o022,
 		descriptors: map[int32]*description{}, listings: map[uint64]*listing{}, block: make([]byte, maxBlock), wallClock: now(),
 	}
+	d.dialogue.init(child)
 	d.environment.set(job.Env)
 	d.memory.strings = map[string]uint64{}
 	d.children.init(d.guard)
@@ -152,6 +156,7 @@ func (d *driver) serve() error {
 		if err := d.slow(); err != nil {
 			return err
 		}
+		d.dialogue.turn(d.now())
 		if err := d.answer(r); err != nil {
 			return err
 		}

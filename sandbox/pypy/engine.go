@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/guest"
@@ -259,6 +262,14 @@ func (p *program) start(args, env []string, limits sandbox.Limits, o Options) (*
 	if err != nil {
 		return nil, err
 	}
+	for _, f := range []*os.File{confined.Stdin, confined.Stdout} {
+		if _, err := onPipe(f, func(fd int) (int, error) { return 0, unix.SetNonblock(fd, false) }); err != nil {
+			confined.Kill()
+			confined.Wait()
+			_ = confined.Close()
+			return nil, err
+		}
+	}
 	c := &confinedChild{Confined: confined, drained: make(chan struct{})}
 	go func() {
 		defer close(c.drained)
@@ -268,10 +279,10 @@ func (p *program) start(args, env []string, limits sandbox.Limits, o Options) (*
 }
 
 // Calls gives what the child asks.
-func (c *confinedChild) Calls() io.Reader { return c.Stdout }
+func (c *confinedChild) Calls() io.Reader { return turns{c.Stdout} }
 
 // Answers takes what it is answered.
-func (c *confinedChild) Answers() io.Writer { return c.Stdin }
+func (c *confinedChild) Answers() io.Writer { return turns{c.Stdin} }
 
 // Wait returns how the child ended, when its messages are there too.
 func (c *confinedChild) Wait() syscall.WaitStatus {

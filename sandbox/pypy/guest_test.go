@@ -44,6 +44,7 @@ type pythonChild struct {
 }
 
 func (c *pythonChild) PID() int                     { return c.cmd.Process.Pid }
+func (c *pythonChild) WithPID(do func(pid int))     {}
 func (c *pythonChild) Used() (time.Duration, int64) { return 0, 0 }
 func (c *pythonChild) Calls() io.Reader             { return c.calls }
 func (c *pythonChild) Answers() io.Writer           { return c.answers }

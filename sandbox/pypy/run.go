@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -75,8 +76,11 @@ func converse(ctx context.Context, job sandbox.Job, c child, now func() time.Tim
 	return d.result(state, c.Messages()), nil
 }
 
-// serveSafely is serve, where a panic ends this run alone.
+// serveSafely is serve on a thread of its own, where a panic ends this run alone.
 func (d *driver) serveSafely() (err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer d.dialogue.both.Free()
 	err = errPanic
 	defer d.guard("answering a call")
 	return d.serve()
