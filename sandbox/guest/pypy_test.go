@@ -65,7 +65,8 @@ for name in sorted(os.listdir(GUEST)):
     ast.parse(open(GUEST + "/" + name).read(), name, feature_version=(3, 6))
     print(name, end=" ")
 `)
-	want := "_bootlocale.py _csv.py _digests.py _names.py _shannot.py _signal.py _thread.py array.py binascii.py fcntl.py grp.py hashlib.py pwd.py pyexpat.py select.py site.py socket.py ssl.py subprocess.py zlib.py "
+	want := "_bootlocale.py _csv.py _digests.py _multiprocessing.py _names.py _pool.py _shannot.py _signal.py _thread.py _unicode.py array.py binascii.py fcntl.py grp.py " +
+		"hashlib.py mmap.py pwd.py pyexpat.py resource.py select.py site.py socket.py ssl.py subprocess.py termios.py unicodedata.py zlib.py "
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -417,7 +418,42 @@ print(pickle.loads(pickle.dumps(ours.array("i", [1, 2]))), ours.array("u", "ab")
 try: take("ssl")
 except ImportError as e: print(e)
 `)
-	if want := "array('i', [1, 2]) ab\nssl does not exist in the Shannot sandbox: there is no network\n"; got != want {
+	if want := "array('i', [1, 2]) ab\nssl is not in the PyPy of the Shannot sandbox, which has no network: --engine native has the module\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestUnicodeIsThatOfTheStandardLibrary(t *testing.T) {
+	got := python(t, `
+import unicodedata as real, random
+took = [real, real.ucd_3_2_0]
+take("_unicode"); ours = take("unicodedata")
+same = ours.unidata_version == real.unidata_version
+bad = set()
+codes = set(range(0x3000)) | set(range(0x3000, 0x110000, 61)) | set(n for n in range(0x110000) if real.decomposition(chr(n)) and n % 3 == 0)
+for n in codes:
+    c = chr(n)
+    if same:
+        for f in "category bidirectional east_asian_width combining mirrored decomposition".split():
+            if getattr(real, f)(c) != getattr(ours, f)(c): bad.add(f)
+        for f in "decimal digit numeric".split():
+            if getattr(real, f)(c, None) != getattr(ours, f)(c, None): bad.add(f)
+    for f in "category bidirectional".split(): # never changes
+        if getattr(real.ucd_3_2_0, f)(c) != getattr(ours.ucd_3_2_0, f)(c): bad.add("old " + f)
+chosen = [chr(n) for n in codes if real.decomposition(chr(n)) or real.combining(chr(n)) and ours.combining(chr(n))]
+chosen += [chr(n) for n in range(0x1100, 0x1200)] + [chr(n) for n in range(0xac00, 0xd7a4, 97)] + list("aB")
+r = random.Random(1)
+for text in chosen + ["".join(r.choice(chosen) for _ in range(r.randrange(2, 9))) for _ in range(10000)]:
+    for form in "NFC NFD NFKC NFKD".split():
+        if same and real.normalize(form, text) != ours.normalize(form, text): bad.add(form)
+        if real.ucd_3_2_0.normalize(form, text) != ours.ucd_3_2_0.normalize(form, text): bad.add("old " + form)
+print(sorted(bad))
+for wrong in (lambda: ours.category("ab"), lambda: ours.category(1), lambda: ours.normalize("NFX", "a"), lambda: ours.digit("x"), lambda: ours.lookup("SPACE")):
+    try: wrong(); print("taken")
+    except (TypeError, ValueError, KeyError) as e: print(type(e).__name__)
+print(ours.digit("x", 7), ours.name("x", 8), ours.is_normalized("NFC", "e\u0301"))
+`)
+	if want := "[]\nTypeError\nTypeError\nValueError\nValueError\nKeyError\n7 8 False\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

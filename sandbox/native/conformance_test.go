@@ -18,3 +18,7 @@ func TestFilesAsInEveryEngine(t *testing.T) { conformance.Check(t, conformance.F
 func TestCommandsAsInEveryEngine(t *testing.T) {
 	conformance.Check(t, conformance.Commands, conformingRun)
 }
+
+func TestThreadsAsInEveryEngine(t *testing.T) {
+	conformance.Check(t, conformance.Threads, conformingRun)
+}

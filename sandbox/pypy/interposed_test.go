@@ -200,7 +200,8 @@ func TestOrdinaryPyPyDoesWhatEveryEngineDoes(t *testing.T) {
 // checkAll runs every script that an interpreter of this engine must run.
 func checkAll(t *testing.T, e *Engine) {
 	for name, cases := range map[string][]conformance.Case{
-		"files": conformance.Files, "commands": conformance.Commands, "guest": guestCases, "interpreter": interpreterCases,
+		"files": conformance.Files, "commands": conformance.Commands, "threads": conformance.Threads, "guest": guestCases,
+		"interpreter": interpreterCases,
 	} {
 		t.Run(name, func(t *testing.T) { conformance.Check(t, cases, inEngine(e)) })
 	}
@@ -291,11 +292,80 @@ class Names(xml.sax.ContentHandler):
 xml.sax.parseString(b"<a b='c'><d/></a>", Names())`,
 		Want: "1&2 [('{urn:b}b', 'téxt', None), ('c', None, 'tail')] b'<a xmlns:ns0=\"urn:b\" x=\"1&amp;2\"><ns0:b>t&#233;xt</ns0:b><c />tail</a>'\n" +
 			"['b', 'b', 'b', 'a']\n<b c=\"d\">e</b>\nmismatched tag: line 1, column 8 7 (1, 8)\na {'b': 'c'}\nd {}\n"},
-	{Name: "a pool of threads", Script: `
-from concurrent.futures import ThreadPoolExecutor, as_completed
-with ThreadPoolExecutor(4) as pool:
-    print(list(pool.map(len, ["a", "bb"])), pool.submit(int, "x").exception().__class__.__name__)
-    print(sorted(f.result() for f in as_completed([pool.submit(abs, -n) for n in range(3)])))`, Want: "[1, 2] ValueError\n[0, 1, 2]\n"},
+	{Name: "threads that wait for ever are told why", Script: `
+import queue, threading
+held, some, open_tasks = threading.Lock(), threading.Condition(), queue.Queue()
+held.acquire(); open_tasks.put(1)
+def condition():
+    with some: some.wait()
+for wait in (held.acquire, condition, open_tasks.join, queue.Queue().get, threading.Event().wait, threading.Semaphore(0).acquire, threading.Barrier(2).wait):
+    try: wait()
+    except RuntimeError as e: print(str(e)[:73])`,
+		Want: strings.Repeat("this would wait for ever: the interpreter of this sandbox has one thread,\n", 7)},
+	{Name: "threads that take turns are ended, and it is said", Script: `
+import io, queue, sys, threading
+sys.stderr = said = io.StringIO()
+a, b = threading.Event(), threading.Event()
+def turns(mine, other):
+    for _ in range(3): mine.wait(); mine.clear(); other.set()
+pair = [threading.Thread(target=turns, args=(a, b), name="one"), threading.Thread(target=turns, args=(b, a), name="other")]
+for t in pair: t.start()
+a.set()
+for t in pair: t.join()
+print("other is ended where it waits" in said.getvalue(), "RuntimeError: this would wait for ever" in said.getvalue())
+said.truncate(0); q, stop = queue.Queue(), threading.Event()
+def look():
+    while not stop.is_set():
+        try: q.get(timeout=0.001); q.task_done()
+        except queue.Empty: pass
+t = threading.Thread(target=look); t.start(); q.put(1); q.join(); stop.set(); t.join()
+print("waits again and again" in said.getvalue())`, Want: "True True\nTrue\n"},
+	{Name: "host names beyond ASCII", Script: `
+import unicodedata, urllib.parse
+print("b\u00fccher.example".encode("idna"), b"xn--bcher-kva.example".decode("idna"), "fa\u00df.de".encode("idna"))
+print(urllib.parse.urlsplit("http://b\u00fccher.example/").netloc, unicodedata.normalize("NFKC", "\ufb01"), unicodedata.category("\u00e9"))
+for bad in (lambda: urllib.parse.urlsplit("http://example.com\uff03@a"), lambda: "\u0627a".encode("idna"), lambda: unicodedata.name("x")):
+    try: bad()
+    except ValueError as e: print(str(e)[:12])`,
+		Want: "b'xn--bcher-kva.example' bücher.example b'fass.de'\nbücher.example fi Ll\nnetloc 'exam\nencoding wit\nno such name\n"},
+	{Name: "mappings", Script: `
+import mmap, os, re
+with open("/tmp/f", "wb") as f: f.write(b"line one\nline two\nend")
+with open("/tmp/f", "r+b") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
+    print(len(m), m[:4], m[0], m.find(b"two"), m.readline(), m.tell(), re.findall(br"l\w+", m), b"two" in m, m.size(), m.read(4))
+    for change in (lambda: m.write(b"x"), lambda: m.resize(1), lambda: m.__setitem__(0, 1)):
+        try: change()
+        except TypeError as e: print("read" in str(e), end=" ")
+    for how in ({}, dict(access=mmap.ACCESS_WRITE), dict(access=mmap.ACCESS_COPY)):
+        try: mmap.mmap(f.fileno(), 0, **how)
+        except OSError as e: print(e.errno, end=" ")
+try: m.read()
+except ValueError as e: print(e)`,
+		Want: "21 b'line' 108 14 b'line one\\n' 9 [b'line', b'line'] True 21 b'line'\nTrue True True 19 19 19 mmap closed or invalid\n"},
+	{Name: "terminals and limits", Script: `
+import getpass, os, pty, resource, termios, tty
+for fd in (0, 99):
+    for ask in (termios.tcgetattr, tty.setraw):
+        try: ask(fd)
+        except termios.error as e: print(e.args[0], end=" ")
+for make in (pty.openpty, pty.fork, os.openpty, os.forkpty):
+    try: make()
+    except OSError: print("refused", end=" ")
+print(resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrusage(resource.RUSAGE_SELF).ru_utime >= 0, resource.getpagesize())
+try: resource.setrlimit(resource.RLIMIT_NOFILE, (1, 1))
+except ValueError as e: print(e)`, Want: "25 25 9 9 refused refused refused refused (256, 256) True 4096\nnot allowed to raise maximum limit\n"},
+	{Name: "modules that are not there", Script: `
+for name in "bz2 lzma ctypes sqlite3 ssl curses syslog".split():
+    try: __import__(name)
+    except ImportError as e: print(e)
+import asyncio, dbm, shutil, tarfile, zipfile, uuid, decimal, statistics`,
+		Want: "bz2 is not in the PyPy of the Shannot sandbox: run the script with --engine native, or start bzcat\n" +
+			"lzma is not in the PyPy of the Shannot sandbox: run the script with --engine native, or start xzcat\n" +
+			"ctypes is not in the PyPy of the Shannot sandbox: run the script with --engine native\n" +
+			"sqlite3 is not in the PyPy of the Shannot sandbox: run the script with --engine native\n" +
+			"ssl is not in the PyPy of the Shannot sandbox, which has no network: --engine native has the module\n" +
+			"curses is not in the PyPy of the Shannot sandbox: run the script with --engine native\n" +
+			"syslog is not in the PyPy of the Shannot sandbox: run the script with --engine native, or start logger\n"},
 	{Name: "timers and events", Script: `
 import subprocess, threading, time
 p = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

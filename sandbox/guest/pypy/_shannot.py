@@ -12,6 +12,7 @@ MAX_REQUEST = 3 << 20  # bytes; E2BIG beyond, as execve has it
 MAX_INPUT = 1 << 20  # bytes of input that a human can be shown before the command starts
 
 _link = None
+others = ()  # threads that were started and have not run
 
 
 def connect():

@@ -125,11 +125,55 @@ def _mend_thread_pool(module):
 
 
 def _mend_threading(module):
-    """Keep timers from running at once: they are due when they are joined, or at the end, unless they were cancelled."""
+    """Run threads when somebody waits, and timers when they are joined, or at the end, unless they were cancelled."""
     import atexit
     import time
 
-    waiting = []
+    import _shannot
+    import _thread
+
+    join, timers = module.Thread.join, []
+
+    def begin(self):
+        _thread.start_new_thread(self._bootstrap, ())
+
+    def start(self):
+        if not self._initialized:
+            raise RuntimeError("thread.__init__() not called")
+        if self._started.is_set():
+            raise RuntimeError("threads can only be started once")
+        with module._active_limbo_lock:
+            module._limbo[self] = self
+        self._started.set()
+        self._begin = lambda: begin(self)
+        _thread.run_later(self._begin, self.daemon)
+
+    def waiting(self):
+        return "_begin" in self.__dict__ and any(run is self._begin for run, _ in _thread._later)
+
+    def join_(self, timeout=None):
+        if "_begin" in self.__dict__ and _thread.forget_later(self._begin):
+            self._begin()
+        join(self, timeout)
+
+    alive = module.Thread.is_alive
+
+    def is_alive(self):
+        if waiting(self):
+            _thread.look()
+        return waiting(self) or alive(self)
+
+    module.Thread.start, module.Thread.join, module.Thread.is_alive = start, join_, is_alive
+    if hasattr(module.Thread, "isAlive"):
+        module.Thread.isAlive = is_alive
+
+    bare = time.sleep
+
+    def sleep(seconds):
+        _thread.look()
+        bare(seconds)
+
+    sleep.bare, time.sleep = bare, sleep
 
     class Timer(module.Timer):
         _due = None
@@ -138,7 +182,7 @@ def _mend_threading(module):
             if self._due is not None:
                 raise RuntimeError("threads can only be started once")
             self._due = time.monotonic() + self.interval
-            waiting.append(self)
+            timers.append(self)
 
         def is_alive(self):
             return self._due is not None and not self.finished.is_set()
@@ -150,25 +194,61 @@ def _mend_threading(module):
                 return
             left = max(0, self._due - time.monotonic())
             if timeout is not None and timeout < left:
-                time.sleep(max(0, timeout))
+                bare(max(0, timeout))
                 return
-            time.sleep(left)
+            bare(left)
             self.finished.set()
             self.function(*self.args, **self.kwargs)
 
     def finish():
-        for timer in waiting:
+        while True:
+            runs = [run for run, daemon in _thread._later if not daemon]
+            if not runs:
+                break
+            _thread.forget_later(runs[0])
+            runs[0]()
+        for timer in timers:
             if not timer.daemon:
                 timer.join()
 
     module.Timer = Timer
     atexit.register(finish)
+    _shannot.others = _thread._later
+
+
+def _mend_queue(module):
+    """Let a queue take more than it may hold: nobody makes room while somebody waits for that."""
+    put = module.Queue.put
+
+    def put_(self, item, block=True, timeout=None):
+        if not block:
+            return put(self, item, block, timeout)
+        most, self.maxsize = self.maxsize, 0
+        try:
+            put(self, item)
+        finally:
+            self.maxsize = most
+
+    module.Queue.put = put_
+
+
+def _mend_pool(module):
+    """A pool of threads does what it is given at once; processes are refused where they start."""
+    import _pool
+
+    module.ThreadPool = _pool.ThreadPool
 
 
 class _Mending(object):
     """Change modules as they are imported. It stands at the front of sys.meta_path."""
 
-    modules = {"platform": _mend_platform, "concurrent.futures.thread": _mend_thread_pool, "threading": _mend_threading}
+    modules = {
+        "platform": _mend_platform,
+        "concurrent.futures.thread": _mend_thread_pool,
+        "threading": _mend_threading,
+        "queue": _mend_queue,
+        "multiprocessing.pool": _mend_pool,
+    }
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
@@ -187,6 +267,27 @@ class _Mending(object):
 
             spec.loader.exec_module = exec_module
         return spec
+
+
+class _Missing(object):
+    """Say of modules in C that are not here where they are. It stands at the end of sys.meta_path: what exists is used."""
+
+    modules = {
+        "_bz2": "bz2", "_lzma": "lzma", "_lzma_cffi": "lzma", "_rawffi": "ctypes", "_ctypes": "ctypes", "_cffi_backend": "cffi",
+        "_sqlite3": "sqlite3", "_sqlite3_cffi": "sqlite3", "_ssl": "ssl", "_curses": "curses", "_curses_cffi": "curses",
+        "_crypt": "crypt", "_gdbm": "dbm.gnu", "_gdbm_cffi": "dbm.gnu", "_tkinter": "tkinter", "_syslog_cffi": "syslog",
+        "_audioop_cffi": "audioop", "_posixshmem": "multiprocessing.shared_memory", "_tracemalloc": "tracemalloc",
+        "_lsprof": "cProfile", "_symtable": "symtable", "_continuation": "greenlet",
+    }
+    instead = {"bz2": ", or start bzcat", "lzma": ", or start xzcat", "syslog": ", or start logger"}
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        public = cls.modules.get(name)
+        if public is None:
+            return None
+        text = "%s is not in the PyPy of the Shannot sandbox: run the script with --engine native%s"
+        raise ModuleNotFoundError(text % (public, cls.instead.get(public, "")), name=name)
 
 
 def _speak_utf8():
@@ -213,6 +314,7 @@ def main():
         _buffer_lines(name)
     atexit.register(_say_limit)
     sys.meta_path.insert(0, _Mending)
+    sys.meta_path.append(_Missing)
 
 
 main()

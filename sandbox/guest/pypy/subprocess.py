@@ -20,6 +20,7 @@ STDOUT = -2
 DEVNULL = -3
 
 _BLOCK = 65536  # bytes of one read or write of a pipe
+_SOON = 1.0  # seconds that a command may take before threads run that have not
 
 
 class SubprocessError(Exception):
@@ -231,6 +232,7 @@ class Popen(object):
         if self.returncode is not None:
             return self.returncode
         if timeout is None:
+            self._let_others_run()
             self._reap(0)
             return self.returncode
         end, pause = time.time() + timeout, 0.001
@@ -241,6 +243,17 @@ class Popen(object):
             time.sleep(min(pause, left))
             pause = min(pause * 2, 0.05)
         return self.returncode
+
+    def _let_others_run(self):
+        """Where the command does not end soon, have threads read what it prints, which it may wait for."""
+        end = time.time() + _SOON
+        while _shannot.others and self.poll() is None:
+            if time.time() < end:
+                getattr(time.sleep, "bare", time.sleep)(0.01)
+            else:
+                import _thread
+
+                _thread.wait_until(lambda: not _shannot.others)
 
     def send_signal(self, sig):
         if self.poll() is None:
@@ -466,6 +479,10 @@ def getstatusoutput(cmd):
 def getoutput(cmd):
     """Run a shell command and return what it printed, without the last newline."""
     return getstatusoutput(cmd)[1]
+
+
+def _args_from_interpreter_flags():
+    return []  # for multiprocessing, which imports it
 
 
 def list2cmdline(seq):

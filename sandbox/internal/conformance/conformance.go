@@ -162,6 +162,96 @@ except OSError as e: print(e.errno == 7)`, "True\n"},
 p = subprocess.Popen(["sh", "-c", "yes"], stdout=-1); p.stdout.readline(); p.stdout.close(); print(p.wait() != 0)`, "True\n"},
 })
 
+// Threads are scripts whose threads can be run one after the other.
+var Threads = []Case{
+	{"a worker for each result", `
+import threading
+found = []
+threads = [threading.Thread(target=found.append, args=(n,)) for n in range(5)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(sorted(found), [t.is_alive() for t in threads], threading.active_count())`, "[0, 1, 2, 3, 4] [False, False, False, False, False] 1\n"},
+	{"workers of a queue that is joined", `
+import queue, threading
+q, done = queue.Queue(), []
+def work():
+    while True:
+        done.append(q.get()); q.task_done()
+for _ in range(3): threading.Thread(target=work, daemon=True).start()
+for n in range(5): q.put(n)
+q.join(); print(sorted(done))`, "[0, 1, 2, 3, 4]\n"},
+	{"workers that are told the end", `
+import queue, threading
+q, done = queue.Queue(), []
+def work():
+    for n in iter(q.get, None): done.append(n)
+    done.append(10)
+threads = [threading.Thread(target=work) for _ in range(3)]
+for t in threads: t.start()
+for n in range(5): q.put(n)
+for t in threads: q.put(None)
+for t in threads: t.join()
+print(sorted(done))`, "[0, 1, 2, 3, 4, 10, 10, 10]\n"},
+	{"queues that hold little", `
+import queue, threading
+q, got = queue.Queue(maxsize=2), []
+def produce():
+    for n in range(6): q.put(n)
+    q.put(None)
+def consume():
+    for n in iter(q.get, None): got.append(n)
+p, c = threading.Thread(target=produce), threading.Thread(target=consume)
+c.start(); p.start(); c.join(); p.join()
+c = threading.Thread(target=consume); c.start(); produce(); c.join()
+print(got)`, "[0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]\n"},
+	{"events, conditions and semaphores", `
+import threading
+asked, answered = threading.Event(), threading.Event()
+def answer(): asked.wait(); answered.set()
+t = threading.Thread(target=answer); t.start(); asked.set(); print(answered.wait()); t.join()
+some, items = threading.Condition(), []
+def provide():
+    with some: items.append(1); some.notify()
+threading.Thread(target=provide).start()
+with some:
+    while not items: some.wait()
+s = threading.Semaphore(0); threading.Thread(target=s.release).start(); print(items, s.acquire())
+print(threading.Event().wait(0.01), threading.Lock().acquire(timeout=0.01))`, "True\n[1] True\nFalse True\n"},
+	{"somebody looks whether it is done", `
+import threading, time
+done = []
+threading.Thread(target=done.append, args=(1,)).start()
+while not done: time.sleep(0.001)
+t = threading.Thread(target=done.append, args=(2,)); t.start()
+while t.is_alive(): pass
+print(done)`, "[1, 2]\n"},
+	{"something that goes on until it is told", `
+import threading
+stop = threading.Event()
+def tick():
+    while not stop.wait(0.01): pass
+    print("stopped")
+t = threading.Thread(target=tick); t.start(); print(sum(range(1000))); stop.set(); t.join()`, "499500\nstopped\n"},
+	{"a reader of what a command prints", `
+import subprocess, threading
+out = []
+p = subprocess.Popen(["head", "-c", "300000", "/dev/zero"], stdout=subprocess.PIPE)
+t = threading.Thread(target=lambda: out.append(len(p.stdout.read()))); t.start(); print(p.wait()); t.join(); print(out)`, "0\n[300000]\n"},
+	{"pools", `
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from multiprocessing.pool import ThreadPool
+with ThreadPoolExecutor(4) as pool:
+    print(list(pool.map(len, ["a", "bb"])), pool.submit(int, "x").exception().__class__.__name__)
+    print(sorted(f.result() for f in as_completed([pool.submit(abs, -n) for n in range(3)])))
+with ThreadPool(3) as pool:
+    print(pool.map(abs, [-1, 2]), pool.starmap(pow, [(2, 3)]), list(pool.imap(abs, [-3])), pool.apply(max, (1, 2)))
+    r = pool.apply_async(int, ("x",)); r.wait(); print(r.successful())`, "[1, 2] ValueError\n[0, 1, 2]\n[1, 2] [8] [3] 2\nFalse\n"},
+	{"at the end", `
+import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+t = threading.Thread(target=lambda: print("thread")); print("main"); t.start()`, "main\nthread\n"},
+}
+
 func withImports(cases []Case) []Case {
 	for i := range cases {
 		cases[i].Script = "import os, subprocess, sys\n" + cases[i].Script

@@ -1,0 +1,3 @@
+"""Nothing: there are no processes to share with. multiprocessing imports it."""
+
+flags = {}
