@@ -6,12 +6,14 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +31,10 @@ import (
 func TestMain(m *testing.M) {
 	native.Init()
 	jail.Init()
+	// Scripts wait more than they work. A number that is given on the command line is parsed later, and counts.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, testPrograms)
 }
 
