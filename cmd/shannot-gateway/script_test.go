@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"shannot-gateway/sandbox/native"
+	"shannot-gateway/sandbox/pypy/pypytest"
 	"shannot-gateway/targets/jail"
 	"shannot-gateway/targets/ssh/sshdtest"
 )
@@ -56,6 +58,7 @@ var testPrograms = map[string]func(){"shannot-gateway": main}
 //	                port, key file, account, fingerprint and line of known_hosts into NAME_PORT, NAME_KEY, NAME_USER,
 //	                NAME_FINGERPRINT and NAME_KNOWN; for one that runs already it does the same anew, with a new host key
 //	drop NAME       cuts all connections of that server
+//	pypy DIR        puts a double of a sandboxed PyPy there that runs Python; the condition pypy says whether it can be made
 func TestScripts(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the sandbox needs Linux")
@@ -65,17 +68,28 @@ func TestScripts(t *testing.T) {
 	}
 	refuseStop(t)
 	cache := filepath.Join(mustCacheDir(t), "shannot-gateway", "runtime")
+	sandboxed := sync.OnceValues(func() (string, error) {
+		dir := t.TempDir()
+		return dir, pypytest.Build("../../sandbox/pypy/testdata", dir)
+	})
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: func(env *testscript.Env) error { return setupScript(env, cache) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": cmdServe, "sigterm": cmdSigterm, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
 			"target": cmdTarget, "drop": cmdDrop,
+			"pypy": func(ts *testscript.TestScript, neg bool, args []string) {
+				dir, err := sandboxed()
+				ts.Check(err)
+				ts.Check(os.Symlink(dir, ts.MkAbs(args[0])))
+			},
 		},
 		Condition: func(name string) (bool, error) {
 			switch name {
 			case "jail":
 				return jail.Check() == nil, nil
+			case "pypy":
+				return pypytest.Missing() == "", nil
 			case "root":
 				return os.Geteuid() == 0, nil
 			}
@@ -126,6 +140,7 @@ func setupScript(env *testscript.Env, cache string) error {
 		return err
 	}
 	env.Setenv("PYPY_DOUBLE", double)
+	env.Setenv("EXAMPLES", filepath.Join(filepath.Dir(double), "../../../examples"))
 	// One unpacked interpreter for all scripts: the gateway takes it for its own.
 	if err := os.Mkdir(filepath.Join(env.WorkDir, "state"), 0o700); err != nil {
 		return err

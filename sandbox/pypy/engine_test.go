@@ -22,8 +22,8 @@ import (
 func TestMain(m *testing.M) {
 	native.Init()
 	status := m.Run()
-	if interposed.dir != "" {
-		_ = os.RemoveAll(interposed.dir)
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
 	}
 	os.Exit(status)
 }
