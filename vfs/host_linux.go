@@ -10,11 +10,11 @@ import (
 // host is this machine's tree, as the process sees it.
 type host struct {
 	root    int           // O_PATH descriptor of "/", -1 where it could not be opened
-	reading chan struct{} // bounds the reads of kernel files that hang
+	reading chan struct{} // bounds the reads of kernel files, and the questions about file systems, that hang
 	wait    time.Duration
 }
 
-// maxHanging is how many reads of kernel files may be under way at once, and readWait how long one may take.
+// maxHanging is how many of these may be under way at once, and readWait how long one may take.
 const (
 	maxHanging = 16
 	readWait   = 5 * time.Second
@@ -187,41 +187,67 @@ func openPromptFile(held int) (int, error) {
 	return Sealed("kernel file", data)
 }
 
-type kernelFile struct {
-	data []byte
-	err  error
+// openKernelFile reads a file that the kernel makes and returns a sealed copy.
+func (h *host) openKernelFile(held int) (int, error) {
+	fd, err := Reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return -1, err
+	}
+	data, err := bounded(h, func() ([]byte, error) {
+		defer closeFD(fd)
+		return readKernelFile(fd)
+	}, func() { closeFD(fd) })
+	if err != nil {
+		return -1, err
+	}
+	return Sealed("kernel file", data)
 }
 
-// openKernelFile reads a file that the kernel makes and returns a sealed copy. The read goes on without us where it
-// hangs; only so many may.
-func (h *host) openKernelFile(held int) (int, error) {
+// Space implements spacious.
+func (h *host) Space(name string) (Space, error) {
+	if OfTheReader(name) {
+		return Space{}, unix.ENOENT
+	}
+	fd, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return Space{}, err
+	}
+	return bounded(h, func() (Space, error) {
+		defer closeFD(fd)
+		var fs unix.Statfs_t
+		if err := unix.Fstatfs(fd, &fs); err != nil {
+			return Space{}, err
+		}
+		return spaceOf(&fs), nil
+	}, func() { closeFD(fd) })
+}
+
+// bounded calls what the kernel may ask somebody else for. It goes on without us where it hangs, and only so many may: EAGAIN
+// for either. Where it is not called, instead is.
+func bounded[T any](h *host, call func() (T, error), instead func()) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
 	select {
 	case h.reading <- struct{}{}:
 	default:
-		return -1, unix.EAGAIN
+		instead()
+		return result{}.value, unix.EAGAIN
 	}
-	fd, err := Reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
-	if err != nil {
-		<-h.reading
-		return -1, err
-	}
-	got := make(chan kernelFile, 1)
+	got := make(chan result, 1)
 	go func() {
 		defer func() { <-h.reading }()
-		defer closeFD(fd)
-		data, err := readKernelFile(fd)
-		got <- kernelFile{data, err}
+		value, err := call()
+		got <- result{value, err}
 	}()
 	timer := time.NewTimer(h.wait)
 	defer timer.Stop()
 	select {
-	case f := <-got:
-		if f.err != nil {
-			return -1, f.err
-		}
-		return Sealed("kernel file", f.data)
+	case r := <-got:
+		return r.value, r.err
 	case <-timer.C:
-		return -1, unix.EAGAIN
+		return result{}.value, unix.EAGAIN
 	}
 }
 

@@ -143,10 +143,17 @@ func (r *run) fchown(fd, uid, gid int32) answer {
 }
 
 func (r *run) fstatfs(n *seccomp.Notification, fd int32, out uint64) answer {
-	if _, e := r.handles.find(fd); e != 0 {
+	h, e := r.handles.find(fd)
+	if e != 0 {
 		return failed(e)
 	}
-	return r.putStatfs(n, out)
+	var space vfs.Space
+	known := false
+	if h.file != nil {
+		// Where the file has another name by now, or none, it is the session's.
+		space, known, _ = r.job.FS.Space(h.file.Path())
+	}
+	return r.putStatfs(n, out, space, known)
 }
 
 // fcntl answers what the filter does not let through: questions about locks, and duplicates of streams.

@@ -7,12 +7,15 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
@@ -26,6 +29,9 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(gatewayEnv) != "" {
 		runGateway()
+	}
+	if signal.Ignored(unix.SIGINT) { // as in a job in the background, and so in the Python that scripts are compared with
+		signal.Notify(make(chan os.Signal, 1), unix.SIGINT)
 	}
 	os.Exit(m.Run())
 }

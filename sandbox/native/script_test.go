@@ -3,8 +3,11 @@
 package native
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
 )
@@ -282,5 +285,28 @@ func TestScriptEndsAsPythonEnds(t *testing.T) {
 				t.Errorf("%+v, want exit %d\nstderr: %s", got.result, c.exit, got.stderr)
 			}
 		})
+	}
+}
+
+// What a file system holds is the target's to say, and of scratch the session's limit.
+func TestFileSystemsAreAsLargeAsTheTargetSays(t *testing.T) {
+	got := runScript(t, `
+import os, shutil
+for name in ("/", "/proc", "/usr/bin/env", "/etc/made"):
+    if name == "/etc/made": os.mkdir(name)
+    v = os.statvfs(name); fd = os.open(name, os.O_RDONLY); w = os.fstatvfs(fd)
+    print(v.f_bsize, v.f_frsize, v.f_blocks, v.f_namemax, v.f_blocks == w.f_blocks, v.f_bavail <= v.f_bfree <= v.f_blocks, shutil.disk_usage(name).total == v.f_blocks * v.f_frsize)
+print(shutil.disk_usage("/tmp").total, os.fstatvfs(os.pipe()[0]).f_blocks > 0)`)
+	var want strings.Builder
+	for _, name := range []string{"/", "/proc", "/usr/bin/env", "/etc"} {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(name, &fs); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&want, fs.Bsize, fs.Frsize, fs.Blocks, fs.Namelen, "True True True")
+	}
+	fmt.Fprintln(&want, 32<<20, "True")
+	if got.stdout != want.String() {
+		t.Errorf("%+v\nstdout: %q\n  want: %q\nstderr: %s", got.result, got.stdout, want.String(), got.stderr)
 	}
 }
