@@ -14,6 +14,12 @@ type overlayFile struct {
 	once sync.Once
 }
 
+// Private reports whether the content of an open file is the session's alone, also where it is a copy of the target's.
+func Private(f File) bool {
+	_, ok := f.(*overlayFile)
+	return ok
+}
+
 func (f *overlayFile) Path() string { return f.path }
 
 func (f *overlayFile) Info() (Info, error) {

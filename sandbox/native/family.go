@@ -41,6 +41,7 @@ type family struct {
 	turn   sync.Mutex
 	asking *run
 	thread int
+	locks  lockTable
 
 	starting atomic.Int32 // commands that are being decided
 

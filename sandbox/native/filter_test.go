@@ -104,7 +104,7 @@ func TestFilterTreatsCallsAsTheTableSays(t *testing.T) {
 		{"raising a limit", "prlimit64", []uint64{0, unix.RLIMIT_AS, pointer, null}, retErrno(unix.EPERM)},
 		{"another's limit", "prlimit64", []uint64{1, unix.RLIMIT_AS, null, pointer}, retErrno(unix.EPERM)},
 		{"duplicating a descriptor", "fcntl", []uint64{1, unix.F_DUPFD_CLOEXEC}, retAllow},
-		{"taking a lock is pretended", "fcntl", []uint64{1, unix.F_SETLK, pointer}, retErrno(0)},
+		{"taking a lock is answered", "fcntl", []uint64{1, unix.F_SETLK, pointer}, retNotify},
 		{"asking for a lock is answered", "fcntl", []uint64{1, unix.F_GETLK, pointer}, retNotify},
 		{"setting an owner", "fcntl", []uint64{1, unix.F_SETOWN, 1}, retErrno(unix.EINVAL)},
 		{"adding a seal", "fcntl", []uint64{1, unix.F_ADD_SEALS, 1}, retErrno(unix.EINVAL)},

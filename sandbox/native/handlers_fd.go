@@ -156,12 +156,12 @@ func (r *run) fstatfs(n *seccomp.Notification, fd int32, out uint64) answer {
 	return r.putStatfs(n, out, space, known)
 }
 
-// fcntl answers what the filter does not let through: questions about locks, and duplicates of streams.
+// fcntl answers what the filter does not let through: locks, and duplicates of streams.
 func (r *run) fcntl(n *seccomp.Notification) answer {
 	if cmd := int32(n.Args[1]); cmd == unix.F_DUPFD || cmd == unix.F_DUPFD_CLOEXEC {
 		return r.dupStream(n)
 	}
-	return r.getLock(n)
+	return r.fcntlLock(n)
 }
 
 // pretend answers a call on a descriptor that does nothing here: as the kernel answers one on what the descriptor is, a
@@ -196,15 +196,6 @@ func (r *run) syncAll(n *seccomp.Notification) answer {
 	return r.pretend(n, func(uint32) unix.Errno { return 0 })
 }
 
-// flock answers flock(2): nobody else holds a lock.
-func (r *run) flock(n *seccomp.Notification) answer {
-	switch int32(n.Args[1]) &^ unix.LOCK_NB {
-	case unix.LOCK_SH, unix.LOCK_EX, unix.LOCK_UN:
-		return r.pretend(n, func(uint32) unix.Errno { return 0 })
-	}
-	return failed(unix.EINVAL)
-}
-
 // advise answers posix_fadvise(2).
 func (r *run) advise(n *seccomp.Notification) answer {
 	return r.pretend(n, func(mode uint32) unix.Errno {
@@ -237,11 +228,4 @@ func (r *run) ioctl(n *seccomp.Notification) answer {
 		return failed(unix.EPERM)
 	}
 	return answer{}
-}
-
-// getLock answers F_GETLK and F_OFD_GETLK, fcntl(2): nobody else holds a lock.
-func (r *run) getLock(n *seccomp.Notification) answer {
-	var kind [2]byte // l_type is the first field of struct flock
-	binary.NativeEndian.PutUint16(kind[:], unix.F_UNLCK)
-	return failed(r.put(n, n.Args[2], kind[:]))
 }

@@ -142,15 +142,20 @@ func (r *run) wait(n *seccomp.Notification, pid int, none func() answer, collect
 	case none != nil:
 		return none()
 	}
+	// Collected by the next call; only here the answer can say so without losing it to a thread that died.
+	return r.askAgain(n, func() { r.children.waitBriefly(r.ctx, pid) })
+}
+
+// askAgain has a call that waits answered with EINTR when pause returns, so that the script's signal handlers run and it
+// calls again.
+func (r *run) askAgain(n *seccomp.Notification, pause func()) answer {
 	id := n.ID
 	go func() {
-		defer r.guard("waiting for a command")
-		r.children.waitBriefly(r.ctx, pid)
-		if !r.waits(id) {
-			return
+		defer r.guard("waiting for a command or a lock")
+		pause()
+		if r.waits(id) {
+			seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(unix.EINTR)})
 		}
-		// Collected by the next call; only here the answer can say so without losing it to a thread that died.
-		seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(unix.EINTR)})
 	}()
 	return answer{later: true}
 }

@@ -117,17 +117,9 @@ func (t *openFiles) dropClosed() {
 	// Twice: a thread may duplicate a descriptor to a number that was looked at, and close the old one.
 	for range 2 {
 		for _, pid := range t.family.pids() {
-			base := fmt.Sprintf("/proc/%d/fd", pid)
-			names, err := readNames(base)
-			if err != nil {
+			if eachOpen(pid, func(st *unix.Stat_t) { live[inodeOf(st)] = true }) != nil {
 				t.trim *= 2
 				return
-			}
-			for _, name := range names {
-				var st unix.Stat_t
-				if unix.Stat(base+"/"+name, &st) == nil {
-					live[inodeOf(&st)] = true
-				}
 			}
 		}
 	}
@@ -144,6 +136,22 @@ func (t *openFiles) dropClosed() {
 		}
 	}
 	t.trim = max(firstTrim, 2*len(t.all))
+}
+
+// eachOpen calls see with what each descriptor of a process leads to.
+func eachOpen(pid int, see func(*unix.Stat_t)) error {
+	base := fmt.Sprintf("/proc/%d/fd", pid)
+	names, err := readNames(base)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		var st unix.Stat_t
+		if unix.Stat(base+"/"+name, &st) == nil {
+			see(&st)
+		}
+	}
+	return nil
 }
 
 func readNames(dir string) ([]string, error) {

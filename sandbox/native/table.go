@@ -193,12 +193,10 @@ var table = []row{
 			unix.F_DUPFD, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC,
 			unix.F_SETPIPE_SZ, unix.F_GETPIPE_SZ, unix.F_GET_SEALS,
 		}}}},
-	{call: "fcntl", do: fail, why: "a lock on a live descriptor would lock out the host's own programs: pretended",
+	{call: "fcntl", do: notify, otherwise: unix.EINVAL, why: "locks, between interpreters of the session alone: one on a live descriptor would lock out the host's own programs",
 		when: []condition{{arg: 1, values: []uint32{
-			unix.F_SETLK, unix.F_SETLKW, unix.F_OFD_SETLK, unix.F_OFD_SETLKW,
+			unix.F_GETLK, unix.F_SETLK, unix.F_SETLKW, unix.F_OFD_GETLK, unix.F_OFD_SETLK, unix.F_OFD_SETLKW,
 		}}}},
-	{call: "fcntl", do: notify, otherwise: unix.EINVAL, why: "answered: nobody holds a lock",
-		when: []condition{{arg: 1, values: []uint32{unix.F_GETLK, unix.F_OFD_GETLK}}}},
 	{call: "ioctl", do: fail, errno: unix.EOPNOTSUPP, why: "no copies that share blocks; with ENOTTY pathlib would give up and not copy",
 		when: []condition{{arg: 1, values: []uint32{unix.FICLONE, unix.FICLONERANGE}}}},
 	{call: "ioctl", why: "modes of its own terminal, the only one it can have; not typing into it or changing what it is",
@@ -215,8 +213,9 @@ var table = []row{
 		{arg: 0, values: []uint32{unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA}},
 	}},
 
-	// Pretended, on what is open: there is nothing to lock against, and nothing worth syncing.
-	{call: "flock", do: notify, why: "one script alone sees its files"},
+	{call: "flock", do: notify, why: "locks, as with fcntl"},
+
+	// Pretended, on what is open: there is nothing worth syncing.
 	{call: "fsync", do: notify, why: "content is in memory"},
 	{call: "fdatasync", do: notify, why: "content is in memory"},
 	{call: "sync", do: fail, why: "content is in memory"},
