@@ -106,7 +106,7 @@ func (l *Live) pending(ctx context.Context) ([]*change, error) {
 func (l *Live) roomFor(n int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limit := l.m.config.Limits.Operations
+	limit := l.rules.Limits.Operations
 	if again := len(l.journal) - l.at; limit > 0 && l.count+n-again > limit {
 		return &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
 	}
@@ -194,7 +194,7 @@ func (l *Live) checkpoint(ctx context.Context, path string, k *known) error {
 		k.kept, k.lost = false, string(render.Line(fmt.Sprintf(format, args...))) // an error may hold a target's words
 		return nil
 	}
-	limit := l.m.config.Limits.Checkpoint
+	limit := l.rules.Limits.Checkpoint
 	left := limit - l.checkpointed
 	if limit > 0 && k.state.Size > left {
 		k.kept, k.lost = false, fmt.Sprintf("limits.checkpoint keeps %d bytes for a session", limit)

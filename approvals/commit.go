@@ -184,7 +184,7 @@ func (l *Live) matchJournal(g *group) (fresh []*change, err error) {
 func (l *Live) makeRoom(fresh []*change) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if limit := l.m.config.Limits.Operations; limit > 0 && l.count+len(fresh) > limit {
+	if limit := l.rules.Limits.Operations; limit > 0 && l.count+len(fresh) > limit {
 		return &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
 	}
 	bytes := 0

@@ -31,8 +31,8 @@ func (m *Manager) Reject(ctx context.Context, id string, by Identity, ops []int,
 
 // decide takes a decision in one transaction.
 func (m *Manager) decide(ctx context.Context, id string, by Identity, ops []int, digest string, set func(*Operation)) (Session, error) {
-	if !by.MayDecide() {
-		return Session{}, fmt.Errorf("%w: deciding needs the role approver, %s is %s", ErrNotPermitted, by.Name, by.Role)
+	if err := m.mayDecide(by, "deciding"); err != nil {
+		return Session{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return Session{}, err

@@ -130,7 +130,7 @@ func isShell(path string) bool {
 
 func (l *Live) setHeld(s *Session) {
 	s.Status, s.Deadline = Held, time.Time{}
-	if h := l.m.config.Limits.Hold; h > 0 {
+	if h := l.rules.Limits.Hold; h > 0 {
 		s.Deadline = l.m.config.Now().Add(h)
 	}
 }
@@ -174,7 +174,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 	l.m.publish(l.id, EventWaiting, "")
 	var expired <-chan time.Time
 	hold := func() {}
-	if h := l.m.config.Limits.Hold; h > 0 {
+	if h := l.rules.Limits.Hold; h > 0 {
 		timer := time.NewTimer(h)
 		defer timer.Stop()
 		expired, hold = timer.C, func() { timer.Reset(h) }
@@ -271,10 +271,10 @@ func (l *Live) abandon(g *group) error {
 // lapse ends a hold that nobody answered: the session is parked, or where there is no parking, it expires.
 func (l *Live) lapse(n int) error {
 	if l.park() {
-		l.Notice("nobody has decided within %v; session %s is parked. Come back with: wait %s", l.m.config.Limits.Hold, l.id, l.id)
+		l.Notice("nobody has decided within %v; session %s is parked. Come back with: wait %s", l.rules.Limits.Hold, l.id, l.id)
 		return ErrParked
 	}
-	reason := fmt.Sprintf("nobody decided within %v", l.m.config.Limits.Hold)
+	reason := fmt.Sprintf("nobody decided within %v", l.rules.Limits.Hold)
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		if o := s.operation(n); o != nil && o.Decision == Waiting {
 			settle(s, Lapsed, l.m.config.Now())

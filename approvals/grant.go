@@ -271,7 +271,7 @@ func (m *Manager) PreviewGrant(s Session, n int, by Identity, spec GrantSpec) (G
 	if m.config.Grants == nil {
 		return Grant{}, fmt.Errorf("operation %d of session %s %w: this gateway keeps no grants", n, s.ID, ErrBadGrant)
 	}
-	return spec.preview(s, n, by, m.config.Limits.Grant, m.config.Now())
+	return spec.preview(s, n, by, m.rules.Load().Limits.Grant, m.config.Now())
 }
 
 // ApproveGranting approves one operation and makes a standing answer of it. What cannot be granted is not approved either: the
@@ -366,8 +366,8 @@ func (m *Manager) Grants(identity string, all bool) []Grant {
 
 // Revoke ends a grant: once it returns, no command starts by it. ErrNotPermitted, ErrNoGrant.
 func (m *Manager) Revoke(_ context.Context, n int, by Identity) (Grant, error) {
-	if !by.MayDecide() {
-		return Grant{}, fmt.Errorf("%w: revoking needs the role approver, %s is %s", ErrNotPermitted, by.Name, by.Role)
+	if err := m.mayDecide(by, "revoking"); err != nil {
+		return Grant{}, err
 	}
 	m.grants.mu.Lock()
 	defer m.grants.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 // Live is a session that is alive: its script runs, or waits inside an operation.
 type Live struct {
 	m        *Manager
+	rules    *Rules // those of when it began
 	id       string
 	identity string
 	target   targets.Target

@@ -64,13 +64,23 @@ const maxRecorded = 1 << 20
 // maxRecordedSession bounds the output of all operations of a session that is kept, in bytes.
 const maxRecordedSession = 64 << 20
 
+// Rules are what a session is judged and bounded by, from its beginning to its end.
+type Rules struct {
+	Judge  Judge
+	Limits Limits
+}
+
 // Config is what a Manager needs.
 type Config struct {
-	Store  Store
-	Blobs  Blobs // contents of files; without it files are not changed
+	Store Store
+	Blobs Blobs  // contents of files; without it files are not changed
+	Dir   string // where outputs are kept
+	// Judge and Limits are those of every session, until SetRules.
 	Judge  Judge
-	Dir    string // where outputs are kept
 	Limits Limits
+	// Known reports whether somebody is still who may connect: nobody else decides on anything, whoever they were when
+	// they came. nil means that nobody is ever taken away.
+	Known  func(Identity) bool
 	Now    func() time.Time // nil means time.Now
 	Random io.Reader        // nil means crypto/rand
 	Grants GrantStore       // nil means that there are none
@@ -89,6 +99,7 @@ type Config struct {
 // Manager owns all sessions of a gateway.
 type Manager struct {
 	config   Config
+	rules    atomic.Pointer[Rules] // of sessions that begin now
 	bus      bus
 	programs programs
 	grants   grants
@@ -124,6 +135,7 @@ func New(c Config) (*Manager, error) {
 		return nil, fmt.Errorf("make the directory for outputs: %w", err)
 	}
 	m := &Manager{config: c, live: map[string]*Live{}, starting: map[string]int{}, parked: map[string]parkedSession{}, rolling: map[string]bool{}}
+	m.SetRules(Rules{c.Judge, c.Limits})
 	if c.Grants != nil {
 		var err error
 		if m.grants.all, err = c.Grants.Grants(); err != nil {
@@ -135,6 +147,21 @@ func New(c Config) (*Manager, error) {
 	}
 	m.sweep()
 	return m, nil
+}
+
+// SetRules changes what sessions are judged and bounded by that begin, or go on after they were parked, from now on. Those
+// that are alive keep theirs.
+func (m *Manager) SetRules(r Rules) { m.rules.Store(&r) }
+
+// mayDecide is nil for who may decide, and is still known. Doing is what they want, for the error.
+func (m *Manager) mayDecide(by Identity, doing string) error {
+	if !by.MayDecide() {
+		return fmt.Errorf("%w: %s needs the role approver, %s is %s", ErrNotPermitted, doing, by.Name, by.Role)
+	}
+	if m.config.Known != nil && !m.config.Known(by) {
+		return fmt.Errorf("%w: %s is not in the configuration any more, or not by this key", ErrNotPermitted, by.Name)
+	}
+	return nil
 }
 
 // Request asks for a session.
@@ -214,14 +241,15 @@ func (m *Manager) Resume(ctx context.Context, id string, target targets.Target) 
 
 // enliven makes a recorded session alive.
 func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target, again bool) (*Live, error) {
-	out, err := createOutput(m.outputName(s.ID), m.config.Limits.Output)
+	rules := m.rules.Load()
+	out, err := createOutput(m.outputName(s.ID), rules.Limits.Output)
 	if err != nil {
 		m.fail(s.ID, "the gateway could not record output")
 		return nil, err
 	}
 	lctx, cancel := context.WithCancelCause(ctx)
 	target, unuse := targets.For(target, s.Identity, s.ID)
-	l := &Live{m: m, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(),
+	l := &Live{m: m, rules: rules, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(),
 		skip: map[string]bool{}, inflight: map[string]int{}, origins: map[*vfs.Origin]known{},
 	}
 	if again {
@@ -250,7 +278,7 @@ func (m *Manager) reserve(identity string) (release func(), err error) {
 	if m.closing {
 		return nil, ErrShutdown
 	}
-	l := m.config.Limits
+	l := m.rules.Load().Limits
 	alive, own := len(m.live), m.starting[identity]
 	for _, n := range m.starting {
 		alive += n
@@ -501,7 +529,7 @@ func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) {
 
 func (m *Manager) toParked(s *Session, now time.Time) {
 	s.Status, s.Deadline = Parked, time.Time{}
-	if e := m.config.Limits.Expire; e > 0 {
+	if e := m.rules.Load().Limits.Expire; e > 0 {
 		s.Deadline = now.Add(e)
 	}
 }

@@ -100,14 +100,14 @@ func onlyRootWrites(files vfs.Source, dir string) bool {
 func (l *Live) judge(command *Command, c Start) policy.Decision {
 	pc := policy.Context{Target: command.Target, EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: l.m.programs.foreign(l.target, l.m.config.Now())}
 	if c.Shell {
-		return l.m.config.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
+		return l.rules.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
 	}
 	argv := slices.Clone(command.Argv)
 	named := filepath.Base(argv[0])
 	if dir, base := path.Split(command.Path); strings.Contains(c.Argv[0], "/") || !onPath(dir) || base != c.Argv[0] {
 		argv[0] = command.Path
 	}
-	d := l.m.config.Judge.Argv(argv, pc)
+	d := l.rules.Judge.Argv(argv, pc)
 	if d.Verdict == policy.Allow && named != filepath.Base(command.Path) {
 		return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: string(render.Line(fmt.Sprintf("the program %s would be told that its name is %s", command.Path, named)))}
 	}

@@ -93,12 +93,12 @@ func TestProgramIsJudgedByWhereItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Manager{config: Config{Judge: judge, Now: func() time.Time { return time.Unix(1, 0) }}}
+	m := &Manager{config: Config{Now: func() time.Time { return time.Unix(1, 0) }}}
 	tree := treeTarget{
 		has:  map[string][]string{"/usr/local/bin": {"df"}},
 		tree: map[string]vfs.Info{"/usr/local/bin": {Mode: syscall.S_IFDIR | 0o777}},
 	}
-	l := &Live{m: m, target: tree, ctx: context.Background()}
+	l := &Live{m: m, rules: &Rules{Judge: judge}, target: tree, ctx: context.Background()}
 	tests := []struct {
 		path string
 		c    Start

@@ -83,8 +83,8 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 
 // mayRollBack checks who asks and for what.
 func (m *Manager) mayRollBack(id string, by Identity) (Session, error) {
-	if !by.MayDecide() {
-		return Session{}, fmt.Errorf("%w: rolling back needs the role approver, %s is %s", ErrNotPermitted, by.Name, by.Role)
+	if err := m.mayDecide(by, "rolling back"); err != nil {
+		return Session{}, err
 	}
 	s, err := m.Session(id)
 	switch {

@@ -13,6 +13,7 @@ import (
 type member struct {
 	identity approvals.Identity
 	targets  []string
+	key      string // its wire form
 }
 
 // memberKey is where the Permissions of a key hold its *member.
@@ -30,11 +31,19 @@ func newKeyring(identities []config.Identity) keyring {
 		for _, key := range id.Keys {
 			ring[string(key.Public.Marshal())] = &member{
 				identity: approvals.Identity{Name: id.Name, Role: id.Role, Fingerprint: key.Fingerprint},
-				targets:  id.Targets,
+				targets:  id.Targets, key: string(key.Public.Marshal()),
 			}
 		}
 	}
 	return ring
+}
+
+// current is who a member of an earlier keyring is in this one: by the same key the same name and role, or nil.
+func (k keyring) current(m *member) *member {
+	if now := k[m.key]; now != nil && now.identity == m.identity {
+		return now
+	}
+	return nil
 }
 
 // authenticate is the server's public key callback. A client may offer any number of keys before it proves that it

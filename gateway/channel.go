@@ -41,6 +41,11 @@ func (g *Gateway) session(srv *ssh.Server, conn *gossh.ServerConn, offered gossh
 		return
 	}
 	defer c.done()
+	// Whoever lost their key before the connection was in the table with it is found here, see Reload.
+	if _, who := g.current(m); who == nil {
+		_ = offered.Reject(gossh.Prohibited, errTakenAway.Error())
+		return
+	}
 	own, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// A handler that still runs when its channel is gone is waited for: it counts as a session of the connection.

@@ -65,6 +65,7 @@ type connection struct {
 
 	// Guarded by table.mu.
 	authenticated, closed bool
+	member                *member // who has proved to have a key of theirs
 	channels              int
 	idle                  *time.Timer
 	stop                  chan struct{} // ends the questions to the client; nil while there is no session
@@ -126,6 +127,13 @@ func (c *connection) authenticatedNow() {
 	c.idle = time.AfterFunc(c.table.timing.Idle, func() { _ = c.Close() })
 }
 
+// belongsTo notes who a connection is of.
+func (c *connection) belongsTo(m *member) {
+	c.table.mu.Lock()
+	defer c.table.mu.Unlock()
+	c.member = m
+}
+
 // open counts a session channel in, and reports false where there are too many.
 func (c *connection) open(conn gossh.Conn) bool {
 	c.table.mu.Lock()
@@ -166,6 +174,21 @@ func (c *connection) rest() {
 		close(c.stop)
 		c.stop = nil
 	}
+}
+
+// closeOthers closes the connections of members that are not to be kept, and returns them.
+func (t *connections) closeOthers(keep func(*member) bool) (closed []*connection) {
+	t.mu.Lock()
+	for c := range t.all {
+		if c.member != nil && !keep(c.member) {
+			closed = append(closed, c)
+		}
+	}
+	t.mu.Unlock()
+	for _, c := range closed {
+		_ = c.Close()
+	}
+	return closed
 }
 
 // drain closes what has no session; what has one is closed when its last session ends.

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"charm.land/ssh"
@@ -53,11 +55,12 @@ const outputs = "outputs"
 type Gateway struct {
 	options     Options
 	sessions    *approvals.Manager
+	shared      *shared
+	settings    atomic.Pointer[settings]
+	reloading   sync.Mutex
+	started     time.Time
 	log         *slog.Logger
-	keys        keyring
 	connections *connections
-	runner      *runner
-	verbs       *command.Verbs
 	server      *ssh.Server
 	uploads     chan struct{} // places for files that SFTP clients write, which are kept in memory
 }
@@ -80,34 +83,29 @@ func New(o Options) (*Gateway, error) {
 		o.Log = slog.Default()
 	}
 	o.Timing = o.Timing.withDefaults()
-	g := &Gateway{options: o, log: o.Log, keys: newKeyring(o.Config.Identities), connections: newConnections(o.Timing), uploads: make(chan struct{}, maxUploads)}
-	var err error
-	if g.runner, err = newRunner(o); err != nil {
+	g := &Gateway{
+		options: o, log: o.Log, shared: &shared{}, started: o.Now(), connections: newConnections(o.Timing), uploads: make(chan struct{}, maxUploads),
+	}
+	initial := Settings{o.Config, o.Judge, o.Targets}
+	first, err := g.with(initial)
+	if err != nil {
 		return nil, err
 	}
+	g.settings.Store(first)
 	ready := make(chan struct{})
-	limits := o.Config.Limits
+	rules := initial.rules()
 	g.sessions, err = approvals.New(approvals.Config{
-		Store: o.Store, Blobs: o.Blobs, Judge: o.Judge, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
-		Limits: approvals.Limits{
-			Hold: limits.Hold, Expire: limits.Expire, Operations: limits.Operations, Output: limits.Output,
-			Checkpoint: limits.Checkpoint,
-			Sessions:   limits.Sessions, SessionsPerIdentity: limits.SessionsPerIdentity, Grant: limits.Grant,
-		},
-		Grants: o.Grants, Granted: g.granted,
+		Store: o.Store, Blobs: o.Blobs, Judge: rules.Judge, Limits: rules.Limits, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
+		Known: g.known, Grants: o.Grants, Granted: g.granted,
 		// A decision may be found at once, before the rest is there.
-		Restart: func(s approvals.Session) { <-ready; g.runner.restart(s) },
-		Target:  g.runner.target,
+		Restart: func(s approvals.Session) { <-ready; g.settings.Load().runner.restart(s) },
+		Target:  func(name string) targets.Target { return g.settings.Load().runner.target(name) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	g.runner.sessions = g.sessions
+	g.shared.sessions, first.verbs.Sessions = g.sessions, g.sessions
 	close(ready)
-	g.verbs = &command.Verbs{
-		Sessions: g.sessions, Judge: o.Judge, Runner: g.runner, Targets: o.Targets, Config: o.Config, Version: o.Version,
-		Audit: g.auditState, Engine: g.runner.ready, Screen: tui.Run, Plain: tui.RunPlain, Now: o.Now, Started: o.Now(),
-	}
 	g.server, err = wish.NewServer(g.configure)
 	if err != nil {
 		return nil, fmt.Errorf("make the SSH server: %w", err)
@@ -167,13 +165,18 @@ func (g *Gateway) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
 		},
 		MaxAuthTries: maxAuthTries,
 		PublicKeyCallback: func(meta gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
-			permissions, err := g.keys.authenticate(meta, key)
+			permissions, err := g.settings.Load().keys.authenticate(meta, key)
 			if err != nil {
 				g.refused(meta, key, err)
 			}
 			return permissions, err
 		},
-		VerifiedPublicKeyCallback: g.authenticated,
+		VerifiedPublicKeyCallback: func(meta gossh.ConnMetadata, key gossh.PublicKey, p *gossh.Permissions, algorithm string) (*gossh.Permissions, error) {
+			if c != nil {
+				c.belongsTo(memberOf(&gossh.ServerConn{Permissions: p}))
+			}
+			return g.authenticated(meta, key, p, algorithm)
+		},
 		AuthLogCallback: func(meta gossh.ConnMetadata, method string, err error) {
 			if err != nil && method != "none" && !errors.Is(err, errUnknownKey) { // that was told with its key
 				g.refused(meta, nil, err)
@@ -204,7 +207,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	go func() { stopped <- g.sessions.Shutdown(drain) }()
 	g.connections.drain()
 	err := <-stopped
-	g.runner.wait(drain)
+	g.shared.wait(drain)
 	if serr := g.server.Shutdown(drain); serr != nil {
 		g.log.Warn("some clients did not leave in time", "error", serr)
 	}
@@ -254,11 +257,16 @@ func (g *Gateway) handle(s ssh.Session) {
 }
 
 func (g *Gateway) command(ctx *channelContext, s ssh.Session) int {
+	now, who := g.current(ctx.member)
+	if who == nil {
+		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %v\n", errTakenAway)
+		return command.ExitNotPermitted
+	}
 	if status, ok := g.copied(ctx, s); ok {
 		return status
 	}
 	call := &command.Call{
-		Identity: ctx.member.identity, Targets: ctx.member.targets,
+		Identity: who.identity, Targets: who.targets,
 		Line: s.RawCommand(), Stdin: s, Stdout: s, Stderr: s.Stderr(),
 	}
 	// The sizes are taken until the channel's end: the library's request loop waits for it.
@@ -269,7 +277,7 @@ func (g *Gateway) command(ctx *channelContext, s ssh.Session) int {
 	}
 	g.log.Info("command", "identity", call.Identity.Name, "key", call.Identity.Fingerprint,
 		"address", s.RemoteAddr().String(), "verb", command.VerbOf(call.Line))
-	return g.verbs.Run(ctx, call)
+	return now.verbs.Run(ctx, call)
 }
 
 // terminal passes on window sizes, the newest winning over one that nobody has taken yet.

@@ -34,12 +34,36 @@ func NewJudge(c *config.Config) (approvals.Judge, error) {
 	return j, nil
 }
 
-// of is the judge for a target.
+// of is the judge for a target. One that the configuration does not name, and was taken out of it while a session began,
+// has none that knows what it hides: a human is asked.
 func (j *judges) of(target string) approvals.Judge {
-	if r, ok := j.remotes[target]; ok {
+	switch r, ok := j.remotes[target]; {
+	case ok:
 		return r
+	case target == "" || target == config.LocalTarget:
+		return j.usual
 	}
-	return j.usual
+	return asks{j.usual}
+}
+
+// asks is a judge who allows nothing by themself.
+type asks struct{ usual approvals.Judge }
+
+func (asks) instead(d policy.Decision) policy.Decision {
+	if d.Verdict != policy.Allow {
+		return d
+	}
+	return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: "the configuration does not name this target any more"}
+}
+
+// Argv implements approvals.Judge.
+func (a asks) Argv(argv []string, c policy.Context) policy.Decision {
+	return a.instead(a.usual.Argv(argv, c))
+}
+
+// Shell implements approvals.Judge.
+func (a asks) Shell(text string, c policy.Context) policy.Decision {
+	return a.instead(a.usual.Shell(text, c))
 }
 
 // Argv implements approvals.Judge.

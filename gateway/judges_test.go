@@ -33,6 +33,7 @@ host = "bare"
 		{"prod", "cat /srv/prod", policy.Ask}, {"prod", "cat /srv/all", policy.Ask}, {"prod", "cat /srv/other", policy.Allow},
 		{"bare", "cat /srv/prod", policy.Allow}, {"bare", "cat /srv/all", policy.Ask},
 		{"prod", "cat /etc/shadow", policy.Ask}, {"", "cat /srv/all", policy.Ask},
+		{"gone", "cat /srv/other", policy.Ask}, {"", "cat /srv/other", policy.Allow},
 	} {
 		if d := j.Shell(k.text, policy.Context{Target: k.target}); d.Verdict != k.want {
 			t.Errorf("%s on %q: %s (%s), want %s", k.text, k.target, d.Verdict, d.Reason, k.want)

@@ -50,7 +50,12 @@ func (g *Gateway) copied(ctx *channelContext, s ssh.Session) (status int, ok boo
 }
 
 func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(relay.Options) (bool, error)) int {
-	who := ctx.member.identity
+	now, member := g.current(ctx.member)
+	if member == nil {
+		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %v\n", errTakenAway)
+		return command.ExitNotPermitted
+	}
+	who := member.identity
 	g.log.Info("files", "identity", who.Name, "key", who.Fingerprint, "address", s.RemoteAddr().String())
 	if who.Role != approvals.Agent && who.Role != approvals.Admin {
 		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %s is no agent and may not read files\n", who.Name)
@@ -69,12 +74,12 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(relay.Opt
 	}
 	options := relay.Options{
 		Opened:  opened,
-		Policy:  func(target string) *vfs.Policy { return g.runner.policies[target] },
-		Ask:     func(_ context.Context, c relay.Change) error { return g.runner.change(who, c) },
-		Uploads: g.uploads, MaxFile: g.options.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
+		Policy:  func(target string) *vfs.Policy { return now.runner.policies[target] },
+		Ask:     func(_ context.Context, c relay.Change) error { return now.runner.change(who, c) },
+		Uploads: g.uploads, MaxFile: now.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
 	}
-	for _, t := range g.options.Targets {
-		if slices.Contains(ctx.member.targets, t.Name()) {
+	for _, t := range now.Targets {
+		if slices.Contains(member.targets, t.Name()) {
 			t, done := targets.For(t, who.Name, transfer)
 			defer done()
 			options.Targets = append(options.Targets, t)

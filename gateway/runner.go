@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,18 +24,18 @@ import (
 // runner runs sessions: a script in the engine, or one shell command, each with the gate before everything that it
 // starts. A session belongs to no connection: it goes on when its client leaves.
 type runner struct {
-	sessions *approvals.Manager
+	*shared
+	Settings
 	policies map[string]*vfs.Policy // by the target's name
-	options  Options
+	options  Options                // but for what the settings say
 	log      *slog.Logger
-	running  sync.WaitGroup
 }
 
-func newRunner(o Options) (*runner, error) {
+func newRunner(o Options, set Settings, all *shared) (*runner, error) {
 	policies := map[string]*vfs.Policy{}
-	for _, t := range o.Targets {
-		files := o.Config.Files
-		if r, ok := o.Config.Remotes[t.Name()]; ok {
+	for _, t := range set.Targets {
+		files := set.Config.Files
+		if r, ok := set.Config.Remotes[t.Name()]; ok {
 			files = r.Files
 		}
 		p, err := vfs.NewPolicy(files.Read, files.Hide)
@@ -45,7 +44,7 @@ func newRunner(o Options) (*runner, error) {
 		}
 		policies[t.Name()] = p
 	}
-	return &runner{policies: policies, options: o, log: o.Log}, nil
+	return &runner{shared: all, Settings: set, policies: policies, options: o, log: o.Log}, nil
 }
 
 // engine finds an engine by its name, nil for none. A session of old has none.
@@ -80,9 +79,9 @@ func (r *runner) ready(ctx context.Context, name string) error {
 }
 
 // wait returns when every session has ended, or with ctx.
-func (r *runner) wait(ctx context.Context) {
+func (s *shared) wait(ctx context.Context) {
 	done := make(chan struct{})
-	go func() { defer close(done); r.running.Wait() }()
+	go func() { defer close(done); s.running.Wait() }()
 	select {
 	case <-done:
 	case <-ctx.Done():
@@ -114,7 +113,7 @@ func (r *runner) begin(ctx context.Context, request approvals.Request, term stri
 
 // target finds a target by its name, nil for none.
 func (r *runner) target(name string) targets.Target {
-	for _, t := range r.options.Targets {
+	for _, t := range r.Targets {
 		if t.Name() == name {
 			return t
 		}
@@ -234,11 +233,11 @@ func (s *session) home(isDir func(string) bool) string {
 
 // script runs a script in the engine.
 func (s *session) script() approvals.Outcome {
-	o := s.runner.options
-	limits := o.Config.Limits
+	o, conf := s.runner.options, s.runner.Config
+	limits := conf.Limits
 	account, uname := s.request.Target.Account(), s.request.Target.Uname()
 	view, err := vfs.NewSession(vfs.Config{
-		Base: s.live.Source(s.files()), Policy: s.runner.policies[s.request.Target.Name()], Scratch: o.Config.Files.Scratch,
+		Base: s.live.Source(s.files()), Policy: s.runner.policies[s.request.Target.Name()], Scratch: conf.Files.Scratch,
 		MaxBytes: limits.Write, MaxFile: limits.Write, MaxNodes: limits.Nodes, UID: account.UID, GID: account.GID, Now: o.Now,
 	})
 	if err != nil {
@@ -273,7 +272,7 @@ func (s *session) script() approvals.Outcome {
 	}
 	if s.terminal != nil {
 		job.Terminal = terminalOf(ctx, s.terminal)
-		job.Env = append(job.Env, historyVariable+historyFile(o.Config.Files.Scratch))
+		job.Env = append(job.Env, historyVariable+historyFile(conf.Files.Scratch))
 	}
 	engine := s.runner.engine(s.request.Engine)
 	if engine == nil {
@@ -388,7 +387,7 @@ func (l limitedWriter) Write(p []byte) (int, error) {
 
 // outcome maps how a run ended to the session's status and the client's exit status.
 func (s *session) outcome(r sandbox.Result) approvals.Outcome {
-	limits := s.runner.options.Config.Limits
+	limits := s.runner.Config.Limits
 	switch r.Cause {
 	case sandbox.Exited:
 		return exited(r.ExitCode)
@@ -431,7 +430,7 @@ func overLimit(format string, args ...any) approvals.Outcome {
 }
 
 func (s *session) outputLimit() approvals.Outcome {
-	return overLimit("the output is larger than %d bytes (limits.output)", s.runner.options.Config.Limits.Output)
+	return overLimit("the output is larger than %d bytes (limits.output)", s.runner.Config.Limits.Output)
 }
 
 // fault is an end that is not the agent's doing. The log has the whole of it.
@@ -564,7 +563,7 @@ func (s *session) shell() approvals.Outcome {
 	if err != nil {
 		return s.notStarted(err)
 	}
-	if wall := s.runner.options.Config.Limits.Wall; wall > 0 {
+	if wall := s.runner.Config.Limits.Wall; wall > 0 {
 		timer := time.AfterFunc(wall, func() { cancel(errWall) })
 		defer timer.Stop()
 	}
@@ -575,7 +574,7 @@ func (s *session) shell() approvals.Outcome {
 	case errors.Is(cause, approvals.ErrOutputLimit):
 		return s.outputLimit()
 	case errors.Is(cause, errWall):
-		return outOfTime("the command ran longer than %s (limits.wall)", s.runner.options.Config.Limits.Wall)
+		return outOfTime("the command ran longer than %s (limits.wall)", s.runner.Config.Limits.Wall)
 	case errors.Is(err, targets.ErrLost):
 		return unreachable(err)
 	case err != nil:

@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 type running struct {
 	tb              testing.TB
 	address         string
+	gateway         *Gateway
+	settings        Settings // those that it began with
 	agent, approver gossh.Signer
 }
 
@@ -107,7 +109,7 @@ func startWith(tb testing.TB, more string, auditor approvals.Auditor) *running {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r.address = l.Addr().String()
+	r.address, r.gateway, r.settings = l.Addr().String(), g, Settings{o.Config, o.Judge, o.Targets}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- g.Serve(ctx, l) }()

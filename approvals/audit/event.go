@@ -15,6 +15,7 @@ import (
 const (
 	Start          = "start" // the gateway: its version and configuration
 	Stop           = "stop"
+	Reload         = "reload" // it took up a changed configuration
 	Authentication = "authentication"
 	Session        = "session"   // it began
 	Operation      = "operation" // it was asked for, and the policy's verdict

@@ -20,10 +20,15 @@ const clientKeyFolder = "clientkeys"
 // systemKnownHosts is ssh(1)'s own file for the whole system.
 const systemKnownHosts = "/etc/ssh/ssh_known_hosts"
 
-// remoteTargets makes the targets of a configuration, by name. It connects to none.
-func remoteTargets(c *config.Config, log *slog.Logger) (map[string]*ssh.Target, error) {
+// remoteTargets makes the targets of a configuration, by name. It connects to none. Those of an earlier configuration that
+// are reached in the same way are taken over, with their connections.
+func remoteTargets(c *config.Config, log *slog.Logger, old *config.Config, there map[string]*ssh.Target) (map[string]*ssh.Target, error) {
 	out := map[string]*ssh.Target{}
 	for _, name := range slices.Sorted(maps.Keys(c.Remotes)) {
+		if t := there[name]; t != nil && config.SameRemote(old, c, name) {
+			out[name] = t
+			continue
+		}
 		t, err := remoteTarget(c, name, log)
 		if err != nil {
 			return nil, err

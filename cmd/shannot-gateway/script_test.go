@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,6 +51,8 @@ var testPrograms = map[string]func(){"shannot-gateway": main}
 // name, so that `exec ssh -F ssh_config agent df -h` is what an agent types. The commands below are added:
 //
 //	serve [flags]   writes gateway.toml with ${AGENT} and so on replaced by public keys, starts the gateway, waits for its line
+//	reload [FILE]   writes FILE (gateway.toml) as serve does, sends SIGHUP, waits for what the gateway says about it, and
+//	                puts that into the file reload.log
 //	sigterm         ends the gateway with SIGTERM and waits for the end
 //	crash           sends SIGKILL and waits for the end
 //	id NAME FILE    takes the session's id out of a notice in FILE into the variable NAME
@@ -76,7 +79,7 @@ func TestScripts(t *testing.T) {
 		Dir:   "testdata/script",
 		Setup: func(env *testscript.Env) error { return setupScript(env, cache) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": cmdServe, "sigterm": cmdSigterm, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
+			"serve": cmdServe, "reload": cmdReload, "sigterm": cmdSigterm, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
 			"target": cmdTarget, "drop": cmdDrop,
 			"pypy": func(ts *testscript.TestScript, neg bool, args []string) {
 				dir, err := sandboxed()
@@ -192,7 +195,39 @@ type gatewayKey struct{}
 type scriptGateway struct {
 	cmd  *exec.Cmd
 	done chan error
-	log  strings.Builder
+	log  scriptLog
+}
+
+// scriptLog is what a gateway says, line by line.
+type scriptLog struct {
+	mu    sync.Mutex
+	lines []string
+	more  chan struct{} // closed with the next line
+}
+
+func (l *scriptLog) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
+}
+
+// from returns the lines from the nth on, and what is closed when there is one more.
+func (l *scriptLog) from(n int) (lines []string, more <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.more == nil {
+		l.more = make(chan struct{})
+	}
+	return slices.Clone(l.lines[n:]), l.more
+}
+
+func (l *scriptLog) String() string {
+	lines, _ := l.from(0)
+	return strings.Join(lines, "\n")
 }
 
 func (g *scriptGateway) end(sig syscall.Signal) error {
@@ -210,10 +245,41 @@ func (g *scriptGateway) end(sig syscall.Signal) error {
 	}
 }
 
-func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
-	config := ts.ReadFile("gateway.toml")
-	expanded := os.Expand(config, ts.Getenv)
+// writeConfig writes the configuration that the gateway reads.
+func writeConfig(ts *testscript.TestScript, from string) {
+	expanded := os.Expand(ts.ReadFile(from), ts.Getenv)
 	ts.Check(os.WriteFile(ts.MkAbs("gateway.run.toml"), []byte(expanded), 0o600))
+}
+
+func cmdReload(ts *testscript.TestScript, neg bool, args []string) {
+	from := "gateway.toml"
+	if len(args) > 0 {
+		from = args[0]
+	}
+	writeConfig(ts, from)
+	g := ts.Value(gatewayKey{}).(*scriptGateway)
+	before, _ := g.log.from(0)
+	ts.Check(g.cmd.Process.Signal(syscall.SIGHUP))
+	late := time.After(60 * time.Second)
+	for {
+		lines, more := g.log.from(len(before))
+		for i, line := range lines {
+			if strings.Contains(line, "configuration reloaded") || strings.Contains(line, "configuration was not reloaded") {
+				ts.Check(os.WriteFile(ts.MkAbs("reload.log"), []byte(strings.Join(lines[:i+1], "\n")+"\n"), 0o600))
+				return
+			}
+		}
+		select {
+		case <-more:
+		case <-late:
+			ts.Logf("%s", g.log.String())
+			ts.Fatalf("the gateway says nothing of its configuration")
+		}
+	}
+}
+
+func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+	writeConfig(ts, "gateway.toml")
 	g := ts.Value(gatewayKey{}).(*scriptGateway)
 	if g.cmd != nil {
 		ts.Fatalf("a gateway runs already")
@@ -235,7 +301,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 			if a, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
 				addr <- a
 			}
-			fmt.Fprintln(&g.log, lines.Text())
+			g.log.add(lines.Text())
 		}
 		_, _ = io.Copy(io.Discard, stderr)
 		g.done <- cmd.Wait()

@@ -9,10 +9,13 @@ import (
 	"maps"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync"
+	"syscall"
 
-	"golang.org/x/crypto/ssh"
+	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/store"
@@ -23,6 +26,7 @@ import (
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/local"
+	"shannot-gateway/targets/ssh"
 )
 
 // The state directory's contents that are named here; the rest is named by who keeps it.
@@ -53,7 +57,12 @@ func (p *program) serve(ctx context.Context, args []string) int {
 	if status, ok := p.parse(f, args); !ok {
 		return status
 	}
-	c, err := loadConfig(*file, *listen, *state)
+	// From the beginning: with its default action the signal would end the process.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	load := func() (*config.Config, error) { return loadConfig(*file, *listen, *state) }
+	c, err := load()
 	if err != nil {
 		return p.fail(err)
 	}
@@ -82,6 +91,11 @@ func (p *program) serve(ctx context.Context, args []string) int {
 		_, _ = fmt.Fprintf(p.stderr, "host key %s %s\n", key.Type, key.Fingerprint())
 	}
 	_, _ = fmt.Fprintf(p.stderr, "listening on %s\n", l.Addr())
+	go func() {
+		for range hangup { // for as long as the process lives: nobody sends once it is stopped
+			g.reload(load)
+		}
+	}()
 	if err := g.Serve(ctx, l); err != nil {
 		return p.fail(err)
 	}
@@ -133,6 +147,14 @@ type assembled struct {
 	*gateway.Gateway
 	keys   []hostkeys.Key
 	closes []func() error
+	log    *slog.Logger
+	host   targets.Target // the gateway's own
+
+	reloading sync.Mutex
+	// What is in force.
+	config  *config.Config
+	remotes map[string]*ssh.Target
+	over    bool // the gateway is ending
 }
 
 func (a *assembled) close() {
@@ -143,7 +165,7 @@ func (a *assembled) close() {
 
 // assemble builds a gateway out of its rooms. It fails where anything that a session will need does not work.
 func assemble(ctx context.Context, c *config.Config, runtime string, log *slog.Logger) (*assembled, error) {
-	a := &assembled{}
+	a := &assembled{log: log, config: c}
 	err := a.build(ctx, c, runtime, log)
 	if err != nil {
 		a.close()
@@ -167,15 +189,11 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 	if a.keys, err = hostkeys.Load(filepath.Join(c.State, hostKeyFolder), c.HostKeys, rand.Reader); err != nil {
 		return err
 	}
-	all := []targets.Target{host}
-	remotes, err := remoteTargets(c, log)
-	if err != nil {
+	a.host = host
+	if a.remotes, err = remoteTargets(c, log, nil, nil); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(remotes)) {
-		all = append(all, remotes[name])
-		a.closes = append(a.closes, remotes[name].Close)
-	}
+	a.closes = append(a.closes, a.closeRemotes)
 	kept := store.Options{Keep: c.Retention.Sessions, Age: c.Retention.Age, Log: log}
 	var record *audit.Log
 	if c.Audit.Enabled {
@@ -204,10 +222,19 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 	}
 	a.Gateway, err = gateway.New(gateway.Options{
 		Config: c, HostKeys: a.keys, Store: journal, Blobs: journal, Grants: journal, Audit: record, Judge: judge, Engine: engine,
-		Engines: []sandbox.Engine{other}, Targets: all,
+		Engines: []sandbox.Engine{other}, Targets: a.targets(a.remotes),
 		Version: version(), Log: log,
 	})
 	return err
+}
+
+// targets are the gateway's own host and the remotes, by name.
+func (a *assembled) targets(remotes map[string]*ssh.Target) []targets.Target {
+	all := []targets.Target{a.host}
+	for _, name := range slices.Sorted(maps.Keys(remotes)) {
+		all = append(all, remotes[name])
+	}
+	return all
 }
 
 // openAudit opens the audit log and records this start. It is closed after everything that writes to it.
@@ -230,7 +257,7 @@ func (a *assembled) openAudit(c *config.Config, log *slog.Logger) (*audit.Log, e
 	return l, l.Append(audit.Event{Event: audit.Start, Version: version(), Config: c.Path, ConfigSHA256: c.SHA256, Key: a.keys[0].Fingerprint()})
 }
 
-func publicKeys(keys []hostkeys.Key) (public []ssh.PublicKey) {
+func publicKeys(keys []hostkeys.Key) (public []gossh.PublicKey) {
 	for _, k := range keys {
 		public = append(public, k.Signer.PublicKey())
 	}

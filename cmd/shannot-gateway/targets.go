@@ -225,12 +225,12 @@ func (t *targetsCommand) addTarget(ctx context.Context, c *config.Config) error 
 	if len(now.Remotes[name].Fingerprints) == 0 {
 		t.print("Accept its host key with: shannot-gateway targets trust %s\n", name)
 	}
-	t.print("Give it to an identity: targets = [\"local\", %q]. %s\n", name, atNextStart)
+	t.print("Give it to an identity: targets = [\"local\", %q]. %s\n", name, afterReload)
 	return nil
 }
 
-// atNextStart is said after each change: a gateway that runs has read its configuration.
-const atNextStart = "A gateway that runs does not know of it: restart it."
+// afterReload is said after each change: a gateway that runs has read its configuration.
+const afterReload = "A gateway that runs takes it up when told to: systemctl reload shannot-gateway, or kill -HUP its process."
 
 // absolute makes a file's name good for a file that lies elsewhere.
 func absolute(name string) string {
@@ -313,7 +313,7 @@ func (t *targetsCommand) trust(ctx context.Context, c *config.Config) error {
 	}); err != nil {
 		return err
 	}
-	t.print("accepted: [remotes.%s] fingerprint in %s. %s\n", name, c.Path, atNextStart)
+	t.print("accepted: [remotes.%s] fingerprint in %s. %s\n", name, c.Path, afterReload)
 	return nil
 }
 
@@ -343,7 +343,7 @@ func (t *targetsCommand) remove(ctx context.Context, c *config.Config) error {
 	if _, err := t.edit(ctx, c, func(text []byte) ([]byte, error) { return config.RemoveRemote(text, name) }); err != nil {
 		return err
 	}
-	t.print("removed [remotes.%s] from %s. %s\n", name, c.Path, atNextStart)
+	t.print("removed [remotes.%s] from %s. %s\n", name, c.Path, afterReload)
 	return nil
 }
 

@@ -41,6 +41,7 @@ type pool struct {
 	relays []*relay // idle SFTP channels
 	free   chan struct{}
 	closed bool
+	last   bool // nothing is kept for the next use: there will be none
 }
 
 // attempts to connect to one target, by whichever pool: one that is down is not tried by all of them at once.
@@ -289,11 +290,31 @@ func (p *pool) full(l *pooled) bool {
 func (p *pool) release(l *pooled) {
 	p.mu.Lock()
 	l.used--
-	if l.used == 0 && !p.closed {
+	switch {
+	case l.used > 0 || p.closed:
+	case p.last:
+		defer p.expire(l)
+	default:
 		l.idle = time.AfterFunc(idleLife, func() { p.expire(l) })
 	}
 	p.mu.Unlock()
 	p.wake()
+}
+
+// keepNothing closes what nobody uses, and everything else as soon as that is so.
+func (p *pool) keepNothing() {
+	p.mu.Lock()
+	p.last = true
+	relays, links := p.relays, slices.Clone(p.links)
+	p.relays = nil
+	p.mu.Unlock()
+	for _, r := range relays {
+		r.idle.Stop()
+		p.end(r)
+	}
+	for _, l := range links {
+		p.expire(l)
+	}
 }
 
 // wake lets one of those who wait for a place look again.
@@ -313,7 +334,7 @@ func (p *pool) expire(l *pooled) {
 	}
 	p.mu.Unlock()
 	if unused {
-		l.close()
+		p.drop(l)
 	}
 }
 
@@ -417,7 +438,7 @@ func asking[T any](ctx context.Context, p *pool, question func(*relay) (T, error
 // giveBack keeps a channel for the next session where it is sound and quiet.
 func (p *pool) giveBack(r *relay) {
 	p.mu.Lock()
-	if !p.closed && r.Idle() && len(p.relays) < maxIdleRelays {
+	if !p.closed && !p.last && r.Idle() && len(p.relays) < maxIdleRelays {
 		r.idle = time.AfterFunc(idleLife, func() { p.retire(r) })
 		p.relays = append(p.relays, r)
 		p.mu.Unlock()

@@ -56,6 +56,7 @@ type host struct {
 
 	mu      sync.Mutex
 	closed  bool
+	retired bool             // no use will come that is not there
 	pools   map[string]*pool // by identity, "" for the gateway itself
 	single  map[*pool]bool   // of sessions that log in by certificates of their own
 	facts   facts
@@ -106,7 +107,7 @@ func (h *host) use(identity, session string) *Target {
 			named = "" // the connection may serve others
 		}
 		t.pool = newPool(h.dialer, h.hops, use(identity, named), h.attempts)
-		t.pool.closed = h.closed
+		t.pool.closed, t.pool.last = h.closed, h.retired
 		if t.own {
 			h.single[t.pool] = true
 		} else {
@@ -159,6 +160,18 @@ func (t *Target) Close() error {
 		p.close()
 	}
 	return nil
+}
+
+// Retire ends every connection that nobody uses, and each other one when its sessions have ended: the target has left the
+// configuration, or is another one there. Sessions that have begun go on.
+func (t *Target) Retire() {
+	t.mu.Lock()
+	t.retired = true
+	pools := slices.AppendSeq(slices.Collect(maps.Values(t.pools)), maps.Keys(t.single))
+	t.mu.Unlock()
+	for _, p := range pools {
+		p.keepNothing()
+	}
 }
 
 // factsLife is how long what is known of the account and the kernel is taken for true.

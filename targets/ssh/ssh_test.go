@@ -409,6 +409,35 @@ func TestTheEndOfOneUseIsNoOthers(t *testing.T) {
 	}
 }
 
+// A target that has left the configuration keeps no connection for a next use, and takes none from who uses it still.
+func TestARetiredTargetEndsWithItsLastUse(t *testing.T) {
+	s := sshdtest.Start(t)
+	target := newTarget(t, hopTo(s, "prod"))
+	idle, busy := target.For("claude", "a"), target.For("gpt", "b")
+	for _, use := range []targets.Remote{idle, busy} {
+		if err := use.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, out := started(t, t.Context(), busy.(*Target), "echo ready; exec sleep 600")
+	out.want(t, "ready")
+	target.Retire()
+	if n := target.Connections().Open; n != 1 {
+		t.Errorf("%d connections are left, want the one that is used", n)
+	}
+	// What has begun goes on, and asks for more.
+	if _, err := busy.Files().Lstat("/"); err != nil {
+		t.Error(err)
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if exit, err := p.Wait(); err != nil || exit.Signal != syscall.SIGTERM {
+		t.Errorf("%+v, %v", exit, err)
+	}
+	s.Ended()
+}
+
 // A target that is down is not tried by one session after the other.
 func TestSessionsShareTheWaitForATargetThatIsDown(t *testing.T) {
 	_, hop := trusting(t)
