@@ -66,7 +66,7 @@ func (f *fetcher) fetch(ctx context.Context, dir string, a Archive) (string, err
 	if checkHash(name, a.SHA256) == nil {
 		return name, nil
 	}
-	part := name + ".part"
+	d := download{part: name + ".part", archive: a}
 	var err error
 	for try := range maxTries {
 		if try > 0 {
@@ -75,12 +75,12 @@ func (f *fetcher) fetch(ctx context.Context, dir string, a Archive) (string, err
 			}
 		}
 		var fatal bool
-		if fatal, err = f.more(ctx, part, a); err == nil {
-			if err = checkHash(part, a.SHA256); err == nil {
-				return name, os.Rename(part, name)
+		if fatal, err = f.more(ctx, &d); err == nil {
+			if err = checkHash(d.part, a.SHA256); err == nil {
+				return name, os.Rename(d.part, name)
 			}
-			_ = os.Remove(part) // and from the beginning: it may have been gone on with wrongly
-			fatal = try > 0
+			_ = os.Remove(d.part) // and from the beginning, where it was gone on with: perhaps wrongly
+			fatal = d.whole
 		}
 		if fatal || ctx.Err() != nil {
 			break
@@ -100,11 +100,19 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// download is what is known of an archive that is being fetched.
+type download struct {
+	part    string // the file with what is there of it
+	archive Archive
+	etag    string // of what is in the file, where this process began it
+	whole   bool   // all of it came in one answer
+}
+
 // more asks for what is missing of a file. fatal says that another try would end the same.
-func (f *fetcher) more(ctx context.Context, part string, a Archive) (fatal bool, err error) {
+func (f *fetcher) more(ctx context.Context, d *download) (fatal bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	out, err := os.OpenFile(d.part, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return true, err
 	}
@@ -113,13 +121,16 @@ func (f *fetcher) more(ctx context.Context, part string, a Archive) (fatal bool,
 	if err != nil {
 		return true, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.archive.URL, nil)
 	if err != nil {
 		return true, err
 	}
 	have := info.Size()
 	if have > 0 {
 		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
+		if d.etag != "" {
+			request.Header.Set("If-Range", d.etag) // all of it, where it is another file by now (RFC 9110, section 13.1.5)
+		}
 	}
 	response, err := f.client.Do(request)
 	if err != nil {
@@ -129,11 +140,15 @@ func (f *fetcher) more(ctx context.Context, part string, a Archive) (fatal bool,
 	switch {
 	case response.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		return false, out.Truncate(0) // it may be whole: the hash says so, or the next try begins anew
-	case response.StatusCode == http.StatusPartialContent && rangeStart(response) == have:
+	case response.StatusCode == http.StatusPartialContent && have > 0 && rangeStart(response) == have:
+		d.whole = false
+	case response.StatusCode == http.StatusPartialContent:
+		return false, errors.Join(fmt.Errorf("the server answers %q, which was not asked for", response.Header.Get("Content-Range")), out.Truncate(0))
 	case response.StatusCode == http.StatusOK:
 		if have, err = 0, out.Truncate(0); err != nil {
 			return true, err
 		}
+		d.whole, d.etag = true, strongETag(response)
 	default:
 		return response.StatusCode >= 400 && response.StatusCode < 500, fmt.Errorf("the server answers %s", response.Status)
 	}
@@ -148,7 +163,7 @@ func (f *fetcher) more(ctx context.Context, part string, a Archive) (fatal bool,
 	defer idle.Stop()
 	body := &counted{from: io.LimitReader(response.Body, maxArchive-have+1), count: have, tell: func(n int64) {
 		idle.Reset(idleTime)
-		f.progress(a.Name, n, total)
+		f.progress(d.archive.Name, n, total)
 	}}
 	if _, err := io.Copy(out, body); err != nil {
 		return false, err
@@ -157,6 +172,14 @@ func (f *fetcher) more(ctx context.Context, part string, a Archive) (fatal bool,
 		return true, errors.New("it does not end")
 	}
 	return false, out.Sync()
+}
+
+// strongETag is the answer's entity tag, "" where it has none that can be asked for a part of (RFC 9110, section 8.8.3).
+func strongETag(r *http.Response) string {
+	if etag := r.Header.Get("ETag"); strings.HasPrefix(etag, `"`) {
+		return etag
+	}
+	return ""
 }
 
 // rangeStart is where a partial answer begins, -1 where it does not say.

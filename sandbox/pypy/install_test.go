@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -284,6 +285,63 @@ func TestServerThatRefusesOrLies(t *testing.T) {
 			o := InstallOptions{Runtime: t.TempDir(), Release: Release{a, a}, pause: time.Millisecond}
 			if _, err := Install(t.Context(), o); err == nil || !strings.Contains(err.Error(), s.URL) {
 				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// The file changes between two parts of it, or the server gives another part than was asked for: it is asked for anew.
+func TestPartsOfDifferentFilesAreNeverPutTogether(t *testing.T) {
+	whole := goodExecutable(t)
+	other := bytes.Repeat([]byte("x"), len(whole))
+	cutOff := func(w http.ResponseWriter, etag string) {
+		w.Header().Set("ETag", etag)
+		w.Header().Set("Content-Length", fmt.Sprint(len(other)))
+		_, _ = w.Write(other[:40])
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	for _, c := range []struct {
+		name   string
+		second http.HandlerFunc
+		want   []string // what is asked for: Range and If-Range
+	}{
+		{"it is told", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"new"`)
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(whole))
+		}, []string{"|", `bytes=40-|"old"`}},
+		{"it is not told", func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Del("If-Range")
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(whole))
+		}, []string{"|", `bytes=40-|"old"`, "|"}},
+		{"another part", func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Range") != "" {
+				w.Header().Set("Content-Range", fmt.Sprintf("bytes 39-%d/%d", len(whole)-1, len(whole)))
+				w.WriteHeader(http.StatusPartialContent)
+				_, _ = w.Write(whole[39:])
+				return
+			}
+			_, _ = w.Write(whole)
+		}, []string{"|", `bytes=40-|"old"`, "|"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var asked []string
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked = append(asked, r.Header.Get("Range")+"|"+r.Header.Get("If-Range"))
+				if len(asked) == 1 {
+					cutOff(w, `"old"`)
+				}
+				c.second(w, r)
+			}))
+			defer s.Close()
+			f := newFetcher(nil, nil)
+			f.pause = time.Millisecond
+			name, err := f.fetch(t.Context(), t.TempDir(), Archive{"executable", s.URL, sum(whole)})
+			if err != nil || !slices.Equal(asked, c.want) {
+				t.Fatalf("%v, asked %q, want %q", err, asked, c.want)
+			}
+			if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, whole) {
+				t.Errorf("%d bytes, %v", len(got), err)
 			}
 		})
 	}
