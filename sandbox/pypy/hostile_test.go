@@ -107,6 +107,9 @@ func TestFloodsStayWithinBounds(t *testing.T) {
 		"of streams":             append(callBytes("opendir(p)p", 8), append(append(le64(1), '/'), le64(firstAddress)...)...),
 		"of environments":        append(callBytes("get_environ()p"), make([]byte, 16)...),
 		"of answers":             bytes.Repeat([]byte{'R'}, 64),
+		"of long strings":        append(append(callBytes("getenv(p)p", 8), le64(maxCommand-1)...), bytes.Repeat([]byte{'A'}, maxCommand-1)...),
+		"of variables":           append(append(append(callBytes("putenv(p)i", 8), le64(1<<19)...), "A="...), bytes.Repeat([]byte{'A'}, 1<<19-2)...),
+		"of descriptor sets":     append(callBytes("select(ipppp)i", 1024, 8, 8, 8, 8), make([]byte, 16+2*128)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			flood := &endless{pattern: pattern}
