@@ -254,6 +254,7 @@ func (s *session) script() approvals.Outcome {
 	job := sandbox.Job{
 		Session: s.live.ID(),
 		Args:    s.request.Args,
+		Script:  s.request.Script,
 		Env:     append(slices.Clone(s.request.Env), sandboxVariable+"1", sessionVariable+s.live.ID()),
 		Dir:     s.home(func(name string) bool { info, err := view.Stat(name); return err == nil && info.IsDir() }),
 		FS:      view,

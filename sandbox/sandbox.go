@@ -32,6 +32,8 @@ type Job struct {
 	Session string
 	// Args is what follows the interpreter's name: "-" and arguments (the script is Stdin), or "-c", code, arguments.
 	Args []string
+	// Script is the text that Stdin brings where that is a script, for an engine that shows it to further interpreters.
+	Script string
 	// Env is the script's environment, KEY=VALUE.
 	Env []string
 	// Dir is the working directory, an absolute path of the view.

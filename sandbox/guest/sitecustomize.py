@@ -548,28 +548,56 @@ class _LibraryLoader(_importing.SourceFileLoader):
 _library = _Library()
 
 
-class _SpawnByDefault:
-    """Make multiprocessing's start method spawn: forkserver, the default, forks and passes descriptors over sockets.
+# The script that came on standard input, once more.
+_SCRIPT = "/dev/shannot-script.py"
 
-    It stands at the front of sys.meta_path until the module that decides is imported.
-    """
 
-    name = "multiprocessing.reduction"
+def _spawn_by_default(reduction):
+    """Make multiprocessing's start method spawn: forkserver, the default, forks and passes descriptors over sockets."""
+    reduction.HAVE_SEND_HANDLE = False
+
+
+def _have_script(spawn):
+    """Let further processes have the functions of a script on standard input, as they have those of one in a file."""
+    prepare = spawn.get_preparation_data
+
+    def get_preparation_data(name):
+        data = prepare(name)
+        if os.path.basename(data.get("init_main_from_path", "")) == "<stdin>":
+            del data["init_main_from_path"]
+            if os.path.exists(_SCRIPT):  # not where somebody types
+                data["init_main_from_path"] = _SCRIPT
+                with open(_SCRIPT, encoding="utf-8") as f:
+                    if "__main__" not in f.read():
+                        # Python would find out when the process has run all that comes before, commands included.
+                        raise RuntimeError(
+                            "each process of multiprocessing runs the script from its beginning: put what only the first"
+                            ' may do under if __name__ == "__main__":'
+                        )
+        return data
+
+    spawn.get_preparation_data = get_preparation_data
+
+
+class _Adapted:
+    """Changes modules when they are imported. It stands at the front of sys.meta_path until all of them are."""
+
+    changes = {"multiprocessing.reduction": _spawn_by_default, "multiprocessing.spawn": _have_script}
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if name != cls.name:
+        change = cls.changes.pop(name, None)
+        if change is None:
             return None
-        sys.meta_path.remove(cls)
-        from importlib.machinery import PathFinder
-
-        spec = PathFinder.find_spec(name, path, target)
+        if not cls.changes:
+            sys.meta_path.remove(cls)
+        spec = _importing.PathFinder.find_spec(name, path, target)
         if spec is not None:
             run = spec.loader.exec_module
 
             def exec_module(module):
                 run(module)
-                module.HAVE_SEND_HANDLE = False
+                change(module)
 
             spec.loader.exec_module = exec_module
         return spec
@@ -610,7 +638,7 @@ def _install():
 
     atexit.register(_say_limit)
     _library.install()
-    sys.meta_path.insert(0, _SpawnByDefault)
+    sys.meta_path.insert(0, _Adapted)
     # Lines appear as they are printed, in order with what commands print.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

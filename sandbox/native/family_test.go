@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,6 +98,43 @@ sys.exit(subprocess.call([sys.executable, "/tmp/work.py"]))`)
 	want := "spawn\n[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\n[0, 1, 4, 9, 16]\nTrue\n0\nb'\\x07'\n[]\n"
 	if got.result.ExitCode != 0 || got.stdout != want {
 		t.Errorf("%+v\nstdout: %q\n  want: %q\nstderr: %s", got.result, got.stdout, want, got.stderr)
+	}
+}
+
+// A script on standard input has no file that a further process could run for its functions.
+func TestMultiprocessingHasTheFunctionsOfAScriptOnStandardInput(t *testing.T) {
+	run := func(script string) (stdout, stderr string, code int) {
+		job, out, errs := jobFor(t, script)
+		job.Script = script
+		result := runJob(t, job)
+		return out.String(), errs.String(), result.ExitCode
+	}
+	const guarded = `
+import concurrent.futures, multiprocessing, os
+def square(x): return __name__, x * x
+if __name__ == "__main__":
+    with concurrent.futures.ProcessPoolExecutor(2) as pool: print(list(pool.map(square, range(3))))
+    with multiprocessing.Pool(1) as pool: print(pool.apply(square, (3,)))
+    try: open("/dev/shannot-script.py", "w")
+    except OSError: print("read only")`
+	out, errs, code := run(guarded)
+	if want := "[('__mp_main__', 0), ('__mp_main__', 1), ('__mp_main__', 4)]\n('__mp_main__', 9)\nread only\n"; out != want || code != 0 {
+		t.Errorf("%d: %q, want %q: %s", code, out, want, errs)
+	}
+	// What all processes would do again is not begun.
+	out, errs, code = run(`
+import multiprocessing
+print("once")
+multiprocessing.Process(target=print, args=("again",)).start()`)
+	if code != 1 || out != "once\n" || strings.Count(errs, "\n  File \"<stdin>\"") != 1 || !strings.Contains(errs, "from its beginning") {
+		t.Errorf("%d: %q %s", code, out, errs)
+	}
+	// Code of -c and of a terminal is nobody's file; what is imported works.
+	job, stdout, stderr := jobFor(t, "")
+	job.Args = []string{"-c", "import multiprocessing, math\nwith multiprocessing.Pool(1) as p: print(p.map(math.sqrt, [4]), __import__('os').path.exists('/dev/shannot-script.py'))"}
+	job.Script = job.Args[1]
+	if result := runJob(t, job); result.ExitCode != 0 || stdout.String() != "[2.0] False\n" {
+		t.Errorf("%+v: %q %s", result, stdout, stderr)
 	}
 }
 

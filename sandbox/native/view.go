@@ -49,11 +49,23 @@ var memoryDevices = map[string]uint32{"null": 3, "zero": 5, "full": 7, "random":
 // terminalDevice is the script's terminal, where it has one.
 const terminalDevice = "tty"
 
+// scriptFile is the script that came on standard input once more, for further interpreters of multiprocessing.
+const scriptFile = "shannot-script.py"
+
 // guestDevice is what the guest opens to start a command.
 const guestDevice = "shannot"
 
 var deviceLinks = map[string]string{
 	"stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2", "fd": "/proc/self/fd",
+}
+
+// script is the text of scriptFile, "" where there is none.
+func (d *devices) script() string {
+	job := &d.family.root.job
+	if len(job.Args) == 0 || job.Args[0] != "-" || job.Terminal != nil {
+		return ""
+	}
+	return job.Script
 }
 
 func (d *devices) Lstat(name string) (vfs.Info, error) {
@@ -70,6 +82,8 @@ func (d *devices) Lstat(name string) (vfs.Info, error) {
 		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(1, memoryDevices[base])
 	case base == guestDevice:
 		info.Mode = unix.S_IFCHR | 0o600
+	case base == scriptFile && d.script() != "":
+		info.Mode, info.Size = unix.S_IFREG|0o444, int64(len(d.script()))
 	case base == terminalDevice && d.family.root.job.Terminal != nil:
 		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(5, 0)
 	default:
@@ -110,6 +124,9 @@ func (d *devices) Open(name string, flags int) (int, error) {
 	}
 	if base == terminalDevice && d.family.root.job.Terminal != nil {
 		return d.family.root.stdio.slave()
+	}
+	if base == scriptFile && d.script() != "" {
+		return vfs.Sealed("script", []byte(d.script()))
 	}
 	if memoryDevices[base] == 0 {
 		return -1, unix.ENOENT
