@@ -297,7 +297,7 @@ func TestUnprivileged(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the package again, as another user")
 	}
-	conformance.AsOtherUser(t, []string{"testdata"}, "-test.count=1", "-test.short", "-test.timeout=5m")
+	conformance.AsOtherUser(t, []string{"testdata"}, "-test.count=1", "-test.short", "-test.timeout=15m")
 }
 
 func TestCodeOnTheCommandLineReachesAnASCIIInterpreter(t *testing.T) {

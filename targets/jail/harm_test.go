@@ -161,7 +161,7 @@ var harms = []harm{
 		}
 		return unix.PidfdSendSignal(fd, unix.SIGCONT, nil, 0)
 	}},
-	{name: "priority of another", outside: true, try: func(s scene) error { return unix.Setpriority(unix.PRIO_PROCESS, s.pid, 1) }},
+	{name: "priority of another", outside: true, try: func(s scene) error { return unix.Setpriority(unix.PRIO_PROCESS, s.pid, 19) }},
 	{name: "processors of another", outside: true, try: func(s scene) error {
 		var set unix.CPUSet
 		if err := unix.SchedGetaffinity(s.pid, &set); err != nil {
