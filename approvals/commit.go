@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -302,7 +303,7 @@ func (l *Live) commit(ctx context.Context, g *group) error {
 			broken = &Conflict{N: c.op.N, Reason: c.op.Reason}
 		case UnknownState:
 			l.leave(c)
-			broken = &Conflict{N: c.op.N, Reason: "the gateway was stopped while it was made; whether it was is not known"}
+			broken = &Conflict{N: c.op.N, Reason: cmp.Or(c.op.Reason, "the gateway was stopped while it was made; whether it was is not known")}
 		case Withdrawn, Lapsed:
 			if broken == nil {
 				broken = &Conflict{N: c.op.N, Reason: "it was withdrawn"}
@@ -355,6 +356,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 	files, _ := l.target.(targets.FileTarget) // canChangeFiles has looked
 	// It is made whole or not at all, so that an end of the session need not stop it half way.
 	failed := files.Apply(context.WithoutCancel(ctx), c.op.File.change(changeID(l.id, c.op.N), l.m.config.Blobs))
+	failed = l.m.afterLoss(files, l.id, &c.op, failed)
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		o := s.operation(c.op.N)
 		if o == nil {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -579,6 +580,68 @@ func TestChangeCutByACrashIsResolvedByALook(t *testing.T) {
 				if s := second.session(); s.Status != approvals.Done || len(s.Operations) != 1 {
 					t.Errorf("session %s: %s", s.Status, operations(s))
 				}
+			}
+			d.holds("conf", tt.want)
+		})
+	}
+}
+
+// losing is a target whose connection breaks at a change: before it is made, or after.
+type losing struct {
+	targets.FileTarget
+	make  bool
+	after func() // what happens before anybody can look
+}
+
+func (l *losing) Apply(ctx context.Context, c targets.Change) error {
+	if l.make {
+		if err := l.FileTarget.Apply(ctx, c); err != nil {
+			return err
+		}
+	}
+	l.after()
+	return fmt.Errorf("%w: %w", targets.ErrInterrupted, unix.ECONNRESET)
+}
+
+func TestChangeCutByItsConnectionIsResolvedByALook(t *testing.T) {
+	for name, tt := range map[string]struct {
+		made  bool
+		after string // what somebody writes before the look
+		want  string
+		ends  approvals.Status
+		is    approvals.Decision
+		says  string
+	}{
+		"before it was made":         {false, "", "old", approvals.Failed, approvals.Broken, "the connection was lost while it was made: connection reset by peer"},
+		"after it was made":          {true, "", "new", approvals.Done, approvals.Approved, ""},
+		"and then somebody wrote it": {true, "theirs", "theirs", approvals.Failed, approvals.UnknownState, "whether it was made is not known"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, nil)
+			d.plant("conf", "old")
+			target := &losing{FileTarget: d.target, make: tt.made, after: func() {
+				if tt.after != "" {
+					d.plant("conf", tt.after)
+				}
+			}}
+			l, err := d.Begin(t.Context(), approvals.Request{Identity: claude, Target: target, Script: "x", Args: []string{"-"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := d.sit(l)
+			s.write("conf", "new")
+			done := s.finish()
+			s.waitHeld()
+			s.approve()
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			got := s.session()
+			if got.Status != tt.ends || got.Operations[0].Decision != tt.is || !strings.Contains(got.Operations[0].Reason, tt.says) || !strings.Contains(got.Reason, tt.says) {
+				t.Errorf("session %s (%s): %s (%s)", got.Status, got.Reason, operations(got), got.Operations[0].Reason)
+			}
+			for _, err := range got.Sound() {
+				t.Error(err)
 			}
 			d.holds("conf", tt.want)
 		})

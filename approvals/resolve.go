@@ -2,6 +2,8 @@ package approvals
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"shannot-gateway/targets"
@@ -83,6 +85,24 @@ func (m *Manager) resolve(files targets.FileTarget, id string, o *Operation) ans
 		}
 	}
 	return notKnown
+}
+
+// errNotKnown says of a change that nobody can tell whether it was made.
+var errNotKnown = errors.New("whether it was made is not known")
+
+// afterLoss says what became of a change whose connection broke in the middle, by a look over another one: nil where it was
+// made. What is left of it beside the file is removed.
+func (m *Manager) afterLoss(files targets.FileTarget, id string, o *Operation, failed error) error {
+	if !errors.Is(failed, targets.ErrInterrupted) {
+		return failed
+	}
+	switch m.resolve(files, id, o) {
+	case wasMade:
+		return nil
+	case notMade:
+		return failed
+	}
+	return fmt.Errorf("%w, and %w", failed, errNotKnown)
 }
 
 // resolved brings a session's interrupted changes to a state that this process can vouch for, and removes what its

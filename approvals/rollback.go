@@ -335,6 +335,7 @@ func (m *Manager) rollStep(ctx context.Context, files targets.FileTarget, id str
 		return err
 	}
 	failed := files.Apply(context.WithoutCancel(ctx), f.change(changeID(id, n), m.config.Blobs))
+	failed = m.afterLoss(files, id, &Operation{N: n, File: f}, failed)
 	_, err = m.config.Store.Update(id, func(s *Session) error {
 		o := s.operation(n)
 		if o == nil {
@@ -355,6 +356,8 @@ func (o *Operation) record(failed error, now time.Time) {
 	switch {
 	case errors.Is(failed, targets.ErrConflict):
 		o.Decision = Conflicted
+	case errors.Is(failed, errNotKnown):
+		o.Decision = UnknownState
 	case failed != nil:
 		o.Decision = Broken
 	}

@@ -50,7 +50,7 @@ func (s *Session) filesOutcome(o Outcome) Outcome {
 	for i := range s.Operations {
 		op := &s.Operations[i]
 		switch {
-		case op.Decision == Conflicted || op.Decision == Broken:
+		case op.Decision == Conflicted || op.Decision == Broken || op.Decision == UnknownState && op.File != nil && op.Reason != "":
 			return Outcome{Status: Failed, ExitCode: ExitConflict, Reason: (&Conflict{N: op.N, Reason: op.Reason}).Error()}
 		case op.File != nil && op.Decision == Refused:
 			o = Outcome{Status: Rejected, ExitCode: ExitNotPermitted, Reason: op.Reason}

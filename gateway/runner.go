@@ -596,14 +596,19 @@ func (s *session) notStarted(err error) approvals.Outcome {
 		return s.stopped()
 	case errors.Is(err, targets.ErrLost), errors.Is(err, syscall.EHOSTUNREACH):
 		return unreachable(err)
+	case errors.Is(err, syscall.ENOENT):
+		return approvals.Outcome{Status: approvals.Failed, ExitCode: exitNotFound, Reason: fmt.Sprintf("the target %s has no sh, or no directory to start it in: it may be for files only", s.request.Target.Name())}
 	case errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.E2BIG): // it is too much for the target, or for its shell
 		return approvals.Outcome{Status: approvals.Failed, ExitCode: exitCannotRun, Reason: string(render.Line(err.Error()))}
 	}
 	return s.fault("run the command", err)
 }
 
-// exitCannotRun is what a shell gives for a program that it cannot run.
-const exitCannotRun = 126
+// What a shell gives for a program that it cannot run, and for one that it does not find.
+const (
+	exitCannotRun = 126
+	exitNotFound  = 127
+)
 
 // unreachable is the end of a session whose target cannot be used, or was lost.
 func unreachable(err error) approvals.Outcome {

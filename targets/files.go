@@ -90,6 +90,10 @@ func (s *State) Same(o *State) bool {
 // ErrConflict says that the target does not hold any more what a change was decided upon. Nothing was changed.
 var ErrConflict = errors.New("the target has changed since")
 
+// ErrInterrupted is wrapped by Apply's error where the connection broke before the answer came: a look at the target may tell
+// whether the change was made.
+var ErrInterrupted = errors.New("the connection was lost while it was made")
+
 // FileTarget is a Target whose files can be changed. Paths are absolute and clean. No method follows a symbolic link,
 // neither as the last component nor before: ELOOP.
 type FileTarget interface {

@@ -87,7 +87,9 @@ func (r *reached) ask(ctx context.Context, identity string, t targets.Target) {
 func (r *reached) line() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-16s ", r.Name)
-	if r.OK {
+	if r.OK && r.Node == "" { // one for files only, which has no /proc
+		fmt.Fprintf(&b, "%s, used as %s", render.Line(r.Where), render.Line(r.RunAs))
+	} else if r.OK {
 		fmt.Fprintf(&b, "%s %s, commands run as %s", render.Line(r.Node), render.Line(r.System), render.Line(r.RunAs))
 	} else {
 		fmt.Fprintf(&b, "%s", render.Line(r.Problem))

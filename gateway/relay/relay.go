@@ -226,13 +226,18 @@ type info struct {
 }
 
 // Name, Size, Mode, ModTime, IsDir and Sys implement fs.FileInfo; Uid and Gid are how the library asks for an owner.
-func (i info) Name() string       { return i.name }
-func (i info) Size() int64        { return i.Info.Size }
-func (i info) ModTime() time.Time { return i.Mtime }
-func (i info) IsDir() bool        { return i.Info.IsDir() }
-func (i info) Sys() any           { return nil }
-func (i info) Uid() uint32        { return i.UID } //nolint:revive // the library's name
-func (i info) Gid() uint32        { return i.GID } //nolint:revive // the library's name
+func (i info) Name() string { return i.name }
+func (i info) Size() int64  { return i.Info.Size }
+func (i info) ModTime() time.Time {
+	if i.Mtime.IsZero() { // of a target's own directory
+		return time.Unix(0, 0)
+	}
+	return i.Mtime
+}
+func (i info) IsDir() bool { return i.Info.IsDir() }
+func (i info) Sys() any    { return nil }
+func (i info) Uid() uint32 { return i.UID } //nolint:revive // the library's name
+func (i info) Gid() uint32 { return i.GID } //nolint:revive // the library's name
 
 // Mode turns st_mode into the standard library's.
 func (i info) Mode() fs.FileMode {

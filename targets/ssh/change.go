@@ -204,7 +204,11 @@ func (t *Target) Apply(ctx context.Context, c targets.Change) error {
 	if err := w.verify(true); err != nil {
 		return errnoOf(err)
 	}
-	return errnoOf(w.do())
+	err = w.do()
+	if err != nil && r.Err() != nil {
+		return fmt.Errorf("%w: %w", targets.ErrInterrupted, errnoOf(err))
+	}
+	return errnoOf(err)
 }
 
 // work is one change while it is made.
@@ -313,6 +317,9 @@ func (w *work) occupy(from, to string) error {
 
 // discard removes a temporary name. What cannot be removed any more, Sweep finds.
 func (w *work) discard(temp string) error {
+	if w.sftp.Err() != nil {
+		return nil // by another connection
+	}
 	ctx, cancel := w.cleaning()
 	defer cancel()
 	err := w.sftp.Remove(ctx, temp)
