@@ -253,12 +253,14 @@ func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 		cpu, memory = g.Used()
 		return cpu - f.before, max(0, memory-held)
 	}
-	for m, pid := range f.members {
+	for _, pid := range f.members {
 		if pid > 0 {
 			cpu += processorTime(pid)
-			if limit > 0 && m.loaded.Load() {
-				memory += residentPages(pid)
-			}
+		}
+	}
+	if limit > 0 {
+		for pid := range f.weighed {
+			memory += residentPages(pid)
 		}
 	}
 	if memory > limit {
@@ -267,21 +269,27 @@ func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 	return cpu + f.spent, memory
 }
 
+// weighed yields the process ids of the members whose memory is their own: not the gateway's, of which each begins as a copy.
+// Called with the lock held.
+func (f *family) weighed(yield func(pid int) bool) {
+	for m, pid := range f.members {
+		if pid > 0 && m.loaded.Load() && !yield(pid) {
+			return
+		}
+	}
+}
+
 // exactMemory is the memory of used, as far as it matters. Called with the lock held.
 func (f *family) exactMemory(held, limit int64) (memory int64) {
 	var shared int64
-	for m, pid := range f.members {
-		if pid > 0 && m.loaded.Load() {
-			own, with := residentMemory(pid)
-			memory, shared = memory+own, shared+with
-		}
+	for pid := range f.weighed {
+		own, with := residentMemory(pid)
+		memory, shared = memory+own, shared+with
 	}
 	if memory+shared > limit {
 		shared = 0 // pages that several of them have counted for each
-		for m, pid := range f.members {
-			if pid > 0 && m.loaded.Load() {
-				shared += shareOfShared(pid)
-			}
+		for pid := range f.weighed {
+			shared += shareOfShared(pid)
 		}
 	}
 	return memory + max(0, shared-held)

@@ -237,20 +237,28 @@ func writeProc(pid int, name, text string) error {
 	return err
 }
 
+// usersInside is which users, or groups, a user namespace has whose maker has the number outside.
+func usersInside(outside int) []syscall.SysProcIDMap {
+	// The first stage's exec, and /proc of an undumpable process, need the inner 0 to be the gateway's own user.
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: outside, Size: 1}}
+	if os.Geteuid() == 0 {
+		ids = append(ids, syscall.SysProcIDMap{ContainerID: nobody, HostID: nobody, Size: 1})
+	}
+	return ids
+}
+
 // mapUsers gives a process in a new user namespace its users.
 func (l layers) mapUsers(pid int) error {
 	if !l.has(unix.CLONE_NEWUSER) {
 		return nil
 	}
-	one := func(outside int) string {
-		// /proc of an undumpable process needs the inner 0 to be the gateway's own user.
-		ids := fmt.Sprintf("0 %d 1\n", outside)
-		if os.Geteuid() == 0 {
-			ids += fmt.Sprintf("%d %d 1\n", nobody, nobody)
+	text := func(outside int) (lines string) {
+		for _, m := range usersInside(outside) {
+			lines += fmt.Sprintf("%d %d %d\n", m.ContainerID, m.HostID, m.Size)
 		}
-		return ids
+		return lines
 	}
-	if err := writeProc(pid, "uid_map", one(os.Geteuid())); err != nil {
+	if err := writeProc(pid, "uid_map", text(os.Geteuid())); err != nil {
 		return fmt.Errorf("map users: %w", err)
 	}
 	if os.Geteuid() != 0 {
@@ -258,7 +266,7 @@ func (l layers) mapUsers(pid int) error {
 			return fmt.Errorf("deny changing groups: %w", err)
 		}
 	}
-	if err := writeProc(pid, "gid_map", one(os.Getegid())); err != nil {
+	if err := writeProc(pid, "gid_map", text(os.Getegid())); err != nil {
 		return fmt.Errorf("map groups: %w", err)
 	}
 	return nil

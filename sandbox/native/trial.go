@@ -164,15 +164,7 @@ func (l layers) attributes(pidfd *int) *syscall.SysProcAttr {
 	if !l.has(unix.CLONE_NEWUSER) {
 		return attr
 	}
-	one := func(outside int) []syscall.SysProcIDMap {
-		// The first stage's exec, and /proc of an undumpable process, need the inner 0 to be the gateway's own user.
-		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: outside, Size: 1}}
-		if os.Geteuid() == 0 {
-			ids = append(ids, syscall.SysProcIDMap{ContainerID: nobody, HostID: nobody, Size: 1})
-		}
-		return ids
-	}
-	attr.UidMappings, attr.GidMappings = one(os.Geteuid()), one(os.Getegid())
+	attr.UidMappings, attr.GidMappings = usersInside(os.Geteuid()), usersInside(os.Getegid())
 	attr.GidMappingsEnableSetgroups = os.Geteuid() == 0
 	return attr
 }
