@@ -579,10 +579,27 @@ def _have_script(spawn):
     spawn.get_preparation_data = get_preparation_data
 
 
+def _without_managers(managers):
+    """Say why there is no Manager, before it starts a process that could not."""
+
+    def refuse(self, *args, **options):
+        raise PermissionError(
+            1,
+            "multiprocessing's managers serve on sockets, which do not exist in the Shannot sandbox;"
+            " Queue, Pipe, Value, Array, Lock and shared_memory work",
+        )
+
+    managers.BaseManager.start = managers.BaseManager.get_server = managers.BaseManager.connect = refuse
+
+
 class _Adapted:
     """Changes modules when they are imported. It stands at the front of sys.meta_path until all of them are."""
 
-    changes = {"multiprocessing.reduction": _spawn_by_default, "multiprocessing.spawn": _have_script}
+    changes = {
+        "multiprocessing.reduction": _spawn_by_default,
+        "multiprocessing.spawn": _have_script,
+        "multiprocessing.managers": _without_managers,
+    }
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):

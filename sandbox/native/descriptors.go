@@ -48,12 +48,22 @@ func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flag
 		}
 		return a
 	}
+	own, e := r.handles.grab(fd)
+	if e != 0 {
+		return failed(unix.ENOENT)
+	}
+	defer func() { _ = unix.Close(own) }()
+	mode, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)
+	if err != nil {
+		return failed(errnoOf(err))
+	}
 	info, err := (&processes{family: r.family}).Lstat(fmt.Sprintf("/%d/fd/%d", r.pid, fd))
 	if err != nil {
 		return failed(errnoOf(err))
 	}
 	const linkSize = 64 // what the kernel says of each
-	info.Mode, info.Size = unix.S_IFLNK|0o700, linkSize
+	allowed := map[int]uint32{unix.O_RDONLY: 0o500, unix.O_WRONLY: 0o300, unix.O_RDWR: 0o700}
+	info.Mode, info.Size = unix.S_IFLNK|allowed[mode&unix.O_ACCMODE], linkSize
 	st := toStat(info)
 	return failed(r.put(n, out, asBytes(&st)))
 }

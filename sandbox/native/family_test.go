@@ -96,9 +96,14 @@ if __name__ == "__main__":
     m = shared_memory.SharedMemory(create=True, size=10); m.buf[0] = 7
     n = shared_memory.SharedMemory(m.name); print(bytes(n.buf[:1])); n.close(); m.close(); m.unlink()
     print([f for f in os.listdir("/dev/shm") if f.startswith("psm")])
+    from multiprocessing.managers import SharedMemoryManager
+    for manager in (multiprocessing.Manager, SharedMemoryManager().start):
+        try: manager()
+        except PermissionError as e: print(e.strerror[:53])
 ''')
 sys.exit(subprocess.call([sys.executable, "/tmp/work.py"]))`)
-	want := "spawn\n[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\n[0, 1, 4, 9, 16]\nTrue\n0\nb'\\x07'\n[]\n"
+	want := "spawn\n[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\n[0, 1, 4, 9, 16]\nTrue\n0\nb'\\x07'\n[]\n" +
+		strings.Repeat("multiprocessing's managers serve on sockets, which do\n", 2)
 	if got.result.ExitCode != 0 || got.stdout != want {
 		t.Errorf("%+v\nstdout: %q\n  want: %q\nstderr: %s", got.result, got.stdout, want, got.stderr)
 	}

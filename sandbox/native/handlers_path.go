@@ -92,6 +92,9 @@ func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags
 			return failed(e)
 		}
 	}
+	if flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+		name = throughDevice(name)
+	}
 	if fd, own := r.ownDescriptor(name); own {
 		return r.statDescriptor(n, fd, out, flags)
 	}

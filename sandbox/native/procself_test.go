@@ -111,11 +111,13 @@ read = lambda name, dir: os.read(os.open(name, os.O_RDONLY, dir_fd=dir), 99)
 print(read(me + "/comm", d), read("comm", e), open("comm").read().strip(), os.getcwd() == "/proc/" + me, sorted(os.listdir(e)) == sorted(os.listdir(".")))`,
 			"b'python3\\n' b'python3\\n' python3 True True\n"},
 		{"descriptors", `
+import stat
 f = open("/tmp/file", "w+"); f.write("text"); f.flush(); n = f.fileno()
+print([stat.filemode(os.lstat(f"/proc/self/fd/{fd}").st_mode) for fd in (0, 1, os.open("/etc", os.O_RDONLY))], [os.stat(n).st_mode == os.fstat(fd).st_mode for fd, n in enumerate(("/dev/stdin", "/dev/stdout", "/dev/stderr"))], os.path.islink("/dev/stdout"))
 for dir in (f"/proc/{me}", "/proc/thread-self", f"/proc/self/task/{me}", f"/proc/{me}/task/{me}"):
     name = f"{dir}/fd/{n}"; os.chdir(dir + "/fd")
-    print(os.readlink(name), os.stat(name).st_size, os.path.islink(name), os.stat(str(n)).st_size, str(n) in os.listdir(), open(name).read() in ("text", ""))`,
-			strings.Repeat("/tmp/file 4 True 4 True True\n", 4)},
+    print(os.readlink(name), os.stat(name).st_size, stat.filemode(os.lstat(name).st_mode), os.stat(str(n)).st_size, str(n) in os.listdir(), open(name).read() in ("text", ""))`,
+			"['lr-x------', 'l-wx------', 'lr-x------'] [True, True, True] True\n" + strings.Repeat("/tmp/file 4 lrwx------ 4 True True\n", 4)},
 		{"threads", `
 import threading
 def look():

@@ -68,6 +68,15 @@ func (d *devices) script() string {
 	return job.Script
 }
 
+// throughDevice is the name that a link of devices leads to, any other name itself. What it leads to may be a descriptor,
+// of which the view knows nothing but that it is there.
+func throughDevice(name string) string {
+	if base, ok := strings.CutPrefix(name, "/dev/"); ok && deviceLinks[base] != "" {
+		return deviceLinks[base]
+	}
+	return name
+}
+
 func (d *devices) Lstat(name string) (vfs.Info, error) {
 	base := strings.TrimPrefix(name, "/")
 	info := vfs.Info{Nlink: 1, Atime: d.made, Mtime: d.made, Ctime: d.made, Ino: hash(name)}
