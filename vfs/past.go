@@ -54,6 +54,14 @@ func (p *Past) Forget() {
 	}
 }
 
+// Space is that of the target as it is now.
+func (p *Past) Space(name string) (Space, error) {
+	if s, ok := p.base.(spacious); ok {
+		return s.Space(name)
+	}
+	return Space{}, syscall.EOPNOTSUPP
+}
+
 // Ahead passes on what a walk is going to ask for.
 func (p *Past) Ahead(name string) {
 	if d, ok := p.base.(distant); ok {

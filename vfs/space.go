@@ -1,5 +1,7 @@
 package vfs
 
+import "syscall"
+
 // Space is what statfs(2) says of a file system. Sizes are in blocks as large as it says, in bytes.
 type Space struct {
 	Type, Flags             int64
@@ -11,7 +13,7 @@ type Space struct {
 
 // spacious is a source that knows how large the file systems of its files are.
 type spacious interface {
-	// Space describes the file system that a file is on.
+	// Space describes the file system that a file is on. EOPNOTSUPP where that is not known.
 	Space(name string) (Space, error)
 }
 
@@ -23,7 +25,10 @@ func (s *Session) Space(name string) (space Space, ok bool, err error) {
 		return Space{}, false, err
 	}
 	space, err = source.Space(at) // which may take long, and so has no lock
-	return space, err == nil, errno(err)
+	if err = errno(err); err == syscall.EOPNOTSUPP {
+		return Space{}, false, nil
+	}
+	return space, err == nil, err
 }
 
 // place is the source that knows about the file system of a file, and the file's name there; nil for none.

@@ -97,11 +97,20 @@ func TestFilesOfARealServerAreRead(t *testing.T) {
 	if err != nil || len(entries) != 2 || entries[0].Name != "link" || entries[1].Name != filepath.Base(name) {
 		t.Errorf("%+v, %v", entries, err)
 	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		t.Fatal(err)
+	}
+	space, err := c.Space(ctx, dir)
+	if err != nil || space.Blocks != fs.Blocks || space.BlockSize != int64(fs.Bsize) || space.FragmentSize == 0 || space.Free > space.Blocks || space.MaxName != 255 {
+		t.Errorf("%+v, %v; want %+v", space, err, fs)
+	}
 	for what, err := range map[string]error{
-		"missing":      second(c.Lstat(ctx, dir+"/none")),
-		"missing open": second(c.Open(ctx, dir+"/none", OpenRead, 0)),
-		"empty":        second(c.Lstat(ctx, "")),
-		"NUL":          second(c.Lstat(ctx, "/etc\x00/passwd")),
+		"missing space": second(c.Space(ctx, dir+"/none")),
+		"missing":       second(c.Lstat(ctx, dir+"/none")),
+		"missing open":  second(c.Open(ctx, dir+"/none", OpenRead, 0)),
+		"empty":         second(c.Lstat(ctx, "")),
+		"NUL":           second(c.Lstat(ctx, "/etc\x00/passwd")),
 	} {
 		if !errors.Is(err, syscall.ENOENT) {
 			t.Errorf("%s: %v, want ENOENT", what, err)
@@ -181,15 +190,32 @@ func TestServersThatBreakTheProtocolAreLeft(t *testing.T) {
 	read := func(c *Client) error {
 		return second(c.StartRead(context.Background(), "h", 0, 10).Wait(context.Background()))
 	}
+	space := func(c *Client) error {
+		c.extensions[Statvfs] = "2"
+		return second(c.Space(context.Background(), "/x"))
+	}
+	numbers := func(list ...uint64) func(byte, uint32, []byte) []byte {
+		return func(_ byte, id uint32, _ []byte) []byte {
+			return packet(typeExtendedReply, id, func(e *encoder) {
+				for _, n := range list {
+					e.uint64(n)
+				}
+			})
+		}
+	}
 	for name, c := range map[string]struct {
 		answer func(kind byte, id uint32, body []byte) []byte
 		call   func(*Client) error
 	}{
-		"a huge packet":   {func(byte, uint32, []byte) []byte { return []byte{0x7f, 0xff, 0xff, 0xff, typeAttrs, 0} }, lstat},
-		"an empty packet": {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 0, 0} }, lstat},
-		"no number":       {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 3, typeAttrs, 0, 0} }, lstat},
-		"another number":  {func(_ byte, id uint32, _ []byte) []byte { return packet(typeAttrs, id+7, nil) }, lstat},
-		"another type":    {func(_ byte, id uint32, _ []byte) []byte { return packet(typeData, id, nil) }, lstat},
+		"a cut file system":           {numbers(4096, 4096, 1, 1, 1), space},
+		"a file system of no blocks":  {numbers(4096, 0, 1, 1, 1, 1, 1, 1, 1, 0, 255), space},
+		"one of enormous blocks":      {numbers(1<<63, 4096, 1, 1, 1, 1, 1, 1, 1, 0, 255), space},
+		"one of names without an end": {numbers(4096, 4096, 1, 1, 1, 1, 1, 1, 1, 0, 1<<40), space},
+		"a huge packet":               {func(byte, uint32, []byte) []byte { return []byte{0x7f, 0xff, 0xff, 0xff, typeAttrs, 0} }, lstat},
+		"an empty packet":             {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 0, 0} }, lstat},
+		"no number":                   {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 3, typeAttrs, 0, 0} }, lstat},
+		"another number":              {func(_ byte, id uint32, _ []byte) []byte { return packet(typeAttrs, id+7, nil) }, lstat},
+		"another type":                {func(_ byte, id uint32, _ []byte) []byte { return packet(typeData, id, nil) }, lstat},
 		"cut attributes": {func(_ byte, id uint32, _ []byte) []byte {
 			return packet(typeAttrs, id, func(e *encoder) { e.uint32(15) })
 		}, lstat},
@@ -252,6 +278,13 @@ func TestTheEndOfAConnectionIsNoEndOfAFile(t *testing.T) {
 		if _, err := c.StartRead(t.Context(), "h", 0, 10).Wait(t.Context()); !errors.Is(err, ErrEnded) || errors.Is(err, io.EOF) {
 			t.Errorf("%v, want ErrEnded and no io.EOF", err)
 		}
+	}
+}
+
+func TestAServerThatKnowsNoFileSystemsIsAskedNothing(t *testing.T) {
+	c := hostile(t, func(byte, uint32, []byte) []byte { t.Error("it is asked"); return nil })
+	if _, err := c.Space(t.Context(), "/"); !errors.Is(err, syscall.EOPNOTSUPP) {
+		t.Errorf("%v, want EOPNOTSUPP", err)
 	}
 }
 
