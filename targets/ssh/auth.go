@@ -102,17 +102,16 @@ func (l Login) usual(ctx context.Context) ([]gossh.AuthMethod, func(), error) {
 	return []gossh.AuthMethod{gossh.PublicKeys(signers[:min(len(signers), 5)]...)}, stop, nil
 }
 
+// dialAgent connects to an ssh-agent for as long as ctx lasts.
 func dialAgent(ctx context.Context, socket string) (agent.ExtendedAgent, func(), error) {
 	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to the ssh-agent: %w", err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(agentPatience))
-	return agent.NewClient(conn), func() { _ = conn.Close() }, nil
+	// The library has no context: closing the socket ends whatever waits for the agent.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	return agent.NewClient(conn), func() { stop(); _ = conn.Close() }, nil
 }
-
-// agentPatience bounds a login that an agent signs: it may ask a human.
-const agentPatience = time.Minute
 
 // keyID is what a certificate is for, as sshd(8) logs it with each login: shannot-gateway/HOP/IDENTITY/SESSION.
 func keyID(hop, use string) string { return "shannot-gateway/" + plain(hop) + "/" + use }
