@@ -46,6 +46,16 @@ func (k keyring) current(m *member) *member {
 	return nil
 }
 
+// of is the member that is an identity, or nil.
+func (k keyring) of(id approvals.Identity) *member {
+	for _, m := range k {
+		if m.identity == id {
+			return m
+		}
+	}
+	return nil
+}
+
 // authenticate is the server's public key callback. A client may offer any number of keys before it proves that it
 // has one, so this remembers nothing: who a key belongs to travels in the Permissions of exactly that key, and the
 // library attaches to the connection the Permissions of the key whose signature it verified (CVE-2024-45337 is what

@@ -13,7 +13,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"charm.land/ssh"
@@ -53,10 +52,8 @@ const outputs = "outputs"
 
 // Gateway is the server.
 type Gateway struct {
-	options     Options
-	sessions    *approvals.Manager
-	shared      *shared
-	settings    atomic.Pointer[settings]
+	options Options
+	*shared
 	reloading   sync.Mutex
 	started     time.Time
 	log         *slog.Logger
@@ -104,7 +101,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.shared.sessions, first.verbs.Sessions = g.sessions, g.sessions
+	first.verbs.Sessions = g.sessions
 	close(ready)
 	g.server, err = wish.NewServer(g.configure)
 	if err != nil {
@@ -207,7 +204,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	go func() { stopped <- g.sessions.Shutdown(drain) }()
 	g.connections.drain()
 	err := <-stopped
-	g.shared.wait(drain)
+	g.wait(drain)
 	if serr := g.server.Shutdown(drain); serr != nil {
 		g.log.Warn("some clients did not leave in time", "error", serr)
 	}

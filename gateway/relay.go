@@ -29,7 +29,7 @@ const maxUploads = 32
 // relay serves SFTP on a channel: to whoever may run scripts, the files that their scripts would see.
 func (g *Gateway) relay(s ssh.Session) {
 	g.exitWith(s, func(ctx *channelContext) int {
-		return g.files(ctx, s, func(o relay.Options) (bool, error) { return true, relay.Serve(ctx, s, o) })
+		return g.files(ctx, s, func(ctx context.Context, o relay.Options) (bool, error) { return true, relay.Serve(ctx, s, o) })
 	})
 }
 
@@ -46,10 +46,12 @@ func (g *Gateway) copied(ctx *channelContext, s ssh.Session) (status int, ok boo
 	if !ok {
 		return 0, false
 	}
-	return g.files(ctx, s, func(o relay.Options) (bool, error) { return relay.ServeCopy(ctx, s, o, copied) }), true
+	return g.files(ctx, s, func(ctx context.Context, o relay.Options) (bool, error) {
+		return relay.ServeCopy(ctx, s, o, copied)
+	}), true
 }
 
-func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(relay.Options) (bool, error)) int {
+func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.Context, relay.Options) (bool, error)) int {
 	now, member := g.current(ctx.member)
 	if member == nil {
 		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %v\n", errTakenAway)
@@ -85,7 +87,14 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(relay.Opt
 			options.Targets = append(options.Targets, t)
 		}
 	}
-	ok, err := serve(options)
+	shown, stop := g.whileShown(ctx, now, member)
+	defer stop()
+	unhook := context.AfterFunc(shown, func() { // a client may be long in taking what it has asked for
+		_, _ = fmt.Fprintln(s.Stderr(), "shannot: what you may see has changed in the configuration: connect again")
+		_ = s.Close()
+	})
+	defer unhook()
+	ok, err := serve(shown, options)
 	switch {
 	case err != nil:
 		g.log.Debug("files", "identity", who.Name, "error", err)
@@ -107,6 +116,10 @@ var errNotMade = errors.New("nobody approved it")
 func (r *runner) change(who approvals.Identity, c relay.Change) error {
 	if _, ok := c.Target.(targets.FileTarget); !ok || r.options.Blobs == nil {
 		return fmt.Errorf("files of %s cannot be changed: %w", c.Target.Name(), syscall.EROFS)
+	}
+	r, err := r.latest(who, c.Target.Name())
+	if err != nil {
+		return fmt.Errorf("%w: %w", syscall.EACCES, err)
 	}
 	live, err := r.sessions.Begin(context.Background(), approvals.Request{
 		Identity: who, Target: c.Target, Engine: sftpSubsystem, Script: c.Summary, Name: c.Summary, Interactive: true,

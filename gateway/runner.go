@@ -100,6 +100,10 @@ func (r *runner) Interact(ctx context.Context, request approvals.Request, t *com
 
 // begin records a session and runs it. The terminal is nil for most.
 func (r *runner) begin(ctx context.Context, request approvals.Request, term string, t *command.Terminal, stdin io.Reader) (string, error) {
+	r, err := r.latest(request.Identity, request.Target.Name())
+	if err != nil {
+		return "", err
+	}
 	request.Env = request.Target.Account().Env(term)
 	live, err := r.sessions.Begin(context.WithoutCancel(ctx), request)
 	if err != nil {

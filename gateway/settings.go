@@ -1,9 +1,13 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
@@ -24,14 +28,16 @@ type Settings struct {
 // place. Who begins something takes it once, and stays with it.
 type settings struct {
 	Settings
-	keys   keyring
-	runner *runner
-	verbs  *command.Verbs
+	keys     keyring
+	runner   *runner
+	verbs    *command.Verbs
+	replaced chan struct{} // closed once others are in force
 }
 
 // shared is what the runners of all settings have in common.
 type shared struct {
-	sessions *approvals.Manager // set once, before anything runs
+	settings atomic.Pointer[settings] // in force
+	sessions *approvals.Manager       // set once, before anything runs
 	running  sync.WaitGroup
 }
 
@@ -44,7 +50,7 @@ func (g *Gateway) with(s Settings) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &settings{Settings: s, keys: newKeyring(s.Config.Identities), runner: runner, verbs: &command.Verbs{
+	return &settings{Settings: s, replaced: make(chan struct{}), keys: newKeyring(s.Config.Identities), runner: runner, verbs: &command.Verbs{
 		Sessions: g.shared.sessions, Judge: s.Judge, Runner: runner, Targets: s.Targets, Config: s.Config, Version: g.options.Version,
 		Audit: g.auditState, Engine: runner.ready, Screen: tui.Run, Plain: tui.RunPlain, Now: g.options.Now, Started: g.started,
 	}}, nil
@@ -75,7 +81,7 @@ func (g *Gateway) Reload(s Settings) error {
 		}
 	}
 	g.sessions.SetRules(s.rules())
-	g.settings.Store(fresh)
+	close(g.settings.Swap(fresh).replaced)
 	// A client that comes by the old keys from here on opens no channel: see session. Those who have one are in the table.
 	for _, c := range g.connections.closeOthers(func(m *member) bool { return fresh.keys.current(m) != nil }) {
 		g.log.Info("connection closed: its key is not in the configuration any more", "identity", c.member.identity.Name,
@@ -90,14 +96,62 @@ func (g *Gateway) current(m *member) (*settings, *member) {
 	return now, now.keys.current(m)
 }
 
+// latest is the runner for a session that is asked for by older settings: a client may have been long in sending its script.
+// Those in force have to name who asks, and the target as it was.
+func (r *runner) latest(who approvals.Identity, target string) (*runner, error) {
+	now := r.settings.Load()
+	if now.runner == r {
+		return r, nil
+	}
+	m := now.keys.of(who)
+	switch {
+	case m == nil:
+		return nil, fmt.Errorf("%w: %w", approvals.ErrNotPermitted, errTakenAway)
+	case !slices.Contains(m.targets, target) || now.runner.target(target) == nil:
+		return nil, fmt.Errorf("%w: the target %s is not in the configuration any more, or not for you", approvals.ErrNotPermitted, target)
+	case now.runner.target(target) != r.target(target):
+		return nil, fmt.Errorf("%w: the target %s has changed in the configuration: ask again", approvals.ErrNotPermitted, target)
+	}
+	return now.runner, nil
+}
+
+// whileShown returns a context that ends once a member is shown other files than by some settings.
+func (g *Gateway) whileShown(ctx context.Context, set *settings, m *member) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		for {
+			select {
+			case <-set.replaced:
+			case <-ctx.Done():
+				return
+			}
+			now, who := g.current(m)
+			if who == nil || !sameShown(set, now, m, who) {
+				return
+			}
+			set, m = now, who
+		}
+	}()
+	return ctx, cancel
+}
+
+// sameShown reports whether a member is shown the same by two settings, by each as who they are there.
+func sameShown(a, b *settings, inA, inB *member) bool {
+	files := func(s *settings, name string) config.Files {
+		if r, ok := s.Config.Remotes[name]; ok {
+			return r.Files
+		}
+		return s.Config.Files
+	}
+	return slices.Equal(inA.targets, inB.targets) && !slices.ContainsFunc(inA.targets, func(name string) bool {
+		return a.runner.target(name) != b.runner.target(name) || !reflect.DeepEqual(files(a, name), files(b, name))
+	})
+}
+
 // known reports whether somebody may still connect as who they are.
 func (g *Gateway) known(id approvals.Identity) bool {
-	for _, m := range g.settings.Load().keys {
-		if m.identity == id {
-			return true
-		}
-	}
-	return false
+	return g.settings.Load().keys.of(id) != nil
 }
 
 // errTakenAway ends what a client begins whose key has left the configuration since they connected.

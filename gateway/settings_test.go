@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/gateway/config"
+	"shannot-gateway/targets"
 )
 
 // without are a gateway's settings with one identity less.
@@ -209,4 +211,99 @@ func TestReloadsWhileClientsAreServed(t *testing.T) {
 	if _, err := r.dial(r.agent); err == nil {
 		t.Error("a key that was taken away logs in")
 	}
+}
+
+// A command line that was there before the reload, and was long in sending its script, begins its session by what is in
+// force when it has.
+func TestASessionBeginsByTheSettingsOfItsMoment(t *testing.T) {
+	r := start(t, "")
+	began := r.gateway.settings.Load()
+	var who approvals.Identity
+	for _, m := range began.keys {
+		if m.identity.Name == "claude" {
+			who = m.identity
+		}
+	}
+	late := func(change func(*config.Config, *Settings)) (string, error) {
+		t.Helper()
+		s := r.settings
+		c := *s.Config
+		s.Config = &c
+		change(&c, &s)
+		if err := r.gateway.Reload(s); err != nil {
+			t.Fatal(err)
+		}
+		return began.runner.Start(t.Context(), approvals.Request{
+			Identity: who, Target: began.Targets[0], Engine: config.NativeEngine, Args: []string{"-c", "pass"}, Script: "pass",
+		}, nil)
+	}
+	if id, err := late(func(c *config.Config, _ *Settings) { c.Limits.Wall = 0 }); err != nil || id == "" {
+		t.Errorf("with another limit: %v", err)
+	}
+	for says, change := range map[string]func(*config.Config, *Settings){
+		"not in the configuration any more, or not for you": func(c *config.Config, _ *Settings) {
+			c.Identities = slices.Clone(c.Identities)
+			for i := range c.Identities {
+				c.Identities[i].Targets = nil
+			}
+		},
+		"the target local is not":          func(_ *config.Config, s *Settings) { s.Targets = nil },
+		"has changed in the configuration": func(_ *config.Config, s *Settings) { s.Targets = []targets.Target{another{s.Targets[0]}} },
+		"your key is not":                  func(c *config.Config, s *Settings) { c.Identities = r.without("claude").Config.Identities },
+	} {
+		if _, err := late(change); !errors.Is(err, approvals.ErrNotPermitted) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v; want %q", err, says)
+		}
+	}
+}
+
+// another is a target of the same name.
+type another struct{ targets.Target }
+
+// What an SFTP client is shown ends with what it may see, and with nothing else.
+func TestAnSFTPClientIsShownNothingOld(t *testing.T) {
+	r := start(t, "")
+	began := r.gateway.settings.Load()
+	agent := func(s *settings) *member {
+		for _, m := range s.keys {
+			if m.identity.Name == "claude" {
+				return m
+			}
+		}
+		t.Fatal("there is no claude")
+		return nil
+	}
+	for name, c := range map[string]struct {
+		change func(*config.Config)
+		same   bool
+	}{
+		"nothing":        {func(*config.Config) {}, true},
+		"a limit":        {func(c *config.Config) { c.Limits.Sessions = 7 }, true},
+		"what is hidden": {func(c *config.Config) { c.Files.Hide = append(slices.Clone(c.Files.Hide), "/etc/hosts") }, false},
+		"what is read":   {func(c *config.Config) { c.Files.Read = []string{"/etc"} }, false},
+		"its targets": {func(c *config.Config) {
+			c.Identities = slices.Clone(c.Identities)
+			for i := range c.Identities {
+				c.Identities[i].Targets = []string{"other"}
+			}
+		}, false},
+	} {
+		s := r.settings
+		changed := *s.Config
+		s.Config = &changed
+		c.change(&changed)
+		now, err := r.gateway.with(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sameShown(began, now, agent(began), agent(now)); got != c.same {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	shown, stop := r.gateway.whileShown(t.Context(), began, agent(began))
+	defer stop()
+	if err := r.gateway.Reload(r.without("claude")); err != nil {
+		t.Fatal(err)
+	}
+	<-shown.Done()
 }
