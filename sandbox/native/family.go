@@ -203,6 +203,18 @@ func (f *family) member(pid int, use func(*run)) bool {
 	return false
 }
 
+// visible calls use with each member that is an interpreter. Before, it is a copy of the gateway, whose memory is nobody's to
+// look at.
+func (f *family) visible(use func(*run)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for m, pid := range f.members {
+		if pid > 0 && m.loaded.Load() && !m.exited.Load() {
+			use(m)
+		}
+	}
+}
+
 func (f *family) pids() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -447,9 +459,10 @@ func closeFiles(files [3]*os.File) {
 	}
 }
 
-// bring brings a new member to life and returns its process id.
+// bring brings a new member to life and returns its process id, when it is an interpreter and no first stage any more.
 func (r *run) bring(n *run, config stageConfig, files [3]*os.File, done func()) (int, error) {
 	f := r.family
+	n.up = make(chan struct{})
 	started, supervised := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(supervised)
@@ -484,6 +497,10 @@ func (r *run) bring(n *run, config stageConfig, files [3]*os.File, done func()) 
 		done()
 		f.buried()
 	}()
+	select {
+	case <-n.up:
+	case <-p.ended:
+	}
 	return r.children.add(n.pid, p, func() {}), nil
 }
 

@@ -425,9 +425,28 @@ func TestMemoryOfTheGatewayIsNotTheScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		own, _ := residentMemory(s.pid)
-		f := &family{root: &run{}, members: map[*run]int{{}: s.pid}}
+		member := &run{pid: s.pid}
+		f := &family{root: &run{}, members: map[*run]int{member: s.pid}, asking: member}
 		if _, memory := f.used(0, 1); own == 0 || memory != 0 {
 			t.Errorf("%d bytes of the gateway's count as %d of the script's", own, memory)
+		}
+		// Nor is it shown, by its maps or otherwise, until it is an interpreter.
+		shown := &processes{family: f}
+		dir := fmt.Sprintf("/%d", s.pid)
+		for _, name := range []string{dir, dir + "/maps", dir + "/stat"} {
+			if _, err := shown.Lstat(name); err != unix.ENOENT {
+				t.Errorf("%s is there: %v", name, err)
+			}
+		}
+		if _, err := shown.Open(dir+"/maps", unix.O_RDONLY); err != unix.ENOENT {
+			t.Errorf("its maps are read: %v", err)
+		}
+		if list, err := shown.ReadDir("/"); err != nil || len(list) != 2 { // self and thread-self
+			t.Errorf("%v, %v", list, err)
+		}
+		member.loaded.Store(true)
+		if _, err := shown.Lstat(dir + "/maps"); err != nil {
+			t.Errorf("an interpreter's maps: %v", err)
 		}
 	})
 }

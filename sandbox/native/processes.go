@@ -45,7 +45,12 @@ const hostProcess = "/proc/1/"
 func (p *processes) find(name string) (at process, err error) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
 	pid, ok := number(first)
-	if !ok || !p.family.member(pid, func(m *run) { at.run = m }) || at.run.exited.Load() {
+	p.family.visible(func(m *run) {
+		if ok && m.pid == pid {
+			at.run = m
+		}
+	})
+	if at.run == nil {
 		return process{}, unix.ENOENT
 	}
 	at.rest = rest
@@ -191,9 +196,7 @@ func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
 		for n := range p.readers() {
 			add(unix.S_IFLNK, n)
 		}
-		for _, pid := range p.family.pids() {
-			add(unix.S_IFDIR, strconv.Itoa(pid))
-		}
+		p.family.visible(func(m *run) { add(unix.S_IFDIR, strconv.Itoa(m.pid)) })
 		return out, nil
 	}
 	at, err := p.find(name)

@@ -47,6 +47,7 @@ type run struct {
 	exited   atomic.Bool
 	execed   bool          // the first stage's exec was let through
 	loaded   atomic.Bool   // the first call after it has come, so that its memory is no copy of the gateway's any more
+	up       chan struct{} // closed with it; nil where nobody waits
 	group    *cgroup.Group // where the kernel bounds its memory; nil where no group was delegated
 	// valid stands in for seccomp.Valid on the listener where there is none; nil otherwise.
 	valid func(id uint64) bool
@@ -261,8 +262,8 @@ func (r *run) answerCalls(answer func(*seccomp.Notification)) {
 	for {
 		switch e := seccomp.Receive(r.listener, &n); e {
 		case 0:
-			if r.execed {
-				r.loaded.Store(true)
+			if r.execed && !r.loaded.Swap(true) && r.up != nil {
+				close(r.up)
 			}
 			answer(&n)
 		case unix.EINTR, unix.EAGAIN:
