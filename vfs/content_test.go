@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,8 +58,53 @@ func TestAKernelFileThatWouldBlockSaysEAGAIN(t *testing.T) {
 		t.Errorf("an empty pipe: %v", err)
 	}
 	h.reading <- struct{}{} // a read that hangs
+	h.hung.Add(1)
 	if _, err := h.openKernelFile(held); err != unix.EAGAIN {
 		t.Errorf("while too many reads hang: %v", err)
+	}
+}
+
+// However many read files of the kernel at once, each gets its own, and the ones that hang are known.
+func TestKernelFilesComeHoweverManyAreRead(t *testing.T) {
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFD(root)
+	h := &host{root: root, reading: make(chan struct{}, 2), wait: time.Minute}
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for range 20 {
+				fd, err := h.Open("/proc/1/status", unix.O_RDONLY)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				closeFD(fd)
+			}
+		})
+	}
+	wg.Wait()
+
+	h.wait = time.Nanosecond
+	hang := make(chan struct{})
+	for range cap(h.reading) {
+		_, err := bounded(h, func() (int, error) { <-hang; return 0, nil }, func() { t.Error("there was room") })
+		if err != unix.EAGAIN {
+			t.Errorf("one that hangs: %v", err)
+		}
+	}
+	h.wait = time.Minute
+	if _, err := h.Open("/proc/1/status", unix.O_RDONLY); err != unix.EAGAIN || h.hung.Load() != 2 {
+		t.Errorf("where all hang: %v, %d", err, h.hung.Load())
+	}
+	close(hang)
+	for range cap(h.reading) { // until both have ended
+		h.reading <- struct{}{}
+	}
+	if n := h.hung.Load(); n != 0 {
+		t.Errorf("%d hang afterwards", n)
 	}
 }
 

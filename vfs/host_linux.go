@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -10,11 +11,12 @@ import (
 // host is this machine's tree, as the process sees it.
 type host struct {
 	root    int           // O_PATH descriptor of "/", -1 where it could not be opened
-	reading chan struct{} // bounds the reads of kernel files, and the questions about file systems, that hang
+	reading chan struct{} // bounds the reads of kernel files, and the questions about file systems, since they may hang
+	hung    atomic.Int64  // those of them that nobody waits for any more
 	wait    time.Duration
 }
 
-// maxHanging is how many of these may be under way at once, and readWait how long one may take.
+// maxHanging is how many of these may be under way at once, and readWait how long one may take, with its wait for others.
 const (
 	maxHanging = 16
 	readWait   = 5 * time.Second
@@ -222,32 +224,55 @@ func (h *host) Space(name string) (Space, error) {
 	}, func() { closeFD(fd) })
 }
 
-// bounded calls what the kernel may ask somebody else for. It goes on without us where it hangs, and only so many may: EAGAIN
-// for either. Where it is not called, instead is.
+// bounded calls what the kernel may ask somebody else for. So many may be under way at once, and the others wait for them; one
+// that hangs goes on without us: EAGAIN, also where all that may be under way hang. Where it is not called, instead is.
 func bounded[T any](h *host, call func() (T, error), instead func()) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
-	select {
-	case h.reading <- struct{}{}:
-	default:
+	timer := time.NewTimer(h.wait)
+	defer timer.Stop()
+	if !h.begin(timer.C) {
 		instead()
 		return result{}.value, unix.EAGAIN
 	}
 	got := make(chan result, 1)
+	var left atomic.Bool // by who waits, or by what was waited for
 	go func() {
 		defer func() { <-h.reading }()
 		value, err := call()
 		got <- result{value, err}
+		if left.Swap(true) {
+			h.hung.Add(-1)
+		}
 	}()
-	timer := time.NewTimer(h.wait)
-	defer timer.Stop()
 	select {
 	case r := <-got:
 		return r.value, r.err
 	case <-timer.C:
+		if !left.Swap(true) {
+			h.hung.Add(1)
+		}
 		return result{}.value, unix.EAGAIN
+	}
+}
+
+// begin waits for room until late, unless all that is under way hangs.
+func (h *host) begin(late <-chan time.Time) bool {
+	select {
+	case h.reading <- struct{}{}:
+		return true
+	default:
+	}
+	if h.hung.Load() >= int64(cap(h.reading)) {
+		return false
+	}
+	select {
+	case h.reading <- struct{}{}:
+		return true
+	case <-late:
+		return false
 	}
 }
 
