@@ -244,14 +244,26 @@ func (h handlers) change(r *sftp.Request) error {
 		return err
 	}
 	defer t.close()
-	if err := h.apply(t.view, r, target, name); err != nil {
-		return err
-	}
 	summary := "sftp: " + strings.ToLower(r.Method) + " " + r.Filepath
 	if r.Target != "" {
 		summary += " " + r.Target
 	}
+	if err := h.apply(t.view, r, target, name); err != nil {
+		h.explain(summary, err)
+		return err
+	}
 	return h.ask(t, summary)
+}
+
+// explain tells in words why a change cannot be made, where the client knows no more than that it failed.
+func (r *relay) explain(summary string, err error) {
+	switch {
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM): // which the protocol has
+	case errors.Is(err, syscall.EXDEV):
+		r.notice("%s cannot be done: a file keeps its target, and a directory its name", render.Line(summary))
+	default:
+		r.notice("%s cannot be done: %s", render.Line(summary), render.Line(err.Error()))
+	}
 }
 
 // renameNoReplace is RENAME_NOREPLACE of renameat2(2).
