@@ -203,6 +203,7 @@ func fuzzedRun(tb testing.TB, p *puppet) *run {
 	r.valid = func(uint64) bool { return true }
 	r.family = newFamily(e, nil, r)
 	r.family.born(r)
+	r.loaded.Store(true) // it is shown in /proc
 	r.handles = handleTable{run: r, files: newOpenFiles(r.family)}
 	if err := r.mount(&installation{library: new(vfs.Static)}); err != nil {
 		tb.Fatal(err)
@@ -269,6 +270,11 @@ func FuzzHandlers(f *testing.F) {
 		call("unlinkat", at, memory, arg(4, unix.AT_REMOVEDIR)), call("statfs", memory, arg(0, 4096))))
 	f.Add([]byte("/proc/self/fd/0\x00"), call("openat", at, memory, arg(4, 2)))
 	f.Add([]byte("/dev/shannot\x00"), call("openat", at, memory, arg(4, 2)))
+	f.Add(fmt.Appendf(nil, "/proc/%d/task/%d/fd/0\x00", p.pid, p.pid), slices.Concat(
+		call("openat", at, memory, arg(4, 0)), call("readlinkat", at, memory, arg(0, 4096), arg(4, 100)), call("newfstatat", at, memory, arg(0, 4096), arg(4, 0))))
+	f.Add(make([]byte, flockSize), slices.Concat(call("fcntl", arg(2, 3), arg(4, unix.F_SETLK), memory), call("fcntl", arg(2, 3), arg(4, unix.F_GETLK), memory),
+		call("fcntl", arg(2, 3), arg(4, unix.F_OFD_SETLK), memory), call("flock", arg(2, 3), arg(4, unix.LOCK_EX)), call("fadvise64", arg(2, 3), arg(4, 0), arg(4, 0), arg(4, 9)),
+		call("fsync", arg(2, 4)), call("ioctl", arg(2, 0), arg(4, unix.TIOCSPGRP), memory), call("fstatfs", arg(2, 3), arg(0, 4096))))
 	vector := binary.NativeEndian.AppendUint64(binary.NativeEndian.AppendUint64(nil, p.base+100), 50)
 	f.Add(vector, slices.Concat(call("read", arg(5, 0), memory, arg(4, 100)), call("readv", arg(5, 0), memory, arg(4, 1)), call("preadv2", arg(5, 0), memory, arg(4, 1), arg(4, 1<<62)),
 		call("pread64", arg(5, 0), memory, arg(4, ^uint64(0)), arg(4, 5)), call("mmap", arg(4, 0), arg(4, 1), arg(4, 1), arg(4, 1), arg(5, 0)), call("dup", arg(5, 0)), call("sendfile", arg(5, 0), arg(5, 0))))
