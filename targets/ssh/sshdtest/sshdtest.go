@@ -39,6 +39,7 @@ type Server struct {
 	delay   time.Duration
 	made    int
 	serving int
+	closed  bool
 }
 
 // ErrNone is returned where this machine has no OpenSSH server.
@@ -113,10 +114,19 @@ func (s *Server) Rebind() error {
 	return nil
 }
 
-// Close stops the server and cuts its connections.
+// Close stops the server, cuts its connections, and waits until nothing writes below its directory any more.
 func (s *Server) Close() {
 	_ = s.listener.Close()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.Drop()
+	gone := make(chan struct{})
+	go func() { defer close(gone); s.Ended() }()
+	select {
+	case <-gone:
+	case <-time.After(30 * time.Second): // a server that does not end is no reason for a test not to
+	}
 }
 
 // Configure writes the configuration anew. It holds for connections from now on.
@@ -221,6 +231,11 @@ func (s *Server) accept(l net.Listener) {
 			return
 		}
 		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			_ = conn.Close()
+			continue
+		}
 		s.conns[conn] = true
 		s.made++
 		s.serving++
