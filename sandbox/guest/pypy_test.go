@@ -423,6 +423,22 @@ except ImportError as e: print(e)
 	}
 }
 
+func TestUnicodeDataIsWhatIsGenerated(t *testing.T) {
+	if testing.Short() {
+		t.Skip("looks at every character several times")
+	}
+	out, err := exec.Command("/usr/bin/python3", "-I", "unicode.py").Output()
+	if err != nil {
+		t.Skip("this machine has no python3:", err)
+	}
+	if version := strings.SplitN(string(out), "\n", 4)[2]; version != `VERSION = "14.0.0"` {
+		t.Skip("this machine's Python has another Unicode:", version)
+	}
+	if string(out) != string(PyPyFiles()["_unicode.py"]) {
+		t.Error("pypy/_unicode.py is not what unicode.py writes")
+	}
+}
+
 func TestUnicodeIsThatOfTheStandardLibrary(t *testing.T) {
 	got := python(t, `
 import unicodedata as real, random

@@ -10,10 +10,10 @@ MODULES = """
 argparse ast base64 bisect calendar codecs collections concurrent.futures configparser contextlib copy csv datetime decimal
 difflib email email.message encodings.ascii encodings.idna encodings.latin_1 encodings.utf_8 enum errno fnmatch functools
 getopt getpass glob grp gzip hashlib heapq hmac html http.client importlib inspect io ipaddress itertools json linecache
-locale logging logging.handlers math mimetypes operator optparse os os.path pathlib pickle platform pprint pwd queue random re
-secrets select shlex shutil signal socket stat statistics string struct subprocess tarfile tempfile textwrap threading time
-timeit tokenize traceback types typing unittest urllib.parse urllib.request uuid warnings weakref xml.dom.minidom
-xml.etree.ElementTree zipfile
+locale logging logging.handlers math mimetypes mmap multiprocessing.pool operator optparse os os.path pathlib pickle platform
+pprint pwd queue random re resource secrets select shlex shutil signal socket stat statistics string struct subprocess tarfile
+tempfile textwrap threading time timeit tokenize traceback types typing unittest urllib.parse urllib.request uuid warnings
+weakref xml.dom.minidom xml.etree.ElementTree zipfile
 """
 
 

@@ -106,6 +106,24 @@ func TestOrdinaryPyPyEndsAtItsLimits(t *testing.T) {
 	}
 }
 
+// A script that sleeps asks once, and waits for the answer.
+func TestSleepIsOneQuestion(t *testing.T) {
+	e := interposedEngine(t)
+	f := functions["select(ipppp)i"]
+	asked, answer := 0, f.call
+	f.call = func(d *driver, a []uint64) (int64, error) {
+		if d.job.Session == t.Name() { // not the run that compiles the library
+			asked++
+		}
+		return answer(d, a)
+	}
+	defer func() { f.call = answer }()
+	if got := inEngine(e)(t, "import threading, time\nbegun = time.time(); time.sleep(0.3); print(time.time() - begun >= 0.3)"); got.Stdout != "True\n" || asked != 1 {
+		t.Errorf("asked %d times: %+v", asked, got)
+	}
+	_ = e.Close() // what compiles the library has ended
+}
+
 func TestOrdinaryPyPyTakesArgumentsInputAndTheTargetsZone(t *testing.T) {
 	e := interposedEngine(t)
 	target := targetFiles()
