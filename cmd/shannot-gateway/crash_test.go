@@ -43,6 +43,7 @@ const (
 // commands and approvers decide. After each kill the journal and the audit log are whole; at the end, when all that
 // was parked has been decided, no command has run twice, none that was approved is missing, none ran that was not.
 func TestKilledGatewayKeepsItsPromises(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("the sandbox needs Linux")
 	}
