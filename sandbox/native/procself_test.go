@@ -170,7 +170,7 @@ func TestProcSelfNamesNothingOfTheGateway(t *testing.T) {
 	got := runScript(t, `
 import os
 for root, dirs, files in os.walk("/proc/self"):
-    for name in files:
+    for name in set(files) - {"exe"}: # the interpreter, which is large
         try: print(name, open(os.path.join(root, name), errors="replace").read())
         except OSError as e: print(name, e)
     for name in dirs + files:
