@@ -38,7 +38,7 @@ type installation struct {
 }
 
 // layout changes when an older installation must not be used any more.
-const layout = "3"
+const layout = "4"
 
 const (
 	pythonVersion = "3.14.6-20260610-1"
@@ -237,7 +237,8 @@ func (in *installation) unpack(ctx context.Context, dir string, libraries map[st
 // all. Unchecked: the tree never changes, and a script is spared a stat of every source file.
 func compileLibrary(ctx context.Context, root string) error {
 	library := filepath.Join(root, pythonLibrary)
-	err := runPython(ctx, root, nil, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash",
+	// Also what is compiled already, such as what this imports itself: that would name the directory where it is unpacked.
+	err := runPython(ctx, root, nil, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash",
 		"-s", filepath.Join(root, "lib"), "-p", Prefix+"/lib", library)
 	if err != nil {
 		return fmt.Errorf("compile the standard library: %w", err)

@@ -53,3 +53,22 @@ print(*sorted({a for a in asked if a.startswith(sys.prefix)}))`
 		t.Errorf("asked for %q, want %q", got, want)
 	}
 }
+
+// Every function of the library says that it is from where the view has the library, and nothing of the gateway's directory.
+func TestLibraryNamesItsOwnPlace(t *testing.T) {
+	got := runScript(t, `
+import importlib.util, os, sys, types
+root = os.path.dirname(os.__file__)
+def names(code): return {code.co_filename}.union(*(names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
+found = set()
+for dir, _, files in os.walk(root):
+    for file in files:
+        if file.endswith(".py"):
+            path = os.path.join(dir, file)
+            if names(importlib.util.spec_from_file_location("module", path).loader.get_code("module")) != {path}: print(path)
+            found.add(path)
+print(len(found) > 400, {f.__code__.co_filename for m in list(sys.modules.values()) for f in vars(m).values() if isinstance(f, types.FunctionType)} <= found | {f"<frozen {m}>" for m in sys.modules} | {"<stdin>"})`)
+	if got.stdout != "True True\n" {
+		t.Errorf("%+v %s %s", got.result, got.stdout, got.stderr)
+	}
+}
