@@ -93,6 +93,15 @@ func (at process) isDir() bool {
 // own reports whether the process asks about itself. Descriptors are nobody else's business.
 func (p *processes) own(at process) bool { return at.run == p.family.asking }
 
+// asks reports whether it is the thread that asks, which for an interpreter's own directory is its first.
+func (p *processes) asks(at process) bool {
+	tid := at.tid
+	if tid == 0 {
+		tid = at.run.pid
+	}
+	return p.own(at) && tid == p.family.thread
+}
+
 // links are texts: a name below them is resolved in the view.
 func (at process) links() map[string]string {
 	return map[string]string{
@@ -257,7 +266,11 @@ func (p *processes) Open(name string, flags int) (int, error) {
 	if !at.has() {
 		return -1, unix.ENOENT
 	}
-	return vfs.Sealed(at.rest, at.content())
+	text := at.content()
+	if p.asks(at) {
+		text = asRunning(at.rest, text)
+	}
+	return vfs.Sealed(at.rest, text)
 }
 
 func (r *run) reopen(fd int32, flags int) (int, error) {

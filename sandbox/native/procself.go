@@ -71,6 +71,17 @@ func (r *run) ownStat(text []byte) []byte {
 	return fmt.Appendf(nil, "%s(%s) %s\n", text[:begin], threadName(string(text[begin+1:end])), strings.Join(fields, " "))
 }
 
+// asRunning tells of a thread that it runs, as one that reads its own stat or status does. Here it waits for the answer.
+func asRunning(base string, text []byte) []byte {
+	switch end := bytes.LastIndex(text, []byte(") S ")); {
+	case base == "status":
+		return bytes.Replace(text, []byte("State:\tS (sleeping)"), []byte("State:\tR (running)"), 1)
+	case base == "stat" && end >= 0:
+		text[end+2] = 'R'
+	}
+	return text
+}
+
 // ownMaps is maps of the interpreter, see proc_pid_maps(5). Of a file it gives the name that the interpreter's own files have in
 // the view, and for any other none, with neither device nor inode.
 func (r *run) ownMaps(text []byte) []byte {

@@ -27,9 +27,9 @@ r, w = os.pipe(); names = os.listdir("/proc/self/fd"); print(str(r) in names, st
 os.write(w, b"x"); print(os.read(os.open(f"/proc/self/fd/{r}", os.O_RDONLY), 1))`, "True True False\nb'x'\n"},
 		{"status", `
 s = dict(line.split(":\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\t" in line)
-print(s["Name"], int(s["Pid"]) == os.getpid(), s["PPid"], s["Uid"].split(), s["Gid"].split(), s["NoNewPrivs"], s["CapEff"])
-f = open("/proc/self/stat").read().split(); print(f[0] == str(os.getpid()), f[1], f[3], len(f) > 40)`,
-			"python3 True 1 ['1000', '1000', '1000', '1000'] ['1000', '1000', '1000', '1000'] 1 0000000000000000\nTrue (python3) 1 True\n"},
+print(s["Name"], s["State"], int(s["Pid"]) == os.getpid(), s["PPid"], s["Uid"].split(), s["Gid"].split(), s["NoNewPrivs"], s["CapEff"])
+f = open("/proc/self/stat").read().split(); print(f[0] == str(os.getpid()), f[1:4], len(f) > 40)`,
+			"python3 R (running) True 1 ['1000', '1000', '1000', '1000'] ['1000', '1000', '1000', '1000'] 1 0000000000000000\nTrue ['(python3)', 'R', '1'] True\n"},
 		{"maps", `
 import mmap
 f = open("/etc/passwd", "rb"); m = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
