@@ -111,10 +111,15 @@ func (at process) links() map[string]string {
 	}
 }
 
-// readers are what "self" and "thread-self" lead to.
-func (p *processes) readers() map[string]string {
-	pid := strconv.Itoa(p.family.asking.pid)
-	return map[string]string{"self": pid, "thread-self": fmt.Sprintf("%s/task/%d", pid, p.family.thread)}
+// reader is what "self" and "thread-self" lead to.
+func (p *processes) reader(name string) (text string, ok bool) {
+	switch name {
+	case "/self":
+		return strconv.Itoa(p.family.asking.pid), true
+	case "/thread-self":
+		return fmt.Sprintf("%d/task/%d", p.family.asking.pid, p.family.thread), true
+	}
+	return "", false
 }
 
 // has reports whether there is such a file, without making its text: that of a large process takes long.
@@ -162,7 +167,7 @@ func (p *processes) Lstat(name string) (vfs.Info, error) {
 		info.Mode, info.Nlink = unix.S_IFDIR|0o555, 2
 		return info, nil
 	}
-	if text, ok := p.readers()[name[1:]]; ok {
+	if text, ok := p.reader(name); ok {
 		return link(text)
 	}
 	at, err := p.find(name)
@@ -202,9 +207,7 @@ func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
 		}
 	}
 	if name == "/" {
-		for n := range p.readers() {
-			add(unix.S_IFLNK, n)
-		}
+		add(unix.S_IFLNK, "self", "thread-self")
 		p.family.visible(func(m *run) { add(unix.S_IFDIR, strconv.Itoa(m.pid)) })
 		return out, nil
 	}
@@ -241,7 +244,7 @@ func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
 
 // Readlink implements vfs.Source.
 func (p *processes) Readlink(name string) (string, error) {
-	if text, ok := p.readers()[name[1:]]; ok {
+	if text, ok := p.reader(name); ok {
 		return text, nil
 	}
 	at, err := p.find(name)
