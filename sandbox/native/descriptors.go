@@ -39,6 +39,40 @@ func (r *run) ownDescriptor(name string) (int32, bool) {
 	return descriptorName(base)
 }
 
+// throughDirectory is the name that leads through the descriptor of a directory, as /proc/self/fd/3/file does, and any other
+// name itself.
+func (r *run) throughDirectory(name string) (string, unix.Errno) {
+	const fd = "/fd/"
+	at := strings.Index(name, fd)
+	if at < 0 {
+		return name, 0
+	}
+	end := strings.IndexByte(name[at+len(fd):], '/')
+	if end < 0 {
+		return name, 0
+	}
+	end += at + len(fd)
+	number, own := r.ownDescriptor(name[:end])
+	if !own {
+		return name, 0
+	}
+	dir, e := r.directory(number)
+	if e == unix.EBADF {
+		e = unix.ENOENT
+	}
+	return join(dir, name[end+1:]), e
+}
+
+// toDirectory is where the name of a directory's descriptor leads, and any other name itself. It is for calls that follow links.
+func (r *run) toDirectory(name string) string {
+	if fd, own := r.ownDescriptor(name); own {
+		if dir, e := r.directory(fd); e == 0 {
+			return dir
+		}
+	}
+	return name
+}
+
 // statDescriptor answers stat(2) and lstat(2) of such a name.
 func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flags int) answer {
 	if flags&unix.AT_SYMLINK_NOFOLLOW == 0 {

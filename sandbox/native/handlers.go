@@ -209,7 +209,8 @@ func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name st
 	case text == "":
 		return "", true, 0
 	case text[0] == '/':
-		return text, false, 0
+		name, e = r.throughDirectory(text)
+		return name, false, e
 	case dirfd == unix.AT_FDCWD:
 		here, e := r.here()
 		if e != 0 {

@@ -22,6 +22,11 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 		return failed(unix.EOPNOTSUPP) // tempfile falls back to a name
 	}
 	cloexec := flags&unix.O_CLOEXEC != 0
+	if flags&unix.O_NOFOLLOW == 0 {
+		name = r.toDirectory(name)
+	} else if _, own := r.ownDescriptor(name); own && flags&unix.O_PATH == 0 {
+		return failed(unix.ELOOP)
+	}
 	if flags&unix.O_PATH != 0 {
 		flags &= unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW
 		if _, own := r.ownDescriptor(name); own {
@@ -191,7 +196,7 @@ func (r *run) chdir(n *seccomp.Notification) answer {
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.enter(name))
+	return outcome(r.enter(r.toDirectory(name)))
 }
 
 // enter makes a directory the working directory.

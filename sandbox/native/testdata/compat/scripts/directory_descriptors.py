@@ -12,3 +12,11 @@ before = os.getcwd(); os.fchdir(d); print(os.path.relpath(os.getcwd(), before), 
 with os.scandir(d) as entries: print(sorted((e.name, e.is_dir(), e.is_file(), e.is_symlink(), e.stat().st_size if e.is_file() else 0) for e in entries))
 for root, dirs, files, fd in os.fwalk("hostdir"): print(root, sorted(dirs), sorted(files), [os.stat(n, dir_fd=fd).st_size for n in sorted(files)])
 os.mkdir("gone"); g = os.open("gone", os.O_RDONLY); os.rmdir("gone"); print(os.listdir(g), tried(os.open, "x", os.O_CREAT | os.O_WRONLY, dir_fd=g), os.fstat(g).st_nlink)
+os.makedirs("through/sub", exist_ok=True); text("through/file", "text"); d = os.open("through", os.O_RDONLY); f = os.open("through/file", os.O_RDONLY)
+for base in (f"/proc/self/fd/{d}", f"/dev/fd/{d}", f"/proc/{os.getpid()}/fd/{d}", f"/proc/thread-self/fd/{d}"):
+    print(text(base + "/file"), sorted(os.listdir(base + "/")), os.path.isdir(base + "/sub/."), tried(os.stat, base + "/none"), tried(os.mkdir, base + "/made"), os.path.exists("through/made"), tried(os.rmdir, base + "/made"), os.path.realpath(base + "/sub/..") == os.path.realpath("through"), tried(os.rename, base + "/file", base + "/sub/file"), tried(os.rename, base + "/sub/file", base + "/file"))
+here = os.getcwd()
+for base in (f"/proc/self/fd/{d}", f"/dev/fd/{d}"):
+    print(sorted(os.listdir(base)), tried(os.open, base, os.O_RDWR), tried(os.chdir, base), os.getcwd() == here + "/through", tried(os.chdir, f"/proc/self/fd/{f}")); os.chdir(here)
+    n = os.open(base, os.O_RDONLY | os.O_DIRECTORY); print(sorted(os.listdir(n)), os.path.samestat(os.fstat(n), os.fstat(d)), tried(os.open, base, os.O_RDONLY | os.O_NOFOLLOW)); os.close(n)
+print(tried(os.stat, f"/proc/self/fd/{f}/x"), tried(os.stat, f"/proc/self/fd/{f}/"), tried(os.stat, "/proc/self/fd/999/x"), tried(os.stat, "/proc/self/fd/x/y")); os.close(d); print(tried(os.stat, f"/proc/self/fd/{d}/file"))
