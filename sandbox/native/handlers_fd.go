@@ -147,13 +147,12 @@ func (r *run) fstatfs(n *seccomp.Notification, fd int32, out uint64) answer {
 	if e != 0 {
 		return failed(e)
 	}
-	var space vfs.Space
-	known := false
 	if h.file != nil {
-		// Where the file has another name by now, or none, it is the session's.
-		space, known, _ = r.job.FS.Space(h.file.Path())
+		if space, err := r.job.Space(h.file.Path()); err == nil {
+			return r.putStatfs(n, out, space)
+		}
 	}
-	return r.putStatfs(n, out, space, known)
+	return r.putStatfs(n, out, r.job.OwnSpace()) // a pipe, or a file that has no name any more
 }
 
 // fcntl answers what the filter does not let through: locks, and duplicates of streams.

@@ -404,27 +404,16 @@ func (r *run) statfs(n *seccomp.Notification, addr, out uint64) answer {
 	if e != 0 {
 		return failed(e)
 	}
-	space, known, err := r.job.FS.Space(name)
+	space, err := r.job.Space(name)
 	if err != nil {
 		return failed(errnoOf(err))
 	}
-	return r.putStatfs(n, out, space, known)
+	return r.putStatfs(n, out, space)
 }
 
-// putStatfs describes a file system of the target. What is the session's own is described as one in memory: what it may
-// hold, and what it holds.
-func (r *run) putStatfs(n *seccomp.Notification, out uint64, space vfs.Space, known bool) answer {
+func (r *run) putStatfs(n *seccomp.Notification, out uint64, space vfs.Space) answer {
 	const valid = 0x20 // ST_VALID of linux/statfs.h, which the C library takes for granted
 	var fs unix.Statfs_t
-	if !known {
-		const block = 4096
-		total := uint64(r.job.Limits.Write) / block
-		free := total - min(uint64(max(r.job.FS.Used(), 0))/block, total)
-		space = vfs.Space{
-			Type: unix.TMPFS_MAGIC, BlockSize: block, FragmentSize: block, MaxName: 255,
-			Blocks: total, Free: free, Available: free, Files: 1 << 16, FreeFiles: 1 << 15,
-		}
-	}
 	fs.Type, fs.Flags, fs.Bsize, fs.Frsize, fs.Namelen = space.Type, space.Flags|valid, space.BlockSize, space.FragmentSize, space.MaxName
 	fs.Blocks, fs.Bfree, fs.Bavail, fs.Files, fs.Ffree = space.Blocks, space.Free, space.Available, space.Files, space.FreeFiles
 	return failed(r.put(n, out, asBytes(&fs)))

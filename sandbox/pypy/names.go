@@ -437,17 +437,25 @@ func (d *driver) statvfs(a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := d.job.FS.Stat(name); err != nil {
+	space, err := d.job.Space(name)
+	if err != nil {
 		return 0, err
 	}
-	return 0, d.wire.store(a[1], d.encodeStatvfs())
+	return 0, d.wire.store(a[1], encodeStatvfs(space))
 }
 
 func (d *driver) fstatvfs(a []uint64) (int64, error) {
-	if _, err := d.find(i32(a[0])); err != nil {
+	x, err := d.find(i32(a[0]))
+	if err != nil {
 		return 0, err
 	}
-	return 0, d.wire.store(a[1], d.encodeStatvfs())
+	space := d.job.OwnSpace()
+	if x.file != nil {
+		if its, err := d.job.Space(x.file.Path()); err == nil {
+			space = its
+		}
+	}
+	return 0, d.wire.store(a[1], encodeStatvfs(space))
 }
 
 func (d *driver) setUmask(a []uint64) (int64, error) {

@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"shannot-gateway/vfs"
 )
 
@@ -69,14 +67,13 @@ func encodeDuration(seconds, fraction int64) []byte {
 	return append(le64(uint64(seconds)), le64(uint64(fraction))...) // #nosec G115 -- the bits
 }
 
-// encodeStatvfs describes the view as a file system in memory: what it may hold, and what it holds.
-func (d *driver) encodeStatvfs() []byte {
-	const files, freeFiles, nameMax = 1 << 16, 1 << 15, 255
-	total := uint64(max(d.job.Limits.Write, 0)) / statBlock
-	used := min(uint64(max(d.job.FS.Used(), 0))/statBlock, total)
+// encodeStatvfs encodes struct statvfs, see statvfs(3).
+func encodeStatvfs(s vfs.Space) []byte {
+	const valid = 0x20 // ST_VALID of linux/statfs.h, which statvfs(3) does not show
 	var p []byte
 	for _, v := range []uint64{
-		statBlock, statBlock, total, total - used, total - used, files, freeFiles, freeFiles, unix.TMPFS_MAGIC, 0, nameMax,
+		uint64(s.BlockSize), uint64(s.FragmentSize), s.Blocks, s.Free, s.Available, s.Files, s.FreeFiles, s.FreeFiles,
+		0, uint64(s.Flags &^ valid), uint64(s.MaxName),
 	} {
 		p = append(p, le64(v)...)
 	}

@@ -112,7 +112,7 @@ except FileNotFoundError: print("absent")`, "False False\nabsent\n"},
 	{"large read", `
 with open("/tmp/big", "wb") as f: f.write(b"x" * 3_000_000)
 print(len(open("/tmp/big", "rb").read()))`, "3000000\n"},
-	{"statvfs", "import shutil; print(shutil.disk_usage('/tmp').total > 0)", "True\n"},
+	{"statvfs", "import os, shutil; a, b = os.statvfs('/usr'), os.statvfs('/tmp'); print(shutil.disk_usage('/tmp').total > 0, a.f_blocks * a.f_frsize != b.f_blocks * b.f_frsize, a.f_namemax, os.fstatvfs(os.open('/usr', 0)).f_blocks == a.f_blocks)", "True True 255 True\n"},
 	{"proc", `print("MemTotal" in open("/proc/meminfo").read())`, "True\n"},
 }
 
