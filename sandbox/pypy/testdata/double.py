@@ -339,11 +339,18 @@ def os_uname():
 class Statvfs:
     def __init__(self, p):
         (self.f_bsize, self.f_frsize, self.f_blocks, self.f_bfree, self.f_bavail) = struct.unpack("<QQQQQ", p[:40])
+        self.f_flag, self.f_namemax = struct.unpack("<QQ", p[72:88])
 
 
 def os_statvfs(path):
     out = alloc(bytes(112))
     check("statvfs(pp)i", text(path), out, name=path)
+    return Statvfs(peek(out, 112))
+
+
+def os_fstatvfs(fd):
+    out = alloc(bytes(112))
+    check("fstatvfs(ip)i", fd, out)
     return Statvfs(peek(out, 112))
 
 
@@ -515,7 +522,7 @@ def install():
         "unlink": os_unlink, "remove": os_unlink, "rmdir": os_rmdir, "rename": two("rename(pp)i"), "replace": two("rename(pp)i"),
         "link": two("link(pp)i"), "symlink": two("symlink(pp)i"), "readlink": os_readlink, "getcwd": os_getcwd,
         "access": os_access, "chdir": os_chdir, "fchdir": os_chdir, "chmod": os_chmod, "utime": os_utime, "uname": os_uname,
-        "statvfs": os_statvfs, "lseek": os_lseek, "isatty": os_isatty, "dup": os_dup, "kill": os_kill,
+        "statvfs": os_statvfs, "fstatvfs": os_fstatvfs, "lseek": os_lseek, "isatty": os_isatty, "dup": os_dup, "kill": os_kill,
         "set_blocking": os_set_blocking, "system": os_system, "_exit": os_exit,
         "getpid": lambda: call("getpid()i"), "getuid": lambda: call("getuid()i"), "getgid": lambda: call("getgid()i"),
         "umask": lambda mask: call("umask(i)i", mask), "fsync": lambda fd: check("fsync(i)i", fd),
