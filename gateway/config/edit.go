@@ -93,6 +93,9 @@ func SetRemote(text []byte, name, key, value string) ([]byte, error) {
 		}
 	}
 	line := fmt.Sprintf("%s = %s\n", key, value)
+	if text[section.body-1] != '\n' {
+		line = "\n" + line // the header is the end of the file
+	}
 	return slices.Concat(text[:section.body], []byte(line), text[section.body:]), nil
 }
 

@@ -113,6 +113,8 @@ func FuzzEdit(f *testing.F) {
 	f.Add([]byte(edited), "web-1")
 	f.Add([]byte("[remotes.a]\n#\n\n[x]"), "a")
 	f.Add([]byte("[[remotes.a]]\nb=1"), "a")
+	f.Add([]byte("[remotes.a]"), "a")
+	f.Add([]byte("[[remotes.a]]"), "a")
 	f.Fuzz(func(t *testing.T, text []byte, name string) {
 		for _, edit := range []func() ([]byte, error){
 			func() ([]byte, error) { return SetRemote(text, name, "fingerprint", `"x"`) },
