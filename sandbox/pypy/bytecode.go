@@ -102,7 +102,7 @@ func readBytecode(text []byte) (map[string][]byte, error) {
 			return nil, err
 		}
 		inside, ok := strings.CutPrefix(string(name), Prefix)
-		if !ok || inside != path.Clean(inside) || path.Base(path.Dir(inside)) != "__pycache__" || path.Ext(inside) != ".pyc" {
+		if !ok || !path.IsAbs(inside) || inside != path.Clean(inside) || path.Base(path.Dir(inside)) != "__pycache__" || path.Ext(inside) != ".pyc" {
 			return nil, fmt.Errorf("byte code of %q, which is not the library's", name)
 		}
 		if len(files) == maxModules {

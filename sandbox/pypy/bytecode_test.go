@@ -115,6 +115,7 @@ func TestByteCodeAppearsBesideTheModules(t *testing.T) {
 func FuzzReadBytecode(f *testing.F) {
 	f.Add(said(Prefix+"/lib-python/3/__pycache__/os.pypy36.pyc", "code"))
 	f.Add(said(Prefix+"/../__pycache__/a.pyc", "", "x"))
+	f.Add(said(Prefix+"-other/__pycache__/a.pyc", "code"))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, text []byte) {
 		files, err := readBytecode(text)
