@@ -39,14 +39,11 @@ const maxListing = 64 << 10
 
 // getdents answers getdents64(2). The position of the placeholder counts entries.
 func (r *run) getdents(n *seccomp.Notification) answer {
-	own, h, e := r.handles.open(int32(n.Args[0]))
+	own, h, e := r.handles.openUsable(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
 	}
 	defer func() { _ = unix.Close(own) }()
-	if h.byName {
-		return failed(unix.EBADF)
-	}
 	if !h.dir {
 		return failed(unix.ENOTDIR)
 	}
@@ -115,12 +112,9 @@ func (r *run) fchdir(n *seccomp.Notification) answer {
 }
 
 func (r *run) fchmod(fd int32, mode uint32) answer {
-	h, e := r.handles.find(fd)
+	h, e := r.handles.usable(fd)
 	if e != 0 {
 		return failed(e)
-	}
-	if h.byName {
-		return failed(unix.EBADF)
 	}
 	if h.file == nil {
 		return answer{} // a pipe of its own: nothing to protect
@@ -129,12 +123,9 @@ func (r *run) fchmod(fd int32, mode uint32) answer {
 }
 
 func (r *run) fchown(fd, uid, gid int32) answer {
-	h, e := r.handles.find(fd)
+	h, e := r.handles.usable(fd)
 	if e != 0 {
 		return failed(e)
-	}
-	if h.byName {
-		return failed(unix.EBADF)
 	}
 	if h.file == nil {
 		return failed(unix.EPERM)
@@ -166,12 +157,9 @@ func (r *run) fcntl(n *seccomp.Notification) answer {
 // pretend answers a call on a descriptor that does nothing here: as the kernel answers one on what the descriptor is, a
 // file, a device, a pipe or nothing at all.
 func (r *run) pretend(n *seccomp.Notification, outcome func(mode uint32) unix.Errno) answer {
-	h, e := r.handles.find(int32(n.Args[0]))
+	h, e := r.handles.usable(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
-	}
-	if h.byName {
-		return failed(unix.EBADF)
 	}
 	mode := h.st.Mode
 	if h.dir {
@@ -210,12 +198,10 @@ func (r *run) advise(n *seccomp.Notification) answer {
 
 // ioctl answers TIOCSPGRP of ioctl_tty(2): the only group that the terminal's session has is in the foreground already.
 func (r *run) ioctl(n *seccomp.Notification) answer {
-	h, e := r.handles.find(int32(n.Args[0]))
+	h, e := r.handles.usable(int32(n.Args[0]))
 	switch {
 	case e != 0:
 		return failed(e)
-	case h.byName:
-		return failed(unix.EBADF)
 	case !isTerminal(&h.st) || r.depth > 0: // a further interpreter has a session of its own
 		return failed(unix.ENOTTY)
 	}

@@ -328,12 +328,9 @@ func (r *run) utimens(n *seccomp.Notification) answer {
 		return failed(e)
 	}
 	if addr == 0 {
-		h, e := r.handles.find(dirfd)
+		h, e := r.handles.usable(dirfd)
 		if e != 0 {
 			return failed(e)
-		}
-		if h.byName {
-			return failed(unix.EBADF)
 		}
 		if h.file == nil {
 			return failed(unix.EPERM)

@@ -214,6 +214,25 @@ func (t *handleTable) open(fd int32) (int, *handle, unix.Errno) {
 	return own, h, 0
 }
 
+// usable is find of a descriptor that gives access to what it stands for: for one of O_PATH it is EBADF, see open(2).
+func (t *handleTable) usable(fd int32) (*handle, unix.Errno) {
+	own, h, e := t.openUsable(fd)
+	if e == 0 {
+		_ = unix.Close(own)
+	}
+	return h, e
+}
+
+// openUsable is usable, and returns the copy for the caller to close.
+func (t *handleTable) openUsable(fd int32) (int, *handle, unix.Errno) {
+	own, h, e := t.open(fd)
+	if e == 0 && h.byName {
+		_ = unix.Close(own)
+		return -1, nil, unix.EBADF
+	}
+	return own, h, e
+}
+
 // directory returns the path of an open directory.
 func (r *run) directory(fd int32) (string, unix.Errno) {
 	h, e := r.handles.find(fd)

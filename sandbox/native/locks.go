@@ -135,14 +135,11 @@ const (
 
 // fcntlLock answers the commands of fcntl(2) about locks.
 func (r *run) fcntlLock(n *seccomp.Notification) answer {
-	own, h, e := r.handles.open(int32(n.Args[0]))
+	own, h, e := r.handles.openUsable(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
 	}
 	defer func() { _ = unix.Close(own) }()
-	if h.byName {
-		return failed(unix.EBADF)
-	}
 	var b [flockSize]byte
 	if e := r.get(n, n.Args[2], b[:]); e != 0 {
 		return failed(e)
@@ -287,15 +284,12 @@ func (r *run) flock(n *seccomp.Notification) answer {
 	default:
 		return failed(unix.EINVAL)
 	}
-	own, h, e := r.handles.open(int32(n.Args[0]))
+	own, h, e := r.handles.openUsable(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
 	}
 	defer func() { _ = unix.Close(own) }()
-	switch {
-	case h.byName:
-		return failed(unix.EBADF)
-	case h.file == nil || !vfs.Private(h.file):
+	if h.file == nil || !vfs.Private(h.file) {
 		return answer{}
 	}
 	return r.locked(n, unix.Flock(own, int(operation)|unix.LOCK_NB), operation&unix.LOCK_NB == 0)
