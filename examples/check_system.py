@@ -11,8 +11,12 @@ def heading(text):
 
 
 def command(argv):
-    """Run a command on the host and return its output as lines."""
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
+    """Run a command on the host and return its output as lines, none where the host lacks the program."""
+    try:
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
+    except FileNotFoundError:
+        print(f"this host has no {argv[0]}")
+        return []
 
 
 # Looking is allowed: these run at once.
@@ -27,9 +31,9 @@ with open("/proc/meminfo") as meminfo:
         print(next(meminfo).rstrip())
 
 heading("Processes with the most memory: ps aux")
-first, *rest = command(["ps", "aux"])
-rest.sort(key=lambda line: float(line.split(None, 4)[3]), reverse=True)
-for line in [first, *rest[:4]]:
+processes = command(["ps", "aux"])
+memory = sorted(processes[1:], key=lambda line: float(line.split(None, 4)[3]), reverse=True)
+for line in processes[:1] + memory[:4]:
     print(line[:78])
 
 # Changing something is not: the script waits here until a human has decided.

@@ -113,20 +113,17 @@ func TestStandardLibrarysOwnTests(t *testing.T) {
 	if os.Getenv(unprivilegedEnv) != "" {
 		t.Skip("the first run had them; the interpreter has no privileges in either")
 	}
-	tree := ""
-	for _, dir := range testTrees {
-		if _, err := os.Stat(filepath.Join(dir, "support", "__init__.py")); err == nil {
-			tree = dir
-			break
-		}
-	}
+	_, modules := parseLibraryList(t, stdlibList)
+	tree := treeWithTests(testTrees, modules)
 	if tree == "" {
-		t.Skip("no test package of CPython here (Debian: libpython3.11-testsuite)")
+		t.Skip("CPython's own tests are not on this machine (Debian 12: apt-get install libpython3.11-testsuite)")
 	}
 	engine(t)
-	_, modules := parseLibraryList(t, stdlibList)
 	for _, m := range modules {
 		t.Run(m.name, func(t *testing.T) {
+			if !m.in(tree) {
+				t.Skipf("%s has no %s", tree, m.name)
+			}
 			t.Parallel()
 			args := []string{"-", tree, strings.Join(m.expected[leftOut], ","), "test." + m.name}
 			told := make(chan []byte, 1)
@@ -146,6 +143,57 @@ func TestStandardLibrarysOwnTests(t *testing.T) {
 			}
 			m.compare(t, bare, boxed)
 		})
+	}
+}
+
+// treeWithTests returns the first of the directories that has modules of tests, "" for none. Debian's ordinary library has
+// test/support and some files beside it, for other packages' tests, and no module of tests.
+func treeWithTests(dirs []string, modules []*libraryModule) string {
+	for _, dir := range dirs {
+		if slices.ContainsFunc(modules, func(m *libraryModule) bool { return m.in(dir) }) {
+			return dir
+		}
+	}
+	return ""
+}
+
+// in reports whether a test package has the module.
+func (m *libraryModule) in(dir string) bool {
+	name := filepath.Join(dir, m.name)
+	for _, file := range []string{name + ".py", filepath.Join(name, "__init__.py")} {
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
+}
+
+// TestOrdinaryLibraryIsNoTestPackage lays out what Debian's libpython3.11-stdlib has below test, and what the package of the
+// tests adds.
+func TestOrdinaryLibraryIsNoTestPackage(t *testing.T) {
+	stdlib, testsuite := t.TempDir(), t.TempDir()
+	for _, name := range []string{
+		stdlib + "/__init__.py", stdlib + "/libregrtest/__init__.py", stdlib + "/support/__init__.py", stdlib + "/support/os_helper.py",
+		testsuite + "/support/__init__.py", testsuite + "/test_json/__init__.py", testsuite + "/test_os.py",
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	modules := []*libraryModule{{name: "test_json"}, {name: "test_os"}, {name: "test_glob"}}
+	if got := treeWithTests([]string{stdlib}, modules); got != "" {
+		t.Errorf("%s passes for a test package", got)
+	}
+	if got := treeWithTests([]string{"/nonexistent", stdlib, testsuite}, modules); got != testsuite {
+		t.Errorf("the test package is %q, want %q", got, testsuite)
+	}
+	for _, m := range modules {
+		if got, want := m.in(testsuite), m.name != "test_glob"; got != want {
+			t.Errorf("%s is in the test package: %v, want %v", m.name, got, want)
+		}
 	}
 }
 
