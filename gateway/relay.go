@@ -64,7 +64,7 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 		return command.ExitNotPermitted
 	}
 	transfer := newTransfer()
-	opened := func(string, string, string, error) error { return nil }
+	opened := func(context.Context, string, string, string, error) error { return nil }
 	if g.options.Audit != nil {
 		record, err := g.options.Audit.Transfer(transfer, who, hostOf(s.RemoteAddr()))
 		if err != nil {

@@ -5,6 +5,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +63,8 @@ type Log struct {
 	lock     *flock.Flock
 	openFile func(name string, flag int, perm os.FileMode) (file, error)
 	failures limiter
-	reads    map[string]*limiter // by identity, with mu
+	reads    map[string]*reader                               // by identity, with mu
+	wait     func(ctx context.Context, d time.Duration) error // sleep outside of tests
 	stop     chan struct{}
 	stopped  chan struct{}
 
@@ -101,7 +103,7 @@ func Open(o Options) (*Log, error) {
 	if o.Rotation == "" {
 		o.Rotation = Daily
 	}
-	l := &Log{o: o, reads: map[string]*limiter{}, end: end{hash: genesis}, openFile: openFile, stop: make(chan struct{}), stopped: make(chan struct{})}
+	l := &Log{o: o, reads: map[string]*reader{}, wait: sleep, end: end{hash: genesis}, openFile: openFile, stop: make(chan struct{}), stopped: make(chan struct{})}
 	l.failures.now = o.Now
 	if err := l.open(); err != nil {
 		l.release()

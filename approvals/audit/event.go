@@ -86,6 +86,8 @@ type Event struct {
 	Files []string `json:"files,omitempty"`
 	Count uint64   `json:"count,omitempty"` // bytes, lines or events, as the kind of event has it
 	Hash  string   `json:"hash,omitempty"`
+	Part  int      `json:"part,omitempty"` // of so many lines, which are about one thing
+	Parts int      `json:"parts,omitempty"`
 
 	at time.Time // when it was, for one that waited
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// How many events that a client causes at will are written, authentications that fail and files that are read: so many at
-// once, and then so many a second. The rest are counted.
+// How many authentications that fail are written: so many at once, and then so many a second. The rest are counted: who
+// fails has read nothing.
 const (
 	burst = 100
 	rate  = 5 // a second

@@ -1,73 +1,120 @@
 package audit
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
 )
 
-// Transfer is what one client reads over SFTP. Of the files that an identity opens so many are written, one by one, as
-// of authentications that failed: 100 at once, and then 5 a second. The rest are counted, so that nobody floods the log.
+// Transfer is what one client reads over SFTP. Every file that it opens is in the log before anything of it is shown. An
+// identity that opens many is slowed down, so that nobody floods the log.
 type Transfer struct {
-	log     *Log
-	id      string
-	who     approvals.Identity
-	limiter *limiter // of all transfers of the identity
+	log    *Log
+	id     string
+	who    approvals.Identity
+	reader *reader
 
 	mu      sync.Mutex
 	opened  uint64
 	refused uint64
-	left    uint64 // of both, that were not written
+}
+
+// reader is an identity that reads, over however many connections.
+type reader struct {
+	pace pace
+	// mu is held while a line is written: the identity's clients wait for each other here, and others who write to the log
+	// wait for one of them at most.
+	mu sync.Mutex
 }
 
 // Transfer records that a client begins to read. Nothing may be shown to it after an error.
 func (l *Log) Transfer(id string, who approvals.Identity, address string) (*Transfer, error) {
 	l.mu.Lock()
-	limit := l.reads[who.Name]
-	if limit == nil {
-		limit = &limiter{now: l.o.Now}
-		l.reads[who.Name] = limit
+	r := l.reads[who.Name]
+	if r == nil {
+		r = &reader{}
+		l.reads[who.Name] = r
 	}
 	l.mu.Unlock()
 	err := l.Append(Event{
 		Event: TransferBegan, Session: id, Identity: who.Name, Role: string(who.Role), Key: who.Fingerprint, Address: address,
 	})
-	return &Transfer{log: l, id: id, who: who, limiter: limit}, err
+	return &Transfer{log: l, id: id, who: who, reader: r}, err
 }
 
 // Read records that a file of a target was opened, before anything of it is shown, or that it was refused. asked is the
-// name that the client gave, path the one that it led to. Nothing may be shown after an error.
-func (t *Transfer) Read(target, asked, path string, refused error) error {
-	kept, write := t.limiter.take()
+// name that the client gave, path the one that it led to. It returns once the names are in the log; a client that is
+// faster than its identity may be waits here, until ctx ends. Nothing may be shown after an error.
+func (t *Transfer) Read(ctx context.Context, target, asked, path string, refused error) error {
+	events := t.events(target, asked, path, refused)
+	if err := t.log.wait(ctx, t.reader.pace.reserve(t.log.o.Now(), len(events))); err != nil {
+		return fmt.Errorf("wait for a place in the audit log: %w", err)
+	}
 	t.mu.Lock()
 	if refused == nil {
 		t.opened++
 	} else {
 		t.refused++
 	}
-	if !write {
-		t.left++
-	}
 	t.mu.Unlock()
-	if !write {
-		if err := t.log.State(); err != nil { // what would be counted would be lost, too
-			return failure(err)
-		}
-		return nil
-	}
+	t.reader.mu.Lock()
+	defer t.reader.mu.Unlock()
+	return t.log.Append(events...)
+}
+
+// events are the lines about one file: several for a name that is too long for one.
+func (t *Transfer) events(target, asked, path string, refused error) []Event {
 	ok := refused == nil
-	e := Event{
-		Event: Read, Session: t.id, Identity: t.who.Name, Key: t.who.Fingerprint, Target: target, Path: string(render.Line(path)), OK: &ok, Count: kept,
-	}
-	if asked != path {
-		e.Summary = string(render.Line(asked))
-	}
+	first := Event{Event: Read, Session: t.id, Identity: t.who.Name, Key: t.who.Fingerprint, Target: target, OK: &ok}
 	if refused != nil {
-		e.Reason = string(render.Line(refused.Error()))
+		first.Reason = string(render.Line(refused.Error()))
 	}
-	return t.log.Append(e)
+	if len(path) > maxPath || len(asked) > maxPath { // no file has such a name
+		first.Path, first.Hash = string(render.Line(shorten(path, maxPart))), hashOf([]byte(path))
+		return []Event{first}
+	}
+	paths, names := parts(string(render.Line(path))), []string(nil)
+	if asked != path {
+		names = parts(string(render.Line(asked)))
+	}
+	n := max(len(paths), len(names))
+	events := make([]Event, n)
+	for i := range events {
+		e := first
+		if n > 1 {
+			e.Part, e.Parts = i+1, n
+		}
+		if i < len(paths) {
+			e.Path = paths[i]
+		}
+		if i < len(names) {
+			e.Summary = names[i]
+		}
+		events[i] = e
+	}
+	return events
+}
+
+// maxPath is the length of the longest name that a file can be opened by, in bytes (PATH_MAX).
+const maxPath = 4096
+
+// maxPart is how much of a name stands in one line, in bytes as it is shown: two of them fit, with every byte escaped.
+const maxPart = 2500
+
+// parts cuts a long name before slashes, so that none of the names in it is torn.
+func parts(name string) (out []string) {
+	for len(name) > maxPart {
+		at := strings.LastIndexByte(name[:maxPart], '/')
+		if at <= 0 {
+			at = len(strings.ToValidUTF8(name[:maxPart], ""))
+		}
+		out, name = append(out, name[:at]), name[at:]
+	}
+	return append(out, name)
 }
 
 // End records that the client has left, and how much it has read.
@@ -75,7 +122,7 @@ func (t *Transfer) End() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.log.Later(Event{
-		Event: TransferEnded, Session: t.id, Identity: t.who.Name, Key: t.who.Fingerprint, Count: t.left,
-		Summary: fmt.Sprintf("%d files opened, %d refused; %d of them are not listed", t.opened, t.refused, t.left),
+		Event: TransferEnded, Session: t.id, Identity: t.who.Name, Key: t.who.Fingerprint,
+		Summary: fmt.Sprintf("%d files opened, %d refused", t.opened, t.refused),
 	})
 }

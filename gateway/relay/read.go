@@ -36,7 +36,7 @@ func (h handlers) openFile(file string) (*reader, error) {
 		return nil, syscall.EMFILE
 	}
 	content, canonical, err := h.read(target, name)
-	if recorded := h.o.Opened(target.Name(), name, canonical, err); recorded != nil {
+	if recorded := h.o.Opened(h.ctx, target.Name(), name, canonical, err); recorded != nil {
 		h.notice("%s is not shown: %s", render.Line(file), render.Line(recorded.Error()))
 		if err == nil {
 			_ = content.Close()

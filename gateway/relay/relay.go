@@ -39,8 +39,9 @@ type Options struct {
 	Targets []targets.Target // that the identity may use
 	Policy  func(target string) *vfs.Policy
 	// Opened is told of each file that a client wants to read, before it sees anything of it: the name that it asked for,
-	// where that led to, and why it is refused, if it is. An error refuses it.
-	Opened func(target, asked, path string, refused error) error
+	// where that led to, and why it is refused, if it is. It may take its time, which slows the client down. An error
+	// refuses the file.
+	Opened func(ctx context.Context, target, asked, path string, refused error) error
 	// Ask brings a change before a human and returns once it is made; else the error says why it is not.
 	Ask     func(ctx context.Context, c Change) error
 	MaxFile int64         // bytes of one upload; 0 means no limit

@@ -71,7 +71,7 @@ func options(t testing.TB, a *asked, notices io.Writer) Options {
 	return Options{
 		Targets: []targets.Target{host{name: "one", files: files}, host{name: "two", files: &vfs.Static{}}},
 		Policy:  func(string) *vfs.Policy { return policy }, Ask: a.ask, MaxFile: 1 << 20, Uploads: make(chan struct{}, 4), Notices: notices,
-		Opened: func(string, string, string, error) error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Opened: func(context.Context, string, string, string, error) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -101,7 +101,7 @@ func TestReadsAreToldOfBeforeAnythingIsShown(t *testing.T) {
 	var told []string
 	full := false
 	o := options(t, &asked{}, io.Discard)
-	o.Opened = func(target, asked, path string, refused error) error {
+	o.Opened = func(_ context.Context, target, asked, path string, refused error) error {
 		mu.Lock()
 		defer mu.Unlock()
 		told = append(told, fmt.Sprintf("%s %s %s %v", target, asked, path, refused))

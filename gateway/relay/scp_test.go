@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -129,7 +130,7 @@ func TestScpGetsWhatThePolicyShows(t *testing.T) {
 func TestScpReadsAreToldOf(t *testing.T) {
 	o := options(t, &asked{}, io.Discard)
 	var told []string
-	o.Opened = func(target, _, path string, _ error) error {
+	o.Opened = func(_ context.Context, target, _, path string, _ error) error {
 		told = append(told, target+" "+path)
 		return errors.New("the audit log is full")
 	}
