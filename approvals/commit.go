@@ -35,15 +35,13 @@ func (g *group) all() []*change {
 	return append(slices.Clone(g.files), g.command)
 }
 
-// takeIn records what a command, or the end of the script, brings before a human. Called with the gate locked.
-func (l *Live) takeIn(ctx context.Context, command *Command, c Start) (*group, error) {
+// takeIn records what a command, and what the policy says of it, or the end of the script, brings before a human. Called with
+// the gate locked.
+func (l *Live) takeIn(ctx context.Context, command *Command, d policy.Decision) (*group, error) {
 	g := &group{}
-	var d policy.Decision
-	if command != nil {
-		d = l.judge(command, c)
-	}
+	var err error
 	if d.Verdict != policy.Deny {
-		if err := l.canChangeFiles(); err == nil {
+		if l.canChangeFiles() == nil {
 			if g.files, err = l.pending(ctx); err != nil {
 				return nil, err
 			}
@@ -408,7 +406,7 @@ func (l *Live) Finish(ctx context.Context, exit int) error {
 	}
 	l.gate.Lock()
 	l.exit = exit
-	g, err := l.takeIn(ctx, nil, Start{})
+	g, err := l.takeIn(ctx, nil, policy.Decision{})
 	l.gate.Unlock()
 	if err != nil {
 		return err

@@ -54,8 +54,12 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	d, err := l.judge(ctx, command, c) // before the gate is locked: nobody waits for a judgement but who asked for it
+	if err != nil {
+		return nil, err
+	}
 	l.gate.Lock()
-	g, err := l.takeIn(ctx, command, c)
+	g, err := l.takeIn(ctx, command, d)
 	l.gate.Unlock()
 	if err != nil {
 		return nil, err

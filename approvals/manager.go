@@ -103,6 +103,7 @@ type Manager struct {
 	bus      bus
 	programs programs
 	grants   grants
+	turns    turns
 
 	mu       sync.Mutex
 	live     map[string]*Live

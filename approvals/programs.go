@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -96,9 +97,24 @@ func onlyRootWrites(files vfs.Source, dir string) bool {
 	return false
 }
 
-// judge asks the policy. It judges the executable that would run, not the name that the script gives it.
-func (l *Live) judge(command *Command, c Start) policy.Decision {
-	pc := policy.Context{Target: command.Target, EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: l.m.programs.foreign(l.target, l.m.config.Now())}
+// judge asks the policy when it is the identity's turn. It judges the executable that would run, not the name that the script
+// gives it.
+func (l *Live) judge(ctx context.Context, command *Command, c Start) (policy.Decision, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })()
+	// Looked up outside the turn: a target that does not answer holds up nobody at another one.
+	foreign := l.m.programs.foreign(l.target, l.m.config.Now())
+	done, err := l.m.turns.take(ctx, l.identity)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	defer done()
+	return l.judgeNow(command, c, foreign), nil
+}
+
+func (l *Live) judgeNow(command *Command, c Start, foreign map[string]string) policy.Decision {
+	pc := policy.Context{Target: command.Target, EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: foreign}
 	if c.Shell {
 		return l.rules.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
 	}

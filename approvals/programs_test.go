@@ -118,7 +118,10 @@ func TestProgramIsJudgedByWhereItIs(t *testing.T) {
 		{"/bin/sh", Start{Argv: []string{"sh", "-c", "df"}}, policy.Ask},
 	}
 	for _, tt := range tests {
-		d := l.judge(&Command{Path: tt.path, Argv: tt.c.Argv, Dir: "/"}, tt.c)
+		d, err := l.judge(t.Context(), &Command{Path: tt.path, Argv: tt.c.Argv, Dir: "/"}, tt.c)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if d.Verdict != tt.want {
 			t.Errorf("%q at %s is %s (%s), want %s", tt.c.Argv, tt.path, d.Verdict, d.Reason, tt.want)
 		}

@@ -13,7 +13,7 @@ import (
 func (c *call) topLevel(file *syntax.File, text string) Decision {
 	var once map[string]bool
 	if strings.Contains(text, "=") || strings.Contains(text, "((") || strings.Contains(text, "for") {
-		if once = assignedOnce(file); len(once) > 0 || strings.Contains(text, "((") {
+		if once = c.assignedOnce(file); len(once) > 0 || strings.Contains(text, "((") {
 			c.numbers = c.counters(file)
 		}
 	}
@@ -49,10 +49,10 @@ func (c *call) remember(s *syntax.Stmt, once map[string]bool) {
 }
 
 // assignedOnce are the variables that one place of a text assigns. It is nil where that cannot be told.
-func assignedOnce(file *syntax.File) map[string]bool {
+func (c *call) assignedOnce(file *syntax.File) map[string]bool {
 	count := map[string]int{}
 	sure := true
-	syntax.Walk(file, func(n syntax.Node) bool {
+	c.walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Assign:
 			if n.Name != nil {
@@ -168,14 +168,14 @@ func (c *call) constant(name string, v *arg, quoted bool) bool {
 	switch {
 	case !ok && (c.numbers[name] || numbersOfTheShell[name]):
 		v.dash = v.dash || v.text == "" && c.numbers[name] // one may be negative
-		v.add("0")
+		c.add(v, "0")
 		v.number, v.known, v.closed, v.many = true, false, false, v.many || !quoted
 	case !ok:
 		return false
 	case value.known && (quoted || isPlain(value.text)):
-		v.add(value.text)
+		c.add(v, value.text)
 	case value.number:
-		v.add("0")
+		c.add(v, "0")
 		v.number = true
 		v.known, v.closed, v.many = false, false, v.many || !quoted
 	default:
@@ -260,7 +260,7 @@ func (c *call) counters(file *syntax.File) map[string]bool {
 			values[name] = nil
 		}
 	}
-	syntax.Walk(file, func(n syntax.Node) bool {
+	c.walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Assign:
 			if n.Name == nil {
@@ -305,12 +305,9 @@ func (c *call) counters(file *syntax.File) map[string]bool {
 	for changed := true; changed; {
 		changed = false
 		c.numbers = found
-		if c.effort > maxEffort {
-			return map[string]bool{}
-		}
 		for name := range found {
 			for _, value := range values[name] {
-				if c.effort++; !c.isWhole(value) {
+				if c.spend(costWord); !c.isWhole(value) {
 					delete(found, name)
 					changed = true
 					break

@@ -106,11 +106,13 @@ func (c *call) moved(to arg) {
 	if c.dirs == nil {
 		c.dirs = []string{c.dir}
 	}
+	c.hold(costPlace*bytesPerStep + len(c.dir) + len(to.text))
 	c.dir = c.location(to.text)
 	more := []string{c.dir}
 	if !strings.HasPrefix(to.text, "/") && !strings.HasPrefix(to.text, "~") {
 		for _, dir := range c.dirs {
 			if dir != "" {
+				c.hold(costPlace*bytesPerStep + len(dir) + len(to.text))
 				more = append(more, path.Join(dir, to.text))
 			}
 		}
@@ -149,9 +151,7 @@ func (c *call) secret(text string, known bool) string {
 	if r == nil || text == "" || len(text) > 4096 || strings.IndexByte(text, 0) >= 0 {
 		return ""
 	}
-	if c.effort > maxEffort {
-		return "names too many files"
-	}
+	c.spend(costWord)
 	if goesUp(text) {
 		return "reads " + shown(text) + ", which goes up from a directory that may be a link"
 	}
@@ -215,6 +215,7 @@ func (c *call) places(text string) []string {
 	var all []string
 	for i, dir := range c.dirs {
 		if !slices.Contains(c.dirs[:i], dir) {
+			c.hold(costPlace*bytesPerStep + len(dir) + len(text))
 			all = append(all, placesIn(dir, text)...)
 		}
 	}
@@ -265,7 +266,7 @@ func (c *call) hides(name string) bool {
 		var part string
 		part, rest, _ = strings.Cut(strings.TrimLeft(rest, "/"), "/")
 		if r.last[part] || r.starred(part) {
-			c.effort += 10 + strings.Count(name, "/")
+			c.spend(costHidden + strings.Count(name, "/")*costWord)
 			return r.seen.Decide(name) == vfs.Hidden && !(r.bounded && r.outside(name))
 		}
 	}
@@ -295,7 +296,7 @@ func (r *fileRules) starred(part string) bool {
 // hidesSome reports whether a name with the shell's patterns in it may become a hidden one.
 func (c *call) hidesSome(name string) bool {
 	r := c.judge.files
-	c.effort += 40 + strings.Count(name, "/")*10
+	c.spend(costPattern + strings.Count(name, "/")*costPart)
 	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '/' })
 	for _, p := range r.patterns {
 		if meets(p, parts, false) {

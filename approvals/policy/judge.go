@@ -185,8 +185,8 @@ func (j *Judge) Argv(argv []string, ctx Context) Decision {
 	if size > MaxShell {
 		return ask(Unknown, fmt.Sprintf("the arguments are longer than %d bytes", MaxShell))
 	}
-	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign}
-	return worst(worst(c.argv(args), envChanges(ctx.EnvChanges)), c.tooMuch())
+	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign, budget: newBudget()}
+	return c.within(func() Decision { return worst(c.argv(args), c.envChanges(ctx.EnvChanges)) })
 }
 
 // worst is the stricter of two decisions, the first of two that are equally strict.
@@ -220,9 +220,10 @@ func shown(word string) string {
 }
 
 // envChanges judges how the environment of a command differs from the session's.
-func envChanges(changes []string) Decision {
+func (c *call) envChanges(changes []string) Decision {
 	d := allow()
 	for _, change := range changes {
+		c.spend(costWord + len(change)/bytesPerStep)
 		if name, removed := strings.CutPrefix(change, "-"); removed {
 			if !harmlessEnv(name, "") {
 				d = worst(d, ask(Caution, "removes the variable "+shown(name)))
@@ -298,20 +299,25 @@ type call struct {
 	// fetching are the substitutions that run a downloader, downloads how many of these have been seen.
 	fetching  map[syntax.Node]bool
 	downloads int
-	// effort counts what costs more than a look at a word; past maxEffort, the command asks.
-	effort int
+	*budget
 }
 
 // maxDepth bounds commands within commands.
 const maxDepth = 12
 
 // argv judges one command. The words are what the shell would hand over, or as much as is known of them.
-func (c *call) argv(args []arg) Decision {
+func (c *call) argv(args []arg) (d Decision) {
 	if c.depth++; c.depth > maxDepth {
 		c.depth--
 		return ask(Unknown, "commands are nested too deep")
 	}
-	defer func() { c.depth-- }()
+	defer func() {
+		c.depth--
+		c.refuse(d)
+	}()
+	for i := range args {
+		c.spend(args[i].cost())
+	}
 	if len(args) == 0 {
 		return ask(Unknown, "the command has no words")
 	}
@@ -347,7 +353,7 @@ func (c *call) argv(args []arg) Decision {
 			}
 		}
 	}
-	d := c.program(name, args[1:])
+	d = c.program(name, args[1:])
 	switch {
 	case d.Verdict == Deny:
 	case !args[0].known || args[0].many:
@@ -358,17 +364,6 @@ func (c *call) argv(args []arg) Decision {
 		d = ask(Unknown, shown(args[0].text)+" is not in a system directory")
 	}
 	return d
-}
-
-// maxEffort bounds the work on one command, so that a long text cannot take long: about a microsecond each.
-const maxEffort = 4000
-
-// tooMuch asks where the effort was not enough to look at everything.
-func (c *call) tooMuch() Decision {
-	if c.effort > maxEffort {
-		return ask(Unknown, "it names too many files, or has too many variables, to be judged")
-	}
-	return allow()
 }
 
 func isBuiltin(g *grammar) bool { return g != nil && g.builtin }

@@ -11,18 +11,37 @@ import (
 // MaxShell is the longest command, in bytes, that is judged; a longer one asks.
 const MaxShell = 64 << 10
 
-// maxNesting bounds the parentheses, braces and backquotes of shell text, because the parser recurses.
-const maxNesting = 2000
+// The parser recurses, and takes memory for each level. What may open a level is therefore counted before it runs: brackets,
+// backquotes and the words that begin a compound command, whether they stand in quotes or not; and what makes a chain.
+const (
+	maxNesting = 2000
+	maxChain   = 8192 // & and |
+)
+
+// maxLinks bounds the commands of one pipeline or list, since each is judged within the one before it.
+const maxLinks = 1000
+
+// opens are the words that a compound command, or another command, follows.
+var opens = map[string]bool{
+	"if": true, "elif": true, "while": true, "until": true, "for": true, "select": true, "case": true, "time": true, "!": true,
+	"coproc": true, "function": true,
+}
 
 // Shell judges a command line as a shell would read it. Which shell is not known, so the text must be harmless in
 // bash and in dash: what only one of them runs counts as run.
 func (j *Judge) Shell(text string, ctx Context) Decision {
-	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign, vars: map[string]string{}, loops: map[string]arg{}}
-	return worst(worst(c.shell(text), envChanges(ctx.EnvChanges)), c.tooMuch())
+	return j.shellWithin(newBudget(), text, ctx)
+}
+
+func (j *Judge) shellWithin(b *budget, text string, ctx Context) Decision {
+	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign, vars: map[string]string{}, loops: map[string]arg{}, budget: b}
+	return c.within(func() Decision { return worst(c.shell(text), c.envChanges(ctx.EnvChanges)) })
 }
 
 // shell judges shell text, also that of a shell within a command.
 func (c *call) shell(text string) (d Decision) {
+	// A text that is too long to be parsed is looked through for what is to be refused, and that is all.
+	c.spend(min(len(text), MaxShell) * costByteParsed)
 	squeezed := strings.Join(strings.Fields(text), "")
 	for _, entry := range c.judge.deny {
 		if entry.text != "" && strings.Contains(squeezed, entry.text) {
@@ -33,21 +52,12 @@ func (c *call) shell(text string) (d Decision) {
 		c.depth--
 		return ask(Unknown, "commands are nested too deep")
 	}
-	depth := c.depth
-	defer func() {
-		c.depth = depth - 1
-		if recover() != nil { // a defect of the parser must not stop the gateway, nor allow anything
-			d = ask(Unknown, "the shell text could not be judged")
-		}
-	}()
-	if why := odd(text); why != "" {
+	defer func() { c.depth-- }()
+	if why, parse := odd(text); !parse {
+		return ask(Unknown, why)
+	} else if d = allow(); why != "" {
 		d = ask(Unknown, why)
-		if len(text) > MaxShell {
-			return d
-		}
 		text = strings.ToValidUTF8(text, "?")
-	} else {
-		d = allow()
 	}
 	if c.vars == nil {
 		c.vars = map[string]string{}
@@ -56,14 +66,14 @@ func (c *call) shell(text string) (d Decision) {
 	c.loops, c.constants, c.numbers = map[string]arg{}, map[string]arg{}, nil // another shell's variables are not this one's
 	defer func() { c.loops, c.constants, c.numbers = loops, constants, numbers }()
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true)).Parse(strings.NewReader(text), "")
-	if err == nil && len(text) > maxDeep && nestsDeep(file) {
+	if err == nil && len(text) > maxDeep && c.nestsDeep(file) {
 		return worst(d, ask(Unknown, "the shell text is nested too deep"))
 	}
-	if err == nil && strings.Contains(text, "\\\n") && hasLineText(file) {
+	if err == nil && strings.Contains(text, "\\\n") && c.hasLineText(file) {
 		d = worst(d, ask(Unknown, "a backslash at the end of a line, beside a comment or here-document, is not read alike by every shell"))
 		d = worst(d, c.unparsed(text))
 	}
-	if err == nil && strings.Contains(text, "`") && strings.Contains(text, "\\") && hasBackquotes(file) {
+	if err == nil && strings.Contains(text, "`") && strings.Contains(text, "\\") && c.hasBackquotes(file) {
 		d = worst(d, ask(Unknown, "a backslash within backquotes is not read alike by every shell"))
 	}
 	if err != nil {
@@ -76,33 +86,44 @@ func (c *call) shell(text string) (d Decision) {
 const maxDeep = 150
 
 // nestsDeep reports whether substitutions, compound commands and the like stand within one another too deep.
-func nestsDeep(file *syntax.File) bool {
+func (c *call) nestsDeep(file *syntax.File) bool {
+	const link = -1  // the level of a pipeline or list in one that goes on after it
 	var levels []int // of each node on the way, how much it adds
-	depth, deep := 0, false
-	syntax.Walk(file, func(n syntax.Node) bool {
+	depth, links, deep := 0, 0, false
+	c.walk(file, func(n syntax.Node) bool {
 		if n == nil {
-			depth -= levels[len(levels)-1]
+			switch adds := levels[len(levels)-1]; adds {
+			case link:
+				links--
+			default:
+				depth -= adds
+			}
 			levels = levels[:len(levels)-1]
 			return true
 		}
 		adds := 1
 		switch n.(type) {
-		case *syntax.File, *syntax.Stmt, *syntax.CallExpr, *syntax.BinaryCmd, *syntax.Word, *syntax.Lit, *syntax.Redirect, *syntax.Assign, *syntax.DblQuoted:
+		case *syntax.BinaryCmd:
+			links++
+			deep = deep || links > maxLinks
+			levels = append(levels, link)
+			return !deep
+		case *syntax.File, *syntax.Stmt, *syntax.CallExpr, *syntax.Word, *syntax.Lit, *syntax.Redirect, *syntax.Assign, *syntax.DblQuoted:
 			adds = 0 // a pipeline of many parts is no deeper than one of two
 		}
 		levels = append(levels, adds)
 		depth += adds
 		deep = deep || depth > maxDeep
-		return true
+		return !deep
 	})
 	return deep
 }
 
 // hasLineText reports whether a text holds a comment or here-document. Whether a backslash continues their lines is
 // where the parser and shells differ.
-func hasLineText(file *syntax.File) bool {
+func (c *call) hasLineText(file *syntax.File) bool {
 	found := len(file.Last) > 0
-	syntax.Walk(file, func(n syntax.Node) bool {
+	c.walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Comment:
 			found = true
@@ -114,9 +135,9 @@ func hasLineText(file *syntax.File) bool {
 	return found
 }
 
-func hasBackquotes(file *syntax.File) bool {
+func (c *call) hasBackquotes(file *syntax.File) bool {
 	found := false
-	syntax.Walk(file, func(n syntax.Node) bool {
+	c.walk(file, func(n syntax.Node) bool {
 		if s, ok := n.(*syntax.CmdSubst); ok && s.Backquotes {
 			found = true
 		}
@@ -125,27 +146,37 @@ func hasBackquotes(file *syntax.File) bool {
 	return found
 }
 
-// odd says what about a text makes shells read it differently, or "".
-func odd(text string) string {
+// odd says what about a text makes shells read it differently, or "", and whether it may be parsed at all.
+func odd(text string) (why string, parse bool) {
 	if len(text) > MaxShell {
-		return fmt.Sprintf("the shell text is longer than %d bytes", MaxShell)
+		return fmt.Sprintf("the shell text is longer than %d bytes", MaxShell), false
 	}
-	if !utf8.ValidString(text) {
-		return "the shell text is not UTF-8"
-	}
-	open := 0
+	open, links, word := 0, 0, 0
 	for i := 0; i < len(text); i++ {
-		switch ch := text[i]; {
+		ch := text[i]
+		switch {
 		case ch < ' ' && ch != '\n' && ch != '\t' || ch == 0x7f:
-			return "the shell text holds a control character"
+			why = "the shell text holds a control character"
 		case strings.IndexByte("({`[", ch) >= 0:
 			open++
+		case ch == '&' || ch == '|':
+			links++
 		}
+		if ch == '!' || ch >= 'a' && ch <= 'z' {
+			continue
+		}
+		if opens[text[word:i]] {
+			open++
+		}
+		word = i + 1
 	}
-	if open > maxNesting {
-		return "the shell text has too many brackets"
+	if open > maxNesting || links > maxChain {
+		return "the shell text has too many brackets or compound commands", false
 	}
-	return ""
+	if !utf8.ValidString(text) {
+		why = "the shell text is not UTF-8"
+	}
+	return why, true
 }
 
 // unparsed looks at the lines of a text that does not parse, for what is to be refused.
@@ -156,6 +187,7 @@ func (c *call) unparsed(text string) Decision {
 		if i == 100 {
 			break
 		}
+		c.spend(len(line) * costByteParsed)
 		if file, err := p.Parse(strings.NewReader(line), ""); err == nil {
 			d = worst(d, c.stmts(file.Stmts))
 		}
@@ -172,6 +204,7 @@ func (c *call) stmts(list []*syntax.Stmt) Decision {
 }
 
 func (c *call) stmt(s *syntax.Stmt) Decision {
+	c.spend(costStatement)
 	d := allow()
 	fetched := false
 	if s.Coprocess || s.Disown {
@@ -249,7 +282,7 @@ func (c *call) command(cmd syntax.Command) Decision {
 // inside judges every command substitution within a node.
 func (c *call) inside(node syntax.Node) Decision {
 	d := allow()
-	syntax.Walk(node, func(n syntax.Node) bool {
+	c.walk(node, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.CmdSubst:
 			d = worst(d, c.stmts(n.Stmts))
@@ -365,7 +398,7 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 			plain = plain && a.known && isPlain(a.text) && len(a.text) < 1024
 		}
 		if len(args) > 1 && len(value.others) < maxOthers {
-			value.others = append(value.others, source(item)) // dash does not expand braces
+			value.others = append(value.others, c.source(item)) // dash does not expand braces
 		}
 	}
 	if special && strings.HasPrefix(value.text, "/") && len(iter.Items) > 1 {
@@ -375,7 +408,7 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 	value.plain = plain && len(iter.Items) > 0
 	value.closed = value.plain && value.text != "" && len(value.others) < maxOthers
 	name := iter.Name.Value
-	if changes(name, cmd.Do) {
+	if c.changes(name, cmd.Do) {
 		value = arg{dash: true, many: true}
 	}
 	if dangerousName(name) {
@@ -392,10 +425,10 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 }
 
 // changes reports whether a loop's body may give the loop's variable another value.
-func changes(name string, body []*syntax.Stmt) bool {
+func (c *call) changes(name string, body []*syntax.Stmt) bool {
 	found := false
 	for _, s := range body {
-		syntax.Walk(s, func(n syntax.Node) bool {
+		c.walk(s, func(n syntax.Node) bool {
 			switch n := n.(type) {
 			case *syntax.Assign:
 				found = found || n.Name == nil || n.Name.Value == name
@@ -415,17 +448,17 @@ func changes(name string, body []*syntax.Stmt) bool {
 
 // function judges a declaration: it gives a name another meaning, which asks, and may be a fork bomb, which is refused.
 func (c *call) function(cmd *syntax.FuncDecl) Decision {
-	if cmd.Name != nil && callsItself(cmd.Name.Value, cmd.Body) {
+	if cmd.Name != nil && c.callsItself(cmd.Name.Value, cmd.Body) {
 		return deny("the function " + shown(cmd.Name.Value) + " starts itself without end")
 	}
 	return worst(ask(Caution, "declares a function"), c.stmt(cmd.Body))
 }
 
 // callsItself reports whether a function's body starts the function in the background or in a pipe.
-func callsItself(name string, body *syntax.Stmt) bool {
+func (c *call) callsItself(name string, body *syntax.Stmt) bool {
 	calls := func(n syntax.Node) bool {
 		found := false
-		syntax.Walk(n, func(n syntax.Node) bool {
+		c.walk(n, func(n syntax.Node) bool {
 			if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 {
 				text, _ := staticText(call.Args[0])
 				found = found || text == name
@@ -435,7 +468,7 @@ func callsItself(name string, body *syntax.Stmt) bool {
 		return found
 	}
 	found := false
-	syntax.Walk(body, func(n syntax.Node) bool {
+	c.walk(body, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.BinaryCmd:
 			if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
@@ -495,7 +528,7 @@ func (c *call) simple(cmd *syntax.CallExpr) Decision {
 			if !braced { // as dash reads the words
 				braced, unbraced = true, append(unbraced, args[:len(args)-len(words)]...)
 			}
-			unbraced = append(unbraced, arg{text: source(w), known: true})
+			unbraced = append(unbraced, arg{text: c.source(w), known: true})
 		} else if braced {
 			unbraced = append(unbraced, words...)
 		}
@@ -662,7 +695,7 @@ func (c *call) test(x syntax.TestExpr) Decision {
 		}
 		return c.test(x.X)
 	case *syntax.BinaryTest:
-		if y, ok := x.Y.(*syntax.Word); ok && x.Op == syntax.TsReMatch && strings.ContainsAny(source(y), "|&;()<>") {
+		if y, ok := x.Y.(*syntax.Word); ok && x.Op == syntax.TsReMatch && strings.ContainsAny(c.source(y), "|&;()<>") {
 			return worst(ask(Caution, "the pattern in [[ ]] is commands to another shell"), c.inside(x))
 		}
 		if (x.Op == syntax.AndTest || x.Op == syntax.OrTest) && beginsWithFlag(x.Y) {

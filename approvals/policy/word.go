@@ -28,7 +28,7 @@ func (c *call) word(w *syntax.Word) ([]arg, Decision) {
 	for _, part := range copied.Parts {
 		brace, ok := part.(*syntax.BraceExp)
 		if ok && brace.Sequence && !countOut(brace) {
-			return []arg{{text: source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces may make too many words"))
+			return []arg{{text: c.source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces may make too many words"))
 		}
 		var next []*syntax.Word
 		for _, head := range words {
@@ -37,18 +37,20 @@ func (c *call) word(w *syntax.Word) ([]arg, Decision) {
 				tails = brace.Elems
 			}
 			for _, tail := range tails {
+				c.spend(costWord + len(head.Parts) + len(tail.Parts))
 				next = append(next, &syntax.Word{Parts: append(append([]syntax.WordPart(nil), head.Parts...), tail.Parts...)})
 			}
 		}
 		if words = next; len(words) > maxBraces {
-			return []arg{{text: source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces make too many words"))
+			return []arg{{text: c.source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces make too many words"))
 		}
 	}
 	args := make([]arg, 0, len(words))
+	c.spend(len(words) * costWord)
 	for _, one := range words {
 		for _, part := range one.Parts {
 			if _, nested := part.(*syntax.BraceExp); nested {
-				return []arg{{text: source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces within braces"))
+				return []arg{{text: c.source(w), many: true, dash: true}}, worst(d, ask(Unknown, "braces within braces"))
 			}
 		}
 		args = append(args, c.value(one))
@@ -66,19 +68,11 @@ func mayBrace(w *syntax.Word) bool {
 	return false
 }
 
-// source is a word's text as written, near enough for a reason and for a guess.
-func source(w *syntax.Word) string {
-	var b strings.Builder
-	if syntax.NewPrinter().Print(&b, w) != nil {
-		return ""
-	}
-	return b.String()
-}
-
 // value joins the parts of a word without braces.
 func (c *call) value(w *syntax.Word) arg {
 	v := arg{known: true}
 	for i, part := range w.Parts {
+		c.spend(costNode)
 		switch part := part.(type) {
 		case *syntax.Lit:
 			text, glob := unquote(part.Value)
@@ -93,9 +87,9 @@ func (c *call) value(w *syntax.Word) arg {
 			if isAssignment(part.Value) && strings.Contains(part.Value, "~") {
 				v.known, v.closed = false, false
 			}
-			v.add(text)
+			c.add(&v, text)
 		case *syntax.SglQuoted:
-			v.add(c.singleQuoted(part, &v))
+			c.add(&v, c.singleQuoted(part, &v))
 		case *syntax.DblQuoted:
 			c.doubleQuoted(part, &v)
 		default:
@@ -115,29 +109,27 @@ func (c *call) value(w *syntax.Word) arg {
 // maxOthers bounds the values of a word that are kept.
 const maxOthers = 32
 
-// add appends to each text that the word may be.
-func (a *arg) add(text string) {
-	a.text += text
-	for i := range a.others {
-		a.others[i] += text
+// cost is how much a look at the word takes, in steps.
+func (a *arg) cost() int {
+	bytes := len(a.text)
+	for _, other := range a.others {
+		bytes += len(other)
 	}
+	return costWord + bytes/bytesPerStep
 }
 
 // addOthers appends each value of a loop's variable.
 func (c *call) addOthers(a *arg, value arg) {
-	if c.effort > maxEffort {
-		return
-	}
 	var more []string
 	for _, head := range append([]string{a.text}, a.others...) {
 		for _, tail := range value.others {
 			if len(more) < maxOthers && len(head)+len(tail) < 4096 {
+				c.hold(len(head) + len(tail))
 				more = append(more, head+tail)
-				c.effort += 1 + (len(head)+len(tail))/64
 			}
 		}
 	}
-	a.add(value.text)
+	c.add(a, value.text)
 	a.others = append(a.others, more...)
 }
 
@@ -160,7 +152,7 @@ func (c *call) doubleQuoted(q *syntax.DblQuoted, v *arg) {
 	}
 	for _, part := range q.Parts {
 		if lit, ok := part.(*syntax.Lit); ok {
-			if v.add(unquoteDouble(lit.Value)); v.known {
+			if c.add(v, unquoteDouble(lit.Value)); v.known {
 				v.lead = v.text
 			}
 			continue
@@ -181,7 +173,7 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 	case *syntax.ParamExp:
 		if part.Length && part.Param != nil && !part.Excl && part.Index == nil {
 			v.number = true
-			v.add("0")
+			c.add(v, "0")
 			return
 		}
 		if part.Param != nil {
@@ -196,7 +188,7 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) {
 				c.addOthers(v, loop)
 			} else {
-				v.add(c.guess(part))
+				c.add(v, c.guess(part))
 			}
 			v.many = v.many || strings.ContainsAny(part.Param.Value, "@*")
 		}
@@ -207,7 +199,7 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 		}
 		if printsNumber(part.Stmts) {
 			v.number, v.many = true, v.many || !quoted
-			v.add("0")
+			c.add(v, "0")
 			return
 		}
 	case *syntax.ProcSubst:
@@ -215,10 +207,10 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 		if v.names == "" {
 			v.names = c.naming[part]
 		}
-		v.add("/dev/fd/63")
+		c.add(v, "/dev/fd/63")
 		return
 	case *syntax.ArithmExp:
-		v.add("0")
+		c.add(v, "0")
 	}
 	v.many = v.many || !quoted
 	// Unquoted, a second word may begin with a dash wherever the first began.
@@ -407,9 +399,9 @@ func (c *call) substitution(node syntax.Node, stmts []*syntax.Stmt) Decision {
 }
 
 // hasQuote reports whether a single quote stands anywhere in a node.
-func hasQuote(n syntax.Node) bool {
+func (c *call) hasQuote(n syntax.Node) bool {
 	found := false
-	syntax.Walk(n, func(n syntax.Node) bool {
+	c.walk(n, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.SglQuoted:
 			found = true
@@ -429,7 +421,7 @@ func (c *call) param(p *syntax.ParamExp) Decision {
 	if p.Param != nil {
 		name = p.Param.Value
 	}
-	if (p.Exp != nil || p.Repl != nil) && hasQuote(p) {
+	if (p.Exp != nil || p.Repl != nil) && c.hasQuote(p) {
 		d = worst(d, ask(Unknown, "quotes within the expansion of "+shown(name)+" are not read alike by every shell"))
 	}
 	unclear := p.Flags != nil || p.Excl || p.Width || p.IsSet || p.NestedParam != nil || p.Index != nil || p.Names != 0 || len(p.Modifiers) > 0

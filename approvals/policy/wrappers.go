@@ -131,11 +131,11 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 				}
 			}
 			if name == "env" {
-				d = worst(d, unset(args[:min(i+1, len(args))]))
+				d = worst(d, c.unset(args[:min(i+1, len(args))]))
 			}
 			continue
 		case w.assign && strings.Contains(a.text, "="):
-			d = worst(d, envChanges([]string{a.text}))
+			d = worst(d, c.envChanges([]string{a.text}))
 			continue
 		case skip > 0:
 			skip--
@@ -167,7 +167,7 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 }
 
 // unset judges the last flag of env where that takes a variable away.
-func unset(args []arg) Decision {
+func (c *call) unset(args []arg) Decision {
 	last := args[len(args)-1]
 	name := ""
 	switch {
@@ -183,7 +183,7 @@ func unset(args []arg) Decision {
 	if !last.known {
 		return unknownWord("env", last)
 	}
-	return envChanges([]string{"-" + name})
+	return c.envChanges([]string{"-" + name})
 }
 
 // countsWords reports whether a flag of xargs makes it add what it reads at the end, though another one says where to put it.

@@ -51,6 +51,7 @@ var testPrograms = map[string]func(){"shannot-gateway": main}
 // name, so that `exec ssh -F ssh_config agent df -h` is what an agent types. The commands below are added:
 //
 //	serve [flags]   writes gateway.toml with ${AGENT} and so on replaced by public keys, starts the gateway, waits for its line
+//	                and puts its process id into GATEWAY_PID
 //	reload [FILE]   writes FILE (gateway.toml) as serve does, sends SIGHUP, waits for what the gateway says about it, and
 //	                puts that into the file reload.log
 //	sigterm         ends the gateway with SIGTERM and waits for the end
@@ -293,6 +294,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
+	ts.Setenv("GATEWAY_PID", strconv.Itoa(cmd.Process.Pid))
 	g.cmd, g.done = cmd, make(chan error, 1)
 	addr := make(chan string, 1)
 	go func() {

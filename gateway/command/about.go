@@ -142,7 +142,7 @@ func (v *Verbs) version(_ context.Context, c *invocation) int {
 }
 
 // policy is `policy -- CMD…`: what the policy would say of a command line. Nothing runs.
-func (v *Verbs) policy(_ context.Context, c *invocation) int {
+func (v *Verbs) policy(ctx context.Context, c *invocation) int {
 	flags, text, err := splitCommand(c.rest)
 	if err == nil && len(flags) > 0 {
 		err = fmt.Errorf("what is %q for?", flags[0].text)
@@ -150,7 +150,10 @@ func (v *Verbs) policy(_ context.Context, c *invocation) int {
 	if err != nil {
 		return c.usage(err)
 	}
-	d := v.Judge.Shell(text, policy.Context{})
+	d, err := v.Sessions.JudgeShell(ctx, c.Identity, text, policy.Context{})
+	if err != nil { // the client has left
+		return ExitFault
+	}
 	_, _ = fmt.Fprintf(c.Stdout, "%s (%s): %s\n", d.Verdict, d.Risk, rendered(d.Reason))
 	if d.Verdict == policy.Ask {
 		v.grantsFor(c, text)

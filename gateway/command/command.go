@@ -46,7 +46,6 @@ type Runner interface {
 // Verbs is what the verbs work on.
 type Verbs struct {
 	Sessions *approvals.Manager
-	Judge    approvals.Judge
 	Runner   Runner
 	Targets  []targets.Target // those that work now
 	Config   *config.Config

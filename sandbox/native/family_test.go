@@ -54,8 +54,8 @@ print(os.read(r, 10), open("/tmp/passed").read())`, "['passed']\n7\n\nb'pipe' fi
 import signal
 p = subprocess.Popen([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"], stdout=-1)
 p.stdout.readline(); print(p.poll()); p.terminate(); print(p.wait())
-q = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getppid(), signal.SIGUSR1)"])
-signal.signal(signal.SIGUSR1, lambda *a: print("from the child")); q.wait()`, "None\n-15\nfrom the child\n"},
+signal.signal(signal.SIGUSR1, lambda *a: print("from the child"))
+q = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getppid(), signal.SIGUSR1)"]); q.wait()`, "None\n-15\nfrom the child\n"},
 		{"exec of itself", `print("first", flush=True); os.execv(sys.executable, [sys.executable, "-c", "print('second'); raise SystemExit(0)"])`, "first\nsecond\n"},
 		{"asyncio", `
 import asyncio
