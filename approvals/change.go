@@ -40,6 +40,13 @@ func (c Change) Starts() bool {
 	return starts
 }
 
+// Anchor is a line of the audit log: its number, and its SHA-256 in hex. The journal keeps that of the last line, so that a
+// log that is taken away, cut off or put back from an older copy is missed.
+type Anchor struct {
+	Seq  uint64
+	Hash string
+}
+
 // Auditor is told of changes before they are made.
 type Auditor interface {
 	// Record writes that the changes are made. They may be made once it returns nil; after an error, which wraps

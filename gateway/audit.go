@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"fmt"
 	"net"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -42,4 +44,19 @@ func (g *Gateway) auditState() (on bool, err error) {
 		return false, nil
 	}
 	return true, g.options.Audit.State()
+}
+
+// auditVerified says what the last verification of the audit log found, and when.
+func (g *Gateway) auditVerified() (summary string, findings []string) {
+	if g.options.Audit == nil {
+		return "", nil
+	}
+	v, at, err := g.options.Audit.Verified()
+	switch {
+	case at.IsZero():
+		return "", nil
+	case err != nil:
+		return "it cannot be verified", []string{err.Error()}
+	}
+	return fmt.Sprintf("verified at %s: %s", at.UTC().Format(time.RFC3339), v.Summary()), v.Findings
 }

@@ -94,6 +94,36 @@ func Existing(dir string) ([]Key, error) {
 	return keys, nil
 }
 
+// retiredPrefix begins the names of host keys that are in use no more, but may still sign what goes on with another.
+const retiredPrefix = "retired_"
+
+// Retired returns the host keys that were in use before: files named retired_… in dir. They identify the gateway to nobody.
+func Retired(dir string) ([]Key, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var keys []Key
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), retiredPrefix) || strings.HasSuffix(e.Name(), ".pub") {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		signer, err := read(name, "")
+		if err != nil {
+			return nil, fmt.Errorf("read the retired host key %s: %w", name, err)
+		}
+		keys = append(keys, Key{Type: typeOf(signer), Path: name, Signer: signer})
+	}
+	return keys, nil
+}
+
+// IsRetired reports whether a key is one of Retired.
+func IsRetired(k Key) bool { return strings.HasPrefix(filepath.Base(k.Path), retiredPrefix) }
+
 func fileName(dir string, t Type) string { return filepath.Join(dir, "host_"+string(t)) }
 
 func checkTypes(types []Type) error {

@@ -13,10 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
-	"golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
 )
@@ -40,7 +40,10 @@ type Options struct {
 	Rotation string // one of the rotations; "" is Daily
 	MaxFiles int    // how many files are kept, 0 for all
 	Signer   Signer
-	Keys     []ssh.PublicKey // that may have signed the head that is there, the signer's own left out
+	Former   []Signer // that may have signed the log so far, and hand it over
+	// Anchor is how far the log went when the journal was last written; nil where it does not say. The log may go further,
+	// never less far.
+	Anchor *approvals.Anchor
 	// Redact finds secrets in texts.
 	Redact *Redactor
 	// Skip are kinds of events that are not wanted.
@@ -79,6 +82,11 @@ type Log struct {
 	lost    uint64   // events that pending had no room for
 	head    file
 	turn    int64 // which place of the head is next
+	// What the files are, to see that they are still under their names; nil for none.
+	fileID, headID os.FileInfo
+
+	last    atomic.Pointer[approvals.Anchor] // the end, once its line is on the disk
+	watched verified
 }
 
 // end is where the log ends.
@@ -131,11 +139,9 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	headed, err := l.openFile(filepath.Join(l.o.Dir, headFile), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	if err := l.openHead(); err != nil {
 		return err
 	}
-	l.head = headed
 	if l.o.Rotation == AtStart && l.file != nil {
 		if err := l.begin(); err != nil {
 			return err
@@ -144,6 +150,7 @@ func (l *Log) open() error {
 	if err := l.write(news); err != nil {
 		return err
 	}
+	l.last.Store(&approvals.Anchor{Seq: l.seq, Hash: l.hash})
 	for range 2 { // both places: what a crash left of one is gone
 		if err := l.writeHead(); err != nil {
 			return err
@@ -232,6 +239,9 @@ func (l *Log) State() error {
 	return l.failed
 }
 
+// End is the last line that is on the disk. It waits for nobody.
+func (l *Log) End() approvals.Anchor { return *l.last.Load() }
+
 // Close writes what waits and closes the log.
 func (l *Log) Close() error {
 	l.mu.Lock()
@@ -254,6 +264,10 @@ func (l *Log) Close() error {
 // write puts what waits and then events at the end of the log. The caller holds the lock.
 func (l *Log) write(events []Event) (err error) {
 	all := l.waiting(events)
+	gone := l.gone()
+	if gone != "" {
+		all = append([]Event{{Event: Broken, Reason: gone, Count: l.seq, Hash: l.hash}}, all...)
+	}
 	if len(all) == 0 && l.failed == nil {
 		l.pending = nil
 		return nil
@@ -271,13 +285,19 @@ func (l *Log) write(events []Event) (err error) {
 	if len(all) == 0 { // try whether it works again
 		all = []Event{{Event: Resumed}}
 	}
-	if err := l.rotate(); err != nil {
+	if gone != "" {
+		err = l.beginAgain(gone)
+	} else {
+		err = l.rotate()
+	}
+	if err != nil {
 		return err
 	}
 	if err := l.put(all); err != nil {
 		return err
 	}
 	l.pending, l.lost = nil, 0
+	l.last.Store(&approvals.Anchor{Seq: l.seq, Hash: l.hash})
 	// The lines are on the disk. A head that lags behind is caught up with by the next; a crash meanwhile leaves lines
 	// that verify counts as not signed.
 	if err := l.writeHead(); err != nil {
@@ -314,6 +334,10 @@ func (l *Log) put(events []Event) error {
 		at := e.at
 		if at.IsZero() {
 			at = l.o.Now()
+		}
+		e, err := e.signed(seq+1, hash)
+		if err != nil {
+			return err
 		}
 		text, err := encode(seq+1, at, hash, e)
 		if err != nil {
@@ -386,6 +410,7 @@ func (l *Log) begin() error {
 	if before.file != nil {
 		_ = before.file.Close()
 	}
+	l.fileID, _ = os.Lstat(path)
 	l.number, l.day = l.number+1, l.o.Now().UTC().Format(time.DateOnly)
 	l.kept = append(l.kept, name)
 	return l.expire()

@@ -100,7 +100,7 @@ func (b *book) add(from, to int) {
 
 func (b *book) verify() *Verification {
 	b.tb.Helper()
-	v, err := Verify(b.dir, []ssh.PublicKey{b.signer.PublicKey()})
+	v, err := Verify(b.dir, Check{Keys: []string{ssh.FingerprintSHA256(b.signer.PublicKey())}})
 	if err != nil {
 		b.tb.Fatal(err)
 	}
@@ -686,7 +686,7 @@ func FuzzLog(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, headFile), head, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Verify(dir, nil); err != nil {
+		if _, err := Verify(dir, Check{}); err != nil {
 			t.Fatal(err)
 		}
 		l, err := Open(Options{Dir: dir, Signer: signer, Log: slog.New(slog.DiscardHandler)})
@@ -699,7 +699,7 @@ func FuzzLog(f *testing.F) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		v, err := Verify(dir, []ssh.PublicKey{signer.PublicKey()})
+		v, err := Verify(dir, Check{Keys: []string{ssh.FingerprintSHA256(signer.PublicKey())}})
 		if err != nil || len(v.Findings) == 0 || v.Unsigned > 0 {
 			t.Fatalf("%+v, %v", v, err)
 		}

@@ -37,6 +37,8 @@ const (
 	Removed   = "removed"   // files that max_files does not keep
 	Lost      = "lost"      // events that could not be written
 	Resumed   = "resumed"   // the log can be written again
+	HostKey   = "hostkey"   // another host key signs from here on; the former one signs this line
+	Accepted  = "accepted"  // an operator has seen findings, and signs that they may stand
 )
 
 // Event is what a line tells. Its texts are other people's words; JSON keeps them in their place, and whoever shows
@@ -88,6 +90,18 @@ type Event struct {
 	Hash  string   `json:"hash,omitempty"`
 	Part  int      `json:"part,omitempty"` // of so many lines, which are about one thing
 	Parts int      `json:"parts,omitempty"`
+
+	// Of a line that is signed by itself, whatever signs the head: public keys as in authorized_keys, and the signature.
+	NewKey   string `json:"new_key,omitempty"` // that signs from here on
+	SignedBy string `json:"signed_by,omitempty"`
+	Format   string `json:"format,omitempty"`
+	Sig      []byte `json:"sig,omitempty"`
+	// The same of the key that takes over.
+	NewFormat string `json:"new_format,omitempty"`
+	NewSig    []byte `json:"new_sig,omitempty"`
+
+	signer Signer // signs the line in its place, nil for most
+	next   Signer // takes over, and signs it too
 
 	at time.Time // when it was, for one that waited
 }

@@ -36,10 +36,17 @@ func (l *Log) recover() (news []Event, err error) {
 	if news, err = l.findEnd(); err != nil {
 		return nil, err
 	}
-	if head == nil && len(l.kept) == 0 && !damaged {
-		return news, nil // a new log
+	known, err := l.anchored()
+	if err != nil {
+		return nil, err
 	}
-	return append(news, l.compare(head, key, damaged)...), nil
+	if head != nil || len(l.kept) > 0 || damaged { // else it is a new log
+		news = append(news, l.compare(head, key, damaged)...)
+	}
+	if l.o.Anchor != nil {
+		news = append(news, l.compareAnchor(known)...)
+	}
+	return news, nil
 }
 
 // findEnd makes the last file with a whole line the one that is written.
@@ -69,6 +76,9 @@ func (l *Log) findEnd() (news []Event, err error) {
 			return nil, err
 		}
 		l.end = end{file: f, name: name, size: p.size, seq: p.seq, hash: p.hash}
+		if l.fileID, err = os.Lstat(path); err != nil {
+			return nil, err
+		}
 		l.day = name[len("audit-") : len("audit-")+len("2006-01-02")]
 		if p.more > 0 {
 			if err := errors.Join(f.Truncate(p.size), f.Sync()); err != nil {
@@ -78,6 +88,35 @@ func (l *Log) findEnd() (news []Event, err error) {
 		return news, nil
 	}
 	return news, nil
+}
+
+// anchored finds the line that the journal knows among those that are there, and returns its hash, "" where it is not.
+func (l *Log) anchored() (hash string, err error) {
+	if l.o.Anchor == nil {
+		return "", nil
+	}
+	for i := len(l.kept) - 1; i >= 0; i-- {
+		first, hash, err := findLine(filepath.Join(l.o.Dir, l.kept[i]), l.o.Anchor.Seq)
+		if err != nil || hash != "" || first <= l.o.Anchor.Seq {
+			return hash, err
+		}
+	}
+	return "", nil
+}
+
+// compareAnchor says how the log differs from what the journal knows of it. known is the hash of the line that it knows, as
+// it is in the log.
+func (l *Log) compareAnchor(known string) (news []Event) {
+	reason := differs(*l.o.Anchor, l.seq, known)
+	if reason == "" {
+		return nil
+	}
+	l.o.Log.Error("the audit log is not as it was left", "directory", l.o.Dir, "reason", reason)
+	news = []Event{{Event: Broken, Reason: reason, Count: l.o.Anchor.Seq, Hash: l.o.Anchor.Hash}}
+	if len(l.kept) == 0 && l.seq < l.o.Anchor.Seq { // the next line follows those that are lost
+		l.seq, l.hash = l.o.Anchor.Seq, l.o.Anchor.Hash
+	}
+	return news
 }
 
 // compare says how the log differs from its signed head. The log goes on where it ends; that it was found so stays in
@@ -98,15 +137,18 @@ func (l *Log) compare(head *head, key ssh.PublicKey, damaged bool) (news []Event
 		broken("there is no signed head")
 		return news
 	}
+	if !same(key, l.o.Signer.PublicKey()) {
+		e := handover(key, l.o.Signer, l.o.Former)
+		l.o.Log.Info("another host key signs the audit log", "before", e.Key, "now", ssh.FingerprintSHA256(l.o.Signer.PublicKey()),
+			"handed_over", e.signer != nil)
+		news = append(news, e)
+	}
 	seq, hash := l.seq, l.hash
 	if len(l.kept) == 0 {
 		broken("the files of the log are gone")
 		l.seq, l.hash = head.Seq, head.Hash
 		l.number, _ = segmentNumber(head.Segment)
 		return news
-	}
-	if !l.trusts(key) {
-		broken("the head was signed with another key, %s", ssh.FingerprintSHA256(key))
 	}
 	if !slices.Contains(l.kept, head.First) {
 		broken("the oldest file, %s, is gone", head.First)
@@ -118,12 +160,4 @@ func (l *Log) compare(head *head, key ssh.PublicKey, damaged bool) (news []Event
 		broken("the last line, %d, is not the one that was signed", seq)
 	}
 	return news
-}
-
-func (l *Log) trusts(key ssh.PublicKey) bool {
-	return trusted(key, append([]ssh.PublicKey{l.o.Signer.PublicKey()}, l.o.Keys...))
-}
-
-func trusted(key ssh.PublicKey, keys []ssh.PublicKey) bool {
-	return slices.ContainsFunc(keys, func(k ssh.PublicKey) bool { return string(k.Marshal()) == string(key.Marshal()) })
 }

@@ -91,6 +91,32 @@ func findEnd(name string) (p place, err error) {
 	return p, err
 }
 
+// findLine looks for a line by its number. It returns the number of the file's first line, and the line's hash, "" where it
+// is not there.
+func findLine(name string, seq uint64) (first uint64, hash string, err error) {
+	f, err := os.Open(name) // #nosec G304 -- a file of our own
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = f.Close() }()
+	err = readLines(f, func(text []byte, _ int64, whole bool) error {
+		var l struct {
+			Seq uint64 `json:"seq"`
+		}
+		if !whole || json.Unmarshal(text, &l) != nil {
+			return nil
+		}
+		if first == 0 {
+			first = l.Seq
+		}
+		if l.Seq == seq {
+			hash = hashOf(text)
+		}
+		return nil
+	})
+	return first, hash, err
+}
+
 // readLines calls fn with each line, without its newline, and its length in bytes, with it; whole is false for what
 // follows the last newline. Of a line that is longer than any that is written fn gets the beginning.
 func readLines(r io.Reader, fn func(text []byte, length int64, whole bool) error) error {

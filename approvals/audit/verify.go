@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"golang.org/x/crypto/ssh"
+
+	"shannot-gateway/approvals"
 )
 
 // maxFindings is how many findings Verify lists before it says only how many there are.
@@ -25,28 +27,73 @@ type Verification struct {
 	SignedBy string // SHA256:… of the key of the head
 	// Findings say what is broken, in the order of the log: the first is the first broken line.
 	Findings []string
+	// Accepted are findings that an operator has accepted, in a line that a trusted key signed.
+	Accepted []string
+	// Notes say what happened to the log that is no finding, such as a signed hand-over to another host key.
+	Notes []string
+
+	more int // findings that are not listed
+}
+
+// Check is what a log is verified with.
+type Check struct {
+	// Keys are the fingerprints, SHA256:…, of the keys that the log may be signed with. Those that one of them handed over to
+	// in the log are trusted, too.
+	Keys []string
+	// Anchor is what the journal knows of the log, read before; nil where there is no journal, as for a copy.
+	Anchor *approvals.Anchor
+	// Content looks for a list of files that a script has read, and returns whether it is there, and why it is not the one
+	// that the log has; nil where there is only the log.
+	Content func(sha256 string) (there bool, err error)
+
+	pause func() bool // is called now and then; false ends the verification
+}
+
+// errStopped ends a verification.
+var errStopped = errors.New("it was stopped")
+
+// betweenPauses is how much is read between two calls of pause, in bytes.
+const betweenPauses = 1 << 20
+
+// Summary says in one line what was verified and how much was found.
+func (v *Verification) Summary() string {
+	signer, accepted := v.SignedBy, ""
+	if signer == "" {
+		signer = "nobody"
+	}
+	if n := len(v.Accepted); n > 0 {
+		accepted = fmt.Sprintf(", %d more accepted", n)
+	}
+	return fmt.Sprintf("%d files, %d lines, up to line %d, signed by %s: %d findings%s", v.Files, v.Lines, v.Seq, signer, len(v.Findings), accepted)
 }
 
 func (v *Verification) found(format string, args ...any) {
 	if len(v.Findings) < maxFindings {
 		v.Findings = append(v.Findings, fmt.Sprintf(format, args...))
+		return
 	}
+	v.more++
 }
 
-// Verify reads the whole log of a directory. keys are those that the head may be signed with. The gateway may be
-// running. An error means that the log could not be read.
-func Verify(dir string, keys []ssh.PublicKey) (*Verification, error) {
+// Verify reads the whole log of a directory. The gateway may be running. An error means that the log could not be read.
+func Verify(dir string, check Check) (*Verification, error) {
 	v := &Verification{}
 	// The head before the lines, since a running gateway adds to both, to the lines first.
 	h, key, damaged, err := readHead(filepath.Join(dir, headFile))
+	for range 3 { // it may have been read while it was written
+		if !damaged {
+			break
+		}
+		h, key, damaged, err = readHead(filepath.Join(dir, headFile))
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the audit log's head: %w", err)
 	}
 	names, err := segments(dir)
-	if err != nil {
+	if err != nil && !(errors.Is(err, fs.ErrNotExist) && check.Anchor != nil) {
 		return nil, fmt.Errorf("read the audit log: %w", err)
 	}
-	c := &chain{v: v, head: h}
+	c := &chain{v: v, head: h, check: check, keys: newRing(check.Keys)}
 	last := 0
 	for i, name := range names {
 		n, _ := segmentNumber(name)
@@ -59,13 +106,23 @@ func Verify(dir string, keys []ssh.PublicKey) (*Verification, error) {
 		}
 	}
 	c.settle()
+	c.keys.close()
+	c.accept()
 	v.Files = len(names)
-	v.checkHead(h, key, damaged, names, keys, c)
+	v.checkHead(h, key, damaged, names, c)
+	if a := check.Anchor; a != nil {
+		if reason := differs(*a, v.Seq, c.anchorHash); reason != "" {
+			v.found("%s", reason)
+		}
+	}
+	if v.more > 0 {
+		v.Findings = append(v.Findings, fmt.Sprintf("and %d more", v.more))
+	}
 	return v, nil
 }
 
 // checkHead compares the log with its signed head.
-func (v *Verification) checkHead(h *head, key ssh.PublicKey, damaged bool, names []string, keys []ssh.PublicKey, c *chain) {
+func (v *Verification) checkHead(h *head, key ssh.PublicKey, damaged bool, names []string, c *chain) {
 	if damaged {
 		v.found("%s: it is damaged, or its signature is false", headFile)
 	}
@@ -76,8 +133,8 @@ func (v *Verification) checkHead(h *head, key ssh.PublicKey, damaged bool, names
 		return
 	}
 	v.SignedBy = ssh.FingerprintSHA256(key)
-	if !trusted(key, keys) {
-		v.found("%s: it is signed with %s, which is no host key of this gateway", headFile, v.SignedBy)
+	if !c.keys.known(v.SignedBy) {
+		v.found("%s: it is signed with %s, which is no host key of this gateway, and none of them handed over to it", headFile, v.SignedBy)
 	}
 	if !slices.Contains(names, h.First) {
 		v.found("%s: the oldest file, it says, is missing", h.First)
@@ -97,8 +154,10 @@ func (v *Verification) checkHead(h *head, key ssh.PublicKey, damaged bool, names
 
 // chain is the state of a reading.
 type chain struct {
-	v    *Verification
-	head *head
+	v     *Verification
+	head  *head
+	check Check
+	keys  ring
 
 	started  bool
 	where    string // of the line before
@@ -107,6 +166,11 @@ type chain struct {
 	doubt    string // the line before is not the one that this one names; which of the two it is, the next line shows
 	headSeen bool
 	headHash string // of the line that the head is about
+
+	acceptances []acceptance
+
+	anchorHash string // of the line that the journal knows
+	since      int64  // bytes that were read since the last pause
 }
 
 func (c *chain) read(path, name string, last bool) error {
@@ -121,6 +185,12 @@ func (c *chain) read(path, name string, last bool) error {
 	n := 0
 	return readLines(f, func(text []byte, length int64, whole bool) error {
 		n++
+		if c.since += length; c.since >= betweenPauses && c.check.pause != nil {
+			c.since = 0
+			if !c.check.pause() {
+				return errStopped
+			}
+		}
 		where := fmt.Sprintf("%s line %d", name, n)
 		switch {
 		case !whole && last:
@@ -167,13 +237,26 @@ func (c *chain) line(where string, text []byte, length int64, first bool) {
 	if first && l.Event.Event != Segment {
 		c.v.found("%s: it does not begin a file, and stands at one's beginning", where)
 	}
-	if l.Event.Event == Broken {
-		c.v.found("%s: at its start the gateway found: %q", where, l.Reason)
+	switch l.Event.Event {
+	case Broken:
+		c.v.found("%s: the gateway found: %q", where, l.Reason)
+	case HostKey:
+		c.handedOver(where, &l)
+	case Accepted:
+		if len(c.acceptances) == maxLinks {
+			c.v.found("%s: more than %d lines accept findings", where, maxLinks)
+			break
+		}
+		by, err := l.signedBy()
+		c.acceptances = append(c.acceptances, acceptance{where, by, err, l.Files, l.Reason, len(c.v.Findings)})
 	}
 	c.started, c.where, c.seq, c.hash = true, where, l.Seq, hashOf(text)
 	c.v.Seq = max(c.v.Seq, l.Seq)
 	if c.head != nil && l.Seq == c.head.Seq {
 		c.headSeen, c.headHash = true, c.hash
+	}
+	if a := c.check.Anchor; a != nil && l.Seq == a.Seq {
+		c.anchorHash = c.hash
 	}
 }
 

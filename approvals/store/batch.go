@@ -62,6 +62,9 @@ func (s *Store) write() {
 	defer close(s.stopped)
 	ticker := time.NewTicker(housekeepEvery)
 	defer ticker.Stop()
+	anchor := time.NewTicker(anchorEvery)
+	defer anchor.Stop()
+	defer s.catchUp()
 	for {
 		select {
 		case r := <-s.requests:
@@ -72,6 +75,8 @@ func (s *Store) write() {
 			if err := s.housekeep(); err != nil {
 				s.options.Log.Error("remove old sessions and content that nothing names; shannot-gateway store check may say more", "error", err)
 			}
+		case <-anchor.C:
+			s.catchUp()
 		case <-s.stop:
 			return
 		}
@@ -148,8 +153,12 @@ func (s *Store) try(batch []*request) error {
 	if err := s.audit(changes); err != nil {
 		return err
 	}
+	if err := s.keepAnchor(tx); err != nil {
+		return err
+	}
 	if err := tx.Commit(); err != nil {
 		clear(s.alive) // whatever the disk has now is read again
+		s.anchor = approvals.Anchor{}
 		return err
 	}
 	s.blobs.look(loose)

@@ -26,6 +26,7 @@ var (
 	grantBucket     = []byte("grants")     // number, 8 bytes: approvals.Grant
 	schemaKey       = []byte("schema")
 	checkKey        = []byte("check")
+	anchorKey       = []byte("audit") // the audit log's last line: its number, 8 bytes, and its SHA-256
 )
 
 func buckets() [][]byte {

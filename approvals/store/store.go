@@ -21,6 +21,9 @@ import (
 	"shannot-gateway/approvals"
 )
 
+// ErrInUse is wrapped by errors about a database that another process has open.
+var ErrInUse = errors.New("another process has it open; is a gateway running already?")
+
 // lockTimeout is how long Open waits for another process that has the database open.
 const lockTimeout = 2 * time.Second
 
@@ -55,6 +58,8 @@ type Store struct {
 	// Of the writer's goroutine alone.
 	alive map[string]*approvals.Session // sessions that are alive, as the database has them
 	ended int                           // sessions that have ended
+	// anchor is the audit log's last line as it was last kept.
+	anchor approvals.Anchor
 }
 
 var (
@@ -93,7 +98,7 @@ func Open(name string, o Options) (*Store, error) {
 func openDatabase(name string, readOnly bool) (*bbolt.DB, error) {
 	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly})
 	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, failure("open "+name, errors.New("another process has it open; is a gateway running already?"))
+		return nil, failure("open "+name, ErrInUse)
 	}
 	if err != nil {
 		return nil, failure("open "+name, err)
@@ -104,6 +109,9 @@ func openDatabase(name string, readOnly bool) (*bbolt.DB, error) {
 // prepare makes what is missing and cleans up after an earlier process.
 func (s *Store) prepare(name string) error {
 	if err := s.db.Update(prepare); err != nil {
+		return err
+	}
+	if err := s.db.Update(s.keepAnchor); err != nil {
 		return err
 	}
 	var err error

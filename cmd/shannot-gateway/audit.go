@@ -2,47 +2,284 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
 	"path/filepath"
+	"strings"
 
+	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/approvals/store"
+	"shannot-gateway/gateway/config"
 	"shannot-gateway/hostkeys"
 )
 
-// audit is `audit verify`: whether the audit log is the one that the gateway wrote. The gateway may be running.
+const auditUsage = `usage: shannot-gateway audit verify [--config FILE] [--state DIR]
+       shannot-gateway audit verify --dir DIR --host-key FILE|SHA256:… [--host-key …]
+       shannot-gateway audit accept --reason TEXT [--config FILE] [--state DIR]
+`
+
+// audit is `audit verify` and `audit accept`.
 func (p *program) audit(_ context.Context, args []string) int {
-	c, status, ok := p.ofState("audit", "verify", args)
-	if !ok {
+	verbs := map[string]func([]string) int{"verify": p.auditVerify, "accept": p.auditAccept}
+	if len(args) > 0 && verbs[args[0]] != nil {
+		return verbs[args[0]](args[1:])
+	}
+	_, _ = io.WriteString(p.stderr, auditUsage)
+	return exitUsage
+}
+
+// auditVerify says whether the audit log is the one that the gateway wrote. The gateway may be running. A copy of the log on
+// another host needs the public host key alone.
+func (p *program) auditVerify(args []string) int {
+	f := p.flags("audit verify")
+	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
+	dir := f.String("dir", "", "verify a copy of the log in this `directory`")
+	var keys []string
+	f.Func("host-key", "public host key: a `file`, or SHA256:…; instead of those in the state directory", func(value string) error {
+		more, err := namedKeys(value)
+		keys = append(keys, more...)
+		return err
+	})
+	if status, ok := p.parse(f, args); !ok {
 		return status
 	}
-	keys, err := hostkeys.Existing(filepath.Join(c.State, hostKeyFolder))
+	if *dir != "" {
+		if len(keys) == 0 || isSet(f, "config") || isSet(f, "state") {
+			_, _ = fmt.Fprintf(p.stderr, "%s: --dir is for a copy of the log: give the gateway's public key with --host-key, and no --config or --state\n", f.Name())
+			return exitUsage
+		}
+		return p.verified(audit.Verify(*dir, audit.Check{Keys: keys}))
+	}
+	c, err := loadConfig(*file, "", *state)
 	if err != nil {
 		return p.fail(err)
 	}
-	v, err := audit.Verify(c.AuditDir(), publicKeys(keys))
+	v, err := verifyLog(c, keys)
+	return p.verified(v, err)
+}
+
+func isSet(f *flag.FlagSet, name string) (set bool) {
+	f.Visit(func(g *flag.Flag) { set = set || g.Name == name })
+	return set
+}
+
+// verified prints what a verification found.
+func (p *program) verified(v *audit.Verification, err error) int {
 	if err != nil {
 		return p.fail(err)
+	}
+	for _, note := range v.Notes {
+		p.say("note: %s", note)
+	}
+	for _, finding := range v.Accepted {
+		p.say("accepted: %s", finding)
 	}
 	for _, finding := range v.Findings {
-		_, _ = fmt.Fprintln(p.stdout, render.Line(finding))
+		p.say("%s", finding)
 	}
 	if v.Unsigned > 0 {
-		_, _ = fmt.Fprintf(p.stdout, "%d lines at the end are not signed yet: the gateway writes them, or was killed\n", v.Unsigned)
+		p.say("%d lines at the end are not signed yet: the gateway writes them, or was killed", v.Unsigned)
 	}
 	if v.Cut > 0 {
-		_, _ = fmt.Fprintf(p.stdout, "the last line is not whole, %d bytes: the gateway writes it, or was killed\n", v.Cut)
+		p.say("the last line is not whole, %d bytes: the gateway writes it, or was killed", v.Cut)
 	}
-	_, _ = fmt.Fprintf(p.stdout, "%d files, %d lines, up to line %d, signed by %s: %d findings\n", v.Files, v.Lines, v.Seq, signer(v), len(v.Findings))
+	p.say("%s", v.Summary())
 	if len(v.Findings) > 0 {
 		return exitFailure
 	}
 	return exitOK
 }
 
-func signer(v *audit.Verification) string {
-	if v.SignedBy == "" {
-		return "nobody"
+// say prints a line in which others' words may stand.
+func (p *program) say(format string, args ...any) {
+	_, _ = fmt.Fprintln(p.stdout, render.Line(fmt.Sprintf(format, args...)))
+}
+
+// verifyLog verifies a gateway's own log, with its own keys where no others are named.
+func verifyLog(c *config.Config, keys []string) (*audit.Verification, error) {
+	if len(keys) == 0 {
+		own, err := signersOf(c)
+		if err != nil {
+			return nil, err
+		}
+		keys = fingerprints(own)
 	}
-	return v.SignedBy
+	check := audit.Check{Keys: keys, Content: listContent(c)}
+	running := false
+	var err error
+	switch check.Anchor, err = store.Anchor(filepath.Join(c.State, databaseFile)); {
+	case errors.Is(err, store.ErrInUse):
+		running = true
+		check.Anchor = &approvals.Anchor{} // there must be a log, whatever is in it
+	case err != nil:
+		return nil, err
+	}
+	v, err := audit.Verify(c.AuditDir(), check)
+	if err != nil {
+		return nil, err
+	}
+	if running {
+		v.Notes = append(v.Notes, "a gateway is running and has its journal open: it compares the log with what it has written itself; see its status")
+		if c.Audit.Enabled && v.Files == 0 && len(v.Findings) == 0 {
+			v.Findings = append(v.Findings, "the log is gone, and a gateway is running")
+		}
+	}
+	return v, nil
+}
+
+// namedKeys reads what --host-key names: a fingerprint, or a file of public keys, as in a .pub file or known_hosts.
+func namedKeys(value string) ([]string, error) {
+	if strings.HasPrefix(value, "SHA256:") {
+		return []string{value}, nil
+	}
+	text, err := os.ReadFile(value) // #nosec G304 -- the operator names it
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		key, err := publicKey(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q is no public key", value, line)
+		}
+		keys = append(keys, gossh.FingerprintSHA256(key))
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%s: there is no key in it", value)
+	}
+	return keys, nil
+}
+
+func publicKey(line string) (gossh.PublicKey, error) {
+	if _, _, key, _, _, err := gossh.ParseKnownHosts([]byte(line)); err == nil {
+		return key, nil
+	}
+	key, _, _, _, err := gossh.ParseAuthorizedKey([]byte(line))
+	return key, err
+}
+
+// auditAccept is `audit accept`: an operator has looked into what verify finds, and signs with the host key that it may stand.
+// The gateway must not be running.
+func (p *program) auditAccept(args []string) int {
+	f := p.flags("audit accept")
+	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
+	reason := f.String("reason", "", "why the findings may stand, in `words`")
+	if status, ok := p.parse(f, args); !ok {
+		return status
+	}
+	if *reason == "" || len(*reason) > maxReason {
+		_, _ = fmt.Fprintf(p.stderr, "%s: say why with --reason TEXT, in at most %d bytes\n", f.Name(), maxReason)
+		return exitUsage
+	}
+	c, err := loadConfig(*file, "", *state)
+	if err != nil {
+		return p.fail(err)
+	}
+	own, err := signersOf(c)
+	if err == nil && len(own) == 0 {
+		err = errors.New("there is no host key, so no log that it signed")
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	key := own[0]
+	for _, k := range own { // the one that serve signs with
+		if len(c.HostKeys) > 0 && k.Type == c.HostKeys[0] && !hostkeys.IsRetired(k) {
+			key = k
+			break
+		}
+	}
+	l, keys, err := openLog(c, key, newLog(p.stderr))
+	if err != nil {
+		return p.fail(err)
+	}
+	defer func() { _ = l.Close() }()
+	end := l.End()
+	v, err := audit.Verify(c.AuditDir(), audit.Check{Keys: keys, Anchor: &end, Content: listContent(c)})
+	if err != nil {
+		return p.fail(err)
+	}
+	if len(v.Findings) == 0 {
+		p.say("nothing is found that would have to be accepted")
+		return exitOK
+	}
+	if len(v.Findings) > audit.MaxAccepted {
+		return p.fail(fmt.Errorf("more than %d findings are too many to be looked at: move %s away, for who looks into it, and accept that loss",
+			audit.MaxAccepted, c.AuditDir()))
+	}
+	if err := l.Accept(v.Findings, operator(), string(render.Line(*reason))); err != nil {
+		return p.fail(err)
+	}
+	// From here on the journal compares with the log as it was accepted.
+	name := filepath.Join(c.State, databaseFile)
+	if err := store.SetAnchor(name, l.End()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return p.fail(err)
+	}
+	for _, finding := range v.Findings {
+		p.say("accepted: %s", finding)
+	}
+	return exitOK
+}
+
+// maxReason bounds an operator's reason, in bytes.
+const maxReason = 1000
+
+// operator is the name of who runs this process.
+func operator() string {
+	if u, err := user.Current(); err == nil {
+		return string(render.Line(u.Username))
+	}
+	return fmt.Sprintf("uid %d", os.Getuid())
+}
+
+// openLog opens the audit log of a gateway that signs with key. It returns the fingerprints that the log may be signed with.
+func openLog(c *config.Config, key hostkeys.Key, log *slog.Logger) (*audit.Log, []string, error) {
+	own, err := signersOf(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	anchor, err := store.Anchor(filepath.Join(c.State, databaseFile))
+	if err != nil {
+		return nil, nil, err
+	}
+	o := audit.Options{
+		Dir: c.AuditDir(), Rotation: c.Audit.Rotation, MaxFiles: c.Audit.MaxFiles, Signer: key.Signer, Anchor: anchor,
+		Redact: c.Audit.Redact, Skip: c.Audit.Skip, Log: log,
+	}
+	for _, k := range own {
+		o.Former = append(o.Former, k.Signer)
+	}
+	l, err := audit.Open(o)
+	return l, fingerprints(own), err
+}
+
+// signersOf are the keys that a gateway's log may be signed with: its host keys, and those that it had before.
+func signersOf(c *config.Config) ([]hostkeys.Key, error) {
+	dir := filepath.Join(c.State, hostKeyFolder)
+	keys, err := hostkeys.Existing(dir)
+	if err != nil {
+		return nil, err
+	}
+	retired, err := hostkeys.Retired(dir)
+	return append(keys, retired...), err
+}
+
+func fingerprints(keys []hostkeys.Key) (out []string) {
+	for _, k := range keys {
+		out = append(out, k.Fingerprint())
+	}
+	return out
 }

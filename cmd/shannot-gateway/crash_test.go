@@ -407,7 +407,11 @@ func (c *crashSuite) whole() {
 	if err != nil {
 		c.tb.Fatal(err)
 	}
-	v, err := audit.Verify(filepath.Join(c.state, "audit"), publicKeys(keys))
+	anchor, err := store.Anchor(filepath.Join(c.state, databaseFile))
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	v, err := audit.Verify(filepath.Join(c.state, "audit"), audit.Check{Keys: fingerprints(keys), Anchor: anchor})
 	if err != nil {
 		c.tb.Fatal(err)
 	}

@@ -13,11 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/approvals"
-	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
-	"shannot-gateway/hostkeys"
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/sandbox/pypy"
 	"shannot-gateway/targets/jail"
@@ -133,17 +131,10 @@ func (c *checkup) audit(conf *config.Config) {
 		c.warn("audit log", "off: [audit] enabled = false")
 		return
 	}
-	if _, err := os.Stat(conf.AuditDir()); errors.Is(err, fs.ErrNotExist) {
-		c.ok("audit log", "%s will be made", conf.AuditDir())
-		return
-	}
-	keys, err := hostkeys.Existing(filepath.Join(conf.State, hostKeyFolder))
-	if err != nil {
-		c.fail("host keys", err)
-		return
-	}
-	v, err := audit.Verify(conf.AuditDir(), publicKeys(keys))
+	v, err := verifyLog(conf, nil)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.ok("audit log", "%s will be made", conf.AuditDir())
 	case err != nil:
 		c.fail("audit log", err)
 	case len(v.Findings) > 0:

@@ -39,8 +39,10 @@ const usage = `shannot-gateway runs agents' Python in a sandbox and asks a human
                             hosts that are reached over SSH
   store check [--config FILE] [--state DIR]
                             name what is inconsistent in the journal of a gateway that does not run
-  audit verify [--config FILE] [--state DIR]
-                            name the first line of the audit log that is not as it was written
+  audit verify [--config FILE] [--state DIR] [--dir DIR --host-key FILE|SHA256:…]
+                            name what in the audit log, or a copy of it, is not as it was written
+  audit accept --reason TEXT [--config FILE] [--state DIR]
+                            say that what verify finds may stand
   version
 `
 

@@ -15,8 +15,6 @@ import (
 	"sync"
 	"syscall"
 
-	gossh "golang.org/x/crypto/ssh"
-
 	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway"
@@ -239,14 +237,7 @@ func (a *assembled) targets(remotes map[string]*ssh.Target) []targets.Target {
 
 // openAudit opens the audit log and records this start. It is closed after everything that writes to it.
 func (a *assembled) openAudit(c *config.Config, log *slog.Logger) (*audit.Log, error) {
-	existing, err := hostkeys.Existing(filepath.Join(c.State, hostKeyFolder))
-	if err != nil {
-		return nil, err
-	}
-	l, err := audit.Open(audit.Options{
-		Dir: c.AuditDir(), Rotation: c.Audit.Rotation, MaxFiles: c.Audit.MaxFiles, Signer: a.keys[0].Signer, Keys: publicKeys(existing),
-		Redact: c.Audit.Redact, Skip: c.Audit.Skip, Log: log,
-	})
+	l, keys, err := openLog(c, a.keys[0], log)
 	if err != nil {
 		return nil, err
 	}
@@ -254,12 +245,9 @@ func (a *assembled) openAudit(c *config.Config, log *slog.Logger) (*audit.Log, e
 		l.Later(audit.Event{Event: audit.Stop})
 		return l.Close()
 	})
-	return l, l.Append(audit.Event{Event: audit.Start, Version: version(), Config: c.Path, ConfigSHA256: c.SHA256, Key: a.keys[0].Fingerprint()})
-}
-
-func publicKeys(keys []hostkeys.Key) (public []gossh.PublicKey) {
-	for _, k := range keys {
-		public = append(public, k.Signer.PublicKey())
+	err = l.Append(audit.Event{Event: audit.Start, Version: version(), Config: c.Path, ConfigSHA256: c.SHA256, Key: a.keys[0].Fingerprint()})
+	if err == nil {
+		l.Watch(audit.Check{Keys: keys, Content: listContent(c)})
 	}
-	return public
+	return l, err
 }

@@ -59,6 +59,7 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 	case !on:
 		log = "off"
 	}
+	verified, findings := v.verified(c)
 	if asJSON {
 		err := writeJSON(c.Stdout, struct {
 			Version string `json:"version"`
@@ -68,20 +69,50 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 			Parked  int    `json:"parked"`
 			Journal string `json:"journal"`
 			Audit   string `json:"audit"`
-			Jail    string `json:"jail"`
-			Targets []link `json:"targets"`
-		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, v.jail(), v.links(c)})
+			// Of the audit log, for those who decide.
+			Verified string   `json:"audit_verified,omitempty"`
+			Findings []string `json:"audit_findings,omitempty"`
+			Jail     string   `json:"jail"`
+			Targets  []link   `json:"targets"`
+		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.links(c)})
 		if err != nil {
 			return ExitFault
 		}
 		return exit
 	}
-	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\naudit log: %s\njail: %s\n",
-		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal), render.Line(log), render.Line(v.jail()))
+	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\naudit log: %s\n",
+		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal), render.Line(log))
+	if verified != "" {
+		_, _ = fmt.Fprintf(c.Stdout, "audit log: %s\n", render.Line(verified))
+	}
+	for i, finding := range findings {
+		if i == maxShownFindings {
+			_, _ = fmt.Fprintf(c.Stdout, "audit log: and %d more; shannot-gateway audit verify names them\n", len(findings)-i)
+			break
+		}
+		_, _ = fmt.Fprintf(c.Stdout, "audit log: FOUND %s\n", render.Line(finding))
+	}
+	_, _ = fmt.Fprintf(c.Stdout, "jail: %s\n", render.Line(v.jail()))
 	for _, l := range v.links(c) {
 		_, _ = fmt.Fprintf(c.Stdout, "target %s: %s\n", l.Name, l.line())
 	}
 	return exit
+}
+
+// maxShownFindings is how many findings in the audit log status lists.
+const maxShownFindings = 5
+
+// verified is what the last verification of the audit log found. An agent is not told.
+func (v *Verbs) verified(c *invocation) (summary string, findings []string) {
+	if v.Verified == nil || !c.Identity.MayDecide() {
+		return "", nil
+	}
+	if summary, findings = v.Verified(); summary == "" {
+		if on, _ := v.Audit(); on {
+			summary = "not verified yet since the start"
+		}
+	}
+	return summary, findings
 }
 
 // link is what the gateway has of a remote target now.

@@ -54,6 +54,8 @@ type Verbs struct {
 	Screen   func(context.Context, tui.Options) error // the approval screen
 	Plain    func(context.Context, tui.Options) error // the same in lines
 	Audit    func() (on bool, err error)              // whether there is an audit log, and why it cannot be written
+	// Verified is what the last verification of the audit log found, in a line and one by one; "" where none has ended yet.
+	Verified func() (summary string, findings []string)
 	Now      func() time.Time
 	Started  time.Time
 }

@@ -1,0 +1,129 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ring is what a verification knows of keys, by their fingerprints.
+type ring struct {
+	trusted map[string]bool
+	// takenOver are those that the log goes on with, though no key handed over to them: that was a finding, and once is
+	// enough. Nothing else that they sign is believed.
+	takenOver map[string]bool
+	links     []link
+}
+
+// link is a hand-over that both keys have signed.
+type link struct{ from, to string }
+
+func newRing(keys []string) ring {
+	r := ring{trusted: map[string]bool{}, takenOver: map[string]bool{}}
+	for _, k := range keys {
+		r.trusted[k] = true
+	}
+	return r
+}
+
+func (r *ring) known(key string) bool { return r.trusted[key] || r.takenOver[key] }
+
+// close trusts every key that hand-overs connect with one that is trusted. They do so in both directions, since each key has
+// signed that the other is this gateway's: who knows the new key alone can verify what was before it.
+func (r *ring) close() {
+	for range r.links {
+		for _, l := range r.links {
+			if r.trusted[l.from] || r.trusted[l.to] {
+				r.trusted[l.from], r.trusted[l.to] = true, true
+			}
+			r.takenOver[l.to] = r.takenOver[l.to] || r.takenOver[l.from]
+		}
+	}
+}
+
+// handedOver checks a line that says that another key signs from there on.
+func (c *chain) handedOver(where string, l *line) {
+	to, err := l.signature(l.NewKey, l.NewFormat, l.NewSig)
+	if err != nil {
+		c.v.found("%s: it hands over to another key, and of that %s", where, err)
+		return
+	}
+	switch by, err := l.signedBy(); {
+	case err != nil:
+		c.v.found("%s: it hands over to %s, and %s", where, to, err)
+	case by == "":
+		c.v.found("%s: the log was signed with another key, %s, which did not hand over to %s", where, l.Key, to)
+		c.keys.takenOver[to] = true
+	default:
+		c.v.Notes = append(c.v.Notes, fmt.Sprintf("%s: %s handed over to %s", where, by, to))
+		if len(c.keys.links) < maxLinks {
+			c.keys.links = append(c.keys.links, link{by, to})
+		}
+	}
+}
+
+// maxLinks bounds the hand-overs of a log, and the acceptances in it.
+const maxLinks = 1000
+
+// acceptance is a line by which an operator accepts findings before it. It names each, so that it covers nothing that was
+// done to those lines later.
+type acceptance struct {
+	where  string
+	by     string // fingerprint
+	err    error  // of its signature
+	files  []string
+	reason string
+	before int // how many findings came before it
+}
+
+// accept sorts out the findings that a trusted key has accepted. An acceptance by another key is a finding itself, which a
+// later one may accept.
+func (c *chain) accept() {
+	found := c.v.Findings
+	c.v.Findings = nil
+	for i, f := range found {
+		c.sort(f, func(a acceptance) bool { return i < a.before })
+	}
+	for i, a := range c.acceptances {
+		if a.err == nil && !c.keys.trusted[a.by] {
+			a.err = errors.New("no key that is trusted has signed it")
+			c.acceptances[i] = a
+		}
+		if a.err == nil {
+			c.v.Notes = append(c.v.Notes, fmt.Sprintf("%s: %d findings were accepted there: %s", a.where, len(a.files), a.reason))
+			continue
+		}
+		later := c.acceptances[i+1:]
+		c.sort(fmt.Sprintf("%s: it accepts findings, and %s", a.where, a.err), func(b acceptance) bool {
+			return slices.ContainsFunc(later, func(l acceptance) bool { return l.where == b.where })
+		})
+	}
+}
+
+// sort lists a finding, or lists it as accepted where one of the acceptances that come after it names it.
+func (c *chain) sort(finding string, after func(acceptance) bool) {
+	digest := findingDigest(finding)
+	if slices.ContainsFunc(c.acceptances, func(a acceptance) bool {
+		return a.err == nil && c.keys.trusted[a.by] && after(a) && slices.Contains(a.files, digest)
+	}) {
+		c.v.Accepted = append(c.v.Accepted, finding)
+		return
+	}
+	c.v.found("%s", finding)
+}
+
+// findingDigest stands for a finding in the line that accepts it: 128 bits of its SHA-256, in hex.
+func findingDigest(finding string) string { return hashOf([]byte(finding))[:32] }
+
+// MaxAccepted is how many findings can be accepted at once.
+const MaxAccepted = maxNames
+
+// Accept records that an operator has seen findings, at most MaxAccepted, and why they may stand. It signs that with the host
+// key: verify lists them as accepted from then on.
+func (l *Log) Accept(findings []string, who, reason string) error {
+	e := Event{Event: Accepted, Identity: who, Reason: reason, signer: l.o.Signer}
+	for _, f := range findings {
+		e.Files = append(e.Files, findingDigest(f))
+	}
+	return l.Append(e)
+}
