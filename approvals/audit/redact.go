@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"iter"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,7 +21,10 @@ const (
 )
 
 // secretWords are what the names of secrets contain.
-const secretWords = `(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?|auth[-_]?key)`
+const secretWords = `(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|private|auth|encryption|signing|shared|master|account|storage|client)[-_]?key|credentials?|session[-_]?id|jwt)`
+
+// headerNames are the HTTP headers whose values are secrets, or may be.
+const headerNames = `(?:(?:set-)?cookie2?|x-[\w-]+|(?:proxy-)?authorization)`
 
 // rule is a pattern with what a text must hold, in lower case, for the pattern to be worth a try; nothing for always.
 type rule struct {
@@ -31,19 +35,30 @@ type rule struct {
 // builtin finds secrets in texts as people write them. Of each match the groups are the secrets. A text may be cut at
 // any place, so that a quote need not end.
 func builtin() []rule {
-	const value = `('[^']*(?:'|$)|"[^"]*(?:"|$)|[^\s'"]\S*)`
-	names := []string{"pass", "pwd", "secret", "token", "key", "credential"}
-	return []rule{
+	const value = `('[^']*(?:'|$)|"[^"]*(?:"|$)|\\+"[^"]*(?:"|$)|[^\s'"]\S*)`
+	const words = `((?:'[^']*(?:'|$)|"[^"]*(?:"|$)|[^|'"])*?)` // up to a pipe
+	names := []string{"pass", "pwd", "secret", "token", "key", "credential", "session", "jwt"}
+	return append([]rule{
+		// A header in quotes has blanks in its value, and one without ends with the word.
+		{`(?i)["']` + headerNames + `\s*:\s*([^'"]+)`, []string{"cookie", "x-"}},
+		{`(?i)(?:^|[\s=])(?:-H)?` + headerNames + `:\s*([^\s'"]+)`, []string{"cookie", "x-"}},
+		// "name": {…} and [ … ], also within another quoting
+		{`(?i)` + secretWords + `[\w-]*\\*["']\s*:\s*([{[][^}\]]*(?:[}\]]|$))`, names},
+		{`(?i)\\*["']auth\\*["']\s*:\s*` + value, []string{"auth"}},
 		// NAME=value, NAME: value, "name":"value", --name=value
-		{`(?i)` + secretWords + `[\w-]*["']?\s?[=:]\s?` + value, names},
+		{`(?i)` + secretWords + `[\w-]*\\*["']?\s*[=:]\s*` + value, names},
 		// --name value
 		{`(?i)(?:^|\s)--?[\w-]*` + secretWords + `[\w-]*\s+` + value, names},
 		{`(?i)authorization["']?\s*[:=]\s*((?:[a-z]+\s+)?[^\s'"]+)`, []string{"authorization"}},
+		// what is printed into a program that reads a secret, or given to it as a here-string or here-document
+		{`(?:echo|printf)\s` + words + `\|\s*(?:[^|;&]*[\s/])?` + secretReaders, readerNames},
+		{secretReaders + `[^|;&\n]*?<<<\s*` + value, readerNames},
+		{`(?s)` + secretReaders + `[^|;&\n]*?<<-?[^<\n][^\n]*\n(.*)`, readerNames},
 		{`(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{8,})`, []string{"bearer", "basic"}},
-		// mysql -pSECRET and those of its family; sshpass -p SECRET; curl -u user:secret
-		{`(?:^|[\s/;|&])(?:mysql|mariadb)[\w-]*\s(?:[^|;&]*\s)?-p('[^']*(?:'|$)|[^\s'"]\S*)`, []string{"mysql", "mariadb"}},
-		{`(?:^|[\s/;|&])sshpass\s(?:[^|;&]*\s)?-p\s*` + value, []string{"sshpass"}},
-		{`(?:^|[\s/;|&])(?:curl|wget|http)\s(?:[^|;&]*\s)?(?:-u|--user|--proxy-user)[\s=]*` + value, []string{"curl", "wget", "http"}},
+		// htpasswd -b FILE USER SECRET
+		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*b\w*\s+(?:-\w+\s+)*\S+\s+\S+\s+` + value, []string{"htpasswd"}},
+		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*n\w*b\w*\s+(?:-\w+\s+)*\S+\s+` + value, []string{"htpasswd"}},
+		{`\bpass:` + value, []string{"pass:"}}, // openssl -passin pass:SECRET
 		// scheme://user:secret@host
 		{`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@`, []string{"://"}},
 		// keys that are known by how they look
@@ -52,12 +67,66 @@ func builtin() []rule {
 			[]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "sk-"}},
 		{`\b(eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)`, []string{"eyj"}},
 		{`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)(?:-----END|$)`, []string{"private key"}},
+	}, flagRules(value)...)
+}
+
+// secretReaders are programs that read a secret from their standard input.
+const secretReaders = `(?:chpasswd|passwd|smbpasswd|htpasswd|sudo\s(?:[^|;&]*\s)?-\w*S\w*|cryptsetup|kinit|gpg|su|[^|;&]*--password-stdin|[^|;&]*--stdin|[^|;&]*--passphrase-fd[\s=]0)\b`
+
+// readerNames are what a text with one of them holds.
+var readerNames = []string{"passwd", "sudo", "cryptsetup", "kinit", "gpg", "su ", "-stdin", "passphrase-fd"}
+
+// A secretFlag is a flag of some programs that a secret follows, in the next word or in the same one.
+type programFlags struct {
+	programs []string // as their names begin, the first word of which tells that a text may hold one
+	flags    []string
+	attached bool // only in the same word: the next one is something else
+	sub      string
+}
+
+// programsWithSecrets are the programs whose flags say nothing of a secret by their names.
+var programsWithSecrets = []programFlags{
+	{programs: []string{"mysql", "mariadb"}, flags: []string{"-p"}, attached: true},
+	{programs: []string{"7z", "7za", "7zr", "7zz", "rar", "unrar"}, flags: []string{"-p", "-hp"}, attached: true},
+	{programs: []string{"sshpass"}, flags: []string{"-p"}},
+	{programs: []string{"curl", "wget", "http"}, flags: []string{"-u", "--user", "--proxy-user", "-U", "-b", "--cookie"}},
+	{programs: []string{"docker", "podman", "nerdctl", "buildah", "skopeo", "helm", "oc", "az", "cf", "crane", "oras"}, flags: []string{"-p"}, sub: "login"},
+	{programs: []string{"zip", "unzip", "zipcloak", "ipmitool", "sqlcmd", "bcp"}, flags: []string{"-P"}},
+	{programs: []string{"mongo", "mongosh", "mongodump", "mongorestore", "mongoexport", "mongoimport"}, flags: []string{"-p"}},
+	{programs: []string{"redis-cli", "valkey-cli"}, flags: []string{"-a"}},
+	{programs: []string{"ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldappasswd", "ldapwhoami"}, flags: []string{"-w"}},
+	{programs: []string{"smbclient", "rpcclient", "net"}, flags: []string{"-U", "--user"}},
+	{programs: []string{"useradd", "usermod", "groupadd", "groupmod"}, flags: []string{"-p"}},
+	{programs: []string{"snmpget", "snmpwalk", "snmpbulkwalk", "snmpset"}, flags: []string{"-A", "-X", "-c"}},
+	{programs: []string{"lftp"}, flags: []string{"-u"}},
+	{programs: []string{"openssl"}, flags: []string{"-k", "-K"}},
+}
+
+// flagRules are the patterns of programsWithSecrets.
+func flagRules(value string) (rules []rule) {
+	for _, p := range programsWithSecrets {
+		quoted := make([]string, len(p.flags))
+		for i, f := range p.flags {
+			quoted[i] = regexp.QuoteMeta(f)
+		}
+		pattern := `(?:^|[\s/;|&('"])(?:` + strings.Join(p.programs, "|") + `)`
+		if p.attached {
+			pattern += `[\w-]*\s(?:[^|;&]*\s)?(?:` + strings.Join(quoted, "|") + `)('[^']*(?:'|$)|"[^"]*(?:"|$)|[^\s'"]\S*)`
+		} else {
+			pattern += `(?:\.\w+)?\s(?:[^|;&]*\s)?`
+			if p.sub != "" {
+				pattern += p.sub + `\s(?:[^|;&]*\s)?`
+			}
+			pattern += `(?:` + strings.Join(quoted, "|") + `)[\s=]*` + value
+		}
+		rules = append(rules, rule{pattern, p.programs})
 	}
+	return rules
 }
 
 // Patterns of whole arguments, where a secret may have blanks.
 var (
-	secretArgument = regexp.MustCompile(`(?is)^(-{0,2}[\w.-]*` + secretWords + `[\w-]*[=:])(.*)$`)
+	secretArgument = regexp.MustCompile(`(?is)^(-{0,2}[\w.-]*` + secretWords + `[\w-]*[=:]|(?:-H|--header=)?` + headerNames + `\s*:|pass:)(.*)$`)
 	secretFlag     = regexp.MustCompile(`(?i)^--?[\w-]*` + secretWords + `[\w-]*$`)
 )
 
@@ -157,8 +226,10 @@ func (r *Redactor) Argv(argv []string) []string {
 		case r == nil:
 		case i > 0 && secretFlag.MatchString(shorten(argv[i-1], maxFlag)):
 			a = redacted
-		case i > 1 && flagOfPassword(argv[0], argv[i-1]):
+		case i > 1 && flagOfPassword(argv[:i]):
 			a = redacted
+		case i > 0 && attachedSecret(argv[:i], a) != "":
+			a = attachedSecret(argv[:i], a) + redacted
 		case i > 0 && secretArgument.MatchString(shorten(a, maxFlag)):
 			a = secretArgument.ReplaceAllString(shorten(a, maxFlag), "${1}"+redacted)
 		default:
@@ -172,15 +243,39 @@ func (r *Redactor) Argv(argv []string) []string {
 // maxFlag is how much of an argument is looked at for the name of a secret, in bytes.
 const maxFlag = 1 << 10
 
-// flagOfPassword reports whether a program's short flag takes a secret as its next argument.
-func flagOfPassword(program, flag string) bool {
-	switch filepath.Base(program) {
-	case "sshpass":
-		return flag == "-p"
-	case "curl", "wget", "http":
-		return flag == "-u" || flag == "--user" || flag == "--proxy-user"
+// flagOfPassword reports whether the last of a program's words is a flag that takes a secret as its next one.
+func flagOfPassword(argv []string) bool {
+	for p := range flagsOf(argv) {
+		if !p.attached && slices.Contains(p.flags, argv[len(argv)-1]) {
+			return true
+		}
 	}
 	return false
+}
+
+// attachedSecret is the flag that a secret is attached to in a word that follows others of a program, "" for none.
+func attachedSecret(before []string, word string) string {
+	for p := range flagsOf(before) {
+		for _, f := range p.flags {
+			if len(word) > len(f) && strings.HasPrefix(word, f) && !strings.HasPrefix(f, "--") {
+				return f
+			}
+		}
+	}
+	return ""
+}
+
+// flagsOf are the rows of programsWithSecrets that are about a program with these first words.
+func flagsOf(argv []string) iter.Seq[programFlags] {
+	return func(yield func(programFlags) bool) {
+		program := filepath.Base(argv[0])
+		for _, p := range programsWithSecrets {
+			named := slices.Contains(p.programs, program) || p.attached && slices.ContainsFunc(p.programs, func(s string) bool { return strings.HasPrefix(program, s) })
+			if named && (p.sub == "" || slices.Contains(argv, p.sub)) && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // event takes secrets out of every text of an event.
