@@ -463,7 +463,12 @@ def _limit_of(error):
             return b"processes"
         import errno
 
-        return {errno.EMFILE: b"files", errno.ENOSPC: b"write", errno.EFBIG: b"write"}.get(error.errno)
+        return {
+            errno.EMFILE: b"files",
+            errno.ENFILE: b"objects",
+            errno.ENOSPC: b"write",
+            errno.EFBIG: b"write",
+        }.get(error.errno)
     return None
 
 

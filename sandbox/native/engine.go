@@ -127,6 +127,7 @@ func (e *Engine) root(ctx context.Context, job sandbox.Job, loader *os.File) (*r
 func (r *run) release() {
 	r.close()
 	r.handles.files.close()
+	r.family.objects.epolls.close()
 	r.cancel(nil)
 	r.closeGroup()
 }

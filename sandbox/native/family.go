@@ -38,10 +38,11 @@ type family struct {
 
 	// turn is held while a call of any member is answered. asking is whose, and thread its id: what /dev and /proc/self mean
 	// depends on it.
-	turn   sync.Mutex
-	asking *run
-	thread int
-	locks  lockTable
+	turn    sync.Mutex
+	asking  *run
+	thread  int
+	locks   lockTable
+	objects objects
 
 	starting atomic.Int32 // commands that are being decided
 
@@ -136,6 +137,7 @@ func (f *family) blame(kind string) bool {
 		"memory":    {sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", l.Memory)},
 		"write":     {sandbox.Written, "found no room for its files"},
 		"files":     {sandbox.Files, fmt.Sprintf("opened more than %d files", atMost(l.Files, maxDescriptors))},
+		"objects":   {sandbox.Files, "had as many pipes or sockets as a session may have"},
 		"threads":   {sandbox.Threads, fmt.Sprintf("started more than %d threads", atMost(l.Threads, maxThreads))},
 		"processes": {sandbox.Processes, fmt.Sprintf("started more than %d interpreters", atMost(l.Processes, maxInterpreters))},
 	}

@@ -30,8 +30,9 @@ const maxLocks = 1024
 
 // lockTable is the fcntl(2) locks of a family by file. It is guarded by the family's turn.
 type lockTable struct {
-	held  map[inode][]lock
-	count int
+	held         map[inode][]lock
+	count        int
+	descriptions descriptionLocks
 }
 
 // A lock is one interpreter's on some bytes of a file, the last of them included.
@@ -172,6 +173,10 @@ func (r *run) fcntlLock(n *seccomp.Notification) answer {
 	case !private:
 		return answer{}
 	case cmd == unix.F_OFD_SETLK || cmd == unix.F_OFD_SETLKW:
+		all := kind == unix.F_UNLCK && want.first == 0 && want.last == math.MaxInt64
+		if !all && !r.family.locks.descriptions.room(r, inodeOf(&h.st), 2) { // it may cut one in three
+			return failed(unix.ENOLCK)
+		}
 		l := unix.Flock_t{Type: kind, Whence: unix.SEEK_SET, Start: want.first, Len: lengthOf(want)}
 		return r.locked(n, unix.FcntlFlock(uintptr(own), unix.F_OFD_SETLK, &l), cmd == unix.F_OFD_SETLKW)
 	default:
@@ -291,6 +296,9 @@ func (r *run) flock(n *seccomp.Notification) answer {
 	defer func() { _ = unix.Close(own) }()
 	if h.file == nil || !vfs.Private(h.file) {
 		return answer{}
+	}
+	if operation&^unix.LOCK_NB != unix.LOCK_UN && !r.family.locks.descriptions.room(r, inodeOf(&h.st), 1) {
+		return failed(unix.ENOLCK)
 	}
 	return r.locked(n, unix.Flock(own, int(operation)|unix.LOCK_NB), operation&unix.LOCK_NB == 0)
 }

@@ -172,8 +172,8 @@ const coreLimit = 1
 func resourceLimits(l sandbox.Limits) map[int]uint64 {
 	limits := map[int]uint64{
 		unix.RLIMIT_CORE: coreLimit,
-		// Pages that cannot be swapped out, and queues of messages, are others' to have.
-		unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0,
+		// Pages that cannot be swapped out, and queues of messages, are others' to have, and of queued signals most are.
+		unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0, unix.RLIMIT_SIGPENDING: queuedSignals,
 		unix.RLIMIT_NOFILE: uint64(atMost(l.Files, maxDescriptors)), // #nosec G115 -- positive
 	}
 	if l.Memory > 0 {

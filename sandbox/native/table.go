@@ -37,6 +37,9 @@ type row struct {
 const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
 	unix.CLONE_SYSVSEM | unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
 
+// usualPipe is the size of a pipe that nobody has changed, in bytes, see pipe(7).
+const usualPipe = 64 << 10
+
 // self stands for the process's own id in a condition; it is known when the filter is built.
 const self = ^uint32(0)
 
@@ -86,7 +89,7 @@ var table = []row{
 	{call: "dup", why: "own descriptors"},
 	{call: "dup3", do: notify, when: onStream(0), why: "a stream's number says that it is one"},
 	{call: "dup3", why: "own descriptors"},
-	{call: "pipe2", otherwise: unix.EINVAL, why: "an anonymous pipe leads nowhere; not one of the kernel's notifications",
+	{call: "pipe2", do: notify, otherwise: unix.EINVAL, why: "an anonymous pipe leads nowhere, and is counted; not one of the kernel's notifications",
 		when: []condition{{arg: 1, mask: ^uint32(unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_DIRECT), values: []uint32{0}}}},
 
 	// Memory.
@@ -116,7 +119,9 @@ var table = []row{
 	// Waiting for descriptors.
 	{call: "pselect6", why: "own descriptors"},
 	{call: "ppoll", why: "own descriptors"},
-	{call: "epoll_create1", why: "own descriptors"},
+	{call: "epoll_create1", do: notify, why: "the supervisor makes it, to know it again: registrations are counted for the user"},
+	{call: "epoll_ctl", do: notify, why: "a registration outlives its descriptor, and is counted",
+		when: []condition{{arg: 1, values: []uint32{unix.EPOLL_CTL_ADD}}}},
 	{call: "epoll_ctl", why: "own descriptors"},
 	{call: "epoll_pwait", why: "own descriptors"},
 	{call: "epoll_pwait2", why: "own descriptors"},
@@ -149,7 +154,7 @@ var table = []row{
 
 	// Sockets: only a connected, unnamed pair, which asyncio wakes itself with. A datagram pair could be pointed at
 	// a named socket of the host by connect or sendto, so it is refused, as is every address.
-	{call: "socketpair", otherwise: unix.EPERM, why: "an unnamed stream pair leads nowhere", when: []condition{
+	{call: "socketpair", do: notify, otherwise: unix.EPERM, why: "an unnamed stream pair leads nowhere, and is counted", when: []condition{
 		{arg: 0, values: []uint32{unix.AF_UNIX}},
 		{arg: 1, mask: ^uint32(unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK), values: []uint32{unix.SOCK_STREAM}},
 	}},
@@ -188,11 +193,19 @@ var table = []row{
 	}},
 	{call: "fcntl", do: notify, why: "a stream's number says that it is one", when: append(onStream(0),
 		condition{arg: 1, values: []uint32{unix.F_DUPFD, unix.F_DUPFD_CLOEXEC}})},
-	{call: "fcntl", why: "flags, duplicates, pipe sizes and seals it can read; not owner, lease or notify",
+	{call: "fcntl", why: "flags, duplicates and seals it can read; not owner, lease or notify",
 		when: []condition{{arg: 1, values: []uint32{
 			unix.F_DUPFD, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC,
-			unix.F_SETPIPE_SZ, unix.F_GETPIPE_SZ, unix.F_GET_SEALS,
+			unix.F_GETPIPE_SZ, unix.F_GET_SEALS,
 		}}}},
+	{call: "fcntl", why: "a smaller pipe", when: []condition{
+		{arg: 1, values: []uint32{unix.F_SETPIPE_SZ}}, {arg: 2, mask: ^uint32(usualPipe - 1), values: []uint32{0}},
+	}},
+	{call: "fcntl", why: "a pipe as large as any", when: []condition{
+		{arg: 1, values: []uint32{unix.F_SETPIPE_SZ}}, {arg: 2, values: []uint32{usualPipe}},
+	}},
+	{call: "fcntl", do: fail, errno: unix.EPERM, why: "no larger pipe: pages of all pipes of a user are counted in sum, and EPERM is the kernel's word for it",
+		when: []condition{{arg: 1, values: []uint32{unix.F_SETPIPE_SZ}}}},
 	{call: "fcntl", do: notify, otherwise: unix.EINVAL, why: "locks, between interpreters of the session alone: one on a live descriptor would lock out the host's own programs",
 		when: []condition{{arg: 1, values: []uint32{
 			unix.F_GETLK, unix.F_SETLK, unix.F_SETLKW, unix.F_OFD_GETLK, unix.F_OFD_SETLK, unix.F_OFD_SETLKW,

@@ -1,0 +1,400 @@
+//go:build linux && (amd64 || arm64)
+
+package native
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shannot-gateway/vfs/seccomp"
+)
+
+// What the kernel counts for a user, or for the machine, and not for a process is shared with the gateway, which must not
+// find it used up. Calls that make such objects are asked about and counted for all interpreters of a session; the calls
+// that use them are not. Who closes what asks nobody: where a count is at its bound, what is really there is counted anew.
+
+const (
+	// mostPipes is how many pipes a session has at once, where the kernel's own bound leaves that, see pipesOf.
+	mostPipes = 256
+	// socketMemory is what the kernel may hold for the sockets of a session, in bytes.
+	socketMemory = 64 << 20
+	// fewest is what a session has of everything, whatever the kernel's bounds are.
+	fewest = 16
+	// mostWatches is how many files a session watches by epoll(7) at once, each epoll instance counting for two.
+	mostWatches = 4096
+	// mostInstances is how many epoll instances a session has at once. One of them is watched by the supervisor, which the
+	// kernel allows on fewer than five hundred ways, see path_limits in fs/eventpoll.c.
+	mostInstances = 128
+	// queuedSignals is how many signals with what belongs to them wait for one interpreter. Where interpreters have the
+	// gateway's own user and no user namespace, it is how many wait for all of its processes before an interpreter gets
+	// none: see RLIMIT_SIGPENDING in getrlimit(2). Beyond it signals are merged, kill(2) does not fail.
+	queuedSignals = 16
+)
+
+// kernelBound reads a number of /proc/sys, or returns usual where there is none.
+func kernelBound(name string, usual int64) int64 {
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(readSmall("/proc/sys/"+name))), 10, 64)
+	if err != nil {
+		return usual
+	}
+	return n
+}
+
+// within is a bound of a session's: what the kernel's leaves, no more than most.
+func within(left int64, most int) int { return int(max(fewest, min(left, int64(most)))) }
+
+// pipesOf bounds a session's pipes: to a quarter of the pages that the kernel gives to pipes of one user without shrinking
+// them. See pipe-user-pages-soft in proc_sys_fs(5).
+var pipesOf = sync.OnceValue(func() int {
+	pages := kernelBound("fs/pipe-user-pages-soft", 16384)
+	if hard := kernelBound("fs/pipe-user-pages-hard", 0); hard > 0 && (pages == 0 || hard < pages) {
+		pages = hard
+	}
+	if pages == 0 {
+		return mostPipes
+	}
+	const pagesOfOne = 16
+	return within(pages/pagesOfOne/4, mostPipes)
+})
+
+// socketsOf bounds a session's sockets by what each may have on the way to it. A send is begun while there is room, and may
+// then be half as large as all of it: see unix_stream_sendmsg in net/unix/af_unix.c.
+var socketsOf = sync.OnceValue(func() int {
+	room := max(1, kernelBound("net/core/wmem_default", 212992))
+	return within(socketMemory/(room+room/2), maxDescriptors)
+})
+
+// watchesOf bounds a session's watches: 64 sessions leave the user of the gateway three quarters of them.
+var watchesOf = sync.OnceValue(func() int {
+	return max(4*fewest, within(kernelBound("fs/epoll/max_user_watches", mostWatches*256)/256, mostWatches))
+})
+
+// objects is what the interpreters of a family have made in the kernel. It is of the family's turn.
+type objects struct {
+	pipes, sockets tally
+	epolls         epolls
+	told           map[string]bool
+}
+
+// A tally counts objects of one kind: no fewer than there are.
+type tally struct {
+	made int
+	due  time.Time // when they may be counted anew
+}
+
+// room reports whether there is room for so many more below a bound. Where there seems to be none, count says how many there
+// are; it is given no more than a twentieth of a processor, and waits for that.
+func (t *tally) room(r *run, more, bound int, count func() int) bool {
+	if t.made+more > bound {
+		r.pauseUntil(t.due)
+		begun := time.Now()
+		t.made = count()
+		t.due = time.Now().Add(min(time.Second, 20*time.Since(begun)))
+	}
+	if t.made+more > bound {
+		return false
+	}
+	t.made += more
+	return true
+}
+
+// pauseUntil keeps the thread that asked waiting, unless its interpreter is to end.
+func (r *run) pauseUntil(due time.Time) {
+	for time.Now().Before(due) && !r.exited.Load() && r.ctx.Err() == nil {
+		time.Sleep(min(tick/20, time.Until(due)))
+	}
+}
+
+// tellBound says once that a bound of this kind was met.
+func (f *family) tellBound(what string, bound int) {
+	if f.objects.told[what] {
+		return
+	}
+	if f.objects.told == nil {
+		f.objects.told = map[string]bool{}
+	}
+	f.objects.told[what] = true
+	if tell := f.root.job.Notice; tell != nil {
+		tell(fmt.Sprintf("the script has %d %s, as many as a session may have at once", bound, what))
+	}
+}
+
+// makePipe answers pipe(2) and pipe2(2), whose flags the filter has seen.
+func (r *run) makePipe(*seccomp.Notification) answer {
+	f := r.family
+	if !f.objects.pipes.room(r, 1, pipesOf(), func() int { return f.openOf(unix.S_IFIFO) }) {
+		f.tellBound("pipes", pipesOf())
+		return failed(unix.ENFILE)
+	}
+	return answer{resume: true}
+}
+
+// makePair answers socketpair(2), whose kind the filter has seen.
+func (r *run) makePair(*seccomp.Notification) answer {
+	f := r.family
+	if !f.objects.sockets.room(r, 2, socketsOf(), func() int { return f.openOf(unix.S_IFSOCK) }) {
+		f.tellBound("sockets", socketsOf())
+		return failed(unix.ENFILE)
+	}
+	return answer{resume: true}
+}
+
+// openOf counts the pipes or sockets that the interpreters have open. One that a thread moves about and back between two
+// looks, or waits for while nobody has a descriptor of it any more, is missed until the next count: no more than threads.
+func (f *family) openOf(kind uint32) int {
+	open := map[inode]bool{}
+	see := func(st *unix.Stat_t) {
+		if st.Mode&unix.S_IFMT == kind {
+			open[inodeOf(st)] = true
+		}
+	}
+	for range 2 {
+		for _, pid := range f.pids() {
+			_ = eachOpen(pid, see) // of one that has ended there is nothing
+		}
+	}
+	for _, fd := range f.carried() {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil {
+			see(&st)
+		}
+	}
+	return len(open)
+}
+
+// epolls is the epoll instances of a family. A registration lasts as long as the watched file is open by whatever
+// descriptor, so that one number can be registered again and again: they are counted by the kernel's own list of them. The
+// supervisor makes the instances, and knows each by a mark: a registration of its own that never has an event, with a number
+// that nobody else knows. An instance of its own watches all of them, and the kernel takes from that what nobody has any more.
+// So what lives is known for certain. While one lives that cannot be looked at, since its descriptors are closed and a
+// thread waits for it, nothing is given back.
+type epolls struct {
+	watches, instances tally
+	lives              int // the instance that watches the others; 0 before there is one
+	mark               int // what is registered in each
+}
+
+// begin makes what instances are known by.
+func (e *epolls) begin() error {
+	if e.lives > 0 {
+		return nil
+	}
+	lives, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	mark, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		_ = unix.Close(lives)
+		return err
+	}
+	e.lives, e.mark = lives, mark
+	return nil
+}
+
+// close releases what is known by them.
+func (e *epolls) close() {
+	if e.lives > 0 {
+		_, _ = unix.Close(e.lives), unix.Close(e.mark)
+		e.lives = 0
+	}
+}
+
+// watchesOfInstance is what an instance counts for: its mark, and that it is watched itself.
+const watchesOfInstance = 2
+
+// makeEpoll answers epoll_create(2) and epoll_create1(2).
+func (r *run) makeEpoll(n *seccomp.Notification) answer {
+	flags := int32(n.Args[0])
+	if callNames[n.Nr] == "epoll_create" {
+		if flags <= 0 { // a size
+			return failed(unix.EINVAL)
+		}
+		flags = 0
+	}
+	if flags&^unix.EPOLL_CLOEXEC != 0 {
+		return failed(unix.EINVAL)
+	}
+	f := r.family
+	e := &f.objects
+	if !e.epolls.instances.room(r, 1, mostInstances, func() int { return len(e.epolls.living()) }) {
+		f.tellBound("epoll instances", mostInstances)
+		return failed(unix.EMFILE)
+	}
+	if !r.mayWatch(watchesOfInstance) {
+		return failed(unix.EMFILE)
+	}
+	fd, err := e.epolls.instance()
+	if err != nil {
+		return failed(errnoOf(err))
+	}
+	return answer{inject: true, fd: fd, cloexec: flags != 0}
+}
+
+// instance makes an instance and its mark.
+func (e *epolls) instance() (int, error) {
+	if err := e.begin(); err != nil {
+		return -1, err
+	}
+	var id [8]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return -1, err
+	}
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	event := unix.EpollEvent{
+		Fd: int32(binary.NativeEndian.Uint32(id[:])), Pad: int32(binary.NativeEndian.Uint32(id[4:])), // #nosec G115 -- bits
+	}
+	err = unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, e.mark, &event)
+	if err == nil {
+		err = unix.EpollCtl(e.lives, unix.EPOLL_CTL_ADD, fd, &event)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// addWatch answers epoll_ctl(2) with EPOLL_CTL_ADD: the kernel does it where there is room.
+func (r *run) addWatch(*seccomp.Notification) answer {
+	if !r.mayWatch(1) {
+		return failed(unix.ENOSPC)
+	}
+	return answer{resume: true}
+}
+
+// mayWatch counts registrations.
+func (r *run) mayWatch(more int) bool {
+	f := r.family
+	if f.objects.epolls.watches.room(r, more, watchesOf(), f.watches) {
+		return true
+	}
+	f.tellBound("files that it watches by epoll", watchesOf())
+	return false
+}
+
+// living is the numbers of the instances that somebody has.
+func (e *epolls) living() map[string]bool {
+	ids := map[string]bool{}
+	if e.lives > 0 {
+		for id := range registrations(fmt.Sprintf("/proc/self/fdinfo/%d", e.lives)) {
+			ids[id] = true
+		}
+	}
+	return ids
+}
+
+// watches counts the registrations in the instances of the family, or gives the count that there was where that is not known.
+func (f *family) watches() int {
+	e := &f.objects.epolls
+	living, seen := e.living(), map[string]int{}
+	look := func(name string) {
+		all, id := 0, ""
+		for data := range registrations(name) {
+			if all++; living[data] {
+				id = data
+			}
+		}
+		if id != "" {
+			seen[id] = all
+		}
+	}
+	for _, pid := range f.pids() {
+		base := fmt.Sprintf("/proc/%d/", pid)
+		names, _ := readNames(base + "fd")
+		for _, name := range names {
+			if kind, _ := os.Readlink(base + "fd/" + name); kind == "anon_inode:[eventpoll]" {
+				look(base + "fdinfo/" + name)
+			}
+		}
+	}
+	for _, fd := range f.carried() {
+		look(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
+	}
+	total := 0
+	for id := range living {
+		n, ok := seen[id]
+		if !ok {
+			return e.watches.made
+		}
+		total += n + 1
+	}
+	return total
+}
+
+// registrations yields the data of each registration in an epoll instance, see proc_pid_fdinfo(5), as the kernel writes it:
+//
+//	tfd:       12 events:       19 data:                c  pos:0 ino:2e1b sdev:e
+func registrations(fdinfo string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for line := range bytes.Lines(readSmall(fdinfo)) {
+			rest, ok := bytes.CutPrefix(line, []byte("tfd:"))
+			if !ok {
+				continue
+			}
+			_, rest, _ = bytes.Cut(rest, []byte("data:"))
+			if fields := bytes.Fields(rest); len(fields) > 0 && !yield(string(fields[0])) {
+				return
+			}
+		}
+	}
+}
+
+// descriptionLocks bounds the locks that belong to open file descriptions, which the kernel holds: of flock(2), one for each,
+// and those of F_OFD_SETLK in fcntl(2), any number. A mapping keeps a description, and its locks, without a descriptor, so
+// that they are counted by the kernel's own list of them.
+type descriptionLocks struct {
+	tally tally
+	files map[inode]bool // on which there may be some
+}
+
+// room counts so many more locks on a file.
+func (d *descriptionLocks) room(r *run, file inode, more int) bool {
+	if !d.tally.room(r, more, maxLocks, d.count) {
+		return false
+	}
+	if d.files == nil {
+		d.files = map[inode]bool{}
+	}
+	d.files[file] = true
+	return true
+}
+
+// count counts the locks on the files, see proc_locks(5), and forgets those that have none.
+//
+//	3: OFDLCK ADVISORY  WRITE -1 00:01:2055 0 EOF
+func (d *descriptionLocks) count() int {
+	text, err := os.ReadFile("/proc/locks")
+	if err != nil {
+		return d.tally.made
+	}
+	names := map[string]inode{}
+	for file := range d.files {
+		names[fmt.Sprintf("%02x:%02x:%d", unix.Major(file.dev), unix.Minor(file.dev), file.ino)] = file
+	}
+	d.files = map[inode]bool{}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 6 || fields[1] != "OFDLCK" && fields[1] != "FLOCK" {
+			continue
+		}
+		if file, ok := names[fields[5]]; ok {
+			d.files[file] = true
+			n++
+		}
+	}
+	return n
+}
