@@ -36,7 +36,7 @@ func runUntilKilled(dir string) {
 	mark := filepath.Join(dir, "mark")
 	result := start(l, command(os.Stdout, "sh", "-c", "echo ran >> "+mark+"; echo $$; exec sleep 600"))
 	b.waiting(events, l.ID())
-	if _, err := b.Approve(context.Background(), l.ID(), alice, nil, ""); err != nil {
+	if _, err := b.approve(l.ID(), alice); err != nil {
 		fmt.Println("approve:", err)
 		return
 	}
@@ -85,7 +85,7 @@ func TestOperationCutByACrashIsUnknownAndNotRunAgain(t *testing.T) {
 		if s := all[0]; s.Status != approvals.Failed || s.Operations[0].Decision != approvals.UnknownState || *s.ExitCode != approvals.ExitFault {
 			t.Errorf("parking %v: session %+v", withParking, s)
 		}
-		if _, err := b.Approve(t.Context(), all[0].ID, alice, nil, ""); err == nil {
+		if _, err := b.approve(all[0].ID, alice); err == nil {
 			t.Error("an unknown operation could be approved again")
 		}
 	}

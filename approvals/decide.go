@@ -12,11 +12,34 @@ import (
 // maxReason bounds a rejection's reason, in bytes.
 const maxReason = 1000
 
-// Approve approves operations that wait: ops by number, or with none all that wait at this moment. The changes of files
-// that come before a command are approved with it: its digest covers them. digest, where it is given, must be that of
-// the only operation that is named, and without one it names the operation. ErrNotPermitted, ErrNotWaiting, ErrDigest.
-func (m *Manager) Approve(ctx context.Context, id string, by Identity, ops []int, digest string) (Session, error) {
-	return m.decide(ctx, id, by, ops, digest, func(o *Operation) { o.Decision = Approved })
+// Approve approves operations that wait, as they were shown. The changes of files that come before a command are approved
+// with it: its digest covers them. The comparison is part of the decision's transaction. ErrNotPermitted, ErrUnnamed,
+// ErrDigest, ErrNotWaiting, ErrDanger.
+func (m *Manager) Approve(ctx context.Context, id string, by Identity, a Approval) (Session, error) {
+	return only(m.approve(ctx, []string{id}, by, a, func(all []*Session) ([][]*Operation, error) {
+		chosen, err := a.choose(all[0])
+		return [][]*Operation{chosen}, err
+	}))
+}
+
+// ApproveGroup approves all that waits in sessions that were shown together, which the approval names as one: in all of them, or
+// in none. It returns them. The errors are those of Approve.
+func (m *Manager) ApproveGroup(ctx context.Context, shown []Session, by Identity, a Approval) ([]Session, error) {
+	ids := make([]string, len(shown))
+	for i := range shown {
+		ids[i] = shown[i].ID
+	}
+	return m.approve(ctx, ids, by, a, a.chooseAll)
+}
+
+func (m *Manager) approve(ctx context.Context, ids []string, by Identity, a Approval, named chooser) ([]Session, error) {
+	if err := m.mayDecide(by, "deciding"); err != nil {
+		return nil, err
+	}
+	if err := a.Well(); err != nil {
+		return nil, err
+	}
+	return m.decide(ctx, ids, decision{by: by, named: named, set: func(o *Operation) { o.Decision = Approved }, check: a.confirmed})
 }
 
 // Reject rejects operations that wait, and with a command the changes of files before it that wait still. A command
@@ -26,48 +49,106 @@ func (m *Manager) Reject(ctx context.Context, id string, by Identity, ops []int,
 	if reason == "" || len(reason) > maxReason || !utf8.ValidString(reason) {
 		return Session{}, fmt.Errorf("reject session %s: a reason of 1 to %d bytes is needed", id, maxReason)
 	}
-	return m.decide(ctx, id, by, ops, "", func(o *Operation) { o.Decision, o.Reason = Refused, reason })
-}
-
-// decide takes a decision in one transaction.
-func (m *Manager) decide(ctx context.Context, id string, by Identity, ops []int, digest string, set func(*Operation)) (Session, error) {
 	if err := m.mayDecide(by, "deciding"); err != nil {
 		return Session{}, err
 	}
-	if err := ctx.Err(); err != nil {
+	return only(m.decide(ctx, []string{id}, decision{
+		by: by, set: func(o *Operation) { o.Decision, o.Reason = Refused, reason },
+		named: func(all []*Session) ([][]*Operation, error) {
+			chosen, err := choose(all[0], ops)
+			return [][]*Operation{chosen}, err
+		},
+	}))
+}
+
+func only(all []Session, err error) (Session, error) {
+	if len(all) == 0 {
 		return Session{}, err
 	}
+	return all[0], err
+}
+
+// chooser finds what is to be decided of each of several sessions.
+type chooser func([]*Session) ([][]*Operation, error)
+
+// decision is what somebody has decided.
+type decision struct {
+	by    Identity
+	named chooser
+	set   func(*Operation)
+	check func(*Session, []*Operation) error // has the last word on all that was decided in a session; nil for none
+}
+
+// decide takes a decision on one session or several in one transaction.
+func (m *Manager) decide(ctx context.Context, ids []string, d decision) ([]Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	now := m.config.Now()
-	parked := false
-	s, err := m.config.Store.Update(id, func(s *Session) error {
-		if s.Identity == by.Name || s.Key != "" && s.Key == by.Fingerprint {
-			return fmt.Errorf("%w: nobody decides on their own session", ErrNotPermitted)
+	took, parked := make([]bool, len(ids)), make([]bool, len(ids))
+	all, err := m.config.Store.UpdateAll(ids, func(all []*Session) error {
+		for _, s := range all {
+			if s.Identity == d.by.Name || s.Key != "" && s.Key == d.by.Fingerprint {
+				return fmt.Errorf("%w: nobody decides on their own session", ErrNotPermitted)
+			}
 		}
-		chosen, err := choose(s, ops, digest)
+		chosen, err := d.named(all)
 		if err != nil {
 			return err
 		}
-		parked = s.Status == Parked
-		decideOn := func(o *Operation) {
-			set(o)
-			o.By, o.ByKey, o.Decided = by.Name, by.Fingerprint, now
-		}
-		for _, o := range chosen {
-			decideOn(o)
-		}
-		if err := s.together(chosen, decideOn); err != nil {
-			return err
-		}
-		if s.Status == Held && !s.waits() {
-			s.Status, s.Deadline = Running, time.Time{}
+		for i, s := range all {
+			if len(chosen[i]) == 0 { // of a group, where nothing waits in this one
+				continue
+			}
+			took[i], parked[i] = true, s.Status == Parked
+			if err := d.take(s, chosen[i], now); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
 	if err != nil {
-		return s, err
+		return nil, err
 	}
+	for i := range all {
+		all[i] = all[i].clone()
+		if took[i] {
+			m.decided(&all[i], parked[i])
+			m.publish(all[i].ID, EventDecided, d.by.Name)
+		}
+	}
+	return all, nil
+}
+
+// take puts a decision into a session.
+func (d decision) take(s *Session, chosen []*Operation, now time.Time) error {
+	var decided []*Operation
+	decideOn := func(o *Operation) {
+		decided = append(decided, o)
+		d.set(o)
+		o.By, o.ByKey, o.Decided = d.by.Name, d.by.Fingerprint, now
+	}
+	for _, o := range chosen {
+		decideOn(o)
+	}
+	if err := s.together(chosen, decideOn); err != nil {
+		return err
+	}
+	if d.check != nil {
+		if err := d.check(s, decided); err != nil {
+			return err
+		}
+	}
+	if s.Status == Held && !s.waits() {
+		s.Status, s.Deadline = Running, time.Time{}
+	}
+	return nil
+}
+
+// decided lets a session go on after a decision.
+func (m *Manager) decided(s *Session, parked bool) {
 	m.mu.Lock()
-	l := m.live[id]
+	l := m.live[s.ID]
 	if l != nil && parked {
 		l.again = true // its script has not ended yet; it starts again when it has
 	}
@@ -77,9 +158,6 @@ func (m *Manager) decide(ctx context.Context, id string, by Identity, ops []int,
 	} else if parked && m.config.Restart != nil {
 		go m.config.Restart(s.clone())
 	}
-	s = s.clone()
-	m.publish(id, EventDecided, by.Name)
-	return s, nil
 }
 
 // together extends a decision to what hangs on it: the changes before a command, and the commands after a rejected
@@ -117,13 +195,13 @@ func (s *Session) together(chosen []*Operation, decideOn func(*Operation)) error
 	return nil
 }
 
-// choose finds what is to be decided.
-func choose(s *Session, ops []int, digest string) ([]*Operation, error) {
+// choose finds what is to be decided: operations by number, or all that wait. ErrNotWaiting.
+func choose(s *Session, ops []int) ([]*Operation, error) {
 	var chosen []*Operation
 	if len(ops) == 0 {
 		for i := range s.Operations {
-			if o := &s.Operations[i]; o.Decision == Waiting && (digest == "" || strings.EqualFold(o.Digest, digest)) {
-				chosen = append(chosen, &s.Operations[i])
+			if o := &s.Operations[i]; o.Decision == Waiting {
+				chosen = append(chosen, o)
 			}
 		}
 	}
@@ -137,14 +215,8 @@ func choose(s *Session, ops []int, digest string) ([]*Operation, error) {
 		}
 		chosen = append(chosen, o)
 	}
-	if len(ops) == 0 && len(chosen) == 0 && digest != "" && s.waits() {
-		return nil, ErrDigest
-	}
 	if len(chosen) == 0 || s.Status.Final() {
 		return nil, fmt.Errorf("%w: session %s is %s", ErrNotWaiting, s.ID, s.Status)
-	}
-	if digest != "" && (len(chosen) != 1 || !strings.EqualFold(chosen[0].Digest, digest)) {
-		return nil, ErrDigest
 	}
 	return chosen, nil
 }

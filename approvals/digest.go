@@ -3,6 +3,8 @@ package approvals
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
+	"strings"
 )
 
 // The digest of an operation is SHA-256 over the encoding below; docs/digest.md says it at length. Every field has a
@@ -13,11 +15,16 @@ import (
 //	command  string "shannot command v1", then Target, RunAs, Path, list Argv, Dir, list Env, Input, InputSHA256
 //	         with files: "shannot command v2", the same, then list Before, list of the digests of Scratch
 //	file     string "shannot file v1", see File.canonical
+//	waiting  string "shannot waiting v1", then list of the digests of the operations that wait, in order of number
+//	group    string "shannot waiting group v1", then for each session in which something waits, in order of id, its id and
+//	         its waiting digest, as one list
 //
 // Line is left out: it is the script's own word and changes nothing about what runs.
 const (
 	digestVersion          = "shannot command v1"
 	digestVersionWithFiles = "shannot command v2"
+	digestWaiting          = "shannot waiting v1"
+	digestWaitingGroup     = "shannot waiting group v1"
 )
 
 // Digest returns the hex SHA-256 that an approval of this command names.
@@ -48,6 +55,42 @@ func (c *Command) canonical() []byte {
 		e.list(scratch)
 	}
 	return e.b
+}
+
+// WaitingDigest is the hex SHA-256 over the digests of all operations that wait, in order: what an approval of the session names.
+// It is "" where nothing waits.
+func (s *Session) WaitingDigest() string {
+	var digests []string
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Decision == Waiting {
+			digests = append(digests, o.Digest)
+		}
+	}
+	if digests == nil {
+		return ""
+	}
+	e := encoder{}
+	e.str(digestWaiting)
+	e.list(digests)
+	return sha256Hex(e.b)
+}
+
+// WaitingDigestOf is the waiting digest of several sessions, which an approval of a group names; "" where nothing waits in any.
+func WaitingDigestOf(sessions []Session) string {
+	sessions = slices.SortedFunc(slices.Values(sessions), func(a, b Session) int { return strings.Compare(a.ID, b.ID) })
+	var waiting []string
+	for i := range sessions {
+		if d := sessions[i].WaitingDigest(); d != "" {
+			waiting = append(waiting, sessions[i].ID, d)
+		}
+	}
+	if waiting == nil {
+		return ""
+	}
+	e := encoder{}
+	e.str(digestWaitingGroup)
+	e.list(waiting)
+	return sha256Hex(e.b)
 }
 
 func sha256Hex(b []byte) string {

@@ -136,7 +136,7 @@ func (d *desk) session() approvals.Session {
 
 func (d *desk) approve(ops ...int) {
 	d.tb.Helper()
-	if _, err := d.Approve(context.Background(), d.live.ID(), alice, ops, ""); err != nil {
+	if _, err := d.book.approve(d.live.ID(), alice, ops...); err != nil {
 		d.tb.Fatal(err)
 	}
 }
@@ -169,7 +169,7 @@ func TestCommandWaitsForTheChangesBeforeIt(t *testing.T) {
 		t.Errorf("command %+v", c)
 	}
 	d.holds("conf", "(nothing)")
-	if _, err := d.Approve(t.Context(), s.ID, alice, nil, c.Digest); err != nil {
+	if _, err := d.Approve(t.Context(), s.ID, alice, approvals.Approval{Each: map[int]string{2: c.Digest}}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-result
@@ -402,7 +402,7 @@ func TestScriptThatRunsAgainSeesWhatItSaw(t *testing.T) {
 	if b2.Manager, err = approvals.New(d.config); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b2.Approve(t.Context(), d.live.ID(), alice, nil, ""); err != nil {
+	if _, err := b2.approve(d.live.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
 	again := (&desk{book: b2, host: d.host}).sit(b2.resume(d.live.ID()))

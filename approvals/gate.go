@@ -224,7 +224,8 @@ func (l *Live) tellWaiting(waiting []*change) {
 		what = render.Text(head + "... (and so on)")
 	}
 	l.Notice("operation %d of session %s waits for a human: %s%s", last.op.N, l.id, what, before)
-	l.Notice("it needs no polling: it goes on when somebody runs: approve %s (or: reject %s)", l.id, l.id)
+	// It gives no digest: one that an agent can pass on would be pasted by somebody who has seen nothing but the agent's words.
+	l.Notice("it needs no polling: it goes on when somebody runs: show %s, and the approve line that this ends with (or: reject %s)", l.id, l.id)
 }
 
 // firstWaiting is the number of the first of the operations that still waits, 0 for none.

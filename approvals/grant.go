@@ -275,11 +275,25 @@ func (m *Manager) PreviewGrant(s Session, n int, by Identity, spec GrantSpec) (G
 }
 
 // ApproveGranting approves one operation and makes a standing answer of it. What cannot be granted is not approved either: the
-// human asked for both. Where the grant cannot be kept after the decision was taken, the error is ErrNotGranted. Else the errors are
-// those of Approve, ErrBadGrant and ErrTooMany.
-func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n int, digest string, spec GrantSpec) (Session, Grant, error) {
+// human asked for both. What the approval names was shown, like that of any other. Where the grant cannot be kept after the decision
+// was taken, the error is ErrNotGranted. Else the errors are those of Approve, ErrBadGrant and ErrTooMany.
+func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n int, a Approval, spec GrantSpec) (Session, Grant, error) {
+	if err := m.mayDecide(by, "deciding"); err != nil {
+		return Session{}, Grant{}, err
+	}
+	if err := a.Well(); err != nil {
+		return Session{}, Grant{}, err
+	}
+	if len(a.Each) == 0 {
+		a.Ops = []int{n}
+	} else if _, ok := a.Each[n]; !ok || len(a.Each) > 1 {
+		return Session{}, Grant{}, fmt.Errorf("%w: of operation %d alone", ErrUnnamed, n)
+	}
 	before, err := m.Session(id)
 	if err != nil {
+		return before, Grant{}, err
+	}
+	if err := a.Fits(&before); err != nil {
 		return before, Grant{}, err
 	}
 	// The script's next command comes after the grant, however soon it comes.
@@ -291,7 +305,7 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n
 	if err := m.makeRoom(); err != nil {
 		return before, Grant{}, err
 	}
-	s, err := m.Approve(ctx, id, by, []int{n}, digest)
+	s, err := m.Approve(ctx, id, by, a)
 	if err != nil {
 		return s, Grant{}, err
 	}

@@ -69,7 +69,7 @@ func (g *granting) beginAs(t *testing.T, who approvals.Identity) *approvals.Live
 func (g *granting) approve(t *testing.T, s approvals.Session, result <-chan started, spec approvals.GrantSpec) approvals.Grant {
 	t.Helper()
 	n := s.Operations[len(s.Operations)-1].N
-	_, grant, err := g.ApproveGranting(context.Background(), s.ID, alice, n, "", spec)
+	_, grant, err := g.ApproveGranting(context.Background(), s.ID, alice, n, shown(t, g.Manager, s.ID), spec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestWhatCannotBeGrantedIsNotApproved(t *testing.T) {
 	for _, tt := range tests {
 		l := g.beginAs(t, claude)
 		result, s := g.asks(t, l, tt.argv...)
-		_, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, "", tt.spec)
+		_, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), tt.spec)
 		if !errors.Is(err, approvals.ErrBadGrant) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
 		}
@@ -255,7 +255,7 @@ func TestInputThatIsNotKnownIsNotGranted(t *testing.T) {
 	events := g.Subscribe(t.Context())
 	result := start(l, c)
 	s := g.waiting(events, l.ID())
-	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, "", exactly); !errors.Is(err, approvals.ErrBadGrant) {
+	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, approvals.ErrBadGrant) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := g.Reject(context.Background(), s.ID, alice, nil, "no"); err != nil {
@@ -270,14 +270,14 @@ func TestOnlyApproversGrantAndNeverToThemselves(t *testing.T) {
 	l := g.beginAs(t, bob)
 	result, s := g.asks(t, l, "true", "x")
 	for _, by := range []approvals.Identity{claude, bob, {Name: "x", Role: approvals.Approver, Fingerprint: bob.Fingerprint}} {
-		if _, _, err := g.ApproveGranting(context.Background(), s.ID, by, 1, "", exactly); !errors.Is(err, approvals.ErrNotPermitted) {
+		if _, _, err := g.ApproveGranting(context.Background(), s.ID, by, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, approvals.ErrNotPermitted) {
 			t.Errorf("%s: got %v", by.Name, err)
 		}
 	}
-	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, strings.Repeat("0", 64), exactly); !errors.Is(err, approvals.ErrDigest) {
+	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, approvals.Approval{Waiting: strings.Repeat("0", 64)}, exactly); !errors.Is(err, approvals.ErrDigest) {
 		t.Errorf("another digest: got %v", err)
 	}
-	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 2, "", exactly); err == nil {
+	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 2, shown(t, g.Manager, s.ID), exactly); err == nil {
 		t.Error("an operation that is not there was granted")
 	}
 	if list := g.Grants("", true); len(list) != 0 {
@@ -288,7 +288,7 @@ func TestOnlyApproversGrantAndNeverToThemselves(t *testing.T) {
 	}
 	<-result
 	// A rejection makes none, and what was rejected cannot be granted afterwards.
-	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, "", exactly); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, approvals.ErrNotWaiting) {
 		t.Errorf("a rejected operation: got %v", err)
 	}
 	if list := g.Grants("", true); len(list) != 0 {
@@ -386,7 +386,7 @@ func TestGrantThatCannotBeRecordedIsNone(t *testing.T) {
 	l := g.beginAs(t, claude)
 	result, s := g.asks(t, l, "true", "x")
 	g.refuse = errors.New("the audit log cannot be written")
-	_, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, "", exactly)
+	_, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), exactly)
 	if !errors.Is(err, approvals.ErrNotGranted) {
 		t.Errorf("got %v", err)
 	}

@@ -28,6 +28,8 @@ type Store interface {
 	// change may be called more than once, and replaces what a pointer or slice of the session points at instead of
 	// changing it there: the session that it gets, and the one that is returned, share that with the store.
 	Update(id string, change func(*Session) error) (Session, error)
+	// UpdateAll is Update for several sessions, each named once: all are changed, or none.
+	UpdateAll(ids []string, change func([]*Session) error) ([]Session, error)
 	// Session returns one, or ErrNotFound.
 	Session(id string) (Session, error)
 	// Sessions returns those that match, newest first, without their scripts; unless all, only those that have not

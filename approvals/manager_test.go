@@ -97,6 +97,26 @@ func command(out io.Writer, argv ...string) approvals.Start {
 	return approvals.Start{Argv: argv, Executables: []string{"/bin/" + argv[0], "/usr/bin/" + argv[0]}, Dir: "/", Input: "none", Stdout: out, Stderr: out}
 }
 
+// shown is an approval of what waits in a session now, as somebody gives it who has just read it.
+func shown(tb testing.TB, m *approvals.Manager, id string, ops ...int) approvals.Approval {
+	tb.Helper()
+	s, err := m.Session(id)
+	if err != nil && !errors.Is(err, approvals.ErrNotFound) {
+		tb.Fatal(err)
+	}
+	a := approvals.Approval{Waiting: s.WaitingDigest(), Ops: ops, Danger: []string{s.Target}}
+	if a.Waiting == "" { // it is well formed nevertheless
+		a.Waiting = strings.Repeat("0", 64)
+	}
+	return a
+}
+
+// approve reads what waits in a session and approves it.
+func (b *book) approve(id string, by approvals.Identity, ops ...int) (approvals.Session, error) {
+	b.tb.Helper()
+	return b.Approve(context.Background(), id, by, shown(b.tb, b.Manager, id, ops...))
+}
+
 // started is the result of a Start on a goroutine of its own.
 type started struct {
 	process targets.Process
@@ -213,12 +233,12 @@ func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
 	if _, err := os.Stat(mark); err == nil {
 		t.Fatal("it ran before the approval")
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, s.Operations[0].Digest); err != nil {
+	if _, err := b.Approve(t.Context(), l.ID(), alice, approvals.Approval{Each: map[int]string{1: s.Operations[0].Digest}}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-result
 	mustRun(t, r.process, r.err)
-	if _, err := b.Approve(t.Context(), l.ID(), bob, nil, ""); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, err := b.approve(l.ID(), bob); !errors.Is(err, approvals.ErrNotWaiting) {
 		t.Errorf("second approval: %v, want ErrNotWaiting", err)
 	}
 	l.End(approvals.Outcome{Status: approvals.Done})
@@ -245,7 +265,7 @@ func TestTwoApproversRaceAndOneDecides(t *testing.T) {
 			by = bob
 		}
 		all.Go(func() {
-			if _, err := b.Approve(t.Context(), l.ID(), by, nil, ""); err == nil {
+			if _, err := b.approve(l.ID(), by); err == nil {
 				won.Add(1)
 			} else if !errors.Is(err, approvals.ErrNotWaiting) {
 				t.Error(err)
@@ -301,23 +321,23 @@ func TestWhoMayDecide(t *testing.T) {
 		"the owner's key":          {Name: "alice", Role: approvals.Approver, Fingerprint: claude.Fingerprint},
 	}
 	for name, by := range refused {
-		if _, err := b.Approve(t.Context(), l.ID(), by, nil, ""); !errors.Is(err, approvals.ErrNotPermitted) {
+		if _, err := b.approve(l.ID(), by); !errors.Is(err, approvals.ErrNotPermitted) {
 			t.Errorf("approve by %s: %v, want ErrNotPermitted", name, err)
 		}
 		if _, err := b.Reject(t.Context(), l.ID(), by, nil, "no"); !errors.Is(err, approvals.ErrNotPermitted) {
 			t.Errorf("reject by %s: %v, want ErrNotPermitted", name, err)
 		}
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, strings.Repeat("0", 64)); !errors.Is(err, approvals.ErrDigest) {
+	if _, err := b.Approve(t.Context(), l.ID(), alice, approvals.Approval{Waiting: strings.Repeat("0", 64)}); !errors.Is(err, approvals.ErrDigest) {
 		t.Errorf("wrong digest: %v, want ErrDigest", err)
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, []int{2}, ""); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, err := b.approve(l.ID(), alice, 2); !errors.Is(err, approvals.ErrNotWaiting) {
 		t.Errorf("an operation that is not there: %v, want ErrNotWaiting", err)
 	}
-	if _, err := b.Approve(t.Context(), "nosuchid", alice, nil, ""); !errors.Is(err, approvals.ErrNotFound) {
+	if _, err := b.approve("nosuchid", alice); !errors.Is(err, approvals.ErrNotFound) {
 		t.Errorf("a session that is not there: %v, want ErrNotFound", err)
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), bob, []int{1, 1}, ""); err != nil {
+	if _, err := b.approve(l.ID(), bob, 1, 1); err != nil {
 		t.Fatal(err)
 	}
 	r := <-result
@@ -337,7 +357,7 @@ func TestUnansweredSessionExpiresAndNothingRuns(t *testing.T) {
 	if s.Status != approvals.Expired || s.Operations[0].Decision != approvals.Lapsed {
 		t.Errorf("session %+v", s)
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, err := b.approve(l.ID(), alice); !errors.Is(err, approvals.ErrNotWaiting) {
 		t.Errorf("approval after the end: %v", err)
 	}
 	if _, err := os.Stat(mark); err == nil {
@@ -568,7 +588,7 @@ func TestKnownInputIsReadFromTheRecord(t *testing.T) {
 	result := start(l, c)
 	b.waiting(events, l.ID())
 	copy(content, "xxxxx") // the caller's bytes are no more the operation's
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
 	r := <-result
@@ -653,7 +673,7 @@ func TestOperationThatNobodyWaitsForIsWithdrawn(t *testing.T) {
 	if s.Status != approvals.Running || s.Operations[0].Decision != approvals.Withdrawn {
 		t.Errorf("session %+v", s)
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, err := b.approve(l.ID(), alice); !errors.Is(err, approvals.ErrNotWaiting) {
 		t.Errorf("approval: %v, want ErrNotWaiting", err)
 	}
 }
@@ -667,7 +687,7 @@ func TestChangingWhatWasReturnedChangesNothing(t *testing.T) {
 	b.waiting(events, l.ID())
 	s, _ := b.Session(l.ID())
 	s.Operations[0].Command.Argv[1] = "other"
-	s, err := b.Approve(t.Context(), l.ID(), alice, nil, "")
+	s, err := b.approve(l.ID(), alice)
 	if err != nil {
 		t.Fatal(err)
 	}

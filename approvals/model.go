@@ -185,7 +185,6 @@ var (
 	ErrNotFound     = errors.New("no such session")
 	ErrNotPermitted = errors.New("not permitted")
 	ErrNotWaiting   = errors.New("nothing waits in this session")
-	ErrDigest       = errors.New("the digest does not match what waits now")
 	ErrTooMany      = errors.New("too many sessions")
 	ErrOutputLimit  = errors.New("output limit reached")
 	ErrExpired      = errors.New("expired")

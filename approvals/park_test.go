@@ -47,7 +47,7 @@ func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	l := b.begin()
 	first := start(l, appendCommand(io.Discard, mark, "one"))
 	b.waiting(events, l.ID())
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
 	r := <-first
@@ -75,7 +75,7 @@ func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	if b2.Manager, err = approvals.New(b.config); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b2.Approve(t.Context(), l.ID(), bob, nil, ""); err != nil {
+	if _, err := b2.approve(l.ID(), bob); err != nil {
 		t.Fatal(err)
 	}
 	if s := <-again; s.ID != l.ID() {
@@ -106,7 +106,7 @@ func TestReplayThatDiffersIsDecidedAnew(t *testing.T) {
 		t.Fatalf("hold passed: %v, want ErrParked", r.err)
 	}
 	l.End(approvals.Outcome{Status: approvals.Cancelled})
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
 	<-again
@@ -182,7 +182,7 @@ func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
 	if _, err := os.Stat(mark); err == nil || out.Len() != 0 || s.Status != approvals.Parked || len(s.Operations) != 2 {
 		t.Fatalf("the plan ran: output %q, session %+v", out.String(), s)
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
 	<-again
@@ -245,7 +245,7 @@ func TestShutdownLeavesParkedSessionsToTheNextGateway(t *testing.T) {
 	l := b.begin()
 	<-start(l, command(io.Discard, "true"))
 	l.End(approvals.Outcome{Status: approvals.Expired})
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
 	<-again
@@ -281,7 +281,7 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked {
 		t.Fatalf("the plan is %s", s.Status)
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, []int{1}, ""); err != nil {
+	if _, err := b.approve(l.ID(), alice, 1); err != nil {
 		t.Fatal(err)
 	}
 	<-again
@@ -292,7 +292,7 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	if s := b.waiting(events, l.ID()); s.Status != approvals.Held {
 		t.Errorf("session is %s", s.Status)
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
 	r = <-second
@@ -315,7 +315,7 @@ func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
 	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked || !s.Operations[0].Started.IsZero() {
 		t.Fatalf("session %+v", s)
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
 	<-again
@@ -334,7 +334,7 @@ func TestReplayTellsAnExitCodeFromASignal(t *testing.T) {
 	for _, text := range texts {
 		result := start(l, command(io.Discard, "sh", "-c", text))
 		b.waiting(events, l.ID())
-		if _, err := b.Approve(t.Context(), l.ID(), alice, nil, ""); err != nil {
+		if _, err := b.approve(l.ID(), alice); err != nil {
 			t.Fatal(err)
 		}
 		r := <-result
@@ -379,7 +379,7 @@ func TestDecisionOnAParkedSessionOutlivesTheGateway(t *testing.T) {
 		l.End(approvals.Outcome{Status: approvals.Cancelled})
 		var err error
 		if approve {
-			_, err = b.Approve(t.Context(), l.ID(), alice, nil, "")
+			_, err = b.approve(l.ID(), alice)
 		} else {
 			_, err = b.Reject(t.Context(), l.ID(), alice, nil, "no")
 		}

@@ -114,7 +114,7 @@ func TestDamagedOutputIsNotReplayed(t *testing.T) {
 			t.Fatalf("%v, want ErrParked", r.err)
 		}
 		l.End(approvals.Outcome{Status: approvals.Cancelled})
-		s, err := b.Approve(t.Context(), l.ID(), alice, nil, "")
+		s, err := b.approve(l.ID(), alice)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -77,14 +77,14 @@ for word in "one", "two", "three":
 	_, id, _ := strings.Cut(notice, "operation 1 of session ")
 	id, _, _ = strings.Cut(id, " ")
 	log.set("touch")
-	if _, errs, status := output(t, approver, "approve "+id, ""); status != command.ExitFault || !strings.Contains(errs, "the audit log cannot be written") {
+	if _, errs, status := output(t, approver, shown(t, approver, id), ""); status != command.ExitFault || !strings.Contains(errs, "the audit log cannot be written") {
 		t.Errorf("approve: %d, %q", status, errs)
 	}
 	if _, err := os.Stat(mark); err == nil {
 		t.Error("a command ran whose approval was not recorded")
 	}
 	log.set("")
-	if _, errs, status := output(t, approver, "approve "+id, ""); status != 0 {
+	if _, errs, status := output(t, approver, shown(t, approver, id), ""); status != 0 {
 		t.Errorf("approve again: %d, %q", status, errs)
 	}
 	if _, errs, status := output(t, agent, "wait "+id, ""); status != 0 {

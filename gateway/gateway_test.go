@@ -35,6 +35,17 @@ func output(tb testing.TB, c *gossh.Client, line, stdin string) (stdout, stderr 
 	return out.String(), errs.String(), status
 }
 
+// shown is the line that approves what waits in a session, which show ends with.
+func shown(tb testing.TB, approver *gossh.Client, id string) string {
+	tb.Helper()
+	out, errs, status := output(tb, approver, "show "+id, "")
+	if status != 0 {
+		tb.Fatalf("show: %d, %q", status, errs)
+	}
+	lines := strings.Split(strings.TrimRight(out, "\n"), "\n")
+	return lines[len(lines)-1]
+}
+
 // impostor offers somebody else's public key and signs with its own.
 type impostor struct {
 	gossh.Signer

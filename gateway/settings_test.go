@@ -108,7 +108,7 @@ func TestNobodyDecidesWhoIsNotInTheConfigurationAnyMore(t *testing.T) {
 	}
 	for name, decide := range map[string]func(context.Context) error{
 		"approve": func(ctx context.Context) error {
-			_, err := r.gateway.Sessions().Approve(ctx, id, alice, nil, "")
+			_, err := r.gateway.Sessions().Approve(ctx, id, alice, approvals.Approval{Waiting: strings.Repeat("0", 64)})
 			return err
 		},
 		"reject": func(ctx context.Context) error {

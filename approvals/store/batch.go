@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -18,27 +19,30 @@ const maxBatch = 256
 // errClosed is for changes that come too late.
 var errClosed = errors.New("the store is closed")
 
-// request is one change of one session.
+// request is one change of sessions, of all of them or of none.
 type request struct {
-	id     string
+	ids    []string // each once
 	create bool
 	// change may be called more than once: its transaction may fail for reasons of another's.
-	change func(*approvals.Session) error
+	change func([]*approvals.Session) error
 
-	after    approvals.Session
+	after    []approvals.Session
 	err      error
 	panicked any
 	done     chan struct{}
 }
 
-// submit has a change written and returns the session as it then is.
-func (s *Store) submit(r *request) (approvals.Session, error) {
+// name names the sessions in an error.
+func (r *request) name() string { return "change session " + strings.Join(r.ids, ", ") }
+
+// submit has a change written and returns the sessions as they then are.
+func (s *Store) submit(r *request) ([]approvals.Session, error) {
 	r.done = make(chan struct{})
 	select {
 	case s.requests <- r:
 		<-r.done
 	case <-s.stop:
-		return approvals.Session{}, failure("change session "+r.id, errClosed)
+		return nil, failure(r.name(), errClosed)
 	}
 	if r.panicked != nil {
 		panic(r.panicked)
@@ -114,9 +118,9 @@ func (s *Store) commit(batch []*request) {
 		}
 		if err != nil {
 			if !errors.Is(err, approvals.ErrStore) {
-				err = failure("change session "+r.id, err)
+				err = failure(r.name(), err)
 			}
-			r.after, r.err = approvals.Session{}, err
+			r.after, r.err = nil, err
 		}
 	}
 }
@@ -132,10 +136,8 @@ func (s *Store) try(batch []*request) error {
 	drafts := map[string]*approvals.Change{}
 	var changes []approvals.Change
 	for _, r := range batch {
-		r.err, r.panicked = nil, nil
-		if c, ok := s.apply(tx, drafts, r); ok {
-			changes = append(changes, c)
-		}
+		r.after, r.err, r.panicked = nil, nil, nil
+		changes = append(changes, s.apply(tx, drafts, r)...)
 	}
 	if len(changes) == 0 {
 		return nil
@@ -185,44 +187,67 @@ func (s *Store) audit(changes []approvals.Change) error {
 	return nil
 }
 
-// apply makes one change to its draft, and reports whether there is one.
-func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Change, r *request) (c approvals.Change, ok bool) {
-	d := drafts[r.id]
-	if d == nil {
-		d = &approvals.Change{}
-		before, err := s.load(tx, r.id)
-		if err != nil && !errors.Is(err, approvals.ErrNotFound) {
-			r.err = failure("change session "+r.id, err)
-			return c, false
+// apply makes one change to its drafts, to all of them or to none, and returns what it did.
+func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Change, r *request) []approvals.Change {
+	own := make([]approvals.Change, len(r.ids)) // from what the transaction began with
+	before := make([]*approvals.Session, len(r.ids))
+	changed := make([]*approvals.Session, len(r.ids))
+	for i, id := range r.ids {
+		d, err := s.draft(tx, drafts, id)
+		if err == nil {
+			err = r.fits(d.After)
 		}
-		d.Before, d.After = before, before
+		if err != nil {
+			r.err = err
+			return nil
+		}
+		own[i], before[i], changed[i] = *d, d.After, &approvals.Session{}
+		if d.After != nil {
+			*changed[i] = *d.After
+			changed[i].Operations = slices.Clone(changed[i].Operations)
+		}
 	}
+	if r.err = r.call(changed); r.err != nil || r.panicked != nil {
+		return nil
+	}
+	changes := make([]approvals.Change, len(r.ids))
+	for i := range changed {
+		changed[i].Operations = slices.Clip(changed[i].Operations)
+		changes[i] = approvals.Change{Before: before[i], After: changed[i]}
+		if err := s.complete(changes[i]); err != nil {
+			r.err = failure(r.name(), err)
+			return nil
+		}
+	}
+	for i, id := range r.ids {
+		own[i].After = changed[i]
+		drafts[id] = &own[i]
+		r.after = append(r.after, *changed[i])
+	}
+	return changes
+}
+
+// draft is a session as the changes before it in the transaction leave it.
+func (s *Store) draft(tx *bbolt.Tx, drafts map[string]*approvals.Change, id string) (*approvals.Change, error) {
+	if d := drafts[id]; d != nil {
+		return d, nil
+	}
+	before, err := s.load(tx, id)
+	if err != nil && !errors.Is(err, approvals.ErrNotFound) {
+		return nil, failure("change session "+id, err)
+	}
+	return &approvals.Change{Before: before, After: before}, nil
+}
+
+// fits reports whether the request can be made of a session, nil for one that is not there.
+func (r *request) fits(s *approvals.Session) error {
 	switch {
-	case r.create && d.After != nil:
-		r.err = approvals.ErrExists
-		return c, false
-	case !r.create && d.After == nil:
-		r.err = approvals.ErrNotFound
-		return c, false
+	case r.create && s != nil:
+		return approvals.ErrExists
+	case !r.create && s == nil:
+		return approvals.ErrNotFound
 	}
-	changed := approvals.Session{}
-	if d.After != nil {
-		changed = *d.After
-		changed.Operations = slices.Clone(changed.Operations)
-	}
-	if r.err = r.call(&changed); r.err != nil || r.panicked != nil {
-		return c, false
-	}
-	changed.Operations = slices.Clip(changed.Operations)
-	c = approvals.Change{Before: d.After, After: &changed}
-	if err := s.complete(c); err != nil {
-		r.err = failure("change session "+r.id, err)
-		return c, false
-	}
-	d.After = &changed
-	drafts[r.id] = d
-	r.after = changed
-	return c, true
+	return nil
 }
 
 // load returns a session as the last transaction left it.
@@ -238,13 +263,13 @@ func (s *Store) load(tx *bbolt.Tx, id string) (*approvals.Session, error) {
 }
 
 // call runs the caller's own code, whose panic is the caller's.
-func (r *request) call(session *approvals.Session) (err error) {
+func (r *request) call(sessions []*approvals.Session) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.panicked = p
 		}
 	}()
-	return r.change(session)
+	return r.change(sessions)
 }
 
 // complete refuses a change that a reader could make nothing of: operations that are no continuous list, and content

@@ -140,7 +140,7 @@ func failure(what string, err error) error {
 
 // Create adds a session.
 func (s *Store) Create(session approvals.Session) error {
-	r := &request{id: session.ID, create: true, change: func(to *approvals.Session) error { *to = session; return nil }}
+	r := &request{ids: []string{session.ID}, create: true, change: func(to []*approvals.Session) error { *to[0] = session; return nil }}
 	if len(session.Script) > maxInlineScript {
 		// Durable before the record that names it.
 		sha, _, err := s.blobs.put(noContext, bytes.NewReader([]byte(session.Script)), 0)
@@ -158,7 +158,21 @@ func (s *Store) Create(session approvals.Session) error {
 
 // Update changes a session in one transaction.
 func (s *Store) Update(id string, change func(*approvals.Session) error) (approvals.Session, error) {
-	return s.submit(&request{id: id, change: change})
+	after, err := s.UpdateAll([]string{id}, func(all []*approvals.Session) error { return change(all[0]) })
+	if err != nil {
+		return approvals.Session{}, err
+	}
+	return after[0], nil
+}
+
+// UpdateAll changes several sessions in one transaction.
+func (s *Store) UpdateAll(ids []string, change func([]*approvals.Session) error) ([]approvals.Session, error) {
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			return nil, failure("change sessions", fmt.Errorf("%s is named twice", id))
+		}
+	}
+	return s.submit(&request{ids: ids, change: change})
 }
 
 // Session returns one session.

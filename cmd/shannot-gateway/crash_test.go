@@ -291,6 +291,7 @@ func pause(ctx context.Context, d time.Duration) {
 // waiting is what `list --json` says of a session.
 type waiting struct {
 	Session, Status string
+	WaitingDigest   string `json:"waiting_digest"`
 	Operations      []struct {
 		N        int
 		Decision string
@@ -331,7 +332,7 @@ func (c *crashSuite) decide(client *ssh.Client) (left int, err error) {
 			if o.Decision != "waiting" {
 				continue
 			}
-			line, told := fmt.Sprintf("approve %s --op %d", sessions[i].Session, o.N), c.approved
+			line, told := fmt.Sprintf("approve %s --digest %s --op %d", sessions[i].Session, sessions[i].WaitingDigest, o.N), c.approved
 			if rand.IntN(8) == 0 {
 				line, told = fmt.Sprintf("reject %s --op %d --reason no", sessions[i].Session, o.N), c.rejected
 			}

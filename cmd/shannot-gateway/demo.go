@@ -191,7 +191,11 @@ func (d *demonstration) decide(ctx context.Context, id string) error {
 	d.say("")
 	d.say("The script is held: it waits inside subprocess.run(). Nothing has been changed.")
 	d.say("An approver, with a key of their own, looks at it. (At a terminal: ssh -t shannot@demo approve)")
-	for _, line := range []string{"list", "show " + id, "approve " + id} {
+	approve := ""
+	for _, line := range []string{"list", "show " + id, ""} {
+		if line == "" { // what show ended with
+			line = approve
+		}
 		d.say("")
 		d.say("  approver$ ssh shannot@demo %s", line)
 		var out bytes.Buffer
@@ -201,6 +205,7 @@ func (d *demonstration) decide(ctx context.Context, id string) error {
 		}
 		text := out.String()
 		if strings.HasPrefix(line, "show") {
+			approve = lastLine(text)
 			text = waitingOnly(text)
 		}
 		d.indent("  # ", text)
@@ -208,6 +213,11 @@ func (d *demonstration) decide(ctx context.Context, id string) error {
 	d.say("")
 	d.say("Approved. The script goes on from where it stood:")
 	return nil
+}
+
+func lastLine(text string) string {
+	text = strings.TrimRight(text, "\n")
+	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
 // waitingOnly leaves out of what show printed the script and the operations that ran without a human.

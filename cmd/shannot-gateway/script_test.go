@@ -57,6 +57,10 @@ var testPrograms = map[string]func(){"shannot-gateway": main}
 //	sigterm         ends the gateway with SIGTERM and waits for the end
 //	crash           sends SIGKILL and waits for the end
 //	id NAME FILE    takes the session's id out of a notice in FILE into the variable NAME
+//	shown NAME ID   reads what waits in a session or group as its approver would, with show, and puts the line that approves
+//	                it, which show ends with, into the variable NAME: exec ssh -F ssh_config approver $NAME
+//	approve ID [flags…]  does both, and fails where that fails; stderr is what ssh printed there
+//	group NAME ID   puts the id of the group that a session belongs to into the variable NAME
 //	held NAME       waits until some session is held and puts its id into the variable NAME
 //	target NAME [line…]  starts an OpenSSH server of the script's own, with these lines in its configuration, and puts its
 //	                port, key file, account, fingerprint and line of known_hosts into NAME_PORT, NAME_KEY, NAME_USER,
@@ -81,6 +85,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error { return setupScript(env, cache) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": cmdServe, "reload": cmdReload, "sigterm": cmdSigterm, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
+			"shown": cmdShown, "approve": cmdApprove, "group": cmdGroup,
 			"target": cmdTarget, "drop": cmdDrop,
 			"pypy": func(ts *testscript.TestScript, neg bool, args []string) {
 				dir, err := sandboxed()
@@ -394,6 +399,45 @@ func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no session is held")
+}
+
+// readShown runs show as the approver and returns the line that approves what it printed.
+func readShown(ts *testscript.TestScript, id string) string {
+	out, err := exec.Command("ssh", "-F", ts.MkAbs("ssh_config"), "approver", "show", id).Output()
+	ts.Check(err)
+	text := strings.TrimRight(string(out), "\n")
+	line := text[strings.LastIndexByte(text, '\n')+1:]
+	if !strings.HasPrefix(line, "approve "+id+" --digest ") {
+		ts.Fatalf("show %s does not end with a line that approves it:\n%s", id, text)
+	}
+	return line
+}
+
+func cmdShown(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: shown NAME ID")
+	}
+	ts.Setenv(args[0], readShown(ts, args[1]))
+}
+
+func cmdApprove(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: approve ID [flags…]")
+	}
+	words := append([]string{"-F", ts.MkAbs("ssh_config"), "approver", readShown(ts, args[0])}, args[1:]...)
+	ts.Check(ts.Exec("ssh", words...))
+}
+
+// cmdGroup asks which group a session is of.
+func cmdGroup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: group NAME ID")
+	}
+	out, err := exec.Command("ssh", "-F", ts.MkAbs("ssh_config"), "approver", "show", args[1], "--json").Output()
+	ts.Check(err)
+	var session struct{ Group string }
+	ts.Check(json.Unmarshal(out, &session))
+	ts.Setenv(args[0], session.Group)
 }
 
 type serversKey struct{}

@@ -116,7 +116,7 @@ func table() []verb {
 		{"show", everyone, "ID [--json]", (*Verbs).show},
 		{"wait", everyone, "ID [--wait DURATION] [--json]", (*Verbs).wait},
 		{"cancel", everyone, "ID", (*Verbs).cancel},
-		{"approve", approvers, "[--plain] [--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [--background dark|light] [ID [--op N…] [--digest HEX] [--grant exact|shape [--vary N…] [--until DURATION]]]", (*Verbs).approve},
+		{"approve", approvers, "[--plain] [--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [--background dark|light] [ID [--digest HEX [--op N…] [--danger TARGET…] [--grant exact|shape [--vary N…] [--until DURATION]]]]", (*Verbs).approve},
 		{"reject", approvers, "ID [--op N…] --reason TEXT", (*Verbs).reject},
 		{"grants", everyone, "[--all] [--json]", (*Verbs).grants},
 		{"revoke", approvers, "N…", (*Verbs).revoke},
@@ -300,7 +300,7 @@ func (c *invocation) fail(id string, err error) int {
 	case errors.Is(err, approvals.ErrNotPermitted), errors.Is(err, approvals.ErrTooMany):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitNotPermitted
-	case errors.Is(err, approvals.ErrNotWaiting), errors.Is(err, approvals.ErrDigest), errors.Is(err, approvals.ErrBadGrant):
+	case errors.Is(err, approvals.ErrNotWaiting), errors.Is(err, approvals.ErrBadGrant):
 		c.notice("%s; look again with: show %s", render.Line(err.Error()), render.Line(id))
 		return ExitUsage
 	}

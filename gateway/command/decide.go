@@ -65,17 +65,19 @@ func decision(f *flag.FlagSet, args []word) (id string, ops opsFlag, rest []stri
 	return id, ops, rest, nil
 }
 
-// approve is the screen, `approve [flags] [ID]` at a terminal, or `approve ID [--op N…] [--digest HEX]`, which decides.
+// approve is the screen, `approve [flags] [ID]` at a terminal, or `approve ID --digest HEX [--op N…]`, which decides.
 func (v *Verbs) approve(ctx context.Context, c *invocation) int {
 	if o, ok, err := c.screenOptions(); err != nil {
 		return c.usage(err)
 	} else if ok {
 		return v.screen(ctx, c, o)
 	}
-	var digest string
+	var a approvals.Approval
 	var grant grantFlags
+	var danger namesFlag
 	f := c.flags()
-	f.StringVar(&digest, "digest", "", "")
+	f.StringVar(&a.Waiting, "digest", "", "")
+	f.Var(&danger, "danger", "")
 	f.StringVar(&grant.kind, "grant", "", "")
 	f.Var(&grant.vary, "vary", "")
 	f.StringVar(&grant.until, "until", "", "")
@@ -90,30 +92,87 @@ func (v *Verbs) approve(ctx context.Context, c *invocation) int {
 	if err != nil {
 		return c.usage(err)
 	}
-	if members, err := v.members(c, id); err != nil {
-		return c.fail(id, err)
-	} else if members != nil {
-		if len(ops) > 0 || digest != "" || granting {
-			return c.usage(errors.New("of a group everything that waits is approved; for a part of it name a session"))
+	a.Ops, a.Danger = ops, danger
+	if a.Waiting != "" {
+		if err := a.Well(); err != nil {
+			return c.usage(err)
 		}
-		return v.each(c, id, members, func(id string) (approvals.Session, error) {
-			return v.Sessions.Approve(ctx, id, c.Identity, nil, "")
-		})
+	}
+	members, err := v.members(c, id)
+	switch {
+	case err != nil:
+		return c.fail(id, err)
+	case members != nil && (len(ops) > 0 || granting):
+		return c.usage(errors.New("of a group everything that waits is approved; for a part of it name a session"))
+	case members != nil:
+		return v.approveGroup(ctx, c, id, members, a)
 	}
 	before, err := v.session(c, id)
 	if err != nil {
 		return c.fail(id, err)
 	}
 	if granting {
-		return v.approveGranting(ctx, c, before, ops, digest, spec)
+		return v.approveGranting(ctx, c, before, a, spec)
 	}
-	s, err := v.Sessions.Approve(ctx, id, c.Identity, ops, strings.ToLower(digest))
+	s, err := v.Sessions.Approve(ctx, id, c.Identity, a)
 	if err != nil {
-		return c.fail(id, err)
+		return v.notApproved(c, id, a, err)
 	}
 	c.report(before, s)
 	return ExitOK
 }
+
+// notApproved says why an approval did not count, and for one that does not name what waits, what does and how to name it.
+func (v *Verbs) notApproved(c *invocation, id string, a approvals.Approval, err error) int {
+	status := ExitUsage
+	switch {
+	case errors.Is(err, approvals.ErrDigest):
+		status = ExitConflict
+		c.notice("nothing was decided: %s", render.Line(err.Error()))
+	case errors.Is(err, approvals.ErrDanger):
+		c.notice("nothing was decided: %s", render.Line(err.Error()))
+	case errors.Is(err, approvals.ErrUnnamed):
+		c.notice("nothing was decided: %s", render.Line(err.Error()))
+	default:
+		return c.fail(id, err)
+	}
+	members, err := v.members(c, id)
+	if err == nil && members == nil {
+		var s approvals.Session
+		s, err = v.session(c, id)
+		members = []approvals.Session{s}
+	}
+	if err != nil {
+		return c.fail(id, err)
+	}
+	if line := pasted(id, members); line == "" {
+		c.notice("nothing waits there now; see: show %s", render.Line(id))
+		return status
+	}
+	p := &page{w: c.Stdout, diff: v.Sessions.Diff}
+	for i := range members {
+		p.waiting(&members[i])
+	}
+	p.paste(id, members)
+	return status
+}
+
+// namesFlag collects names: --danger one --danger two,three.
+type namesFlag []string
+
+// Set implements flag.Value.
+func (n *namesFlag) Set(s string) error {
+	for name := range strings.SplitSeq(s, ",") {
+		if len(*n) >= maxFleet {
+			return errors.New("too many names")
+		}
+		*n = append(*n, name)
+	}
+	return nil
+}
+
+// String implements flag.Value.
+func (n *namesFlag) String() string { return strings.Join(*n, ",") }
 
 // reject is `reject ID [--op N…] --reason TEXT`. SSH joins words by spaces and takes quotes away, so that everything
 // left over belongs to the reason.

@@ -70,7 +70,7 @@ func (v *Verbs) fleet(ctx context.Context, c *invocation, flags runFlags, names 
 		return c.fail("", err)
 	}
 	r.Group = group
-	c.notice("%s: sessions of the group %s; approve %s (or: show, reject, cancel %s) is for all of them at once",
+	c.notice("%s: sessions of the group %s; show %s, the approve line that this ends with, reject and cancel %s are for all of them at once",
 		render.Line(strings.Join(names, ", ")), group, group, group)
 	atOnce := fleetAtOnce
 	if limit := v.Config.Limits.SessionsPerIdentity; limit > 0 {
@@ -207,6 +207,26 @@ func (v *Verbs) members(c *invocation, id string) ([]approvals.Session, error) {
 	return all, nil
 }
 
+// approveGroup approves all that waits in the sessions of a group, as it was shown.
+func (v *Verbs) approveGroup(ctx context.Context, c *invocation, id string, members []approvals.Session, a approvals.Approval) int {
+	after, err := v.Sessions.ApproveGroup(ctx, members, c.Identity, a)
+	if err != nil {
+		return v.notApproved(c, id, a, err)
+	}
+	for i := range after {
+		c.about(after[i].Target).report(members[i], after[i])
+	}
+	return ExitOK
+}
+
+// about is the same invocation with the name of a target before its notices.
+func (c *invocation) about(target string) *invocation {
+	call, own := *c.Call, *c
+	own.Call = &call
+	call.label = target
+	return &own
+}
+
 // each does something to every session of a group, and reports what it says. Where nothing waited in any of them, that
 // is an error.
 func (v *Verbs) each(c *invocation, id string, members []approvals.Session, decide func(id string) (approvals.Session, error)) int {
@@ -221,11 +241,7 @@ func (v *Verbs) each(c *invocation, id string, members []approvals.Session, deci
 			continue
 		}
 		decided++
-		call := *c.Call
-		own := *c
-		own.Call = &call
-		call.label = before.Target
-		own.report(before, after)
+		c.about(before.Target).report(before, after)
 	}
 	if decided == 0 && status == ExitOK {
 		return c.fail(id, approvals.ErrNotWaiting)

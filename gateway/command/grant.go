@@ -74,18 +74,21 @@ func only(s approvals.Session, ops []int) (int, error) {
 	return ops[0], nil
 }
 
-// approveGranting is `approve ID --grant…`.
-func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before approvals.Session, ops []int, digest string, spec approvals.GrantSpec) int {
-	n, err := only(before, ops)
+// approveGranting is `approve ID --digest HEX --grant…`.
+func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before approvals.Session, a approvals.Approval, spec approvals.GrantSpec) int {
+	if err := a.Fits(&before); err != nil { // before it is said which of what waits by now could be granted
+		return v.notApproved(c, before.ID, a, err)
+	}
+	n, err := only(before, a.Ops)
 	if err != nil {
 		return c.usage(err)
 	}
-	s, g, err := v.Sessions.ApproveGranting(ctx, before.ID, c.Identity, n, strings.ToLower(digest), spec)
+	s, g, err := v.Sessions.ApproveGranting(ctx, before.ID, c.Identity, n, a, spec)
 	if err == nil || errors.Is(err, approvals.ErrNotGranted) {
 		c.report(before, s)
 	}
 	if err != nil {
-		return c.fail(before.ID, err)
+		return v.notApproved(c, before.ID, a, err)
 	}
 	c.notice("grant %d: %s", g.N, g.String())
 	return ExitOK

@@ -39,9 +39,9 @@ Replace HOST by what you typed to get here, for instance: ssh shannot@example
 
   ssh -t HOST approve             the approval screen: read, approve, reject
   ssh HOST list                   what runs or waits now; --all: also the past
-  ssh HOST show ID                a session: script, every operation, digests
-  ssh HOST approve ID             approve all that waits in it (-t: show it)
-  ssh HOST approve ID --op 2 --digest HEX     just this, and only if unchanged
+  ssh HOST show ID                a session: script, every operation, digests;
+                                  its last line is what you paste to approve:
+  ssh HOST approve ID --digest HEX   all that show printed; --op 2: a part of it
   ssh HOST reject ID --reason too broad       the agent is told the reason
   ssh HOST cancel ID              end a session
   ssh HOST rollback ID            undo its changes of files; --plan: show how
@@ -105,9 +105,12 @@ with its status; 75 where a human still has to decide. It may be repeated.
   --undo DURATION          how long a decision can be undone (3s; 0s: not at all)
   --colors none|16|256|true   instead of what the terminal says; NO_COLOR works
   --background light       colours that can be read on white
-Without a terminal: approves everything that waits in the session now. With or
-without one, only the operations that --op names, or only
-  --digest HEX     if the operation's digest (see show) is this one
+With a digest, on any terminal or none: approves what waits, as show printed it.
+The last line of show is the one to paste. Where something else waits by now,
+nothing is decided, the exit status is 73, and what waits is printed instead.
+  --digest HEX     of all that waits: 12 digits of it at least (see show)
+  --op N           only these operations of what show printed
+  --danger TARGET  needed where something is dangerous: the target's name
   --grant exact    and the same command, byte for byte, without being asked again
   --grant shape --vary N   and the same with another number or name as its word N
                    (argv[N] in show), within the same directory for a path

@@ -29,7 +29,11 @@ type sessionJSON struct {
 
 	Reason string `json:"reason,omitempty"` // why it was rejected or what ended it
 
-	Operations []operationJSON `json:"operations"`
+	// WaitingDigest is the digest of all that waits, in hex, and not there where nothing does. approve --digest names it.
+	WaitingDigest string `json:"waiting_digest,omitempty"`
+	// GroupWaitingDigest is that of all sessions of a group, where they were shown together.
+	GroupWaitingDigest string          `json:"group_waiting_digest,omitempty"`
+	Operations         []operationJSON `json:"operations"`
 }
 
 type operationJSON struct {
@@ -115,7 +119,8 @@ func (f *fileJSON) withDiff(d diff.Diff, ok bool) {
 
 func describe(s approvals.Session) sessionJSON {
 	out := sessionJSON{
-		Session: s.ID, Status: s.Status, Truncated: s.Truncated, Reason: s.Reason, Operations: []operationJSON{},
+		Session: s.ID, Status: s.Status, Truncated: s.Truncated, Reason: s.Reason,
+		WaitingDigest: s.WaitingDigest(), Operations: []operationJSON{},
 	}
 	if s.Group != "" {
 		out.Target, out.Group = s.Target, s.Group

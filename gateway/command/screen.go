@@ -36,7 +36,7 @@ func (c *invocation) screenOptions() (o screenOptions, ok bool, err error) {
 	names := texts(c.args)
 	if slices.ContainsFunc(names, func(w string) bool {
 		name, _, _ := strings.Cut(strings.TrimLeft(w, "-"), "=")
-		return strings.HasPrefix(w, "-") && slices.Contains([]string{"op", "digest", "grant", "vary", "until"}, name)
+		return strings.HasPrefix(w, "-") && slices.Contains([]string{"op", "digest", "danger", "grant", "vary", "until"}, name)
 	}) {
 		return o, false, nil
 	}
@@ -82,7 +82,7 @@ func (c *invocation) screenOptions() (o screenOptions, ok bool, err error) {
 // screen opens the approval screen on the client's terminal.
 func (v *Verbs) screen(ctx context.Context, c *invocation, o screenOptions) int {
 	if c.Terminal == nil && !o.plain {
-		return c.usage(errors.New("the approval screen needs a terminal: ssh -t HOST approve; without one: approve --plain, or approve ID"))
+		return c.usage(errors.New("the approval screen needs a terminal: ssh -t HOST approve; without one: approve --plain, or list, show ID, and the line that show ends with"))
 	}
 	o.Backend, o.Identity, o.In, o.Out, o.Now = v.Sessions, c.Identity, c.Stdin, c.Stdout, v.Now
 	if t := c.Terminal; t != nil {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
 
@@ -25,15 +27,20 @@ func (v *Verbs) show(_ context.Context, c *invocation) int {
 	if err != nil {
 		return c.fail(id, err)
 	}
-	for _, m := range members {
-		if status := v.showOne(c, m.ID, asJSON); status != ExitOK {
+	if members == nil {
+		return v.showOne(c, id, asJSON)
+	}
+	// What is printed is what its last line names, whatever the sessions are by then.
+	whole := approvals.WaitingDigestOf(members)
+	for i := range members {
+		if status := v.print(c, members[i], asJSON, whole); status != ExitOK {
 			return status
 		}
 	}
-	if members != nil {
-		return ExitOK
+	if !asJSON && c.Identity.MayDecide() {
+		(&page{w: c.Stdout}).paste(id, members)
 	}
-	return v.showOne(c, id, asJSON)
+	return ExitOK
 }
 
 // showOne shows one session.
@@ -42,11 +49,21 @@ func (v *Verbs) showOne(c *invocation, id string, asJSON bool) int {
 	if err != nil {
 		return c.fail(id, err)
 	}
+	status := v.print(c, s, asJSON, "")
+	if status == ExitOK && !asJSON && c.Identity.MayDecide() {
+		(&page{w: c.Stdout}).paste(id, []approvals.Session{s})
+	}
+	return status
+}
+
+// print prints all of a session. group is the waiting digest of the group that it is shown with, "" for none.
+func (v *Verbs) print(c *invocation, s approvals.Session, asJSON bool, group string) int {
 	if asJSON {
 		out, err := v.withDiffs(describe(s), s)
 		if err != nil {
-			return c.fail(id, err)
+			return c.fail(s.ID, err)
 		}
+		out.GroupWaitingDigest = group
 		if err := writeJSON(c.Stdout, out); err != nil {
 			return ExitFault
 		}
@@ -181,6 +198,49 @@ func (p *page) operation(op *approvals.Operation) {
 	if op.ExitCode != nil {
 		p.field("exit status", fmt.Sprint(*op.ExitCode))
 	}
+}
+
+// waiting prints what waits in a session, nothing where nothing does.
+func (p *page) waiting(s *approvals.Session) {
+	if s.WaitingDigest() == "" {
+		return
+	}
+	_, _ = fmt.Fprintf(p.w, "session %s of %s on %s: %s\n", s.ID, render.Line(s.Identity), render.Line(s.Target), s.Status)
+	for i := range s.Operations {
+		if op := &s.Operations[i]; op.Decision == approvals.Waiting {
+			p.operation(op)
+		}
+	}
+}
+
+// paste prints, last of all, the line that approves what was printed.
+func (p *page) paste(id string, sessions []approvals.Session) {
+	if line := pasted(id, sessions); line != "" {
+		_, _ = fmt.Fprintf(p.w, "to approve all that waits above, as it stands there (to reject it: reject %s --reason TEXT):\n%s\n", id, line)
+	}
+}
+
+// pasted is the line that approves what waits in a session, or in the sessions of a group; "" where nothing waits.
+func pasted(id string, sessions []approvals.Session) string {
+	digest := approvals.WaitingDigestOf(sessions)
+	if len(sessions) == 1 && sessions[0].ID == id {
+		digest = sessions[0].WaitingDigest()
+	}
+	if digest == "" {
+		return ""
+	}
+	line := fmt.Sprintf("approve %s --digest %s", id, digest[:approvals.PastedDigits])
+	var dangers []string
+	for i := range sessions {
+		s := &sessions[i]
+		if !slices.Contains(dangers, s.Target) && slices.ContainsFunc(s.Operations, func(op approvals.Operation) bool {
+			return op.Decision == approvals.Waiting && op.Risk == policy.Danger
+		}) {
+			dangers = append(dangers, s.Target)
+			line += " --danger " + string(render.Argv([]string{s.Target}))
+		}
+	}
+	return line
 }
 
 // withDiffs adds to a session what its changes of files write.

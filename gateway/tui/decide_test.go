@@ -220,7 +220,7 @@ func TestQuestionClosesWhenSomebodyElseDecides(t *testing.T) {
 	s.until("All of it has been shown")
 	s.press("a")
 	s.shows("y yes")
-	if _, err := f.Approve(t.Context(), "aaaa0001", bob, []int{1}, fmt.Sprintf("%064x", 1)); err != nil {
+	if _, err := f.Approve(t.Context(), "aaaa0001", bob, approvals.Approval{Each: map[int]string{1: fmt.Sprintf("%064x", 1)}}); err != nil {
 		t.Fatal(err)
 	}
 	s.until("approved by bob", "it ran")
@@ -375,4 +375,48 @@ func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {
 	s.until("cancelled")
 	s.press("n", "n")
 	s.until("Nothing else waits for you")
+}
+
+// A script adds an operation between the page and the answer: what is approved is the one that was on the page, by its digest.
+func TestWhatIsAddedAfterThePageWasDrawnIsNotApproved(t *testing.T) {
+	for name, keys := range map[string][]string{"one": {"a", "y"}, "all that was read": {"esc", "A", "y"}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(held("aaaa0001", policy.Caution, "touch", "/srv/x"))
+			s := openScreen(t, f, alice, 80, 24, "aaaa0001")
+			s.until("a approve")
+			s.press(keys[:len(keys)-1]...)
+			f.change("aaaa0001", func(x *approvals.Session) {
+				x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "touch", "/srv/hidden"))
+			})
+			s.press(keys[len(keys)-1])
+			s.until("Approved")
+			want := fmt.Sprintf("aaaa0001/1/%064x by alice", 1)
+			if len(f.approved) != 1 || f.approved[0] != want {
+				t.Fatalf("approved %q, want %q alone", f.approved, want)
+			}
+		})
+	}
+}
+
+// A command is as dangerous as the changes of files that are made before it.
+func TestDangerOfTheFilesBeforeACommandAsksForTheTarget(t *testing.T) {
+	x := held("aaaa0001", policy.Caution, "cat", "/srv/.profile")
+	file := waitingOp(2, policy.Danger, "write")
+	file.Kind, file.Command, file.File = "write", nil, &approvals.File{Op: "write", Target: "prod", RunAs: "ops", Path: "/srv/.profile"}
+	x.Operations = append(x.Operations, file)
+	x.Operations[0].Command.Needs, x.Operations[0].Command.Before = []int{2}, []string{file.Digest}
+	f := newFake(x)
+	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
+	s.until("space more")
+	s.press("space", "a")
+	s.shows("Type the target's name, prod")
+	s.press("y", "enter")
+	if len(f.approved) != 0 {
+		t.Fatalf("approved %q", f.approved)
+	}
+	s.press("backspace", "prod", "enter")
+	s.until("Approved operation 1")
+	if len(f.approved) != 1 {
+		t.Fatalf("approved %q", f.approved)
+	}
 }

@@ -142,7 +142,11 @@ func (d *dialog) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		d.problem = own(toneDanger, "A reason is needed: the agent reads it.")
 		return nil
 	}
-	d.verdict.reason = strings.TrimSpace(d.field.text)
+	if d.verdict.approve {
+		d.verdict.target = d.field.text
+	} else {
+		d.verdict.reason = strings.TrimSpace(d.field.text)
+	}
 	return m.settleOn(d.verdict)
 }
 

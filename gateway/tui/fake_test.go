@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -149,10 +150,17 @@ func (f *fakeBackend) decide(id string, by approvals.Identity, ops []int, change
 	return approvals.Session{}, approvals.ErrNotWaiting
 }
 
-func (f *fakeBackend) Approve(_ context.Context, id string, by approvals.Identity, ops []int, digest string) (approvals.Session, error) {
-	return f.decide(id, by, ops, func(op *approvals.Operation) error {
+func (f *fakeBackend) Approve(_ context.Context, id string, by approvals.Identity, a approvals.Approval) (approvals.Session, error) {
+	return f.decide(id, by, slices.Collect(maps.Keys(a.Each)), func(op *approvals.Operation) error {
+		digest := a.Each[op.N]
+		if err := a.Well(); err != nil {
+			return err
+		}
 		if digest != op.Digest {
 			return approvals.ErrDigest
+		}
+		if op.Risk == policy.Danger && !slices.Contains(a.Danger, f.find(id).Target) {
+			return approvals.ErrDanger
 		}
 		op.Decision, op.Started = approvals.Approved, start
 		f.approved = append(f.approved, fmt.Sprintf("%s/%d/%s by %s", id, op.N, digest, by.Name))
@@ -210,8 +218,8 @@ func (f *fakeBackend) PreviewGrant(s approvals.Session, n int, by approvals.Iden
 	return g, nil
 }
 
-func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, digest string, spec approvals.GrantSpec) (approvals.Session, approvals.Grant, error) {
-	s, err := f.Approve(ctx, id, by, []int{n}, digest)
+func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, a approvals.Approval, spec approvals.GrantSpec) (approvals.Session, approvals.Grant, error) {
+	s, err := f.Approve(ctx, id, by, a)
 	if err != nil {
 		return s, approvals.Grant{}, err
 	}

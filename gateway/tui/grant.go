@@ -29,8 +29,8 @@ func (g *grantAsked) spell(p *page) {
 }
 
 // grantOn approves an operation and makes the standing answer that goes with it.
-func (m *model) grantOn(g *grantAsked, s *subject) result {
-	now, made, err := m.backend.ApproveGranting(m.ctx, s.session, m.me, s.n, s.digest, g.spec)
+func (m *model) grantOn(v verdict, s *subject) result {
+	now, made, err := m.backend.ApproveGranting(m.ctx, s.session, m.me, s.n, v.approval(s), v.grant.spec)
 	r := result{session: now, err: err, known: err == nil}
 	switch {
 	case errors.Is(err, approvals.ErrNotGranted):

@@ -218,7 +218,7 @@ func TestGrantThatFailsAfterTheApprovalIsSaid(t *testing.T) {
 // brokenGrants approves and then cannot keep the grant.
 type brokenGrants struct{ *fakeBackend }
 
-func (b brokenGrants) ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, digest string, _ approvals.GrantSpec) (approvals.Session, approvals.Grant, error) {
-	s, err := b.Approve(ctx, id, by, []int{n}, digest)
+func (b brokenGrants) ApproveGranting(ctx context.Context, id string, by approvals.Identity, _ int, a approvals.Approval, _ approvals.GrantSpec) (approvals.Session, approvals.Grant, error) {
+	s, err := b.Approve(ctx, id, by, a)
 	return s, approvals.Grant{}, errors.Join(err, fmt.Errorf("%w: the disk\x1b is full", approvals.ErrNotGranted))
 }

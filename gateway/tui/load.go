@@ -295,9 +295,9 @@ func (m *model) decideOn(v verdict) decidedMsg {
 		var r result
 		switch {
 		case v.grant != nil:
-			r = m.grantOn(v.grant, s)
+			r = m.grantOn(v, s)
 		case v.approve:
-			r.session, r.err = m.backend.Approve(m.ctx, s.session, m.me, []int{s.n}, s.digest)
+			r.session, r.err = m.backend.Approve(m.ctx, s.session, m.me, v.approval(s))
 		default:
 			r.session, r.err = m.backend.Reject(m.ctx, s.session, m.me, []int{s.n}, v.reason)
 		}

@@ -56,6 +56,9 @@ func (v *operationView) subject(s *approvals.Session) subject {
 	sub := subject{
 		session: s.ID, n: v.op.N, digest: v.op.Digest, target: s.Target, risk: v.op.Risk, why: v.op.Why, what: what(&v.op, toneStrong),
 	}
+	if s.Dangerous(v.op.N) { // also by a change of a file that is approved with it
+		sub.risk = policy.Danger
+	}
 	if c := v.op.Command; c != nil {
 		sub.target, sub.runAs = c.Target, c.RunAs
 	}

@@ -7,6 +7,8 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+
+	"shannot-gateway/approvals"
 )
 
 // verdict is a decision as the human confirmed it: on one operation or on several, with what was shown of each.
@@ -15,6 +17,16 @@ type verdict struct {
 	approve  bool
 	reason   string
 	grant    *grantAsked // the standing answer that is asked for with an approval of one operation; nil for none
+	target   string      // the name that was typed, where something is dangerous
+}
+
+// approval is what the human has said yes to: this operation, as it was shown.
+func (v verdict) approval(s *subject) approvals.Approval {
+	a := approvals.Approval{Each: map[int]string{s.n: s.digest}}
+	if v.target != "" {
+		a.Danger = []string{v.target}
+	}
+	return a
 }
 
 // does names what the verdict does, for "Approving operation 1" and the like.

@@ -19,7 +19,7 @@ func (p *plain) approve() {
 		p.say(join(own(tonePlain, "Type the target's name, "), shown(tonePlain, s.target), own(tonePlain, ", to approve, or nothing:")))
 		p.asked = func(text string) {
 			if text == s.target {
-				p.confirm(verdict{subjects: []subject{s}, approve: true})
+				p.confirm(verdict{subjects: []subject{s}, approve: true, target: text})
 			} else {
 				p.tell("That is not the target's name. Nothing was decided.")
 			}

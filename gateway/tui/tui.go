@@ -31,11 +31,11 @@ type Size struct{ Width, Height int }
 type Backend interface {
 	Sessions(f approvals.Filter) ([]approvals.Session, error)
 	Session(id string) (approvals.Session, error)
-	Approve(ctx context.Context, id string, by approvals.Identity, ops []int, digest string) (approvals.Session, error)
+	Approve(ctx context.Context, id string, by approvals.Identity, a approvals.Approval) (approvals.Session, error)
 	Reject(ctx context.Context, id string, by approvals.Identity, ops []int, reason string) (approvals.Session, error)
 	// PreviewGrant is the standing answer that ApproveGranting would make; it makes none.
 	PreviewGrant(s approvals.Session, n int, by approvals.Identity, spec approvals.GrantSpec) (approvals.Grant, error)
-	ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, digest string, spec approvals.GrantSpec) (approvals.Session, approvals.Grant, error)
+	ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, a approvals.Approval, spec approvals.GrantSpec) (approvals.Session, approvals.Grant, error)
 	// Rollback restores what a session's files held; with plan it only says how.
 	Rollback(ctx context.Context, id string, by approvals.Identity, force, plan bool) ([]approvals.Step, error)
 	Subscribe(ctx context.Context) <-chan approvals.Event
@@ -78,7 +78,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("open the approval screen as %s: %w: this needs an approver's key", o.Identity.Role, approvals.ErrNotPermitted)
 	}
 	if o.Term == "dumb" {
-		return errors.New("a terminal of type dumb cannot show the approval screen: use `list`, `show ID`, `approve ID` and `reject ID --reason TEXT` instead")
+		return errors.New("a terminal of type dumb cannot show the approval screen: use `list`, `show ID`, the `approve ID` line that it ends with, and `reject ID --reason TEXT` instead")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

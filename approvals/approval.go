@@ -1,0 +1,170 @@
+package approvals
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
+)
+
+// Approval is what an approver says yes to: exactly operations that they were shown, named by digest. Whoever takes a human's
+// word makes one of what they have put before that human, never of what waits by now.
+type Approval struct {
+	// Waiting is the waiting digest of all that was shown, or its first digits, MinDigits at least.
+	Waiting string
+	// Ops are the numbers of those among them that are approved; none for all.
+	Ops []int
+	// Each names operations that were shown one by one, in place of Waiting and Ops: by number, the whole digest of each.
+	Each map[int]string
+	// Danger are the names of targets that the approver has typed: nothing dangerous is approved on any other.
+	Danger []string
+}
+
+// MinDigits is how many hex digits of a waiting digest name it. They keep one set from being taken for another by mistake. An
+// agent that searches can make two sets that begin alike; what a human is given to paste has more: PastedDigits.
+const (
+	MinDigits    = 12
+	PastedDigits = 32
+)
+
+// Errors of approvals that callers tell apart.
+var (
+	// ErrDigest is for another set of operations than the one that was named: nothing was decided.
+	ErrDigest = errors.New("the digest does not match what waits now")
+	// ErrUnnamed is for an approval that does not say what was shown.
+	ErrUnnamed = errors.New("an approval names what was shown by its digest")
+	// ErrDanger is for danger on a target whose name was not typed.
+	ErrDanger = errors.New("dangerous")
+)
+
+// Well is nil for an approval that names something; ErrUnnamed says what is missing. It is checked once more with the decision.
+func (a *Approval) Well() error {
+	if len(a.Each) > 0 {
+		if a.Waiting != "" || len(a.Ops) > 0 {
+			return fmt.Errorf("%w: of all that waits, or of each, not both", ErrUnnamed)
+		}
+		for _, d := range a.Each {
+			if len(d) != digestDigits || !isHex(d) {
+				return fmt.Errorf("%w: %d hex digits each", ErrUnnamed, digestDigits)
+			}
+		}
+		return nil
+	}
+	switch {
+	case a.Waiting == "":
+		return ErrUnnamed
+	case !isHex(a.Waiting) || len(a.Waiting) < MinDigits || len(a.Waiting) > digestDigits:
+		return fmt.Errorf("%w: a digest has %d to %d hex digits", ErrUnnamed, MinDigits, digestDigits)
+	}
+	return nil
+}
+
+// digestDigits is how many hex digits a whole digest has.
+const digestDigits = 64
+
+func isHex(s string) bool {
+	return strings.Trim(s, "0123456789abcdefABCDEF") == ""
+}
+
+// names reports whether a digest is the one that the approval names.
+func (a *Approval) names(digest string) bool {
+	return digest != "" && strings.HasPrefix(digest, strings.ToLower(a.Waiting))
+}
+
+// Fits is nil where what the approval names is what waits in the session, as it is now. The errors are those of Approve.
+func (a *Approval) Fits(s *Session) error {
+	_, err := a.choose(s)
+	return err
+}
+
+// choose finds what an approval is about. ErrDigest, ErrNotWaiting.
+func (a *Approval) choose(s *Session) ([]*Operation, error) {
+	if err := a.Well(); err != nil {
+		return nil, err
+	}
+	if len(a.Each) == 0 {
+		if !s.waits() || s.Status.Final() {
+			return nil, fmt.Errorf("%w: %w: session %s is %s", ErrDigest, ErrNotWaiting, s.ID, s.Status)
+		}
+		if !a.names(s.WaitingDigest()) {
+			return nil, fmt.Errorf("%w in session %s", ErrDigest, s.ID)
+		}
+		return choose(s, a.Ops)
+	}
+	numbers := make([]int, 0, len(a.Each))
+	for n := range a.Each {
+		numbers = append(numbers, n)
+	}
+	chosen, err := choose(s, numbers)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range chosen {
+		if !strings.EqualFold(o.Digest, a.Each[o.N]) {
+			return nil, fmt.Errorf("%w: operation %d of session %s", ErrDigest, o.N, s.ID)
+		}
+	}
+	return chosen, nil
+}
+
+// chooseAll is choose for all that waits in several sessions that were shown together.
+func (a *Approval) chooseAll(all []*Session) ([][]*Operation, error) {
+	if len(a.Each) > 0 || len(a.Ops) > 0 {
+		return nil, fmt.Errorf("%w: of a group as a whole", ErrUnnamed)
+	}
+	if err := a.Well(); err != nil {
+		return nil, err
+	}
+	sessions := make([]Session, len(all))
+	for i, s := range all {
+		sessions[i] = *s
+	}
+	switch digest := WaitingDigestOf(sessions); {
+	case digest == "":
+		return nil, fmt.Errorf("%w: %w: none of its sessions has any", ErrDigest, ErrNotWaiting)
+	case !a.names(digest):
+		return nil, fmt.Errorf("%w in these sessions", ErrDigest)
+	}
+	chosen := make([][]*Operation, len(all))
+	for i, s := range all {
+		if !s.waits() {
+			continue
+		}
+		var err error
+		if chosen[i], err = choose(s, nil); err != nil {
+			return nil, err
+		}
+	}
+	return chosen, nil
+}
+
+// confirmed is nil where the approver has typed the name of the target of everything dangerous among the operations.
+func (a *Approval) confirmed(s *Session, decided []*Operation) error {
+	for _, o := range decided {
+		if o.Risk == policy.Danger && !slices.Contains(a.Danger, s.Target) {
+			return fmt.Errorf("operation %d of session %s is %w: it needs the name of its target, %s, to be given with the approval",
+				o.N, s.ID, ErrDanger, render.Line(s.Target))
+		}
+	}
+	return nil
+}
+
+// Dangerous reports whether an operation is dangerous, or a change of a file is that is approved with it.
+func (s *Session) Dangerous(n int) bool {
+	o := s.operation(n)
+	switch {
+	case o == nil:
+		return false
+	case o.Risk == policy.Danger:
+		return true
+	case o.Command == nil:
+		return false
+	}
+	return slices.ContainsFunc(o.Command.Needs, func(n int) bool {
+		file := s.operation(n)
+		return file != nil && file.Decision == Waiting && file.Risk == policy.Danger
+	})
+}

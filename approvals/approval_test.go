@@ -1,0 +1,190 @@
+package approvals_test
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
+)
+
+// reference is the encoding of docs/digest.md, written down a second time.
+func reference(label string, list ...string) string {
+	var b []byte
+	str := func(s string) {
+		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	str(label)
+	b = binary.BigEndian.AppendUint64(b, uint64(len(list)))
+	for _, s := range list {
+		str(s)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func waitingOps(decisions ...approvals.Decision) (ops []approvals.Operation) {
+	for i, d := range decisions {
+		ops = append(ops, approvals.Operation{N: i + 1, Decision: d, Digest: strings.Repeat(string("0123456789abcdef"[i+1]), 64)})
+	}
+	return ops
+}
+
+func TestWaitingDigestIsAsTheDocumentationSays(t *testing.T) {
+	one, three := strings.Repeat("1", 64), strings.Repeat("3", 64)
+	a := approvals.Session{ID: "aaaa0001", Operations: waitingOps(approvals.Waiting, approvals.Approved, approvals.Waiting)}
+	b := approvals.Session{ID: "bbbb0001", Operations: waitingOps(approvals.Waiting)}
+	none := approvals.Session{ID: "cccc0001", Operations: waitingOps(approvals.Approved, approvals.Withdrawn)}
+	whole := reference("shannot waiting v1", one, three)
+	for name, tt := range map[string]struct{ got, want string }{
+		"two of three": {a.WaitingDigest(), whole},
+		"one":          {b.WaitingDigest(), reference("shannot waiting v1", one)},
+		"none":         {none.WaitingDigest(), ""},
+		"group, in order of id": {
+			approvals.WaitingDigestOf([]approvals.Session{b, none, a}),
+			reference("shannot waiting group v1", "aaaa0001", whole, "bbbb0001", reference("shannot waiting v1", one)),
+		},
+		"group of nothing": {approvals.WaitingDigestOf([]approvals.Session{none}), ""},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %q, want %q", name, tt.got, tt.want)
+		}
+	}
+	// The page has the first of them as its example.
+	page, err := os.ReadFile("../docs/digest.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), whole) {
+		t.Errorf("docs/digest.md does not have the example's digest %s", whole)
+	}
+}
+
+func TestApprovalNamesWhatWasShown(t *testing.T) {
+	b := newBook(t)
+	l := b.begin()
+	events := b.Subscribe(t.Context())
+	result := start(l, command(io.Discard, "touch", "/nonexistent/x"))
+	s := b.waiting(events, l.ID())
+	digest, whole := s.Operations[0].Digest, s.WaitingDigest()
+	other := strings.Repeat("0", 64)
+	for name, tt := range map[string]struct {
+		a    approvals.Approval
+		want error
+	}{
+		"nothing":                   {approvals.Approval{}, approvals.ErrUnnamed},
+		"nothing but a number":      {approvals.Approval{Ops: []int{1}}, approvals.ErrUnnamed},
+		"eleven digits":             {approvals.Approval{Waiting: whole[:11]}, approvals.ErrUnnamed},
+		"too many digits":           {approvals.Approval{Waiting: whole + "0"}, approvals.ErrUnnamed},
+		"no digits":                 {approvals.Approval{Waiting: whole[:11] + "g"}, approvals.ErrUnnamed},
+		"another set":               {approvals.Approval{Waiting: other}, approvals.ErrDigest},
+		"another from digit 13":     {approvals.Approval{Waiting: whole[:12] + other[:12]}, approvals.ErrDigest},
+		"the operation's own":       {approvals.Approval{Waiting: digest}, approvals.ErrDigest},
+		"not its beginning":         {approvals.Approval{Waiting: whole[4:20]}, approvals.ErrDigest},
+		"another operation":         {approvals.Approval{Each: map[int]string{2: digest}}, approvals.ErrNotWaiting},
+		"another of that number":    {approvals.Approval{Each: map[int]string{1: other}}, approvals.ErrDigest},
+		"a part of its digest":      {approvals.Approval{Each: map[int]string{1: digest[:12]}}, approvals.ErrUnnamed},
+		"no digest of it":           {approvals.Approval{Each: map[int]string{1: ""}}, approvals.ErrUnnamed},
+		"one by one and as a whole": {approvals.Approval{Waiting: whole, Each: map[int]string{1: digest}}, approvals.ErrUnnamed},
+	} {
+		if _, err := b.Approve(t.Context(), l.ID(), alice, tt.a); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+		if _, err := b.ApproveGroup(t.Context(), []approvals.Session{s}, alice, tt.a); err == nil {
+			t.Errorf("%s: a group was approved", name)
+		}
+		if _, _, err := b.ApproveGranting(t.Context(), l.ID(), alice, 1, tt.a, exactly); err == nil {
+			t.Errorf("%s: it was granted", name)
+		}
+		if now, err := b.Session(l.ID()); err != nil || now.Operations[0].Decision != approvals.Waiting {
+			t.Fatalf("%s: the operation is %s, %v", name, now.Operations[0].Decision, err)
+		}
+	}
+	if _, err := b.Approve(t.Context(), l.ID(), alice, approvals.Approval{Waiting: strings.ToUpper(whole[:12])}); err != nil {
+		t.Errorf("twelve digits: %v", err)
+	}
+	r := <-result
+	mustRun(t, r.process, r.err)
+}
+
+func TestGroupIsApprovedAsItWasShownOrNotAtAll(t *testing.T) {
+	b := newBook(t)
+	events := b.Subscribe(t.Context())
+	var lives [2]*approvals.Live
+	var results [2]<-chan started
+	var shown []approvals.Session
+	for i := range lives {
+		lives[i] = b.begin()
+		results[i] = start(lives[i], command(io.Discard, "true"))
+		shown = append(shown, b.waiting(events, lives[i].ID()))
+	}
+	a := approvals.Approval{Waiting: approvals.WaitingDigestOf(shown)[:12]}
+	more := start(lives[1], command(io.Discard, "true", "more"))
+	b.waiting(events, lives[1].ID())
+	now := []approvals.Session{}
+	for _, l := range lives {
+		s, err := b.Session(l.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		now = append(now, s)
+	}
+	// By what is there now, and by what was there when it was shown.
+	for _, sessions := range [][]approvals.Session{now, shown} {
+		if _, err := b.ApproveGroup(t.Context(), sessions, alice, a); !errors.Is(err, approvals.ErrDigest) {
+			t.Errorf("%v, want ErrDigest", err)
+		}
+		for _, l := range lives {
+			if s, err := b.Session(l.ID()); err != nil || s.Operations[0].Decision != approvals.Waiting {
+				t.Errorf("session %s: operation 1 is %s, %v", l.ID(), s.Operations[0].Decision, err)
+			}
+		}
+	}
+	if _, err := b.ApproveGroup(t.Context(), now, alice, approvals.Approval{Waiting: approvals.WaitingDigestOf(now)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, result := range append(results[:], more) {
+		r := <-result
+		mustRun(t, r.process, r.err)
+	}
+}
+
+func TestDangerNeedsTheNameOfItsTarget(t *testing.T) {
+	d := newDesk(t, nil)
+	d.write(".profile", "x")
+	events := d.Subscribe(t.Context())
+	var out strings.Builder
+	result := start(d.live, command(&out, "cat", d.at(".profile")))
+	s := d.waiting(events, d.live.ID())
+	if s.Operations[0].Risk != policy.Danger || s.Operations[1].Risk == policy.Danger || !s.Dangerous(1) || !s.Dangerous(2) {
+		t.Fatalf("operations %+v", s.Operations)
+	}
+	for name, a := range map[string]approvals.Approval{
+		"all":                    {Waiting: s.WaitingDigest()},
+		"the change":             {Waiting: s.WaitingDigest(), Ops: []int{1}},
+		"the command after it":   {Waiting: s.WaitingDigest(), Ops: []int{2}},
+		"the command by itself":  {Each: map[int]string{2: s.Operations[1].Digest}},
+		"another target's name":  {Waiting: s.WaitingDigest(), Danger: []string{"prod", ""}},
+		"the change on a screen": {Each: map[int]string{1: s.Operations[0].Digest}, Danger: []string{"Local"}},
+	} {
+		if _, err := d.Approve(t.Context(), s.ID, alice, a); !errors.Is(err, approvals.ErrDanger) {
+			t.Errorf("%s: %v, want ErrDanger", name, err)
+		}
+	}
+	d.holds(".profile", "(nothing)")
+	if _, err := d.Approve(t.Context(), s.ID, alice, approvals.Approval{Waiting: s.WaitingDigest(), Danger: []string{"local"}}); err != nil {
+		t.Fatal(err)
+	}
+	r := <-result
+	mustRun(t, r.process, r.err)
+	if out.String() != "x" {
+		t.Errorf("the command read %q", out.String())
+	}
+}
