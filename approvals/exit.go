@@ -10,6 +10,7 @@ const (
 	ExitConflict     = 73  // EX_CANTCREAT: a write could not be committed
 	ExitWaiting      = 75  // EX_TEMPFAIL: waits for a human, the id is on stderr
 	ExitNotPermitted = 77  // EX_NOPERM: not permitted, or rejected
+	ExitBusy         = 79  // no place for another session now: try again; sysexits.h has no name for it
 	ExitTime         = 124 // out of time, as timeout(1)
 	ExitLimit        = 137 // killed by a limit, as by SIGKILL
 )

@@ -183,6 +183,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 		defer timer.Stop()
 		expired, hold = timer.C, func() { timer.Reset(h) }
 	}
+	l.parkAlone()
 	for {
 		// Taken before the look, so that no decision falls between the two.
 		changed := l.changed()
@@ -330,11 +331,27 @@ func (l *Live) run(ctx context.Context, o Operation, c Start) (targets.Process, 
 func (l *Live) enter() (done func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	for l.parking != nil {
+		parking := l.parking
+		l.mu.Unlock()
+		<-parking
+		l.mu.Lock()
+	}
+	if l.over || l.parked {
 		return nil, l.ending()
 	}
 	l.commands.Add(1)
-	return l.commands.Done, nil
+	l.active++
+	return l.exited, nil
+}
+
+// exited counts a command out whose result is recorded.
+func (l *Live) exited() {
+	l.mu.Lock()
+	l.active--
+	l.mu.Unlock()
+	l.parkAlone() // it may have been what stood in the way
+	l.commands.Done()
 }
 
 func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (targets.Process, error) {

@@ -24,6 +24,7 @@ type Live struct {
 	plan     bool
 	// interactive sessions are never parked
 	interactive bool
+	resumed     bool // it was parked
 	out         *output
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
@@ -46,18 +47,23 @@ type Live struct {
 	committing sync.Mutex // changes are made one at a time
 	placed     placed     // files of scratch that are on the target, with committing
 
-	mu        sync.Mutex
-	journal   []Operation   // of an earlier run, to be taken up again
-	at        int           // place in the journal
-	count     int           // operations so far
-	news      chan struct{} // closed with the next decision
-	holds     int           // operations that wait
-	heldSince time.Time
-	held      time.Duration
-	parked    bool
-	over      bool
-	commands  sync.WaitGroup // that run, or whose results are being recorded
-	recorded  int64          // bytes of commands' output that were kept
+	mu          sync.Mutex
+	journal     []Operation   // of an earlier run, to be taken up again
+	at          int           // place in the journal
+	count       int           // operations so far
+	news        chan struct{} // closed with the next decision
+	holds       int           // operations that wait
+	alone       bool          // the last client that waited for it has left
+	active      int           // commands that run
+	parking     chan struct{} // closed once it is known whether the session is parked, nil at other times
+	sent        func() bool   // see SetSent, may be nil
+	nothingSent bool          // by its client before it was parked
+	heldSince   time.Time
+	held        time.Duration
+	parked      bool
+	over        bool
+	commands    sync.WaitGroup // that run, or whose results are being recorded
+	recorded    int64          // bytes of commands' output that were kept
 	// recordedBytes is what the commands themselves take in the journal.
 	recordedBytes int
 
@@ -164,14 +170,18 @@ func (l *Live) decided() {
 
 // park ends a held session's script and keeps what it waits for. It reports whether the session is parked.
 func (l *Live) park() bool {
-	if l.m.config.Restart == nil || l.interactive {
+	if !l.restartable() {
 		return false
 	}
+	l.mu.Lock()
+	nothingSent := l.sent != nil || l.nothingSent
+	l.mu.Unlock()
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		if s.Status != Held || !s.waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting
 		}
 		l.m.toParked(s, l.m.config.Now())
+		s.NothingSent = nothingSent
 		return nil
 	})
 	if err != nil {
@@ -252,6 +262,7 @@ func (l *Live) finish(kind string) {
 	s, err := l.m.Session(l.id)
 	l.m.mu.Lock()
 	delete(l.m.live, l.id)
+	l.m.dispatch()
 	again := l.again
 	if err == nil && s.Status == Parked {
 		l.m.parked[l.id] = parkedSession{identity: l.identity, deadline: s.Deadline}

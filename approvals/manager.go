@@ -54,11 +54,9 @@ type Limits struct {
 	Checkpoint          int64         // bytes that are kept of what a session's files held before
 	Sessions            int           // alive at once
 	SessionsPerIdentity int           // alive at once
+	Queue               time.Duration // how long one that is over these waits for a place; 0 means not at all
 	Grant               time.Duration // how long a grant may last
 }
-
-// parkedFactor is how many times SessionsPerIdentity an identity may have parked, which cost a little disk only.
-const parkedFactor = 8
 
 // maxRecorded bounds the output of one operation that is kept for a replay and for show, in bytes.
 const maxRecorded = 1 << 20
@@ -107,14 +105,15 @@ type Manager struct {
 	grants   grants
 	turns    turns
 
-	mu       sync.Mutex
-	live     map[string]*Live
-	starting map[string]int // by identity: sessions that are about to be alive
-	parked   map[string]parkedSession
-	rolling  map[string]bool // sessions that are being rolled back
-	closing  bool
-	begun    atomic.Int64
-	ended    sync.WaitGroup // of live sessions
+	mu      sync.Mutex
+	live    map[string]*Live
+	places  places
+	present map[string]int // by session: clients of its own that wait for it
+	parked  map[string]parkedSession
+	rolling map[string]bool // sessions that are being rolled back
+	closing bool
+	begun   atomic.Int64
+	ended   sync.WaitGroup // of live sessions
 }
 
 type parkedSession struct {
@@ -137,7 +136,7 @@ func New(c Config) (*Manager, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory for outputs: %w", err)
 	}
-	m := &Manager{config: c, live: map[string]*Live{}, starting: map[string]int{}, parked: map[string]parkedSession{}, rolling: map[string]bool{}}
+	m := &Manager{config: c, live: map[string]*Live{}, places: newPlaces(), present: map[string]int{}, parked: map[string]parkedSession{}, rolling: map[string]bool{}}
 	m.SetRules(Rules{c.Judge, c.Limits})
 	if c.Grants != nil {
 		var err error
@@ -154,7 +153,12 @@ func New(c Config) (*Manager, error) {
 
 // SetRules changes what sessions are judged and bounded by that begin, or go on after they were parked, from now on. Those
 // that are alive keep theirs.
-func (m *Manager) SetRules(r Rules) { m.rules.Store(&r) }
+func (m *Manager) SetRules(r Rules) {
+	m.rules.Store(&r)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dispatch() // there may be more places than before
+}
 
 // mayDecide is nil for who may decide, and is still known. Doing is what they want, for the error.
 func (m *Manager) mayDecide(by Identity, doing string) error {
@@ -180,15 +184,19 @@ type Request struct {
 	Group          string   // of sessions that were started together, see NewGroup; "" for none
 	Plan           bool     // run nothing: record what would be done, and wait
 	Env            []string // the environment that the session begins with, KEY=VALUE
+	// Queued, where it is there, is called once if the session has to wait for a place, with why, in one line.
+	Queued func(why string)
 }
 
-// Begin makes a session and records it. ErrTooMany says which limit stands in the way.
+// Begin makes a session and records it. Where there is no place for it, it waits for one, at most until ctx ends: the
+// session itself goes on without ctx. A *Busy error, which is ErrTooMany, says which limit stands in the way.
 func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
-	release, err := m.reserve(r.Identity.Name)
+	release, err := m.place(ctx, &waiter{identity: r.Identity.Name, size: len(r.Script)}, r.Queued)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
+	ctx = context.WithoutCancel(ctx)
 	s := Session{
 		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
 		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell, Interactive: r.Interactive,
@@ -212,17 +220,25 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 }
 
 // Resume starts a parked session again, after Config.Restart. Its earlier output is discarded: the script runs from
-// its start and takes its operations' results from the journal.
+// its start and takes its operations' results from the journal. Where there is no place, it gets the next one that
+// becomes free, however long that takes: a decision is not lost because the house is full. After ErrShutdown it stays
+// parked, and the next gateway resumes it.
 func (m *Manager) Resume(ctx context.Context, id string, target targets.Target) (*Live, error) {
 	m.mu.Lock()
-	closing, alive := m.closing, m.live[id] != nil
+	parked, ok := m.parked[id]
+	alive := m.live[id] != nil
 	m.mu.Unlock()
-	switch {
-	case closing:
-		return nil, ErrShutdown // it stays parked, and the next gateway resumes it
-	case alive:
+	if alive {
 		return nil, fmt.Errorf("resume session %s: its script has not ended yet", id)
 	}
+	if !ok {
+		return nil, fmt.Errorf("resume session %s: %w: it is not parked", id, ErrNotWaiting)
+	}
+	release, err := m.place(ctx, &waiter{identity: parked.identity, session: id}, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	s, err := m.config.Store.Update(id, func(s *Session) error {
 		if s.Status != Parked {
 			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
@@ -253,7 +269,7 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 	lctx, cancel := context.WithCancelCause(ctx)
 	target, unuse := targets.For(target, s.Identity, s.ID)
 	l := &Live{m: m, rules: rules, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(),
-		skip: map[string]bool{}, inflight: map[string]int{}, origins: map[*vfs.Origin]known{},
+		resumed: again, nothingSent: s.NothingSent, skip: map[string]bool{}, inflight: map[string]int{}, origins: map[*vfs.Origin]known{},
 	}
 	if again {
 		l.journal = s.Operations
@@ -268,51 +284,11 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 		m.fail(s.ID, ErrShutdown.Error())
 		return nil, ErrShutdown
 	}
+	l.alone = again && m.present[s.ID] == 0
 	m.live[s.ID] = l
 	m.ended.Add(1)
 	m.publish(s.ID, EventStarted, "")
 	return l, nil
-}
-
-// reserve takes a place under the limits until release.
-func (m *Manager) reserve(identity string) (release func(), err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closing {
-		return nil, ErrShutdown
-	}
-	l := m.rules.Load().Limits
-	alive, own := len(m.live), m.starting[identity]
-	for _, n := range m.starting {
-		alive += n
-	}
-	for _, s := range m.live {
-		if s.identity == identity {
-			own++
-		}
-	}
-	parked := 0
-	for _, p := range m.parked {
-		if p.identity == identity {
-			parked++
-		}
-	}
-	switch {
-	case l.Sessions > 0 && alive >= l.Sessions:
-		return nil, fmt.Errorf("%w: %d are alive, limits.sessions allows no more", ErrTooMany, alive)
-	case l.SessionsPerIdentity > 0 && own >= l.SessionsPerIdentity:
-		return nil, fmt.Errorf("%w of yours: %d are alive, limits.sessions_per_identity allows no more", ErrTooMany, own)
-	case l.SessionsPerIdentity > 0 && parked >= parkedFactor*l.SessionsPerIdentity:
-		return nil, fmt.Errorf("%w of yours wait for a human: %d; cancel some", ErrTooMany, parked)
-	}
-	m.starting[identity]++
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.starting[identity]--; m.starting[identity] <= 0 {
-			delete(m.starting, identity)
-		}
-	}, nil
 }
 
 // Session returns one session, or ErrNotFound.
@@ -393,6 +369,7 @@ func (m *Manager) Check(context.Context) error { return m.config.Store.Check() }
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closing = true
+	m.closePlaces()
 	all := make([]*Live, 0, len(m.live))
 	for _, l := range m.live {
 		all = append(all, l)
@@ -419,7 +396,7 @@ func (m *Manager) ExpireParked() {
 	var due []string
 	m.mu.Lock()
 	for id, p := range m.parked {
-		if !p.deadline.IsZero() && !now.Before(p.deadline) {
+		if !p.deadline.IsZero() && !now.Before(p.deadline) && !m.toResume(id) {
 			due = append(due, id)
 		}
 	}
@@ -445,6 +422,7 @@ func (m *Manager) endParked(id string, status Status, decision Decision, reason 
 	}
 	m.mu.Lock()
 	delete(m.parked, id)
+	m.notResumed(id)
 	m.mu.Unlock()
 	m.publish(id, EventEnded, "")
 	return s, nil

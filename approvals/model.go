@@ -100,6 +100,9 @@ type Session struct {
 	// Interactive says that a human typed the script at a terminal as it went: it cannot be run again, so the session
 	// is never parked.
 	Interactive bool `json:",omitempty"`
+	// NothingSent says of a session that was parked that its client had sent no input by then: where a command reads a
+	// stream, the stream was empty.
+	NothingSent bool `json:",omitempty"`
 	// Group is shared by sessions that were started together, the same on several targets; "" for none.
 	Group string `json:",omitempty"`
 	// Env is the environment that the session began with, KEY=VALUE.

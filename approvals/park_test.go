@@ -285,6 +285,7 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-again
+	defer b.Attend(t.Context(), l.ID())() // else it would be parked once more
 	l = b.resume(l.ID())
 	r := <-start(l, command(io.Discard, "true"))
 	mustRun(t, r.process, r.err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"shannot-gateway/sandbox"
@@ -22,6 +23,7 @@ type intake struct {
 	done   chan struct{}
 	once   sync.Once
 	rest   []byte
+	came   atomic.Bool // the client has sent something
 }
 
 func newIntake(from io.Reader) *intake {
@@ -32,6 +34,7 @@ func newIntake(from io.Reader) *intake {
 			piece := make([]byte, 32<<10)
 			n, err := from.Read(piece)
 			if n > 0 {
+				in.came.Store(true)
 				select {
 				case in.pieces <- piece[:n]:
 				case <-in.done:

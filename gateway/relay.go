@@ -77,7 +77,7 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 	options := relay.Options{
 		Opened:  opened,
 		Policy:  func(target string) *vfs.Policy { return now.runner.policies[target] },
-		Ask:     func(_ context.Context, c relay.Change) error { return now.runner.change(who, c) },
+		Ask:     func(ctx context.Context, c relay.Change) error { return now.runner.change(ctx, who, c) },
 		Uploads: g.uploads, MaxFile: now.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
 	}
 	for _, t := range now.Targets {
@@ -112,8 +112,8 @@ func newTransfer() string { return "sftp-" + strings.ToLower(rand.Text()[:8]) }
 var errNotMade = errors.New("nobody approved it")
 
 // change makes a session of one change over SFTP and brings it to its end: it waits for a human, and is made or not. The
-// session outlives its client, as others do; it cannot be parked, for its content came from there.
-func (r *runner) change(who approvals.Identity, c relay.Change) error {
+// session ends with its client: it cannot be parked, for nothing would make the change again.
+func (r *runner) change(ctx context.Context, who approvals.Identity, c relay.Change) error {
 	if _, ok := c.Target.(targets.FileTarget); !ok || r.options.Blobs == nil {
 		return fmt.Errorf("files of %s cannot be changed: %w", c.Target.Name(), syscall.EROFS)
 	}
@@ -121,12 +121,14 @@ func (r *runner) change(who approvals.Identity, c relay.Change) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", syscall.EACCES, err)
 	}
-	live, err := r.sessions.Begin(context.Background(), approvals.Request{
+	live, err := r.sessions.Begin(ctx, approvals.Request{
 		Identity: who, Target: c.Target, Engine: sftpSubsystem, Script: c.Summary, Name: c.Summary, Interactive: true,
+		Queued: c.Queued,
 	})
 	if err != nil {
 		return err
 	}
+	defer r.sessions.Attend(ctx, live.ID())()
 	s := &session{runner: r, live: live, request: approvals.Request{Target: live.Target()}}
 	s.end(func() approvals.Outcome {
 		_ = live.Source(c.Base)

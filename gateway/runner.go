@@ -89,30 +89,31 @@ func (s *shared) wait(ctx context.Context) {
 }
 
 // Start implements command.Runner.
-func (r *runner) Start(ctx context.Context, request approvals.Request, stdin io.Reader) (string, error) {
+func (r *runner) Start(ctx context.Context, request approvals.Request, stdin io.Reader) (string, func(), error) {
 	return r.begin(ctx, request, "dumb", nil, stdin)
 }
 
 // Interact implements command.Runner.
-func (r *runner) Interact(ctx context.Context, request approvals.Request, t *command.Terminal, stdin io.Reader) (string, error) {
+func (r *runner) Interact(ctx context.Context, request approvals.Request, t *command.Terminal, stdin io.Reader) (string, func(), error) {
 	return r.begin(ctx, request, t.Type, t, stdin)
 }
 
 // begin records a session and runs it. The terminal is nil for most.
-func (r *runner) begin(ctx context.Context, request approvals.Request, term string, t *command.Terminal, stdin io.Reader) (string, error) {
-	r, err := r.latest(request.Identity, request.Target.Name())
+func (r *runner) begin(ctx context.Context, request approvals.Request, term string, t *command.Terminal, stdin io.Reader) (id string, leave func(), err error) {
+	r, err = r.latest(request.Identity, request.Target.Name())
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	request.Env = request.Target.Account().Env(term)
-	live, err := r.sessions.Begin(context.WithoutCancel(ctx), request)
+	live, err := r.sessions.Begin(ctx, request)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
+	leave = r.sessions.Attend(ctx, live.ID())
 	request.Target = live.Target()
 	s := &session{runner: r, live: live, request: request, stdin: stdin, terminal: t}
 	r.running.Go(s.run)
-	return live.ID(), nil
+	return live.ID(), leave, nil
 }
 
 // target finds a target by its name, nil for none.
@@ -135,11 +136,15 @@ func (r *runner) restart(parked approvals.Session) {
 	}
 	r.reach(target, parked.Identity)
 	live, err := r.sessions.Resume(context.Background(), parked.ID, target)
-	if err != nil {
+	switch {
+	case errors.Is(err, approvals.ErrShutdown), errors.Is(err, approvals.ErrNotWaiting): // another decision has come before
+		r.log.Info("a parked session does not go on now", "session", parked.ID, "reason", err)
+		return
+	case err != nil:
 		r.log.Error("resume a parked session", "session", parked.ID, "error", err)
 		return
 	}
-	s := &session{runner: r, live: live, again: parked.Operations, request: approvals.Request{
+	s := &session{runner: r, live: live, again: parked.Operations, sentNothing: parked.NothingSent, request: approvals.Request{
 		Target: live.Target(), Engine: parked.Engine, Args: parked.Args, Script: parked.Script, Shell: parked.Shell, Env: parked.Env,
 	}}
 	if len(parked.Args) > 0 && parked.Args[0] == "-" {
@@ -165,8 +170,10 @@ type session struct {
 	request approvals.Request
 	stdin   io.Reader
 	again   []approvals.Operation // of its earlier run, for a session that was parked
-	view    *vfs.Session          // nil for a shell command
-	remote  targets.View          // nil where the target is the gateway's own host
+	// sentNothing says of one that was parked that its client had sent no input by then
+	sentNothing bool
+	view        *vfs.Session // nil for a shell command
+	remote      targets.View // nil where the target is the gateway's own host
 	// terminal is what the script's own terminal is shown at, nil for a session without one
 	terminal *command.Terminal
 	// unwritten says that something was not run since it could not be recorded: whatever the script makes of that, the
@@ -625,6 +632,9 @@ func (s *session) shellInput() (in input, stop func(), err error) {
 	switch {
 	case len(s.again) > 0 && s.again[0].Command != nil:
 		c := s.again[0].Command
+		if c.Input == string(sandbox.PipeInput) && s.sentNothing {
+			return input{kind: c.Input, reader: strings.NewReader("")}, stop, nil
+		}
 		if c.Input != string(sandbox.NoInput) && c.Input != string(sandbox.DataInput) {
 			return in, stop, errors.New("its client was sending it, and is gone: ask again")
 		}
@@ -638,6 +648,7 @@ func (s *session) shellInput() (in input, stop func(), err error) {
 		ahead.close()
 		return in, stop, nil
 	}
+	s.live.SetSent(ahead.came.Load)
 	file, closeFile, err := pipe(in.reader)
 	if err != nil {
 		ahead.close()

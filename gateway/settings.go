@@ -61,7 +61,7 @@ func (s Settings) rules() approvals.Rules {
 	l := s.Config.Limits
 	return approvals.Rules{Judge: s.Judge, Limits: approvals.Limits{
 		Hold: l.Hold, Expire: l.Expire, Operations: l.Operations, Output: l.Output, Checkpoint: l.Checkpoint,
-		Sessions: l.Sessions, SessionsPerIdentity: l.SessionsPerIdentity, Grant: l.Grant,
+		Sessions: l.Sessions, SessionsPerIdentity: l.SessionsPerIdentity, Grant: l.Grant, Queue: l.Queue,
 	}}
 }
 

@@ -233,9 +233,10 @@ func TestASessionBeginsByTheSettingsOfItsMoment(t *testing.T) {
 		if err := r.gateway.Reload(s); err != nil {
 			t.Fatal(err)
 		}
-		return began.runner.Start(t.Context(), approvals.Request{
+		id, _, err := began.runner.Start(t.Context(), approvals.Request{
 			Identity: who, Target: began.Targets[0], Engine: config.NativeEngine, Args: []string{"-c", "pass"}, Script: "pass",
 		}, nil)
+		return id, err
 	}
 	if id, err := late(func(c *config.Config, _ *Settings) { c.Limits.Wall = 0 }); err != nil || id == "" {
 		t.Errorf("with another limit: %v", err)

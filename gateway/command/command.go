@@ -31,16 +31,18 @@ const (
 	ExitFault        = approvals.ExitFault
 	ExitWaiting      = approvals.ExitWaiting
 	ExitNotPermitted = approvals.ExitNotPermitted
+	ExitBusy         = approvals.ExitBusy
 	ExitTime         = approvals.ExitTime
 	ExitLimit        = approvals.ExitLimit
 )
 
 // Runner starts sessions that live on without the connection that asked for them.
 type Runner interface {
-	// Start begins a session and returns its id while it runs. Stdin is the script's or command's input, nil for none.
-	Start(ctx context.Context, r approvals.Request, stdin io.Reader) (id string, err error)
+	// Start begins a session and returns its id while it runs. Stdin is the script's or command's input, nil for none. The
+	// session's client waits for it until ctx ends or leave is called, see Manager.Attend.
+	Start(ctx context.Context, r approvals.Request, stdin io.Reader) (id string, leave func(), err error)
 	// Interact begins a session of an interpreter at a terminal, where stdin is what is typed.
-	Interact(ctx context.Context, r approvals.Request, t *Terminal, stdin io.Reader) (id string, err error)
+	Interact(ctx context.Context, r approvals.Request, t *Terminal, stdin io.Reader) (id string, leave func(), err error)
 }
 
 // Verbs is what the verbs work on.
@@ -297,15 +299,32 @@ func (c *invocation) fail(id string, err error) int {
 	case errors.Is(err, approvals.ErrNothingToRollBack):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitUsage
-	case errors.Is(err, approvals.ErrNotPermitted), errors.Is(err, approvals.ErrTooMany):
+	case errors.Is(err, approvals.ErrNotPermitted):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitNotPermitted
+	case errors.Is(err, approvals.ErrTooMany):
+		return c.busy(err)
 	case errors.Is(err, approvals.ErrNotWaiting), errors.Is(err, approvals.ErrBadGrant):
 		c.notice("%s; look again with: show %s", render.Line(err.Error()), render.Line(id))
 		return ExitUsage
 	}
 	c.notice("%s", render.Line(err.Error()))
 	return ExitFault
+}
+
+// busy says what stands in the way of another session, and how to make room.
+func (c *invocation) busy(err error) int {
+	c.notice("%s", render.Line(err.Error()))
+	var busy *approvals.Busy
+	switch {
+	case !errors.As(err, &busy):
+	case len(busy.InWay) == 0:
+		c.notice("nothing was started; try again later")
+	default:
+		c.notice("nothing was started; try again later, or make room: list shows your sessions, cancel ends one, as in: cancel %s",
+			strings.Join(busy.InWay, ", cancel "))
+	}
+	return ExitBusy
 }
 
 // session returns a session that the caller may see: an agent its own, the others all. That a session of someone else

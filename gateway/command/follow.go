@@ -108,8 +108,8 @@ func rendered(s string) render.Text {
 }
 
 // follow passes a session's output on until it ends, is parked, or the client's wait for humans ends, and returns the
-// exit status for the client.
-func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitFlag, asJSON bool) int {
+// exit status for the client. leave says that the client waits no more.
+func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitFlag, asJSON bool, leave func()) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	f := &follower{call: c.Call}
@@ -129,6 +129,7 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 		if !errors.Is(context.Cause(ctx), errWaited) {
 			return c.fail(id, err) // or the client is gone, and nobody reads this
 		}
+		leave() // it is parked now, where nobody else waits for it
 		if session, err = v.Sessions.Session(id); err != nil {
 			return c.fail(id, err)
 		}
@@ -213,8 +214,34 @@ func (v *Verbs) wait(ctx context.Context, c *invocation) int {
 	if err != nil {
 		return c.usage(err)
 	}
-	if _, err := v.session(c, id); err != nil {
+	s, err := v.session(c, id)
+	if err != nil {
 		return c.fail(id, err)
 	}
-	return v.follow(ctx, c, id, limit, asJSON)
+	leave := func() {}
+	if s.Identity == c.Identity.Name {
+		leave = v.Sessions.Attend(ctx, id)
+		defer leave()
+	}
+	if s.Status == approvals.Parked {
+		if err := v.unparked(ctx, id, limit); err != nil {
+			return c.fail(id, err)
+		}
+	}
+	return v.follow(ctx, c, id, limit, asJSON, leave)
+}
+
+// unparked waits for the decision that starts a parked session again, as long as a held one would be waited for.
+func (v *Verbs) unparked(ctx context.Context, id string, limit waitFlag) error {
+	patience := v.Config.Limits.Hold
+	if limit.set {
+		patience = limit.duration
+	}
+	if patience > 0 || limit.set {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
+	_, err := v.Sessions.Unparked(ctx, id)
+	return err
 }

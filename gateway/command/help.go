@@ -31,7 +31,8 @@ session. Later, also from a new connection, get its output and exit status:
   ssh HOST wait ID                          or: list, show ID, cancel ID, help
   ssh HOST run --wait 30s - < script.py     wait for humans at most 30 s
 Other statuses: 64 usage, 65 no script, 69 no such target, 70 our fault, 73 a
-file changed meanwhile, 77 not permitted, 124 out of time, 137 over a limit.
+file changed meanwhile, 77 not permitted, 79 busy (try again), 124 out of time,
+137 over a limit.
 `
 
 const approverHelp = `Shannot gateway: you decide what agents may run on this host.
@@ -97,7 +98,9 @@ its own. --json prints one array.`,
 user, environment change, digest, the policy's reason and the decision.`,
 	"wait": `Prints a session's output from the beginning, follows it to its end, and exits
 with its status; 75 where a human still has to decide. It may be repeated.
-  --wait DURATION  wait for humans at most so long (0: not at all)`,
+  --wait DURATION  wait for humans at most so long (0: not at all)
+A script whose client leaves while it waits is parked: the decision starts it
+again, and what it did before is not done twice.`,
 	"cancel": `Ends a session. An agent can end its own.`,
 	"approve": `With a terminal: the approval screen, opened on the session ID if one is given.
   --plain                  numbered lines and typed answers, for screen readers

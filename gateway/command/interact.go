@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 )
 
@@ -18,17 +19,19 @@ func (v *Verbs) interact(ctx context.Context, c *invocation, flags runFlags) int
 	if target == nil {
 		return status
 	}
-	id, err := v.Runner.Interact(ctx, approvals.Request{
+	id, leave, err := v.Runner.Interact(ctx, approvals.Request{
 		Identity: c.Identity, Target: target, Engine: config.NativeEngine, Script: interactiveScript, Interactive: true,
+		Queued: func(why string) { c.notice("%s", render.Line(why)) },
 	}, c.Terminal, c.Stdin)
 	if err != nil {
 		return c.fail(id, fmt.Errorf("start the session: %w", err))
 	}
+	defer leave()
 	call := *c.Call
 	call.Stdout = call.Terminal.Raw
 	own := *c
 	own.Call = &call
-	status = v.follow(ctx, &own, id, flags.wait, false)
+	status = v.follow(ctx, &own, id, flags.wait, false, leave)
 	if ctx.Err() != nil {
 		_, _ = v.Sessions.Cancel(context.WithoutCancel(ctx), id, c.Identity)
 	}

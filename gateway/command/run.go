@@ -274,17 +274,19 @@ func (v *Verbs) begin(ctx context.Context, c *invocation, flags runFlags, target
 	}
 	r.Identity, r.Target, r.Plan = c.Identity, target, flags.plan
 	r.Name, r.Analysis = flags.name, flags.analysis
-	id, err := v.Runner.Start(ctx, r, stdin)
+	r.Queued = func(why string) { c.notice("%s", render.Line(why)) }
+	id, leave, err := v.Runner.Start(ctx, r, stdin)
 	if err != nil {
 		return c.fail(id, fmt.Errorf("start the session: %w", err))
 	}
+	defer leave()
 	if c.Terminal != nil {
 		var stop context.CancelFunc
 		ctx, stop = context.WithCancel(ctx)
 		defer stop()
 		go v.watchKeys(ctx, c, id)
 	}
-	return v.follow(ctx, c, id, flags.wait, flags.json)
+	return v.follow(ctx, c, id, flags.wait, flags.json, leave)
 }
 
 // interrupt is what a terminal in raw mode sends for Ctrl-C.

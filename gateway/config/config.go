@@ -90,6 +90,7 @@ type Limits struct {
 	Nodes                         int // files that a session makes, changes or removes
 	Calls                         int // system calls a second
 	Sessions, SessionsPerIdentity int
+	Queue                         time.Duration // how long a session waits for a place; 0 means not at all
 }
 
 // Native is the native engine's configuration.
@@ -122,7 +123,7 @@ func DefaultLimits() Limits {
 		Wall: 10 * time.Minute, CPU: time.Minute, Hold: 10 * time.Minute, Expire: 24 * time.Hour, Grant: 24 * time.Hour,
 		Memory: 512 << 20, Output: 16 << 20, Script: 1 << 20, Write: 50 << 20, Checkpoint: 256 << 20,
 		Processes: 16, Threads: 64, Files: 1024, Nodes: 65536, Calls: 100_000,
-		Operations: 1000, Sessions: 64, SessionsPerIdentity: 8,
+		Operations: 1000, Sessions: 64, SessionsPerIdentity: 8, Queue: 30 * time.Second,
 	}
 }
 
@@ -171,6 +172,7 @@ type file struct {
 		Grant               *duration `toml:"grant"`
 		Sessions            *int      `toml:"sessions"`
 		SessionsPerIdentity *int      `toml:"sessions_per_identity"`
+		Queue               *duration `toml:"queue"`
 	} `toml:"limits"`
 	Local struct {
 		RunAs string `toml:"run_as"`
@@ -383,7 +385,7 @@ func (f *file) checkLimits(c *Config) error {
 	for _, p := range []struct {
 		to   *time.Duration
 		from *duration
-	}{{&l.Wall, from.Wall}, {&l.CPU, from.CPU}, {&l.Hold, from.Hold}, {&l.Expire, from.Expire}, {&l.Grant, from.Grant}} {
+	}{{&l.Wall, from.Wall}, {&l.CPU, from.CPU}, {&l.Hold, from.Hold}, {&l.Expire, from.Expire}, {&l.Grant, from.Grant}, {&l.Queue, from.Queue}} {
 		if p.from != nil {
 			*p.to = p.from.value
 		}

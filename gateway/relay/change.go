@@ -154,7 +154,8 @@ func (r *relay) ask(t *tree, summary string) error {
 		}
 	}
 	shown := render.Line(summary)
-	err := r.o.Ask(r.ctx, Change{Target: t.target, Summary: summary, View: t.view, Base: t.base, Told: func(id string) {
+	queued := func(why string) { r.notice("%s: %s", shown, render.Line(why)) }
+	err := r.o.Ask(r.ctx, Change{Target: t.target, Summary: summary, View: t.view, Base: t.base, Queued: queued, Told: func(id string) {
 		r.notice("%s waits for a human as session %s; it goes on when somebody runs: show %s, and the approve line that this ends with (or: reject %s)", shown, id, id, id)
 	}})
 	r.mu.Lock()

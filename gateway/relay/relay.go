@@ -28,10 +28,11 @@ import (
 // Change is what a client wants changed on a target.
 type Change struct {
 	Target  targets.Target
-	Summary string          // in words, for humans; not rendered
-	View    *vfs.Session    // holds the change
-	Base    vfs.Source      // the files that it is laid over
-	Told    func(id string) // is called once it waits as a session of this id
+	Summary string           // in words, for humans; not rendered
+	View    *vfs.Session     // holds the change
+	Base    vfs.Source       // the files that it is laid over
+	Told    func(id string)  // is called once it waits as a session of this id
+	Queued  func(why string) // is called where it waits for a place among the sessions
 }
 
 // Options are what a relay is made of.

@@ -1,0 +1,127 @@
+package approvals
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Attend says that a client of the session's own identity waits for it, until ctx ends or leave is called. When the last
+// one has left, a session that waits for a human is parked, at once or as soon as it waits: its place is free, and the
+// decision starts it again. A session that cannot be started again is cancelled. A session that nobody has attended
+// to stays as it is, unless it was parked before. leave returns once that is done, and may be called more than once.
+func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
+	m.mu.Lock()
+	m.present[id]++
+	l := m.live[id]
+	m.mu.Unlock()
+	l.attended(true)
+	left := sync.OnceFunc(func() {
+		m.mu.Lock()
+		m.present[id]--
+		gone := m.present[id] <= 0
+		if gone {
+			delete(m.present, id)
+		}
+		l := m.live[id]
+		m.mu.Unlock()
+		if gone {
+			l.attended(false)
+			l.parkAlone()
+		}
+	})
+	stop := context.AfterFunc(ctx, left)
+	return func() {
+		stop()
+		left()
+	}
+}
+
+// attended notes whether somebody waits for the session.
+func (l *Live) attended(yes bool) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alone = !yes
+}
+
+// SetSent says how to find out whether the client has sent input that it alone has. Once it has, the session cannot be
+// started again, and is not parked. It is called once, before the session waits.
+func (l *Live) SetSent(sent func() bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent = sent
+}
+
+// restartable reports whether the session can be started again.
+func (l *Live) restartable() bool {
+	l.mu.Lock()
+	sent := l.sent
+	l.mu.Unlock()
+	return l.m.config.Restart != nil && !l.interactive && (sent == nil || !sent())
+}
+
+// parkAlone parks a session that waits for a human and that no client waits for. One whose command still runs is
+// parked when that has ended.
+func (l *Live) parkAlone() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	if !l.alone || l.holds == 0 || l.active > 0 || l.parking != nil || l.over || l.parked {
+		l.mu.Unlock()
+		return
+	}
+	// No command starts from here until it is known: it would be killed with the script.
+	l.parking = make(chan struct{})
+	l.mu.Unlock()
+	parked := l.park()
+	if !parked && l.m.config.Restart != nil && !l.restartable() {
+		l.cancelAlone()
+	}
+	l.mu.Lock()
+	close(l.parking)
+	l.parking = nil
+	l.mu.Unlock()
+}
+
+// cancelAlone ends a session that waits for a human and that cannot be started again.
+func (l *Live) cancelAlone() {
+	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		if s.Status != Held || !s.waits() || l.ctx.Err() != nil {
+			return ErrNotWaiting
+		}
+		settle(s, Withdrawn, l.m.config.Now())
+		s.Status = Running
+		return nil
+	})
+	if err != nil {
+		return
+	}
+	l.m.publish(l.id, EventDecided, "")
+	l.cancel(fmt.Errorf("%w: its client has left, and it cannot be started again without it", ErrCancelled))
+}
+
+// Unparked returns once a session is not parked, or has ended, or ctx has; the session as it then is.
+func (m *Manager) Unparked(ctx context.Context, id string) (Session, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	events := m.Subscribe(ctx)
+	for {
+		s, err := m.Session(id)
+		if err != nil || s.Status != Parked {
+			return s, err
+		}
+		for {
+			e, ok := <-events
+			if !ok {
+				return m.Session(id)
+			}
+			if e.Session == id || e.Kind == EventLost {
+				break
+			}
+		}
+	}
+}

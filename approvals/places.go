@@ -1,0 +1,360 @@
+package approvals
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// parkedFactor is how many times SessionsPerIdentity an identity may have parked, which cost a little disk only.
+const parkedFactor = 8
+
+// Bounds of those who wait for a place. Each keeps its script in memory meanwhile.
+const (
+	maxQueued        = 1024     // in all
+	maxQueuedBy      = 256      // of one identity
+	maxQueuedBytes   = 64 << 20 // of scripts, in all
+	maxQueuedBytesBy = 16 << 20 // of scripts of one identity
+)
+
+// queuedAfter is how long somebody waits before they are told: most places are free before.
+const queuedAfter = time.Second
+
+// maxInTheWay is how many sessions an error names.
+const maxInTheWay = 4
+
+// waiter is a session that wants a place, or has one and is not alive yet.
+type waiter struct {
+	identity string
+	session  string // of a parked one that a human has decided on, "" for a new one
+	size     int    // bytes of its script
+
+	given chan struct{} // closed once it has its place, or err
+	err   error
+}
+
+func (w *waiter) resumed() bool { return w.session != "" }
+
+// places says who has a place among those alive and who waits for one, guarded by Manager.mu. Places are given in the
+// order in which they were asked for, with two exceptions: what a human has decided on comes first, and of several
+// identities that wait the one with the fewest sessions alive does.
+type places struct {
+	starting map[*waiter]bool
+	waiting  []*waiter
+	moved    map[string]chan struct{} // by identity: closed when somebody of theirs leaves the line
+}
+
+func newPlaces() places {
+	return places{starting: map[*waiter]bool{}, moved: map[string]chan struct{}{}}
+}
+
+// Busy says that there is no place for a session now. It is ErrTooMany.
+type Busy struct {
+	Reason string   // one line
+	InWay  []string // ids of sessions of the identity itself that are in the way, those first that wait for a human
+}
+
+// Error says why.
+func (b *Busy) Error() string { return fmt.Sprintf("%v: %s", ErrTooMany, b.Reason) }
+
+// Unwrap makes it ErrTooMany.
+func (b *Busy) Unwrap() error { return ErrTooMany }
+
+// place takes a place, and waits for one where there is none. The place is held until release, by when the session is
+// alive and has it itself. A new session waits as long as its identity's line moves at least every Limits.Queue, so
+// that the last of many is served as the first is; one that goes on waits until ctx ends.
+func (m *Manager) place(ctx context.Context, w *waiter, queued func(why string)) (release func(), err error) {
+	w.given = make(chan struct{})
+	if err := m.queue(w); err != nil {
+		return nil, err
+	}
+	select {
+	case <-w.given:
+	default:
+		if err := m.await(ctx, w, queued); err != nil {
+			return nil, err
+		}
+	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.places.starting, w)
+		m.dispatch()
+	}, nil
+}
+
+// queue puts a waiter into the line, from which it may have been served already.
+func (m *Manager) queue(w *waiter) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return ErrShutdown
+	}
+	if err := m.tooManyParked(w); err != nil {
+		return err
+	}
+	m.places.waiting = append(m.places.waiting, w)
+	m.dispatch()
+	if why := m.noQueue(w); why != "" {
+		m.leaveQueue(w)
+		return m.busy(w, why)
+	}
+	return nil
+}
+
+// tooManyParked refuses a new session where too many of its identity wait for humans: no place that becomes free would help.
+func (m *Manager) tooManyParked(w *waiter) error {
+	limit := m.rules.Load().Limits.SessionsPerIdentity
+	if limit <= 0 || w.resumed() {
+		return nil
+	}
+	var parked []string
+	for id, p := range m.parked {
+		if p.identity == w.identity {
+			parked = append(parked, id)
+		}
+	}
+	if len(parked) < parkedFactor*limit {
+		return nil
+	}
+	slices.SortFunc(parked, func(a, b string) int {
+		return cmp.Or(m.parked[a].deadline.Compare(m.parked[b].deadline), strings.Compare(a, b))
+	})
+	return &Busy{
+		Reason: fmt.Sprintf("%d of yours wait for a human, %d times limits.sessions_per_identity; cancel some", len(parked), parkedFactor),
+		InWay:  parked[:min(len(parked), maxInTheWay)],
+	}
+}
+
+// noQueue says why a waiter that was not served may not wait, "" where it may.
+func (m *Manager) noQueue(w *waiter) string {
+	if w.resumed() || !slices.Contains(m.places.waiting, w) {
+		return ""
+	}
+	own, size, ownSize := 0, 0, 0
+	for _, other := range m.places.waiting {
+		size += other.size
+		if other.identity == w.identity {
+			own++
+			ownSize += other.size
+		}
+	}
+	switch {
+	case m.rules.Load().Limits.Queue <= 0:
+		return "limits.queue lets nobody wait"
+	case own > maxQueuedBy || ownSize > maxQueuedBytesBy:
+		return fmt.Sprintf("%d of yours wait for a place already", own-1)
+	case len(m.places.waiting) > maxQueued || size > maxQueuedBytes:
+		return fmt.Sprintf("%d wait for a place already", len(m.places.waiting)-1)
+	}
+	return ""
+}
+
+// await waits until a waiter has its place.
+func (m *Manager) await(ctx context.Context, w *waiter, queued func(why string)) error {
+	patience := m.rules.Load().Limits.Queue
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	expired := timer.C
+	if w.resumed() {
+		expired = nil
+	}
+	tell := time.NewTimer(queuedAfter)
+	defer tell.Stop()
+	for {
+		m.mu.Lock()
+		moved := m.places.line(w.identity)
+		m.mu.Unlock()
+		select {
+		case <-w.given:
+			return w.err
+		case <-moved:
+			timer.Reset(patience)
+		case <-tell.C:
+			if queued != nil {
+				queued("waits for a place: " + m.whyFull(w))
+			}
+		case <-ctx.Done():
+			return m.giveUp(w, context.Cause(ctx))
+		case <-expired:
+			return m.giveUp(w, m.busyNow(w, fmt.Sprintf("no place became free within %v (limits.queue)", patience)))
+		}
+	}
+}
+
+// giveUp takes a waiter out of the line, or gives back the place that it has got meanwhile.
+func (m *Manager) giveUp(w *waiter, err error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.leaveQueue(w)
+	delete(m.places.starting, w)
+	m.dispatch()
+	return err
+}
+
+// line is closed when somebody of an identity leaves the line. The caller holds the lock.
+func (p *places) line(identity string) <-chan struct{} {
+	c := p.moved[identity]
+	if c == nil {
+		c = make(chan struct{})
+		p.moved[identity] = c
+	}
+	return c
+}
+
+// leaveQueue takes a waiter out of the line, and tells those behind it. The caller holds the lock.
+func (m *Manager) leaveQueue(w *waiter) {
+	p := &m.places
+	at := slices.Index(p.waiting, w)
+	if at < 0 {
+		return
+	}
+	p.waiting = slices.Delete(p.waiting, at, at+1)
+	if c := p.moved[w.identity]; c != nil {
+		close(c)
+		delete(p.moved, w.identity)
+	}
+}
+
+// dispatch gives the places that are free to those who wait. The caller holds the lock.
+func (m *Manager) dispatch() {
+	for {
+		w := m.next()
+		if w == nil {
+			return
+		}
+		m.leaveQueue(w)
+		m.places.starting[w] = true
+		close(w.given)
+	}
+}
+
+// notResumed takes a parked session out of the line, which has ended. The caller holds the lock.
+func (m *Manager) notResumed(id string) {
+	for _, w := range slices.Clone(m.places.waiting) {
+		if w.session == id {
+			m.leaveQueue(w)
+			w.err = fmt.Errorf("%w: session %s has ended", ErrNotWaiting, id)
+			close(w.given)
+		}
+	}
+}
+
+// toResume reports whether a parked session waits for a place only. The caller holds the lock.
+func (m *Manager) toResume(id string) bool {
+	return slices.ContainsFunc(m.places.waiting, func(w *waiter) bool { return w.session == id })
+}
+
+// closePlaces tells all who wait that there will be no place any more. The caller holds the lock.
+func (m *Manager) closePlaces() {
+	for _, w := range slices.Clone(m.places.waiting) {
+		m.leaveQueue(w)
+		w.err = ErrShutdown
+		close(w.given)
+	}
+}
+
+// taken counts the places that are taken: in all, by an identity, and of those by sessions that were parked.
+func (m *Manager) taken(identity string) (all, own, resumed int) {
+	count := func(of string, again bool) {
+		all++
+		if of == identity {
+			own++
+			if again {
+				resumed++
+			}
+		}
+	}
+	for _, l := range m.live {
+		count(l.identity, l.resumed)
+	}
+	for w := range m.places.starting {
+		count(w.identity, w.resumed())
+	}
+	return all, own, resumed
+}
+
+// next is who gets a place now, nil where nobody does. One that goes on counts only what goes on like it of its identity:
+// it does not wait for scripts that wait for humans themselves.
+func (m *Manager) next() (best *waiter) {
+	if m.closing || len(m.places.waiting) == 0 {
+		return nil
+	}
+	limits, fewest := m.rules.Load().Limits, 0
+	seen := map[string]bool{}
+	for _, w := range m.places.waiting {
+		key := fmt.Sprint(w.resumed(), w.identity)
+		if seen[key] { // somebody of theirs comes before
+			continue
+		}
+		seen[key] = true
+		all, own, resumed := m.taken(w.identity)
+		if limits.Sessions > 0 && all >= limits.Sessions {
+			return nil
+		}
+		counts := own
+		if w.resumed() {
+			counts = resumed
+		}
+		if limits.SessionsPerIdentity > 0 && counts >= limits.SessionsPerIdentity {
+			continue
+		}
+		if best == nil || w.resumed() && !best.resumed() || w.resumed() == best.resumed() && own < fewest {
+			best, fewest = w, own
+		}
+	}
+	return best
+}
+
+// busyNow is busy for who does not hold the lock.
+func (m *Manager) busyNow(w *waiter, why string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.busy(w, why)
+}
+
+// busy is the error for who gets no place. The caller holds the lock.
+func (m *Manager) busy(w *waiter, why string) error {
+	var own []*Live
+	for _, l := range m.live {
+		if l.identity == w.identity {
+			own = append(own, l)
+		}
+	}
+	held := map[*Live]int{}
+	for _, l := range own {
+		if !l.isHeld() {
+			held[l] = 1
+		}
+	}
+	slices.SortFunc(own, func(a, b *Live) int {
+		return cmp.Or(cmp.Compare(held[a], held[b]), a.began.Compare(b.began), strings.Compare(a.id, b.id))
+	})
+	b := &Busy{Reason: m.full(w) + "; " + why}
+	for _, l := range own[:min(len(own), maxInTheWay)] {
+		b.InWay = append(b.InWay, l.id)
+	}
+	return b
+}
+
+func (m *Manager) whyFull(w *waiter) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.full(w)
+}
+
+// full says which limit is reached. The caller holds the lock.
+func (m *Manager) full(w *waiter) string {
+	limits := m.rules.Load().Limits
+	all, own, _ := m.taken(w.identity)
+	if limits.SessionsPerIdentity > 0 && own >= limits.SessionsPerIdentity {
+		return fmt.Sprintf("you have %d alive, limits.sessions_per_identity allows no more", own)
+	}
+	return fmt.Sprintf("%d sessions are alive, limits.sessions allows no more", all)
+}
