@@ -59,7 +59,7 @@ type Gateway struct {
 	log         *slog.Logger
 	connections *connections
 	server      *ssh.Server
-	uploads     chan struct{} // places for files that SFTP clients write, which are kept in memory
+	uploads     *shares // places for changes of SFTP clients, which are kept in memory
 }
 
 // ErrNoIdentities is returned by New for a configuration in which nobody may connect.
@@ -81,7 +81,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o.Timing = o.Timing.withDefaults()
 	g := &Gateway{
-		options: o, log: o.Log, shared: &shared{}, started: o.Now(), connections: newConnections(o.Timing), uploads: make(chan struct{}, maxUploads),
+		options: o, log: o.Log, shared: &shared{}, started: o.Now(), connections: newConnections(o.Timing), uploads: newShares(),
 	}
 	initial := Settings{o.Config, o.Judge, o.Targets}
 	first, err := g.with(initial)

@@ -22,10 +22,6 @@ import (
 // sftpSubsystem is the one subsystem that is served.
 const sftpSubsystem = "sftp"
 
-// maxUploads is how many files SFTP clients may write at once, all clients together; each takes up to limits.write of
-// memory until a human has decided.
-const maxUploads = 32
-
 // relay serves SFTP on a channel: to whoever may run scripts, the files that their scripts would see.
 func (g *Gateway) relay(s ssh.Session) {
 	g.exitWith(s, func(ctx *channelContext) int {
@@ -75,10 +71,14 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 		opened = record.Read
 	}
 	options := relay.Options{
-		Opened:  opened,
-		Policy:  func(target string) *vfs.Policy { return now.runner.policies[target] },
-		Ask:     func(ctx context.Context, c relay.Change) error { return now.runner.change(ctx, who, c) },
-		Uploads: g.uploads, MaxFile: now.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
+		Opened: opened,
+		Policy: func(target string) *vfs.Policy { return now.runner.policies[target] },
+		Ask:    func(ctx context.Context, c relay.Change) error { return now.runner.change(ctx, who, c) },
+		Upload: func() (func(), bool) {
+			limits := g.settings.Load().Config.Limits
+			return g.uploads.take(who.Name, limits.UploadsPerIdentity, limits.Uploads)
+		},
+		MaxFile: now.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
 	}
 	for _, t := range now.Targets {
 		if slices.Contains(member.targets, t.Name()) {

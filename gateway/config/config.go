@@ -90,6 +90,7 @@ type Limits struct {
 	Nodes                         int // files that a session makes, changes or removes
 	Calls                         int // system calls a second
 	Sessions, SessionsPerIdentity int
+	Uploads, UploadsPerIdentity   int           // changes over SFTP at once
 	Queue                         time.Duration // how long a session waits for a place; 0 means not at all
 }
 
@@ -124,6 +125,7 @@ func DefaultLimits() Limits {
 		Memory: 512 << 20, Output: 16 << 20, Script: 1 << 20, Write: 50 << 20, Checkpoint: 256 << 20,
 		Processes: 16, Threads: 64, Files: 1024, Nodes: 65536, Calls: 100_000,
 		Operations: 1000, Sessions: 64, SessionsPerIdentity: 8, Queue: 30 * time.Second,
+		Uploads: 32, UploadsPerIdentity: 8,
 	}
 }
 
@@ -173,6 +175,8 @@ type file struct {
 		Sessions            *int      `toml:"sessions"`
 		SessionsPerIdentity *int      `toml:"sessions_per_identity"`
 		Queue               *duration `toml:"queue"`
+		Uploads             *int      `toml:"uploads"`
+		UploadsPerIdentity  *int      `toml:"uploads_per_identity"`
 	} `toml:"limits"`
 	Local struct {
 		RunAs string `toml:"run_as"`
@@ -403,6 +407,7 @@ func (f *file) checkLimits(c *Config) error {
 		"processes": {&l.Processes, from.Processes}, "threads": {&l.Threads, from.Threads}, "files": {&l.Files, from.Files},
 		"nodes": {&l.Nodes, from.Nodes}, "calls": {&l.Calls, from.Calls},
 		"sessions_per_identity": {&l.SessionsPerIdentity, from.SessionsPerIdentity},
+		"uploads":               {&l.Uploads, from.Uploads}, "uploads_per_identity": {&l.UploadsPerIdentity, from.UploadsPerIdentity},
 	} {
 		if p.from != nil {
 			*p.to = *p.from

@@ -102,6 +102,8 @@ grant = "1h"
 sessions = 3
 sessions_per_identity = 2
 queue = "5s"
+uploads = 7
+uploads_per_identity = 6
 [local]
 run_as = "ops"
 [audit]
@@ -146,7 +148,7 @@ macs = ["hmac-sha2-256-etm@openssh.com"]
 	}
 	want := config.Limits{
 		Wall: time.Minute, Hold: 30 * time.Second, Expire: 7 * 24 * time.Hour, Grant: time.Hour, Memory: 1 << 30, Script: 2 << 20,
-		Write: 50e6, Checkpoint: 1 << 30, Operations: 5, Sessions: 3, SessionsPerIdentity: 2, Queue: 5 * time.Second,
+		Write: 50e6, Checkpoint: 1 << 30, Operations: 5, Sessions: 3, SessionsPerIdentity: 2, Queue: 5 * time.Second, Uploads: 7, UploadsPerIdentity: 6,
 		Processes: 4, Threads: 32, Files: 256, Nodes: 1000, Calls: 0,
 	}
 	if c.Limits != want {

@@ -26,6 +26,7 @@ type upload struct {
 	file   *os.File
 	broken error // the transfer did not come to its end
 	closed bool
+	done   func() // gives its place back
 }
 
 // Filewrite opens a file for writing.
@@ -56,23 +57,40 @@ func (h handlers) write(file string, flags int, mode uint32) (*upload, error) {
 	switch {
 	case err != nil || target == nil || name == "/":
 		return nil, syscall.EACCES
-	case !take(h.changes):
-		return nil, syscall.EMFILE
-	case !take(h.o.Uploads):
-		give(h.changes)
-		return nil, syscall.EAGAIN
+	}
+	done, err := h.begin(file)
+	if err != nil {
+		return nil, err
 	}
 	u, err := h.newUpload(target, name, flags, mode)
 	if err != nil {
-		give(h.changes)
-		give(h.o.Uploads)
+		done()
 		return nil, err
 	}
-	u.name = path.Clean("/" + file)
+	u.name, u.done = path.Clean("/"+file), done
 	h.mu.Lock()
 	h.uploads[u.name] = u
 	h.mu.Unlock()
 	return u, nil
+}
+
+// begin takes a place for a change: of the client's, and of its identity's. EAGAIN where there is none.
+func (r *relay) begin(name string) (done func(), err error) {
+	if !take(r.changes) {
+		r.notice("%s: %d changes of yours are under way on this connection, and no more may be", render.Line(name), maxChanges)
+		return nil, syscall.EAGAIN
+	}
+	back, ok := r.o.Upload()
+	if !ok {
+		give(r.changes)
+		r.notice("%s: too many changes of yours are under way or wait for a human (limits.uploads_per_identity, limits.uploads): try again later; list, and cancel ID",
+			render.Line(name))
+		return nil, syscall.EAGAIN
+	}
+	return func() {
+		give(r.changes)
+		back()
+	}, nil
 }
 
 func (h handlers) newUpload(target targets.Target, name string, flags int, mode uint32) (*upload, error) {
@@ -130,8 +148,7 @@ func (u *upload) Close() (err error) {
 	}
 	broken := u.broken
 	u.r.mu.Unlock()
-	defer give(u.r.changes)
-	defer give(u.r.o.Uploads)
+	defer u.done()
 	defer u.tree.close()
 	if cerr := u.file.Close(); broken == nil {
 		broken = cerr
@@ -201,7 +218,11 @@ func (h handlers) setUpload(r *sftp.Request) (done bool, err error) {
 		return false, nil
 	}
 	if r.AttrFlags().Size {
-		if err := u.file.Truncate(min(int64(r.Attributes().Size), max(h.o.MaxFile, 0))); err != nil { // #nosec G115 -- bounded
+		size := int64(min(r.Attributes().Size, 1<<62)) // #nosec G115 -- bounded
+		if h.o.MaxFile > 0 {
+			size = min(size, h.o.MaxFile)
+		}
+		if err := u.file.Truncate(size); err != nil {
 			return true, err
 		}
 	}
@@ -236,10 +257,11 @@ func (h handlers) change(r *sftp.Request) error {
 	if err != nil || target == nil || name == "/" {
 		return syscall.EACCES
 	}
-	if !take(h.changes) {
-		return syscall.EAGAIN
+	done, err := h.begin(r.Filepath)
+	if err != nil {
+		return err
 	}
-	defer give(h.changes)
+	defer done()
 	t, err := h.newTree(target)
 	if err != nil {
 		return err

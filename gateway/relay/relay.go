@@ -45,9 +45,11 @@ type Options struct {
 	Opened func(ctx context.Context, target, asked, path string, refused error) error
 	// Ask brings a change before a human and returns once it is made; else the error says why it is not.
 	Ask     func(ctx context.Context, c Change) error
-	MaxFile int64         // bytes of one upload; 0 means no limit
-	Uploads chan struct{} // bounds the uploads of all clients at once by its capacity
-	Notices io.Writer     // lines for the human at the client, who sees them beside what their client says
+	MaxFile int64 // bytes of one upload; 0 means no limit
+	// Upload takes a place for a change, whose content is kept in memory until a human has decided; ok is false where there
+	// is none for this client's identity.
+	Upload  func() (give func(), ok bool)
+	Notices io.Writer // lines for the human at the client, who sees them beside what their client says
 	Log     *slog.Logger
 }
 

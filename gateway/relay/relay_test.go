@@ -70,7 +70,7 @@ func options(t testing.TB, a *asked, notices io.Writer) Options {
 	}
 	return Options{
 		Targets: []targets.Target{host{name: "one", files: files}, host{name: "two", files: &vfs.Static{}}},
-		Policy:  func(string) *vfs.Policy { return policy }, Ask: a.ask, MaxFile: 1 << 20, Uploads: make(chan struct{}, 4), Notices: notices,
+		Policy:  func(string) *vfs.Policy { return policy }, Ask: a.ask, MaxFile: 1 << 20, Upload: func() (func(), bool) { return func() {}, true }, Notices: notices,
 		Opened: func(context.Context, string, string, string, error) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -320,6 +320,8 @@ func (sink) Close() error                { return nil }
 func TestUploadsAndListingsAreBounded(t *testing.T) {
 	a := &asked{}
 	o := options(t, a, io.Discard)
+	places := make(chan struct{}, maxChanges)
+	o.Upload = func() (func(), bool) { return func() { give(places) }, take(places) }
 	c := client(t, o)
 	var open []*sftp.File
 	for i := range maxChanges {
@@ -334,6 +336,9 @@ func TestUploadsAndListingsAreBounded(t *testing.T) {
 	}
 	if _, err := client(t, o).Create("/one/etc/more"); err == nil {
 		t.Error("there is no bound for all clients")
+	}
+	if err := client(t, o).Truncate("/one/etc/hosts", 1<<19); err == nil {
+		t.Error("there is no bound for changes that hold memory and are no uploads")
 	}
 	if err := c.Mkdir("/one/etc/dir"); err == nil {
 		t.Error("there is no bound for changes")

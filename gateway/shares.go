@@ -1,0 +1,33 @@
+package gateway
+
+import "sync"
+
+// shares are places that several identities share: so many in all, and so many for each. An identity that has none gets
+// one whatever others hold, so that nobody is kept out: the number of identities is the configuration's.
+type shares struct {
+	mu    sync.Mutex
+	taken map[string]int
+	all   int
+}
+
+func newShares() *shares { return &shares{taken: map[string]int{}} }
+
+// take takes a place, of at most each for an identity and at most all in sum; 0 means no limit. ok is false where there is none.
+func (s *shares) take(identity string, each, all int) (give func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.taken[identity]
+	if each > 0 && own >= each || all > 0 && s.all >= all && own > 0 {
+		return nil, false
+	}
+	s.taken[identity]++
+	s.all++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all--
+		if s.taken[identity]--; s.taken[identity] == 0 {
+			delete(s.taken, identity)
+		}
+	}), true
+}
