@@ -28,10 +28,13 @@ var (
 
 // Blobs lists the SHA-256 of all content that the session's own record names, its operations left out.
 func (s *Session) Blobs() []string {
-	if s.Output == "" {
-		return nil
+	var names []string
+	for _, name := range []string{s.Output, s.Reads.blob()} {
+		if name != "" {
+			names = append(names, name)
+		}
 	}
-	return []string{s.Output}
+	return names
 }
 
 // Blobs lists the SHA-256 of all content that the operation names, once for each time that it is named.

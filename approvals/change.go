@@ -47,6 +47,18 @@ type Anchor struct {
 	Hash string
 }
 
+// Read is what the change says of files that the script has opened, nil for nothing new.
+func (c Change) Read() *Reads {
+	var before *Reads
+	if c.Before != nil {
+		before = c.Before.Reads
+	}
+	if c.After.Reads.same(before) {
+		return nil
+	}
+	return c.After.Reads
+}
+
 // Auditor is told of changes before they are made.
 type Auditor interface {
 	// Record writes that the changes are made. They may be made once it returns nil; after an error, which wraps

@@ -44,6 +44,8 @@ type Live struct {
 	checkpointed int64                 // bytes that were kept of them
 	exit         int                   // how the script ended, once it has
 
+	reads readList // files that the script has opened
+
 	committing sync.Mutex // changes are made one at a time
 	placed     placed     // files of scratch that are on the target, with committing
 
@@ -220,8 +222,11 @@ func (l *Live) End(o Outcome) {
 	l.unplace()
 	l.unuse()
 	kind := EventEnded
-	if !parked {
-		parked = l.record(o)
+	reads := l.keepReads()
+	if parked {
+		l.recordReads(reads)
+	} else {
+		parked = l.record(o, reads)
 	}
 	if parked {
 		kind = EventParked
@@ -229,11 +234,25 @@ func (l *Live) End(o Outcome) {
 	l.finish(kind)
 }
 
+// recordReads stores what the script of a session that is parked has read.
+func (l *Live) recordReads(reads *Reads) {
+	if reads == nil {
+		return
+	}
+	_, err := l.m.config.Store.Update(l.id, func(s *Session) error { s.Reads = reads; return nil })
+	if err != nil {
+		l.m.config.Log.Error("record what a script has read", "session", l.id, "error", err)
+	}
+}
+
 // record stores the outcome. It reports whether the session is parked instead, because it was only planned.
-func (l *Live) record(o Outcome) (parked bool) {
+func (l *Live) record(o Outcome, reads *Reads) (parked bool) {
 	now := l.m.config.Now()
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		s.Truncated = s.Truncated || l.out.truncated()
+		if reads != nil {
+			s.Reads = reads
+		}
 		// A script often ends badly in a plan, where commands print nothing.
 		ended := o.Status == Done || o.Status == Failed && o.ExitCode != ExitFault
 		if s.Plan && ended && s.waits() && l.m.config.Restart != nil {

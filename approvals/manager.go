@@ -272,6 +272,7 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 		resumed: again, nothingSent: s.NothingSent, skip: map[string]bool{}, inflight: map[string]int{}, origins: map[*vfs.Origin]known{},
 	}
 	if again {
+		l.recallReads(s.Reads)
 		l.journal = s.Operations
 	}
 	l.count = len(s.Operations)

@@ -119,6 +119,9 @@ type Session struct {
 	// Output is the SHA-256 of the recorded output, which is kept as a blob; "" where it is in a file, as while alive.
 	Output string `json:",omitempty"`
 
+	// Reads are the files of the target that the script opened, once it has ended or is parked; nil for none.
+	Reads *Reads `json:",omitempty"`
+
 	// Placed are the paths on the target of files of scratch that commands were given, until they are removed.
 	Placed []Exact `json:",omitempty"`
 

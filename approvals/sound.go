@@ -25,6 +25,9 @@ func (s *Session) Sound() []error {
 	if sum := sha256Hex([]byte(s.Script)); sum != s.ScriptSHA256 {
 		wrong("its script has the SHA-256 %s, and %s is recorded", sum, s.ScriptSHA256)
 	}
+	if r := s.Reads; r != nil && len(r.List) > 0 && sha256Hex(r.List) != r.SHA256 {
+		wrong("its list of files that were read has the SHA-256 %s, and %s is recorded", sha256Hex(r.List), r.SHA256)
+	}
 	for i := range s.Operations {
 		o := &s.Operations[i]
 		if o.N != i+1 {

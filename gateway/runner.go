@@ -250,6 +250,7 @@ func (s *session) script() approvals.Outcome {
 	view, err := vfs.NewSession(vfs.Config{
 		Base: s.live.Source(s.files()), Policy: s.runner.policies[s.request.Target.Name()], Scratch: conf.Files.Scratch,
 		MaxBytes: limits.Write, MaxFile: limits.Write, MaxNodes: limits.Nodes, UID: account.UID, GID: account.GID, Now: o.Now,
+		Opened: s.live.Opened,
 	})
 	if err != nil {
 		return s.fault("prepare the script's view of the files", err)

@@ -149,6 +149,9 @@ func (s *Session) copyFile(f *found, empty bool) (done bool, err error) {
 	name, l := f.path, f.layer
 	s.mu.Unlock()
 	c, origin, err := s.fetch(l, name, info, empty)
+	if err == nil && !empty {
+		s.opened(l, name) // it can be read there
+	}
 	s.mu.Lock()
 	if err != nil {
 		return false, err

@@ -32,7 +32,17 @@ func (s *Session) Open(name string, flags int, perm uint32) (File, error) {
 		if err != nil {
 			return nil, err
 		}
+		if source != nil {
+			s.opened(source.layer, source.path)
+		}
 		return file, nil
+	}
+}
+
+// opened tells that the content of a source's file is shown.
+func (s *Session) opened(l *layer, name string) {
+	if l.base && s.c.Opened != nil {
+		s.c.Opened(name)
 	}
 }
 

@@ -37,6 +37,9 @@ type Config struct {
 	MaxBytes, MaxFile int64
 	// MaxNodes bounds the files that are made, copied up or removed; 0 means 65,536.
 	MaxNodes int
+	// Opened is told of each file of Base whose content is shown: its path, links resolved. It must return at once; nil for
+	// none. The path is valid until it returns.
+	Opened   func(name string)
 	UID, GID uint32           // owner of what the session makes
 	Now      func() time.Time // nil means time.Now
 }

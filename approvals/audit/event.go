@@ -25,6 +25,7 @@ const (
 	Status         = "status" // a session is held, parked or goes on
 	Ended          = "ended"
 	Rollback       = "rollback"
+	FilesRead      = "files_read"  // which files a script has opened: a digest of the list
 	TransferBegan  = "transfer"    // a client begins to read over SFTP
 	Read           = "read"        // it opened a file, or was refused
 	TransferEnded  = "transferred" // it has left
@@ -88,6 +89,7 @@ type Event struct {
 	Files []string `json:"files,omitempty"`
 	Count uint64   `json:"count,omitempty"` // bytes, lines or events, as the kind of event has it
 	Hash  string   `json:"hash,omitempty"`
+	More  uint64   `json:"more,omitempty"`
 	Part  int      `json:"part,omitempty"` // of so many lines, which are about one thing
 	Parts int      `json:"parts,omitempty"`
 

@@ -35,6 +35,12 @@ func (l *Log) change(c approvals.Change) (out []Event) {
 			out = append(out, e)
 		}
 	})
+	if r := c.Read(); r != nil {
+		out = append(out, Event{
+			Event: FilesRead, Session: s.ID, Target: s.Target, Count: uint64(max(0, r.Files)), Digest: r.SHA256, // #nosec G115 -- not negative
+			More: r.More, Hash: r.MoreSHA256, Reason: r.Lost,
+		})
+	}
 	switch {
 	case c.Before != nil && c.Before.Status == s.Status, c.Before == nil && s.Status == approvals.Running:
 	case s.Status == approvals.RolledBack:

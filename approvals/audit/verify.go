@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,9 +43,9 @@ type Check struct {
 	Keys []string
 	// Anchor is what the journal knows of the log, read before; nil where there is no journal, as for a copy.
 	Anchor *approvals.Anchor
-	// Content looks for a list of files that a script has read, and returns whether it is there, and why it is not the one
-	// that the log has; nil where there is only the log.
-	Content func(sha256 string) (there bool, err error)
+	// Lists are the SHA-256, in hex, of the lists of files that scripts have read, by session, as the journal keeps them; nil
+	// where there is no journal.
+	Lists map[string]string
 
 	pause func() bool // is called now and then; false ends the verification
 }
@@ -93,7 +94,7 @@ func Verify(dir string, check Check) (*Verification, error) {
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && check.Anchor != nil) {
 		return nil, fmt.Errorf("read the audit log: %w", err)
 	}
-	c := &chain{v: v, head: h, check: check, keys: newRing(check.Keys)}
+	c := &chain{v: v, head: h, check: check, keys: newRing(check.Keys), lists: map[string]bool{}}
 	last := 0
 	for i, name := range names {
 		n, _ := segmentNumber(name)
@@ -106,6 +107,11 @@ func Verify(dir string, check Check) (*Verification, error) {
 		}
 	}
 	c.settle()
+	for _, session := range slices.Sorted(maps.Keys(c.lists)) {
+		if !c.lists[session] {
+			v.found("session %s: the list of files that its script has read is not the one that the log has", session)
+		}
+	}
 	c.keys.close()
 	c.accept()
 	v.Files = len(names)
@@ -168,6 +174,7 @@ type chain struct {
 	headHash string // of the line that the head is about
 
 	acceptances []acceptance
+	lists       map[string]bool // sessions of which there is a list, and whether it is one that the log has
 
 	anchorHash string // of the line that the journal knows
 	since      int64  // bytes that were read since the last pause
@@ -240,6 +247,10 @@ func (c *chain) line(where string, text []byte, length int64, first bool) {
 	switch l.Event.Event {
 	case Broken:
 		c.v.found("%s: the gateway found: %q", where, l.Reason)
+	case FilesRead:
+		if list, ok := c.check.Lists[l.Session]; ok {
+			c.lists[l.Session] = c.lists[l.Session] || l.Digest == list
+		}
 	case HostKey:
 		c.handedOver(where, &l)
 	case Accepted:

@@ -114,15 +114,19 @@ func verifyLog(c *config.Config, keys []string) (*audit.Verification, error) {
 		}
 		keys = fingerprints(own)
 	}
-	check := audit.Check{Keys: keys, Content: listContent(c)}
-	running := false
+	check := audit.Check{Keys: keys}
+	running, name := false, filepath.Join(c.State, databaseFile)
 	var err error
-	switch check.Anchor, err = store.Anchor(filepath.Join(c.State, databaseFile)); {
+	switch check.Anchor, err = store.Anchor(name); {
 	case errors.Is(err, store.ErrInUse):
 		running = true
 		check.Anchor = &approvals.Anchor{} // there must be a log, whatever is in it
 	case err != nil:
 		return nil, err
+	default:
+		if check.Lists, err = store.ReadLists(name); err != nil {
+			return nil, err
+		}
 	}
 	v, err := audit.Verify(c.AuditDir(), check)
 	if err != nil {
@@ -208,7 +212,11 @@ func (p *program) auditAccept(args []string) int {
 	}
 	defer func() { _ = l.Close() }()
 	end := l.End()
-	v, err := audit.Verify(c.AuditDir(), audit.Check{Keys: keys, Anchor: &end, Content: listContent(c)})
+	lists, err := store.ReadLists(filepath.Join(c.State, databaseFile))
+	if err != nil {
+		return p.fail(err)
+	}
+	v, err := audit.Verify(c.AuditDir(), audit.Check{Keys: keys, Anchor: &end, Lists: lists})
 	if err != nil {
 		return p.fail(err)
 	}

@@ -247,7 +247,7 @@ func (a *assembled) openAudit(c *config.Config, log *slog.Logger) (*audit.Log, e
 	})
 	err = l.Append(audit.Event{Event: audit.Start, Version: version(), Config: c.Path, ConfigSHA256: c.SHA256, Key: a.keys[0].Fingerprint()})
 	if err == nil {
-		l.Watch(audit.Check{Keys: keys, Content: listContent(c)})
+		l.Watch(audit.Check{Keys: keys})
 	}
 	return l, err
 }

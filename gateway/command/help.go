@@ -95,7 +95,9 @@ alone will do: ssh HOST df -h /`,
 	"list": `Lists the sessions that run or wait, --all also those that ended. An agent sees
 its own. --json prints one array.`,
 	"show": `Prints a session: its script and each operation with every argument, directory,
-user, environment change, digest, the policy's reason and the decision.`,
+user, environment change, digest, the policy's reason and the decision.
+  --reads          the files of the target that its script has read, too
+  --json           one JSON object`,
 	"wait": `Prints a session's output from the beginning, follows it to its end, and exits
 with its status; 75 where a human still has to decide. It may be repeated.
   --wait DURATION  wait for humans at most so long (0: not at all)

@@ -34,6 +34,7 @@ type sessionJSON struct {
 	// GroupWaitingDigest is that of all sessions of a group, where they were shown together.
 	GroupWaitingDigest string          `json:"group_waiting_digest,omitempty"`
 	Operations         []operationJSON `json:"operations"`
+	Reads              *readsJSON      `json:"reads,omitempty"` // in answers of show
 }
 
 type operationJSON struct {

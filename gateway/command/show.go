@@ -14,11 +14,16 @@ import (
 	"shannot-gateway/approvals/render"
 )
 
-// show is `show ID [--json]`: everything about a session that a decision rests on, nothing cut.
+// shown is how a session is shown: as JSON, with the files that its script has read.
+type shown struct{ json, reads bool }
+
+// show is `show ID [--json] [--reads]`: everything about a session that a decision rests on, nothing cut; with --reads the
+// files that its script has read, too.
 func (v *Verbs) show(_ context.Context, c *invocation) int {
-	var asJSON bool
+	var how shown
 	f := c.flags()
-	f.BoolVar(&asJSON, "json", false, "")
+	f.BoolVar(&how.json, "json", false, "")
+	f.BoolVar(&how.reads, "reads", false, "")
 	id, err := oneID(f, c.args)
 	if err != nil {
 		return c.usage(err)
@@ -28,38 +33,41 @@ func (v *Verbs) show(_ context.Context, c *invocation) int {
 		return c.fail(id, err)
 	}
 	if members == nil {
-		return v.showOne(c, id, asJSON)
+		return v.showOne(c, id, how)
 	}
 	// What is printed is what its last line names, whatever the sessions are by then.
 	whole := approvals.WaitingDigestOf(members)
 	for i := range members {
-		if status := v.print(c, members[i], asJSON, whole); status != ExitOK {
+		if status := v.print(c, members[i], how, whole); status != ExitOK {
 			return status
 		}
 	}
-	if !asJSON && c.Identity.MayDecide() {
+	if !how.json && c.Identity.MayDecide() {
 		(&page{w: c.Stdout}).paste(id, members)
 	}
 	return ExitOK
 }
 
 // showOne shows one session.
-func (v *Verbs) showOne(c *invocation, id string, asJSON bool) int {
+func (v *Verbs) showOne(c *invocation, id string, how shown) int {
 	s, err := v.session(c, id)
 	if err != nil {
 		return c.fail(id, err)
 	}
-	status := v.print(c, s, asJSON, "")
-	if status == ExitOK && !asJSON && c.Identity.MayDecide() {
+	status := v.print(c, s, how, "")
+	if status == ExitOK && !how.json && c.Identity.MayDecide() {
 		(&page{w: c.Stdout}).paste(id, []approvals.Session{s})
 	}
 	return status
 }
 
 // print prints all of a session. group is the waiting digest of the group that it is shown with, "" for none.
-func (v *Verbs) print(c *invocation, s approvals.Session, asJSON bool, group string) int {
-	if asJSON {
+func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group string) int {
+	if how.json {
 		out, err := v.withDiffs(describe(s), s)
+		if err == nil {
+			out.Reads, err = v.reads(s, how.reads)
+		}
 		if err != nil {
 			return c.fail(s.ID, err)
 		}
@@ -73,6 +81,13 @@ func (v *Verbs) print(c *invocation, s approvals.Session, asJSON bool, group str
 	p.session(s)
 	for i := range s.Operations {
 		p.operation(&s.Operations[i])
+	}
+	r, err := v.reads(s, how.reads)
+	if r != nil {
+		p.reads(r, how.reads)
+	}
+	if err != nil {
+		return c.fail(s.ID, err)
 	}
 	return ExitOK
 }

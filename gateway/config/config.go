@@ -489,7 +489,7 @@ func (f *file) checkAudit(c *Config) error {
 var auditEvents = map[string][]string{
 	"authentication": {audit.Authentication},
 	"session":        {audit.Session, audit.Status, audit.Ended},
-	"files":          {audit.TransferBegan, audit.Read, audit.TransferEnded},
+	"files":          {audit.FilesRead, audit.TransferBegan, audit.Read, audit.TransferEnded},
 	"command":        {audit.Operation},
 	"approval":       {audit.Decision, audit.Granted, audit.Revoked},
 	"execution":      {audit.Execution, audit.Result},

@@ -1,0 +1,207 @@
+package approvals
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Reads says which files of the target a session's script opened for reading, each once, however often and by whichever of
+// its runs. The files of the interpreter itself are not among them.
+type Reads struct {
+	Files int // in the list
+	// SHA256 is the list's, in hex: the names as they were opened, links resolved, in the order of their bytes, a NUL after
+	// each. List is the list where it is short; else it is kept as content of that name.
+	SHA256 string
+	List   []byte `json:",omitempty"`
+	// More is how often other files were opened, once the list was full, and MoreSHA256 the SHA-256 of their names in the
+	// order in which they were opened, a NUL after each. A run that goes on from an earlier one begins with that one's.
+	More       uint64 `json:",omitempty"`
+	MoreSHA256 string `json:",omitempty"`
+	// Lost says why the list is not kept, though its digest is known.
+	Lost string `json:",omitempty"`
+}
+
+// Bounds of one session's list.
+const (
+	maxReadFiles = 20_000
+	maxReadBytes = 2 << 20
+	maxReadHere  = 4 << 10 // in the record itself, in bytes: content costs more waits for the disk
+)
+
+// same reports whether both say the same of the files that were opened.
+func (r *Reads) same(o *Reads) bool {
+	if r == nil || o == nil {
+		return r == o
+	}
+	return r.SHA256 == o.SHA256 && r.More == o.More && r.MoreSHA256 == o.MoreSHA256
+}
+
+// blob is the name of the content that is the list, "" where there is none.
+func (r *Reads) blob() string {
+	if r == nil || len(r.List) > 0 || r.Lost != "" {
+		return ""
+	}
+	return r.SHA256
+}
+
+// readList collects the files that a script opens.
+type readList struct {
+	mu    sync.Mutex
+	names map[string]struct{}
+	bytes int
+	more  uint64
+	sum   hash.Hash // of the names that the list has no room for, nil where there are none
+}
+
+// add is called for each file that is opened.
+func (l *readList) add(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.names[name]; ok {
+		return
+	}
+	if len(l.names) < maxReadFiles && l.bytes+len(name)+1 <= maxReadBytes {
+		if l.names == nil {
+			l.names = map[string]struct{}{}
+		}
+		l.names[strings.Clone(name)] = struct{}{}
+		l.bytes += len(name) + 1
+		return
+	}
+	if l.sum == nil {
+		l.sum = sha256.New()
+	}
+	l.more++
+	_, _ = io.WriteString(l.sum, name+"\x00")
+}
+
+// resume begins with what an earlier run has opened.
+func (l *readList) resume(r *Reads, list []byte) {
+	for _, name := range splitReads(list) {
+		l.add(name)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.More > 0 {
+		l.more, l.sum = r.More, sha256.New()
+		_, _ = io.WriteString(l.sum, r.MoreSHA256+"\x00")
+	}
+}
+
+// state is what was opened so far, with the whole list; nil for nothing.
+func (l *readList) state() *Reads {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.names) == 0 {
+		return nil
+	}
+	r := &Reads{Files: len(l.names), More: l.more}
+	for _, name := range slices.Sorted(maps.Keys(l.names)) {
+		r.List = append(append(r.List, name...), 0)
+	}
+	r.SHA256 = sha256Hex(r.List)
+	if l.sum != nil {
+		r.MoreSHA256 = hex.EncodeToString(l.sum.Sum(nil))
+	}
+	return r
+}
+
+// splitReads takes a list apart.
+func splitReads(list []byte) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00")
+}
+
+// Opened records that the script opened a file of the target. The view calls it for each.
+func (l *Live) Opened(name string) { l.reads.add(name) }
+
+// keepReads makes what the script has opened ready for the session's record; nil for nothing.
+func (l *Live) keepReads() *Reads {
+	r := l.reads.state()
+	if r == nil || len(r.List) <= maxReadHere {
+		return r
+	}
+	err := ErrNoContent
+	if l.m.config.Blobs != nil {
+		_, _, err = l.m.config.Blobs.PutBlob(context.Background(), bytes.NewReader(r.List), 0)
+	}
+	if r.List = nil; err != nil {
+		r.Lost = "the list could not be kept"
+		l.m.config.Log.Error("keep the list of files that a script has read", "session", l.id, "files", r.Files, "error", err)
+	}
+	return r
+}
+
+// recallReads begins with what an earlier run has opened.
+func (l *Live) recallReads(r *Reads) {
+	if r == nil {
+		return
+	}
+	list, err := l.m.readsList(r)
+	if err != nil {
+		l.m.config.Log.Error("read the list of files that a script has read in an earlier run", "session", l.id, "error", err)
+	}
+	l.reads.resume(r, list)
+}
+
+// readsList is the list of a record, checked against its digest.
+func (m *Manager) readsList(r *Reads) ([]byte, error) {
+	list := r.List
+	if r.Lost != "" {
+		return nil, errors.New(r.Lost)
+	}
+	if len(list) == 0 {
+		if m.config.Blobs == nil {
+			return nil, ErrNoContent
+		}
+		from, size, err := m.config.Blobs.OpenBlob(r.SHA256)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = from.Close() }()
+		if size > maxReadBytes {
+			return nil, fmt.Errorf("%w: it has %d bytes", ErrDamaged, size)
+		}
+		if list, err = io.ReadAll(from); err != nil {
+			return nil, err
+		}
+	}
+	if sha256Hex(list) != r.SHA256 {
+		return nil, fmt.Errorf("the list of files: %w", ErrDamaged)
+	}
+	return list, nil
+}
+
+// Reads returns which files of the target a session's script has opened so far, and their names; nil for none. Names are
+// the target's: any bytes.
+func (m *Manager) Reads(s Session) (*Reads, []string, error) {
+	m.mu.Lock()
+	l := m.live[s.ID]
+	m.mu.Unlock()
+	r := s.Reads
+	if l != nil {
+		if now := l.reads.state(); now != nil {
+			r = now
+		}
+	}
+	if r == nil {
+		return nil, nil, nil
+	}
+	list, err := m.readsList(r)
+	if err != nil {
+		return r, nil, fmt.Errorf("read the list of files of session %s: %w", s.ID, err)
+	}
+	return r, splitReads(list), nil
+}
