@@ -1,7 +1,10 @@
 package vfs
 
 import (
+	"os"
 	"slices"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,9 +36,27 @@ func NewHost() Source {
 	return &host{root: root, reading: make(chan struct{}, maxHanging), wait: readWait}
 }
 
+// absent reports whether the host has a file that no view has: what depends on the reader, what is concealed, and threads by
+// their numbers in /proc itself. The kernel does not list these and opens them, and they would lead past what is said of
+// the processes that they belong to.
+func absent(name string) bool {
+	if OfTheReader(name) {
+		return true
+	}
+	pid, ok := numbered(name)
+	// Signal 0 asks whether there is a thread of that number in a process of that number.
+	return ok && (isConcealed(pid) || numbersAreOurs() && unix.Tgkill(pid, pid, 0) == unix.ESRCH)
+}
+
+// numbersAreOurs reports whether /proc is that of this process's own PID namespace.
+var numbersAreOurs = sync.OnceValue(func() bool {
+	text, err := os.Readlink("/proc/self")
+	return err == nil && text == strconv.Itoa(os.Getpid())
+})
+
 // Lstat describes a file.
 func (h *host) Lstat(name string) (Info, error) {
-	if OfTheReader(name) {
+	if absent(name) {
 		return Info{}, unix.ENOENT
 	}
 	return lstatBeneath(h.root, name)
@@ -43,7 +64,7 @@ func (h *host) Lstat(name string) (Info, error) {
 
 // ReadDir lists a directory.
 func (h *host) ReadDir(name string) ([]Dirent, error) {
-	if OfTheReader(name) {
+	if absent(name) {
 		return nil, unix.ENOENT
 	}
 	entries, err := readDirBeneath(h.root, name)
@@ -52,7 +73,7 @@ func (h *host) ReadDir(name string) ([]Dirent, error) {
 	}
 	kept := entries[:0]
 	for _, d := range entries {
-		if !OfTheReader("/proc/" + d.Name) {
+		if pid, ok := numbered("/proc/" + d.Name); !OfTheReader("/proc/"+d.Name) && !(ok && isConcealed(pid)) {
 			kept = append(kept, d)
 		}
 	}
@@ -61,7 +82,7 @@ func (h *host) ReadDir(name string) ([]Dirent, error) {
 
 // Readlink returns a link's text. A magic link of procfs is a text like any other.
 func (h *host) Readlink(name string) (string, error) {
-	if OfTheReader(name) {
+	if absent(name) {
 		return "", unix.ENOENT
 	}
 	return readlinkBeneath(h.root, name)
@@ -69,7 +90,7 @@ func (h *host) Readlink(name string) (string, error) {
 
 // Access reports whether this process can read a file or list a directory.
 func (h *host) Access(name string, mode uint32) error {
-	if OfTheReader(name) {
+	if absent(name) {
 		return unix.ENOENT
 	}
 	fd, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
@@ -94,7 +115,7 @@ func (h *host) Open(name string, flags int) (int, error) {
 
 // Hold implements holding.
 func (h *host) Hold(name string) (held int, info Info, err error) {
-	if OfTheReader(name) {
+	if absent(name) {
 		return -1, Info{}, unix.ENOENT
 	}
 	return holdBeneath(h.root, name)
@@ -207,7 +228,7 @@ func (h *host) openKernelFile(held int) (int, error) {
 
 // Space implements spacious.
 func (h *host) Space(name string) (Space, error) {
-	if OfTheReader(name) {
+	if absent(name) {
 		return Space{}, unix.ENOENT
 	}
 	fd, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,6 +155,70 @@ func TestHostHasNoProcSelf(t *testing.T) {
 		if e.Name == "self" || e.Name == "thread-self" {
 			t.Errorf("/proc lists %s", e.Name)
 		}
+	}
+}
+
+// isAbsent checks that a name of /proc, and what is below it, is not there by any call.
+func isAbsent(t *testing.T, h vfs.Source, dir string) {
+	t.Helper()
+	for _, name := range []string{dir, dir + "/comm", dir + "/status", dir + "/task", dir + "/fd/0", dir + "/exe"} {
+		_, err := h.Lstat(name)
+		is(t, "lstat "+name, err, enoent)
+		_, err = h.Open(name, unix.O_RDONLY)
+		is(t, "open "+name, err, enoent)
+		_, err = h.Readlink(name)
+		is(t, "readlink "+name, err, enoent)
+		_, err = h.ReadDir(name)
+		is(t, "list "+name, err, enoent)
+	}
+}
+
+// The kernel opens /proc/NUMBER of a thread, and does not list it.
+func TestHostHasNoThreadsByNumber(t *testing.T) {
+	h, own := vfs.NewHost(), os.Getpid()
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", own))
+	ok(t, err)
+	looked := false
+	for _, thread := range threads {
+		if thread.Name() != fmt.Sprint(own) {
+			looked = true
+			isAbsent(t, h, "/proc/"+thread.Name())
+		}
+	}
+	if !looked {
+		t.Error("this process has one thread")
+	}
+	for _, name := range []string{"", "/comm", "/task", fmt.Sprintf("/task/%d/comm", own)} {
+		_, err := h.Lstat(fmt.Sprintf("/proc/%d%s", own, name))
+		ok(t, err)
+	}
+	for _, name := range []string{"/proc/1/comm", "/proc/cpuinfo", "/proc/sys/kernel/ostype"} {
+		_, err := h.Lstat(name)
+		ok(t, err)
+	}
+}
+
+func TestConcealedProcessIsInNoView(t *testing.T) {
+	child := exec.Command("sleep", "60")
+	ok(t, child.Start())
+	t.Cleanup(func() { _, _ = child.Process.Kill(), child.Wait() })
+	pid := child.Process.Pid
+	h, dir := vfs.NewHost(), fmt.Sprintf("/proc/%d", pid)
+	listed := func() bool {
+		entries, err := h.ReadDir("/proc")
+		ok(t, err)
+		return slices.ContainsFunc(entries, func(e vfs.Dirent) bool { return "/proc/"+e.Name == dir })
+	}
+	vfs.Conceal(pid)
+	vfs.Conceal(pid)
+	vfs.Show(pid)
+	isAbsent(t, h, dir)
+	if listed() {
+		t.Error("it is listed")
+	}
+	vfs.Show(pid)
+	if _, err := h.Lstat(dir + "/comm"); err != nil || !listed() {
+		t.Errorf("it is not there again: %v", err)
 	}
 }
 

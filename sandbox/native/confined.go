@@ -29,6 +29,9 @@ type Confinement struct {
 	Files map[string]string
 	// Args is the argument vector, Env the environment, KEY=VALUE.
 	Args, Env []string
+	// Hidden are further arguments, which the kernel does not show to others. A program that is linked statically (it has no
+	// Files) is never stopped before it looks at its arguments, and has them as the others.
+	Hidden []string
 	// Limits bound it: CPU and Memory.
 	Limits sandbox.Limits
 	// Log receives what an operator may need.
@@ -71,6 +74,11 @@ func Confine(c Confinement) (*Confined, error) {
 		Argv: asBytesList(c.Args), Env: asBytesList(c.Env), Drop: os.Geteuid() == 0, Layers: available().layers,
 		Limits: resourceLimits(sandbox.Limits{CPU: c.Limits.CPU, Memory: c.Limits.Memory, Files: confinedFiles}), Confined: true,
 	}
+	if len(c.Files) > 0 && len(c.Env) > 0 {
+		config.hide(c.Hidden)
+	} else {
+		config.Argv = append(config.Argv, asBytesList(c.Hidden)...)
+	}
 	config.Limits[unix.RLIMIT_FSIZE] = 0 // pipes have no size, and there is nothing else to write
 	if err := config.fits(); err != nil {
 		return nil, fmt.Errorf("start the program with its arguments and environment: %w", err)
@@ -89,7 +97,7 @@ func Confine(c Confinement) (*Confined, error) {
 		streams.closeOurs()
 		if p.r.process != nil {
 			_ = p.r.process.Kill()
-			_, _ = p.r.process.Wait()
+			_, _ = p.r.collect()
 		}
 		<-supervised
 		p.r.close()

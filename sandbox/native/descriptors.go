@@ -28,7 +28,9 @@ func (r *run) ownDescriptor(name string) (int32, bool) {
 	}
 	who, base, _ := strings.Cut(base, "/")
 	if who != "self" && who != "thread-self" && who != strconv.Itoa(r.pid) {
-		return 0, false
+		if tid, ok := number(who); !ok || !r.hasThread(tid) {
+			return 0, false
+		}
 	}
 	if thread, ok := strings.CutPrefix(base, "task/"); ok {
 		thread, base, _ = strings.Cut(thread, "/")

@@ -157,11 +157,14 @@ func stageConfigFor(e *Engine, job sandbox.Job) stageConfig {
 	if in := e.installed(); in != nil {
 		load = in.load
 	}
-	return stageConfig{
-		Argv: asBytesList([]string{loaderName}, load, []string{Interpreter, "-s"}, job.Args),
+	first := shown(job.Args)
+	config := stageConfig{
+		Argv: asBytesList([]string{loaderName}, load, []string{Interpreter, "-s"}, job.Args[:first]),
 		Env:  asBytesList(job.Env, scriptEnv),
 		Drop: os.Geteuid() == 0, Layers: e.layers, Limits: resourceLimits(job.Limits),
 	}
+	config.hide(job.Args[first:])
+	return config
 }
 
 // launch starts the interpreter, whose calls are answered from then on. supervised is closed when there are none any more.
@@ -180,7 +183,7 @@ func (r *run) launch(loader *os.File, config stageConfig) (supervised chan struc
 		files.closeOurs()
 		if r.process != nil {
 			_ = r.process.Kill()
-			state, _ := r.process.Wait()
+			state, _ := r.collect()
 			err = fmt.Errorf("%w (%v)", err, state)
 		}
 		<-supervised

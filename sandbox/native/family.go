@@ -473,7 +473,7 @@ func (r *run) bring(n *run, config stageConfig, files [3]*os.File, done func()) 
 	if err := <-started; err != nil {
 		if n.process != nil {
 			_ = n.process.Kill()
-			state, _ := n.process.Wait()
+			state, _ := n.collect()
 			err = fmt.Errorf("%w (%v)", err, state)
 		}
 		<-supervised

@@ -61,7 +61,7 @@ func keyOf(config stageConfig, job sandbox.Job) string {
 	if len(job.Args) == 0 || job.Args[0] != "-" || job.Terminal != nil {
 		return ""
 	}
-	config.Argv = nil
+	config.Argv, config.Env, config.Hidden = nil, config.Env[:len(config.Env)-config.Hidden], 0
 	text, err := json.Marshal(config)
 	if err != nil {
 		return ""

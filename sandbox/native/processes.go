@@ -25,9 +25,10 @@ type processes struct {
 
 // A process is a name below processes: a directory of an interpreter, or of one of its threads, and what follows.
 type process struct {
-	run  *run
-	tid  int    // 0 in the interpreter's own directory
-	rest string // "" for the directory itself
+	run   *run
+	tid   int    // 0 in the interpreter's own directory
+	leads bool   // it is a directory of an interpreter, or one that has a thread's number and is the same otherwise
+	rest  string // "" for the directory itself
 }
 
 // ownFiles are read from the interpreter's own directory in /proc: they name nothing of the host.
@@ -44,25 +45,43 @@ const hostProcess = "/proc/1/"
 // find takes a name apart. ENOENT where it begins with no interpreter of the family, or no thread of one.
 func (p *processes) find(name string) (at process, err error) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
-	pid, ok := number(first)
-	p.family.visible(func(m *run) {
-		if ok && m.pid == pid {
-			at.run = m
-		}
-	})
+	id, ok := number(first)
+	if ok {
+		at.run, at.tid = p.family.whose(id)
+	}
 	if at.run == nil {
 		return process{}, unix.ENOENT
 	}
-	at.rest = rest
+	at.leads, at.rest = true, rest
 	thread, ok := strings.CutPrefix(rest, "task/")
 	if !ok {
 		return at, nil
 	}
+	at.leads = false
 	thread, at.rest, _ = strings.Cut(thread, "/")
 	if at.tid, ok = number(thread); !ok || !at.run.hasThread(at.tid) || at.rest == "task" {
 		return process{}, unix.ENOENT
 	}
 	return at, nil
+}
+
+// whose is the interpreter that has a process id, or one of whose threads has that number, which is then the second value. The
+// kernel does not list these, and opens them: see proc_pid_task(5).
+func (f *family) whose(id int) (owner *run, tid int) {
+	f.visible(func(m *run) {
+		if m.pid == id {
+			owner = m
+		}
+	})
+	if owner != nil || unix.Tgkill(id, id, 0) != unix.ESRCH { // a process of its own
+		return owner, 0
+	}
+	f.visible(func(m *run) {
+		if m.hasThread(id) {
+			owner, tid = m, id
+		}
+	})
+	return owner, tid
 }
 
 // number parses a number as the kernel names processes and descriptors by it.
@@ -79,7 +98,7 @@ func (r *run) hasThread(tid int) bool {
 
 // directory is where the kernel has what is told here.
 func (at process) directory() string {
-	if at.tid == 0 {
+	if at.tid == 0 || at.rest == "task" {
 		return fmt.Sprintf("/proc/%d", at.run.pid)
 	}
 	return fmt.Sprintf("/proc/%d/task/%d", at.run.pid, at.tid)
@@ -87,7 +106,7 @@ func (at process) directory() string {
 
 // isDir reports whether the name is a directory.
 func (at process) isDir() bool {
-	return at.rest == "" || at.rest == "fd" || at.rest == "task" && at.tid == 0
+	return at.rest == "" || at.rest == "fd" || at.rest == "task" && at.leads
 }
 
 // own reports whether the process asks about itself. Descriptors are nobody else's business.
@@ -228,7 +247,7 @@ func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
 		return out, nil
 	}
 	add(unix.S_IFDIR, "fd")
-	if at.tid == 0 {
+	if at.leads {
 		add(unix.S_IFDIR, "task")
 	}
 	add(unix.S_IFREG, "cmdline", "comm", "environ")

@@ -45,6 +45,7 @@ type run struct {
 	firm     bool         // nothing but the interpreter's end interrupts a call that was received
 	thread   atomic.Int32 // the supervising thread's id
 	exited   atomic.Bool
+	config   stageConfig   // what it is started with, until it has its arguments; of the supervising goroutine
 	execed   bool          // the first stage's exec was let through
 	loaded   atomic.Bool   // the first call after it has come, so that its memory is no copy of the gateway's any more
 	up       chan struct{} // closed with it; nil where nobody waits
@@ -150,12 +151,14 @@ func (s *stdio) closeOurs() {
 // thread that outlives the process, since the parent-death signal is the thread's.
 func (r *run) start(loader *os.File, config stageConfig, files [3]*os.File) error {
 	config.Group = r.group
+	r.config = config
 	s, err := startStage(loader, config, files, r.job.Terminal != nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = unix.Close(s.control) }()
 	r.process, r.pid, r.pidfd = s.process, s.pid, s.pidfd
+	vfs.Conceal(r.pid)
 	if r.listener, r.firm, err = s.proceed(); err != nil {
 		return err
 	}
@@ -262,8 +265,8 @@ func (r *run) answerCalls(answer func(*seccomp.Notification)) {
 	for {
 		switch e := seccomp.Receive(r.listener, &n); e {
 		case 0:
-			if r.execed && !r.loaded.Swap(true) && r.up != nil {
-				close(r.up)
+			if r.execed && !r.loaded.Swap(true) {
+				r.begins()
 			}
 			answer(&n)
 		case unix.EINTR, unix.EAGAIN:
@@ -376,7 +379,7 @@ func (r *run) reap(supervised <-chan struct{}) *os.ProcessState {
 	for {
 		select {
 		case <-supervised:
-			state, err := r.process.Wait()
+			state, err := r.collect()
 			if err != nil {
 				r.log("wait for sandbox", "error", err)
 			}
@@ -385,6 +388,12 @@ func (r *run) reap(supervised <-chan struct{}) *os.ProcessState {
 			_ = unix.Tgkill(os.Getpid(), int(r.thread.Load()), wakeSignal)
 		}
 	}
+}
+
+// collect gives the process id back to the kernel, which says how the process ended.
+func (r *run) collect() (*os.ProcessState, error) {
+	defer vfs.Show(r.pid)
+	return r.process.Wait()
 }
 
 // awaitExit returns when a child has ended, which stays to be waited for.

@@ -31,7 +31,9 @@ const nobody = 65534
 type stageConfig struct {
 	Argv [][]byte // of the dynamic loader
 	Env  [][]byte
-	Drop bool // leave root
+	// Hidden is how many of the last of Env are arguments, whose places the last of Argv keep: see arguments.go.
+	Hidden int
+	Drop   bool // leave root
 	// Layers are the walls behind the filter. The process is in the namespaces already.
 	Layers layers
 	// Trial is a process that shows itself to the supervisor instead, see runTrial.

@@ -257,7 +257,7 @@ type confinedChild struct {
 // start starts the executable with the interpreter's own arguments.
 func (p *program) start(args, env []string, limits sandbox.Limits, o Options) (*confinedChild, error) {
 	confined, err := native.Confine(native.Confinement{
-		Loader: p.loader, Files: p.files, Args: append(append([]string(nil), p.args...), args...), Env: env, Limits: limits, Log: o.Log,
+		Loader: p.loader, Files: p.files, Args: p.args, Hidden: args, Env: env, Limits: limits, Log: o.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@
 package pypy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -85,6 +86,46 @@ func TestEngineRunsAnExecutableBehindTheWalls(t *testing.T) {
 	}
 	if got := obey(t, e, "", func(j *sandbox.Job) { j.Args = []string{"-c", "print('code')\nexit 9"} }); got.Stdout != "code\n" || got.Result.ExitCode != 9 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// onOutput calls a function when a script has said something.
+type onOutput func()
+
+func (f onOutput) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
+}
+
+// The kernel shows everybody on the machine what a process was started with.
+func TestCodeIsInNobodysCommandLine(t *testing.T) {
+	e := childEngine(t)
+	job, _, stderr := unmountedJob(t, targetFiles())
+	const marker = "password-of-a-pypy-script"
+	job.Args = []string{"-c", "print('up')\nloop " + marker, marker}
+	ctx, cancel := context.WithCancel(t.Context())
+	looked := 0
+	job.Stdout = onOutput(func() {
+		defer cancel()
+		lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			t.Error(err)
+		}
+		for _, name := range lines {
+			line, _ := os.ReadFile(name) // of one that has ended there is none
+			if bytes.Contains(line, []byte(Interpreter)) {
+				looked++
+			}
+			if bytes.Contains(line, []byte(marker)) {
+				t.Errorf("%s is %q", name, line)
+			}
+		}
+	})
+	if _, err := e.Run(ctx, job); err != nil {
+		t.Fatal(err)
+	}
+	if looked == 0 {
+		t.Errorf("no interpreter was found; stderr %s", stderr)
 	}
 }
 
