@@ -78,6 +78,16 @@ func (r *runner) ready(ctx context.Context, name string) error {
 	return nil
 }
 
+// starts are what the default engine has started, nil where it starts nothing ahead.
+func (r *runner) starts() *sandbox.Starts {
+	s, ok := r.options.Engine.(sandbox.Starter)
+	if !ok {
+		return nil
+	}
+	n := s.Starts()
+	return &n
+}
+
 // wait returns when every session has ended, or with ctx.
 func (s *shared) wait(ctx context.Context) {
 	done := make(chan struct{})

@@ -26,6 +26,20 @@ type Engine interface {
 	Close() error
 }
 
+// Starter is an engine that starts interpreters ahead of the sessions that they are for.
+type Starter interface {
+	// Starts returns what has been started since the engine began.
+	Starts() Starts
+}
+
+// Starts counts the first interpreters of sessions.
+type Starts struct {
+	Waiting int   `json:"waiting"` // that wait for a session now
+	Ahead   int64 `json:"ahead"`   // that were started ahead of a session
+	Given   int64 `json:"given"`   // of these, that were given a session
+	Cold    int64 `json:"cold"`    // that were started when they were needed, for the engine's own check too
+}
+
 // Job is one run of one script.
 type Job struct {
 	// Session names the run in logs.

@@ -12,6 +12,7 @@ import (
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
+	"shannot-gateway/sandbox"
 	"shannot-gateway/targets"
 )
 
@@ -73,8 +74,10 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 			Verified string   `json:"audit_verified,omitempty"`
 			Findings []string `json:"audit_findings,omitempty"`
 			Jail     string   `json:"jail"`
-			Targets  []link   `json:"targets"`
-		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.links(c)})
+			// Interpreters of the native engine.
+			Interpreters *sandbox.Starts `json:"interpreters,omitempty"`
+			Targets      []link          `json:"targets"`
+		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.Starts(), v.links(c)})
 		if err != nil {
 			return ExitFault
 		}
@@ -93,6 +96,9 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 		_, _ = fmt.Fprintf(c.Stdout, "audit log: FOUND %s\n", render.Line(finding))
 	}
 	_, _ = fmt.Fprintf(c.Stdout, "jail: %s\n", render.Line(v.jail()))
+	if n := v.Starts(); n != nil {
+		_, _ = fmt.Fprintf(c.Stdout, "interpreters: %d wait; %d of %d that were needed had waited\n", n.Waiting, n.Given, n.Given+n.Cold)
+	}
 	for _, l := range v.links(c) {
 		_, _ = fmt.Fprintf(c.Stdout, "target %s: %s\n", l.Name, l.line())
 	}

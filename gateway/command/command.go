@@ -18,6 +18,7 @@ import (
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
+	"shannot-gateway/sandbox"
 	"shannot-gateway/targets"
 )
 
@@ -53,6 +54,7 @@ type Verbs struct {
 	Config   *config.Config
 	Engine   func(ctx context.Context, name string) error // why an engine cannot run, or nil
 	Version  string
+	Starts   func() *sandbox.Starts                   // what the engine has started ahead, nil where it does not
 	Screen   func(context.Context, tui.Options) error // the approval screen
 	Plain    func(context.Context, tui.Options) error // the same in lines
 	Audit    func() (on bool, err error)              // whether there is an audit log, and why it cannot be written

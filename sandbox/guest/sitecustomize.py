@@ -630,10 +630,17 @@ def _wait():
     import time
 
     _library.open()
-    args = [os.fsdecode(a) for a in _gateway.ask(b"wait")]
+    given = iter(_gateway.ask(b"wait"))
+    args = [os.fsdecode(next(given)) for _ in range(int(next(given)))]
     _gateway.hang_up()
     sys.argv.extend(args)
     sys.orig_argv.extend(args)
+    environ = sys.modules["posix"].environ
+    os.environb.clear()
+    environ.clear()
+    for entry in given:
+        name, _, value = entry.partition(b"=")
+        os.environb[name] = environ[name] = value
     time.tzset()  # from the target's /etc/localtime
 
 

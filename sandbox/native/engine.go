@@ -91,8 +91,9 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 		return sandbox.Result{}, fmt.Errorf("start the interpreter with its arguments and environment: %w", err)
 	}
 	key := keyOf(config, job)
-	defer e.pool.refill(e, key, job)
-	if w := e.pool.take(key); w != nil {
+	w := e.pool.take(key)
+	e.pool.refill(e, key, job)
+	if w != nil {
 		return w.serve(ctx, e, in, job)
 	}
 	r, err := e.root(ctx, job, loader)

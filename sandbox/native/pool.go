@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,15 +45,39 @@ type pool struct {
 
 	mu      sync.Mutex
 	entries []*waiting // oldest first; some have not come to the point where they wait
-	filling sync.WaitGroup
 	closed  bool
+	wanted  *order // what is started ahead now, nil before the first
+	busy    bool   // a goroutine does that
+	filling sync.WaitGroup
+	counts  sandbox.Starts
+}
+
+// order is for interpreters of one kind.
+type order struct {
+	key string
+	job sandbox.Job
+}
+
+// Starts implements sandbox.Starter.
+func (e *Engine) Starts() sandbox.Starts {
+	p := &e.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.counts
+	for _, w := range p.entries {
+		if w.waits() {
+			n.Waiting++
+		}
+	}
+	return n
 }
 
 // invitation is how a waiting interpreter's supervisor hears of its session.
 type invitation struct {
 	ready chan struct{} // closed when the interpreter waits
 	given chan struct{} // closed when it has a session
-	args  []string      // what follows "-", set before given is closed
+	args  []string      // what follows "-"; this and env are set before given is closed
+	env   []string      // the environment that the session begins with
 	asked bool          // of the family's turn
 }
 
@@ -61,12 +87,27 @@ func keyOf(config stageConfig, job sandbox.Job) string {
 	if len(job.Args) == 0 || job.Args[0] != "-" || job.Terminal != nil {
 		return ""
 	}
-	config.Argv, config.Env, config.Hidden = nil, config.Env[:len(config.Env)-config.Hidden], 0
+	config.Argv, config.Env, config.Hidden = nil, asBytesList(atStart(job.Env)), 0
 	text, err := json.Marshal(config)
 	if err != nil {
 		return ""
 	}
 	return string(text)
+}
+
+// atStart are the variables that the dynamic loader, the C library and Python read as they start. All others can wait for the
+// session.
+func atStart(env []string) []string {
+	var out []string
+	for _, entry := range env {
+		for _, prefix := range []string{"HOME=", "PYTHON", "LANG", "LC_", "LOCPATH", "LD_", "MALLOC_", "GLIBC_"} {
+			if strings.HasPrefix(entry, prefix) {
+				out = append(out, entry)
+				break
+			}
+		}
+	}
+	return out
 }
 
 // take removes an interpreter that waits and was started with key, or returns nil.
@@ -89,6 +130,11 @@ func (p *pool) take(key string) *waiting {
 		}
 		return false
 	})
+	if found != nil {
+		p.counts.Given++
+	} else {
+		p.counts.Cold++
+	}
 	return found
 }
 
@@ -109,7 +155,8 @@ func (w *waiting) lives() bool {
 	return err == nil && n == 0
 }
 
-// refill starts interpreters for key until there are as many as the pool holds. Those for other keys make room.
+// refill has interpreters for key started until there are as many as the pool holds. Those for other keys make room. The newest
+// order is the one that counts: were several filled at once, each would take the others' room for ever.
 func (p *pool) refill(e *Engine, key string, job sandbox.Job) {
 	if p.size <= 0 || key == "" {
 		return
@@ -119,36 +166,58 @@ func (p *pool) refill(e *Engine, key string, job sandbox.Job) {
 	if p.closed {
 		return
 	}
+	// Of the job, an interpreter that waits needs how it is started alone.
+	p.wanted = &order{key, sandbox.Job{Env: atStart(job.Env), Limits: job.Limits, Host: job.Host}}
+	if p.busy {
+		return
+	}
+	p.busy = true
 	p.filling.Add(1)
 	go func() {
 		defer p.filling.Done()
-		for p.wants(key) {
-			w, err := e.warm(key, job)
-			if err != nil {
-				e.options.Log.Error("start an interpreter ahead", "error", err)
-				return
-			}
-			p.add(w)
-		}
+		p.fill(e)
 	}()
 }
 
-// wants reports whether there is room for another interpreter for key.
-func (p *pool) wants(key string) bool {
+// fill starts interpreters until nobody wants more.
+func (p *pool) fill(e *Engine) {
+	for {
+		o := p.next()
+		if o == nil {
+			return
+		}
+		w, err := e.warm(o.key, o.job)
+		if err != nil {
+			e.options.Log.Error("start an interpreter ahead", "error", err)
+			p.mu.Lock()
+			p.busy = false // the next script orders anew
+			p.mu.Unlock()
+			return
+		}
+		p.add(w)
+	}
+}
+
+// next is what to start one more of, or nil, and then whoever asked has done.
+func (p *pool) next() *order {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	have := 0
 	for _, w := range p.entries {
-		if w.key == key {
+		if w.key == p.wanted.key {
 			have++
 		}
 	}
-	return !p.closed && have < p.size
+	if p.busy = !p.closed && have < p.size; !p.busy {
+		return nil
+	}
+	return p.wanted
 }
 
 func (p *pool) add(w *waiting) {
 	p.mu.Lock()
 	var surplus []*waiting
+	p.counts.Ahead++
 	p.entries = append(p.entries, w)
 	switch over := len(p.entries) - p.size; {
 	case p.closed:
@@ -186,7 +255,7 @@ func (e *Engine) warm(key string, job sandbox.Job) (*waiting, error) {
 		return nil, err
 	}
 	own := sandbox.Job{
-		Session: "none yet", Args: []string{"-"}, Env: job.Env, Dir: "/", FS: view, Commands: noCommands{},
+		Session: "none yet", Args: []string{"-"}, Env: atStart(job.Env), Dir: "/", FS: view, Commands: noCommands{},
 		Limits: job.Limits, Host: sandbox.Host{UID: job.Host.UID, GID: job.Host.GID},
 	}
 	root, err := e.root(context.Background(), own, loader)
@@ -274,7 +343,7 @@ func (r *run) adopt(in *installation, job sandbox.Job) error {
 	if err := r.mount(in); err != nil {
 		return err
 	}
-	r.invitation.args = job.Args[1:]
+	r.invitation.args, r.invitation.env = job.Args[1:], job.Env
 	close(r.invitation.given)
 	return nil
 }
@@ -293,7 +362,7 @@ func (f *family) begin(r *run) {
 // errUninvited is a guest's that says it waits and was not told to, or says it again.
 var errUninvited = errors.New("no session is to be waited for")
 
-// awaitSession answers the guest's question for its session: the arguments behind "-".
+// awaitSession answers the guest's question for its session: how many arguments stand behind "-", these, and the environment.
 func (r *run) awaitSession() ([][]byte, error) {
 	r.family.turn.Lock()
 	i := r.invitation
@@ -311,7 +380,7 @@ func (r *run) awaitSession() ([][]byte, error) {
 		return nil, context.Cause(r.ctx)
 	case <-i.given:
 	}
-	return asBytesList(i.args), nil
+	return asBytesList([]string{strconv.Itoa(len(i.args))}, i.args, i.env), nil
 }
 
 // isWait reports whether a message asks for the session.
