@@ -29,6 +29,8 @@ type KnownOptions struct {
 	Fingerprints []string // "SHA256:…"; with any, a key must be one of these, and files can only revoke it
 	Files        []string // that must be there
 	Defaults     []string // files that may be missing
+	// Check refuses a file whose content is not to be believed; nil for none.
+	Check func(name string) error
 }
 
 // LoadKnown reads the files. A file that must be there and is not, or that cannot be understood, is an error.
@@ -49,6 +51,14 @@ func LoadKnown(o KnownOptions) (*Known, error) {
 	}
 	if len(files) == 0 {
 		return k, nil
+	}
+	for _, name := range files {
+		if o.Check == nil {
+			break
+		}
+		if err := o.Check(name); err != nil {
+			return nil, fmt.Errorf("read the known hosts: %w", err)
+		}
 	}
 	db, err := knownhosts.NewDB(files...)
 	if err != nil {

@@ -192,6 +192,10 @@ func (p *program) auditAccept(args []string) int {
 	if err != nil {
 		return p.fail(err)
 	}
+	log := newLog(p.stderr)
+	if err := checkModes(c, log); err != nil {
+		return p.fail(err)
+	}
 	own, err := signersOf(c)
 	if err == nil && len(own) == 0 {
 		err = errors.New("there is no host key, so no log that it signed")
@@ -206,7 +210,7 @@ func (p *program) auditAccept(args []string) int {
 			break
 		}
 	}
-	l, keys, err := openLog(c, key, newLog(p.stderr))
+	l, keys, err := openLog(c, key, log)
 	if err != nil {
 		return p.fail(err)
 	}

@@ -66,6 +66,7 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	}
 	check.kernel(ctx)
 	check.state(c)
+	check.modes(c)
 	check.audit(c)
 	check.interpreter(ctx, c)
 	check.pypy(ctx, c)
@@ -122,6 +123,18 @@ func (c *checkup) state(conf *config.Config) {
 		_ = f.Close()
 		_ = os.Remove(f.Name())
 		c.ok("state directory", "%s can be written", conf.State)
+	}
+}
+
+// modes says whether somebody else can change what the gateway goes by.
+func (c *checkup) modes(conf *config.Config) {
+	switch err := conf.CheckState(); {
+	case !conf.StrictModes:
+		c.warn("modes", "strict_modes = false: nobody looks who else can change the gateway's files")
+	case err != nil:
+		c.fail("modes", err)
+	default:
+		c.ok("modes", "nobody else can change the configuration and the state directory")
 	}
 }
 

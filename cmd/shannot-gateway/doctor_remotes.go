@@ -91,7 +91,7 @@ func checkLogin(conf *config.Config, r config.Remote) error {
 // hostKeyKnown reports whether there is any key that the target's host may show.
 func hostKeyKnown(conf *config.Config, name string) (bool, error) {
 	r := conf.Remotes[name]
-	known, err := hostkeys.LoadKnown(knownOptions(name, r))
+	known, err := hostkeys.LoadKnown(knownOptions(conf, name, r))
 	if err != nil {
 		return false, err
 	}

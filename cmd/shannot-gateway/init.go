@@ -18,6 +18,7 @@ const template = `# Shannot gateway. A key that is not known here is an error, s
 
 listen = "127.0.0.1:2222"       # "0.0.0.0:2222" to be reached from other hosts
 state  = %q
+# strict_modes = true           # refuse files that somebody else can change
 # engine = "native"             # or "pypy": shannot-gateway runtime install pypy
 
 # Who may connect. Without an identity the server does not start. An agent runs scripts; an approver decides on what

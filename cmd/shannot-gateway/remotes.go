@@ -60,7 +60,7 @@ func remoteHop(c *config.Config, name string) (ssh.Hop, error) {
 	h := ssh.Hop{
 		Name: name, Host: r.Host, Port: r.Port, User: r.User,
 		Login: ssh.Login{Key: r.Key, Agent: r.Agent, Source: r.Source},
-		Known: knownOptions(name, r),
+		Known: knownOptions(c, name, r),
 	}
 	purpose := ""
 	switch {
@@ -84,8 +84,11 @@ func remoteHop(c *config.Config, name string) (ssh.Hop, error) {
 }
 
 // knownOptions say which host keys of a remote are known.
-func knownOptions(name string, r config.Remote) hostkeys.KnownOptions {
+func knownOptions(c *config.Config, name string, r config.Remote) hostkeys.KnownOptions {
 	o := hostkeys.KnownOptions{Target: name, Fingerprints: r.Fingerprints}
+	if c.StrictModes {
+		o.Check = config.CheckModes
+	}
 	if r.KnownHosts != "" {
 		o.Files = []string{r.KnownHosts}
 		return o

@@ -76,6 +76,9 @@ func (p *program) serve(ctx context.Context, args []string) int {
 	if !c.Audit.Enabled {
 		log.Warn("there is no audit log: [audit] enabled = false")
 	}
+	if err := checkModes(c, log); err != nil {
+		return p.fail(err)
+	}
 	g, err := assemble(ctx, c, filepath.Join(c.State, runtimeFolder), log)
 	if err != nil {
 		return p.fail(err)
@@ -98,6 +101,22 @@ func (p *program) serve(ctx context.Context, args []string) int {
 		return p.fail(err)
 	}
 	return exitOK
+}
+
+// checkModes refuses a state directory that somebody else can change, or warns of what it would refuse.
+func checkModes(c *config.Config, log *slog.Logger) error {
+	err := c.CheckState()
+	if c.StrictModes {
+		return err
+	}
+	log.Warn("strict_modes = false: nobody looks who else can change the configuration, the files of keys and the state directory")
+	if c.Path != "" {
+		err = errors.Join(config.CheckModes(c.Path), err)
+	}
+	if err != nil {
+		log.Warn("strict_modes would refuse this", "error", err)
+	}
+	return nil
 }
 
 // defaultConfig is the file that init writes where it is not told a directory.

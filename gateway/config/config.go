@@ -46,8 +46,10 @@ const maxFile = 1 << 20
 type Config struct {
 	Path   string // file it was read from, "" for none
 	SHA256 string // of its text, hex
-	Listen string // host:port
-	State  string // directory, absolute
+	// StrictModes refuses files that somebody else than root and the gateway's user can change, see CheckModes.
+	StrictModes bool
+	Listen      string // host:port
+	State       string // directory, absolute
 
 	Identities []Identity // sorted by name
 	Profile    policy.Profile
@@ -132,6 +134,7 @@ func DefaultLimits() Limits {
 // file is the TOML document. Pointers and nil slices tell what was not said.
 type file struct {
 	Listen     string                  `toml:"listen"`
+	Strict     *bool                   `toml:"strict_modes"`
 	State      string                  `toml:"state"`
 	Identities map[string]fileIdentity `toml:"identities"`
 	Profile    struct {
@@ -229,7 +232,16 @@ func Load(path string) (*Config, error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("read the configuration %s: it is larger than %d bytes", path, maxFile)
 	}
-	return Parse(text, path)
+	c, err := Parse(text, path)
+	if err != nil {
+		return nil, err
+	}
+	if c.StrictModes {
+		if err := CheckModes(path); err != nil {
+			return nil, fmt.Errorf("configuration: %w", err)
+		}
+	}
+	return c, nil
 }
 
 // Parse checks the text of a configuration. Path names it in errors, and relative file names in it start from its
@@ -258,7 +270,7 @@ func in(path string) string {
 
 // check turns the document into a Config.
 func (f *file) check(path string) (*Config, error) {
-	c := &Config{Path: path, Listen: DefaultListen, State: DefaultState, RunAs: f.Local.RunAs}
+	c := &Config{Path: path, Listen: DefaultListen, State: DefaultState, RunAs: f.Local.RunAs, StrictModes: f.Strict == nil || *f.Strict}
 	if path != "" {
 		absolute, err := filepath.Abs(path)
 		if err != nil {

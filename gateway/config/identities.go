@@ -100,7 +100,7 @@ func (i fileIdentity) keys(c *Config) ([]Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("authorized_keys: %w", err)
 	}
-	text, err := readKeysFile(name)
+	text, err := c.readKeysFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("authorized_keys: %w", err)
 	}
@@ -118,7 +118,12 @@ func (i fileIdentity) keys(c *Config) ([]Key, error) {
 	return keys, nil
 }
 
-func readKeysFile(name string) ([]byte, error) {
+func (c *Config) readKeysFile(name string) ([]byte, error) {
+	if c.StrictModes {
+		if err := CheckModes(name); err != nil {
+			return nil, err
+		}
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func (c *Config) KeepFixed(old *Config) (restart []string, err error) {
 
 // SameRemote reports whether two configurations reach a remote in the same way, every host on it included.
 func SameRemote(a, b *Config, name string) bool {
-	if _, ok := a.Remotes[name]; !ok {
+	if _, ok := a.Remotes[name]; !ok || a.StrictModes != b.StrictModes {
 		return false
 	}
 	wayA, errA := a.Way(name)
