@@ -53,6 +53,17 @@ func (l *Live) takeIn(ctx context.Context, command *Command, d policy.Decision) 
 	return g, l.journalise(g)
 }
 
+// mayAdd says why nothing may be recorded now that an earlier run has not recorded. It comes before any content is kept.
+func (l *Live) mayAdd() error {
+	l.mu.Lock()
+	again := l.at < len(l.journal)
+	l.mu.Unlock()
+	if again {
+		return nil
+	}
+	return l.m.share(l.identity)
+}
+
 // withFiles makes the operation of a command. One that the policy allows is asked about where files go with it.
 func (l *Live) withFiles(command *Command, d policy.Decision, files []*change) *change {
 	for _, f := range files {
@@ -403,6 +414,9 @@ func (l *Live) abandonRest(g *group) error {
 func (l *Live) Finish(ctx context.Context, exit int) error {
 	if l.view == nil {
 		return nil
+	}
+	if err := l.mayAdd(); err != nil && len(l.view.Changes()) > 0 {
+		return err
 	}
 	l.gate.Lock()
 	l.exit = exit

@@ -50,6 +50,9 @@ func (d *Denial) Error() string {
 // *Denial, or waits for a human. It returns once the command runs. A program that does not exist is ENOENT and bothers
 // nobody. Where the session ends first, the error is the context's cause.
 func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
+	if err := l.mayAdd(); err != nil {
+		return nil, err
+	}
 	command, err := l.command(ctx, &c)
 	if err != nil {
 		return nil, err

@@ -87,7 +87,10 @@ type Config struct {
 	// Granted, where there is one, records that a grant was "granted" or "revoked", before it takes effect. Its error stands
 	// in the way of the former.
 	Granted func(g Grant, what string, by Identity) error
-	Log     *slog.Logger
+	// Share, where there is one, says why an identity may add nothing to what is kept now: it has used up its share. It is
+	// asked before a session begins and before an operation is recorded.
+	Share func(identity string) error
+	Log   *slog.Logger
 	// Restart is called, on a goroutine of its own, when a decision arrives for a parked session. It must lead to
 	// Resume. Without it, sessions are never parked: they expire when hold ends.
 	Restart func(Session)

@@ -191,7 +191,7 @@ var (
 	ErrNotFound     = errors.New("no such session")
 	ErrNotPermitted = errors.New("not permitted")
 	ErrNotWaiting   = errors.New("nothing waits in this session")
-	ErrTooMany      = errors.New("too many sessions")
+	ErrTooMany      = errors.New("busy")
 	ErrOutputLimit  = errors.New("output limit reached")
 	ErrExpired      = errors.New("expired")
 	ErrParked       = errors.New("parked")

@@ -96,6 +96,11 @@ func (m *Manager) queue(w *waiter) error {
 	if m.closing {
 		return ErrShutdown
 	}
+	if !w.resumed() { // what is kept of that is there already
+		if err := m.share(w.identity); err != nil {
+			return err
+		}
+	}
 	if err := m.tooManyParked(w); err != nil {
 		return err
 	}
@@ -104,6 +109,17 @@ func (m *Manager) queue(w *waiter) error {
 	if why := m.noQueue(w); why != "" {
 		m.leaveQueue(w)
 		return m.busy(w, why)
+	}
+	return nil
+}
+
+// share is a *Busy error for who has used up their share of what is kept.
+func (m *Manager) share(identity string) error {
+	if m.config.Share == nil {
+		return nil
+	}
+	if err := m.config.Share(identity); err != nil {
+		return &Busy{Reason: err.Error()}
 	}
 	return nil
 }

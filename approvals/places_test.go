@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -397,4 +398,44 @@ func TestTooManyThatWaitForHumansAreRefusedWithTheirNames(t *testing.T) {
 	if !errors.As(err, &busy) || len(busy.InWay) == 0 || !strings.Contains(err.Error(), fmt.Sprintf("%d of yours wait for a human", 8)) {
 		t.Errorf("%v, %+v", err, busy)
 	}
+}
+
+// Who has used up their share begins nothing and records nothing more; what a human has approved already runs.
+func TestNothingIsRecordedBeyondAnIdentitysShare(t *testing.T) {
+	var full atomic.Bool
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) {
+		c.Share = func(identity string) error {
+			if full.Load() && identity == claude.Name {
+				return errors.New("so many bytes are kept")
+			}
+			return nil
+		}
+	})
+	events := b.Subscribe(t.Context())
+	id := b.parkOne(events)
+	l := b.begin()
+	full.Store(true)
+	if _, err := l.Start(t.Context(), command(nil, "echo")); !errors.Is(err, approvals.ErrTooMany) || !strings.Contains(err.Error(), "so many bytes") {
+		t.Errorf("an operation: %v", err)
+	}
+	if s, _ := b.Session(l.ID()); len(s.Operations) != 0 {
+		t.Errorf("operations %+v", s.Operations)
+	}
+	end(l)
+	if _, err := b.ask(t.Context(), claude, "", nil); !errors.Is(err, approvals.ErrTooMany) {
+		t.Errorf("a session: %v", err)
+	}
+	if l, err := b.ask(t.Context(), bob, "", nil); err != nil {
+		t.Errorf("another identity: %v", err)
+	} else {
+		end(l)
+	}
+	if _, err := b.approve(id, alice); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	l = b.resume(id)
+	r := <-start(l, command(nil, "true"))
+	mustRun(t, r.process, r.err)
+	end(l)
 }

@@ -81,6 +81,19 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 	return steps, err
 }
 
+// MayRollBack reports whether the session has changed files that a rollback can restore.
+func (s *Session) MayRollBack() bool {
+	if s.Status == RolledBack {
+		return false
+	}
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.made() && o.File.Kept {
+			return true
+		}
+	}
+	return false
+}
+
 // mayRollBack checks who asks and for what.
 func (m *Manager) mayRollBack(id string, by Identity) (Session, error) {
 	if err := m.mayDecide(by, "rolling back"); err != nil {

@@ -34,9 +34,10 @@ type Options struct {
 	Config   *config.Config
 	HostKeys []hostkeys.Key
 	Store    approvals.Store
-	Blobs    approvals.Blobs      // without it files of targets are not changed
-	Grants   approvals.GrantStore // without it approvers cannot make any
-	Audit    *audit.Log           // nil where there is none
+	Kept     func(identity string) int64 // bytes that the store keeps of an identity; nil where nobody counts
+	Blobs    approvals.Blobs             // without it files of targets are not changed
+	Grants   approvals.GrantStore        // without it approvers cannot make any
+	Audit    *audit.Log                  // nil where there is none
 	Judge    approvals.Judge
 	Engine   sandbox.Engine   // for what needs no other, and for terminals: config.NativeEngine
 	Engines  []sandbox.Engine // further ones, which need not work
@@ -93,7 +94,7 @@ func New(o Options) (*Gateway, error) {
 	rules := initial.rules()
 	g.sessions, err = approvals.New(approvals.Config{
 		Store: o.Store, Blobs: o.Blobs, Judge: rules.Judge, Limits: rules.Limits, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
-		Known: g.known, Grants: o.Grants, Granted: g.granted,
+		Known: g.known, Grants: o.Grants, Granted: g.granted, Share: g.share,
 		// A decision may be found at once, before the rest is there.
 		Restart: func(s approvals.Session) { <-ready; g.settings.Load().runner.restart(s) },
 		Target:  func(name string) targets.Target { return g.settings.Load().runner.target(name) },

@@ -339,8 +339,11 @@ func (s *session) finish(ctx context.Context, outcome approvals.Outcome) approva
 	case errors.As(err, &denial):
 		return approvals.Outcome{Status: approvals.Rejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	}
-	if errors.Is(err, syscall.EHOSTUNREACH) {
+	switch {
+	case errors.Is(err, syscall.EHOSTUNREACH):
 		return unreachable(err)
+	case errors.Is(err, approvals.ErrTooMany):
+		return busy(err)
 	}
 	return s.fault("make the script's changes of files", err)
 }
@@ -541,6 +544,8 @@ func (s *session) refusal(err error) error {
 			s.live.Notice("%s", unwritten)
 		}
 		return &sandbox.Refusal{Errno: syscall.EIO, Reason: unwritten}
+	case errors.Is(err, approvals.ErrTooMany):
+		return &sandbox.Refusal{Errno: syscall.EAGAIN, Reason: string(render.Line(err.Error()))}
 	case errors.As(err, &errno):
 		return &sandbox.Refusal{Errno: errno, Reason: string(render.Line(err.Error()))}
 	}
@@ -616,6 +621,8 @@ func (s *session) notStarted(err error) approvals.Outcome {
 		return approvals.Outcome{Status: approvals.Rejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	case s.live.Context().Err() != nil:
 		return s.stopped()
+	case errors.Is(err, approvals.ErrTooMany):
+		return busy(err)
 	case errors.Is(err, targets.ErrLost), errors.Is(err, syscall.EHOSTUNREACH):
 		return unreachable(err)
 	case errors.Is(err, syscall.ENOENT):
@@ -631,6 +638,11 @@ const (
 	exitCannotRun = 126
 	exitNotFound  = 127
 )
+
+// busy is the end of a session whose identity may add nothing to what is kept now.
+func busy(err error) approvals.Outcome {
+	return approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitBusy, Reason: string(render.Line(err.Error()))}
+}
 
 // unreachable is the end of a session whose target cannot be used, or was lost.
 func unreachable(err error) approvals.Outcome {

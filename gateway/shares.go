@@ -1,6 +1,9 @@
 package gateway
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+)
 
 // shares are places that several identities share: so many in all, and so many for each. An identity that has none gets
 // one whatever others hold, so that nobody is kept out: the number of identities is the configuration's.
@@ -30,4 +33,14 @@ func (s *shares) take(identity string, each, all int) (give func(), ok bool) {
 			delete(s.taken, identity)
 		}
 	}), true
+}
+
+// share says why an identity may add nothing to what is kept of it now, nil where it may.
+func (g *Gateway) share(identity string) error {
+	if most := g.options.Config.Retention.BytesPerIdentity; most > 0 && g.options.Kept != nil {
+		if kept := g.options.Kept(identity); kept > most {
+			return fmt.Errorf("%d bytes are kept of your sessions, retention.bytes_per_identity allows %d; those that have ended go within minutes, the oldest first", kept, most)
+		}
+	}
+	return nil
 }

@@ -143,9 +143,16 @@ func (s *Store) try(batch []*request) error {
 		return nil
 	}
 	delta := map[string]int{}
-	for _, d := range drafts {
-		if err := write(tx, d, delta); err != nil {
+	grown := map[string]int64{}
+	for id, d := range drafts {
+		names := map[string]int{}
+		size, err := write(tx, d, names)
+		if err != nil {
 			return err
+		}
+		grown[id] = size + s.weigh(names)
+		for sha, n := range names {
+			delta[sha] += n
 		}
 	}
 	loose, err := refer(tx, delta)
@@ -164,8 +171,8 @@ func (s *Store) try(batch []*request) error {
 		return err
 	}
 	s.blobs.look(loose)
-	for _, d := range drafts {
-		s.committed(d)
+	for id, d := range drafts {
+		s.committed(d, grown[id])
 	}
 	return nil
 }
@@ -315,17 +322,19 @@ func (s *Store) complete(c approvals.Change) error {
 	return nil
 }
 
-// write puts what differs into the transaction, and counts references to blobs.
-func write(tx *bbolt.Tx, c *approvals.Change, delta map[string]int) error {
+// write puts what differs into the transaction, counts references to blobs, and says by how many bytes the records grow.
+func write(tx *bbolt.Tx, c *approvals.Change, delta map[string]int) (grown int64, err error) {
 	if c.Before == nil {
 		if err := putNew(tx, c.After); err != nil {
-			return err
+			return 0, err
 		}
+		grown = int64(len(tx.Bucket(scriptBucket).Get([]byte(c.After.ID))))
 	}
-	record, err := putRecord(tx, c.After)
+	record, more, err := putRecord(tx, c.After)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	grown += more
 	count(record.blobs(), +1, delta)
 	if c.Before != nil {
 		count(c.Before.Blobs(), -1, delta)
@@ -339,11 +348,13 @@ func write(tx *bbolt.Tx, c *approvals.Change, delta map[string]int) error {
 			count(before.Blobs(), -1, delta)
 		}
 		count(after.Blobs(), +1, delta)
-		if err := putOperation(tx, c.After.ID, after); err != nil {
+		more, err := putOperation(tx, c.After.ID, after)
+		if err != nil {
 			failed = err
 		}
+		grown += more
 	})
-	return failed
+	return grown, failed
 }
 
 func count(names []string, by int, delta map[string]int) {
@@ -352,15 +363,11 @@ func count(names []string, by int, delta map[string]int) {
 	}
 }
 
-// committed remembers a session that is alive, so that its next change need not read all of it.
-func (s *Store) committed(c *approvals.Change) {
-	ended := c.After.Status.Final()
-	switch had := c.Before != nil && c.Before.Status.Final(); {
-	case ended && !had:
-		s.ended++
-	case had && !ended:
-		s.ended--
-	}
+// committed remembers a session that is alive, so that its next change need not read all of it, and what is kept of its
+// identity, which has grown by so many bytes.
+func (s *Store) committed(c *approvals.Change, grown int64) {
+	before, now := standing(c.Before), standing(c.After)
+	s.accounts.add(c.After.Identity, account{ended: now.ended - before.ended, copies: now.copies - before.copies, bytes: grown})
 	switch c.After.Status {
 	case approvals.Running, approvals.Held:
 		s.alive[c.After.ID] = c.After

@@ -147,6 +147,18 @@ func (b *blobs) has(sha string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// size is that of content in bytes, 0 where there is none.
+func (b *blobs) size(sha string) int64 {
+	if !validSHA(sha) {
+		return 0
+	}
+	info, err := os.Lstat(b.name(sha))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // look remembers content that lost its last reference.
 func (b *blobs) look(loose []string) {
 	b.mu.Lock()

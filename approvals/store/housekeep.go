@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -35,22 +34,19 @@ func (s *Store) housekeep() error {
 
 // prune removes the oldest of the ended sessions, and says how many.
 func (s *Store) prune() (removed int, err error) {
-	excess := 0
-	if s.options.Keep > 0 {
-		excess = s.ended - s.options.Keep
-	}
-	if excess <= 0 && s.options.Age <= 0 {
+	if len(s.excesses()) == 0 && s.options.Age <= 0 {
 		return 0, nil
 	}
 	var loose []string
+	gone := map[string]account{} // by identity
 	err = s.db.Update(func(tx *bbolt.Tx) error {
-		old, err := s.old(tx, excess)
-		if err != nil || len(old) == 0 {
-			return errors.Join(err, errNothingOld)
+		old := s.old(tx)
+		if len(old) == 0 {
+			return errNothingOld
 		}
 		delta := map[string]int{}
 		for _, key := range old {
-			if err := remove(tx, key, delta); err != nil {
+			if err := s.remove(tx, key, delta, gone); err != nil {
 				return err
 			}
 		}
@@ -64,7 +60,9 @@ func (s *Store) prune() (removed int, err error) {
 		}
 		return 0, err
 	}
-	s.ended -= removed
+	for identity, a := range gone {
+		s.accounts.add(identity, a)
+	}
 	s.blobs.look(loose)
 	return removed, nil
 }
@@ -72,50 +70,20 @@ func (s *Store) prune() (removed int, err error) {
 // errNothingOld ends a transaction that has nothing to write.
 var errNothingOld = errors.New("nothing is old")
 
-// old lists index keys of ended sessions to be removed, oldest first: as many as are too many, and what is too old.
-func (s *Store) old(tx *bbolt.Tx, excess int) (out [][]byte, err error) {
-	now := s.options.Now()
-	open := tx.Bucket(openBucket)
-	c := tx.Bucket(indexBucket).Cursor()
-	for k, id := c.First(); k != nil && len(out) < maxRemove; k, id = c.Next() {
-		tooMany := len(out) < excess
-		created := time.Unix(0, int64(binary.BigEndian.Uint64(k))) // #nosec G115 -- as indexKey made it
-		if !tooMany && (s.options.Age <= 0 || now.Sub(created) < s.options.Age) {
-			break // what comes was created later, and ended later still
-		}
-		if open.Get(id) != nil {
-			continue
-		}
-		record, err := getRecord(tx, id)
-		if err == nil {
-			_, err = getOperations(tx, id, record.Operations)
-		}
-		if err != nil {
-			continue // it is damaged: whoever looks into that finds it
-		}
-		since := now.Sub(record.Session.Ended)
-		if tooMany && since >= fresh || s.options.Age > 0 && since >= s.options.Age {
-			out = append(out, bytes.Clone(k))
-		}
-	}
-	return out, nil
-}
-
-// remove takes a session out of every bucket.
-func remove(tx *bbolt.Tx, key []byte, delta map[string]int) error {
+// remove takes a session out of every bucket, and out of its identity's account.
+func (s *Store) remove(tx *bbolt.Tx, key []byte, delta map[string]int, gone map[string]account) error {
 	id := bytes.Clone(tx.Bucket(indexBucket).Get(key))
-	record, err := getRecord(tx, id)
+	session, names, size, err := weight(tx, id)
 	if err != nil {
 		return err
 	}
-	operations, err := getOperations(tx, id, record.Operations)
-	if err != nil {
-		return err
+	for sha, n := range names {
+		delta[sha] -= n
 	}
-	count(record.blobs(), -1, delta)
-	for i := range operations {
-		count(operations[i].Blobs(), -1, delta)
-		if err := tx.Bucket(operationBucket).Delete(operationKey(id, operations[i].N)); err != nil {
+	a, now := gone[session.Identity], standing(session)
+	gone[session.Identity] = account{ended: a.ended - now.ended, copies: a.copies - now.copies, bytes: a.bytes - size - s.weigh(names)}
+	for i := range session.Operations {
+		if err := tx.Bucket(operationBucket).Delete(operationKey(id, session.Operations[i].N)); err != nil {
 			return err
 		}
 	}

@@ -141,14 +141,20 @@ func putNew(tx *bbolt.Tx, s *approvals.Session) error {
 	return tx.Bucket(indexBucket).Put(indexKey(s), id)
 }
 
+// set writes a value, and says by how many bytes it is longer than what was there.
+func set(bucket *bbolt.Bucket, key, value []byte) (grown int64, err error) {
+	grown = int64(len(value) - len(bucket.Get(key)))
+	return grown, bucket.Put(key, value)
+}
+
 // putRecord writes a session's own record and keeps the list of those that have not ended.
-func putRecord(tx *bbolt.Tx, s *approvals.Session) (*sessionRecord, error) {
+func putRecord(tx *bbolt.Tx, s *approvals.Session) (r *sessionRecord, grown int64, err error) {
 	id := []byte(s.ID)
-	r := &sessionRecord{Session: *s, Operations: len(s.Operations), ScriptBlob: tx.Bucket(scriptBucket).Get(id) == nil}
+	r = &sessionRecord{Session: *s, Operations: len(s.Operations), ScriptBlob: tx.Bucket(scriptBucket).Get(id) == nil}
 	r.Session.Script, r.Session.Operations = "", nil
 	text, err := json.Marshal(r)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if s.Status.Final() {
 		err = tx.Bucket(openBucket).Delete(id)
@@ -156,17 +162,18 @@ func putRecord(tx *bbolt.Tx, s *approvals.Session) (*sessionRecord, error) {
 		err = tx.Bucket(openBucket).Put(id, indexKey(s))
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return r, tx.Bucket(sessionBucket).Put(id, text)
+	grown, err = set(tx.Bucket(sessionBucket), id, text)
+	return r, grown, err
 }
 
-func putOperation(tx *bbolt.Tx, id string, o *approvals.Operation) error {
+func putOperation(tx *bbolt.Tx, id string, o *approvals.Operation) (grown int64, err error) {
 	text, err := json.Marshal(o)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return tx.Bucket(operationBucket).Put(operationKey([]byte(id), o.N), text)
+	return set(tx.Bucket(operationBucket), operationKey([]byte(id), o.N), text)
 }
 
 // references is how many times records name a blob.

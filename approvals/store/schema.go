@@ -57,12 +57,12 @@ func splitOperations(tx *bbolt.Tx) error {
 			return fmt.Errorf("session %q is damaged: %w", id, err)
 		}
 		for i := range s.Operations {
-			if err := putOperation(tx, s.ID, &s.Operations[i]); err != nil {
+			if _, err := putOperation(tx, s.ID, &s.Operations[i]); err != nil {
 				return err
 			}
 		}
 		// The script stays in the database, whatever its size.
-		if _, err := putRecord(tx, &s); err != nil {
+		if _, _, err := putRecord(tx, &s); err != nil {
 			return err
 		}
 	}

@@ -32,10 +32,12 @@ const housekeepEvery = time.Minute
 
 // Options say how a store keeps its sessions.
 type Options struct {
-	// Keep is how many ended sessions are kept, and Age how long after their end; 0 means without limit. What has not
-	// ended is never removed.
-	Keep int
-	Age  time.Duration
+	// Keep is how many ended sessions are kept, KeepEach how many of an identity, BytesEach how many bytes of an identity, and Age
+	// how long after their end; 0 means without limit. What has not ended is never removed. One that a rollback may want
+	// is removed for the sake of Age, KeepEach and BytesEach alone.
+	Keep, KeepEach int
+	BytesEach      int64
+	Age            time.Duration
 	// Auditor is told of every change before it is made; nil for none.
 	Auditor approvals.Auditor
 	// Now is the clock; nil means time.Now.
@@ -48,6 +50,8 @@ type Store struct {
 	options Options
 	db      *bbolt.DB
 	blobs   *blobs
+	// accounts say what is kept of each identity.
+	accounts accounts
 
 	requests chan *request
 	tasks    chan func() // that run between transactions
@@ -57,7 +61,6 @@ type Store struct {
 
 	// Of the writer's goroutine alone.
 	alive map[string]*approvals.Session // sessions that are alive, as the database has them
-	ended int                           // sessions that have ended
 	// anchor is the audit log's last line as it was last kept.
 	anchor approvals.Anchor
 }
@@ -84,7 +87,7 @@ func Open(name string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		options: o, db: db, alive: map[string]*approvals.Session{},
+		options: o, db: db, accounts: accounts{of: map[string]account{}}, alive: map[string]*approvals.Session{},
 		requests: make(chan *request), tasks: make(chan func()), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if err := s.prepare(name); err != nil {
@@ -119,12 +122,12 @@ func (s *Store) prepare(name string) error {
 		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
-		s.ended = keys(tx, indexBucket) - keys(tx, openBucket)
-		return s.blobs.collectAll(func(sha string) bool { return counted(tx, sha) })
+		if err := s.blobs.collectAll(func(sha string) bool { return counted(tx, sha) }); err != nil {
+			return err
+		}
+		return s.countAll(tx)
 	})
 }
-
-func keys(tx *bbolt.Tx, bucket []byte) int { return tx.Bucket(bucket).Stats().KeyN }
 
 // Close closes the database. What has not been kept yet is refused.
 func (s *Store) Close() error {

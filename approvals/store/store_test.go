@@ -480,3 +480,5 @@ func FuzzRecord(f *testing.F) {
 		_, _ = s.Update("x", func(s *approvals.Session) error { return errors.New("no") })
 	})
 }
+
+func keys(tx *bbolt.Tx, bucket []byte) int { return tx.Bucket(bucket).Stats().KeyN }

@@ -85,6 +85,8 @@ state  = %q
 # How long sessions that have ended are kept.
 # [retention]
 # sessions = 10000
+# sessions_per_identity = 10000
+# bytes_per_identity = "8GiB"  # scripts, outputs, contents of files
 # age = "0"                    # for instance "90d"
 
 # [engines.pypy]

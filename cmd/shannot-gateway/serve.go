@@ -211,7 +211,9 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 		return err
 	}
 	a.closes = append(a.closes, a.closeRemotes)
-	kept := store.Options{Keep: c.Retention.Sessions, Age: c.Retention.Age, Log: log}
+	kept := store.Options{
+		Keep: c.Retention.Sessions, KeepEach: c.Retention.SessionsPerIdentity, BytesEach: c.Retention.BytesPerIdentity, Age: c.Retention.Age, Log: log,
+	}
 	var record *audit.Log
 	if c.Audit.Enabled {
 		if record, err = a.openAudit(c, log); err != nil {
@@ -238,7 +240,7 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 		}
 	}
 	a.Gateway, err = gateway.New(gateway.Options{
-		Config: c, HostKeys: a.keys, Store: journal, Blobs: journal, Grants: journal, Audit: record, Judge: judge, Engine: engine,
+		Config: c, HostKeys: a.keys, Store: journal, Kept: journal.Bytes, Blobs: journal, Grants: journal, Audit: record, Judge: judge, Engine: engine,
 		Engines: []sandbox.Engine{other}, Targets: a.targets(a.remotes),
 		Version: version(), Log: log,
 	})

@@ -103,8 +103,10 @@ type Native struct {
 
 // Retention says how long sessions that have ended are kept; 0 means without limit.
 type Retention struct {
-	Sessions int
-	Age      time.Duration // since the end
+	Sessions            int
+	SessionsPerIdentity int
+	BytesPerIdentity    int64
+	Age                 time.Duration // since the end
 }
 
 // Audit is the audit log's configuration.
@@ -193,8 +195,10 @@ type file struct {
 		Redact   []string        `toml:"redact"`
 	} `toml:"audit"`
 	Retention struct {
-		Sessions *int      `toml:"sessions"`
-		Age      *duration `toml:"age"`
+		Sessions            *int      `toml:"sessions"`
+		SessionsPerIdentity *int      `toml:"sessions_per_identity"`
+		BytesPerIdentity    *size     `toml:"bytes_per_identity"`
+		Age                 *duration `toml:"age"`
 	} `toml:"retention"`
 	Remotes  map[string]fileRemote `toml:"remotes"`
 	Groups   map[string][]string   `toml:"groups"`
@@ -444,16 +448,27 @@ const minFiles = 32
 // maxScript is the largest script that the journal takes, in bytes, whatever the limit.
 const maxScript = 16 << 20
 
-// defaultRetention is how many ended sessions are kept where the file says nothing.
-const defaultRetention = 10_000
+// What is kept of ended sessions where the file says nothing: how many, in all and of one identity, and bytes of one identity.
+const (
+	defaultRetention      = 10_000
+	defaultRetentionBytes = 8 << 30
+)
 
 func (f *file) checkRetention(c *Config) error {
-	c.Retention.Sessions = defaultRetention
-	if f.Retention.Sessions != nil {
-		c.Retention.Sessions = *f.Retention.Sessions
+	r := &c.Retention
+	r.Sessions, r.SessionsPerIdentity, r.BytesPerIdentity = defaultRetention, defaultRetention, defaultRetentionBytes
+	for key, p := range map[string]struct{ to, from *int }{
+		"sessions": {&r.Sessions, f.Retention.Sessions}, "sessions_per_identity": {&r.SessionsPerIdentity, f.Retention.SessionsPerIdentity},
+	} {
+		if p.from != nil {
+			*p.to = *p.from
+		}
+		if *p.to < 0 {
+			return fmt.Errorf("[retention] %s is negative; 0 keeps all", key)
+		}
 	}
-	if c.Retention.Sessions < 0 {
-		return errors.New("[retention] sessions is negative; 0 keeps all")
+	if f.Retention.BytesPerIdentity != nil {
+		r.BytesPerIdentity = f.Retention.BytesPerIdentity.value
 	}
 	if f.Retention.Age != nil {
 		c.Retention.Age = f.Retention.Age.value

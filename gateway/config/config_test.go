@@ -54,7 +54,7 @@ func TestEmptyFileIsTheDefaults(t *testing.T) {
 	if !slices.Equal(c.HostKeys, []hostkeys.Type{hostkeys.Ed25519}) || !c.Audit.Enabled || c.Audit.MaxFiles != 30 || c.AuditDir() != "/var/lib/shannot-gateway/audit" {
 		t.Errorf("got %v %+v", c.HostKeys, c.Audit)
 	}
-	if c.Retention != (config.Retention{Sessions: 10_000}) {
+	if c.Retention != (config.Retention{Sessions: 10_000, SessionsPerIdentity: 10_000, BytesPerIdentity: 8 << 30}) {
 		t.Errorf("retention is %+v", c.Retention)
 	}
 	if !slices.Contains(c.Files.Hide, "/etc/shadow") || !slices.Contains(c.Files.Hide, c.State) {
@@ -116,6 +116,8 @@ redact = ["badge-[0-9]+"]
 execution = false
 session = true
 [retention]
+sessions_per_identity = 40
+bytes_per_identity = "1GiB"
 sessions = 50
 age = "90d"
 [remotes.prod]
@@ -162,7 +164,7 @@ macs = ["hmac-sha2-256-etm@openssh.com"]
 	if len(c.SHA256) != 64 {
 		t.Errorf("the file's hash is %q", c.SHA256)
 	}
-	if r := c.Retention; r.Sessions != 50 || r.Age != 90*24*time.Hour {
+	if r := c.Retention; r != (config.Retention{Sessions: 50, SessionsPerIdentity: 40, BytesPerIdentity: 1 << 30, Age: 90 * 24 * time.Hour}) {
 		t.Errorf("retention is %+v", r)
 	}
 	if r := c.Remotes["prod"]; r.Port != 2200 || r.User != "admin" || r.Cache != 90*time.Second || c.Remotes["bastion"].Cache != 0 || c.Remotes["bastion"].Port != 22 {
