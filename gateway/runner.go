@@ -429,6 +429,8 @@ func (s *session) outcome(r sandbox.Result) approvals.Outcome {
 		return overLimit("the script's files are over %d bytes (limits.write) or %d files (limits.nodes)", limits.Write, limits.Nodes)
 	case sandbox.Files:
 		return overLimit("the script opened more than %d files at once (limits.files)", limits.Files)
+	case sandbox.Objects:
+		return overLimit("the script %s", r.Detail)
 	case sandbox.Threads:
 		return overLimit("the script had more than %d threads at once (limits.threads)", limits.Threads)
 	case sandbox.Processes:

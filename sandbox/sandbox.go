@@ -114,6 +114,7 @@ const (
 	Memory    Cause = "memory"    // Limits.Memory
 	Written   Cause = "write"     // Limits.Write, or the number of files that the view holds
 	Files     Cause = "files"     // Limits.Files
+	Objects   Cause = "objects"   // what the kernel counts for a user, as pipes and sockets, for which there is a fixed bound
 	Threads   Cause = "threads"   // Limits.Threads
 	Processes Cause = "processes" // Limits.Processes
 	Protocol  Cause = "protocol"  // the script did something that only an attack does

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -55,6 +56,7 @@ type family struct {
 	closed   bool          // nothing starts any more
 	dials    int           // open connections to the supervisor
 	pending  int           // bytes of requests that are being read or answered
+	met      string        // the bound of what the kernel counts for users that was met last, "" for none
 	uncaught *limitError   // the limit whose error ended the script, by its own word
 
 	calls  atomic.Int64 // answered in this tick
@@ -137,16 +139,22 @@ func (f *family) blame(kind string) bool {
 		"memory":    {sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", l.Memory)},
 		"write":     {sandbox.Written, "found no room for its files"},
 		"files":     {sandbox.Files, fmt.Sprintf("opened more than %d files", atMost(l.Files, maxDescriptors))},
-		"objects":   {sandbox.Files, "had as many pipes or sockets as a session may have"},
 		"threads":   {sandbox.Threads, fmt.Sprintf("started more than %d threads", atMost(l.Threads, maxThreads))},
 		"processes": {sandbox.Processes, fmt.Sprintf("started more than %d interpreters", atMost(l.Processes, maxInterpreters))},
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	bound := limitError{sandbox.Objects, "had " + f.met + ", as many as a session may have at once"}
 	e, ok := details[kind]
+	switch {
+	case kind == "objects" && f.met == "": // the machine has no more of something
+		return true
+	case kind == "objects", kind == "write" && strings.HasSuffix(f.met, watchesWord): // epoll_ctl(2) fails with ENOSPC too
+		e, ok = bound, true
+	}
 	if !ok {
 		return false
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.uncaught = &e
 	return true
 }

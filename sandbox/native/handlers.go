@@ -157,7 +157,7 @@ var handlers = map[string]handler{
 	"readv":         (*run).readStream,
 	"preadv":        (*run).readStream,
 	"preadv2":       (*run).readStream,
-	"mmap":          func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[4]), unix.ENODEV) },
+	"mmap":          (*run).mapping,
 	"sendfile":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[1]), unix.EINVAL) },
 	"dup":           (*run).dupStream,
 	"dup2":          func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },

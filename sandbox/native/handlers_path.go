@@ -21,6 +21,9 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	if flags&unix.O_TMPFILE == unix.O_TMPFILE {
 		return failed(unix.EOPNOTSUPP) // tempfile falls back to a name
 	}
+	if !r.mayOpen() {
+		return failed(unix.ENFILE)
+	}
 	cloexec := flags&unix.O_CLOEXEC != 0
 	if flags&unix.O_NOFOLLOW == 0 {
 		name = r.toDirectory(name)

@@ -3,10 +3,12 @@
 package native
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -29,6 +31,9 @@ const (
 	socketMemory = 64 << 20
 	// fewest is what a session has of everything, whatever the kernel's bounds are.
 	fewest = 16
+	// mostFiles is how many descriptors and mappings of files a session has at once. Descriptors of files that an interpreter
+	// makes alone, as event counters, are bounded for each by RLIMIT_NOFILE.
+	mostFiles = 16 * maxDescriptors
 	// mostWatches is how many files a session watches by epoll(7) at once, each epoll instance counting for two.
 	mostWatches = 4096
 	// mostInstances is how many epoll instances a session has at once. One of them is watched by the supervisor, which the
@@ -73,6 +78,11 @@ var socketsOf = sync.OnceValue(func() int {
 	return within(socketMemory/(room+room/2), maxDescriptors)
 })
 
+// filesOf bounds a session's open files to a 64th of the machine's, but to no fewer than two interpreters may have.
+var filesOf = sync.OnceValue(func() int {
+	return max(2*maxDescriptors, within(kernelBound("fs/file-max", math.MaxInt64)/64, mostFiles))
+})
+
 // watchesOf bounds a session's watches: 64 sessions leave the user of the gateway three quarters of them.
 var watchesOf = sync.OnceValue(func() int {
 	return max(4*fewest, within(kernelBound("fs/epoll/max_user_watches", mostWatches*256)/256, mostWatches))
@@ -80,9 +90,9 @@ var watchesOf = sync.OnceValue(func() int {
 
 // objects is what the interpreters of a family have made in the kernel. It is of the family's turn.
 type objects struct {
-	pipes, sockets tally
-	epolls         epolls
-	told           map[string]bool
+	pipes, sockets, files tally
+	epolls                epolls
+	told                  map[string]bool
 }
 
 // A tally counts objects of one kind: no fewer than there are.
@@ -97,8 +107,9 @@ func (t *tally) room(r *run, more, bound int, count func() int) bool {
 	if t.made+more > bound {
 		r.pauseUntil(t.due)
 		begun := time.Now()
-		t.made = count()
-		t.due = time.Now().Add(min(time.Second, 20*time.Since(begun)))
+		if t.made = count(); t.made > bound/2 {
+			t.due = time.Now().Add(min(time.Second, 20*time.Since(begun)))
+		}
 	}
 	if t.made+more > bound {
 		return false
@@ -114,8 +125,14 @@ func (r *run) pauseUntil(due time.Time) {
 	}
 }
 
+// watchesWord is what registrations are called.
+const watchesWord = "files that it watches by epoll"
+
 // tellBound says once that a bound of this kind was met.
 func (f *family) tellBound(what string, bound int) {
+	f.mu.Lock()
+	f.met = fmt.Sprintf("%d %s", bound, what)
+	f.mu.Unlock()
 	if f.objects.told[what] {
 		return
 	}
@@ -146,6 +163,57 @@ func (r *run) makePair(*seccomp.Notification) answer {
 		return failed(unix.ENFILE)
 	}
 	return answer{resume: true}
+}
+
+// mayOpen counts what becomes an open file. A mapping keeps one without a descriptor, and where it is shared and of nothing, it is
+// one.
+func (r *run) mayOpen() bool {
+	f := r.family
+	if f.objects.files.room(r, 1, filesOf(), f.openFiles) {
+		return true
+	}
+	f.tellBound("open files and mappings of files", filesOf())
+	return false
+}
+
+// mapping answers mmap(2) where it is shared, or where its descriptor may be a stream.
+func (r *run) mapping(n *seccomp.Notification) answer {
+	flags, fd := n.Args[3], int32(n.Args[4]) // #nosec G115 -- a descriptor
+	if flags&unix.MAP_ANONYMOUS == 0 && fd >= streamBit {
+		if a := r.notOnStream(fd, unix.ENODEV); !a.resume {
+			return a
+		}
+	}
+	if kind := flags & unix.MAP_TYPE; (kind == unix.MAP_SHARED || kind == unix.MAP_SHARED_VALIDATE) && !r.mayOpen() {
+		return failed(unix.ENFILE)
+	}
+	return answer{resume: true}
+}
+
+// openFiles counts the descriptors and the mappings of files that the interpreters have: no fewer than there are open files.
+func (f *family) openFiles() (n int) {
+	var pids []int
+	f.visible(func(m *run) { pids = append(pids, m.pid) })
+	for _, pid := range pids {
+		names, _ := readNames(fmt.Sprintf("/proc/%d/fd", pid))
+		n += len(names) + mappedFiles(pid, filesOf())
+	}
+	return n
+}
+
+// mappedFiles counts the mappings of files of a process, up to a bound, see proc_pid_maps(5): the fifth field is the inode.
+func mappedFiles(pid, most int) (n int) {
+	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = maps.Close() }()
+	for lines := bufio.NewScanner(maps); n < most && lines.Scan(); {
+		if fields := bytes.Fields(lines.Bytes()); len(fields) >= 5 && string(fields[4]) != "0" {
+			n++
+		}
+	}
+	return n
 }
 
 // openOf counts the pipes or sockets that the interpreters have open. One that a thread moves about and back between two
@@ -281,7 +349,7 @@ func (r *run) mayWatch(more int) bool {
 	if f.objects.epolls.watches.room(r, more, watchesOf(), f.watches) {
 		return true
 	}
-	f.tellBound("files that it watches by epoll", watchesOf())
+	f.tellBound(watchesWord, watchesOf())
 	return false
 }
 

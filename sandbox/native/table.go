@@ -55,6 +55,9 @@ var table = []row{
 	{call: "futex", why: "own memory"},
 	{call: "mmap", do: notify, why: "a stream has no pages", when: append(onStream(4),
 		condition{arg: 3, mask: unix.MAP_HUGETLB | unix.MAP_ANONYMOUS, values: []uint32{0}})},
+	{call: "mmap", do: notify, why: "a shared mapping is an open file, or keeps one, and is counted", when: []condition{
+		{arg: 3, mask: unix.MAP_TYPE | unix.MAP_HUGETLB, values: []uint32{unix.MAP_SHARED, unix.MAP_SHARED_VALIDATE}},
+	}},
 	{call: "mmap", otherwise: unix.ENOMEM, why: "own memory; a descriptor's access mode bounds it; not the pages that the host reserved for others",
 		when: []condition{{arg: 3, mask: unix.MAP_HUGETLB, values: []uint32{0}}}},
 	{call: "munmap", why: "own memory"},
