@@ -2,11 +2,15 @@ package gateway
 
 import (
 	"context"
+	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/gateway/admission"
 )
 
 // maxCommand is the longest command line that is taken, in bytes.
@@ -27,12 +31,10 @@ func (c *channelContext) Done() <-chan struct{} { return c.ctx.Done() }
 // Err implements context.Context.
 func (c *channelContext) Err() error { return c.ctx.Err() }
 
-// session is the handler of session channels. The library's own handler does the work; it sees only the requests
-// that pass the filter, and a channel that ends as it should.
-func (g *Gateway) session(srv *ssh.Server, conn *gossh.ServerConn, offered gossh.NewChannel, ctx ssh.Context) {
-	c, _ := ctx.Value(connectionKey{}).(*connection)
+// offered takes a session channel that a client wants to open, or refuses it. It does not wait for the client.
+func (g *Gateway) offered(ctx ssh.Context, c *connection, conn *gossh.ServerConn, offered gossh.NewChannel) {
 	m := memberOf(conn)
-	if c == nil || m == nil {
+	if m == nil {
 		_ = offered.Reject(gossh.Prohibited, "not authenticated")
 		return
 	}
@@ -40,43 +42,70 @@ func (g *Gateway) session(srv *ssh.Server, conn *gossh.ServerConn, offered gossh
 		_ = offered.Reject(gossh.ResourceShortage, "too many sessions in this connection")
 		return
 	}
-	defer c.done()
 	// Whoever lost their key before the connection was in the table with it is found here, see Reload.
 	if _, who := g.current(m); who == nil {
 		_ = offered.Reject(gossh.Prohibited, errTakenAway.Error())
+		c.done()
 		return
 	}
+	go func() {
+		defer c.done()
+		defer g.recovered("channel")
+		g.session(ctx, c, conn, m, offered)
+	}()
+}
+
+// emulated is a server with the library's terminals, which are no more than a change of line ends.
+var emulated = func() *ssh.Server {
+	s := &ssh.Server{}
+	_ = ssh.EmulatePty()(s)
+	return s
+}()
+
+// session serves a session channel. The library's own handler does the work; it sees only the requests that pass the
+// filter, and a channel that ends as it should.
+func (g *Gateway) session(ctx ssh.Context, c *connection, conn *gossh.ServerConn, m *member, offered gossh.NewChannel) {
 	own, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// A handler that still runs when its channel is gone is waited for: it counts as a session of the connection.
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
+	ended := func() {
+		c.worked()
+		running.Done()
+	}
 	handler := &ssh.Server{
 		SubsystemHandlers: map[string]ssh.SubsystemHandler{sftpSubsystem: func(s ssh.Session) {
-			defer running.Done()
+			defer ended()
 			g.relay(s)
 		}},
 		// Asked on the request loop, before the handler's goroutine exists.
 		SessionRequestCallback: func(ssh.Session, string) bool {
 			running.Add(1)
+			c.works()
 			return true
 		},
 		Handler: func(s ssh.Session) {
-			defer running.Done()
+			defer ended()
 			g.handle(s)
 		},
-		PtyHandler: srv.PtyHandler,
+		PtyHandler: emulated.PtyHandler,
 	}
 	channel := &channelContext{Context: ctx, ctx: own, member: m}
-	ssh.DefaultSessionHandler(handler, conn, &filteredChannel{NewChannel: offered, gone: cancel, opened: func(c gossh.Channel) { channel.raw = c }}, channel)
+	ssh.DefaultSessionHandler(handler, conn, &filteredChannel{
+		NewChannel: offered, gone: cancel, meter: c.meter.Load(), patience: c.table.limits.Load().Request,
+		opened: func(c gossh.Channel) { channel.raw = c },
+	}, channel)
 }
 
 // filteredChannel is a channel on offer whose requests will be filtered.
 type filteredChannel struct {
 	gossh.NewChannel
-	opened func(gossh.Channel) // called before any request
-	gone   func()              // called when no request can come any more: the channel is closed
+	meter    *admission.Meter
+	patience time.Duration       // until something is asked for; then the channel is closed
+	opened   func(gossh.Channel) // called before any request
+	gone     func()              // called when no request can come any more: the channel is closed
 }
 
 // Accept implements gossh.NewChannel.
@@ -85,24 +114,60 @@ func (f *filteredChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error)
 	if err != nil {
 		return nil, nil, err
 	}
+	metered := newMeteredChannel(channel, f.meter)
+	ordered := &orderedChannel{Channel: metered}
+	f.opened(ordered)
 	passed := make(chan *gossh.Request)
+	unasked := time.AfterFunc(f.patience, func() { _ = ordered.Close() })
 	go func() {
 		defer close(passed)
 		defer f.gone()
-		started := false
+		defer metered.stream.Close()
+		defer unasked.Stop()
+		var seen filter
 		for r := range requests {
-			// Nobody takes a window's size before the handler runs.
-			if allowedRequest(r) && (started || r.Type != "window-change") {
-				started = started || r.Type == "exec" || r.Type == "shell" || r.Type == "subsystem"
-				passed <- r
-			} else if r.WantReply {
-				_ = r.Reply(false, nil)
+			before := seen.started
+			ok := seen.passes(r)
+			if ok && seen.started && !before {
+				ok = unasked.Stop() // else it is being closed
+				metered.stream.Keep(len(r.Payload))
 			}
+			if !ok {
+				if r.WantReply {
+					_ = r.Reply(false, nil)
+				}
+				continue
+			}
+			passed <- r
 		}
 	}()
-	ordered := &orderedChannel{Channel: channel}
-	f.opened(ordered)
 	return ordered, passed, nil
+}
+
+// filter is what was asked for in one channel.
+type filter struct {
+	started   bool
+	variables int
+}
+
+// passes reports whether a request may be seen by the library's session.
+func (f *filter) passes(r *gossh.Request) bool {
+	if !allowedRequest(r) {
+		return false
+	}
+	switch r.Type {
+	case "exec", "shell", "subsystem":
+		if f.started {
+			return false
+		}
+		f.started = true
+	case "window-change": // nobody takes a window's size before the handler runs
+		return f.started
+	case "env": // the session keeps all
+		f.variables++
+		return f.variables <= maxVariables
+	}
+	return true
 }
 
 // allowedRequest is the list of what a session channel may ask. Not in it: auth-agent-req and x11-req (forwarding),
@@ -121,14 +186,65 @@ func allowedRequest(r *gossh.Request) bool {
 	case "subsystem":
 		var payload struct{ Name string }
 		return gossh.Unmarshal(r.Payload, &payload) == nil && payload.Name == sftpSubsystem
-	case "shell", "pty-req", "window-change", "signal":
-		return true
+	case "shell":
+		return len(r.Payload) == 0 // the library would take one for a command line
+	case "pty-req":
+		return len(r.Payload) <= maxTerminal
+	case "window-change", "signal": // the session keeps signals that nobody takes
+		return len(r.Payload) <= maxNote
 	}
 	return false
 }
 
-// maxColourValue bounds a variable that says something about colours, in bytes.
-const maxColourValue = 32
+// What a session keeps of its client's requests.
+const (
+	maxColourValue = 32      // of a variable that says something about colours, in bytes
+	maxVariables   = 8       // of them
+	maxTerminal    = 4 << 10 // of what describes a terminal, in bytes
+	maxNote        = 64      // of a window's size or a signal, in bytes
+)
+
+// meteredChannel counts what is read of a channel.
+type meteredChannel struct {
+	gossh.Channel
+	stream *admission.Stream
+	throw  sync.Once
+}
+
+func newMeteredChannel(c gossh.Channel, m *admission.Meter) *meteredChannel {
+	stream := m.Stream(func() bool {
+		n, _ := c.Read(make([]byte, 1))
+		return n == 0
+	})
+	go func() { // nothing has a use for what a client sends as standard error; it would be kept
+		for piece := make([]byte, 512); ; {
+			n, err := c.Stderr().Read(piece)
+			stream.Skipped(n)
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return &meteredChannel{Channel: c, stream: stream}
+}
+
+// Read implements gossh.Channel.
+func (m *meteredChannel) Read(p []byte) (int, error) {
+	m.stream.Reads()
+	n, err := m.Channel.Read(p)
+	m.stream.Read(n, err != nil)
+	return n, err
+}
+
+// Close implements gossh.Channel. What is in the channel, and comes until its client closes it too, is thrown away.
+func (m *meteredChannel) Close() error {
+	err := m.Channel.Close()
+	m.throw.Do(func() { go func() { _, _ = io.Copy(io.Discard, onlyReader{m}) }() })
+	return err
+}
+
+// onlyReader hides everything else that a reader can do.
+type onlyReader struct{ io.Reader }
 
 // orderedChannel ends a channel with EOF before the close, after the exit status: RFC 4254 wants no data after EOF,
 // and clients that wait for EOF would otherwise take the close for a broken connection.

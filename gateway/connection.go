@@ -1,92 +1,174 @@
 package gateway
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"shannot-gateway/gateway/admission"
+	"shannot-gateway/gateway/command"
+	"shannot-gateway/gateway/config"
 	sshtarget "shannot-gateway/targets/ssh"
 )
 
-// Timing is how long the server waits for its clients. Zero values mean the defaults.
-type Timing struct {
-	Handshake time.Duration // until a client has authenticated; 15 s
-	Idle      time.Duration // a connection without a session; 10 min
-	Keepalive time.Duration // between questions to a client with a session, which may miss three; 30 s
-	Drain     time.Duration // for running sessions after the server was told to stop; 10 s
-}
+// maxAuthTries is how many keys a client may fail with.
+const maxAuthTries = 6
 
-func (t Timing) withDefaults() Timing {
-	for _, d := range []struct {
-		value    *time.Duration
-		standard time.Duration
-	}{
-		{&t.Handshake, 15 * time.Second}, {&t.Idle, 10 * time.Minute}, {&t.Keepalive, 30 * time.Second}, {&t.Drain, 10 * time.Second},
-	} {
-		if *d.value <= 0 {
-			*d.value = d.standard
-		}
-	}
-	return t
-}
-
-// Caps on connections. A client without a key can hold at most its share of the unauthenticated ones, for as long as
-// a handshake may take.
-const (
-	maxConnections       = 512 // in all
-	maxUnauthenticated   = 64  // in all
-	maxUnauthenticatedBy = 8   // from one address
-	maxChannels          = 10  // open at once in one connection
-	maxAuthTries         = 6
-)
-
-// connections are the server's open connections.
+// connections are the server's open connections, with what decides which of them are kept.
 type connections struct {
-	timing Timing
+	limits  atomic.Pointer[config.Connections]
+	pending *admission.Pending
+	turns   *admission.Turns
+	places  *admission.Places
+	input   *admission.Input
 
 	mu       sync.Mutex
 	all      map[*connection]struct{}
-	pending  map[string]int // unauthenticated ones by address
-	npending int
 	draining bool
+	empty    chan struct{} // closed once draining has come to its end
 }
 
-func newConnections(t Timing) *connections {
-	return &connections{timing: t, all: map[*connection]struct{}{}, pending: map[string]int{}}
+func newConnections(c *config.Config) *connections {
+	now := time.Now
+	t := &connections{
+		pending: admission.NewPending(c.Connections.Pending, now), turns: admission.NewTurns(handshakes(c.Connections)),
+		places: admission.NewPlaces(placeLimits(c)), input: admission.NewInput(inputLimits(c), now),
+		all: map[*connection]struct{}{}, empty: make(chan struct{}),
+	}
+	t.limits.Store(&c.Connections)
+	return t
+}
+
+// reload puts other limits in force. What is over them stays until it ends.
+func (t *connections) reload(c *config.Config) {
+	t.limits.Store(&c.Connections)
+	t.pending.SetLimit(c.Connections.Pending)
+	t.turns.SetLimit(handshakes(c.Connections))
+	t.places.SetLimits(placeLimits(c))
+	t.input.SetLimits(inputLimits(c))
+}
+
+// count is what status tells.
+func (t *connections) count() (n command.Connections) {
+	waitingAgents, waitingOthers := 0, 0
+	n.Agents, n.AgentsMax, waitingAgents = t.places.Count(admission.Asks)
+	n.Approvers, n.ApproversMax, waitingOthers = t.places.Count(admission.Decides)
+	n.Waiting = waitingAgents + waitingOthers
+	n.LoggingIn, n.LoggingInMax = t.pending.Count()
+	n.Input = t.input.Held()
+	return n
+}
+
+func handshakes(c config.Connections) int {
+	if c.Handshakes > 0 {
+		return c.Handshakes
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func placeLimits(c *config.Config) admission.PlaceLimits {
+	l := admission.PlaceLimits{
+		Max: c.Connections.Max, Reserved: c.Connections.Reserved, PerIdentity: c.Connections.PerIdentity,
+		Guaranteed: c.Connections.Guaranteed, Waiting: c.Connections.Waiting,
+	}
+	for _, id := range c.Identities {
+		l.Identities[kindOf(id.MayDecide())]++
+	}
+	return l
+}
+
+// inputLimits lets a channel keep the largest script, and what is read ahead for a command. One connection alone may need
+// that, and the two windows of a channel that is read slowly and one that nobody reads.
+func inputLimits(c *config.Config) admission.InputLimits {
+	const window = 2 << 20 // of the SSH library, for one channel
+	keep := max(c.Limits.Script, maxIntake) + maxCommand
+	return admission.InputLimits{Budget: c.Connections.Unread, Keep: keep, Alone: keep + 2*window}
+}
+
+func kindOf(decides bool) admission.Kind {
+	if decides {
+		return admission.Decides
+	}
+	return admission.Asks
 }
 
 // connection is one client's connection. Its Close is the single place where it is forgotten.
 type connection struct {
 	net.Conn
-	table   *connections
-	address string
+	table *connections
+	host  string // its address, for the log
+	gone  chan struct{}
+	login *login
+	meter atomic.Pointer[admission.Meter] // once it has a place
+
+	exchanges exchanges
+	before    gossh.ServerPreAuthConn // set before anybody logs in
 
 	// Guarded by table.mu.
-	authenticated, closed bool
-	member                *member // who has proved to have a key of theirs
-	channels              int
-	idle                  *time.Timer
-	stop                  chan struct{} // ends the questions to the client; nil while there is no session
+	closed   bool
+	member   *member // who has proved to have a key of theirs
+	place    *admission.Place
+	placed   bool // it has a place
+	channels int  // that are open
+	working  int  // of these, those in which something was asked for
+	idle     *time.Timer
+	stop     chan struct{} // ends the questions to the client; nil while there is no channel
 }
 
-// admit takes a new connection into the table, or returns nil where a cap is reached.
+// admit takes a new connection into the table, or returns nil where there is no place for it.
 func (t *connections) admit(conn net.Conn) *connection {
-	address := conn.RemoteAddr().String()
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		address = host
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.draining || len(t.all) >= maxConnections || t.npending >= maxUnauthenticated || t.pending[address] >= maxUnauthenticatedBy {
+	c := &connection{Conn: conn, table: t, host: hostOf(conn.RemoteAddr()), gone: make(chan struct{})}
+	address := admission.Address(conn.RemoteAddr())
+	guest := t.pending.Admit(address, func() { _ = c.Close() })
+	if guest == nil {
 		return nil
 	}
-	c := &connection{Conn: conn, table: t, address: address}
-	t.all[c] = struct{}{}
-	t.npending++
-	t.pending[address]++
+	c.login = &login{c: c, guest: guest, address: address, left: t.limits.Load().Login}
+	t.mu.Lock()
+	refused := t.draining
+	if !refused {
+		t.all[c] = struct{}{}
+	}
+	t.mu.Unlock()
+	if refused {
+		guest.Leave()
+		return nil
+	}
 	return c
+}
+
+// maxRead bounds what comes in before it is asked again whether more may, in bytes.
+const maxRead = 16 << 10
+
+// Read implements net.Conn.
+func (c *connection) Read(p []byte) (int, error) {
+	if !c.login.over.Load() {
+		return c.login.read(p)
+	}
+	m := c.meter.Load()
+	if m == nil { // it waits for a place
+		return c.Conn.Read(p)
+	}
+	if !m.Wait(c.gone) {
+		return 0, net.ErrClosed
+	}
+	began := time.Now()
+	n, err := c.Conn.Read(p[:min(len(p), maxRead)])
+	m.Arrived(n, time.Since(began))
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *connection) Write(p []byte) (int, error) {
+	c.login.writes()
+	return c.Conn.Write(p)
 }
 
 // Close implements net.Conn.
@@ -95,57 +177,89 @@ func (c *connection) Close() error {
 	t.mu.Lock()
 	if !c.closed {
 		c.closed = true
+		close(c.gone)
 		delete(t.all, c)
-		if !c.authenticated {
-			t.forgetPending(c.address)
-		}
 		c.rest()
 		if c.idle != nil {
 			c.idle.Stop()
 		}
+		if c.place != nil {
+			c.place.Release()
+		}
+		if t.draining && len(t.all) == 0 {
+			close(t.empty)
+		}
 	}
 	t.mu.Unlock()
+	c.login.end()
+	if m := c.meter.Load(); m != nil {
+		m.Close()
+	}
 	return c.Conn.Close()
 }
 
-func (t *connections) forgetPending(address string) {
-	t.npending--
-	if t.pending[address]--; t.pending[address] <= 0 {
-		delete(t.pending, address)
+// errBusy is the end of a login for which there is no place.
+var errBusy = errors.New("too many connections")
+
+// settle makes a connection a member's, which has proved to have the key, and waits for a place of theirs.
+func (c *connection) settle(m *member) error {
+	t, limits := c.table, c.table.limits.Load()
+	c.login.end()
+	place := t.places.Ask(kindOf(m.identity.MayDecide()), m.identity.Name)
+	if place == nil {
+		return fmt.Errorf("%w: %d connections of %s wait for a place already", errBusy, limits.Waiting, m.identity.Name)
 	}
+	t.mu.Lock()
+	if c.closed {
+		t.mu.Unlock()
+		place.Release()
+		return net.ErrClosed
+	}
+	c.member, c.place = m, place
+	t.mu.Unlock()
+	timer := time.NewTimer(limits.Wait)
+	defer timer.Stop()
+	select {
+	case <-place.Granted():
+	case <-c.gone:
+		return net.ErrClosed
+	case <-timer.C:
+		return fmt.Errorf("%w: no place for one more of %s for %s", errBusy, m.identity.Name, limits.Wait)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.placed = true
+	c.meter.Store(t.input.Open(m.identity.Name))
+	c.idle = time.AfterFunc(idleFor(limits), func() { _ = c.Close() })
+	return nil
 }
 
-// authenticatedNow gives back the connection's share of the unauthenticated ones.
-func (c *connection) authenticatedNow() {
-	c.table.mu.Lock()
-	defer c.table.mu.Unlock()
-	if c.closed || c.authenticated {
-		return
-	}
-	c.authenticated = true
-	c.table.forgetPending(c.address)
-	c.idle = time.AfterFunc(c.table.timing.Idle, func() { _ = c.Close() })
-}
+// forever is long enough for a timer that is not wanted.
+const forever = 1 << 62
 
-// belongsTo notes who a connection is of.
-func (c *connection) belongsTo(m *member) {
-	c.table.mu.Lock()
-	defer c.table.mu.Unlock()
-	c.member = m
+// idleFor is how long a connection may do nothing.
+func idleFor(l *config.Connections) time.Duration {
+	if l.Idle == 0 {
+		return forever
+	}
+	return l.Idle
 }
 
 // open counts a session channel in, and reports false where there are too many.
 func (c *connection) open(conn gossh.Conn) bool {
+	limits := c.table.limits.Load()
 	c.table.mu.Lock()
 	defer c.table.mu.Unlock()
-	if c.closed || !c.authenticated || c.table.draining || c.channels >= maxChannels {
+	if c.closed || !c.placed || c.table.draining || c.channels >= limits.Channels {
 		return false
 	}
 	if c.channels++; c.channels == 1 {
-		c.idle.Stop()
 		c.stop = make(chan struct{})
 		// A held script may wait long, and nobody else would notice that its client is gone.
-		go sshtarget.KeepAlive(conn, c.table.timing.Keepalive, c.stop)
+		go sshtarget.KeepAlive(conn, limits.Keepalive, c.stop)
 	}
 	return true
 }
@@ -157,14 +271,30 @@ func (c *connection) done() {
 	last := c.channels == 0
 	if last {
 		c.rest()
-		if !c.closed {
-			c.idle.Reset(c.table.timing.Idle)
-		}
 	}
 	leave := last && c.table.draining
 	c.table.mu.Unlock()
 	if leave {
 		_ = c.Close()
+	}
+}
+
+// works notes that something was asked for in a channel: until it has ended, the connection is not idle. A channel alone is
+// nothing, and neither is an answer to a question of ours.
+func (c *connection) works() {
+	c.table.mu.Lock()
+	defer c.table.mu.Unlock()
+	if c.working++; c.working == 1 {
+		c.idle.Stop()
+	}
+}
+
+// worked is the end of works.
+func (c *connection) worked() {
+	c.table.mu.Lock()
+	defer c.table.mu.Unlock()
+	if c.working--; c.working == 0 && !c.closed {
+		c.idle.Reset(idleFor(c.table.limits.Load()))
 	}
 }
 
@@ -191,7 +321,7 @@ func (t *connections) closeOthers(keep func(*member) bool) (closed []*connection
 	return closed
 }
 
-// drain closes what has no session; what has one is closed when its last session ends.
+// drain closes what has no channel; what has one is closed when its last channel ends.
 func (t *connections) drain() {
 	t.mu.Lock()
 	t.draining = true
@@ -201,8 +331,34 @@ func (t *connections) drain() {
 			idle = append(idle, c)
 		}
 	}
+	if len(t.all) == 0 {
+		close(t.empty)
+	}
 	t.mu.Unlock()
 	for _, c := range idle {
+		_ = c.Close()
+	}
+}
+
+// left waits after drain until there is no connection, and closes what is there when ctx ends.
+func (t *connections) left(ctx context.Context) error {
+	select {
+	case <-t.empty:
+		return nil
+	case <-ctx.Done():
+	}
+	t.closeAll()
+	return ctx.Err()
+}
+
+func (t *connections) closeAll() {
+	t.mu.Lock()
+	all := make([]*connection, 0, len(t.all))
+	for c := range t.all {
+		all = append(all, c)
+	}
+	t.mu.Unlock()
+	for _, c := range all {
 		_ = c.Close()
 	}
 }

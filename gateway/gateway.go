@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"charm.land/ssh"
-	"charm.land/wish/v2"
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
@@ -43,7 +42,7 @@ type Options struct {
 	Engines  []sandbox.Engine // further ones, which need not work
 	Targets  []targets.Target // those that work; the configuration may name more
 	Version  string
-	Timing   Timing
+	Drain    time.Duration    // for running sessions after the server was told to stop; 10 s where 0
 	Now      func() time.Time // time.Now where nil
 	Log      *slog.Logger     // slog.Default where nil
 }
@@ -59,8 +58,8 @@ type Gateway struct {
 	started     time.Time
 	log         *slog.Logger
 	connections *connections
-	server      *ssh.Server
-	uploads     *shares // places for changes of SFTP clients, which are kept in memory
+	uploads     *shares      // places for changes of SFTP clients, which are kept in memory
+	crowded     occasionally // connections that were refused
 }
 
 // ErrNoIdentities is returned by New for a configuration in which nobody may connect.
@@ -80,9 +79,12 @@ func New(o Options) (*Gateway, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	o.Timing = o.Timing.withDefaults()
+	if o.Drain <= 0 {
+		o.Drain = 10 * time.Second
+	}
 	g := &Gateway{
-		options: o, log: o.Log, shared: &shared{}, started: o.Now(), connections: newConnections(o.Timing), uploads: newShares(),
+		options: o, log: o.Log, shared: &shared{}, started: o.Now(), connections: newConnections(o.Config), uploads: newShares(),
+		crowded: occasionally{to: o.Log, now: time.Now},
 	}
 	initial := Settings{o.Config, o.Judge, o.Targets}
 	first, err := g.with(initial)
@@ -104,10 +106,6 @@ func New(o Options) (*Gateway, error) {
 	}
 	first.verbs.Sessions = g.sessions
 	close(ready)
-	g.server, err = wish.NewServer(g.configure)
-	if err != nil {
-		return nil, fmt.Errorf("make the SSH server: %w", err)
-	}
 	return g, nil
 }
 
@@ -122,46 +120,17 @@ func (g *Gateway) granted(grant approvals.Grant, what string, by approvals.Ident
 // Sessions is the gateway's journal.
 func (g *Gateway) Sessions() *approvals.Manager { return g.sessions }
 
-// connectionKey is where a connection's context holds its *connection.
-type connectionKey struct{}
-
-// configure is the one place where the SSH server's behaviour is set.
-func (g *Gateway) configure(s *ssh.Server) error {
-	for _, key := range g.options.HostKeys {
-		s.AddHostKey(key.Signer)
-	}
-	s.Version = "Shannot"
-	s.HandshakeTimeout = g.options.Timing.Handshake
-	s.ChannelHandlers = map[string]ssh.ChannelHandler{"session": g.session} // every other type is refused
-	s.RequestHandlers = map[string]ssh.RequestHandler{}                     // and every global request
-	s.SubsystemHandlers = map[string]ssh.SubsystemHandler{}
-	s.Handler = func(ssh.Session) {}
-	s.ConnCallback = func(ctx ssh.Context, conn net.Conn) net.Conn {
-		c := g.connections.admit(conn)
-		if c == nil {
-			g.log.Warn("connection refused: too many", "address", conn.RemoteAddr().String())
-			return nil
-		}
-		ctx.SetValue(connectionKey{}, c)
-		return c
-	}
-	s.ServerConfigCallback = g.serverConfig
-	s.ConnectionFailedCallback = func(conn net.Conn, err error) {
-		g.log.Debug("connection failed", "address", conn.RemoteAddr().String(), "error", err)
-	}
-	return nil
-}
-
 // serverConfig makes the configuration of one connection. A public key is the only way in: with this callback set and
 // no other, the library offers neither "none" nor a password.
-func (g *Gateway) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
-	c, _ := ctx.Value(connectionKey{}).(*connection)
+func (g *Gateway) serverConfig(c *connection) *gossh.ServerConfig {
 	algorithms := g.options.Config.SSH
-	return &gossh.ServerConfig{
+	set := &gossh.ServerConfig{
 		Config: gossh.Config{
 			KeyExchanges: algorithms.KeyExchanges, Ciphers: algorithms.Ciphers, MACs: algorithms.MACs,
 		},
-		MaxAuthTries: maxAuthTries,
+		ServerVersion:       serverVersion,
+		MaxAuthTries:        maxAuthTries,
+		PreAuthConnCallback: func(conn gossh.ServerPreAuthConn) { c.before = conn },
 		PublicKeyCallback: func(meta gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
 			permissions, err := g.settings.Load().keys.authenticate(meta, key)
 			if err != nil {
@@ -170,8 +139,8 @@ func (g *Gateway) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
 			return permissions, err
 		},
 		VerifiedPublicKeyCallback: func(meta gossh.ConnMetadata, key gossh.PublicKey, p *gossh.Permissions, algorithm string) (*gossh.Permissions, error) {
-			if c != nil {
-				c.belongsTo(memberOf(&gossh.ServerConn{Permissions: p}))
+			if err := g.settle(c, memberOf(&gossh.ServerConn{Permissions: p})); err != nil {
+				return nil, err
 			}
 			return g.authenticated(meta, key, p, algorithm)
 		},
@@ -179,26 +148,48 @@ func (g *Gateway) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
 			if err != nil && method != "none" && !errors.Is(err, errUnknownKey) { // that was told with its key
 				g.refused(meta, nil, err)
 			}
-			if err == nil && method == "publickey" && c != nil {
-				c.authenticatedNow()
-			}
 		},
 	}
+	for _, key := range g.options.HostKeys {
+		set.AddHostKey(c.hostKey(key.Signer))
+	}
+	return set
+}
+
+// settle gives a connection a place, or tells its client why not and closes it.
+func (g *Gateway) settle(c *connection, m *member) error {
+	err := errUnknownKey
+	if m != nil {
+		err = c.settle(m)
+	}
+	if errors.Is(err, errBusy) {
+		g.crowded.warn("connection refused", "identity", m.identity.Name, "address", c.host, "error", err)
+		_ = c.before.SendAuthBanner(fmt.Sprintf("shannot: busy: %v; try again\r\n", err))
+	}
+	if err != nil {
+		_ = c.Close()
+	}
+	return err
 }
 
 // Serve accepts connections until ctx ends, lets what runs come to its end for a bounded time, and returns. It returns
 // nil where it was ended by ctx.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
-	go func() { failed <- g.server.Serve(l) }()
+	loop := accepting{
+		listener: l, handle: g.accept, shed: g.connections.pending.Shed, sleep: sleep,
+		log: &occasionally{to: g.log, now: time.Now},
+	}
+	go func() { failed <- loop.run(ctx) }()
 	go g.expire(ctx)
 	select {
 	case err := <-failed:
-		_ = g.server.Close()
+		g.connections.closeAll()
 		return fmt.Errorf("accept connections on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
+		_ = l.Close()
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.options.Timing.Drain)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.options.Drain)
 	defer cancel()
 	// Sessions first: their clients are told by the verbs, which then end, and with them the connections.
 	stopped := make(chan error, 1)
@@ -206,10 +197,9 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	g.connections.drain()
 	err := <-stopped
 	g.wait(drain)
-	if serr := g.server.Shutdown(drain); serr != nil {
-		g.log.Warn("some clients did not leave in time", "error", serr)
+	if lerr := g.connections.left(drain); lerr != nil {
+		g.log.Warn("some clients did not leave in time", "error", lerr)
 	}
-	_ = g.server.Close()
 	if err != nil {
 		return fmt.Errorf("stop the sessions: %w", err)
 	}

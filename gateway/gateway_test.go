@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 
@@ -164,31 +163,10 @@ func TestOnlySessionsAndTheirOwnRequestsAreServed(t *testing.T) {
 	}
 }
 
-func TestConnectionsWithoutAKeyAreCapped(t *testing.T) {
-	r := start(t, "")
-	for range maxUnauthenticatedBy {
-		c, err := net.Dial("tcp", r.address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = c.Close() }()
-		if _, err := c.Read(make([]byte, 4)); err != nil { // "SSH-"
-			t.Fatalf("a connection within the cap: %v", err)
-		}
-	}
-	c, err := net.Dial("tcp", r.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	if n, err := c.Read(make([]byte, 4)); err == nil {
-		t.Errorf("a connection beyond the cap got %d bytes", n)
-	}
-}
-
 func TestChannelsOfAConnectionAreCapped(t *testing.T) {
 	r := start(t, "")
 	c := r.as(r.agent)
+	maxChannels := r.settings.Config.Connections.Channels
 	for i := range maxChannels {
 		_, requests, err := c.OpenChannel("session", nil)
 		if err != nil {

@@ -53,6 +53,7 @@ func (g *Gateway) with(s Settings) (*settings, error) {
 	return &settings{Settings: s, replaced: make(chan struct{}), keys: newKeyring(s.Config.Identities), runner: runner, verbs: &command.Verbs{
 		Sessions: g.shared.sessions, Runner: runner, Targets: s.Targets, Config: s.Config, Version: g.options.Version,
 		Audit: g.auditState, Verified: g.auditVerified, Engine: runner.ready, Starts: runner.starts, Screen: tui.Run, Plain: tui.RunPlain, Now: g.options.Now, Started: g.started,
+		Connections: g.connections.count,
 	}}, nil
 }
 
@@ -81,11 +82,12 @@ func (g *Gateway) Reload(s Settings) error {
 		}
 	}
 	g.sessions.SetRules(s.rules())
+	g.connections.reload(s.Config)
 	close(g.settings.Swap(fresh).replaced)
 	// A client that comes by the old keys from here on opens no channel: see session. Those who have one are in the table.
 	for _, c := range g.connections.closeOthers(func(m *member) bool { return fresh.keys.current(m) != nil }) {
 		g.log.Info("connection closed: its key is not in the configuration any more", "identity", c.member.identity.Name,
-			"key", c.member.identity.Fingerprint, "address", c.address)
+			"key", c.member.identity.Fingerprint, "address", c.host)
 	}
 	return nil
 }

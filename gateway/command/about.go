@@ -76,8 +76,10 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 			Jail     string   `json:"jail"`
 			// Interpreters of the native engine.
 			Interpreters *sandbox.Starts `json:"interpreters,omitempty"`
-			Targets      []link          `json:"targets"`
-		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.Starts(), v.links(c)})
+			// Clients, for those who decide.
+			Connections *Connections `json:"connections,omitempty"`
+			Targets     []link       `json:"targets"`
+		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.Starts(), v.connected(c), v.links(c)})
 		if err != nil {
 			return ExitFault
 		}
@@ -98,6 +100,9 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 	_, _ = fmt.Fprintf(c.Stdout, "jail: %s\n", render.Line(v.jail()))
 	if n := v.Starts(); n != nil {
 		_, _ = fmt.Fprintf(c.Stdout, "interpreters: %d wait; %d of %d that were needed had waited\n", n.Waiting, n.Given, n.Given+n.Cold)
+	}
+	if n := v.connected(c); n != nil {
+		_, _ = fmt.Fprintln(c.Stdout, n.line())
 	}
 	for _, l := range v.links(c) {
 		_, _ = fmt.Fprintf(c.Stdout, "target %s: %s\n", l.Name, l.line())

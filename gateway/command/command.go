@@ -60,8 +60,10 @@ type Verbs struct {
 	Audit    func() (on bool, err error)              // whether there is an audit log, and why it cannot be written
 	// Verified is what the last verification of the audit log found, in a line and one by one; "" where none has ended yet.
 	Verified func() (summary string, findings []string)
-	Now      func() time.Time
-	Started  time.Time
+	// Connections counts the clients; nil where nobody does.
+	Connections func() Connections
+	Now         func() time.Time
+	Started     time.Time
 }
 
 // Terminal is the client's terminal.

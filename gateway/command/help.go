@@ -131,7 +131,7 @@ owner, and absence. Nothing is done where one of them has changed since.
 	"targets": `Lists the hosts that you may use, and why one cannot be reached. --json prints one
 array. Their files: sftp HOST, or scp HOST:/TARGET/etc/hosts . (an upload waits
 for a human).`,
-	"status":  `Says how many sessions run and wait, and whether the journal can be written.`,
+	"status":  `Says how many sessions run and wait, whether the journal can be written, and\nto approvers how many clients are connected.`,
 	"whoami":  `Prints your identity, role and the key that you came with.`,
 	"policy":  `Says what the policy would decide on a shell command. Nothing runs.`,
 	"watch":   `Prints a line per event until you leave. --json prints one object per line.`,

@@ -57,15 +57,18 @@ type Config struct {
 	Jail       bool // commands that run without a human run in a read-only jail, where this host has one
 	Files      Files
 	Limits     Limits
-	RunAs      string // user of commands on this host; "" for the gateway's own
-	Audit      Audit
-	Retention  Retention
-	Remotes    map[string]Remote
-	Groups     map[string][]string // names of targets, by the group's name
-	HostKeys   []hostkeys.Type
-	SSH        Algorithms
-	Engine     string // what runs scripts where nobody says otherwise, "native" or "pypy"
-	PyPy       PyPy
+
+	Connections Connections
+
+	RunAs     string // user of commands on this host; "" for the gateway's own
+	Audit     Audit
+	Retention Retention
+	Remotes   map[string]Remote
+	Groups    map[string][]string // names of targets, by the group's name
+	HostKeys  []hostkeys.Type
+	SSH       Algorithms
+	Engine    string // what runs scripts where nobody says otherwise, "native" or "pypy"
+	PyPy      PyPy
 }
 
 // PyPy says where a pypy-sandbox is; an empty field leaves it to be found.
@@ -183,7 +186,8 @@ type file struct {
 		Uploads             *int      `toml:"uploads"`
 		UploadsPerIdentity  *int      `toml:"uploads_per_identity"`
 	} `toml:"limits"`
-	Local struct {
+	Connections fileConnections `toml:"connections"`
+	Local       struct {
 		RunAs string `toml:"run_as"`
 	} `toml:"local"`
 	Audit struct {
@@ -305,7 +309,7 @@ func (f *file) check(path string) (*Config, error) {
 	c.Profile.Programs = f.Programs
 	for _, step := range []func(*Config) error{
 		f.checkPlaces, f.checkLimits, f.checkRetention, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH,
-		f.checkFiles, f.checkRemoteFiles, f.checkProfile, f.checkEngines,
+		f.checkFiles, f.checkRemoteFiles, f.checkProfile, f.checkEngines, f.checkConnections,
 	} {
 		if err := step(c); err != nil {
 			return nil, err

@@ -24,6 +24,9 @@ type Identity struct {
 	Targets []string // by name; those that an agent may use
 }
 
+// MayDecide reports whether the identity's role is one that decides.
+func (i Identity) MayDecide() bool { return approvals.Identity{Role: i.Role}.MayDecide() }
+
 // Key is a public key of an identity.
 type Key struct {
 	Public      ssh.PublicKey

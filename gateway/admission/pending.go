@@ -1,0 +1,211 @@
+package admission
+
+import (
+	"sync"
+	"time"
+)
+
+// Step is how far a login has come.
+type Step int
+
+// The steps of a login.
+const (
+	Silent  Step = iota // nothing has come
+	Greeted             // the client has sent its version
+	Keyed               // keys were exchanged: the client has done its part of the work
+)
+
+// Pending are the connections whose clients have not logged in. What holds:
+//
+//   - There are never more than the limit.
+//   - Where it is reached, a newcomer takes the place of a connection of the most crowded address, the newcomer counted.
+//     That is the one that has kept the gateway waiting the longest, where each step that it has come makes the gateway
+//     more patient, see patience: who says nothing goes before who is in the middle of a login.
+//   - A newcomer is refused only where all connections of the most crowded address wait for the gateway, and the newcomer
+//     is one more of that address.
+type Pending struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	most    int
+	guests  map[*Guest]struct{}
+	crowds  map[string]int // by address
+	arrived uint64
+}
+
+// patience is how much longer the gateway waits for each step that a login has come, as a power of two. An honest client says
+// its version as soon as it is connected, and then computes for some milliseconds; who fills the gateway with silent
+// connections faster than it can compute must not find it among the oldest.
+const patience = 3
+
+// NewPending makes an empty Pending for at most so many.
+func NewPending(most int, now func() time.Time) *Pending {
+	return &Pending{now: now, most: most, guests: map[*Guest]struct{}{}, crowds: map[string]int{}}
+}
+
+// SetLimit changes the limit. Those that are over it stay until somebody comes.
+func (p *Pending) SetLimit(most int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.most = most
+}
+
+// Count returns how many there are, and how many there may be.
+func (p *Pending) Count() (now, most int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.guests), p.most
+}
+
+// Guest is a connection whose client has not logged in.
+type Guest struct {
+	pending *Pending
+	address string
+	evict   func()
+	arrived uint64
+
+	// Guarded by pending.mu.
+	step  Step
+	owing bool      // it is the client's turn
+	since time.Time // it is, since then
+	gone  bool
+}
+
+// Admit takes a connection in, which then owes its first message, or returns nil. Evict is called, from Admit for another
+// one or from Shed, where the connection has to go; it has left by then.
+func (p *Pending) Admit(address string, evict func()) *Guest {
+	p.mu.Lock()
+	var victims []*Guest
+	for len(p.guests) >= p.most {
+		victim := p.victim(address)
+		if victim == nil {
+			break
+		}
+		p.remove(victim)
+		victims = append(victims, victim)
+	}
+	var g *Guest
+	if len(p.guests) < p.most {
+		p.arrived++
+		g = &Guest{pending: p, address: address, evict: evict, arrived: p.arrived, owing: true, since: p.now()}
+		p.guests[g] = struct{}{}
+		p.crowds[address]++
+	}
+	p.mu.Unlock()
+	for _, v := range victims {
+		v.evict()
+	}
+	return g
+}
+
+// Shed lets one connection go, where something that all of them need is used up, and reports whether there was one that
+// kept the gateway waiting.
+func (p *Pending) Shed() bool {
+	const nobody = ""
+	p.mu.Lock()
+	victim := p.latest(p.crowded(nobody))
+	if victim != nil {
+		p.remove(victim)
+	}
+	p.mu.Unlock()
+	if victim == nil {
+		return false
+	}
+	victim.evict()
+	return true
+}
+
+// victim is who goes for a newcomer, nil where the newcomer does. The caller holds the lock.
+func (p *Pending) victim(newcomer string) *Guest {
+	crowded := p.crowded(newcomer)
+	late := p.latest(crowded)
+	if late != nil || crowded[newcomer] {
+		return late
+	}
+	var newest *Guest // the least has been done for it
+	for g := range p.guests {
+		if crowded[g.address] && (newest == nil || g.arrived > newest.arrived) {
+			newest = g
+		}
+	}
+	return newest
+}
+
+// crowded are the addresses that have the most connections, a newcomer counted. The caller holds the lock.
+func (p *Pending) crowded(newcomer string) map[string]bool {
+	most, found := p.crowds[newcomer]+1, map[string]bool{newcomer: true}
+	for address, n := range p.crowds {
+		switch {
+		case address == newcomer:
+		case n > most:
+			most, found = n, map[string]bool{address: true}
+		case n == most:
+			found[address] = true
+		}
+	}
+	return found
+}
+
+// latest is the connection of some addresses that has kept the gateway waiting the longest, nil where none does. The
+// caller holds the lock.
+func (p *Pending) latest(of map[string]bool) *Guest {
+	var found *Guest
+	var longest time.Duration
+	now := p.now()
+	for g := range p.guests {
+		if !g.owing || !of[g.address] {
+			continue
+		}
+		late := now.Sub(g.since) >> (patience * g.step)
+		if found == nil || late > longest || late == longest && g.arrived < found.arrived {
+			found, longest = g, late
+		}
+	}
+	return found
+}
+
+// remove forgets a connection. The caller holds the lock.
+func (p *Pending) remove(g *Guest) {
+	g.gone = true
+	delete(p.guests, g)
+	if p.crowds[g.address]--; p.crowds[g.address] == 0 {
+		delete(p.crowds, g.address)
+	}
+}
+
+// Owes notes that the gateway waits for the client from now on.
+func (g *Guest) Owes() {
+	g.pending.mu.Lock()
+	defer g.pending.mu.Unlock()
+	g.owing, g.since = true, g.pending.now()
+}
+
+// Paid notes that the client waits for the gateway from now on.
+func (g *Guest) Paid() {
+	g.pending.mu.Lock()
+	defer g.pending.mu.Unlock()
+	g.owing = false
+}
+
+// Reached notes how far the login has come.
+func (g *Guest) Reached(s Step) {
+	g.pending.mu.Lock()
+	defer g.pending.mu.Unlock()
+	g.step = max(g.step, s)
+}
+
+// Step is how far the login has come.
+func (g *Guest) Step() Step {
+	g.pending.mu.Lock()
+	defer g.pending.mu.Unlock()
+	return g.step
+}
+
+// Leave takes a connection out, which has logged in or ended.
+func (g *Guest) Leave() {
+	g.pending.mu.Lock()
+	defer g.pending.mu.Unlock()
+	if !g.gone {
+		g.pending.remove(g)
+	}
+}
