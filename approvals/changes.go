@@ -302,6 +302,9 @@ func (l *Live) scratch(ctx context.Context, c *Command) (found []*change, err er
 		return nil, &Denial{Reason: fmt.Sprintf("the command names more than %d paths", maxNamed)}
 	}
 	for _, name := range names {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
 		if len(name) > 4095 || seen[name] || strings.IndexByte(name, 0) >= 0 {
 			continue
 		}

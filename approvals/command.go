@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -69,6 +68,9 @@ func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
 func (l *Live) resolve(ctx context.Context, command *Command, candidates []string, scratch []*change) (string, error) {
 	var failed error = syscall.ENOENT
 	for _, name := range candidates[:min(len(candidates), maxCandidates)] {
+		if err := context.Cause(ctx); err != nil {
+			return "", err
+		}
 		if len(name) > maxCommand || strings.IndexByte(name, 0) >= 0 {
 			return "", syscall.EINVAL
 		}
@@ -198,9 +200,4 @@ func envChanges(base, env []string) []string {
 	}
 	slices.Sort(changes)
 	return changes
-}
-
-// same reports whether two streams are one. Values that Go cannot compare are two.
-func same(a, b io.Writer) bool {
-	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }

@@ -372,7 +372,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exitCannotRun}, "", false, false))
 	}
 	stdout, stderr := tee(c.Stdout, record, StreamStdout), tee(c.Stderr, record, StreamStderr)
-	if same(c.Stdout, c.Stderr) {
+	if targets.Same(c.Stdout, c.Stderr) {
 		stderr = stdout
 	}
 	// The command ends with the session, and with whoever started it.

@@ -60,8 +60,6 @@ type Live struct {
 	parking     chan struct{} // closed once it is known whether the session is parked, nil at other times
 	sent        func() bool   // see SetSent, may be nil
 	nothingSent bool          // by its client before it was parked
-	heldSince   time.Time
-	held        time.Duration
 	parked      bool
 	over        bool
 	commands    sync.WaitGroup // that run, or whose results are being recorded
@@ -92,17 +90,11 @@ func (l *Live) Notice(format string, args ...any) {
 	_, _ = l.out.add(StreamNotice, fmt.Appendf(nil, format, args...))
 }
 
-// Held is how long the session has waited for humans so far.
-func (l *Live) Held() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.holds > 0 {
-		return l.held + l.m.config.Now().Sub(l.heldSince)
-	}
-	return l.held
-}
+// Stop ends the session as a cancellation does; cause is the cause of its context.
+func (l *Live) Stop(cause error) { l.cancel(cause) }
 
-func (l *Live) isHeld() bool {
+// Held reports whether an operation waits for a human.
+func (l *Live) Held() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.holds > 0
@@ -136,18 +128,14 @@ func (l *Live) say(s Status) { _, _ = l.out.add(StreamState, []byte(s)) }
 func (l *Live) hold() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.holds++; l.holds == 1 {
-		l.heldSince = l.m.config.Now()
-	}
+	l.holds++
 }
 
 // release ends a hold.
 func (l *Live) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.holds--; l.holds == 0 {
-		l.held += l.m.config.Now().Sub(l.heldSince)
-	}
+	l.holds--
 }
 
 // changed returns a channel that is closed with the next decision on the session.
@@ -218,9 +206,7 @@ func (l *Live) End(o Outcome) {
 	l.mu.Unlock()
 	// What the script left running ends with it, and its results come before the session's.
 	l.cancel(errEnded)
-	l.commands.Wait()
-	l.unplace()
-	l.unuse()
+	l.tidy()
 	kind := EventEnded
 	reads := l.keepReads()
 	if parked {
@@ -242,6 +228,32 @@ func (l *Live) recordReads(reads *Reads) {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error { s.Reads = reads; return nil })
 	if err != nil {
 		l.m.config.Log.Error("record what a script has read", "session", l.id, "error", err)
+	}
+}
+
+// tidying is how long the target may take to give up what a session that was told to end has there. What takes longer goes on
+// beside, within the bounds that each question to a target has, and the session's place is free.
+const tidying = 500 * time.Millisecond
+
+// tidy waits for the results of what the session's commands were, removes what it has put on the target, and ends its use of it.
+func (l *Live) tidy() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer l.unuse()
+		l.commands.Wait()
+		l.unplace()
+	}()
+	if errors.Is(context.Cause(l.ctx), errEnded) {
+		<-done // it has ended by itself
+		return
+	}
+	timer := time.NewTimer(tidying)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		l.m.config.Log.Warn("a session's target does not answer; what the session has there is given up beside", "session", l.id)
 	}
 }
 

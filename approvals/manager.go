@@ -357,7 +357,7 @@ func (m *Manager) Counts() (running, held, parked int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range m.live {
-		if l.isHeld() {
+		if l.Held() {
 			held++
 		} else {
 			running++

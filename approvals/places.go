@@ -345,7 +345,7 @@ func (m *Manager) busy(w *waiter, why string) error {
 	}
 	held := map[*Live]int{}
 	for _, l := range own {
-		if !l.isHeld() {
+		if !l.Held() {
 			held[l] = 1
 		}
 	}

@@ -11,11 +11,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/command"
+	"shannot-gateway/gateway/config"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
@@ -195,17 +195,11 @@ type session struct {
 // run brings the session to its end, whatever happens in it.
 func (s *session) run() { s.end(s.work) }
 
-// end does a session's work and ends the session, even where that panics.
-func (s *session) end(work func() approvals.Outcome) {
-	outcome := approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitFault, Reason: "the gateway failed"}
-	defer func() {
-		if p := recover(); p != nil {
-			s.runner.log.Error("panic in a session", "session", s.live.ID(), "panic", p)
-		}
-		s.live.End(outcome)
-	}()
-	outcome = work()
-}
+// end does a session's work and ends the session, even where that panics or does not end.
+func (s *session) end(work func() approvals.Outcome) { s.live.End(s.finished(work)) }
+
+// limits are those that the session began with.
+func (s *session) limits() config.Limits { return s.runner.Config.Limits }
 
 // work is a session of a script or of a shell command.
 func (s *session) work() (outcome approvals.Outcome) {
@@ -282,7 +276,7 @@ func (s *session) script() approvals.Outcome {
 		FS:      view,
 		Stdin:   s.input(),
 		Stdout:  limitedWriter{s.live.Stdout(), cancel}, Stderr: limitedWriter{s.live.Stderr(), cancel},
-		Commands: s,
+		Commands: s, Held: s.live.Held,
 		Limits: sandbox.Limits{
 			Wall: limits.Wall, CPU: limits.CPU, Memory: limits.Memory, Write: limits.Write,
 			Processes: limits.Processes, Threads: limits.Threads, Files: limits.Files, Calls: limits.Calls,
@@ -473,6 +467,8 @@ func (s *session) fault(doing string, err error) approvals.Outcome {
 func (s *session) stopped() approvals.Outcome {
 	cause := context.Cause(s.live.Context())
 	switch {
+	case errors.Is(cause, errLifetime):
+		return s.outOfLifetime()
 	case errors.Is(cause, approvals.ErrCancelled):
 		return approvals.Outcome{Status: approvals.Cancelled, ExitCode: command.ExitNotPermitted, Reason: cause.Error()}
 	case errors.Is(cause, approvals.ErrShutdown):
@@ -589,13 +585,13 @@ func (s *session) shell() approvals.Outcome {
 	}
 	defer stop()
 	start.Input, start.Content, start.Stdin = stdin.kind, stdin.content, stdin.reader
+	defer s.withinWall(ctx, cancel)()
 	p, err := s.live.Start(ctx, start)
 	if err != nil {
+		if errors.Is(context.Cause(ctx), errWall) && s.live.Context().Err() == nil {
+			return s.outOfWall()
+		}
 		return s.notStarted(err)
-	}
-	if wall := s.runner.Config.Limits.Wall; wall > 0 {
-		timer := time.AfterFunc(wall, func() { cancel(errWall) })
-		defer timer.Stop()
 	}
 	exit, err := p.Wait()
 	switch cause := context.Cause(ctx); {
@@ -604,7 +600,7 @@ func (s *session) shell() approvals.Outcome {
 	case errors.Is(cause, approvals.ErrOutputLimit):
 		return s.outputLimit()
 	case errors.Is(cause, errWall):
-		return outOfTime("the command ran longer than %s (limits.wall)", s.runner.Config.Limits.Wall)
+		return s.outOfWall()
 	case errors.Is(err, targets.ErrLost):
 		return unreachable(err)
 	case err != nil:

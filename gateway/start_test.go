@@ -61,6 +61,12 @@ func start(tb testing.TB, more string) *running {
 // startWith is start for a journal with an auditor of the test's own.
 func startWith(tb testing.TB, more string, auditor approvals.Auditor) *running {
 	tb.Helper()
+	return startAltered(tb, more, auditor, func(*Options) {})
+}
+
+// startAltered is startWith for a gateway that is made of other parts.
+func startAltered(tb testing.TB, more string, auditor approvals.Auditor, alter func(*Options)) *running {
+	tb.Helper()
 	r := &running{tb: tb}
 	var agentKey, approverKey string
 	r.agent, agentKey = newSigner(tb)
@@ -101,6 +107,7 @@ func startWith(tb testing.TB, more string, auditor approvals.Auditor) *running {
 		tb.Skip("the sandbox does not work here: ", err)
 	}
 	o.Store, o.Judge, o.Engine, o.Targets = journal, judge, engine, []targets.Target{host}
+	alter(&o)
 	g, err := New(o)
 	if err != nil {
 		tb.Fatal(err)

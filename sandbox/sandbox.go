@@ -63,6 +63,8 @@ type Job struct {
 	Terminal *Terminal
 	// Commands starts what the script wants to run.
 	Commands Commander
+	// Held reports whether an operation of the script waits for a human at this moment; nil means that none ever does.
+	Held func() bool
 	// Limits bound the run.
 	Limits Limits
 	// Notice tells the agent something that is no end of the run, one line; nil drops it.
@@ -89,7 +91,7 @@ type Host struct {
 
 // Limits bound one run; a zero value means no limit.
 type Limits struct {
-	Wall   time.Duration // elapsed time, not counting time held by a human's decision
+	Wall   time.Duration // elapsed time, without that in which everything of the run waits for a human; see Clock
 	CPU    time.Duration // processor time of all interpreters in sum
 	Memory int64         // bytes of address space of one interpreter, and of resident memory of all in sum
 	Write  int64         // bytes of one file, and of everything the view holds in sum

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"reflect"
 	"syscall"
 
 	"shannot-gateway/vfs"
@@ -44,6 +46,18 @@ type Command struct {
 	Stdout, Stderr io.Writer // the same value for both gives the command one pipe for both
 	// ReadOnly says that no human saw the command, since it only looks. Where Jail returns nil, it can do no more.
 	ReadOnly bool
+}
+
+// Inheritable is an input of a command that is a descriptor which the command can have itself.
+type Inheritable interface {
+	// Inherit returns the descriptor, blocking, for a command that is about to start. It is closed by who asked for it, and
+	// the input is not read any more.
+	Inherit() (*os.File, error)
+}
+
+// Same reports whether two streams are one. Values that Go cannot compare are two.
+func Same(a, b io.Writer) bool {
+	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // Process is a started command.

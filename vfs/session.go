@@ -60,6 +60,7 @@ type Session struct {
 	moves  uint64 // directories that were renamed or removed so far
 	walker walker
 	dirs   map[string]*scope // directories of the base that walks went through, with their place in the policy
+	meter  func(components int) error
 
 	held contents
 }
@@ -150,6 +151,15 @@ func NewSession(c Config) (*Session, error) {
 		}
 	}
 	return s, nil
+}
+
+// SetMeter has every walk that is long ask whether it may go on: meter is told how many components were looked at since it
+// was last asked, and its error, a syscall.Errno, ends the walk. Forty links of 4096 bytes lead a walk through some eighty
+// thousand components. meter is called with the session's lock held, and must not call the session.
+func (s *Session) SetMeter(meter func(components int) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.meter = meter
 }
 
 // AddScratch makes one more private, initially empty directory, as Config.Scratch does. Within a mount it needs a

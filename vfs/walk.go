@@ -68,6 +68,7 @@ func (e ending) follows(slash bool) bool {
 type walker struct {
 	stack []spot
 	links int
+	steps int  // components that this walk has looked at, its retries included
 	hold  bool // the file that the walk ends at is kept hold of, where its source can
 }
 
@@ -88,6 +89,7 @@ func (s *Session) walk(name string, end ending, f *found) error {
 	case name[0] != '/' || strings.IndexByte(name, 0) >= 0:
 		return syscall.EINVAL
 	}
+	s.walker.steps = 0
 	for try := 0; ; try++ {
 		moved, err := s.resolve(name, end, f)
 		if !moved || try >= retries {
@@ -95,6 +97,17 @@ func (s *Session) walk(name string, end ending, f *found) error {
 		}
 		clear(s.dirs) // a directory that an earlier walk passed is a link now
 	}
+}
+
+// stride is how many components a walk looks at between two questions to its meter. Few paths have as many.
+const stride = 64
+
+// metered asks the meter whether a long walk may go on.
+func (s *Session) metered(w *walker) error {
+	if w.steps++; w.steps%stride != 0 || s.meter == nil {
+		return nil
+	}
+	return s.meter(stride)
 }
 
 // rootSpot is where walks begin.
@@ -112,6 +125,9 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 		if component == "" {
 			w.atDirectory(f, "")
 			return false, nil
+		}
+		if err := s.metered(w); err != nil {
+			return false, err
 		}
 		last := more == ""
 		cur := &w.stack[len(w.stack)-1]

@@ -46,7 +46,8 @@ state  = %q
 
 # Bounds of one session; 0 means none.
 # [limits]
-# wall = "10m"                 # not counting the time that a human takes
+# wall = "10m"                 # not counting the time in which all of it waits for a human
+# lifetime = "2h"              # counting it
 # cpu = "60s"
 # memory = "512MiB"
 # output = "16MiB"

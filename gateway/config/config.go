@@ -87,6 +87,7 @@ type Files struct {
 // Limits bound one session, or the gateway as a whole; 0 means none.
 type Limits struct {
 	Wall, CPU, Hold, Expire       time.Duration
+	Lifetime                      time.Duration // that a session may be alive, waiting for humans included
 	Grant                         time.Duration // the longest that a grant lasts
 	Memory, Output, Script, Write int64         // bytes
 	Checkpoint                    int64         // bytes that are kept of what a session's files held before
@@ -128,7 +129,7 @@ type Algorithms struct{ KeyExchanges, Ciphers, MACs []string }
 // DefaultLimits are the limits where the file says nothing.
 func DefaultLimits() Limits {
 	return Limits{
-		Wall: 10 * time.Minute, CPU: time.Minute, Hold: 10 * time.Minute, Expire: 24 * time.Hour, Grant: 24 * time.Hour,
+		Wall: 10 * time.Minute, CPU: time.Minute, Hold: 10 * time.Minute, Expire: 24 * time.Hour, Lifetime: 2 * time.Hour, Grant: 24 * time.Hour,
 		Memory: 512 << 20, Output: 16 << 20, Script: 1 << 20, Write: 50 << 20, Checkpoint: 256 << 20,
 		Processes: 16, Threads: 64, Files: 1024, Nodes: 65536, Calls: 100_000,
 		Operations: 1000, Sessions: 64, SessionsPerIdentity: 8, Queue: 30 * time.Second,
@@ -178,6 +179,7 @@ type file struct {
 		Nodes               *int      `toml:"nodes"`
 		Calls               *int      `toml:"calls"`
 		Hold                *duration `toml:"hold"`
+		Lifetime            *duration `toml:"lifetime"`
 		Expire              *duration `toml:"expire"`
 		Grant               *duration `toml:"grant"`
 		Sessions            *int      `toml:"sessions"`
@@ -409,7 +411,7 @@ func (f *file) checkLimits(c *Config) error {
 	for _, p := range []struct {
 		to   *time.Duration
 		from *duration
-	}{{&l.Wall, from.Wall}, {&l.CPU, from.CPU}, {&l.Hold, from.Hold}, {&l.Expire, from.Expire}, {&l.Grant, from.Grant}, {&l.Queue, from.Queue}} {
+	}{{&l.Wall, from.Wall}, {&l.CPU, from.CPU}, {&l.Hold, from.Hold}, {&l.Expire, from.Expire}, {&l.Lifetime, from.Lifetime}, {&l.Grant, from.Grant}, {&l.Queue, from.Queue}} {
 		if p.from != nil {
 			*p.to = p.from.value
 		}

@@ -84,6 +84,7 @@ hide = ["/etc/private"]
 scratch = ["/tmp"]
 [limits]
 wall = "1m"
+lifetime = "3h"
 cpu = "0"
 memory = "1GiB"
 output = 0
@@ -149,7 +150,7 @@ macs = ["hmac-sha2-256-etm@openssh.com"]
 		t.Errorf("identities are %+v", c.Identities)
 	}
 	want := config.Limits{
-		Wall: time.Minute, Hold: 30 * time.Second, Expire: 7 * 24 * time.Hour, Grant: time.Hour, Memory: 1 << 30, Script: 2 << 20,
+		Wall: time.Minute, Lifetime: 3 * time.Hour, Hold: 30 * time.Second, Expire: 7 * 24 * time.Hour, Grant: time.Hour, Memory: 1 << 30, Script: 2 << 20,
 		Write: 50e6, Checkpoint: 1 << 30, Operations: 5, Sessions: 3, SessionsPerIdentity: 2, Queue: 5 * time.Second, Uploads: 7, UploadsPerIdentity: 6,
 		Processes: 4, Threads: 32, Files: 256, Nodes: 1000, Calls: 0,
 	}

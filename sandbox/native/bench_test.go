@@ -101,7 +101,7 @@ func beside(b *testing.B, e *Engine, script string) {
 	for b.Loop() {
 		job, _, _ := jobFor(b, script)
 		if e.pool.size > 0 {
-			await(b, e, job)
+			standing(b, e, job)
 		}
 		before := spent(b)
 		_, t := sandboxed(b, e, job)

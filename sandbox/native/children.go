@@ -20,7 +20,7 @@ const firstPID = 1<<22 + 1
 // pollWait is how long a blocking wait4 goes without EINTR. CPython's signal handlers run no later than that.
 const pollWait = 50 * time.Millisecond
 
-// maxChildren bounds the commands that were not waited for.
+// maxChildren bounds the commands of an interpreter that were not waited for, and those of all that run.
 const maxChildren = 256
 
 // A child is a command that the script started.

@@ -122,7 +122,7 @@ func whileOpen(conn *os.File, gone func()) (stop func()) {
 // once the command runs, however long a human takes. ctx ends the waiting and the command; cancel is called when the
 // command has ended.
 func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (int, error) {
-	if r.children.full() {
+	if r.children.full() || r.family.running.Load() >= maxChildren {
 		return 0, unix.EAGAIN
 	}
 	dir, taken, err := r.prepareCommand(q)
@@ -149,33 +149,37 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 	if q.InheritEnv {
 		command.Env = nil
 	}
-	process, err := r.decide(ctx, command)
+	process, err := r.job.Commands.Start(ctx, command)
 	if err != nil {
 		return 0, err
 	}
 	handed = true
-	return r.children.add(0, process, func() { taken.Close(); cancel() }), nil
+	r.family.running.Add(1)
+	// The streams go first when the run ends: what waits for a reader or a writer that is the gateway itself ends with them.
+	unlink := context.AfterFunc(ctx, taken.Close)
+	return r.children.add(0, process, func() {
+		r.family.running.Add(-1)
+		unlink()
+		taken.Close()
+		cancel()
+	}), nil
 }
 
 // prepareCommand resolves a command's working directory, as it is on the target, and takes its streams. There are none for
 // an interpreter.
 func (r *run) prepareCommand(q frames.Start) (dir string, s *streams.Streams, err error) {
-	r.family.turn.Lock()
-	defer r.family.turn.Unlock()
-	r.family.asks(r, r.pid)
 	if dir, err = r.commandDir(q.Dir); err != nil || r.isInterpreter(q, dir) {
 		return dir, nil, err
 	}
+	if err := context.Cause(r.ctx); err != nil {
+		return "", nil, err
+	}
+	r.family.turn.Lock()
+	defer r.family.turn.Unlock()
+	r.family.asks(r, r.pid)
 	r.handles.files.settle()
 	s, err = r.takeStreams(q)
 	return dir, s, err
-}
-
-// decide passes a command to the gate. The time that it takes is not the script's.
-func (r *run) decide(ctx context.Context, c sandbox.Command) (sandbox.Process, error) {
-	r.family.starting.Add(1)
-	defer r.family.starting.Add(-1)
-	return r.job.Commands.Start(ctx, c)
 }
 
 func (r *run) takeStreams(q frames.Start) (*streams.Streams, error) {
@@ -225,7 +229,11 @@ func (r *run) takeInput(s *streams.Streams, q frames.Start) error {
 		// /dev/null and its like, an input that says nothing; or the script's terminal, which is no command's.
 		return unix.Close(own)
 	case unix.S_IFSOCK:
-		s.Stdin, s.Input = os.NewFile(uintptr(own), "stdin"), sandbox.PipeInput
+		socket, err := streams.NewSocket(own, unix.POLLIN)
+		if err != nil {
+			return err
+		}
+		s.Stdin, s.Input = socket, sandbox.PipeInput
 		return nil
 	case unix.S_IFIFO:
 		if r.ownInputIsEmpty(st) {
@@ -252,12 +260,7 @@ func fromPipe(s *streams.Streams, fd int, q frames.Start) error {
 		}()
 		return nil
 	}
-	// The command reads it itself, so it must block as a pipe does; the gateway never reads it.
-	if err := unix.SetNonblock(int(file.Fd()), false); err != nil {
-		_ = file.Close()
-		return err
-	}
-	s.Stdin, s.Input = file, sandbox.PipeInput
+	s.Stdin, s.Input = streams.Pipe{File: file}, sandbox.PipeInput
 	return nil
 }
 
@@ -283,7 +286,13 @@ func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
 		return nil, err
 	}
 	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG, unix.S_IFSOCK:
+	case unix.S_IFSOCK:
+		socket, err := streams.NewSocket(own, unix.POLLOUT)
+		if err != nil {
+			return nil, err
+		}
+		return socket, nil
+	case unix.S_IFREG:
 		return streams.Output{File: os.NewFile(uintptr(own), "output")}, nil // shares the script's position, as a child would
 	case unix.S_IFIFO:
 		file, e := private(own, unix.O_WRONLY)
@@ -296,7 +305,11 @@ func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
 		return streams.Output{File: file}, nil
 	case unix.S_IFCHR:
 		if isTerminal(st) {
-			return streams.Output{File: os.NewFile(uintptr(own), "terminal")}, nil
+			file, e := private(own, unix.O_WRONLY)
+			if e != 0 {
+				return nil, e
+			}
+			return streams.Output{File: file}, nil
 		}
 		_ = unix.Close(own)
 		return streams.Discard{}, nil
@@ -327,15 +340,15 @@ func (r *run) grab(fd int32, mode int) (int, *unix.Stat_t, error) {
 	return own, &st, nil
 }
 
-// private replaces a pipe's descriptor by one with a description of its own, non-blocking: a blocked read of a
-// shared one would outlive the script, and non-blocking would become the script's too.
+// private replaces a pipe's or a terminal's descriptor by one with a description of its own, non-blocking: a blocked read of
+// a shared one would outlive the script, and non-blocking would become the script's too.
 func private(fd, mode int) (*os.File, unix.Errno) {
-	own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), mode|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	_ = unix.Close(fd)
 	if err != nil {
 		return nil, errnoOf(err)
 	}
-	return os.NewFile(uintptr(own), "pipe"), 0
+	return os.NewFile(uintptr(own), "stream"), 0
 }
 
 // sameFile reports whether two descriptors of the script lead to the same pipe or file.
@@ -354,6 +367,10 @@ func (r *run) sameFile(a, b int32) bool {
 
 // commandDir resolves a command's working directory in the view, as chdir in a child would.
 func (r *run) commandDir(dir string) (string, error) {
+	r.slow()
+	r.family.turn.Lock()
+	defer r.family.turn.Unlock()
+	r.family.asks(r, r.pid)
 	cwd := r.workingDirectory()
 	if dir == "" {
 		return cwd, nil

@@ -45,7 +45,8 @@ type family struct {
 	locks   lockTable
 	objects objects
 
-	starting atomic.Int32 // commands that are being decided
+	running atomic.Int32 // commands that run
+	asked   atomic.Int32 // times that a waiting call was told to ask again, in this tick
 
 	mu       sync.Mutex
 	members  map[*run]int  // whose interpreters run, with their process ids; 0 while one starts
@@ -59,7 +60,7 @@ type family struct {
 	met      string        // the bound of what the kernel counts for users that was met last, "" for none
 	uncaught *limitError   // the limit whose error ended the script, by its own word
 
-	calls  atomic.Int64 // answered in this tick
+	calls  atomic.Int64 // answered in this tick, or in one before and too many for it
 	slowed sync.Once
 }
 
@@ -120,6 +121,29 @@ func (f *family) release(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pending -= n
+}
+
+// nextTick begins a tick with the calls that were too many for the last one: one call can cost as much as many.
+func (f *family) nextTick(limit int) {
+	if limit <= 0 {
+		f.calls.Store(0)
+		return
+	}
+	share := callsOfATick(limit)
+	if f.calls.Add(-share) < 0 {
+		f.calls.Store(0)
+	}
+}
+
+// askingAgain is the most processor time that an interpreter needs to make a call again that was told so.
+const askingAgain = 500 * time.Microsecond
+
+// waits reports whether everything of the family waits for a human: an operation is held, no command runs, and no thread of an
+// interpreter has used the processor since the last tick, but for waits that were told to ask again.
+func (f *family) waits(used time.Duration) bool {
+	allowed := time.Duration(f.asked.Swap(0)) * askingAgain
+	held := f.root.job.Held
+	return held != nil && held() && f.running.Load() == 0 && used <= allowed
 }
 
 // tellSlow says once that the script is slowed down.
@@ -365,6 +389,7 @@ func kibibytes(text []byte, key string) int64 {
 type passed struct{ fd, number int }
 
 // isInterpreter reports whether a request is for the interpreter itself: the first of the executables that the view has.
+// Each look is one call of the script's, and none follows the end of the run.
 func (r *run) isInterpreter(q frames.Start, dir string) bool {
 	for _, name := range q.Executables {
 		if name == "" {
@@ -373,13 +398,35 @@ func (r *run) isInterpreter(q frames.Start, dir string) bool {
 		if name[0] != '/' {
 			name = join(dir, name)
 		}
-		canonical, err := r.job.FS.Canonical(name)
-		if err != nil {
-			continue
+		r.slow()
+		if r.ctx.Err() != nil {
+			return false
 		}
-		return canonical == Interpreter
+		if canonical, err := r.canonical(name); err == nil {
+			return canonical == Interpreter
+		}
 	}
 	return false
+}
+
+// canonical resolves a name in the family's turn.
+func (r *run) canonical(name string) (string, error) {
+	r.family.turn.Lock()
+	defer r.family.turn.Unlock()
+	r.family.asks(r, r.pid)
+	return r.job.FS.Canonical(name)
+}
+
+// stepsOfACall is how many components of a path count as one call, where it has more than a path usually has.
+const stepsOfACall = 8
+
+// walked is the meter of the family's view: what a long walk costs is the script's, and it ends with the session.
+func (f *family) walked(components int) error {
+	f.calls.Add(int64(components / stepsOfACall))
+	if f.root.ctx.Err() != nil {
+		return unix.EINTR
+	}
+	return nil
 }
 
 // spawn starts a further interpreter, a child of this one, with the descriptors that it asks for.

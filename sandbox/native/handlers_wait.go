@@ -153,6 +153,7 @@ func (r *run) askAgain(n *seccomp.Notification, pause func()) answer {
 	go func() {
 		defer r.guard("waiting for a command or a lock")
 		pause()
+		r.family.asked.Add(1)
 		if r.waits(id) {
 			seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(unix.EINTR)})
 		}

@@ -44,8 +44,8 @@ func settled(tb testing.TB, e *Engine) []*waiting {
 	return entries
 }
 
-// await returns the interpreters that wait for a job, of which there is one at least.
-func await(tb testing.TB, e *Engine, job sandbox.Job) []*waiting {
+// standing returns the interpreters that wait for a job, of which there is one at least.
+func standing(tb testing.TB, e *Engine, job sandbox.Job) []*waiting {
 	tb.Helper()
 	if _, _, err := e.prepare(tb.Context()); err != nil {
 		tb.Fatal(err)
@@ -66,7 +66,7 @@ func warmed(t *testing.T, e *Engine, change func(*sandbox.Job), script string) o
 	if change != nil {
 		change(&job)
 	}
-	entries := await(t, e, job)
+	entries := standing(t, e, job)
 	pid := entries[0].run.pid
 	result, err := e.Run(t.Context(), job)
 	if err != nil {
@@ -177,7 +177,7 @@ func TestLimitsCountFromTheSession(t *testing.T) {
 func TestEndOfTheSessionEndsAWaitingInterpreter(t *testing.T) {
 	e := warmEngine(t, 1)
 	job, stdout, _ := jobFor(t, "print('up', flush=True)\nimport time; time.sleep(600)")
-	await(t, e, job)
+	standing(t, e, job)
 	ctx, cancel := context.WithCancel(t.Context())
 	job.Stdout = writerFunc(func(p []byte) (int, error) { cancel(); return stdout.Write(p) })
 	result, err := e.Run(ctx, job)
@@ -222,7 +222,7 @@ func TestOnlyAnInterpreterOfTheSameKindIsTaken(t *testing.T) {
 func TestDeadInterpreterIsNotTaken(t *testing.T) {
 	e := warmEngine(t, 1)
 	job, stdout, _ := jobFor(t, "print(1)")
-	for _, w := range await(t, e, job) {
+	for _, w := range standing(t, e, job) {
 		w.run.kill()
 		end := []unix.PollFd{{Fd: int32(w.run.pidfd), Events: unix.POLLIN}}
 		if _, err := unix.Poll(end, -1); err != nil {
@@ -240,7 +240,7 @@ func TestDeadInterpreterIsNotTaken(t *testing.T) {
 func TestCloseEndsWaitingInterpreters(t *testing.T) {
 	e := warmEngine(t, 3)
 	job, _, _ := jobFor(t, "")
-	await(t, e, job)
+	standing(t, e, job)
 	pids := waitingPids(t, e)
 	if err := e.Close(); err != nil || len(pids) != 3 {
 		t.Fatal(err, pids)
@@ -272,7 +272,7 @@ import time; time.sleep(60)`
 func TestWaitingInterpreterSeesNothingOfATarget(t *testing.T) {
 	e := warmEngine(t, 1)
 	job, _, _ := jobFor(t, "")
-	for _, w := range await(t, e, job) {
+	for _, w := range standing(t, e, job) {
 		for _, name := range []string{"/etc", "/etc/passwd", "/home", "/proc/1", "/tmp"} {
 			if _, err := w.view.Stat(name); !errors.Is(err, unix.ENOENT) {
 				t.Errorf("%s: %v", name, err)

@@ -21,6 +21,7 @@ import (
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/cgroup"
 	"shannot-gateway/vfs"
+	"shannot-gateway/vfs/await"
 	"shannot-gateway/vfs/seccomp"
 )
 
@@ -318,12 +319,17 @@ func (r *run) slow() {
 	if limit <= 0 {
 		return
 	}
-	share := max(1, int64(limit)*int64(tick)/int64(time.Second))
+	share := callsOfATick(limit)
 	for r.family.calls.Load() >= share && !r.exited.Load() && r.ctx.Err() == nil {
 		r.family.tellSlow(limit)
 		time.Sleep(tick / 20)
 	}
 	r.family.calls.Add(1)
+}
+
+// callsOfATick is a limit of calls a second as calls in one tick.
+func callsOfATick(limit int) int64 {
+	return max(1, int64(limit)*int64(tick)/int64(time.Second))
 }
 
 // inTurn runs a handler while no other call of the family is answered.
@@ -396,8 +402,9 @@ func (r *run) collect() (*os.ProcessState, error) {
 	return r.process.Wait()
 }
 
-// awaitExit returns when a child has ended, which stays to be waited for.
+// awaitExit returns when a child has ended, which stays to be waited for. No thread waits for it.
 func awaitExit(pidfd int) error {
+	await.Once(pidfd, unix.POLLIN)
 	for {
 		err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if err != unix.EINTR {
@@ -431,8 +438,8 @@ func (c *counter) value(now time.Time) int64 {
 	return c.last
 }
 
-// watch keeps the limits that the kernel does not: elapsed time without the time held by a human, and what the view
-// holds in all. It kills the interpreter when the run's context ends.
+// watch keeps the limits that the kernel does not: elapsed time without the time in which all waits for a human, and what the
+// view holds in all. It kills the interpreter when the run's context ends.
 func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -442,8 +449,7 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 	}()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	last := now()
-	var elapsed time.Duration
+	clock, before := sandbox.NewClock(now()), time.Duration(0)
 	count := counter{count: r.job.FS.Used, now: now}
 	for {
 		select {
@@ -455,13 +461,11 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 		case <-ticker.C:
 		}
 		t := now()
-		if r.family.starting.Load() == 0 {
-			elapsed += t.Sub(last)
-		}
-		last = t
-		r.family.calls.Store(0)
 		l, held := r.job.Limits, count.value(t)
+		r.family.nextTick(l.Calls)
 		cpu, memory := r.family.used(held, l.Memory)
+		elapsed := clock.Tick(t, r.family.waits(cpu-before))
+		before = cpu
 		switch {
 		case l.Wall > 0 && elapsed >= l.Wall:
 			r.cancel(&limitError{sandbox.WallTime, fmt.Sprintf("ran for longer than %v", l.Wall)})

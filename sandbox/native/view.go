@@ -17,6 +17,7 @@ import (
 
 // mount puts the engine's own trees into the script's view.
 func (r *run) mount(in *installation) error {
+	r.job.FS.SetMeter(r.family.walked)
 	made := time.Now()
 	mounts := []vfs.Mount{
 		{Path: Prefix, Source: in.library},

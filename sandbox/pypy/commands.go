@@ -219,14 +219,21 @@ func (d *driver) start(q frames.Start) (int, error) {
 		c.Env = nil
 	}
 	d.dialogue.both.Free() // what is started here may run anywhere
-	d.starting.Add(1)
+	d.starting.Store(true)
 	process, err := d.job.Commands.Start(d.ctx, c)
-	d.starting.Add(-1)
+	d.starting.Store(false)
 	if err != nil {
 		s.Close()
 		return 0, err
 	}
-	return d.children.add(process, s.Close), nil
+	d.running.Add(1)
+	// The streams go first when the run ends: what waits for a reader or a writer that is the gateway itself ends with them.
+	unlink := context.AfterFunc(d.ctx, s.Close)
+	return d.children.add(process, func() {
+		d.running.Add(-1)
+		unlink()
+		s.Close()
+	}), nil
 }
 
 func (d *driver) takeStreams(q frames.Start) (*streams.Streams, error) {
@@ -307,12 +314,7 @@ func (d *driver) fromPipe(s *streams.Streams, x *description, q frames.Start) er
 		}()
 		return nil
 	}
-	// The command reads it itself, so it must block as a pipe does; the gateway never reads it.
-	if _, err := onPipe(file, func(fd int) (int, error) { return 0, unix.SetNonblock(fd, false) }); err != nil {
-		_ = file.Close()
-		return err
-	}
-	s.Stdin, s.Input = file, sandbox.PipeInput
+	s.Stdin, s.Input = streams.Pipe{File: file}, sandbox.PipeInput
 	return nil
 }
 

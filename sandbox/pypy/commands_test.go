@@ -331,7 +331,7 @@ func TestPollWaitsForCommands(t *testing.T) {
 
 func TestTimeHeldByAHumanDoesNotCount(t *testing.T) {
 	gate := &recorder{hold: make(chan struct{})}
-	c, _, _ := begin(t, func(j *sandbox.Job) { j.Commands, j.Limits.Wall = gate, 2*tick })
+	c, _, _ := begin(t, func(j *sandbox.Job) { j.Commands, j.Limits.Wall, j.Held = gate, 2*tick, func() bool { return true } })
 	done := make(chan int64, 1)
 	go func() {
 		v, _ := c.try("system(p)i", c.text("echo x"))

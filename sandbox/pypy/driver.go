@@ -67,7 +67,8 @@ type driver struct {
 	memory      childMemory
 
 	children children
-	starting atomic.Int32 // commands that are being decided
+	starting atomic.Bool  // the script itself is inside the start of a command
+	running  atomic.Int32 // commands that run
 
 	dialogue  dialogue
 	settle    func()       // called with the first call, where there is something to do then
@@ -111,6 +112,7 @@ func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader
 	d.environment.set(job.Env)
 	d.memory.strings = map[string]uint64{}
 	d.children.init(d.guard)
+	d.job.FS.SetMeter(d.walked)
 	if d.enter(job.Dir) != nil {
 		_ = d.enter("/")
 	}
@@ -225,7 +227,7 @@ func (d *driver) slow() error {
 	if limit <= 0 {
 		return nil
 	}
-	share := max(1, int64(limit)*int64(tick)/int64(time.Second))
+	share := callsOfATick(limit)
 	for d.calls.Load() >= share {
 		if !d.slowed && d.job.Notice != nil {
 			d.job.Notice(fmt.Sprintf("the script makes more than %d system calls a second and is slowed down (limits.calls)", limit))
@@ -236,6 +238,30 @@ func (d *driver) slow() error {
 		}
 	}
 	d.calls.Add(1)
+	return nil
+}
+
+// callsOfATick is a limit of calls a second as calls in one tick.
+func callsOfATick(limit int) int64 {
+	return max(1, int64(limit)*int64(tick)/int64(time.Second))
+}
+
+// nextTick begins a tick with the calls that were too many for the last one: one call can cost as much as many.
+func (d *driver) nextTick() {
+	if limit := d.job.Limits.Calls; limit <= 0 || d.calls.Add(-callsOfATick(limit)) < 0 {
+		d.calls.Store(0)
+	}
+}
+
+// stepsOfACall is how many components of a path count as one call, where it has more than a path usually has.
+const stepsOfACall = 8
+
+// walked is the view's meter: what a long walk costs is the script's, and it ends with the session.
+func (d *driver) walked(components int) error {
+	d.calls.Add(int64(components / stepsOfACall))
+	if d.ctx.Err() != nil {
+		return unix.EINTR
+	}
 	return nil
 }
 
@@ -251,14 +277,18 @@ func (d *driver) sleep(length time.Duration) error {
 	}
 }
 
-// watch keeps the limits until stop: elapsed time without the time held by a human, processor time, memory, and what
-// the view holds. It runs beside serve.
+// waits reports whether everything of the run waits for a human: the interpreter has one thread, and that asks for a command.
+func (d *driver) waits() bool {
+	return d.job.Held != nil && d.job.Held() && d.starting.Load() && d.running.Load() == 0
+}
+
+// watch keeps the limits until stop: elapsed time without the time in which all waits for a human, processor time, memory,
+// and what the view holds. It runs beside serve.
 func (d *driver) watch(stop <-chan struct{}) {
 	defer d.guard("watching the limits")
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	last := d.now()
-	var elapsed time.Duration
+	clock := sandbox.NewClock(d.now())
 	for {
 		select {
 		case <-stop:
@@ -267,12 +297,8 @@ func (d *driver) watch(stop <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		t := d.now()
-		if d.starting.Load() == 0 {
-			elapsed += t.Sub(last)
-		}
-		last = t
-		d.calls.Store(0)
+		elapsed := clock.Tick(d.now(), d.waits())
+		d.nextTick()
 		if e := d.overLimit(elapsed); e != nil {
 			d.cancel(e)
 			return

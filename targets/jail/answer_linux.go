@@ -5,6 +5,7 @@ package jail
 import (
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/vfs/await"
 	"shannot-gateway/vfs/seccomp"
 )
 
@@ -17,10 +18,17 @@ func answer(listener int) {
 	if err == nil {
 		defer func() { _ = unix.Close(null) }()
 	}
+	waiter, _ := await.New(listener, unix.POLLIN) // without it what is asked fails: nobody answers any more
+	if waiter != nil {
+		defer func() { _ = waiter.Close() }()
+	}
 	var buffer [seccomp.MaxPath]byte
 	for {
+		if waiter == nil || waiter.Wait() != nil {
+			return
+		}
 		poll := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}} // #nosec G115 -- a descriptor
-		if _, err := unix.Poll(poll, -1); err == unix.EINTR {
+		if _, err := unix.Poll(poll, 0); err == unix.EINTR {
 			continue
 		} else if err != nil || poll[0].Revents&unix.POLLIN == 0 {
 			return

@@ -14,9 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,9 +25,6 @@ import (
 
 // Name is this target's name.
 const Name = "local"
-
-// afterKill is how long the streams of a killed command may stay open, held by what it left behind.
-const afterKill = 5 * time.Second
 
 // Options configure the target.
 type Options struct {
@@ -205,31 +200,40 @@ func (l *Local) Start(ctx context.Context, c targets.Command) (targets.Process, 
 	if err := directory(c.Dir); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, c.Path) // #nosec G204 -- running what was decided is what this package is for
+	cmd := exec.Command(c.Path) // #nosec G204 -- running what was decided is what this package is for
 	cmd.Args, cmd.Dir, cmd.Env = c.Argv, c.Dir, c.Env
 	if cmd.Env == nil {
 		cmd.Env = []string{} // never the gateway's own
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	// A session of its own: no terminal of anybody's to type into, and a group to signal.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if l.switchU {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: l.account.UID, Gid: l.account.GID, Groups: l.account.Groups}
 	}
-	cmd.WaitDelay = afterKill
-	p := &process{cmd: cmd}
-	cmd.Cancel = func() error { return p.Signal(syscall.SIGKILL) }
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	w, err := wire(cmd, c)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Path, err)
+	}
+	p := &process{cmd: cmd, ended: make(chan struct{})}
 	start := (*process).start
 	if c.ReadOnly && l.jail == nil {
 		start = (*process).startJailed
 	}
-	if err := start(p); err != nil {
+	err = start(p)
+	w.started()
+	if err != nil {
+		w.cut()
 		var e syscall.Errno
 		if errors.As(err, &e) {
 			return nil, e
 		}
 		return nil, fmt.Errorf("start %s: %w", c.Path, err)
 	}
+	w.copy(c)
+	go p.attend(ctx, w)
 	return p, nil
 }
 
@@ -247,82 +251,4 @@ func directory(dir string) error {
 		return syscall.ENOTDIR
 	}
 	return nil
-}
-
-// process is a started command.
-type process struct {
-	cmd  *exec.Cmd
-	once sync.Once
-	exit targets.Exit
-	err  error
-
-	cleanup func() // what is left to do after the end, nil for nothing
-
-	mu    sync.Mutex
-	ended bool
-}
-
-func (p *process) start() error { return p.cmd.Start() }
-
-// startJailed starts the command in the jail.
-func (p *process) startJailed() error {
-	entry, err := jail.Prepare(p.cmd)
-	if err != nil {
-		return err
-	}
-	if err := p.cmd.Start(); err != nil {
-		entry.Abandon()
-		return err
-	}
-	if err := entry.Entered(); err != nil {
-		_ = p.cmd.Wait() // its streams had nothing to carry
-		entry.Ended()
-		return err
-	}
-	p.cleanup = entry.Ended
-	return nil
-}
-
-// Wait returns when the command has ended and its output was copied. It may be called more than once.
-func (p *process) Wait() (targets.Exit, error) {
-	p.once.Do(func() {
-		err := p.cmd.Wait()
-		p.mu.Lock()
-		p.ended = true
-		p.mu.Unlock()
-		p.exit, p.err = exitOf(p.cmd.ProcessState, err)
-		if p.cleanup != nil {
-			p.cleanup()
-		}
-	})
-	return p.exit, p.err
-}
-
-func exitOf(state *os.ProcessState, err error) (targets.Exit, error) {
-	if state == nil {
-		return targets.Exit{}, err
-	}
-	ws, ok := state.Sys().(syscall.WaitStatus)
-	switch {
-	case !ok:
-		return targets.Exit{Code: state.ExitCode()}, nil
-	case ws.Signaled():
-		return targets.Exit{Signal: ws.Signal()}, nil
-	}
-	// An error behind a known status is a stream's: a reader that went away, or one held open after a kill.
-	return targets.Exit{Code: ws.ExitStatus()}, nil
-}
-
-// Signal signals the process group. A command that has ended takes it silently, as a zombie would.
-func (p *process) Signal(sig syscall.Signal) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ended {
-		return nil
-	}
-	err := syscall.Kill(-p.cmd.Process.Pid, sig)
-	if errors.Is(err, syscall.ESRCH) {
-		return nil
-	}
-	return err
 }

@@ -6,14 +6,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/jail"
@@ -218,5 +222,140 @@ func TestJailThatIsSwitchedOffSaysSo(t *testing.T) {
 func TestUnknownUserIsAnError(t *testing.T) {
 	if _, err := New(Options{RunAs: "no-such-user-here"}); err == nil || !strings.Contains(err.Error(), "local.run_as") {
 		t.Errorf("%v", err)
+	}
+}
+
+// What a command wrote is copied, however long whoever takes it needs; what it has left behind is not waited for.
+func TestOutputOfAnEndedCommandIsNotCut(t *testing.T) {
+	const size = 1 << 20
+	got, slow := 0, make(chan struct{})
+	l := newLocal(t, "")
+	p, err := l.Start(t.Context(), shell(l, "head -c "+strconv.Itoa(size)+" /dev/zero", writerFunc(func(b []byte) (int, error) {
+		<-slow
+		got += len(b)
+		return len(b), nil
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for range 20 {
+			slow <- struct{}{}
+			time.Sleep(10 * time.Millisecond) // a slow reader, no wait for anything
+		}
+		close(slow)
+	}()
+	if exit, err := p.Wait(); err != nil || exit.Code != 0 || got != size {
+		t.Errorf("%+v, %v, %d bytes", exit, err, got)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// A killed command is given up when it, what it left behind, or whoever takes its output does not end.
+func TestKilledCommandIsGivenUp(t *testing.T) {
+	l := newLocal(t, "")
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	for name, c := range map[string]struct {
+		text string
+		out  io.Writer
+	}{
+		"children in a session of their own": {"setsid sleep 20 & echo up; wait", io.Discard},
+		"a writer that never returns":        {"cat /dev/zero", writerFunc(func(p []byte) (int, error) { <-never; return 0, io.EOF })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			p, err := l.Start(ctx, shell(l, c.text, c.out))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			if exit, _ := p.Wait(); exit.Signal != syscall.SIGKILL {
+				t.Errorf("%+v, want SIGKILL", exit)
+			}
+		})
+	}
+}
+
+// A gateway without privileges cannot kill a command that runs as somebody else, by the set-user-ID bit. What becomes of it is
+// not known, and nobody waits for it.
+func TestCommandThatCannotBeKilledIsLost(t *testing.T) {
+	if stubborn := os.Getenv("SHANNOT_TEST_STUBBORN"); stubborn != "" {
+		l := newLocal(t, "")
+		ctx, cancel := context.WithCancel(t.Context())
+		p, err := l.Start(ctx, targets.Command{Path: stubborn, Argv: []string{"setpriv", "--reuid=0", "sleep", "20"}, Dir: "/", Env: l.Account().Env("dumb")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for became := false; !became; { // somebody else
+			st, err := os.Stat(fmt.Sprintf("/proc/%d/cmdline", p.(*process).cmd.Process.Pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.(*process).cmd.Process.Pid))
+			became = st.Sys().(*syscall.Stat_t).Uid == 0 && bytes.HasPrefix(text, []byte("sleep"))
+		}
+		cancel()
+		if _, err := p.Wait(); !errors.Is(err, targets.ErrLost) {
+			t.Errorf("got %v, want %v", err, targets.ErrLost)
+		}
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a set-user-ID program of its own")
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir, err := os.MkdirTemp("", "stubborn-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	for to, from := range map[string]string{"setpriv": setpriv, "local.test": "/proc/self/exe"} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, to), text, 0o755); err != nil { // #nosec G306 -- run by another user
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(filepath.Join(dir, "setpriv"), 0o755|os.ModeSetuid)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "local.test"), "-test.run=^TestCommandThatCannotBeKilledIsLost$", "-test.count=1")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SHANNOT_TEST_STUBBORN=" + filepath.Join(dir, "setpriv")}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65533, Gid: 65533}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestWaitingForCommandsTakesNoThreads(t *testing.T) {
+	const many = 60
+	l := newLocal(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	before := pprof.Lookup("threadcreate").Count()
+	var all []targets.Process
+	for range many {
+		p, err := l.Start(ctx, shell(l, "exec sleep 60", io.Discard))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if n := pprof.Lookup("threadcreate").Count() - before; n > many/2 {
+		t.Errorf("%d threads more for %d commands", n, many)
+	}
+	cancel()
+	for _, p := range all {
+		_, _ = p.Wait()
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,7 +102,7 @@ func (t *Target) Start(ctx context.Context, c targets.Command) (targets.Process,
 		return nil, err
 	}
 	mark := hex.EncodeToString(raw)
-	joined := same(c.Stdout, c.Stderr)
+	joined := targets.Same(c.Stdout, c.Stderr)
 	text, err := line(c, t.Account().Shell, mark, joined)
 	if err != nil {
 		return nil, fmt.Errorf("run a command as %s on the target %s: %w", t.Account().Name, t.Name(), err)
@@ -115,7 +114,7 @@ func (t *Target) Start(ctx context.Context, c targets.Command) (targets.Process,
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	p := &process{target: t, session: s, marked: make(chan struct{}), ended: make(chan struct{})}
+	p := &process{target: t, session: s, marked: make(chan struct{}), ended: make(chan struct{}), left: make(chan struct{}), over: make(chan struct{})}
 	stdout, stderr := p.sink(c.Stdout), p.sink(c.Stderr)
 	if joined { // what the login shell itself says goes with the rest
 		stderr = stdout
@@ -133,10 +132,7 @@ func (t *Target) Start(ctx context.Context, c targets.Command) (targets.Process,
 		return nil, fmt.Errorf("start a command on the target %s: the connection was lost, and %w: %w", t.Name(), targets.ErrLost, err)
 	}
 	go feed(stdin, c.Stdin)
-	go func() {
-		defer release()
-		p.wait()
-	}()
+	go p.wait(release)
 	stop := context.AfterFunc(ctx, p.kill)
 	go func() { <-p.ended; stop() }()
 	return p, nil
@@ -175,11 +171,6 @@ func (s *sink) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// same reports whether two streams are one. Values that Go cannot compare are two.
-func same(a, b io.Writer) bool {
-	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
-}
-
 // directory checks a working directory before anything is started there.
 func (t *Target) directory(ctx context.Context, dir string) error {
 	a, err := asking(ctx, t.pool, func(r *relay) (sftp.Attributes, error) { return r.StartStat(ctx, dir).Wait(ctx) })
@@ -203,6 +194,8 @@ type process struct {
 	once    sync.Once
 	group   int
 	ended   chan struct{}
+	left    chan struct{} // closed when it was killed and nobody waits for it any more
+	over    chan struct{} // closed when the target has said that it ended, or is lost
 	exit    targets.Exit
 	err     error
 }
@@ -215,12 +208,31 @@ func (p *process) found(group int) {
 	})
 }
 
-// wait takes the command's end.
-func (p *process) wait() {
+// errLeft is of a command that was killed, of which nothing was heard since.
+var errLeft = errors.New("it was killed and did not end")
+
+// wait takes the command's end. One that is left is waited for beside: it holds its place in the connection until then.
+func (p *process) wait(release func()) {
 	defer close(p.ended)
-	err := p.session.Wait()
+	got := make(chan error, 1)
+	go func() {
+		defer release()
+		err := p.session.Wait()
+		close(p.over)
+		got <- err
+		_ = p.session.Close()
+	}()
+	select {
+	case err := <-got:
+		p.finish(err)
+	case <-p.left:
+		p.err = fmt.Errorf("the command on the target %s: %w, and %w", p.target.Name(), errLeft, targets.ErrLost)
+	}
+}
+
+// finish takes down how the command ended.
+func (p *process) finish(err error) {
 	unmarked := p.stderr.end()
-	defer func() { _ = p.session.Close() }()
 	var ended *gossh.ExitError
 	switch {
 	case unmarked && (err == nil || errors.As(err, &ended) && ended.Signal() == ""):
@@ -262,7 +274,7 @@ const signalPatience = 10 * time.Second
 // Signal signals the command's process group: by the request that SSH has for it, or by a kill(1) of its own where the
 // server does not serve that.
 func (p *process) Signal(sig syscall.Signal) error {
-	if done(p.ended) {
+	if done(p.over) {
 		return nil
 	}
 	for _, s := range signals {
@@ -289,7 +301,7 @@ func (p *process) request(ctx context.Context, name string) bool {
 	select {
 	case ok := <-taken:
 		return ok
-	case <-p.ended:
+	case <-p.over:
 		return true
 	case <-ctx.Done():
 		return false
@@ -300,7 +312,7 @@ func (p *process) request(ctx context.Context, name string) bool {
 func (p *process) killGroup(ctx context.Context, name string) error {
 	select {
 	case <-p.marked:
-	case <-p.ended:
+	case <-p.over:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("signal a command on the target %s: it did not say who it is: %w", p.target.Name(), syscall.EAGAIN)
@@ -311,31 +323,35 @@ func (p *process) killGroup(ctx context.Context, name string) error {
 	}
 	defer release()
 	defer func() { _ = s.Close() }()
-	if done(p.ended) {
+	if done(p.over) {
 		return nil // its number may be somebody else's by now
 	}
 	err = within(ctx, signalPatience, s, func() error { return s.Run(fmt.Sprintf("kill -s %s -- -%d", name, p.group)) })
-	if err != nil && !done(p.ended) {
+	if err != nil && !done(p.over) {
 		return fmt.Errorf("signal a command on the target %s: %w: %w", p.target.Name(), syscall.EPERM, err)
 	}
 	return nil
 }
 
-// afterKill is how long a killed command may take to end, its streams held by what it left behind.
-const afterKill = 5 * time.Second
+// afterKill is how long a killed command may take to end, its streams held by what it left behind, or its target by nobody
+// knows what.
+const afterKill = time.Second
 
-// kill ends the command, and gives up on one that does not.
+// kill ends the command, and gives up on one that does not. What a target that hangs is asked is asked beside.
 func (p *process) kill() {
-	err := p.Signal(syscall.SIGKILL)
-	if err != nil {
-		p.target.log.Warn("kill a command", "target", p.target.Name(), "error", err)
-	}
+	p.target.kills.Add(1)
+	go func() {
+		defer p.target.kills.Done()
+		if err := p.Signal(syscall.SIGKILL); err != nil {
+			p.target.log.Warn("kill a command", "target", p.target.Name(), "error", err)
+		}
+	}()
 	timer := time.NewTimer(afterKill)
 	defer timer.Stop()
 	select {
 	case <-p.ended:
 	case <-timer.C:
-		_ = p.session.Close()
+		close(p.left)
 	}
 }
 

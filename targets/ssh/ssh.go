@@ -41,7 +41,9 @@ type Target struct {
 	*host
 	pool *pool
 	own  bool // the pool is this use's alone
-	all  bool // it is the one that New made: with it all uses end
+	// kills are under way: what the session has started ends even if its target is slow.
+	kills *sync.WaitGroup
+	all   bool // it is the one that New made: with it all uses end
 }
 
 // host is what all uses of a target share.
@@ -100,7 +102,7 @@ func (h *host) certified() bool {
 func (h *host) use(identity, session string) *Target {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t := &Target{host: h, own: session != "" && h.certified()}
+	t := &Target{host: h, own: session != "" && h.certified(), kills: &sync.WaitGroup{}}
 	if t.pool = h.pools[identity]; t.own || t.pool == nil {
 		named := session
 		if !t.own {
@@ -145,6 +147,7 @@ func (h *host) Connections() targets.Connections {
 
 // Close ends the use of a target, and with that of New all connections. Commands that run are lost.
 func (t *Target) Close() error {
+	t.kills.Wait()
 	t.mu.Lock()
 	var ending []*pool
 	switch {

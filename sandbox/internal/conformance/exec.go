@@ -40,6 +40,13 @@ func (Exec) Start(ctx context.Context, c sandbox.Command) (sandbox.Process, erro
 	if c.Stdin != nil {
 		cmd.Stdin = c.Stdin
 	}
+	if in, ok := c.Stdin.(interface{ Inherit() (*os.File, error) }); ok {
+		file, err := in.Inherit()
+		if err != nil {
+			return nil, err
+		}
+		cmd.Stdin = file
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 const (
 	MaxSize   = 4 << 20 // bytes
 	MaxPassed = 64      // descriptors that an interpreter is handed beside its standard streams
+	MaxTried  = 64      // paths that are tried for one executable, as many as the gate tries; those behind them are dropped
 	maxItems  = 1 << 16
 
 	// maxDescriptor is above every number that a descriptor of a script can have.
@@ -169,6 +170,7 @@ func DecodeStart(items [][]byte) (q Start, err error) {
 	if q.Executables, err = decodeStrings(items[itemExecutables]); err != nil {
 		return q, err
 	}
+	q.Executables = q.Executables[:min(len(q.Executables), MaxTried)]
 	outer, err := DecodeList(items[itemEnv])
 	switch {
 	case err != nil || len(outer) > 1:

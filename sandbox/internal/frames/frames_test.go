@@ -53,6 +53,18 @@ func TestStartRequestDecodesWhatTheGuestEncodes(t *testing.T) {
 	}
 }
 
+func TestExecutablesAreBounded(t *testing.T) {
+	items := startItems("ls")
+	var many [][]byte
+	for range 60_000 {
+		many = append(many, []byte("/bin/ls"))
+	}
+	items[itemExecutables] = EncodeList(many...)
+	if got, err := DecodeStart(items); err != nil || len(got.Executables) != MaxTried {
+		t.Errorf("%d executables, %v", len(got.Executables), err)
+	}
+}
+
 func TestMalformedStartRequestsAreRefused(t *testing.T) {
 	cases := map[string]func([][]byte) [][]byte{
 		"unknown request":          func(b [][]byte) [][]byte { b[itemOp] = []byte("exec"); return b },

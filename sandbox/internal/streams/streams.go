@@ -6,6 +6,9 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
 )
@@ -16,10 +19,14 @@ type Streams struct {
 	Stdout, Stderr io.WriteCloser
 	Input          sandbox.Input
 	Content        []byte
+
+	closing sync.Once
 }
 
-// Close closes each stream once.
-func (s *Streams) Close() {
+// Close closes each stream once. It may be called while they are read and written, which ends that.
+func (s *Streams) Close() { s.closing.Do(s.close) }
+
+func (s *Streams) close() {
 	if s.Stdin != nil {
 		_ = s.Stdin.Close()
 	}
@@ -56,6 +63,28 @@ func (s *Streams) FromFile(file io.Reader, closer io.Closer) error {
 func (s *Streams) Known(content []byte) {
 	s.Input, s.Content = sandbox.DataInput, content
 	s.Stdin = io.NopCloser(bytes.NewReader(content))
+}
+
+// Pipe is a pipe of the script that a command reads, with a description of its own that does not block. A command that runs
+// here reads it itself, and what it leaves is left for the script; of one that runs elsewhere the gateway reads it.
+type Pipe struct{ File *os.File }
+
+// Read implements io.Reader.
+func (p Pipe) Read(b []byte) (int, error) { return p.File.Read(b) }
+
+// Close implements io.Closer.
+func (p Pipe) Close() error { return p.File.Close() }
+
+// Inherit is the pipe for a child process, which is to find it blocking, as a pipe is.
+func (p Pipe) Inherit() (*os.File, error) {
+	raw, err := p.File.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	if cerr := raw.Control(func(fd uintptr) { err = unix.SetNonblock(int(fd), false) }); cerr != nil {
+		return nil, cerr
+	}
+	return p.File, err
 }
 
 // Output is a file or pipe of the script. It is no *os.File, so that nobody hands its descriptor to a command: a pipe's

@@ -37,6 +37,7 @@ type Server struct {
 	ended   *sync.Cond // of a connection
 	conns   map[net.Conn]bool
 	delay   time.Duration
+	hung    chan struct{} // closed when it goes on; nil while nothing hangs
 	made    int
 	serving int
 	closed  bool
@@ -119,6 +120,10 @@ func (s *Server) Close() {
 	_ = s.listener.Close()
 	s.mu.Lock()
 	s.closed = true
+	if s.hung != nil {
+		close(s.hung)
+		s.hung = nil
+	}
 	s.mu.Unlock()
 	s.Drop()
 	gone := make(chan struct{})
@@ -207,6 +212,32 @@ func (s *Server) SetDelay(d time.Duration) {
 	s.delay = d
 }
 
+// Hang keeps all connections, and lets no byte more through, as a target does that was stopped.
+func (s *Server) Hang() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hung == nil && !s.closed {
+		s.hung = make(chan struct{})
+	}
+}
+
+// hanging is a connection on which Hang works.
+type hanging struct {
+	net.Conn
+	s *Server
+}
+
+// Write implements net.Conn.
+func (h hanging) Write(p []byte) (int, error) {
+	h.s.mu.Lock()
+	hung := h.s.hung
+	h.s.mu.Unlock()
+	if hung != nil {
+		<-hung
+	}
+	return h.Conn.Write(p)
+}
+
 // Connections is how many connections were made so far.
 func (s *Server) Connections() int {
 	s.mu.Lock()
@@ -271,10 +302,10 @@ func (s *Server) serve(outer net.Conn, delay time.Duration) {
 		return
 	}
 	go func() {
-		Delayed(ours, outer, delay)
+		Delayed(hanging{ours, s}, outer, delay)
 		_ = ours.(*net.TCPConn).CloseWrite()
 	}()
-	Delayed(outer, ours, delay)
+	Delayed(hanging{outer, s}, ours, delay)
 	_ = outer.Close()
 	_ = cmd.Wait()
 }

@@ -1,0 +1,92 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/sandbox"
+)
+
+// leaving is how long the work of a session may go on after the session was told to end: killed processes end, and what they
+// wrote last is recorded. Work that takes longer is left behind, with nothing that it could start, and its place is free.
+const leaving = 1250 * time.Millisecond
+
+// errLifetime ends a session that was alive for limits.lifetime.
+var errLifetime = errors.New("the session's lifetime is over")
+
+// look is how often the time of a command line is looked at.
+const look = 100 * time.Millisecond
+
+// finished does a session's work and returns its outcome, at the latest soon after the session's context has ended.
+func (s *session) finished(work func() approvals.Outcome) approvals.Outcome {
+	if d := s.limits().Lifetime; d > 0 {
+		timer := time.AfterFunc(d, func() { s.live.Stop(errLifetime) })
+		defer timer.Stop()
+	}
+	done := make(chan approvals.Outcome, 1)
+	go func() { done <- s.guarded(work) }()
+	select {
+	case o := <-done:
+		return o
+	case <-s.live.Context().Done():
+	}
+	timer := time.NewTimer(leaving)
+	defer timer.Stop()
+	select {
+	case o := <-done:
+		return o
+	case <-timer.C:
+		s.runner.log.Warn("a session's work has not ended with the session and is left behind", "session", s.live.ID())
+		return s.stopped()
+	}
+}
+
+// guarded is work that cannot take the gateway along.
+func (s *session) guarded(work func() approvals.Outcome) (outcome approvals.Outcome) {
+	outcome = approvals.Outcome{Status: approvals.Failed, ExitCode: approvals.ExitFault, Reason: "the gateway failed"}
+	defer func() {
+		if p := recover(); p != nil {
+			s.runner.log.Error("panic in a session", "session", s.live.ID(), "panic", p)
+		}
+	}()
+	return work()
+}
+
+// withinWall ends what runs with errWall once limits.wall has passed, without the time in which the session is held. stop
+// ends the watching.
+func (s *session) withinWall(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
+	wall := s.limits().Wall
+	if wall <= 0 {
+		return func() {}
+	}
+	ctx, end := context.WithCancel(ctx)
+	go func() {
+		ticker := time.NewTicker(look)
+		defer ticker.Stop()
+		clock := sandbox.NewClock(time.Now())
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-ticker.C:
+				if clock.Tick(now, s.live.Held()) >= wall {
+					cancel(errWall)
+					return
+				}
+			}
+		}
+	}()
+	return end
+}
+
+// outOfLifetime is the end of a session that was alive for too long.
+func (s *session) outOfLifetime() approvals.Outcome {
+	return outOfTime("the session was alive for longer than %s, its waits for humans included (limits.lifetime)", s.limits().Lifetime)
+}
+
+// outOfWall is the end of a command line that ran for too long.
+func (s *session) outOfWall() approvals.Outcome {
+	return outOfTime("the command ran longer than %s (limits.wall)", s.limits().Wall)
+}
