@@ -61,6 +61,10 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 	}
 	transfer := newTransfer()
 	opened := func(context.Context, string, string, string, error) error { return nil }
+	if err := g.auditShare(who.Name); err != nil {
+		_, _ = fmt.Fprintf(s.Stderr(), "shannot: busy: %v\n", err)
+		return command.ExitBusy
+	}
 	if g.options.Audit != nil {
 		record, err := g.options.Audit.Transfer(transfer, who, hostOf(s.RemoteAddr()))
 		if err != nil {
@@ -68,7 +72,12 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 			return command.ExitFault
 		}
 		defer record.End()
-		opened = record.Read
+		opened = func(ctx context.Context, target, asked, path string, refused error) error {
+			if err := g.auditShare(who.Name); err != nil {
+				return fmt.Errorf("%w: %w", syscall.EAGAIN, err)
+			}
+			return record.Read(ctx, target, asked, path, refused)
+		}
 	}
 	options := relay.Options{
 		Opened: opened,

@@ -42,5 +42,14 @@ func (g *Gateway) share(identity string) error {
 			return fmt.Errorf("%d bytes are kept of your sessions, retention.bytes_per_identity allows %d; those that have ended go within minutes, the oldest first", kept, most)
 		}
 	}
-	return nil
+	return g.auditShare(identity)
+}
+
+// auditShare says why an identity may do nothing more that the audit log tells of, nil where it may.
+func (g *Gateway) auditShare(identity string) error {
+	if g.options.Audit == nil || !g.options.Audit.Over(identity) {
+		return nil
+	}
+	most := g.options.Config.Audit.BytesPerIdentity
+	return fmt.Errorf("the audit log has taken %d bytes because of you, audit.bytes_per_identity allows no more a day; %d an hour come back", most, most/24)
 }

@@ -38,9 +38,11 @@ const flushEvery = time.Second
 type Options struct {
 	Dir      string
 	Rotation string // one of the rotations; "" is Daily
-	MaxFiles int    // how many files are kept, 0 for all
-	Signer   Signer
-	Former   []Signer // that may have signed the log so far, and hand it over
+	MaxFiles int    // how many files are kept, with Daily of how many days, 0 for all
+	// BytesEach is how many bytes a day an identity may cause, 0 for no limit. See Over.
+	BytesEach int64
+	Signer    Signer
+	Former    []Signer // that may have signed the log so far, and hand it over
 	// Anchor is how far the log went when the journal was last written; nil where it does not say. The log may go further,
 	// never less far.
 	Anchor *approvals.Anchor
@@ -66,6 +68,7 @@ type Log struct {
 	lock     *flock.Flock
 	openFile func(name string, flag int, perm os.FileMode) (file, error)
 	failures limiter
+	spending spending
 	reads    map[string]*reader                               // by identity, with mu
 	wait     func(ctx context.Context, d time.Duration) error // sleep outside of tests
 	stop     chan struct{}
@@ -113,6 +116,7 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{o: o, reads: map[string]*reader{}, wait: sleep, end: end{hash: genesis}, openFile: openFile, stop: make(chan struct{}), stopped: make(chan struct{})}
 	l.failures.now = o.Now
+	l.spending.now, l.spending.share = o.Now, o.BytesEach
 	if err := l.open(); err != nil {
 		l.release()
 		return nil, fmt.Errorf("open the audit log in %s: %w", o.Dir, err)
@@ -330,6 +334,7 @@ func (l *Log) waiting(events []Event) []Event {
 func (l *Log) put(events []Event) error {
 	seq, hash := l.seq, l.hash
 	var out []byte
+	caused := map[string]int{}
 	for _, e := range events {
 		at := e.at
 		if at.IsZero() {
@@ -345,6 +350,9 @@ func (l *Log) put(events []Event) error {
 		}
 		seq, hash = seq+1, hashOf(text)
 		out = append(append(out, text...), '\n')
+		if e.owner != "" {
+			caused[e.owner] += len(text) + 1
+		}
 	}
 	if l.dirty {
 		if err := l.file.Truncate(l.size); err != nil {
@@ -362,6 +370,7 @@ func (l *Log) put(events []Event) error {
 		return err
 	}
 	l.size, l.seq, l.hash, l.dirty = l.size+int64(len(out)), seq, hash, false
+	l.spending.charge(caused)
 	return nil
 }
 
@@ -416,13 +425,34 @@ func (l *Log) begin() error {
 	return l.expire()
 }
 
+// tooMany lists the files that are too many. Where there is one for each day, days count: a day on which somebody was noisy
+// has several files, and pushes out no more than another.
+func (l *Log) tooMany() []string {
+	if l.o.MaxFiles <= 0 {
+		return nil
+	}
+	if l.o.Rotation != Daily {
+		return l.kept[:max(0, len(l.kept)-l.o.MaxFiles)]
+	}
+	days, last := 0, ""
+	for i := len(l.kept) - 1; i >= 0; i-- {
+		if d := segmentDay(l.kept[i]); d != last {
+			days, last = days+1, d
+		}
+		if days > l.o.MaxFiles {
+			return l.kept[:i+1]
+		}
+	}
+	return nil
+}
+
 // expire removes the files that are too many: first the log says so, then its head does not speak of them any more,
 // then they go.
 func (l *Log) expire() error {
-	if l.o.MaxFiles <= 0 || len(l.kept) <= l.o.MaxFiles {
+	old := l.tooMany()
+	if len(old) == 0 {
 		return nil
 	}
-	old := l.kept[:len(l.kept)-l.o.MaxFiles]
 	if err := l.put([]Event{{Event: Removed, Files: old}}); err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@ package audit
 // Authenticated records that somebody proved to have a key. It is written before whatever they ask for.
 func (l *Log) Authenticated(identity, role, key, address string) {
 	ok := true
-	l.Later(Event{Event: Authentication, OK: &ok, Identity: identity, Role: role, Key: key, Address: address})
+	l.Later(Event{Event: Authentication, owner: identity, OK: &ok, Identity: identity, Role: role, Key: key, Address: address})
 }
 
 // Refused records an authentication that failed. Their number is bounded: what comes faster is counted, and the number

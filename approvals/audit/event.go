@@ -105,7 +105,8 @@ type Event struct {
 	signer Signer // signs the line in its place, nil for most
 	next   Signer // takes over, and signs it too
 
-	at time.Time // when it was, for one that waited
+	at    time.Time // when it was, for one that waited
+	owner string    // the identity that caused it, whose share of the log it is; "" for nobody
 }
 
 // line is an event in its place: Prev is the SHA-256 of the line before, its newline left out.

@@ -18,7 +18,10 @@ func (l *Log) Defer(changes []approvals.Change) { l.Later(l.changes(changes)...)
 
 func (l *Log) changes(changes []approvals.Change) (out []Event) {
 	for _, c := range changes {
-		out = append(out, l.change(c)...)
+		for _, e := range l.change(c) {
+			e.owner = c.After.Identity
+			out = append(out, e)
+		}
 	}
 	return out
 }

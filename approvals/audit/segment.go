@@ -24,6 +24,12 @@ func segmentName(n int, at time.Time) string {
 	return fmt.Sprintf("audit-%s-%08d.jsonl", at.UTC().Format(time.DateOnly), n)
 }
 
+// segmentDay is the day on which a file of the log was begun.
+func segmentDay(name string) string {
+	rest := strings.TrimPrefix(name, "audit-")
+	return rest[:min(len(rest), len(time.DateOnly))]
+}
+
 // segmentNumber is the number of a file of the log.
 func segmentNumber(name string) (int, bool) {
 	rest, ok := strings.CutPrefix(name, "audit-")

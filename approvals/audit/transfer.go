@@ -41,7 +41,7 @@ func (l *Log) Transfer(id string, who approvals.Identity, address string) (*Tran
 	}
 	l.mu.Unlock()
 	err := l.Append(Event{
-		Event: TransferBegan, Session: id, Identity: who.Name, Role: string(who.Role), Key: who.Fingerprint, Address: address,
+		owner: who.Name, Event: TransferBegan, Session: id, Identity: who.Name, Role: string(who.Role), Key: who.Fingerprint, Address: address,
 	})
 	return &Transfer{log: l, id: id, who: who, reader: r}, err
 }
@@ -69,7 +69,7 @@ func (t *Transfer) Read(ctx context.Context, target, asked, path string, refused
 // events are the lines about one file: several for a name that is too long for one.
 func (t *Transfer) events(target, asked, path string, refused error) []Event {
 	ok := refused == nil
-	first := Event{Event: Read, Session: t.id, Identity: t.who.Name, Key: t.who.Fingerprint, Target: target, OK: &ok}
+	first := Event{owner: t.who.Name, Event: Read, Session: t.id, Identity: t.who.Name, Key: t.who.Fingerprint, Target: target, OK: &ok}
 	if refused != nil {
 		first.Reason = string(render.Line(refused.Error()))
 	}
@@ -122,7 +122,7 @@ func (t *Transfer) End() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.log.Later(Event{
-		Event: TransferEnded, Session: t.id, Identity: t.who.Name, Key: t.who.Fingerprint,
+		owner: t.who.Name, Event: TransferEnded, Session: t.id, Identity: t.who.Name, Key: t.who.Fingerprint,
 		Summary: fmt.Sprintf("%d files opened, %d refused", t.opened, t.refused),
 	})
 }

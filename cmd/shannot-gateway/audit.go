@@ -268,7 +268,7 @@ func openLog(c *config.Config, key hostkeys.Key, log *slog.Logger) (*audit.Log, 
 		return nil, nil, err
 	}
 	o := audit.Options{
-		Dir: c.AuditDir(), Rotation: c.Audit.Rotation, MaxFiles: c.Audit.MaxFiles, Signer: key.Signer, Anchor: anchor,
+		Dir: c.AuditDir(), Rotation: c.Audit.Rotation, MaxFiles: c.Audit.MaxFiles, BytesEach: c.Audit.BytesPerIdentity, Signer: key.Signer, Anchor: anchor,
 		Redact: c.Audit.Redact, Skip: c.Audit.Skip, Log: log,
 	}
 	for _, k := range own {

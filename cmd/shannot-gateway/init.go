@@ -80,7 +80,8 @@ state  = %q
 # [audit]
 # enabled = true
 # rotation = "daily"           # or "session": at each start; "none": when a file is large
-# max_files = 30               # 0 keeps all
+# max_files = 30               # of so many days; 0 keeps all
+# bytes_per_identity = "256MiB" # a day; who causes more has to wait
 # redact = ["badge-[0-9]+"]    # secrets to leave out, added to a built-in list
 
 # How long sessions that have ended are kept.

@@ -119,8 +119,10 @@ type Audit struct {
 	Dir      string
 	Rotation string // "daily", "session" or "none"
 	MaxFiles int
-	Skip     map[string]bool // kinds of events that are not wanted, see approvals/audit
-	Redact   *audit.Redactor
+	// BytesPerIdentity is how much of the log an identity may cause a day, 0 for no limit.
+	BytesPerIdentity int64
+	Skip             map[string]bool // kinds of events that are not wanted, see approvals/audit
+	Redact           *audit.Redactor
 }
 
 // Algorithms are the SSH algorithms on offer, in order of preference; an empty list means the library's secure ones.
@@ -193,12 +195,13 @@ type file struct {
 		RunAs string `toml:"run_as"`
 	} `toml:"local"`
 	Audit struct {
-		Enabled  *bool           `toml:"enabled"`
-		LogDir   string          `toml:"log_dir"`
-		Rotation string          `toml:"rotation"`
-		MaxFiles *int            `toml:"max_files"`
-		Events   map[string]bool `toml:"events"`
-		Redact   []string        `toml:"redact"`
+		Enabled          *bool           `toml:"enabled"`
+		LogDir           string          `toml:"log_dir"`
+		Rotation         string          `toml:"rotation"`
+		MaxFiles         *int            `toml:"max_files"`
+		BytesPerIdentity *size           `toml:"bytes_per_identity"`
+		Events           map[string]bool `toml:"events"`
+		Redact           []string        `toml:"redact"`
 	} `toml:"audit"`
 	Retention struct {
 		Sessions            *int      `toml:"sessions"`
@@ -482,8 +485,11 @@ func (f *file) checkRetention(c *Config) error {
 	return nil
 }
 
+// defaultAuditBytes is how much of the audit log an identity may cause a day where the file says nothing.
+const defaultAuditBytes = 256 << 20
+
 func (f *file) checkAudit(c *Config) error {
-	c.Audit = Audit{Enabled: true, Dir: f.Audit.LogDir, Rotation: audit.Daily, MaxFiles: 30, Skip: map[string]bool{}}
+	c.Audit = Audit{Enabled: true, Dir: f.Audit.LogDir, Rotation: audit.Daily, MaxFiles: 30, BytesPerIdentity: defaultAuditBytes, Skip: map[string]bool{}}
 	if f.Audit.Enabled != nil {
 		c.Audit.Enabled = *f.Audit.Enabled
 	}
@@ -492,6 +498,9 @@ func (f *file) checkAudit(c *Config) error {
 	}
 	if f.Audit.MaxFiles != nil {
 		c.Audit.MaxFiles = *f.Audit.MaxFiles
+	}
+	if f.Audit.BytesPerIdentity != nil {
+		c.Audit.BytesPerIdentity = f.Audit.BytesPerIdentity.value
 	}
 	if !slices.Contains([]string{audit.Daily, audit.AtStart, audit.Never}, c.Audit.Rotation) {
 		return fmt.Errorf("[audit] rotation = %q: use daily, session or none", c.Audit.Rotation)

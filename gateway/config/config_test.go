@@ -111,6 +111,7 @@ run_as = "ops"
 enabled = false
 rotation = "session"
 max_files = 3
+bytes_per_identity = "1MiB"
 log_dir = "log"
 redact = ["badge-[0-9]+"]
 [audit.events]
