@@ -294,7 +294,7 @@ func (r *run) makeEpoll(n *seccomp.Notification) answer {
 	}
 	f := r.family
 	e := &f.objects
-	if !e.epolls.instances.room(r, 1, mostInstances, func() int { return len(e.epolls.living()) }) {
+	if !e.epolls.instances.room(r, 1, mostInstances, e.epolls.count) {
 		f.tellBound("epoll instances", mostInstances)
 		return failed(unix.EMFILE)
 	}
@@ -353,24 +353,39 @@ func (r *run) mayWatch(more int) bool {
 	return false
 }
 
-// living is the numbers of the instances that somebody has.
-func (e *epolls) living() map[string]bool {
-	ids := map[string]bool{}
-	if e.lives > 0 {
-		for id := range registrations(fmt.Sprintf("/proc/self/fdinfo/%d", e.lives)) {
-			ids[id] = true
-		}
+// living is the numbers of the instances that somebody has. It is not known where the kernel does not say it.
+func (e *epolls) living() (ids map[string]bool, known bool) {
+	ids = map[string]bool{}
+	if e.lives <= 0 {
+		return ids, true
 	}
-	return ids
+	list := readSmall(fmt.Sprintf("/proc/self/fdinfo/%d", e.lives))
+	for id := range registrations(list) {
+		ids[id] = true
+	}
+	return ids, len(list) > 0
+}
+
+// count is how many instances there are.
+func (e *epolls) count() int {
+	ids, known := e.living()
+	if !known {
+		return e.instances.made
+	}
+	return len(ids)
 }
 
 // watches counts the registrations in the instances of the family, or gives the count that there was where that is not known.
 func (f *family) watches() int {
 	e := &f.objects.epolls
-	living, seen := e.living(), map[string]int{}
+	seen := map[string]int{}
+	living, known := e.living()
+	if !known {
+		return e.watches.made
+	}
 	look := func(name string) {
 		all, id := 0, ""
-		for data := range registrations(name) {
+		for data := range registrations(readSmall(name)) {
 			if all++; living[data] {
 				id = data
 			}
@@ -402,12 +417,12 @@ func (f *family) watches() int {
 	return total
 }
 
-// registrations yields the data of each registration in an epoll instance, see proc_pid_fdinfo(5), as the kernel writes it:
+// registrations yields the data of each registration in what the kernel says of an epoll instance, see proc_pid_fdinfo(5):
 //
 //	tfd:       12 events:       19 data:                c  pos:0 ino:2e1b sdev:e
-func registrations(fdinfo string) func(yield func(string) bool) {
+func registrations(fdinfo []byte) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		for line := range bytes.Lines(readSmall(fdinfo)) {
+		for line := range bytes.Lines(fdinfo) {
 			rest, ok := bytes.CutPrefix(line, []byte("tfd:"))
 			if !ok {
 				continue

@@ -60,6 +60,25 @@ func waitingSignals(tb testing.TB) int {
 // TestScriptLeavesTheUserWhatTheKernelCountsForUsers runs a script that takes all it gets, and looks at what is taken and at what the
 // gateway can still do. The bounds are the session's: a second session meanwhile gets as much.
 func TestScriptLeavesTheUserWhatTheKernelCountsForUsers(t *testing.T) {
+	t.Run("behind every wall", func(t *testing.T) { leavesTheUser(t, engine(t)) })
+	// Without a user namespace the kernel counts the interpreters' signals for the gateway's own user.
+	t.Run("behind the filter alone", func(t *testing.T) {
+		in, _, err := engine(t).prepare(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		loader, err := in.openLoader(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := New(Options{Runtime: engine(t).options.Runtime})
+		e.runtime, e.loader = in, loader
+		defer func() { _ = e.Close() }()
+		leavesTheUser(t, e)
+	})
+}
+
+func leavesTheUser(t *testing.T, e *Engine) {
 	before := waitingSignals(t)
 	var all []chan sandbox.Result
 	var hold []*io.PipeWriter
@@ -70,7 +89,14 @@ func TestScriptLeavesTheUserWhatTheKernelCountsForUsers(t *testing.T) {
 		job.Args, job.Stdin, job.Stdout = []string{"-c", takeAll}, read, tell
 		job.Limits.Memory = 0
 		done := make(chan sandbox.Result, 1)
-		go func() { done <- runJob(t, job) }()
+		go func() {
+			result, err := e.Run(t.Context(), job)
+			if err != nil {
+				t.Error(err)
+			}
+			_ = tell.Close()
+			done <- result
+		}()
 		all, hold = append(all, done), append(hold, write)
 		buffer := make([]byte, 1<<10)
 		n, err := lines.Read(buffer)
