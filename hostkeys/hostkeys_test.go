@@ -158,3 +158,35 @@ func check(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestRetiredKeysAreFoundAndIdentifyNobody(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "hostkeys")
+	if keys, err := hostkeys.Retired(dir); len(keys) != 0 || err != nil {
+		t.Errorf("without a directory: %v, %v", keys, err)
+	}
+	keys, err := hostkeys.Load(dir, []hostkeys.Type{hostkeys.Ed25519}, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	retired := filepath.Join(dir, "retired_ed25519")
+	if err := os.Rename(keys[0].Path, retired); err != nil {
+		t.Fatal(err)
+	}
+	old, err := hostkeys.Retired(dir)
+	if err != nil || len(old) != 1 || old[0].Fingerprint() != keys[0].Fingerprint() || !hostkeys.IsRetired(old[0]) {
+		t.Fatalf("%+v, %v", old, err)
+	}
+	next, err := hostkeys.Load(dir, []hostkeys.Type{hostkeys.Ed25519}, rand.Reader)
+	if err != nil || next[0].Fingerprint() == keys[0].Fingerprint() || hostkeys.IsRetired(next[0]) {
+		t.Errorf("%+v, %v", next, err)
+	}
+	if existing, err := hostkeys.Existing(dir); err != nil || len(existing) != 1 || existing[0].Fingerprint() != next[0].Fingerprint() {
+		t.Errorf("%+v, %v", existing, err)
+	}
+	if err := os.Chmod(retired, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hostkeys.Retired(dir); !errors.Is(err, hostkeys.ErrInsecure) {
+		t.Errorf("a key that others can read: %v", err)
+	}
+}

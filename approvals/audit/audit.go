@@ -114,7 +114,7 @@ func Open(o Options) (*Log, error) {
 	if o.Rotation == "" {
 		o.Rotation = Daily
 	}
-	l := &Log{o: o, reads: map[string]*reader{}, wait: sleep, end: end{hash: genesis}, openFile: openFile, stop: make(chan struct{}), stopped: make(chan struct{})}
+	l := &Log{o: o, reads: map[string]*reader{}, wait: sleep, end: end{hash: genesis}, openFile: openFile, watched: verified{again: make(chan struct{}, 1)}, stop: make(chan struct{}), stopped: make(chan struct{})}
 	l.failures.now = o.Now
 	l.spending.now, l.spending.share = o.Now, o.BytesEach
 	if err := l.open(); err != nil {

@@ -42,6 +42,7 @@ func (l *Log) beginAgain(gone string) error {
 	if err := os.MkdirAll(l.o.Dir, 0o700); err != nil {
 		return err
 	}
+	l.watched.soon()
 	before := l.head
 	if err := l.openHead(); err != nil {
 		return err

@@ -17,9 +17,18 @@ type verified struct {
 	result *Verification
 	at     time.Time
 	err    error
+	again  chan struct{} // has a value where the next verification is due now
 }
 
-// Watch verifies the log now and then every hour, in the background and slowly, until it is closed. check says with what; its
+// soon has the next verification begin now.
+func (v *verified) soon() {
+	select {
+	case v.again <- struct{}{}:
+	default: // it does already
+	}
+}
+
+// Watch verifies the log now, then every hour, and whenever its files are found taken away, in the background and slowly, until it is closed. check says with what; its
 // anchor is the end of the log as it is known here.
 func (l *Log) Watch(check Check) {
 	check.pause = func() bool {
@@ -39,13 +48,16 @@ func (l *Log) Watch(check Check) {
 			case <-l.stop:
 				return
 			case <-ticker.C:
+			case <-l.watched.again:
 			}
 		}
 	}()
 }
 
 func (l *Log) verify(check Check) {
-	end := l.End()
+	l.mu.Lock() // who is beginning new files at this moment has then begun them
+	end := *l.last.Load()
+	l.mu.Unlock()
 	check.Anchor = &end
 	v, err := Verify(l.o.Dir, check)
 	select {
