@@ -100,26 +100,27 @@ func (l *Live) cancelAlone() {
 	if err != nil {
 		return
 	}
-	l.m.publish(l.id, EventDecided, "")
+	l.m.publish(l.subject(), EventDecided, "")
 	l.cancel(fmt.Errorf("%w: its client has left, and it cannot be started again without it", ErrCancelled))
 }
 
-// Unparked returns once a session is not parked, or has ended, or ctx has; the session as it then is.
-func (m *Manager) Unparked(ctx context.Context, id string) (Session, error) {
+// Unparked returns once a session is not parked, or has ended, or ctx has; the session as it then is. ErrNotFound also where it
+// stops being shown to who asks.
+func (m *Manager) Unparked(ctx context.Context, by Identity, id string) (Session, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	events := m.Subscribe(ctx)
+	events := m.Subscribe(ctx, by)
 	for {
-		s, err := m.Session(id)
+		s, err := m.Session(by, id)
 		if err != nil || s.Status != Parked {
 			return s, err
 		}
 		for {
 			e, ok := <-events
 			if !ok {
-				return m.Session(id)
+				return m.Session(by, id)
 			}
-			if e.Session == id || e.Kind == EventLost {
+			if e.Session == id || e.Kind == EventLost || e.Kind == EventReloaded {
 				break
 			}
 		}

@@ -381,7 +381,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 	if failed != nil {
 		l.Notice("operation %d was not made: %s", c.op.N, c.op.Reason)
 	}
-	l.m.publish(l.id, EventFinished, "")
+	l.m.publish(l.subject(), EventFinished, "")
 	return nil
 }
 

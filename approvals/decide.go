@@ -13,8 +13,8 @@ import (
 const maxReason = 1000
 
 // Approve approves operations that wait, as they were shown. The changes of files that come before a command are approved
-// with it: its digest covers them. The comparison is part of the decision's transaction. ErrNotPermitted, ErrUnnamed,
-// ErrDigest, ErrNotWaiting, ErrDanger.
+// with it: its digest covers them. The comparison is part of the decision's transaction. ErrNotPermitted, ErrNotFound, ErrUnnamed,
+// ErrDigest, ErrNotWaiting, ErrDanger, ErrObstacle.
 func (m *Manager) Approve(ctx context.Context, id string, by Identity, a Approval) (Session, error) {
 	return only(m.approve(ctx, []string{id}, by, a, func(all []*Session) ([][]*Operation, error) {
 		chosen, err := a.choose(all[0])
@@ -33,13 +33,13 @@ func (m *Manager) ApproveGroup(ctx context.Context, shown []Session, by Identity
 }
 
 func (m *Manager) approve(ctx context.Context, ids []string, by Identity, a Approval, named chooser) ([]Session, error) {
-	if err := m.mayDecide(by, "deciding"); err != nil {
+	if err := m.scope(by).decides("deciding"); err != nil {
 		return nil, err
 	}
 	if err := a.Well(); err != nil {
 		return nil, err
 	}
-	return m.decide(ctx, ids, decision{by: by, named: named, set: func(o *Operation) { o.Decision = Approved }, check: a.confirmed})
+	return m.decide(ctx, ids, decision{by: by, named: named, approves: true, set: func(o *Operation) { o.Decision = Approved }, check: a.confirmed})
 }
 
 // Reject rejects operations that wait, and with a command the changes of files before it that wait still. A command
@@ -49,7 +49,7 @@ func (m *Manager) Reject(ctx context.Context, id string, by Identity, ops []int,
 	if reason == "" || len(reason) > maxReason || !utf8.ValidString(reason) {
 		return Session{}, fmt.Errorf("reject session %s: a reason of 1 to %d bytes is needed", id, maxReason)
 	}
-	if err := m.mayDecide(by, "deciding"); err != nil {
+	if err := m.scope(by).decides("deciding"); err != nil {
 		return Session{}, err
 	}
 	return only(m.decide(ctx, []string{id}, decision{
@@ -76,7 +76,9 @@ type decision struct {
 	by    Identity
 	named chooser
 	set   func(*Operation)
-	check func(*Session, []*Operation) error // has the last word on all that was decided in a session; nil for none
+	// approves says that something is to run by it: see Obstacle.
+	approves bool
+	check    func(*Session, []*Operation) error // has the last word on all that was decided in a session; nil for none
 }
 
 // decide takes a decision on one session or several in one transaction.
@@ -84,12 +86,12 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision) ([]Sessi
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	now := m.config.Now()
+	now, scope := m.config.Now(), m.scope(d.by)
 	took, parked := make([]bool, len(ids)), make([]bool, len(ids))
 	all, err := m.config.Store.UpdateAll(ids, func(all []*Session) error {
 		for _, s := range all {
-			if s.Identity == d.by.Name || s.Key != "" && s.Key == d.by.Fingerprint {
-				return fmt.Errorf("%w: nobody decides on their own session", ErrNotPermitted)
+			if err := scope.decidesOn(s, "deciding"); err != nil {
+				return err
 			}
 		}
 		chosen, err := d.named(all)
@@ -99,6 +101,9 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision) ([]Sessi
 		for i, s := range all {
 			if len(chosen[i]) == 0 { // of a group, where nothing waits in this one
 				continue
+			}
+			if why := m.Obstacle(s); why != "" && d.approves {
+				return fmt.Errorf("%w: %s; reject or cancel it", ErrObstacle, why)
 			}
 			took[i], parked[i] = true, s.Status == Parked
 			if err := d.take(s, chosen[i], now); err != nil {
@@ -114,7 +119,7 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision) ([]Sessi
 		all[i] = all[i].clone()
 		if took[i] {
 			m.decided(&all[i], parked[i])
-			m.publish(all[i].ID, EventDecided, d.by.Name)
+			m.publish(all[i].subject(), EventDecided, d.by.Name)
 		}
 	}
 	return all, nil
@@ -228,14 +233,11 @@ func decidedBy(o *Operation) string {
 	return string(o.Decision) + " by " + o.By
 }
 
-// Cancel ends a session: its owner may, and whoever may decide.
+// Cancel ends a session: its owner may, and whoever may decide on it.
 func (m *Manager) Cancel(_ context.Context, id string, by Identity) (Session, error) {
-	s, err := m.Session(id)
+	s, err := m.Session(by, id)
 	if err != nil {
 		return s, err
-	}
-	if s.Identity != by.Name && !by.MayDecide() {
-		return Session{}, ErrNotFound // an agent does not learn of others' sessions
 	}
 	if s.Status.Final() {
 		return s, fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
@@ -261,7 +263,7 @@ func (m *Manager) Cancel(_ context.Context, id string, by Identity) (Session, er
 		return s, err
 	}
 	s = s.clone()
-	m.publish(id, EventDecided, by.Name)
+	m.publish(s.subject(), EventDecided, by.Name)
 	l.cancel(fmt.Errorf("%w by %s", ErrCancelled, by.Name))
 	return s, nil
 }

@@ -24,7 +24,8 @@ const (
 	EventEnded    = "ended"
 	// EventRolledBack says that what the session's files held before it was restored.
 	EventRolledBack = "rolled_back"
-	EventLost       = "lost" // the subscriber was too slow: look at everything again
+	EventLost       = "lost"     // the subscriber was too slow: look at everything again
+	EventReloaded   = "reloaded" // the configuration was: look at everything again, some of it may not be shown any more
 )
 
 // eventBuffer is how many events a slow subscriber may be behind before it loses some.
@@ -38,11 +39,12 @@ type bus struct {
 
 type subscription struct {
 	c    chan Event
-	lost bool // the last place went to EventLost
+	sees func(subject) bool // whether the subscriber is shown what the event is about, at that time
+	lost bool               // the last place went to EventLost
 }
 
-func (b *bus) subscribe(ctx context.Context) <-chan Event {
-	s := &subscription{c: make(chan Event, eventBuffer)}
+func (b *bus) subscribe(ctx context.Context, sees func(subject) bool) <-chan Event {
+	s := &subscription{c: make(chan Event, eventBuffer), sees: sees}
 	b.mu.Lock()
 	if b.subs == nil {
 		b.subs = map[*subscription]struct{}{}
@@ -60,11 +62,12 @@ func (b *bus) subscribe(ctx context.Context) <-chan Event {
 
 // publish never waits. The last place of a full buffer goes to EventLost, so that a slow reader meets it after what it
 // got and before what comes once there is room again.
-func (b *bus) publish(e Event) {
+func (b *bus) publish(e Event, about subject) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for s := range b.subs {
 		switch {
+		case e.Session != "" && !s.sees(about):
 		case len(s.c) < cap(s.c)-1:
 			s.lost = false
 			s.c <- e

@@ -178,7 +178,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 	defer l.release()
 	l.tellWaiting(waiting)
 	l.say(Held)
-	l.m.publish(l.id, EventWaiting, "")
+	l.m.publish(l.subject(), EventWaiting, "")
 	var expired <-chan time.Time
 	hold := func() {}
 	if h := l.rules.Limits.Hold; h > 0 {
@@ -234,7 +234,7 @@ func (l *Live) tellWaiting(waiting []*change) {
 
 // firstWaiting is the number of the first of the operations that still waits, 0 for none.
 func (l *Live) firstWaiting(of []*change) (int, error) {
-	s, err := l.m.Session(l.id)
+	s, err := l.m.session(l.id)
 	if err != nil {
 		return 0, err
 	}
@@ -273,7 +273,7 @@ func (l *Live) abandon(g *group) error {
 	for _, c := range g.files {
 		l.forget(c)
 	}
-	l.m.publish(l.id, EventDecided, "")
+	l.m.publish(l.subject(), EventDecided, "")
 	return errors.Join(l.ending(), err)
 }
 
@@ -296,7 +296,7 @@ func (l *Live) lapse(n int) error {
 	}
 	if s.operation(n).Decision == Lapsed {
 		l.Notice("%s; nothing was run", reason)
-		l.m.publish(l.id, EventDecided, "")
+		l.m.publish(l.subject(), EventDecided, "")
 		l.cancel(fmt.Errorf("%w: %s", ErrExpired, reason))
 		return fmt.Errorf("%w: %s", ErrExpired, reason)
 	}
@@ -304,7 +304,7 @@ func (l *Live) lapse(n int) error {
 }
 
 func (l *Live) current(n int) (Operation, error) {
-	s, err := l.m.Session(l.id)
+	s, err := l.m.session(l.id)
 	if err != nil {
 		return Operation{}, err
 	}
@@ -459,7 +459,7 @@ func (l *Live) result(n int, exit targets.Exit, output string, cut, lost bool) e
 		}
 		return nil
 	})
-	l.m.publish(l.id, EventFinished, "")
+	l.m.publish(l.subject(), EventFinished, "")
 	if err != nil {
 		return fmt.Errorf("record the result: %w", err)
 	}

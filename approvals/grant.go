@@ -271,6 +271,9 @@ func (m *Manager) PreviewGrant(s Session, n int, by Identity, spec GrantSpec) (G
 	if m.config.Grants == nil {
 		return Grant{}, fmt.Errorf("operation %d of session %s %w: this gateway keeps no grants", n, s.ID, ErrBadGrant)
 	}
+	if err := m.scope(by).decidesOn(&s, "granting"); err != nil {
+		return Grant{}, err
+	}
 	return spec.preview(s, n, by, m.rules.Load().Limits.Grant, m.config.Now())
 }
 
@@ -278,7 +281,8 @@ func (m *Manager) PreviewGrant(s Session, n int, by Identity, spec GrantSpec) (G
 // human asked for both. What the approval names was shown, like that of any other. Where the grant cannot be kept after the decision
 // was taken, the error is ErrNotGranted. Else the errors are those of Approve, ErrBadGrant and ErrTooMany.
 func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n int, a Approval, spec GrantSpec) (Session, Grant, error) {
-	if err := m.mayDecide(by, "deciding"); err != nil {
+	scope := m.scope(by)
+	if err := scope.decides("granting"); err != nil {
 		return Session{}, Grant{}, err
 	}
 	if err := a.Well(); err != nil {
@@ -289,9 +293,12 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n
 	} else if _, ok := a.Each[n]; !ok || len(a.Each) > 1 {
 		return Session{}, Grant{}, fmt.Errorf("%w: of operation %d alone", ErrUnnamed, n)
 	}
-	before, err := m.Session(id)
+	before, err := m.session(id)
+	if err == nil {
+		err = scope.decidesOn(&before, "granting")
+	}
 	if err != nil {
-		return before, Grant{}, err
+		return Session{}, Grant{}, err
 	}
 	if err := a.Fits(&before); err != nil {
 		return before, Grant{}, err
@@ -348,7 +355,7 @@ func (m *Manager) over(g *Grant) bool {
 	if g.Session == "" {
 		return false
 	}
-	s, err := m.Session(g.Session)
+	s, err := m.session(g.Session)
 	return err != nil || s.Status.Final()
 }
 
@@ -363,15 +370,16 @@ func (m *Manager) audited(g Grant, what string, by Identity) error {
 	return nil
 }
 
-// Grants returns the grants of an identity, "" for everybody's: those in force, or all that are remembered.
-func (m *Manager) Grants(identity string, all bool) []Grant {
-	now := m.config.Now()
+// Grants returns the grants that are shown to who asks, those for themselves and those on what they decide on: what is in force
+// or void, or all that are remembered.
+func (m *Manager) Grants(by Identity, all bool) []Grant {
+	now, scope := m.config.Now(), m.scope(by)
 	m.grants.mu.RLock()
 	defer m.grants.mu.RUnlock()
 	var out []Grant
 	for i := range m.grants.all {
 		g := &m.grants.all[i]
-		if (identity == "" || g.Identity == identity) && (all || g.Active(now) && !m.over(g)) {
+		if scope.sees(g.Identity, g.Target) && (all || g.Active(now) && !m.over(g)) {
 			out = append(out, *g)
 		}
 	}
@@ -380,14 +388,15 @@ func (m *Manager) Grants(identity string, all bool) []Grant {
 
 // Revoke ends a grant: once it returns, no command starts by it. ErrNotPermitted, ErrNoGrant.
 func (m *Manager) Revoke(_ context.Context, n int, by Identity) (Grant, error) {
-	if err := m.mayDecide(by, "revoking"); err != nil {
+	scope := m.scope(by)
+	if err := scope.decides("revoking"); err != nil {
 		return Grant{}, err
 	}
 	m.grants.mu.Lock()
 	defer m.grants.mu.Unlock()
 	for i := range m.grants.all {
 		g := m.grants.all[i]
-		if g.N != n {
+		if g.N != n || !scope.covers(g.Target) {
 			continue
 		}
 		if !g.Active(m.config.Now()) {
@@ -409,7 +418,7 @@ func (m *Manager) granted(session, identity string, o *Operation) *Grant {
 	now := m.config.Now()
 	for i := range m.grants.all {
 		g := &m.grants.all[i]
-		if g.Identity == identity && (g.Session == "" || g.Session == session) && g.Active(now) && g.covers(o.Command, o.Digest) {
+		if g.Identity == identity && (g.Session == "" || g.Session == session) && g.Active(now) && g.covers(o.Command, o.Digest) && m.Void(g) == "" {
 			return g
 		}
 	}

@@ -114,10 +114,10 @@ func TestExactGrantLetsTheSameCommandRunInItsSession(t *testing.T) {
 	other := g.beginAs(t, claude)
 	g.refused(t, other, "true", "x")
 	l.End(approvals.Outcome{Status: approvals.Done})
-	if list := g.Grants("", false); len(list) != 0 {
+	if list := g.Grants(false); len(list) != 0 {
 		t.Errorf("after its session the grant is still in force: %v", list)
 	}
-	if list := g.Grants("", true); len(list) != 1 {
+	if list := g.Grants(true); len(list) != 1 {
 		t.Errorf("the grant is not remembered: %v", list)
 	}
 }
@@ -242,7 +242,7 @@ func TestWhatCannotBeGrantedIsNotApproved(t *testing.T) {
 		<-result
 		l.End(approvals.Outcome{Status: approvals.Cancelled})
 	}
-	if list := g.Grants("", true); len(list) != 0 || len(g.told) != 0 {
+	if list := g.Grants(true); len(list) != 0 || len(g.told) != 0 {
 		t.Errorf("grants were made: %v, %v", list, g.told)
 	}
 }
@@ -280,7 +280,7 @@ func TestOnlyApproversGrantAndNeverToThemselves(t *testing.T) {
 	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 2, shown(t, g.Manager, s.ID), exactly); err == nil {
 		t.Error("an operation that is not there was granted")
 	}
-	if list := g.Grants("", true); len(list) != 0 {
+	if list := g.Grants(true); len(list) != 0 {
 		t.Errorf("grants were made: %v", list)
 	}
 	if _, err := g.Reject(context.Background(), s.ID, alice, nil, "no"); err != nil {
@@ -291,7 +291,7 @@ func TestOnlyApproversGrantAndNeverToThemselves(t *testing.T) {
 	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, approvals.ErrNotWaiting) {
 		t.Errorf("a rejected operation: got %v", err)
 	}
-	if list := g.Grants("", true); len(list) != 0 {
+	if list := g.Grants(true); len(list) != 0 {
 		t.Errorf("a rejection made grants: %v", list)
 	}
 }
@@ -392,7 +392,7 @@ func TestGrantThatCannotBeRecordedIsNone(t *testing.T) {
 	}
 	r := <-result
 	mustRun(t, r.process, r.err) // it is approved all the same
-	if list := g.Grants("", true); len(list) != 0 {
+	if list := g.Grants(true); len(list) != 0 {
 		t.Errorf("there are grants: %v", list)
 	}
 	g.refused(t, l, "true", "x")

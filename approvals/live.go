@@ -102,7 +102,7 @@ func (l *Live) Held() bool {
 
 // sayCurrent records the status that the journal has.
 func (l *Live) sayCurrent() {
-	if s, err := l.m.Session(l.id); err == nil {
+	if s, err := l.m.session(l.id); err == nil {
 		l.say(s.Status)
 	}
 }
@@ -290,13 +290,13 @@ func (l *Live) record(o Outcome, reads *Reads) (parked bool) {
 
 // finish takes the session out of the living. A parked one starts again at once where a decision has come already.
 func (l *Live) finish(kind string) {
-	s, err := l.m.Session(l.id)
+	s, err := l.m.session(l.id)
 	l.m.mu.Lock()
 	delete(l.m.live, l.id)
 	l.m.dispatch()
 	again := l.again
 	if err == nil && s.Status == Parked {
-		l.m.parked[l.id] = parkedSession{identity: l.identity, deadline: s.Deadline}
+		l.m.parked[l.id] = parkedSession{identity: l.identity, target: l.target.Name(), deadline: s.Deadline}
 	} else {
 		kind = EventEnded
 	}
@@ -311,7 +311,7 @@ func (l *Live) finish(kind string) {
 	if kind == EventParked && (again || s.approvedNotStarted()) && !closing {
 		go l.m.config.Restart(s)
 	}
-	l.m.publish(l.id, kind, "")
+	l.m.publish(l.subject(), kind, "")
 	if kind == EventEnded && err == nil {
 		l.m.keepSessionOutput(l.id) // nobody waits for it
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,12 +79,13 @@ type Config struct {
 	// Judge and Limits are those of every session, until SetRules.
 	Judge  Judge
 	Limits Limits
-	// Known reports whether somebody is still who may connect: nobody else decides on anything, whoever they were when
-	// they came. nil means that nobody is ever taken away.
-	Known  func(Identity) bool
-	Now    func() time.Time // nil means time.Now
-	Random io.Reader        // nil means crypto/rand
-	Grants GrantStore       // nil means that there are none
+	// Standing is what the configuration in force says of an identity by its name and the fingerprint of a key of its own, ""
+	// for whichever key it has; false where there is none such. It is asked with every look and every decision, and must be
+	// quick. nil means that everybody stays who they are, and that who decides does so on every target.
+	Standing func(name, fingerprint string) (Standing, bool)
+	Now      func() time.Time // nil means time.Now
+	Random   io.Reader        // nil means crypto/rand
+	Grants   GrantStore       // nil means that there are none
 	// Granted, where there is one, records that a grant was "granted" or "revoked", before it takes effect. Its error stands
 	// in the way of the former.
 	Granted func(g Grant, what string, by Identity) error
@@ -115,13 +117,15 @@ type Manager struct {
 	parked  map[string]parkedSession
 	rolling map[string]bool // sessions that are being rolled back
 	closing bool
-	begun   atomic.Int64
-	ended   sync.WaitGroup // of live sessions
+	// rescoped is closed, and another put in its place, when the configuration has changed who may see what.
+	rescoped chan struct{}
+	begun    atomic.Int64
+	ended    sync.WaitGroup // of live sessions
 }
 
 type parkedSession struct {
-	identity string
-	deadline time.Time
+	identity, target string
+	deadline         time.Time
 }
 
 // New opens the sessions of an earlier gateway: what was held is parked, what ran has failed, and an operation that
@@ -139,7 +143,7 @@ func New(c Config) (*Manager, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory for outputs: %w", err)
 	}
-	m := &Manager{config: c, live: map[string]*Live{}, places: newPlaces(), present: map[string]int{}, parked: map[string]parkedSession{}, rolling: map[string]bool{}}
+	m := &Manager{config: c, live: map[string]*Live{}, places: newPlaces(), present: map[string]int{}, parked: map[string]parkedSession{}, rolling: map[string]bool{}, rescoped: make(chan struct{})}
 	m.SetRules(Rules{c.Judge, c.Limits})
 	if c.Grants != nil {
 		var err error
@@ -161,17 +165,6 @@ func (m *Manager) SetRules(r Rules) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.dispatch() // there may be more places than before
-}
-
-// mayDecide is nil for who may decide, and is still known. Doing is what they want, for the error.
-func (m *Manager) mayDecide(by Identity, doing string) error {
-	if !by.MayDecide() {
-		return fmt.Errorf("%w: %s needs the role approver, %s is %s", ErrNotPermitted, doing, by.Name, by.Role)
-	}
-	if m.config.Known != nil && !m.config.Known(by) {
-		return fmt.Errorf("%w: %s is not in the configuration any more, or not by this key", ErrNotPermitted, by.Name)
-	}
-	return nil
 }
 
 // Request asks for a session.
@@ -249,6 +242,9 @@ func (m *Manager) Resume(ctx context.Context, id string, target targets.Target) 
 		if s.Target != target.Name() {
 			return fmt.Errorf("resume session %s: it is for the target %s, not %s", id, s.Target, target.Name())
 		}
+		if why := m.Obstacle(s); why != "" { // also where something of it was approved in better times
+			return fmt.Errorf("%w: resume session %s: %s", ErrNotPermitted, id, why)
+		}
 		s.Status, s.Deadline, s.Plan = Running, time.Time{}, false
 		return nil
 	})
@@ -291,12 +287,24 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 	l.alone = again && m.present[s.ID] == 0
 	m.live[s.ID] = l
 	m.ended.Add(1)
-	m.publish(s.ID, EventStarted, "")
+	m.publish(s.subject(), EventStarted, "")
 	return l, nil
 }
 
-// Session returns one session, or ErrNotFound.
-func (m *Manager) Session(id string) (Session, error) {
+// Session returns one session, or ErrNotFound: also where it is one that is not shown to who asks.
+func (m *Manager) Session(by Identity, id string) (Session, error) {
+	s, err := m.session(id)
+	if err != nil {
+		return s, err
+	}
+	if !m.scope(by).sees(s.Identity, s.Target) {
+		return Session{}, ErrNotFound
+	}
+	return s, nil
+}
+
+// session is Session for the manager itself.
+func (m *Manager) session(id string) (Session, error) {
 	if !ValidID(id) {
 		return Session{}, ErrNotFound
 	}
@@ -305,25 +313,63 @@ func (m *Manager) Session(id string) (Session, error) {
 
 // Filter selects sessions.
 type Filter struct {
-	Identity string // "" for everybody's
-	All      bool   // also those that have ended
+	All bool // also those that have ended
 }
 
-// Sessions returns sessions, newest first, without their scripts.
-func (m *Manager) Sessions(f Filter) ([]Session, error) {
-	return m.config.Store.Sessions(f.All, func(s *Session) bool { return f.Identity == "" || s.Identity == f.Identity })
+// Sessions returns the sessions that are shown to who asks, newest first, without their scripts.
+func (m *Manager) Sessions(by Identity, f Filter) ([]Session, error) {
+	scope := m.scope(by)
+	return m.config.Store.Sessions(f.All, func(s *Session) bool { return scope.sees(s.Identity, s.Target) })
+}
+
+// Group returns the sessions of a group that are shown to who asks, by target, and how many others there are. It fails with
+// ErrNotFound where none is shown.
+func (m *Manager) Group(by Identity, group string) (shown []Session, others int, err error) {
+	scope := m.scope(by)
+	all, err := m.config.Store.Sessions(true, func(s *Session) bool { return s.Group == group })
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range all {
+		if scope.sees(all[i].Identity, all[i].Target) {
+			shown = append(shown, all[i])
+		}
+	}
+	if len(shown) == 0 {
+		return nil, 0, ErrNotFound
+	}
+	slices.SortFunc(shown, func(a, b Session) int { return strings.Compare(a.Target, b.Target) })
+	return shown, len(all) - len(shown), nil
 }
 
 // Follow calls fn with a session's output from its start, as it comes, until the session has ended or is parked. It
-// begins with the session's status. The session is returned as it then is.
-func (m *Manager) Follow(ctx context.Context, id string, fn func(Chunk) error) (Session, error) {
+// begins with the session's status. The session is returned as it then is. ErrNotFound ends it also where the session stops
+// being shown to who asks.
+func (m *Manager) Follow(ctx context.Context, by Identity, id string, fn func(Chunk) error) (Session, error) {
 	m.mu.Lock()
 	l := m.live[id]
 	m.mu.Unlock()
-	s, err := m.Session(id)
+	s, err := m.Session(by, id)
 	if err != nil {
 		return s, err
 	}
+	seen, done := m.whileSeen(ctx, by, &s)
+	defer done()
+	s, err = m.follow(seen, l, s, func(c Chunk) error {
+		if !m.scope(by).sees(s.Identity, s.Target) {
+			return ErrNotFound
+		}
+		return fn(c)
+	})
+	if err != nil && errors.Is(context.Cause(seen), ErrNotFound) {
+		return Session{}, ErrNotFound
+	}
+	return s, err
+}
+
+// follow is Follow of a session that may be alive, or have ended since.
+func (m *Manager) follow(ctx context.Context, l *Live, s Session, fn func(Chunk) error) (Session, error) {
+	id, err := s.ID, error(nil)
 	if err := fn(Chunk{Stream: StreamState, Data: []byte(s.Status), Status: s.Status}); err != nil {
 		return s, err
 	}
@@ -336,11 +382,14 @@ func (m *Manager) Follow(ctx context.Context, id string, fn func(Chunk) error) (
 	if err != nil {
 		return s, err
 	}
-	return m.Session(id)
+	return m.session(id)
 }
 
 // OperationOutput calls fn with the recorded output of one operation's command.
-func (m *Manager) OperationOutput(id string, n int, fn func(Chunk) error) error {
+func (m *Manager) OperationOutput(by Identity, id string, n int, fn func(Chunk) error) error {
+	if _, err := m.Session(by, id); err != nil {
+		return err
+	}
 	return m.readOutput(id, m.operationName(id, n), func(s *Session) string {
 		if o := s.operation(n); o != nil {
 			return o.Output
@@ -349,21 +398,31 @@ func (m *Manager) OperationOutput(id string, n int, fn func(Chunk) error) error 
 	}, fn)
 }
 
-// Subscribe delivers events until ctx ends.
-func (m *Manager) Subscribe(ctx context.Context) <-chan Event { return m.bus.subscribe(ctx) }
+// Subscribe delivers the events of sessions that are shown to who asks, until ctx ends.
+func (m *Manager) Subscribe(ctx context.Context, by Identity) <-chan Event {
+	return m.bus.subscribe(ctx, func(about subject) bool { return m.scope(by).sees(about.identity, about.target) })
+}
 
-// Counts says how many sessions run, are held and are parked.
-func (m *Manager) Counts() (running, held, parked int) {
+// Counts says how many of the sessions that are shown to who asks run, are held and are parked.
+func (m *Manager) Counts(by Identity) (running, held, parked int) {
+	scope := m.scope(by)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range m.live {
-		if l.Held() {
+		switch {
+		case !scope.sees(l.identity, l.target.Name()):
+		case l.Held():
 			held++
-		} else {
+		default:
 			running++
 		}
 	}
-	return running, held, len(m.parked)
+	for _, p := range m.parked {
+		if scope.sees(p.identity, p.target) {
+			parked++
+		}
+	}
+	return running, held, parked
 }
 
 // Check reports whether the journal can be written now.
@@ -428,7 +487,7 @@ func (m *Manager) endParked(id string, status Status, decision Decision, reason 
 	delete(m.parked, id)
 	m.notResumed(id)
 	m.mu.Unlock()
-	m.publish(id, EventEnded, "")
+	m.publish(s.subject(), EventEnded, "")
 	return s, nil
 }
 
@@ -444,8 +503,8 @@ func (m *Manager) fail(id, reason string) {
 	}
 }
 
-func (m *Manager) publish(id, kind, by string) {
-	m.bus.publish(Event{Session: id, Kind: kind, At: m.config.Now(), By: by})
+func (m *Manager) publish(about subject, kind, by string) {
+	m.bus.publish(Event{Session: about.session, Kind: kind, At: m.config.Now(), By: by}, about)
 }
 
 func (m *Manager) outputName(id string) string { return filepath.Join(m.config.Dir, id+".out") }
@@ -472,7 +531,7 @@ func (m *Manager) recover() error {
 			return err
 		}
 		if s.Status == Parked {
-			m.parked[s.ID] = parkedSession{identity: s.Identity, deadline: s.Deadline}
+			m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
 			if (s.hasNews() || answers.anyMade()) && m.config.Restart != nil {
 				go m.config.Restart(s)
 			}

@@ -71,6 +71,29 @@ func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {
 	return b
 }
 
+// watcher looks on: what a test sees that is not about who may see what.
+var watcher = approvals.Identity{Name: "watcher", Role: approvals.Admin, Fingerprint: "SHA256:watcher"}
+
+func (b *book) Session(id string) (approvals.Session, error) { return b.Manager.Session(watcher, id) }
+
+func (b *book) Sessions(f approvals.Filter) ([]approvals.Session, error) {
+	return b.Manager.Sessions(watcher, f)
+}
+
+func (b *book) Subscribe(ctx context.Context) <-chan approvals.Event {
+	return b.Manager.Subscribe(ctx, watcher)
+}
+
+func (b *book) Follow(ctx context.Context, id string, fn func(approvals.Chunk) error) (approvals.Session, error) {
+	return b.Manager.Follow(ctx, watcher, id, fn)
+}
+
+func (b *book) OperationOutput(id string, n int, fn func(approvals.Chunk) error) error {
+	return b.Manager.OperationOutput(watcher, id, n, fn)
+}
+
+func (b *book) Grants(all bool) []approvals.Grant { return b.Manager.Grants(watcher, all) }
+
 func newTarget(tb testing.TB) *local.Local {
 	tb.Helper()
 	target, err := local.New(local.Options{Jail: true})
@@ -100,7 +123,7 @@ func command(out io.Writer, argv ...string) approvals.Start {
 // shown is an approval of what waits in a session now, as somebody gives it who has just read it.
 func shown(tb testing.TB, m *approvals.Manager, id string, ops ...int) approvals.Approval {
 	tb.Helper()
-	s, err := m.Session(id)
+	s, err := m.Session(watcher, id)
 	if err != nil && !errors.Is(err, approvals.ErrNotFound) {
 		tb.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (l *Live) notPlaced(n int, f *File, failed error) error {
 		return nil
 	})
 	l.Notice("operation %d did not run: %s", n, reason)
-	l.m.publish(l.id, EventFinished, "")
+	l.m.publish(l.subject(), EventFinished, "")
 	return errors.Join(&Conflict{N: n, Reason: reason}, err)
 }
 

@@ -46,7 +46,7 @@ func (m *Manager) dropOutput(name, sha256 string) {
 // content it is, "" while it is in the file. Damage of content shows at its end.
 func (m *Manager) readOutput(id, name string, named func(*Session) string, fn func(Chunk) error) error {
 	for range 2 {
-		s, err := m.Session(id)
+		s, err := m.session(id)
 		if err != nil {
 			return err
 		}

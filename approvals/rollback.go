@@ -77,7 +77,7 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 		s.Status, s.Reason = RolledBack, "rolled back by "+by.Name
 		return nil
 	})
-	m.publish(id, EventRolledBack, by.Name)
+	m.publish(s.subject(), EventRolledBack, by.Name)
 	return steps, err
 }
 
@@ -96,15 +96,17 @@ func (s *Session) MayRollBack() bool {
 
 // mayRollBack checks who asks and for what.
 func (m *Manager) mayRollBack(id string, by Identity) (Session, error) {
-	if err := m.mayDecide(by, "rolling back"); err != nil {
+	scope := m.scope(by)
+	if err := scope.decides("rolling back"); err != nil {
 		return Session{}, err
 	}
-	s, err := m.Session(id)
+	s, err := m.session(id)
+	if err == nil {
+		err = scope.decidesOn(&s, "rolling back")
+	}
 	switch {
 	case err != nil:
-		return s, err
-	case s.Identity == by.Name || s.Key != "" && s.Key == by.Fingerprint:
-		return s, fmt.Errorf("%w: nobody decides on their own session", ErrNotPermitted)
+		return Session{}, err
 	case s.Status == RolledBack:
 		return s, fmt.Errorf("%w: session %s was rolled back already", ErrNothingToRollBack, id)
 	case !s.Status.Final():

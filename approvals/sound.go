@@ -36,7 +36,7 @@ func (s *Session) Sound() []error {
 		for _, err := range o.sound() {
 			wrong("operation %d: %w", i+1, err)
 		}
-		if o.decidedByHuman() && (o.By == s.Identity || s.Key != "" && o.ByKey == s.Key) {
+		if o.decidedByHuman() && s.OwnedBy(Identity{Name: o.By, Fingerprint: o.ByKey}) {
 			wrong("operation %d was decided by the one who asked, %s", i+1, s.Identity)
 		}
 	}

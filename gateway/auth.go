@@ -56,6 +56,32 @@ func (k keyring) of(id approvals.Identity) *member {
 	return nil
 }
 
+// people are who the configuration names, by name. It never changes.
+type people map[string]person
+
+type person struct {
+	approvals.Standing
+	keys map[string]bool // fingerprints
+}
+
+func newPeople(identities []config.Identity) people {
+	all := people{}
+	for _, id := range identities {
+		p := person{approvals.Standing{Role: id.Role, Targets: id.Targets, Everywhere: id.Everywhere}, map[string]bool{}}
+		for _, key := range id.Keys {
+			p.keys[key.Fingerprint] = true
+		}
+		all[id.Name] = p
+	}
+	return all
+}
+
+// standing is what approvals asks for: see approvals.Config. An identity without a key is nobody.
+func (p people) standing(name, fingerprint string) (approvals.Standing, bool) {
+	who, ok := p[name]
+	return who.Standing, ok && len(who.keys) > 0 && (fingerprint == "" || who.keys[fingerprint])
+}
+
 // authenticate is the server's public key callback. A client may offer any number of keys before it proves that it
 // has one, so this remembers nothing: who a key belongs to travels in the Permissions of exactly that key, and the
 // library attaches to the connection the Permissions of the key whose signature it verified (CVE-2024-45337 is what

@@ -63,11 +63,11 @@ type Gateway struct {
 }
 
 // ErrNoIdentities is returned by New for a configuration in which nobody may connect.
-var ErrNoIdentities = errors.New("no identity is configured, so nobody could connect")
+var ErrNoIdentities = errors.New("no identity is configured that has a key, so nobody could connect")
 
 // New makes a gateway. It does not listen yet.
 func New(o Options) (*Gateway, error) {
-	if len(o.Config.Identities) == 0 {
+	if o.Config.NobodyConnects() {
 		return nil, ErrNoIdentities
 	}
 	if len(o.HostKeys) == 0 {
@@ -96,7 +96,7 @@ func New(o Options) (*Gateway, error) {
 	rules := initial.rules()
 	g.sessions, err = approvals.New(approvals.Config{
 		Store: o.Store, Blobs: o.Blobs, Judge: rules.Judge, Limits: rules.Limits, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
-		Known: g.known, Grants: o.Grants, Granted: g.granted, Share: g.share,
+		Standing: g.standing, Grants: o.Grants, Granted: g.granted, Share: g.share,
 		// A decision may be found at once, before the rest is there.
 		Restart: func(s approvals.Session) { <-ready; g.settings.Load().runner.restart(s) },
 		Target:  func(name string) targets.Target { return g.settings.Load().runner.target(name) },

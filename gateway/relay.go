@@ -146,12 +146,12 @@ func (r *runner) change(ctx context.Context, who approvals.Identity, c relay.Cha
 		c.Told(live.ID())
 		return s.finish(live.Context(), approvals.Outcome{Status: approvals.Done})
 	})
-	return r.outcomeOf(live.ID())
+	return r.outcomeOf(who, live.ID())
 }
 
 // outcomeOf says why a session of one change did not make it, nil where it did.
-func (r *runner) outcomeOf(id string) error {
-	ended, err := r.sessions.Session(id)
+func (r *runner) outcomeOf(who approvals.Identity, id string) error {
+	ended, err := r.sessions.Session(who, id)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type Settings struct {
 type settings struct {
 	Settings
 	keys     keyring
+	people   people
 	runner   *runner
 	verbs    *command.Verbs
 	replaced chan struct{} // closed once others are in force
@@ -39,20 +40,18 @@ type shared struct {
 	settings atomic.Pointer[settings] // in force
 	sessions *approvals.Manager       // set once, before anything runs
 	running  sync.WaitGroup
+	refusal  atomic.Pointer[command.Refusal] // the last reload, where that was refused
 }
 
 // with makes settings. Nothing of them is in force yet.
 func (g *Gateway) with(s Settings) (*settings, error) {
-	if len(s.Config.Identities) == 0 {
-		return nil, ErrNoIdentities
-	}
 	runner, err := newRunner(g.options, s, g.shared)
 	if err != nil {
 		return nil, err
 	}
-	return &settings{Settings: s, replaced: make(chan struct{}), keys: newKeyring(s.Config.Identities), runner: runner, verbs: &command.Verbs{
+	return &settings{Settings: s, replaced: make(chan struct{}), keys: newKeyring(s.Config.Identities), people: newPeople(s.Config.Identities), runner: runner, verbs: &command.Verbs{
 		Sessions: g.shared.sessions, Runner: runner, Targets: s.Targets, Config: s.Config, Version: g.options.Version,
-		Audit: g.auditState, Verified: g.auditVerified, Engine: runner.ready, Starts: runner.starts, Screen: tui.Run, Plain: tui.RunPlain, Now: g.options.Now, Started: g.started,
+		Audit: g.auditState, Verified: g.auditVerified, Reload: g.LastReload, Engine: runner.ready, Starts: runner.starts, Screen: tui.Run, Plain: tui.RunPlain, Now: g.options.Now, Started: g.started,
 		Connections: g.connections.count,
 	}}, nil
 }
@@ -67,8 +66,9 @@ func (s Settings) rules() approvals.Rules {
 }
 
 // Reload puts settings in force: for every command line from now on. Sessions that are alive keep those that they began
-// with. A connection whose key, name or role is not in them ends, and who had it decides on nothing any more. It fails, and
-// changes nothing, where they are no good or where that cannot be written into the audit log.
+// with. A connection whose key, name or role is not in them ends, and who had it decides on nothing any more; what somebody sees
+// and decides on shrinks at once, on open screens too. Settings by which nobody can connect are put in force as well: they are
+// what is left of taking the last key away. It fails, and changes nothing, where they are no good or where that cannot be written into the audit log.
 func (g *Gateway) Reload(s Settings) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
@@ -84,6 +84,8 @@ func (g *Gateway) Reload(s Settings) error {
 	g.sessions.SetRules(s.rules())
 	g.connections.reload(s.Config)
 	close(g.settings.Swap(fresh).replaced)
+	g.refusal.Store(nil)
+	g.sessions.Rescoped()
 	// A client that comes by the old keys from here on opens no channel: see session. Those who have one are in the table.
 	for _, c := range g.connections.closeOthers(func(m *member) bool { return fresh.keys.current(m) != nil }) {
 		g.log.Info("connection closed: its key is not in the configuration any more", "identity", c.member.identity.Name,
@@ -151,9 +153,23 @@ func sameShown(a, b *settings, inA, inB *member) bool {
 	})
 }
 
-// known reports whether somebody may still connect as who they are.
-func (g *Gateway) known(id approvals.Identity) bool {
-	return g.settings.Load().keys.of(id) != nil
+// ReloadRefused notes that a configuration was not taken up, so that nobody takes the one in force for it: for status and the
+// audit log.
+func (g *Gateway) ReloadRefused(file string, why error) {
+	g.refusal.Store(&command.Refusal{At: g.options.Now(), Why: why.Error()})
+	if log := g.options.Audit; log != nil {
+		if err := log.Append(audit.Event{Event: audit.ReloadRefused, Config: file, Reason: why.Error()}); err != nil {
+			g.log.Error("record in the audit log that the configuration was not reloaded", "error", err)
+		}
+	}
+}
+
+// LastReload is why the configuration in force is not the newest one, nil where it is.
+func (g *Gateway) LastReload() *command.Refusal { return g.refusal.Load() }
+
+// standing says who somebody is by the settings in force.
+func (g *Gateway) standing(name, fingerprint string) (approvals.Standing, bool) {
+	return g.settings.Load().people.standing(name, fingerprint)
 }
 
 // errTakenAway ends what a client begins whose key has left the configuration since they connected.

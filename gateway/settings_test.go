@@ -92,7 +92,7 @@ func TestNobodyDecidesWhoIsNotInTheConfigurationAnyMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events := r.gateway.Sessions().Subscribe(t.Context())
+	events := r.gateway.Sessions().Subscribe(t.Context(), approvals.Identity{Name: "claude"})
 	if err := s.Start("exec -- touch /nonexistent/x"); err != nil {
 		t.Fatal(err)
 	}
@@ -132,8 +132,8 @@ func TestNobodyDecidesWhoIsNotInTheConfigurationAnyMore(t *testing.T) {
 		{Name: alice.Name, Role: approvals.Admin, Fingerprint: alice.Fingerprint}, {Name: "bob", Role: alice.Role, Fingerprint: alice.Fingerprint},
 		{Name: alice.Name, Role: alice.Role},
 	} {
-		if r.gateway.known(other) {
-			t.Errorf("%+v is known", other)
+		if _, err := r.gateway.Sessions().Reject(t.Context(), id, other, nil, "no"); !errors.Is(err, approvals.ErrNotPermitted) {
+			t.Errorf("%+v decides: %v", other, err)
 		}
 	}
 	if err := r.gateway.Reload(r.settings); err != nil {
@@ -149,11 +149,6 @@ func TestNobodyDecidesWhoIsNotInTheConfigurationAnyMore(t *testing.T) {
 func TestAReloadThatFailsChangesNothing(t *testing.T) {
 	r := start(t, "")
 	before := r.gateway.settings.Load()
-	nobody := r.settings
-	nobody.Config = &config.Config{}
-	if err := r.gateway.Reload(nobody); !errors.Is(err, ErrNoIdentities) {
-		t.Errorf("%v, want ErrNoIdentities", err)
-	}
 	bad := r.settings
 	c := *bad.Config
 	c.Files.Read = []string{"relative"}
@@ -163,6 +158,32 @@ func TestAReloadThatFailsChangesNothing(t *testing.T) {
 	}
 	if r.gateway.settings.Load() != before {
 		t.Error("the settings are others")
+	}
+}
+
+// Taking the last key away is taking it away: nobody connects any more until somebody is given one.
+func TestAReloadByWhichNobodyConnectsCounts(t *testing.T) {
+	r := start(t, "")
+	c := r.as(r.approver)
+	keyless := r.settings
+	conf := *keyless.Config
+	conf.Identities = slices.Clone(conf.Identities)
+	for i := range conf.Identities {
+		conf.Identities[i].Keys = nil
+	}
+	keyless.Config = &conf
+	if err := r.gateway.Reload(keyless); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait() // it ends
+	if _, err := r.dial(r.approver); err == nil {
+		t.Error("the key still logs in")
+	}
+	if err := r.gateway.Reload(r.settings); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, status := output(t, r.as(r.approver), "whoami", ""); status != 0 {
+		t.Errorf("after it was given back: status %d", status)
 	}
 }
 

@@ -309,7 +309,7 @@ func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\'
 
 // alive are the ids of the sessions that have not ended.
 func (r *running) alive(t *testing.T) []string {
-	all, err := r.gateway.Sessions().Sessions(approvals.Filter{})
+	all, err := r.gateway.Sessions().Sessions(approvals.Identity{Name: "claude"}, approvals.Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,6 +322,6 @@ func (r *running) alive(t *testing.T) []string {
 
 // places is how many sessions take a place.
 func (r *running) places() int {
-	running, held, _ := r.gateway.Sessions().Counts()
+	running, held, _ := r.gateway.Sessions().Counts(approvals.Identity{Name: "claude"})
 	return running + held
 }

@@ -15,7 +15,8 @@ import (
 const (
 	Start          = "start" // the gateway: its version and configuration
 	Stop           = "stop"
-	Reload         = "reload" // it took up a changed configuration
+	Reload         = "reload"         // it took up a changed configuration
+	ReloadRefused  = "reload_refused" // it was told to, and kept the one before
 	Authentication = "authentication"
 	Session        = "session"   // it began
 	Operation      = "operation" // it was asked for, and the policy's verdict

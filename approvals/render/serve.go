@@ -53,8 +53,6 @@ var ErrLong = errors.New("line is too long")
 func Answer(r io.Reader, w io.Writer, limit int, answer func(line []byte, err error) any) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	out := bufio.NewWriter(w)
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
 	for {
 		line, err := readLine(in, limit)
 		switch {
@@ -65,7 +63,7 @@ func Answer(r io.Reader, w io.Writer, limit int, answer func(line []byte, err er
 		case err == nil && len(bytes.TrimSpace(line)) == 0:
 			continue
 		}
-		if err := enc.Encode(answer(line, err)); err != nil {
+		if err := JSON(out, answer(line, err)); err != nil {
 			return fmt.Errorf("writing an answer: %w", err)
 		}
 		if err := out.Flush(); err != nil {

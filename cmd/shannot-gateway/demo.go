@@ -152,7 +152,7 @@ func (d *demonstration) play(ctx context.Context, g *assembled, address string, 
 	d.say("  agent$ ssh shannot@demo < examples/check_system.py")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	events := g.Sessions().Subscribe(ctx)
+	events := g.Sessions().Subscribe(ctx, approvals.Identity{Name: "demo-" + demoAgent, Role: approvals.Agent})
 	type end struct {
 		status int
 		err    error

@@ -56,7 +56,13 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	c, err := loadConfig(*file, "", *state)
 	if err != nil {
 		check.fail("configuration", err)
-		if c, err = config.Load(""); err != nil {
+		if *state == "" {
+			*state = stateOf(*file)
+		}
+		if c, err = config.Load(""); err == nil {
+			err = c.SetState(*state)
+		}
+		if err != nil {
 			return p.fail(err)
 		}
 	} else if c.Path == "" {
@@ -67,6 +73,7 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	check.kernel(ctx)
 	check.state(c)
 	check.modes(c)
+	check.running(ctx, c)
 	check.audit(c)
 	check.interpreter(ctx, c)
 	check.pypy(ctx, c)
@@ -138,6 +145,23 @@ func (c *checkup) modes(conf *config.Config) {
 	}
 }
 
+// running asks a gateway that runs with the state directory what it goes by.
+func (c *checkup) running(ctx context.Context, conf *config.Config) {
+	a, err := askGateway(ctx, conf.State, controlState)
+	switch {
+	case errors.Is(err, errNoGateway):
+		c.ok("gateway", "none runs with this state directory")
+	case err != nil:
+		c.warn("gateway", "one may run, and cannot be asked: %s", render.Line(err.Error()))
+	case a.Refused != "":
+		c.warn("gateway", "it runs, and at %s it did NOT take up its configuration, the one before stays in force: %s", a.RefusedAt, render.Line(a.Refused))
+	case conf.Path == a.File && conf.SHA256 != a.SHA256:
+		c.warn("gateway", "it runs by an earlier configuration; %s has changed since: shannot-gateway reload", conf.Path)
+	default:
+		c.ok("gateway", "it runs by %s (sha256 %s)", render.Line(a.File), a.SHA256)
+	}
+}
+
 // audit verifies the log that is there.
 func (c *checkup) audit(conf *config.Config) {
 	if !conf.Audit.Enabled {
@@ -206,7 +230,13 @@ func (c *checkup) pypy(ctx context.Context, conf *config.Config) {
 
 func (c *checkup) people(conf *config.Config) {
 	agents, deciders := 0, 0
+	for _, w := range conf.Warnings {
+		c.warn("identities", "%s", w)
+	}
 	for _, id := range conf.Identities {
+		if len(id.Keys) == 0 {
+			continue
+		}
 		if id.Role == approvals.Agent {
 			agents++
 		}

@@ -32,6 +32,8 @@ const usage = `shannot-gateway runs agents' Python in a sandbox and asks a human
                             say what works on this machine
   serve [--config FILE] [--listen ADDR] [--state DIR]
                             run the server
+  reload [--config FILE] [--state DIR]
+                            make the server that runs take up its configuration, or say why it does not
   policy check|render       judge commands, or render text, given as JSON lines
   runtime install|status|remove [native|pypy] [--state DIR]
                             the interpreters that scripts run in
@@ -72,7 +74,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop)
 	commands := map[string]func(context.Context, []string) int{
 		"serve": p.serve, "init": p.init, "doctor": p.doctor, "policy": p.policy, "runtime": p.runtime, "store": p.store, "audit": p.audit, "demo": p.demo,
-		"targets": p.targets,
+		"targets": p.targets, "reload": p.reloadCommand,
 		"version": p.showVersion,
 	}
 	run, ok := commands[args[0]]

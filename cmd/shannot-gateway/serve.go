@@ -64,7 +64,10 @@ func (p *program) serve(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.fail(err)
 	}
-	if len(c.Identities) == 0 {
+	if c.NobodyConnects() {
+		for _, w := range c.Warnings {
+			_, _ = fmt.Fprintf(p.stderr, "warning: %s\n", w)
+		}
 		_ = p.fail(gateway.ErrNoIdentities)
 		_, _ = fmt.Fprintf(p.stderr, "\n%s", noIdentity)
 		return exitFailure
@@ -84,6 +87,13 @@ func (p *program) serve(ctx context.Context, args []string) int {
 		return p.fail(err)
 	}
 	defer g.close()
+	g.warnings(c)
+	asked, err := listenControl(c.State, func(word string) controlAnswer { return g.answer(word, load) })
+	if err != nil {
+		log.Warn("there is no control socket, so that shannot-gateway reload and doctor do not reach this gateway; SIGHUP does", "error", err)
+	} else {
+		defer func() { _ = asked.close() }()
+	}
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return p.fail(fmt.Errorf("listen: %w", err))

@@ -230,7 +230,7 @@ func (t *targetsCommand) addTarget(ctx context.Context, c *config.Config) error 
 }
 
 // afterReload is said after each change: a gateway that runs has read its configuration.
-const afterReload = "A gateway that runs takes it up when told to: systemctl reload shannot-gateway, or kill -HUP its process."
+const afterReload = "A gateway that runs takes it up when told to: shannot-gateway reload, or systemctl reload shannot-gateway."
 
 // absolute makes a file's name good for a file that lies elsewhere.
 func absolute(name string) string {

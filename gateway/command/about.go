@@ -48,7 +48,7 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 	if err := noWords(f, c.args); err != nil {
 		return c.usage(err)
 	}
-	running, held, parked := v.Sessions.Counts()
+	running, held, parked := v.Sessions.Counts(c.Identity)
 	journal, exit := "ok", ExitOK
 	if err := v.Sessions.Check(ctx); err != nil {
 		journal, exit = err.Error(), ExitFault
@@ -79,7 +79,8 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 			// Clients, for those who decide.
 			Connections *Connections `json:"connections,omitempty"`
 			Targets     []link       `json:"targets"`
-		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.Starts(), v.connected(c), v.links(c)})
+			*configurationJSON
+		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.Starts(), v.connected(c), v.links(c), v.configuration(c)})
 		if err != nil {
 			return ExitFault
 		}
@@ -107,6 +108,14 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 	for _, l := range v.links(c) {
 		_, _ = fmt.Fprintf(c.Stdout, "target %s: %s\n", l.Name, l.line())
 	}
+	if conf := v.configuration(c); conf != nil {
+		if r := conf.Refused; r != nil {
+			_, _ = fmt.Fprintf(c.Stdout, "configuration: NOT RELOADED at %s, the one before stays in force: %s\n", r.At, render.Line(r.Reason))
+		}
+		for _, w := range conf.Warnings {
+			_, _ = fmt.Fprintf(c.Stdout, "configuration: %s\n", render.Line(w))
+		}
+	}
 	return exit
 }
 
@@ -124,6 +133,29 @@ func (v *Verbs) verified(c *invocation) (summary string, findings []string) {
 		}
 	}
 	return summary, findings
+}
+
+// configurationJSON is what is to be said of the configuration, to who decides: it names files and identities.
+type configurationJSON struct {
+	Refused  *refusalJSON `json:"reload_refused"` // null where what is in force is what was last to be
+	Warnings []string     `json:"warnings"`
+}
+
+type refusalJSON struct {
+	At     string `json:"at"`
+	Reason string `json:"reason"`
+}
+
+// configuration is nil for who does not decide.
+func (v *Verbs) configuration(c *invocation) *configurationJSON {
+	if !c.Identity.MayDecide() {
+		return nil
+	}
+	out := &configurationJSON{Warnings: append([]string{}, v.Config.Warnings...)}
+	if r := v.Reload(); r != nil {
+		out.Refused = &refusalJSON{r.At.UTC().Format(time.RFC3339), r.Why}
+	}
+	return out
 }
 
 // link is what the gateway has of a remote target now.
@@ -224,7 +256,7 @@ func (v *Verbs) watch(ctx context.Context, c *invocation) int {
 			}
 		}()
 	}
-	for event := range v.Sessions.Subscribe(ctx) {
+	for event := range v.Sessions.Subscribe(ctx, c.Identity) {
 		if err := v.event(c, event, asJSON); err != nil {
 			return ExitFault
 		}
@@ -235,9 +267,13 @@ func (v *Verbs) watch(ctx context.Context, c *invocation) int {
 // event prints one event and what it is about: what waits, or what came of what did.
 func (v *Verbs) event(c *invocation, e approvals.Event, asJSON bool) error {
 	at, about := e.At.UTC().Format(time.RFC3339), ""
-	switch e.Kind {
-	case approvals.EventWaiting, approvals.EventDecided, approvals.EventParked:
-		if s, err := v.Sessions.Session(e.Session); err == nil {
+	if e.Session != "" {
+		s, err := v.Sessions.Session(c.Identity, e.Session)
+		if err != nil {
+			return nil // it was shown when it happened, and is not any more
+		}
+		switch e.Kind {
+		case approvals.EventWaiting, approvals.EventDecided, approvals.EventParked:
 			about = eventAbout(s, e)
 		}
 	}

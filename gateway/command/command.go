@@ -60,10 +60,17 @@ type Verbs struct {
 	Audit    func() (on bool, err error)              // whether there is an audit log, and why it cannot be written
 	// Verified is what the last verification of the audit log found, in a line and one by one; "" where none has ended yet.
 	Verified func() (summary string, findings []string)
+	Reload   func() *Refusal // why the configuration in force is not the newest one, nil where it is
 	// Connections counts the clients; nil where nobody does.
 	Connections func() Connections
 	Now         func() time.Time
 	Started     time.Time
+}
+
+// Refusal is a reload of the configuration that was refused.
+type Refusal struct {
+	At  time.Time
+	Why string // not rendered
 }
 
 // Terminal is the client's terminal.
@@ -120,7 +127,7 @@ func table() []verb {
 		{"exec", askers, "[flags] -- COMMAND…", (*Verbs).exec},
 		{"list", everyone, "[--all] [--json]", (*Verbs).list},
 		{"show", everyone, "ID [--json]", (*Verbs).show},
-		{"wait", everyone, "ID [--wait DURATION] [--json]", (*Verbs).wait},
+		{"wait", everyone, "ID [--wait DURATION] [--json] [--raw]", (*Verbs).wait},
 		{"cancel", everyone, "ID", (*Verbs).cancel},
 		{"approve", approvers, "[--plain] [--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [--background dark|light] [ID [--digest HEX [--op N…] [--danger TARGET…] [--grant exact|shape [--vary N…] [--until DURATION]]]]", (*Verbs).approve},
 		{"reject", approvers, "ID [--op N…] --reason TEXT", (*Verbs).reject},
@@ -303,6 +310,9 @@ func (c *invocation) fail(id string, err error) int {
 	case errors.Is(err, approvals.ErrNothingToRollBack):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitUsage
+	case errors.Is(err, approvals.ErrObstacle):
+		c.notice("session %s %s", render.Line(id), render.Line(err.Error()))
+		return ExitUnreachable
 	case errors.Is(err, approvals.ErrNotPermitted):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitNotPermitted
@@ -329,19 +339,6 @@ func (c *invocation) busy(err error) int {
 			strings.Join(busy.InWay, ", cancel "))
 	}
 	return ExitBusy
-}
-
-// session returns a session that the caller may see: an agent its own, the others all. That a session of someone else
-// exists is not told.
-func (v *Verbs) session(c *invocation, id string) (approvals.Session, error) {
-	s, err := v.Sessions.Session(id)
-	if err != nil {
-		return s, err
-	}
-	if !c.Identity.MayDecide() && s.Identity != c.Identity.Name {
-		return approvals.Session{}, approvals.ErrNotFound
-	}
-	return s, nil
 }
 
 // notBuilt answers for verbs that have a name already but no work.

@@ -107,7 +107,7 @@ func (v *Verbs) approve(ctx context.Context, c *invocation) int {
 	case members != nil:
 		return v.approveGroup(ctx, c, id, members, a)
 	}
-	before, err := v.session(c, id)
+	before, err := v.Sessions.Session(c.Identity, id)
 	if err != nil {
 		return c.fail(id, err)
 	}
@@ -139,7 +139,7 @@ func (v *Verbs) notApproved(c *invocation, id string, a approvals.Approval, err 
 	members, err := v.members(c, id)
 	if err == nil && members == nil {
 		var s approvals.Session
-		s, err = v.session(c, id)
+		s, err = v.Sessions.Session(c.Identity, id)
 		members = []approvals.Session{s}
 	}
 	if err != nil {
@@ -201,7 +201,7 @@ func (v *Verbs) reject(ctx context.Context, c *invocation) int {
 			return v.Sessions.Reject(ctx, id, c.Identity, nil, reason)
 		})
 	}
-	before, err := v.session(c, id)
+	before, err := v.Sessions.Session(c.Identity, id)
 	if err != nil {
 		return c.fail(id, err)
 	}

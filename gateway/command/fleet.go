@@ -186,25 +186,17 @@ func (m *marked) end() {
 	}
 }
 
-// members returns the sessions of a group that the caller may see, none where the id is not a group's.
+// members returns the sessions of a group that the caller may see, none where the id is not a group's. How many others there are
+// is said, since a decision on a group is no decision on all of it then.
 func (v *Verbs) members(c *invocation, id string) ([]approvals.Session, error) {
 	if !approvals.IsGroup(id) {
 		return nil, nil
 	}
-	filter := approvals.Filter{All: true}
-	if !c.Identity.MayDecide() {
-		filter.Identity = c.Identity.Name
+	members, others, err := v.Sessions.Group(c.Identity, id)
+	if others > 0 {
+		c.notice("%d more sessions of the group %s are on targets that are not yours: this is not about them", others, id)
 	}
-	all, err := v.Sessions.Sessions(filter)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.DeleteFunc(all, func(s approvals.Session) bool { return s.Group != id })
-	if len(all) == 0 {
-		return nil, approvals.ErrNotFound
-	}
-	slices.SortFunc(all, func(a, b approvals.Session) int { return strings.Compare(a.Target, b.Target) })
-	return all, nil
+	return members, err
 }
 
 // approveGroup approves all that waits in the sessions of a group, as it was shown.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ const maxCollected = 16 << 20
 // follower passes a session's output on to its client.
 type follower struct {
 	call           *Call
-	stdout, stderr *collector // nil: straight to the client
+	stdout, stderr io.Writer
 	clock          *waitClock
 }
 
@@ -29,11 +30,14 @@ type collector struct {
 	truncated bool
 }
 
-func (c *collector) add(p []byte) {
-	if room := c.limit - len(c.data); len(p) > room {
+// Write implements io.Writer.
+func (c *collector) Write(p []byte) (int, error) {
+	n := len(p)
+	if room := c.limit - len(c.data); n > room {
 		p, c.truncated = p[:room], true
 	}
 	c.data = append(c.data, p...)
+	return n, nil
 }
 
 // errWaited ends the following of a session that waits for a human longer than the client wants to.
@@ -71,17 +75,9 @@ func (f *follower) chunk(p approvals.Chunk) error {
 	var err error
 	switch p.Stream {
 	case approvals.StreamStdout:
-		if f.stdout != nil {
-			f.stdout.add(p.Data)
-		} else {
-			_, err = f.call.Stdout.Write(p.Data)
-		}
+		_, err = f.stdout.Write(p.Data)
 	case approvals.StreamStderr:
-		if f.stderr != nil {
-			f.stderr.add(p.Data)
-		} else {
-			_, err = f.call.Stderr.Write(p.Data)
-		}
+		_, err = f.stderr.Write(p.Data)
 	case approvals.StreamNotice:
 		f.call.notice("%s", rendered(string(p.Data)))
 	case approvals.StreamState:
@@ -107,36 +103,59 @@ func rendered(s string) render.Text {
 	return render.Line(s)
 }
 
+// followed says how a session's output reaches the client.
+type followed struct {
+	json    bool // in one object at its end
+	foreign bool // the session is somebody else's: rendered, and every line marked
+	raw     bool // of such a session, standard output as it is
+}
+
+// collectors keep both streams for a JSON answer.
+func (v *Verbs) collectors() (stdout, stderr *collector) {
+	limit := maxCollected
+	if l := v.Config.Limits.Output; l > 0 && l < maxCollected {
+		limit = int(l)
+	}
+	return &collector{limit: limit}, &collector{limit: limit}
+}
+
 // follow passes a session's output on until it ends, is parked, or the client's wait for humans ends, and returns the
-// exit status for the client. leave says that the client waits no more.
-func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitFlag, asJSON bool, leave func()) int {
+// exit status for the client. Its own agent gets the bytes as they are. leave says that the client waits no more.
+func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitFlag, how followed, leave func()) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f := &follower{call: c.Call}
-	if asJSON {
-		limit := maxCollected
-		if l := v.Config.Limits.Output; l > 0 && l < maxCollected {
-			limit = int(l)
+	f := &follower{call: c.Call, stdout: c.Stdout, stderr: c.Stderr}
+	var stdout, stderr *collector
+	end := func() {}
+	switch {
+	case how.json:
+		stdout, stderr = v.collectors()
+		f.stdout, f.stderr = stdout, stderr
+	case how.foreign:
+		lines, complaints := &foreign{to: c.Stdout}, &foreign{to: c.Stderr}
+		f.stdout, f.stderr, end = lines, complaints, func() { lines.end(); complaints.end() }
+		if how.raw {
+			f.stdout = c.Stdout
 		}
-		f.stdout, f.stderr = &collector{limit: limit}, &collector{limit: limit}
 	}
 	if wait.set {
 		f.clock = &waitClock{limit: wait.duration, cancel: cancel}
 		defer f.clock.running()
 	}
-	session, err := v.Sessions.Follow(ctx, id, f.chunk)
+	session, err := v.Sessions.Follow(ctx, c.Identity, id, f.chunk)
+	end()
 	if err != nil {
 		if !errors.Is(context.Cause(ctx), errWaited) {
 			return c.fail(id, err) // or the client is gone, and nobody reads this
 		}
 		leave() // it is parked now, where nobody else waits for it
-		if session, err = v.Sessions.Session(id); err != nil {
+		if session, err = v.Sessions.Session(c.Identity, id); err != nil {
 			return c.fail(id, err)
 		}
 	}
 	status := c.conclude(session)
-	if asJSON {
-		if err := writeJSON(c.Stdout, withOutput(session, f.stdout, f.stderr)); err != nil {
+	if how.json {
+		if err := writeJSON(c.Stdout, withOutput(session, stdout, stderr)); err != nil {
 			return ExitFault
 		}
 	}
@@ -203,36 +222,44 @@ func exitStatus(s approvals.Session) int {
 	return ExitFault
 }
 
-// wait is `wait ID [--wait D] [--json]`: output from the beginning, and the session's exit status.
+// wait is `wait ID [--wait D] [--json] [--raw]`: output from the beginning, and the session's exit status.
 func (v *Verbs) wait(ctx context.Context, c *invocation) int {
 	var limit waitFlag
-	var asJSON bool
+	var how followed
 	f := c.flags()
 	f.Var(&limit, "wait", "")
-	f.BoolVar(&asJSON, "json", false, "")
+	f.BoolVar(&how.json, "json", false, "")
+	f.BoolVar(&how.raw, "raw", false, "")
 	id, err := oneID(f, c.args)
+	if err == nil && how.raw && how.json {
+		err = errors.New("--raw and --json are two different answers")
+	}
 	if err != nil {
 		return c.usage(err)
 	}
-	s, err := v.session(c, id)
+	s, err := v.Sessions.Session(c.Identity, id)
 	if err != nil {
 		return c.fail(id, err)
 	}
+	how.foreign = s.Identity != c.Identity.Name
+	if how.raw && how.foreign && c.Terminal != nil {
+		return c.usage(errors.New("--raw is for a file, not for a terminal, which would obey what somebody else's script says: leave out ssh's -t"))
+	}
 	leave := func() {}
-	if s.Identity == c.Identity.Name {
+	if !how.foreign {
 		leave = v.Sessions.Attend(ctx, id)
 		defer leave()
 	}
 	if s.Status == approvals.Parked {
-		if err := v.unparked(ctx, id, limit); err != nil {
+		if err := v.unparked(ctx, c, id, limit); err != nil {
 			return c.fail(id, err)
 		}
 	}
-	return v.follow(ctx, c, id, limit, asJSON, leave)
+	return v.follow(ctx, c, id, limit, how, leave)
 }
 
 // unparked waits for the decision that starts a parked session again, as long as a held one would be waited for.
-func (v *Verbs) unparked(ctx context.Context, id string, limit waitFlag) error {
+func (v *Verbs) unparked(ctx context.Context, c *invocation, id string, limit waitFlag) error {
 	patience := v.Config.Limits.Hold
 	if limit.set {
 		patience = limit.duration
@@ -242,6 +269,6 @@ func (v *Verbs) unparked(ctx context.Context, id string, limit waitFlag) error {
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	_, err := v.Sessions.Unparked(ctx, id)
+	_, err := v.Sessions.Unparked(ctx, c.Identity, id)
 	return err
 }

@@ -94,7 +94,7 @@ func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before appro
 	return ExitOK
 }
 
-// grants is `grants [--all] [--json]`: an agent sees its own, an approver all.
+// grants is `grants [--all] [--json]`: an agent sees its own, an approver those on their targets.
 func (v *Verbs) grants(_ context.Context, c *invocation) int {
 	var all, asJSON bool
 	f := c.flags()
@@ -103,11 +103,11 @@ func (v *Verbs) grants(_ context.Context, c *invocation) int {
 	if err := noWords(f, c.args); err != nil {
 		return c.usage(err)
 	}
-	list := v.Sessions.Grants(c.ownOnly(), all)
+	list := v.Sessions.Grants(c.Identity, all)
 	if asJSON {
 		out := make([]grantJSON, 0, len(list))
 		for _, g := range list {
-			out = append(out, describeGrant(g, v.Now()))
+			out = append(out, describeGrant(g, v.Now(), v.Sessions.Void(&g)))
 		}
 		if err := writeJSON(c.Stdout, out); err != nil {
 			return ExitFault
@@ -119,24 +119,18 @@ func (v *Verbs) grants(_ context.Context, c *invocation) int {
 		return ExitOK
 	}
 	for _, g := range list {
-		state := ""
+		state, void := "", v.Sessions.Void(&g)
 		switch {
 		case !g.Revoked.IsZero():
 			state = fmt.Sprintf(" [revoked by %s]", render.Line(g.RevokedBy))
 		case !g.Active(v.Now()):
 			state = " [over]"
+		case void != "":
+			state = fmt.Sprintf(" [void: %s]", render.Line(void))
 		}
 		_, _ = fmt.Fprintf(c.Stdout, "grant %d by %s%s: %s\n", g.N, render.Line(g.By), state, g.String())
 	}
 	return ExitOK
-}
-
-// ownOnly is the identity that the caller's view is limited to, "" for none.
-func (c *Call) ownOnly() string {
-	if c.Identity.MayDecide() {
-		return ""
-	}
-	return c.Identity.Name
 }
 
 // grantJSON is a grant as scripts read it.
@@ -144,6 +138,7 @@ type grantJSON struct {
 	Grant     int      `json:"grant"`
 	Kind      string   `json:"kind"`
 	Active    bool     `json:"active"`
+	Void      string   `json:"void,omitempty"`    // why it lets nothing run, though it is neither over nor revoked
 	Session   string   `json:"session,omitempty"` // the only one that it is for
 	Identity  string   `json:"identity"`
 	Target    string   `json:"target"`
@@ -160,7 +155,7 @@ type grantJSON struct {
 	RevokedBy string   `json:"revoked_by,omitempty"`
 }
 
-func describeGrant(g approvals.Grant, now time.Time) grantJSON {
+func describeGrant(g approvals.Grant, now time.Time, void string) grantJSON {
 	at := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
@@ -168,7 +163,7 @@ func describeGrant(g approvals.Grant, now time.Time) grantJSON {
 		return t.UTC().Format(time.RFC3339)
 	}
 	return grantJSON{
-		Grant: g.N, Kind: string(g.Kind), Active: g.Active(now), Session: g.Session, Identity: g.Identity, Target: g.Target, RunAs: g.RunAs,
+		Grant: g.N, Kind: string(g.Kind), Active: g.Active(now) && void == "", Void: void, Session: g.Session, Identity: g.Identity, Target: g.Target, RunAs: g.RunAs,
 		Until: at(g.Until), Shape: g.Shape(), Path: string(render.Line(g.Path)), Dir: string(render.Line(g.Dir)), Env: renderAll(g.EnvChanges),
 		Digest: g.Digest, By: g.By, Created: at(g.Created), Revoked: at(g.Revoked), RevokedBy: g.RevokedBy,
 	}
@@ -217,8 +212,8 @@ func (v *Verbs) revoke(ctx context.Context, c *invocation) int {
 
 // grantsFor tells which grants would let a command line run for the caller.
 func (v *Verbs) grantsFor(c *invocation, text string) {
-	for _, g := range v.Sessions.Grants(c.ownOnly(), false) {
-		if n := len(g.Argv); n == 3 && g.Argv[1] == "-c" && g.Argv[2] == text {
+	for _, g := range v.Sessions.Grants(c.Identity, false) {
+		if n := len(g.Argv); v.Sessions.Void(&g) == "" && n == 3 && g.Argv[1] == "-c" && g.Argv[2] == text {
 			_, _ = fmt.Fprintf(c.Stdout, "grant %d by %s lets it run: %s\n", g.N, render.Line(g.By), g.String())
 		}
 	}

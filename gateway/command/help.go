@@ -93,7 +93,7 @@ ssh takes one level of quotes away: ssh HOST "run --name 'disk check' -" < f.py`
 the command as it is; the flags are those of run. Without flags, the command
 alone will do: ssh HOST df -h /`,
 	"list": `Lists the sessions that run or wait, --all also those that ended. An agent sees
-its own. --json prints one array.`,
+its own, an approver those on their targets. --json prints one array.`,
 	"show": `Prints a session: its script and each operation with every argument, directory,
 user, environment change, digest, the policy's reason and the decision.
   --reads          the files of the target that its script has read, too
@@ -101,9 +101,12 @@ user, environment change, digest, the policy's reason and the decision.
 	"wait": `Prints a session's output from the beginning, follows it to its end, and exits
 with its status; 75 where a human still has to decide. It may be repeated.
   --wait DURATION  wait for humans at most so long (0: not at all)
+  --json           one JSON object, with both outputs exactly
+Output of somebody else's session is rendered, and each line begins with "| ".
+  --raw            its standard output as it is, for a file: wait ID --raw > FILE
 A script whose client leaves while it waits is parked: the decision starts it
 again, and what it did before is not done twice.`,
-	"cancel": `Ends a session. An agent can end its own.`,
+	"cancel": `Ends a session. An agent can end its own, an approver those on their targets.`,
 	"approve": `With a terminal: the approval screen, opened on the session ID if one is given.
   --plain                  numbered lines and typed answers, for screen readers
   --alert bell|title|off   what happens when something new waits
@@ -121,7 +124,9 @@ nothing is decided, the exit status is 73, and what waits is printed instead.
                    (argv[N] in show), within the same directory for a path
   --until 8h       for this identity on this target so long; without it, for the
                    session alone. See: grants, revoke`,
-	"grants": `Lists the grants in force, --all also those that are over. An agent sees its own.`,
+	"grants": `Lists the grants in force, --all also those that are over. An agent sees its own,
+an approver those on their targets. A void one lets nothing run: whoever made it
+may not decide there any more, or its agent is gone.`,
 	"revoke": `Takes grants back, by their numbers. No command starts by them any more.`,
 	"reject": `Rejects what waits in a session. Everything after --reason is told the agent.`,
 	"rollback": `Restores what the files that a session changed held before it: content, mode,
@@ -131,10 +136,13 @@ owner, and absence. Nothing is done where one of them has changed since.
 	"targets": `Lists the hosts that you may use, and why one cannot be reached. --json prints one
 array. Their files: sftp HOST, or scp HOST:/TARGET/etc/hosts . (an upload waits
 for a human).`,
-	"status":  `Says how many sessions run and wait, whether the journal can be written, and\nto approvers how many clients are connected.`,
-	"whoami":  `Prints your identity, role and the key that you came with.`,
-	"policy":  `Says what the policy would decide on a shell command. Nothing runs.`,
-	"watch":   `Prints a line per event until you leave. --json prints one object per line.`,
+	"status": `Says how many of the sessions that you see run and wait, and whether the journal
+can be written. Who decides is told how many clients are connected, too, and why
+a configuration was not taken up.`,
+	"whoami": `Prints your identity, role and the key that you came with.`,
+	"policy": `Says what the policy would decide on a shell command. Nothing runs.`,
+	"watch": `Prints a line per event of the sessions that you see until you leave. --json prints
+one object per line.`,
 	"help":    `Prints a page for your role, or about one verb.`,
 	"version": `Prints the version.`,
 }

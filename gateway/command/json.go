@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"unicode/utf8"
@@ -32,9 +31,11 @@ type sessionJSON struct {
 	// WaitingDigest is the digest of all that waits, in hex, and not there where nothing does. approve --digest names it.
 	WaitingDigest string `json:"waiting_digest,omitempty"`
 	// GroupWaitingDigest is that of all sessions of a group, where they were shown together.
-	GroupWaitingDigest string          `json:"group_waiting_digest,omitempty"`
-	Operations         []operationJSON `json:"operations"`
-	Reads              *readsJSON      `json:"reads,omitempty"` // in answers of show
+	GroupWaitingDigest string `json:"group_waiting_digest,omitempty"`
+	// Obstacle is why nothing of it can be approved now, whoever asks; absent where nothing is in the way.
+	Obstacle   string          `json:"obstacle,omitempty"`
+	Operations []operationJSON `json:"operations"`
+	Reads      *readsJSON      `json:"reads,omitempty"` // in answers of show
 }
 
 type operationJSON struct {
@@ -169,9 +170,5 @@ func withOutput(s approvals.Session, stdout, stderr *collector) sessionJSON {
 	return out
 }
 
-// writeJSON writes one value and a newline.
-func writeJSON(w io.Writer, value any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false) // a shell's < and > stay readable
-	return e.Encode(value)
-}
+// writeJSON writes one value and a newline. Every verb that answers in JSON does it by this.
+func writeJSON(w io.Writer, value any) error { return render.JSON(w, value) }

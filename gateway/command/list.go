@@ -9,7 +9,7 @@ import (
 	"shannot-gateway/approvals/render"
 )
 
-// list is `list [--all] [--json]`: an agent sees its own sessions, an approver all.
+// list is `list [--all] [--json]`: an agent sees its own sessions, an approver those on their targets.
 func (v *Verbs) list(_ context.Context, c *invocation) int {
 	var all, asJSON bool
 	f := c.flags()
@@ -18,18 +18,16 @@ func (v *Verbs) list(_ context.Context, c *invocation) int {
 	if err := noWords(f, c.args); err != nil {
 		return c.usage(err)
 	}
-	filter := approvals.Filter{All: all}
-	if !c.Identity.MayDecide() {
-		filter.Identity = c.Identity.Name
-	}
-	sessions, err := v.Sessions.Sessions(filter)
+	sessions, err := v.Sessions.Sessions(c.Identity, approvals.Filter{All: all})
 	if err != nil {
 		return c.fail("", err)
 	}
 	if asJSON {
 		out := make([]sessionJSON, 0, len(sessions))
 		for _, s := range sessions {
-			out = append(out, describe(s))
+			one := describe(s)
+			one.Obstacle = v.Sessions.Obstacle(&s)
+			out = append(out, one)
 		}
 		if err := writeJSON(c.Stdout, out); err != nil {
 			return ExitFault
@@ -43,7 +41,11 @@ func (v *Verbs) list(_ context.Context, c *invocation) int {
 	_, _ = fmt.Fprintf(c.Stdout, "%-9s %-5s %-9s %-12s %-10s %s\n", "SESSION", "AGE", "STATUS", "IDENTITY", "TARGET", "WHAT")
 	for _, s := range sessions {
 		row := fmt.Sprintf("%-9s %-5s %-9s %-12s %-10s ", s.ID, age(v.Now().Sub(s.Created)), s.Status, cell(render.Line(s.Identity), 12), cell(render.Line(s.Target), 10))
-		_, _ = fmt.Fprintln(c.Stdout, row+string(cell(what(s), 80-len(row))))
+		shown := what(s)
+		if v.Sessions.Obstacle(&s) != "" {
+			shown = "(cannot be approved) " + shown // show says why
+		}
+		_, _ = fmt.Fprintln(c.Stdout, row+string(cell(shown, 80-len(row))))
 	}
 	return ExitOK
 }

@@ -19,7 +19,7 @@ func (v *Verbs) rollback(ctx context.Context, c *invocation) int {
 	if err != nil {
 		return c.usage(err)
 	}
-	if _, err := v.session(c, id); err != nil {
+	if _, err := v.Sessions.Session(c.Identity, id); err != nil {
 		return c.fail(id, err)
 	}
 	steps, err := v.Sessions.Rollback(ctx, id, c.Identity, force, plan)

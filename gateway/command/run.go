@@ -158,7 +158,7 @@ func (v *Verbs) engine(ctx context.Context, c *invocation, flags *runFlags) int 
 		c.notice("there is no engine %q; there are: %s", render.Line(flags.engine), strings.Join(config.Engines(), ", "))
 		return ExitUsage
 	case err != nil:
-		c.notice("the engine %s cannot run: %s", flags.engine, render.Line(err.Error()))
+		c.notice("the engine %s cannot run: %s", render.Line(flags.engine), render.Line(err.Error()))
 		return ExitFault
 	}
 	return ExitOK
@@ -286,7 +286,7 @@ func (v *Verbs) begin(ctx context.Context, c *invocation, flags runFlags, target
 		defer stop()
 		go v.watchKeys(ctx, c, id)
 	}
-	return v.follow(ctx, c, id, flags.wait, flags.json, leave)
+	return v.follow(ctx, c, id, flags.wait, followed{json: flags.json}, leave)
 }
 
 // interrupt is what a terminal in raw mode sends for Ctrl-C.

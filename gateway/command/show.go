@@ -50,7 +50,7 @@ func (v *Verbs) show(_ context.Context, c *invocation) int {
 
 // showOne shows one session.
 func (v *Verbs) showOne(c *invocation, id string, how shown) int {
-	s, err := v.session(c, id)
+	s, err := v.Sessions.Session(c.Identity, id)
 	if err != nil {
 		return c.fail(id, err)
 	}
@@ -68,6 +68,7 @@ func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group strin
 		if err == nil {
 			out.Reads, err = v.reads(s, how.reads)
 		}
+		out.Obstacle = v.Sessions.Obstacle(&s)
 		if err != nil {
 			return c.fail(s.ID, err)
 		}
@@ -78,7 +79,7 @@ func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group strin
 		return ExitOK
 	}
 	p := &page{w: c.Stdout, diff: v.Sessions.Diff}
-	p.session(s)
+	p.session(s, v.Sessions.Obstacle(&s))
 	for i := range s.Operations {
 		p.operation(&s.Operations[i])
 	}
@@ -115,10 +116,13 @@ func (p *page) time(name string, t time.Time) {
 	}
 }
 
-func (p *page) session(s approvals.Session) {
+func (p *page) session(s approvals.Session, obstacle string) {
 	_, _ = fmt.Fprintf(p.w, "session %s: %s\n", s.ID, s.Status)
 	p.field("asked by", render.Line(s.Identity)+" ("+render.Line(s.Key)+")")
 	p.field("target", render.Line(s.Target))
+	if obstacle != "" {
+		p.field("!", "nothing of it can be approved: "+render.Line(obstacle))
+	}
 	if s.Group != "" {
 		p.field("group", s.Group)
 	}
@@ -329,7 +333,7 @@ func (v *Verbs) cancel(ctx context.Context, c *invocation) int {
 
 // cancelOne ends one session.
 func (v *Verbs) cancelOne(ctx context.Context, c *invocation, id string) int {
-	if _, err := v.session(c, id); err != nil {
+	if _, err := v.Sessions.Session(c.Identity, id); err != nil {
 		return c.fail(id, err)
 	}
 	s, err := v.Sessions.Cancel(ctx, id, c.Identity)

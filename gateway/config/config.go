@@ -50,6 +50,8 @@ type Config struct {
 	StrictModes bool
 	Listen      string // host:port
 	State       string // directory, absolute
+	// Warnings tell of what the configuration is not refused for, and an operator should know: a line each.
+	Warnings []string
 
 	Identities []Identity // sorted by name
 	Profile    policy.Profile
@@ -575,4 +577,32 @@ func (f *file) checkSSH(c *Config) error {
 // roles are the roles that a file may name.
 func roles() []approvals.Role {
 	return []approvals.Role{approvals.Agent, approvals.Approver, approvals.Admin}
+}
+
+// StateOf is the state directory that a file names which does not load: it looks for the one line at its top. DefaultState where
+// there is none.
+func StateOf(path string) string {
+	f, err := os.Open(path) // #nosec G304 -- the operator names it
+	if err != nil {
+		return DefaultState
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return DefaultState
+	}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			break // what follows belongs to a table
+		}
+		var top struct {
+			State string `toml:"state"`
+		}
+		c := &Config{Path: path}
+		if strings.HasPrefix(line, "state") && toml.Unmarshal([]byte(line), &top) == nil && top.State != "" && c.SetState(top.State) == nil {
+			return c.State
+		}
+	}
+	return DefaultState
 }

@@ -16,12 +16,20 @@ import (
 	"shannot-gateway/approvals"
 )
 
-// Identity is someone who may connect.
+// Identity is someone who may connect: by each of Keys, and not at all where there is none.
 type Identity struct {
 	Name    string
 	Role    approvals.Role
 	Keys    []Key
-	Targets []string // by name; those that an agent may use
+	Targets []string // by name; those that they may use
+	// Everywhere says that nothing was written of the targets of one who decides: they do on every target, those included that
+	// are in no configuration any more.
+	Everywhere bool
+}
+
+// NobodyConnects reports whether no identity has a key.
+func (c *Config) NobodyConnects() bool {
+	return !slices.ContainsFunc(c.Identities, func(i Identity) bool { return len(i.Keys) > 0 })
 }
 
 // MayDecide reports whether the identity's role is one that decides.
@@ -72,22 +80,32 @@ func (f *file) identity(c *Config, name string) (Identity, error) {
 	}
 	if id.Targets == nil {
 		id.Targets = []string{LocalTarget}
+		id.Everywhere = id.Role == approvals.Approver || id.Role == approvals.Admin
+		if id.Role == approvals.Approver { // who runs nothing anywhere
+			id.Targets = append(id.Targets, slices.Sorted(maps.Keys(c.Remotes))...)
+		}
 	}
 	var err error
 	if id.Targets, err = c.expand(id.Targets); err != nil {
 		return id, fmt.Errorf("targets: %w", err)
 	}
-	if id.Keys, err = from.keys(c); err != nil {
+	if id.Keys, err = from.keys(c, name); err != nil {
 		return id, err
 	}
 	if len(id.Keys) == 0 {
-		return id, errors.New(`it has no key: add keys = ["ssh-ed25519 AAAA… comment"] or authorized_keys = "FILE"`)
+		c.warn(`[identities.%s] has no key, so that nobody can use it: add keys = ["ssh-ed25519 AAAA... comment"] or authorized_keys = "FILE"`, name)
 	}
 	return id, nil
 }
 
-// keys parses the keys of an identity, those of its file included.
-func (i fileIdentity) keys(c *Config) ([]Key, error) {
+// warn notes what is no mistake that a configuration is refused for.
+func (c *Config) warn(format string, args ...any) {
+	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
+}
+
+// keys parses the keys of an identity, those of its file included. What cannot be read of that file is no key, and a warning, as
+// it is for sshd(8): a file that was emptied, removed or broken must not keep in force what it held before.
+func (i fileIdentity) keys(c *Config, identity string) ([]Key, error) {
 	var keys []Key
 	for n, text := range i.Keys {
 		k, err := parseKey(text, fmt.Sprintf("keys, entry %d", n+1))
@@ -105,7 +123,8 @@ func (i fileIdentity) keys(c *Config) ([]Key, error) {
 	}
 	text, err := c.readKeysFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("authorized_keys: %w", err)
+		c.warn("[identities.%s] authorized_keys: no key of the file counts: %v", identity, err)
+		return keys, nil
 	}
 	for n, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSpace(line)
@@ -114,9 +133,12 @@ func (i fileIdentity) keys(c *Config) ([]Key, error) {
 		}
 		k, err := parseKey(line, fmt.Sprintf("%s, line %d", name, n+1))
 		if err != nil {
-			return nil, err
+			c.warn("[identities.%s] authorized_keys: left out: %v", identity, err)
+			continue
 		}
-		keys = append(keys, k)
+		if !slices.ContainsFunc(keys, func(had Key) bool { return had.Fingerprint == k.Fingerprint }) {
+			keys = append(keys, k)
+		}
 	}
 	return keys, nil
 }
@@ -151,7 +173,7 @@ func parseKey(line, from string) (Key, error) {
 	}
 	public, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil || len(bytes.TrimSpace(rest)) > 0 {
-		return Key{}, fmt.Errorf("%s: it is not a public key; write one as in an .pub file: \"ssh-ed25519 AAAA… comment\"", from)
+		return Key{}, fmt.Errorf("%s: it is not a public key; write one as in a .pub file: \"ssh-ed25519 AAAA... comment\"", from)
 	}
 	if len(options) > 0 {
 		return Key{}, fmt.Errorf("%s: the option %q is not supported; leave only type, key and comment", from, options[0])

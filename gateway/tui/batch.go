@@ -19,7 +19,7 @@ const maxRead = 10_000
 // noteRead remembers that all of the open operation has been on the screen, by its digest.
 func (m *model) noteRead() {
 	s, v := &m.session.session, m.session.view
-	if !v.page.allSeen() || v.undecidable(s, m.me) != "" {
+	if !v.page.allSeen() || v.undecidable(m.backend, s, m.me) != "" {
 		return
 	}
 	if len(m.read) >= maxRead {
@@ -36,7 +36,7 @@ func (m *model) wasRead(s *approvals.Session, op *approvals.Operation) bool {
 // waitingOf are the operations of a session that wait and that the human may decide: the marked ones, or all where
 // none is.
 func (m *model) waitingOf(s *approvals.Session) []*approvals.Operation {
-	if ownSession(s, m.me) {
+	if s.OwnedBy(m.me) {
 		return nil
 	}
 	var all, marked []*approvals.Operation
@@ -62,7 +62,7 @@ func (m *model) askApproveAll() {
 	ops := m.waitingOf(s)
 	var read []subject
 	for _, op := range ops {
-		if v := (operationView{op: *op}); m.wasRead(s, op) && v.undecidable(s, m.me) == "" {
+		if v := (operationView{op: *op}); m.wasRead(s, op) && v.undecidable(m.backend, s, m.me) == "" {
 			read = append(read, v.subject(s))
 		}
 	}

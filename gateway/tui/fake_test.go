@@ -33,8 +33,9 @@ type fakeBackend struct {
 	wake      chan struct{}                // closed and replaced when anything changes
 	listeners []chan approvals.Event
 	following int
-	approved  []string // "id/n/digest by whom"
-	before    func()   // runs before a decision counts
+	obstacles map[string]string // by session
+	approved  []string          // "id/n/digest by whom"
+	before    func()            // runs before a decision counts
 	listErr   error
 	grantErr  error
 	granted   []approvals.Grant
@@ -94,7 +95,10 @@ func snapshotOf(s *approvals.Session) approvals.Session {
 	return c
 }
 
-func (f *fakeBackend) Sessions(filter approvals.Filter) ([]approvals.Session, error) {
+// Obstacle implements Backend.
+func (f *fakeBackend) Obstacle(s *approvals.Session) string { return f.obstacles[s.ID] }
+
+func (f *fakeBackend) Sessions(_ approvals.Identity, filter approvals.Filter) ([]approvals.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.listErr != nil {
@@ -109,7 +113,7 @@ func (f *fakeBackend) Sessions(filter approvals.Filter) ([]approvals.Session, er
 	return all, nil
 }
 
-func (f *fakeBackend) Session(id string) (approvals.Session, error) {
+func (f *fakeBackend) Session(_ approvals.Identity, id string) (approvals.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s := f.find(id); s != nil {
@@ -181,7 +185,7 @@ func (f *fakeBackend) Reject(_ context.Context, id string, by approvals.Identity
 	})
 }
 
-func (f *fakeBackend) OperationOutput(id string, n int, fn func(approvals.Chunk) error) error {
+func (f *fakeBackend) OperationOutput(_ approvals.Identity, id string, n int, fn func(approvals.Chunk) error) error {
 	f.mu.Lock()
 	chunks := slices.Clone(f.written[fmt.Sprintf("%s/%d", id, n)])
 	f.mu.Unlock()
@@ -247,7 +251,7 @@ func (f *fakeBackend) Rollback(_ context.Context, id string, by approvals.Identi
 	return steps, nil
 }
 
-func (f *fakeBackend) Subscribe(context.Context) <-chan approvals.Event {
+func (f *fakeBackend) Subscribe(context.Context, approvals.Identity) <-chan approvals.Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := make(chan approvals.Event, 16)
@@ -255,7 +259,7 @@ func (f *fakeBackend) Subscribe(context.Context) <-chan approvals.Event {
 	return c
 }
 
-func (f *fakeBackend) Follow(ctx context.Context, id string, fn func(approvals.Chunk) error) (approvals.Session, error) {
+func (f *fakeBackend) Follow(ctx context.Context, _ approvals.Identity, id string, fn func(approvals.Chunk) error) (approvals.Session, error) {
 	f.mu.Lock()
 	f.following++
 	f.mu.Unlock()

@@ -93,7 +93,9 @@ func summarize(s *approvals.Session) summary {
 }
 
 // ownedBy reports whether the session is the identity's own, by name or by key.
-func (r *summary) ownedBy(me approvals.Identity) bool { return ownedBy(r.agent, r.key, me) }
+func (r *summary) ownedBy(me approvals.Identity) bool {
+	return (&approvals.Session{Identity: r.agent, Key: r.key}).OwnedBy(me)
+}
 
 // byHuman reports whether a human decided.
 func byHuman(d approvals.Decision) bool {
@@ -128,13 +130,13 @@ func (m *model) load(after time.Duration) tea.Cmd {
 			return nil
 		}
 		s := snapshot{id: id}
-		s.waiting, s.running, s.err = waitingSessions(m.backend)
+		s.waiting, s.running, s.err = waitingSessions(m.backend, m.me)
 		if recent && s.err == nil {
-			s.recent, s.err = recentSessions(m.backend)
+			s.recent, s.err = recentSessions(m.backend, m.me)
 		}
-		s.news = newsOf(m.backend, heard)
+		s.news = newsOf(m.backend, m.me, heard)
 		if id != "" {
-			s.session, s.sessionErr = m.backend.Session(id)
+			s.session, s.sessionErr = m.backend.Session(m.me, id)
 		}
 		return s
 	})
@@ -150,8 +152,8 @@ func (m *model) refresh() tea.Cmd {
 	return m.load(0)
 }
 
-func waitingSessions(b Backend) (waiting []summary, running int, err error) {
-	all, err := b.Sessions(approvals.Filter{})
+func waitingSessions(b Backend, me approvals.Identity) (waiting []summary, running int, err error) {
+	all, err := b.Sessions(me, approvals.Filter{})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -171,8 +173,8 @@ func waitingSessions(b Backend) (waiting []summary, running int, err error) {
 	return waiting, running, nil
 }
 
-func recentSessions(b Backend) ([]summary, error) {
-	all, err := b.Sessions(approvals.Filter{All: true})
+func recentSessions(b Backend, me approvals.Identity) ([]summary, error) {
+	all, err := b.Sessions(me, approvals.Filter{All: true})
 	if err != nil {
 		return nil, err
 	}
@@ -192,6 +194,8 @@ func recentSessions(b Backend) ([]summary, error) {
 type eventMsg struct {
 	closed  bool
 	decided []approvals.Event // that say who decided
+	// reloaded says that something may not be shown any more that was.
+	reloaded bool
 }
 
 // awaitEvent waits for the next event and takes those that are already there with it.
@@ -214,7 +218,8 @@ func (msg *eventMsg) note(e approvals.Event) (waits bool) {
 	if e.Kind == approvals.EventDecided && e.By != "" {
 		msg.decided = append(msg.decided, e)
 	}
-	return e.Kind == approvals.EventWaiting || e.Kind == approvals.EventParked || e.Kind == approvals.EventLost
+	msg.reloaded = msg.reloaded || e.Kind == approvals.EventReloaded
+	return e.Kind == approvals.EventReloaded || e.Kind == approvals.EventWaiting || e.Kind == approvals.EventParked || e.Kind == approvals.EventLost
 }
 
 // drain takes what is in the channel, at most as much as a subscriber could be behind.
@@ -303,7 +308,7 @@ func (m *model) decideOn(v verdict) decidedMsg {
 		}
 		r.known = r.err == nil
 		if r.err != nil {
-			if now, err := m.backend.Session(s.session); err == nil {
+			if now, err := m.backend.Session(m.me, s.session); err == nil {
 				r.session, r.known = now, true
 			}
 		}

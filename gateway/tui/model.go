@@ -59,7 +59,7 @@ func newModel(ctx context.Context, work *workers, o Options) *model {
 	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, alert: o.Alert, light: o.Light, undo: o.Undo, read: map[mark]subject{}, marked: map[mark]bool{}}
 	m.width, m.height = clampSize(o.Width, o.Height)
 	// Before the first look, so that nothing is missed in between.
-	m.events = o.Backend.Subscribe(ctx)
+	m.events = o.Backend.Subscribe(ctx, o.Identity)
 	if o.Session != "" {
 		m.session = newSessionView(o.Backend, o.Session, true)
 	}
@@ -235,7 +235,7 @@ func (m *model) closeSession() {
 // startFollowing follows the open session's output from its beginning.
 func (m *model) startFollowing() tea.Cmd {
 	m.session.stopOutput()
-	o := follow(m.ctx, m.work, m.backend, m.session.id)
+	o := follow(m.ctx, m.work, m.backend, m.me, m.session.id)
 	m.session.output = o
 	m.session.written = newPage()
 	m.session.written.tail = true
@@ -359,7 +359,7 @@ func (m *model) askReject(op *approvals.Operation) tea.Cmd {
 	switch {
 	case op.Decision != approvals.Waiting:
 		m.say(join(own(toneCaution, "It does not wait any more: "), decisionLine(op)))
-	case ownSession(s, m.me):
+	case s.OwnedBy(m.me):
 		m.say(own(toneCaution, "Your own session: another approver decides."))
 	case m.isPending(s.ID, op.N):
 		m.say(own(toneCaution, "You have decided on it; u undoes that."))
@@ -468,7 +468,7 @@ func (m *model) operationKeys(v *operationView) []key.Binding {
 	switch {
 	case v.mayApprove(m):
 		return append([]key.Binding{keyApprove, keyReject, keyGrant}, rest...)
-	case v.op.Decision == approvals.Waiting && !ownSession(s, m.me):
+	case v.op.Decision == approvals.Waiting && !s.OwnedBy(m.me):
 		return append([]key.Binding{keyPage, keyReject}, keyBack, keyNext, keyEnv)
 	}
 	return rest
@@ -491,7 +491,7 @@ func (m *model) sessionKeys() []key.Binding {
 	if firstWaiting(&v.session) < 0 {
 		return keys
 	}
-	if v.pane == paneOperations && !ownSession(&v.session, m.me) {
+	if v.pane == paneOperations && !v.session.OwnedBy(m.me) {
 		keys = append(keys, keyReject)
 		if len(m.waitingOf(&v.session)) > 1 {
 			keys = append(keys, keyMark, keyApproveAll, keyRejectAll)

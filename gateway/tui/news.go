@@ -22,14 +22,14 @@ type news struct {
 }
 
 // newsOf finds out what the decisions of others were about.
-func newsOf(b Backend, heard []approvals.Event) []news {
+func newsOf(b Backend, me approvals.Identity, heard []approvals.Event) []news {
 	var all []news
 	for i, e := range heard {
 		if i == maxLookedUp {
 			all = append(all, news{e.At, own(toneDim, fmt.Sprintf("and %d more decisions", len(heard)-i))})
 			break
 		}
-		s, err := b.Session(e.Session)
+		s, err := b.Session(me, e.Session)
 		if err != nil {
 			continue // gone already: there is nothing to say about it
 		}

@@ -83,7 +83,7 @@ func (v *operationView) update(s *approvals.Session, op *approvals.Operation) (c
 // blocked says why the operation cannot be approved on this screen, "" where it can.
 func (v *operationView) blocked(m *model) string {
 	s := &m.session.session
-	switch why := v.undecidable(s, m.me); {
+	switch why := v.undecidable(m.backend, s, m.me); {
 	case why != "":
 		return why
 	case m.isPending(s.ID, v.op.N):
@@ -95,12 +95,14 @@ func (v *operationView) blocked(m *model) string {
 }
 
 // undecidable says why nobody could approve the operation here, "" where somebody can.
-func (v *operationView) undecidable(s *approvals.Session, me approvals.Identity) string {
+func (v *operationView) undecidable(b Backend, s *approvals.Session, me approvals.Identity) string {
 	switch {
 	case v.op.Decision != approvals.Waiting:
 		return "it does not wait any more"
-	case ownSession(s, me):
+	case s.OwnedBy(me):
 		return "your own session; another approver decides"
+	case b.Obstacle(s) != "":
+		return b.Obstacle(s)
 	case v.contents.missing() != "":
 		return v.contents.missing()
 	case v.op.Command == nil && v.op.File == nil:
@@ -109,15 +111,6 @@ func (v *operationView) undecidable(s *approvals.Session, me approvals.Identity)
 		return "no digest was recorded"
 	}
 	return ""
-}
-
-// ownSession reports whether the session is the identity's own, by name or by key.
-func ownSession(s *approvals.Session, me approvals.Identity) bool {
-	return ownedBy(s.Identity, s.Key, me)
-}
-
-func ownedBy(name, key string, me approvals.Identity) bool {
-	return name == me.Name || me.Fingerprint != "" && key == me.Fingerprint
 }
 
 func (v *operationView) status(m *model) line {

@@ -72,11 +72,11 @@ type outputLine struct {
 }
 
 // follow starts to follow a session and returns at once.
-func follow(ctx context.Context, work *workers, b Backend, id string) *output {
+func follow(ctx context.Context, work *workers, b Backend, me approvals.Identity, id string) *output {
 	ctx, cancel := context.WithCancel(ctx)
 	o := &output{stop: cancel, changed: make(chan struct{}, 1)}
 	cmd := work.command(func() tea.Msg {
-		s, err := b.Follow(ctx, id, func(c approvals.Chunk) error {
+		s, err := b.Follow(ctx, me, id, func(c approvals.Chunk) error {
 			o.take(c)
 			return ctx.Err()
 		})

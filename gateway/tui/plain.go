@@ -89,7 +89,7 @@ type answer struct {
 }
 
 func (p *plain) loop(cancel context.CancelCauseFunc) error {
-	events := p.o.Backend.Subscribe(p.ctx)
+	events := p.o.Backend.Subscribe(p.ctx, p.o.Identity)
 	answers := make(chan answer)
 	go p.listen(answers)
 	if p.o.Session != "" {
@@ -125,6 +125,9 @@ func (p *plain) loop(cancel context.CancelCauseFunc) error {
 			msg := eventMsg{}
 			waits := msg.note(e)
 			waits = msg.drain(events) || waits
+			if msg.reloaded {
+				p.recheck()
+			}
 			p.events(msg.decided, waits)
 		case a := <-answers:
 			if a.err != nil {
@@ -282,7 +285,7 @@ func (p *plain) events(decided []approvals.Event, waits bool) {
 	var all []line
 	m := model{me: p.o.Identity}
 	m.hear(decided)
-	for _, n := range newsOf(p.o.Backend, m.heard) {
+	for _, n := range newsOf(p.o.Backend, p.o.Identity, m.heard) {
 		all = append(all, join(own(tonePlain, "News: "), n.line))
 	}
 	if waits {
@@ -306,7 +309,7 @@ func (p *plain) events(decided []approvals.Event, waits bool) {
 
 // look reads what waits and returns the sessions in which something new does.
 func (p *plain) look() (fresh []string) {
-	waiting, _, err := waitingSessions(p.o.Backend)
+	waiting, _, err := waitingSessions(p.o.Backend, p.o.Identity)
 	if err != nil {
 		p.say(join(own(tonePlain, "The sessions could not be read: "), shown(tonePlain, err.Error())))
 		return nil
@@ -342,7 +345,7 @@ func (p *plain) list() {
 
 // history writes what was decided of late, numbered like the list.
 func (p *plain) history() {
-	recent, err := recentSessions(p.o.Backend)
+	recent, err := recentSessions(p.o.Backend, p.o.Identity)
 	if err != nil {
 		p.say(join(own(tonePlain, "The sessions could not be read: "), shown(tonePlain, err.Error())))
 		return
@@ -469,7 +472,7 @@ func (p *plain) inSession(verb, rest string) {
 		p.tellOperation(true)
 	case "output":
 		p.stopResult()
-		p.result, p.resultOf, p.read = follow(p.ctx, p.work, p.o.Backend, p.session.ID), 0, 0
+		p.result, p.resultOf, p.read = follow(p.ctx, p.work, p.o.Backend, p.o.Identity, p.session.ID), 0, 0
 	default:
 		p.say(join(own(tonePlain, "Not known here: "), shown(tonePlain, verb), own(tonePlain, ". Type help.")))
 	}
@@ -523,14 +526,14 @@ func operationOf(s *approvals.Session, n int) *approvals.Operation {
 // open reads a session and describes what waits in it.
 func (p *plain) open(id string) {
 	p.close()
-	s, err := p.o.Backend.Session(id)
+	s, err := p.o.Backend.Session(p.o.Identity, id)
 	if err != nil {
 		p.say(join(own(tonePlain, "Session "), shown(tonePlain, id), own(tonePlain, ": "), shown(tonePlain, err.Error())))
 		return
 	}
 	p.session = s
 	p.say(join(own(tonePlain, "Session "), shown(tonePlain, s.ID), own(tonePlain, ", "+statusWord(s.Status)+", by "), shown(tonePlain, s.Identity), own(tonePlain, " on "), shown(tonePlain, s.Target), own(tonePlain, ".")))
-	if ownSession(&s, p.o.Identity) {
+	if s.OwnedBy(p.o.Identity) {
 		p.tell("Your own session: another approver decides.")
 	}
 	if i := firstWaiting(&s); i >= 0 {
@@ -551,13 +554,26 @@ func (p *plain) operations() {
 
 // reload takes the session as it is now.
 func (p *plain) reload() bool {
-	s, err := p.o.Backend.Session(p.session.ID)
+	s, err := p.o.Backend.Session(p.o.Identity, p.session.ID)
 	if err != nil {
 		p.say(join(own(tonePlain, "The session could not be read: "), shown(tonePlain, err.Error())))
 		return false
 	}
 	p.session = s
 	return true
+}
+
+// recheck leaves a session that is not shown any more, in the middle of whatever is written of it.
+func (p *plain) recheck() {
+	if p.session.ID == "" {
+		return
+	}
+	if _, err := p.o.Backend.Session(p.o.Identity, p.session.ID); errors.Is(err, approvals.ErrNotFound) {
+		p.interrupt(func() {
+			p.say(join(own(tonePlain, "Session "), shown(tonePlain, p.session.ID), own(tonePlain, " is not shown to you any more.")))
+			p.close()
+		})
+	}
 }
 
 // tellOperation describes the open operation to its end, a window's height at a time.
@@ -577,7 +593,7 @@ func (p *plain) tellOperation(wholeEnv bool) {
 		q = describe(&p.session, op, wholeEnv, from)
 	}
 	v := operationView{op: *op, page: q, contents: from}
-	why, sub := v.undecidable(&p.session, p.o.Identity), v.subject(&p.session)
+	why, sub := v.undecidable(p.o.Backend, &p.session, p.o.Identity), v.subject(&p.session)
 	p.describe(q, func() {
 		switch {
 		case why != "":

@@ -45,7 +45,7 @@ func (p *plain) reject(reason string) {
 		p.tell("No operation is open; its number reads one.")
 	case op.Decision != approvals.Waiting:
 		p.say(join(own(tonePlain, "It does not wait any more: "), decisionLine(op)))
-	case ownSession(&p.session, p.o.Identity):
+	case p.session.OwnedBy(p.o.Identity):
 		p.tell("Your own session: another approver decides.")
 	case p.pending != nil:
 		p.tell("A decision is under way; undo stops it.")
@@ -107,7 +107,7 @@ func (p *plain) settle() {
 	p.told = subject{}
 	if s := v.subjects[0]; msg.failed() == 0 && v.approve && s.session == p.session.ID {
 		p.stopResult()
-		p.result, p.resultOf, p.read = followOperation(p.ctx, p.work, p.o.Backend, s.session, s.n), s.n, 0
+		p.result, p.resultOf, p.read = followOperation(p.ctx, p.work, p.o.Backend, p.o.Identity, s.session, s.n), s.n, 0
 	}
 }
 

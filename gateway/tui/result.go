@@ -15,12 +15,12 @@ const resultPause = 150 * time.Millisecond
 
 // followOperation follows what one operation writes, from its start to its end. The session's own output does not have
 // it where the script keeps what its commands say to itself.
-func followOperation(ctx context.Context, work *workers, b Backend, id string, n int) *output {
+func followOperation(ctx context.Context, work *workers, b Backend, me approvals.Identity, id string, n int) *output {
 	ctx, cancel := context.WithCancel(ctx)
 	o := &output{stop: cancel, changed: make(chan struct{}, 1)}
 	cmd := work.command(func() tea.Msg {
 		for seen := 0; ; {
-			s, err := b.Session(id)
+			s, err := b.Session(me, id)
 			if err != nil {
 				o.end("", err)
 				return nil
@@ -28,7 +28,7 @@ func followOperation(ctx context.Context, work *workers, b Backend, id string, n
 			// The end is looked for before the output, so that nothing written in between is missed.
 			over := s.Status.Final() || operationOver(&s, n)
 			at := 0
-			err = b.OperationOutput(id, n, func(c approvals.Chunk) error {
+			err = b.OperationOutput(me, id, n, func(c approvals.Chunk) error {
 				if at++; at > seen {
 					seen = at
 					o.take(c)
@@ -71,6 +71,6 @@ func (v *operationView) followResult(m *model) tea.Cmd {
 	if v.output != nil || v.op.Command == nil || v.op.Started.IsZero() {
 		return nil
 	}
-	v.output = followOperation(m.ctx, m.work, m.backend, m.session.id, v.op.N)
+	v.output = followOperation(m.ctx, m.work, m.backend, m.me, m.session.id, v.op.N)
 	return awaitOutput(m.ctx, m.work, v.output)
 }

@@ -13,7 +13,7 @@ import (
 
 // canRollBack reports whether the session has ended and has changed files, and somebody else asked for that.
 func canRollBack(s *approvals.Session, me approvals.Identity) bool {
-	return s.Status.Final() && s.Status != approvals.RolledBack && !ownSession(s, me) && slices.ContainsFunc(s.Operations, func(op approvals.Operation) bool {
+	return s.Status.Final() && s.Status != approvals.RolledBack && !s.OwnedBy(me) && slices.ContainsFunc(s.Operations, func(op approvals.Operation) bool {
 		return op.File != nil && op.Kind != approvals.RollbackKind && op.Decision == approvals.Approved && !op.Started.IsZero()
 	})
 }
@@ -43,7 +43,7 @@ type rollbackMsg struct {
 func (m *model) askRollback(force bool) tea.Cmd {
 	s := &m.session.session
 	switch {
-	case ownSession(s, m.me):
+	case s.OwnedBy(m.me):
 		m.say(own(toneCaution, "Your own session: another approver decides."))
 		return nil
 	case !s.Status.Final():

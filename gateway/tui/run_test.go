@@ -246,7 +246,9 @@ func TestAbsurdWindowsAreBounded(t *testing.T) {
 // faultyBackend fails as no backend should.
 type faultyBackend struct{ *fakeBackend }
 
-func (faultyBackend) Session(string) (approvals.Session, error) { panic("a fault\x1b[2J") }
+func (faultyBackend) Session(approvals.Identity, string) (approvals.Session, error) {
+	panic("a fault\x1b[2J")
+}
 
 func TestFaultEndsTheScreenAndNotTheServer(t *testing.T) {
 	var log bytes.Buffer

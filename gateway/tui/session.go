@@ -292,7 +292,7 @@ func (v *sessionView) head(m *model) []line {
 		l = join(l, own(tonePlain, " · "), quoted(s.Name))
 	}
 	head := []line{l, v.tabs(m.width)}
-	if ownSession(s, m.me) {
+	if s.OwnedBy(m.me) {
 		head = append(head, own(toneCaution, "Your own session: another approver decides."))
 	}
 	return roomy(m, head)

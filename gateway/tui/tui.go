@@ -27,10 +27,13 @@ import (
 // Size is the size of the terminal's window in character cells.
 type Size struct{ Width, Height int }
 
-// Backend is what the screen needs of the approvals; *approvals.Manager implements it. Its answers are copies.
+// Backend is what the screen needs of the approvals; *approvals.Manager implements it. Its answers are copies, and only about
+// what is shown to who asks.
 type Backend interface {
-	Sessions(f approvals.Filter) ([]approvals.Session, error)
-	Session(id string) (approvals.Session, error)
+	Sessions(by approvals.Identity, f approvals.Filter) ([]approvals.Session, error)
+	Session(by approvals.Identity, id string) (approvals.Session, error)
+	// Obstacle says why nothing of a session can be approved now, whoever asks; "" where nothing is in the way.
+	Obstacle(s *approvals.Session) string
 	Approve(ctx context.Context, id string, by approvals.Identity, a approvals.Approval) (approvals.Session, error)
 	Reject(ctx context.Context, id string, by approvals.Identity, ops []int, reason string) (approvals.Session, error)
 	// PreviewGrant is the standing answer that ApproveGranting would make; it makes none.
@@ -38,12 +41,12 @@ type Backend interface {
 	ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, a approvals.Approval, spec approvals.GrantSpec) (approvals.Session, approvals.Grant, error)
 	// Rollback restores what a session's files held; with plan it only says how.
 	Rollback(ctx context.Context, id string, by approvals.Identity, force, plan bool) ([]approvals.Step, error)
-	Subscribe(ctx context.Context) <-chan approvals.Event
+	Subscribe(ctx context.Context, by approvals.Identity) <-chan approvals.Event
 	// OperationOutput calls fn with what one operation has written so far.
-	OperationOutput(id string, n int, fn func(approvals.Chunk) error) error
+	OperationOutput(by approvals.Identity, id string, n int, fn func(approvals.Chunk) error) error
 	// Diff compares what a file holds with what a change writes.
 	Diff(f *approvals.File, context int) (d diff.Diff, ok bool, err error)
-	Follow(ctx context.Context, id string, fn func(approvals.Chunk) error) (approvals.Session, error)
+	Follow(ctx context.Context, by approvals.Identity, id string, fn func(approvals.Chunk) error) (approvals.Session, error)
 }
 
 // Options are one screen's surroundings: the connection that it belongs to and who sits behind it.

@@ -1,0 +1,161 @@
+package approvals
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Standing is what the configuration in force says of somebody.
+type Standing struct {
+	Role    Role
+	Targets []string // that they may use, by name
+	// Everywhere says that a decider is not bound to Targets: they see and decide on sessions on every target, those included
+	// that the configuration has no more.
+	Everywhere bool
+}
+
+// scope is what somebody may see and decide on. Every method of Manager that takes who asks goes through it, anew with each
+// call: what the configuration takes away counts at once, whoever they were when they came.
+type scope struct {
+	by    Identity
+	now   Standing
+	known bool // they are who they were: the name, the role and the key are in the configuration
+}
+
+func (m *Manager) scope(by Identity) scope {
+	if m.config.Standing == nil {
+		return scope{by, Standing{Role: by.Role, Everywhere: true}, true}
+	}
+	now, ok := m.config.Standing(by.Name, by.Fingerprint)
+	return scope{by, now, ok && now.Role == by.Role && by.Fingerprint != ""} // an empty one stands for any key there
+}
+
+// covers reports whether they may decide on what is on a target.
+func (s scope) covers(target string) bool {
+	return s.known && s.by.MayDecide() && (s.now.Everywhere || slices.Contains(s.now.Targets, target))
+}
+
+// sees reports whether somebody's session on a target exists for them: their own do, and for who decides those on the targets
+// of theirs.
+func (s scope) sees(identity, target string) bool { return identity == s.by.Name || s.covers(target) }
+
+// decides is nil for who may decide at all. Doing is what they want, for the error.
+func (s scope) decides(doing string) error {
+	switch {
+	case !s.by.MayDecide():
+		return fmt.Errorf("%w: %s needs the role approver, %s is %s", ErrNotPermitted, doing, s.by.Name, s.by.Role)
+	case !s.known:
+		return fmt.Errorf("%w: %s is not in the configuration any more, or not by this key", ErrNotPermitted, s.by.Name)
+	}
+	return nil
+}
+
+// decidesOn is nil for who may decide on a session. ErrNotFound for one that they do not see.
+func (s scope) decidesOn(session *Session, doing string) error {
+	err := s.decides(doing)
+	switch {
+	case err != nil:
+		return err
+	case !s.sees(session.Identity, session.Target):
+		return ErrNotFound
+	case session.OwnedBy(s.by):
+		return fmt.Errorf("%w: nobody decides on their own session", ErrNotPermitted)
+	}
+	return nil
+}
+
+// OwnedBy reports whether a session is somebody's own, by name or by key. Nobody decides on one.
+func (s *Session) OwnedBy(by Identity) bool {
+	return s.Identity == by.Name || s.Key != "" && s.Key == by.Fingerprint
+}
+
+// absent says in a few words why an agent cannot run anything any more on a target, "" where it can. An empty target stands
+// for any.
+func (m *Manager) absent(agent, target string) string {
+	if m.config.Standing == nil {
+		return ""
+	}
+	now, ok := m.config.Standing(agent, "")
+	switch {
+	case !ok:
+		return "its agent " + agent + " is not in the configuration any more, or has no key there"
+	case now.Role != Agent && now.Role != Admin:
+		return "its agent " + agent + " is no agent any more, by the configuration"
+	case target != "" && !slices.Contains(now.Targets, target):
+		return "its agent " + agent + " may not use the target " + target + " any more"
+	}
+	return ""
+}
+
+// Obstacle says in a few words why nothing of a session can be approved now, whoever asks; "" where nothing is in the way. An
+// agent that was taken out of the configuration gets nothing approved. One that only lost the target keeps what is alive there.
+func (m *Manager) Obstacle(s *Session) string {
+	switch s.Status {
+	case Running, Held:
+		return m.absent(s.Identity, "")
+	case Parked:
+		return m.absent(s.Identity, s.Target)
+	case Done, Failed, Rejected, Cancelled, Expired, TimedOut, RolledBack:
+	}
+	return ""
+}
+
+// Void says in a few words why a grant lets nothing run, though neither its time is over nor anybody has taken it back; "" where
+// nothing is in the way. A grant is as good as who made it: by the same key they must still be able to approve what it lets run.
+func (m *Manager) Void(g *Grant) string {
+	if m.config.Standing == nil {
+		return ""
+	}
+	now, ok := m.config.Standing(g.By, g.ByKey)
+	switch by := (scope{Identity{g.By, now.Role, g.ByKey}, now, true}); {
+	case !ok || g.ByKey == "":
+		return g.By + ", who made it, is not in the configuration any more, or not by that key"
+	case by.decides("granting") != nil:
+		return g.By + ", who made it, may not decide any more"
+	case !by.covers(g.Target):
+		return g.By + ", who made it, may not decide on the target " + g.Target + " any more"
+	}
+	return m.absent(g.Identity, g.Target)
+}
+
+// Rescoped says that the configuration has changed who may see and decide on what. Whoever follows a session that they do not
+// see any more is left, and every subscriber is told to look at everything again.
+func (m *Manager) Rescoped() {
+	m.mu.Lock()
+	old := m.rescoped
+	m.rescoped = make(chan struct{})
+	m.mu.Unlock()
+	close(old)
+	m.bus.publish(Event{Kind: EventReloaded, At: m.config.Now()}, subject{})
+}
+
+// whileSeen returns a context that ends, with ErrNotFound, once somebody does not see a session any more.
+func (m *Manager) whileSeen(ctx context.Context, by Identity, s *Session) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	identity, target := s.Identity, s.Target
+	go func() {
+		for {
+			m.mu.Lock()
+			changed := m.rescoped
+			m.mu.Unlock()
+			if !m.scope(by).sees(identity, target) {
+				cancel(ErrNotFound)
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// subject is the session that an event is about.
+type subject struct{ session, identity, target string }
+
+func (s *Session) subject() subject { return subject{s.ID, s.Identity, s.Target} }
+
+func (l *Live) subject() subject { return subject{l.id, l.identity, l.target.Name()} }

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"shannot-gateway/approvals/render"
+)
+
+// foreignMark stands before every line of a script's output that is shown to somebody else than its own agent. No line of the
+// gateway's own begins so.
+const foreignMark = "| "
+
+// gatewayMark begins every line that the gateway itself says.
+const gatewayMark = "shannot:"
+
+// foreign shows the output of somebody else's session on a terminal that it must not reach: line by line, rendered, and marked.
+// A line is printed when it is whole.
+type foreign struct {
+	to   io.Writer
+	line []byte
+}
+
+// Write implements io.Writer.
+func (f *foreign) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		at := bytes.IndexByte(rest, '\n')
+		whole := at >= 0
+		if !whole {
+			at = len(rest)
+		}
+		f.line = append(f.line, rest[:at]...)
+		rest = rest[min(at+1, len(rest)):]
+		if whole || len(f.line) > maxMarkedLine {
+			if err := f.flush(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(p), nil
+}
+
+// flush prints what there is of a line.
+func (f *foreign) flush() error {
+	_, err := io.WriteString(f.to, foreignMark+shownForeign(f.line)+"\n")
+	f.line = f.line[:0]
+	return err
+}
+
+// end prints what has no end of line.
+func (f *foreign) end() {
+	if len(f.line) > 0 {
+		_ = f.flush()
+	}
+}
+
+// shownForeign renders a line. Wherever it has the gateway's own mark, that mark loses its colon to an escape: a terminal breaks a
+// long line where it is full, and what comes then stands at the beginning of a row.
+func shownForeign(line []byte) string {
+	shown := string(render.Block(string(line)))
+	lower := strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r // whose length stays as it is
+	}, shown)
+	var out strings.Builder
+	for {
+		at := strings.Index(lower, gatewayMark)
+		if at < 0 {
+			out.WriteString(shown)
+			return out.String()
+		}
+		end := at + len(gatewayMark)
+		out.WriteString(shown[:end-1] + `\x3a`)
+		shown, lower = shown[end:], lower[end:]
+	}
+}
