@@ -269,6 +269,9 @@ func (e *epolls) begin() error {
 	return nil
 }
 
+// eventPoll is what the kernel calls an epoll instance in /proc/PID/fd.
+const eventPoll = "anon_inode:[eventpoll]"
+
 // close releases what is known by them.
 func (e *epolls) close() {
 	if e.lives > 0 {
@@ -398,7 +401,7 @@ func (f *family) watches() int {
 		base := fmt.Sprintf("/proc/%d/", pid)
 		names, _ := readNames(base + "fd")
 		for _, name := range names {
-			if kind, _ := os.Readlink(base + "fd/" + name); kind == "anon_inode:[eventpoll]" {
+			if kind, _ := os.Readlink(base + "fd/" + name); kind == eventPoll {
 				look(base + "fdinfo/" + name)
 			}
 		}
