@@ -246,6 +246,7 @@ func TestAcceptedFindingsCoverNothingElse(t *testing.T) {
 	}
 	for what, c := range map[string]struct{ from, to, want string }{
 		"a line before it that is changed later": {"event 4", "event Y", "line 5 was changed"},
+		"the same line, changed once more":       {"event X", "event Z", "line 3 was changed"},
 		"another reason":                         {"a test", "A test", "its signature is false"},
 		"another finding that it accepts":        {findingDigest(v.Findings[0]), findingDigest("x"), "its signature is false"},
 	} {

@@ -65,15 +65,14 @@ func (c *chain) handedOver(where string, l *line) {
 // maxLinks bounds the hand-overs of a log, and the acceptances in it.
 const maxLinks = 1000
 
-// acceptance is a line by which an operator accepts findings before it. It names each, so that it covers nothing that was
-// done to those lines later.
+// acceptance is a line by which an operator accepts findings. It names each by its text, in which the place and kind are, so
+// that it covers nothing else that was done to the log, or is done later.
 type acceptance struct {
 	where  string
 	by     string // fingerprint
 	err    error  // of its signature
 	files  []string
 	reason string
-	before int // how many findings came before it
 }
 
 // accept sorts out the findings that a trusted key has accepted. An acceptance by another key is a finding itself, which a
@@ -81,35 +80,26 @@ type acceptance struct {
 func (c *chain) accept() {
 	found := c.v.Findings
 	c.v.Findings = nil
-	for i, f := range found {
-		c.sort(f, func(a acceptance) bool { return i < a.before })
-	}
-	for i, a := range c.acceptances {
+	var good []acceptance
+	for _, a := range c.acceptances {
 		if a.err == nil && !c.keys.trusted[a.by] {
 			a.err = errors.New("no key that is trusted has signed it")
-			c.acceptances[i] = a
 		}
-		if a.err == nil {
-			c.v.Notes = append(c.v.Notes, fmt.Sprintf("%s: %d findings were accepted there: %s", a.where, len(a.files), a.reason))
+		if a.err != nil {
+			found = append(found, fmt.Sprintf("%s: it accepts findings, and %s", a.where, a.err))
 			continue
 		}
-		later := c.acceptances[i+1:]
-		c.sort(fmt.Sprintf("%s: it accepts findings, and %s", a.where, a.err), func(b acceptance) bool {
-			return slices.ContainsFunc(later, func(l acceptance) bool { return l.where == b.where })
-		})
+		good = append(good, a)
+		c.v.Notes = append(c.v.Notes, fmt.Sprintf("%s: %d findings were accepted there: %s", a.where, len(a.files), a.reason))
 	}
-}
-
-// sort lists a finding, or lists it as accepted where one of the acceptances that come after it names it.
-func (c *chain) sort(finding string, after func(acceptance) bool) {
-	digest := findingDigest(finding)
-	if slices.ContainsFunc(c.acceptances, func(a acceptance) bool {
-		return a.err == nil && c.keys.trusted[a.by] && after(a) && slices.Contains(a.files, digest)
-	}) {
-		c.v.Accepted = append(c.v.Accepted, finding)
-		return
+	for _, f := range found {
+		digest := findingDigest(f)
+		if slices.ContainsFunc(good, func(a acceptance) bool { return slices.Contains(a.files, digest) }) {
+			c.v.Accepted = append(c.v.Accepted, f)
+		} else {
+			c.v.found("%s", f)
+		}
 	}
-	c.v.found("%s", finding)
 }
 
 // findingDigest stands for a finding in the line that accepts it: 128 bits of its SHA-256, in hex.

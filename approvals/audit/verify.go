@@ -109,7 +109,7 @@ func Verify(dir string, check Check) (*Verification, error) {
 	c.settle()
 	for _, session := range slices.Sorted(maps.Keys(c.lists)) {
 		if !c.lists[session] {
-			v.found("session %s: the list of files that its script has read is not the one that the log has", session)
+			v.found("session %s: the list of files that its script has read, %s, is not the one that the log has", session, check.Lists[session])
 		}
 	}
 	c.keys.close()
@@ -217,7 +217,7 @@ func (c *chain) line(where string, text []byte, length int64, first bool) {
 	var l line
 	if err := json.Unmarshal(text, &l); err != nil || l.Seq == 0 || l.Seq > maxSeq || l.Event.Event == "" || length > maxLine {
 		c.settle()
-		c.v.found("%s: it is no line of an audit log", where)
+		c.v.found("%s: it is no line of an audit log (SHA-256 %.16s…)", where, hashOf(text))
 		// What follows is compared with the bytes that are there.
 		c.started, c.where, c.seq, c.hash = true, where, c.seq+1, hashOf(text)
 		return
@@ -235,9 +235,9 @@ func (c *chain) line(where string, text []byte, length int64, first bool) {
 	case wrong && c.doubt != "":
 		// It was the line between that was changed: its neighbours both disagree with it.
 		c.doubt = ""
-		c.v.found("%s: line %d was changed", c.where, c.seq)
+		c.v.found("%s", c.changed())
 	case wrong:
-		c.doubt = fmt.Sprintf("%s: line %d was changed", c.where, c.seq)
+		c.doubt = c.changed()
 	default:
 		c.settle()
 	}
@@ -259,7 +259,7 @@ func (c *chain) line(where string, text []byte, length int64, first bool) {
 			break
 		}
 		by, err := l.signedBy()
-		c.acceptances = append(c.acceptances, acceptance{where, by, err, l.Files, l.Reason, len(c.v.Findings)})
+		c.acceptances = append(c.acceptances, acceptance{where, by, err, l.Files, l.Reason})
 	}
 	c.started, c.where, c.seq, c.hash = true, where, l.Seq, hashOf(text)
 	c.v.Seq = max(c.v.Seq, l.Seq)
@@ -269,6 +269,11 @@ func (c *chain) line(where string, text []byte, length int64, first bool) {
 	if a := c.check.Anchor; a != nil && l.Seq == a.Seq {
 		c.anchorHash = c.hash
 	}
+}
+
+// changed is the finding about the line before. It says what the line is now, so that who accepts that accepts no other.
+func (c *chain) changed() string {
+	return fmt.Sprintf("%s: line %d was changed (SHA-256 %.16s… now)", c.where, c.seq, c.hash)
 }
 
 // settle reports a line that was in doubt.
