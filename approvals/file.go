@@ -73,7 +73,7 @@ type FileState struct {
 	Size     int64     `json:",omitempty"`
 	Mtime    time.Time `json:",omitzero"`
 	Link     Exact     `json:",omitempty"`
-	SHA256   string    `json:",omitempty"` // hex; "" where the content was too large to be read
+	SHA256   string    `json:",omitempty"` // hex; "" where the content was too large, or not for the account to read
 }
 
 func stateOf(s *targets.State) *FileState {

@@ -79,7 +79,7 @@ func (s *FileState) words() render.Text {
 	owner := fmt.Sprintf("mode %04o, owner %d:%d", s.Mode&0o7777, s.UID, s.GID)
 	switch s.Mode & syscall.S_IFMT {
 	case syscall.S_IFREG:
-		sha := "content too large to be read"
+		sha := "content not read"
 		if s.SHA256 != "" {
 			sha = "sha256 " + string(render.Line(s.SHA256))
 		}

@@ -55,6 +55,9 @@ func (p *programs) foreign(t targets.Target, now time.Time) map[string]string {
 	}
 	names := map[string]string{}
 	files := t.Files()
+	if i, ok := t.(targets.Inspected); ok { // the account may start what it cannot list
+		files = i.Inspect()
+	}
 	for _, dir := range slices.Backward(strings.Split(targets.Path, ":")) {
 		if files == nil || onlyRootWrites(files, dir) {
 			continue

@@ -246,6 +246,9 @@ func (s *session) home(isDir func(string) bool) string {
 	return "/"
 }
 
+// mayPass is X_OK of access(2).
+const mayPass = 1
+
 // script runs a script in the engine.
 func (s *session) script() approvals.Outcome {
 	o, conf := s.runner.options, s.runner.Config
@@ -272,10 +275,13 @@ func (s *session) script() approvals.Outcome {
 		Args:    s.request.Args,
 		Script:  s.request.Script,
 		Env:     append(slices.Clone(s.request.Env), sandboxVariable+"1", sessionVariable+s.live.ID()),
-		Dir:     s.home(func(name string) bool { info, err := view.Stat(name); return err == nil && info.IsDir() }),
-		FS:      view,
-		Stdin:   s.input(),
-		Stdout:  limitedWriter{s.live.Stdout(), cancel}, Stderr: limitedWriter{s.live.Stderr(), cancel},
+		Dir: s.home(func(name string) bool {
+			info, err := view.Stat(name)
+			return err == nil && info.IsDir() && view.Access(name, mayPass) == nil
+		}),
+		FS:     view,
+		Stdin:  s.input(),
+		Stdout: limitedWriter{s.live.Stdout(), cancel}, Stderr: limitedWriter{s.live.Stderr(), cancel},
 		Commands: s, Held: s.live.Held,
 		Limits: sandbox.Limits{
 			Wall: limits.Wall, CPU: limits.CPU, Memory: limits.Memory, Write: limits.Write,
@@ -576,7 +582,11 @@ func (s *session) shell() approvals.Outcome {
 	files := s.files()
 	start := approvals.Start{
 		Argv: []string{"sh", "-c", s.request.Script}, Shell: true, Executables: []string{"sh"},
-		Dir:    s.home(func(name string) bool { info, err := files.Lstat(name); return err == nil && info.IsDir() }),
+		Dir: s.home(func(name string) bool {
+			info, err := files.Lstat(name)
+			a, asks := files.(interface{ Access(string, uint32) error })
+			return err == nil && info.IsDir() && (!asks || a.Access(name, mayPass) == nil)
+		}),
 		Stdout: limitedWriter{s.live.Stdout(), cancel}, Stderr: limitedWriter{s.live.Stderr(), cancel},
 	}
 	stdin, stop, err := s.shellInput()

@@ -36,6 +36,12 @@ type Target interface {
 	Start(ctx context.Context, c Command) (Process, error)
 }
 
+// Inspected is a Target of whose files the gateway itself may see more than the account.
+type Inspected interface {
+	// Inspect is the file tree as the gateway's own user sees it: to judge by, never to show.
+	Inspect() vfs.Source
+}
+
 // Command is a command as it was decided. Nothing in it is looked up again.
 type Command struct {
 	Path           string   // absolute path of the executable

@@ -136,6 +136,11 @@ func readlinkBeneath(root int, name string) (string, error) {
 		return "", err
 	}
 	defer closeFD(fd)
+	return readlinkHeld(fd)
+}
+
+// readlinkHeld is readlinkBeneath of a held file.
+func readlinkHeld(fd int) (string, error) {
 	buf := make([]byte, maxPath+1)
 	n, err := unix.Readlinkat(fd, "", buf)
 	switch {
@@ -159,6 +164,11 @@ func readDirBeneath(root int, name string) ([]Dirent, error) {
 		return nil, err
 	}
 	defer closeFD(fd)
+	return readDirents(fd)
+}
+
+// readDirents is readDirBeneath of an open directory.
+func readDirents(fd int) ([]Dirent, error) {
 	buf := make([]byte, 32<<10)
 	var out []Dirent
 	for {

@@ -54,12 +54,12 @@ func heldFIFO(t *testing.T) int {
 func TestAKernelFileThatWouldBlockSaysEAGAIN(t *testing.T) {
 	h := &host{root: -1, reading: make(chan struct{}, 1), wait: time.Minute}
 	held := heldFIFO(t)
-	if _, err := h.openKernelFile(held); err != unix.EAGAIN {
+	if _, err := h.openKernelFile(held, nil); err != unix.EAGAIN {
 		t.Errorf("an empty pipe: %v", err)
 	}
 	h.reading <- struct{}{} // a read that hangs
 	h.hung.Add(1)
-	if _, err := h.openKernelFile(held); err != unix.EAGAIN {
+	if _, err := h.openKernelFile(held, nil); err != unix.EAGAIN {
 		t.Errorf("while too many reads hang: %v", err)
 	}
 }

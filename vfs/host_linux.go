@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -11,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// host is this machine's tree, as the process sees it.
+// host is this machine's tree, as the process sees it, or as an account does.
 type host struct {
 	root    int           // O_PATH descriptor of "/", -1 where it could not be opened
+	rights  *Rights       // nil for the process's own
 	reading chan struct{} // bounds the reads of kernel files, and the questions about file systems, since they may hang
 	hung    atomic.Int64  // those of them that nobody waits for any more
 	wait    time.Duration
@@ -28,12 +30,75 @@ const (
 
 // NewHost returns this machine's file tree. It follows no link, opens nothing but regular files and directories, and
 // has no /proc/self, which would be this process.
-func NewHost() Source {
+func NewHost() Source { return NewHostAs(nil) }
+
+// NewHostAs returns the tree as an account sees it: each call is the kernel's decision by these rights, and so is its error. What
+// is open stays open. nil stands for the process's own rights.
+func NewHostAs(rights *Rights) Source {
 	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		root = -1
 	}
-	return &host{root: root, reading: make(chan struct{}, maxHanging), wait: readWait}
+	return &host{root: root, rights: rights, reading: make(chan struct{}, maxHanging), wait: readWait}
+}
+
+// Rights are those by which the tree is read.
+func (h *host) Rights() *Rights { return h.rights }
+
+// with calls f with the account's rights. Where a name is about processes, the thread must not have a right to look into them.
+func with[T any](h *host, name string, f func(h *host, name string) (T, error)) (T, error) {
+	switch {
+	case h.rights == nil:
+		return f(h, name)
+	case OfTheGateway(name) && !shownOfEverybody(name):
+		return *new(T), unix.EACCES
+	case h.rights.held() && !ofProcesses(name):
+		v, err := f(h, name)
+		if err == errTracing {
+			return untracedOf(h, name, f)
+		}
+		return v, err
+	case h.rights.held():
+		return untracedOf(h, name, f)
+	}
+	return byErrand(h, name, f)
+}
+
+// byErrand is with on another thread.
+func byErrand[T any](h *host, name string, f func(h *host, name string) (T, error)) (v T, err error) {
+	if refused := h.rights.Do(func() { v, err = f(h, name) }); refused != nil {
+		return v, errors.Join(unix.EIO, refused)
+	}
+	return v, err
+}
+
+// untracedOf is with on this thread, which can look into processes otherwise.
+func untracedOf[T any](h *host, name string, f func(h *host, name string) (T, error)) (v T, err error) {
+	if refused := untraced(func() { v, err = f(h, name) }); refused != nil {
+		return v, errors.Join(unix.EIO, refused)
+	}
+	return v, err
+}
+
+// errTracing says of a file below a further mount of procfs that its answer may rest on the right to look into processes.
+var errTracing = errors.New("a file of procfs by another name")
+
+// tracing reports whether an open file's answer may rest on that right.
+func (h *host) tracing(fd int, name string) bool {
+	if h.rights == nil || ofProcesses(name) {
+		return false // it is put aside
+	}
+	var fs unix.Statfs_t
+	if unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.PROC_SUPER_MAGIC {
+		return false
+	}
+	_, effective, err := capabilities()
+	return err != nil || effective&(1<<unix.CAP_SYS_PTRACE) != 0
+}
+
+// closed reports whether a name is in the gateway's own directory of /proc and not for the account to read.
+func (h *host) closed(name string) bool {
+	return h.rights != nil && OfTheGateway(name) && !readableOfGateway(name)
 }
 
 // absent reports whether the host has a file that no view has: what depends on the reader, what is concealed, and threads by
@@ -59,7 +124,7 @@ func (h *host) Lstat(name string) (Info, error) {
 	if absent(name) {
 		return Info{}, unix.ENOENT
 	}
-	return lstatBeneath(h.root, name)
+	return with(h, name, func(h *host, name string) (Info, error) { return lstatBeneath(h.root, name) })
 }
 
 // ReadDir lists a directory.
@@ -67,17 +132,32 @@ func (h *host) ReadDir(name string) ([]Dirent, error) {
 	if absent(name) {
 		return nil, unix.ENOENT
 	}
-	entries, err := readDirBeneath(h.root, name)
+	if h.closed(name) {
+		return nil, unix.EACCES
+	}
+	entries, err := with(h, name, (*host).list)
 	if err != nil || name != "/proc" {
 		return entries, err
 	}
-	kept := entries[:0]
+	shown := entries[:0]
 	for _, d := range entries {
 		if pid, ok := numbered("/proc/" + d.Name); !OfTheReader("/proc/"+d.Name) && !(ok && isConcealed(pid)) {
-			kept = append(kept, d)
+			shown = append(shown, d)
 		}
 	}
-	return kept, nil
+	return shown, nil
+}
+
+func (h *host) list(name string) ([]Dirent, error) {
+	fd, err := openBeneath(h.root, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, err
+	}
+	defer closeFD(fd)
+	if h.tracing(fd, name) {
+		return nil, errTracing
+	}
+	return readDirents(fd)
 }
 
 // Readlink returns a link's text. A magic link of procfs is a text like any other.
@@ -85,20 +165,48 @@ func (h *host) Readlink(name string) (string, error) {
 	if absent(name) {
 		return "", unix.ENOENT
 	}
-	return readlinkBeneath(h.root, name)
+	if h.closed(name) {
+		return "", unix.EACCES
+	}
+	return with(h, name, func(h *host, name string) (string, error) {
+		fd, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
+		if err != nil {
+			return "", err
+		}
+		defer closeFD(fd)
+		if h.tracing(fd, name) {
+			return "", errTracing
+		}
+		return readlinkHeld(fd)
+	})
 }
 
-// Access reports whether this process can read a file or list a directory.
+// Access reports whether a file can be read or executed, or a directory listed or passed.
 func (h *host) Access(name string, mode uint32) error {
 	if absent(name) {
 		return unix.ENOENT
 	}
-	fd, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
-	if err != nil {
-		return err
+	if h.closed(name) && slices.Contains(closedDirectories, withinGateway(name)+"/") {
+		return unix.EACCES
 	}
-	defer closeFD(fd)
-	return unix.Faccessat(unix.AT_FDCWD, selfFD(fd), mode, 0)
+	_, err := with(h, name, func(h *host, name string) (int, error) {
+		fd, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
+		if err != nil {
+			return 0, err
+		}
+		defer closeFD(fd)
+		return 0, accessHeld(fd, mode)
+	})
+	return err
+}
+
+// accessHeld is access(2) of a held file by the thread's effective ids.
+func accessHeld(fd int, mode uint32) error {
+	err := unix.Faccessat(fd, "", mode, unix.AT_EACCESS|unix.AT_EMPTY_PATH)
+	if err == unix.EINVAL { // before Linux 5.8, which has no faccessat2(2)
+		err = unix.Faccessat(unix.AT_FDCWD, selfFD(fd), mode, unix.AT_EACCESS)
+	}
+	return err
 }
 
 // Open opens a regular file for reading. It first holds the name without opening it, so that a device, FIFO or socket
@@ -113,12 +221,36 @@ func (h *host) Open(name string, flags int) (int, error) {
 	return h.OpenHeld(held, name, info, flags)
 }
 
+// heldName is what Hold returns.
+type heldName struct {
+	fd   int
+	info Info
+}
+
 // Hold implements holding.
 func (h *host) Hold(name string) (held int, info Info, err error) {
 	if absent(name) {
 		return -1, Info{}, unix.ENOENT
 	}
-	return holdBeneath(h.root, name)
+	got, err := with(h, name, func(h *host, name string) (heldName, error) {
+		fd, info, err := holdBeneath(h.root, name)
+		return heldName{fd, info}, err
+	})
+	if err != nil {
+		return -1, Info{}, err
+	}
+	return got.fd, got.info, nil
+}
+
+// MayList implements holding.
+func (h *host) MayList(held int, name string) error {
+	switch {
+	case h.rights == nil && own == 0:
+		return nil
+	case h.rights == nil || h.rights.held() && !ofProcesses(name):
+		return accessHeld(held, wantRead)
+	}
+	return h.Access(name, wantRead)
 }
 
 // OpenHeld implements holding.
@@ -142,17 +274,26 @@ func (h *host) OpenHeld(held int, name string, info Info, flags int) (int, error
 		return -1, err
 	}
 	switch {
+	case h.rights != nil && fs.Type == unix.PROC_SUPER_MAGIC && OfTheGateway(name):
+		return h.openOfGateway(held, name)
 	case fs.Type == unix.PROC_SUPER_MAGIC && slices.Contains(promptFiles, name):
-		return openPromptFile(held)
+		return with(h, name, func(*host, string) (int, error) { return openPromptFile(held) })
 	case kernelMade(int64(fs.Type)):
-		return h.openKernelFile(held)
+		return h.openKernelFile(held, nil)
 	}
-	return openOrdinary(held)
+	if h.rights == nil || h.rights.held() {
+		return openOrdinary(held, h.rights.owns(info))
+	}
+	return with(h, name, func(h *host, _ string) (int, error) { return openOrdinary(held, h.rights.owns(info)) })
 }
 
-// openOrdinary opens a held regular file. O_NONBLOCK keeps a lease of another process from holding us up.
-func openOrdinary(held int) (int, error) {
-	quiet := unix.O_NOATIME
+// openOrdinary opens a held regular file. O_NONBLOCK keeps a lease of another process from holding us up. Only who owns a file
+// may read it without a trace in its times.
+func openOrdinary(held int, owned bool) (int, error) {
+	quiet := 0
+	if owned {
+		quiet = unix.O_NOATIME
+	}
 	fd, err := Reopen(held, unix.O_RDONLY|unix.O_NONBLOCK|quiet)
 	if err == unix.EPERM { // not our file
 		quiet = 0
@@ -210,18 +351,27 @@ func openPromptFile(held int) (int, error) {
 	return Sealed("kernel file", data)
 }
 
-// openKernelFile reads a file that the kernel makes and returns a sealed copy.
-func (h *host) openKernelFile(held int) (int, error) {
-	fd, err := Reopen(held, unix.O_RDONLY|unix.O_NONBLOCK)
+// openKernelFile reads a file that the kernel makes and returns a sealed copy, of what tell makes of it where that is not nil. It
+// is opened and read by one thread, since the kernel asks for rights at either.
+func (h *host) openKernelFile(held int, tell func([]byte) []byte) (int, error) {
+	again, err := unix.FcntlInt(uintptr(held), unix.F_DUPFD_CLOEXEC, 0) // which outlives this call where the file hangs
 	if err != nil {
 		return -1, err
 	}
 	data, err := bounded(h, func() ([]byte, error) {
+		defer closeFD(again)
+		fd, err := Reopen(again, unix.O_RDONLY|unix.O_NONBLOCK)
+		if err != nil {
+			return nil, err
+		}
 		defer closeFD(fd)
 		return readKernelFile(fd)
-	}, func() { closeFD(fd) })
+	}, func() { closeFD(again) })
 	if err != nil {
 		return -1, err
+	}
+	if tell != nil {
+		data = tell(data)
 	}
 	return Sealed("kernel file", data)
 }
@@ -231,7 +381,7 @@ func (h *host) Space(name string) (Space, error) {
 	if absent(name) {
 		return Space{}, unix.ENOENT
 	}
-	fd, err := openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW)
+	fd, err := with(h, name, func(h *host, name string) (int, error) { return openBeneath(h.root, name, unix.O_PATH|unix.O_NOFOLLOW) })
 	if err != nil {
 		return Space{}, err
 	}
@@ -260,14 +410,18 @@ func bounded[T any](h *host, call func() (T, error), instead func()) (T, error) 
 	}
 	got := make(chan result, 1)
 	var left atomic.Bool // by who waits, or by what was waited for
-	go func() {
+	h.rights.begin(func() {
 		defer func() { <-h.reading }()
 		value, err := call()
 		got <- result{value, err}
 		if left.Swap(true) {
 			h.hung.Add(-1)
 		}
-	}()
+	}, func(refused error) {
+		<-h.reading
+		instead()
+		got <- result{err: errors.Join(unix.EIO, refused)}
+	})
 	select {
 	case r := <-got:
 		return r.value, r.err

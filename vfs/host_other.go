@@ -10,6 +10,9 @@ type unsupported struct{}
 // NewHost returns a source that answers ENOSYS: reading a tree without ever following a link needs Linux.
 func NewHost() Source { return unsupported{} }
 
+// NewHostAs returns the same.
+func NewHostAs(*Rights) Source { return unsupported{} }
+
 // NewDir returns ENOSYS, for the same reason.
 func NewDir(string) (Source, error) { return nil, syscall.ENOSYS }
 

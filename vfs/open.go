@@ -88,7 +88,12 @@ func (s *Session) openExisting(name string, end ending, flags int, f *found) (Fi
 		return nil, nil, syscall.ELOOP
 	case isDir && (writing || flags&syscall.O_CREAT != 0):
 		return nil, nil, syscall.EISDIR
-	case isDir || flags&oPath != 0 || f.kind == syscall.S_IFLNK:
+	case isDir && flags&oPath == 0:
+		if err := f.mayList(); err != nil {
+			return nil, nil, err
+		}
+		return s.openName(f)
+	case flags&oPath != 0 || f.kind == syscall.S_IFLNK:
 		return s.openName(f)
 	}
 	if f.kind == syscall.S_IFREG && writing {
@@ -107,6 +112,14 @@ func (s *Session) openExisting(name string, end ending, flags int, f *found) (Fi
 	held := f.held
 	f.held = nil
 	return nil, &sourceFile{s: s, layer: f.layer, path: f.path, info: info, fd: -1, held: held}, nil
+}
+
+// mayList reports whether a directory may be opened to be listed.
+func (f *found) mayList() error {
+	if f.held != nil {
+		return errno(f.layer.holding.MayList(f.held.fd, f.layer.rel(f.path)))
+	}
+	return f.may(wantRead)
 }
 
 func (s *Session) openWriting(name string, end ending, flags int, f *found) (File, *sourceFile, error) {

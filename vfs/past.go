@@ -47,6 +47,9 @@ func (p *Past) ReachAll() {
 	clear(p.files)
 }
 
+// Rights are those by which the base is read.
+func (p *Past) Rights() *Rights { return rightsOf(p.base) }
+
 // Forget passes on to a source that remembers.
 func (p *Past) Forget() {
 	if f, ok := p.base.(Forgetter); ok {

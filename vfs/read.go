@@ -45,12 +45,12 @@ const (
 
 // accessor is a source that knows whether a file can be opened or passed.
 type accessor interface {
-	// Access reports whether the file can be read (4), or a directory listed and passed, as access(2).
+	// Access reports whether a file can be read (4) or executed (1), or a directory listed or passed, as access(2).
 	Access(name string, mode uint32) error
 }
 
 // Access checks a file as access(2) does; mode is a sum of R_OK, W_OK and X_OK. Writing is granted wherever the
-// overlay takes it, so EROFS is the only reason against it; reading where the source can read.
+// overlay takes it, so EROFS is the only reason against it; reading, and passing a directory, where the source can.
 func (s *Session) Access(name string, mode uint32) error {
 	if mode&^uint32(wantRead|wantWrite|wantExecute) != 0 {
 		return syscall.EINVAL
@@ -73,10 +73,16 @@ func (s *Session) Access(name string, mode uint32) error {
 			return syscall.EACCES
 		}
 	}
-	if a, ok := f.source().(accessor); ok && f.node == nil && mode&wantRead != 0 {
-		return errno(a.Access(f.layer.rel(f.path), wantRead))
+	return f.may(mode & (wantRead | wantExecute))
+}
+
+// may asks the source of a file whether it can be read or executed, listed or passed. What the session has made can.
+func (sp *spot) may(mode uint32) error {
+	a, ok := sp.source().(accessor)
+	if !ok || mode == 0 || sp.node != nil && (!sp.node.isDir() || sp.node.chmodded || sp.node.layer == nil) {
+		return nil
 	}
-	return nil
+	return errno(a.Access(sp.layer.rel(sp.path), mode))
 }
 
 // source is where a file's content is, nil where only the overlay has it.

@@ -73,6 +73,7 @@ type layer struct {
 	prefix   string  // "/" or the mount's path
 	distant  distant // nil where the source is at hand
 	holding  holding // nil where the source opens by name alone
+	rights   *Rights // by which the source is read, nil for the process's own
 	dev      uint64  // 0 keeps the source's device numbers
 }
 
@@ -87,9 +88,14 @@ type distant interface {
 type holding interface {
 	// Hold is Lstat, and returns a descriptor that stands for the file without opening it. The caller closes it.
 	Hold(name string) (held int, info Info, err error)
+	// MayList reports whether the directory that Hold returned may be listed. EACCES.
+	MayList(held int, name string) error
 	// OpenHeld is Open of the file that Hold returned with info, which it leaves held.
 	OpenHeld(held int, name string, info Info, flags int) (fd int, err error)
 }
+
+// rightful is a source that is read by an account's rights.
+type rightful interface{ Rights() *Rights }
 
 // rel is the source's name for a path of the view.
 func (l *layer) rel(name string) string {
@@ -125,6 +131,23 @@ func (l *layer) told(info Info, err error) (Info, error) {
 	return info, nil
 }
 
+// Hold gives the calling thread the rights by which the target's files are read, for good, so that no call about them needs
+// another thread: see Rights.Hold. Where they are read by the process's own rights it does nothing.
+func (s *Session) Hold() error {
+	if s.base == nil {
+		return nil
+	}
+	return s.base.rights.Hold()
+}
+
+// rightsOf are the rights by which a source is read, nil for the process's own.
+func rightsOf(source Source) *Rights {
+	if r, ok := source.(rightful); ok {
+		return r.Rights()
+	}
+	return nil
+}
+
 // NewSession makes a view. Close it.
 func NewSession(c Config) (*Session, error) {
 	if c.MaxNodes <= 0 {
@@ -140,6 +163,7 @@ func NewSession(c Config) (*Session, error) {
 		s.base = &layer{source: c.Base, base: true, filtered: c.Policy.start() != everything, prefix: "/"}
 		s.base.distant, _ = c.Base.(distant)
 		s.base.holding, _ = c.Base.(holding)
+		s.base.rights = rightsOf(c.Base)
 		s.root.layer, s.root.scope = s.base, c.Policy.start()
 		if info, err := s.base.lstat("/"); err == nil && info.IsDir() {
 			s.root.adopt(info)

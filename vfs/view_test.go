@@ -36,10 +36,12 @@ func (b below) Open(name string, flags int) (int, error)  { return b.host.Open(b
 // holder is a host, which keeps hold of what is judged.
 type holder interface {
 	Hold(name string) (int, vfs.Info, error)
+	MayList(held int, name string) error
 	OpenHeld(held int, name string, info vfs.Info, flags int) (int, error)
 }
 
 func (b below) Hold(name string) (int, vfs.Info, error) { return b.host.(holder).Hold(b.at(name)) }
+func (b below) MayList(held int, name string) error     { return b.host.(holder).MayList(held, b.at(name)) }
 func (b below) OpenHeld(held int, name string, info vfs.Info, flags int) (int, error) {
 	return b.host.(holder).OpenHeld(held, b.at(name), info, flags)
 }

@@ -132,6 +132,11 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 		last := more == ""
 		cur := &w.stack[len(w.stack)-1]
 		if component == "." || component == ".." {
+			if cur.layer != nil && cur.layer.rights != nil {
+				if err := cur.may(wantExecute); err != nil {
+					return false, err
+				}
+			}
 			plain = ""
 			if component == ".." && len(w.stack) > 1 {
 				w.stack = w.stack[:len(w.stack)-1]

@@ -118,7 +118,8 @@ func (r *run) descriptorLink(fd int32) (string, error) {
 		}
 		return text, nil
 	}
-	text, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", r.pid, fd))
+	text, err := "", error(nil)
+	vfs.Apart(func() { text, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", r.pid, fd)) })
 	if err != nil {
 		return "", err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/seccomp"
 )
 
@@ -150,7 +151,8 @@ func (f *family) waits(used time.Duration) bool {
 func (f *family) tellSlow(limit int) {
 	f.slowed.Do(func() {
 		if tell := f.root.job.Notice; tell != nil {
-			tell(fmt.Sprintf("the script makes more than %d system calls a second and is slowed down (limits.calls)", limit))
+			line := fmt.Sprintf("the script makes more than %d system calls a second and is slowed down (limits.calls)", limit)
+			vfs.Apart(func() { tell(line) })
 		}
 	})
 }

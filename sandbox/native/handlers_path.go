@@ -202,10 +202,14 @@ func (r *run) chdir(n *seccomp.Notification) answer {
 	return outcome(r.enter(r.toDirectory(name)))
 }
 
-// enter makes a directory the working directory.
+// enter makes a directory the working directory, one that may be passed.
 func (r *run) enter(name string) error {
 	dir, err := r.job.FS.Open(name, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
+		return err
+	}
+	if err := r.job.FS.Access(name, unix.X_OK); err != nil {
+		_ = dir.Close()
 		return err
 	}
 	r.leave()

@@ -117,7 +117,9 @@ func (t *openFiles) dropClosed() {
 	// Twice: a thread may duplicate a descriptor to a number that was looked at, and close the old one.
 	for range 2 {
 		for _, pid := range t.family.pids() {
-			if eachOpen(pid, func(st *unix.Stat_t) { live[inodeOf(st)] = true }) != nil {
+			var err error
+			vfs.Apart(func() { err = eachOpen(pid, func(st *unix.Stat_t) { live[inodeOf(st)] = true }) })
+			if err != nil {
 				t.trim *= 2
 				return
 			}

@@ -159,7 +159,8 @@ func (at process) content() []byte {
 	case "environ":
 		return nulTerminated(r.job.Env)
 	}
-	text := readSmall(at.directory() + "/" + at.rest)
+	var text []byte
+	vfs.Apart(func() { text = readSmall(at.directory() + "/" + at.rest) }) // an interpreter's files in /proc are nobody's but root's
 	if r.exited.Load() {
 		return nil // the number may have been another's by then, see run.reap
 	}
@@ -239,7 +240,8 @@ func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
 	case at.rest == "fd" && !p.own(at):
 		return nil, unix.EACCES
 	case at.rest != "":
-		names, err := readNames(at.directory() + "/" + at.rest)
+		var names []string
+		vfs.Apart(func() { names, err = readNames(at.directory() + "/" + at.rest) })
 		if err != nil || at.run.exited.Load() {
 			return nil, unix.ENOENT
 		}

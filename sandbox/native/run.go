@@ -55,6 +55,7 @@ type run struct {
 	valid func(id uint64) bool
 
 	// The state below belongs to the supervising goroutine.
+	holds      *vfs.Session // whose rights over files its thread has
 	buffer     [seccomp.MaxPath]byte
 	umask      uint32
 	opens      opens
@@ -337,6 +338,7 @@ func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 	r.family.turn.Lock()
 	defer r.family.turn.Unlock()
 	r.family.asks(r, int(n.PID))
+	r.hold()
 	if r.execed && len(r.inherit) > 0 {
 		r.hand(n.ID)
 	}
@@ -345,6 +347,18 @@ func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 		r.answering.Store(int32(a.fd)) // #nosec G115 -- a descriptor
 	}
 	return a
+}
+
+// hold gives the supervising thread, which does nothing but answer, the rights by which the session's files are read, so that
+// no call about a file is handed to another thread. Once: an interpreter has one session in its life.
+func (r *run) hold() {
+	if r.holds == r.job.FS {
+		return
+	}
+	r.holds = r.job.FS
+	if err := r.job.FS.Hold(); err != nil {
+		r.cancel(fmt.Errorf("read files for the script: %w", err))
+	}
 }
 
 // deliver sends a handler's answer to the waiting thread.

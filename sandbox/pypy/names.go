@@ -89,6 +89,10 @@ func (d *driver) enter(name string) error {
 	if err != nil {
 		return err
 	}
+	if err := d.job.FS.Access(name, unix.X_OK); err != nil {
+		_ = dir.Close()
+		return err
+	}
 	if len(dir.Path()) >= maxPath {
 		_ = dir.Close()
 		return unix.ENAMETOOLONG

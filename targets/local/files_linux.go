@@ -33,8 +33,25 @@ func beneath(name string, flags int) (int, error) {
 
 func closeFD(fd int) { _ = unix.Close(fd) }
 
-// State describes what is at a path.
-func (l *Local) State(ctx context.Context, name string) (*targets.State, error) {
+// as runs f with the account's rights over files: the kernel then decides on every open, rename, chmod and chown as it would
+// for the account's own programs.
+func (l *Local) as(f func() error) (err error) {
+	if refused := l.rights.Do(func() { err = f() }); refused != nil {
+		return refused
+	}
+	return err
+}
+
+// State describes what is at a path, as far as the account may know it: a content that it may not read has no hash.
+func (l *Local) State(ctx context.Context, name string) (s *targets.State, err error) {
+	err = l.as(func() error {
+		s, err = stateAt(ctx, name)
+		return err
+	})
+	return s, err
+}
+
+func stateAt(ctx context.Context, name string) (*targets.State, error) {
 	if !targets.CleanPath(name) {
 		return nil, unix.EINVAL
 	}
@@ -47,6 +64,9 @@ func (l *Local) State(ctx context.Context, name string) (*targets.State, error) 
 	}
 	defer closeFD(dir)
 	s, _, err := look(ctx, dir, path.Base(name), true)
+	if err == unix.EACCES {
+		s, _, err = look(ctx, dir, path.Base(name), false)
+	}
 	return s, err
 }
 
@@ -159,8 +179,16 @@ func (r *reader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// Content opens a regular file for reading.
-func (l *Local) Content(_ context.Context, name string) (io.ReadCloser, *targets.State, error) {
+// Content opens a regular file for reading, where the account may.
+func (l *Local) Content(_ context.Context, name string) (in io.ReadCloser, s *targets.State, err error) {
+	err = l.as(func() error {
+		in, s, err = contentAt(name)
+		return err
+	})
+	return in, s, err
+}
+
+func contentAt(name string) (io.ReadCloser, *targets.State, error) {
 	held, err := beneath(name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, nil, err
@@ -192,7 +220,7 @@ func (l *Local) Apply(ctx context.Context, c targets.Change) error {
 	if err := w.open(); err != nil {
 		return err
 	}
-	if err := w.verify(ctx); err != nil {
+	if err := l.as(func() error { return w.verify(ctx) }); err != nil {
 		return err
 	}
 	if c.Op == targets.Write {
@@ -253,8 +281,8 @@ func directoryOf(name string) (int, error) {
 	return fd, err
 }
 
-// verify compares what is there with what was decided upon. It reads with the gateway's own rights: the account may
-// well be allowed to replace what it cannot read.
+// verify compares what is there with what was decided upon. What the account cannot read, which it may well be allowed to
+// replace, was decided upon by size and time.
 func (w *work) verify(ctx context.Context) (err error) {
 	if w.was, err = expect(ctx, w.dir, w.c.Path, w.c.Was); err != nil {
 		return err

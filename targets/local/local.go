@@ -5,6 +5,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +43,10 @@ var errJailOff = errors.New("switched off by profile.jail")
 type Local struct {
 	account targets.Account
 	uname   targets.Uname
-	files   vfs.Source
-	switchU bool // commands change the user
+	files   vfs.Source  // as the account sees them
+	whole   vfs.Source  // as the gateway's own user does
+	switchU bool        // commands change the user
+	rights  *vfs.Rights // of the account over files, nil where they are the gateway's own
 	jail    error
 }
 
@@ -58,7 +61,15 @@ func New(o Options) (*Local, error) {
 		return nil, fmt.Errorf("run commands as %q: the gateway is not root; leave local.run_as out or start it as root", o.RunAs)
 	}
 	sealDescriptors()
-	l := &Local{account: account, uname: readUname(), files: vfs.NewHost(), switchU: o.RunAs != "" && own == 0, jail: errJailOff}
+	l := &Local{account: account, uname: readUname(), switchU: o.RunAs != "" && own == 0, jail: errJailOff}
+	if account.UID != own {
+		l.rights = vfs.NewRights(account.UID, account.GID, account.Groups)
+	}
+	l.whole = vfs.NewHost()
+	l.files = l.whole
+	if l.rights != nil {
+		l.files = vfs.NewHostAs(l.rights)
+	}
 	if o.Jail {
 		l.jail = l.tryJail()
 	}
@@ -143,8 +154,11 @@ func readUname() targets.Uname {
 // Name returns "local".
 func (l *Local) Name() string { return Name }
 
-// Files is this host's file tree.
+// Files is this host's file tree, read by the account's rights.
 func (l *Local) Files() vfs.Source { return l.files }
+
+// Inspect is the file tree as the gateway's own user sees it.
+func (l *Local) Inspect() vfs.Source { return l.whole }
 
 // Account is the user that commands run as.
 func (l *Local) Account() targets.Account { return l.account }
@@ -152,8 +166,16 @@ func (l *Local) Account() targets.Account { return l.account }
 // Uname describes this host's kernel.
 func (l *Local) Uname() targets.Uname { return l.uname }
 
-// Resolve finds an executable along targets.Path, or where a name with a slash says, seen from dir.
-func (l *Local) Resolve(_ context.Context, name, dir string) (string, error) {
+// Resolve finds an executable along targets.Path, or where a name with a slash says, seen from dir: as far as the account may
+// know, and execute it.
+func (l *Local) Resolve(_ context.Context, name, dir string) (found string, err error) {
+	if refused := l.rights.Do(func() { found, err = resolve(name, dir) }); refused != nil {
+		return "", refused
+	}
+	return found, err
+}
+
+func resolve(name, dir string) (string, error) {
 	if name == "" || strings.ContainsRune(name, 0) {
 		return "", syscall.ENOENT
 	}
@@ -186,7 +208,7 @@ func executable(name string) error {
 		}
 		return syscall.ENOENT
 	}
-	if st.IsDir() || st.Mode()&0o111 == 0 {
+	if st.IsDir() || st.Mode()&0o111 == 0 || unix.Faccessat(unix.AT_FDCWD, name, unix.X_OK, unix.AT_EACCESS) != nil {
 		return syscall.EACCES
 	}
 	return nil
@@ -197,8 +219,9 @@ func (l *Local) Start(ctx context.Context, c targets.Command) (targets.Process, 
 	if !filepath.IsAbs(c.Path) || len(c.Argv) == 0 {
 		return nil, syscall.EINVAL
 	}
-	if err := directory(c.Dir); err != nil {
-		return nil, err
+	err := error(nil)
+	if refused := l.rights.Do(func() { err = directory(c.Dir) }); refused != nil || err != nil {
+		return nil, cmp.Or(refused, err)
 	}
 	cmd := exec.Command(c.Path) // #nosec G204 -- running what was decided is what this package is for
 	cmd.Args, cmd.Dir, cmd.Env = c.Argv, c.Dir, c.Env
@@ -249,6 +272,8 @@ func directory(dir string) error {
 		return syscall.EACCES
 	case !st.IsDir():
 		return syscall.ENOTDIR
+	case unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS) != nil:
+		return syscall.EACCES
 	}
 	return nil
 }
