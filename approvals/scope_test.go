@@ -370,3 +370,43 @@ func TestNothingOfAnAgentWhoIsGoneIsApproved(t *testing.T) {
 		t.Errorf("it is not rejected: %v", err)
 	}
 }
+
+// A decision that was taken in time does not start what is left of an agent who was taken out since.
+func TestNothingOfAnAgentWhoIsGoneIsStartedAgain(t *testing.T) {
+	d := &directory{who: map[string]listed{}}
+	d.set("watcher", approvals.Admin, true)
+	claude := d.set("claude", approvals.Agent, false, "local")
+	alice := d.set("alice", approvals.Approver, true)
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Standing = d.standing })
+	events := b.Subscribe(t.Context())
+	l := b.begin()
+	result := start(l, command(io.Discard, "true", "x"))
+	b.waiting(events, l.ID())
+	done := make(chan error, 1)
+	go func() { done <- b.Shutdown(context.Background()) }()
+	<-result
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	next := &book{tb: t, config: b.config, target: b.target, dir: b.dir}
+	var err error
+	if next.Manager, err = approvals.New(b.config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := next.Approve(t.Context(), l.ID(), alice, shown(t, next.Manager, l.ID())); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	d.remove("claude")
+	if _, err := next.Resume(t.Context(), l.ID(), b.target); !errors.Is(err, approvals.ErrNotPermitted) {
+		t.Errorf("it starts again: %v", err)
+	}
+	d.set("claude", approvals.Agent, false, "prod")
+	if _, err := next.Resume(t.Context(), l.ID(), b.target); !errors.Is(err, approvals.ErrNotPermitted) {
+		t.Errorf("it starts again on a target that is not its agent's any more: %v", err)
+	}
+	if s, err := next.Manager.Session(claude, l.ID()); err != nil || s.Status != approvals.Parked {
+		t.Errorf("it is %s, %v", s.Status, err)
+	}
+}

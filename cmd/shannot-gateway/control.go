@@ -30,8 +30,10 @@ const (
 )
 
 const (
-	// controlPatience bounds a client of the socket, and what a client waits for the gateway's answer. A reload reads files.
+	// controlPatience is how long a client waits for the gateway's answer, and may take to read it. A reload reads files.
 	controlPatience = 60 * time.Second
+	// controlWord is how long a client may take to say what it wants: others, and the gateway's end, wait for it.
+	controlWord = 5 * time.Second
 	// maxControl bounds a line on the socket, in bytes.
 	maxControl = 1 << 20
 	// maxSocketPath is what the kernel takes as a socket's name, in bytes with the last zero: sun_path of unix(7).
@@ -119,7 +121,8 @@ func (c *control) serve(answer func(word string) controlAnswer) {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		_ = conn.SetDeadline(time.Now().Add(controlPatience))
+		_ = conn.SetReadDeadline(time.Now().Add(controlWord))
+		_ = conn.SetWriteDeadline(time.Now().Add(controlPatience))
 		line, err := bufio.NewReader(io.LimitReader(conn, 64)).ReadString('\n')
 		if word := strings.TrimSpace(line); err == nil && (word == controlReload || word == controlState) {
 			_ = render.JSON(conn, answer(word))
