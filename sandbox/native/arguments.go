@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"shannot-gateway/vfs/seccomp"
 )
 
@@ -112,7 +110,7 @@ func (r *run) begins() {
 	if err := r.config.reveal(r.pid); err != nil {
 		r.log("hand over arguments", "error", err)
 		r.cancel(fmt.Errorf("hand over the script's arguments: %w", err))
-		_ = unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0)
+		r.kill()
 	}
 	r.config = stageConfig{}
 	if r.up != nil {

@@ -249,6 +249,9 @@ func (r *run) move(files *stdio, output *sync.WaitGroup, stop <-chan struct{}) {
 
 // close releases what the run holds.
 func (r *run) close() {
+	r.closing.Lock()
+	defer r.closing.Unlock()
+	r.closed = true
 	for _, fd := range []int{r.pidfd, r.listener, r.stdin.pipe} {
 		if fd > 0 {
 			_ = unix.Close(fd)

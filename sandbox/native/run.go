@@ -41,6 +41,8 @@ type run struct {
 
 	pid      int
 	pidfd    int
+	closing  sync.Mutex // held while the descriptor is used for a signal, and while it is closed
+	closed   bool
 	listener int
 	process  *os.Process
 	firm     bool         // nothing but the interpreter's end interrupts a call that was received
@@ -429,10 +431,20 @@ func awaitExit(pidfd int) error {
 
 // childEnded tells the interpreter that a command has ended, as the kernel tells a parent. Where the script has no
 // handler, nothing is delivered.
-func (r *run) childEnded() { _ = unix.PidfdSendSignal(r.pidfd, unix.SIGCHLD, nil, 0) }
+func (r *run) childEnded() { r.tell(unix.SIGCHLD) }
 
-// kill ends the interpreter and all its threads.
-func (r *run) kill() { _ = unix.PidfdSendSignal(r.pidfd, unix.SIGKILL, nil, 0) }
+// kill ends the interpreter and all its threads. Whoever wants that may come late: the run is over, and the number of its
+// descriptor may be another process's.
+func (r *run) kill() { r.tell(unix.SIGKILL) }
+
+// tell sends a signal to the interpreter, unless the run is over.
+func (r *run) tell(sig unix.Signal) {
+	r.closing.Lock()
+	defer r.closing.Unlock()
+	if !r.closed {
+		_ = unix.PidfdSendSignal(r.pidfd, sig, nil, 0)
+	}
+}
 
 // counter counts what a view holds. That takes longer the more files there are: it is done so seldom that it takes no more
 // than a twentieth of a processor.
