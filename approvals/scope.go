@@ -132,6 +132,9 @@ func (m *Manager) Rescoped() {
 
 // whileSeen returns a context that ends, with ErrNotFound, once somebody does not see a session any more.
 func (m *Manager) whileSeen(ctx context.Context, by Identity, s *Session) (context.Context, context.CancelFunc) {
+	if s.Identity == by.Name {
+		return ctx, func() {} // nobody takes their own from them
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	identity, target := s.Identity, s.Target
 	go func() {
