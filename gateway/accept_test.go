@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"shannot-gateway/gateway/config"
 )
 
 // failing is a listener that gives these errors, one after the other, and a connection after each.
@@ -153,4 +155,20 @@ func TestServerOutlivesTheEndOfItsDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.logsIn("alice", r.approver)
+}
+
+func TestConnectionsLeaveDescriptorsToSessions(t *testing.T) {
+	c := config.Config{Connections: config.DefaultConnections(), Identities: make([]config.Identity, 2)}
+	for _, tt := range []struct {
+		files   uint64
+		pending int
+		warns   bool
+	}{{0, 1024, false}, {1024, 256, true}, {4000, 1000, true}, {4095, 1023, false}, {1 << 20, 1024, false}, {1 << 62, 1024, false}} {
+		if got := pendingLimit(c.Connections, tt.files); got != tt.pending {
+			t.Errorf("of %d files %d are for logins, want %d", tt.files, got, tt.pending)
+		}
+		if warns := fewDescriptors(&c, tt.files) != ""; warns != tt.warns {
+			t.Errorf("with %d files: warns %v", tt.files, warns)
+		}
+	}
 }

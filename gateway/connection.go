@@ -11,6 +11,7 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 
 	"shannot-gateway/gateway/admission"
 	"shannot-gateway/gateway/command"
@@ -38,7 +39,7 @@ type connections struct {
 func newConnections(c *config.Config) *connections {
 	now := time.Now
 	t := &connections{
-		pending: admission.NewPending(c.Connections.Pending, now), turns: admission.NewTurns(handshakes(c.Connections)),
+		pending: admission.NewPending(pendingLimit(c.Connections, descriptors()), now), turns: admission.NewTurns(handshakes(c.Connections)),
 		places: admission.NewPlaces(placeLimits(c)), input: admission.NewInput(inputLimits(c), now),
 		all: map[*connection]struct{}{}, empty: make(chan struct{}),
 	}
@@ -49,7 +50,7 @@ func newConnections(c *config.Config) *connections {
 // reload puts other limits in force. What is over them stays until it ends.
 func (t *connections) reload(c *config.Config) {
 	t.limits.Store(&c.Connections)
-	t.pending.SetLimit(c.Connections.Pending)
+	t.pending.SetLimit(pendingLimit(c.Connections, descriptors()))
 	t.turns.SetLimit(handshakes(c.Connections))
 	t.places.SetLimits(placeLimits(c))
 	t.input.SetLimits(inputLimits(c))
@@ -71,6 +72,35 @@ func handshakes(c config.Connections) int {
 		return c.Handshakes
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// descriptors is how many the process may have.
+func descriptors() uint64 {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return limit.Cur
+}
+
+// pendingLimit is how many clients may be logging in. Nobody without a key takes more than a quarter of the descriptors, which
+// sessions need too.
+func pendingLimit(c config.Connections, descriptors uint64) int {
+	if quarter := descriptors / 4; quarter > 0 && quarter < uint64(c.Pending) { // #nosec G115 -- positive
+		return int(quarter) // #nosec G115 -- less than Pending
+	}
+	return c.Pending
+}
+
+// fewDescriptors says that the process cannot have all connections that the bounds allow, and what to do, or "".
+func fewDescriptors(c *config.Config, descriptors uint64) string {
+	l := c.Connections
+	want := pendingLimit(l, descriptors) + l.Max + l.Waiting*len(c.Identities)
+	if descriptors == 0 || uint64(want) <= descriptors/2 { // #nosec G115 -- positive
+		return ""
+	}
+	return fmt.Sprintf("up to %d connections may take most of the %d files that the process may open: raise the limit (LimitNOFILE=), or lower [connections]",
+		want, descriptors)
 }
 
 func placeLimits(c *config.Config) admission.PlaceLimits {
@@ -154,7 +184,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	}
 	m := c.meter.Load()
 	if m == nil { // it waits for a place
-		return c.Conn.Read(p)
+		return c.login.count(c.Conn.Read(p))
 	}
 	if !m.Wait(c.gone) {
 		return 0, net.ErrClosed

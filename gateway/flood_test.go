@@ -13,6 +13,8 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/gateway/admission"
 )
 
 // eventually waits until something holds.
@@ -88,7 +90,8 @@ func TestClientsThatDoNotLogInShutNobodyOut(t *testing.T) {
 	}{
 		{"8 silent", "", 8}, {"64 silent", "", 64}, {"1000 silent", "", 1000},
 		{"1000 with a version", version, 1000},
-		{"1000 with a packet without an end", version + "\x00\x03\xff\xff", 1000},
+		{"1000 with a packet without an end", version + "\x00\x00\x3f\xff", 1000},
+		{"1000 with a packet that is too long", version + "\x00\x03\xff\xff", 1000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := start(t, "[connections]\npending = 60\n")
@@ -111,6 +114,7 @@ func TestAFloodOfSilentConnectionsShutsNobodyOut(t *testing.T) {
 		var mu sync.Mutex
 		var kept []net.Conn
 		stop := flood(4, func() {
+			time.Sleep(time.Millisecond) // thousands a second; the processor is the test's and its clients' too
 			c, err := dialer.Dial("tcp", r.address)
 			if err != nil {
 				return
@@ -202,6 +206,21 @@ func TestWhoIsOverTheirPlacesIsToldSo(t *testing.T) {
 	}
 	if err := <-waits; err != nil {
 		t.Errorf("whoever waited, after a reload with more places: %v", err)
+	}
+}
+
+// Whoever waits for a place has logged in, and nothing counts what they send; it is little.
+func TestWhoHasNoPlaceSendsLittle(t *testing.T) {
+	l := &login{c: &connection{}}
+	if n, err := l.count(maxLogin, nil); n != maxLogin || err != nil {
+		t.Errorf("%d bytes: %v", n, err)
+	}
+	if n, err := l.count(1, nil); n != 0 || !errors.Is(err, errTooMuch) {
+		t.Errorf("one byte more: %d, %v", n, err)
+	}
+	l.c.meter.Store(&admission.Meter{})
+	if n, err := l.count(1, nil); n != 1 || err != nil {
+		t.Errorf("with a place: %d, %v", n, err)
 	}
 }
 
@@ -324,11 +343,12 @@ func TestAChannelWithoutASessionKeepsNoConnection(t *testing.T) {
 
 // A session that does not read its input holds no more of it than one channel's window; many of them no more than the budget.
 func TestInputThatNobodyReadsIsBounded(t *testing.T) {
-	r := start(t, "[connections]\nunread = \"6MiB\"\n[limits]\nscript = \"64KiB\"\nsessions_per_identity = 4\nwall = \"2m\"\n")
+	r := start(t, "[connections]\nunread = \"3MiB\"\n[limits]\nscript = \"64KiB\"\nwall = \"2m\"\n")
+	const sessions = 8
 	limits := inputLimits(r.settings.Config)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	for range 4 {
+	for range sessions {
 		c := r.as(r.agent)
 		s, err := c.NewSession()
 		if err != nil {
@@ -357,15 +377,37 @@ func TestInputThatNobodyReadsIsBounded(t *testing.T) {
 		}()
 	}
 	eventually(t, "the budget is used", func() bool { return r.gateway.connections.input.Held() >= limits.Budget })
-	if held := r.gateway.connections.input.Held(); held > limits.Budget+limits.Alone+4*(64<<10+maxRead) {
-		t.Errorf("%d bytes are held", held)
+	most := limits.Budget + limits.Alone + sessions*(64<<10+maxRead)
+	for range 20 {
+		r.logsIn("alice", r.approver)
+		if held := r.gateway.connections.input.Held(); held > most {
+			t.Fatalf("%d bytes are held, want at most %d", held, most)
+		}
 	}
 	for _, id := range r.open() {
 		if _, errs, status := output(t, r.as(r.agent), "cancel "+id, ""); status != 0 {
 			t.Errorf("cancel: %d %s", status, errs)
 		}
 	}
-	r.logsIn("alice", r.approver)
+}
+
+// Nobody reads what a client sends as standard error: a window's worth would stay in each channel.
+func TestStandardErrorOfAClientIsThrownAway(t *testing.T) {
+	r := start(t, "[connections]\nunread = \"3MiB\"\n[limits]\nscript = \"64KiB\"\n")
+	channel, requests, err := r.as(r.agent).OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go gossh.DiscardRequests(requests)
+	piece := make([]byte, 32<<10)
+	for range 16 << 20 / len(piece) {
+		if _, err := channel.Stderr().Write(piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ok, err := channel.SendRequest("exec", true, gossh.Marshal(struct{ Line string }{"whoami"})); !ok || err != nil {
+		t.Errorf("afterwards: %v, %v", ok, err)
+	}
 }
 
 func TestLargeInputArrivesWhole(t *testing.T) {
@@ -394,6 +436,30 @@ func TestAClientThatIsNoneIsLeft(t *testing.T) {
 		}
 	}
 	eventually(t, "none of them is kept", func() bool { return r.gateway.connections.count().LoggingIn == 0 })
+}
+
+func TestPacketsOfALoginFit(t *testing.T) {
+	long := string(make([]byte, maxPlain))
+	for _, tt := range []struct {
+		stream string
+		fits   bool
+	}{
+		{"", true}, {"\x00", true}, {"\x00\x00\x00\x02ab\x00\x00\x00\x00\x00\x00\x00\x01c\x00", true},
+		{"\x00\x00\x40\x00" + long, true}, {"\x00\x00\x40\x01" + long, false},
+		{"\x00\x00\x00\x02ab\xff\xff\xff\xff", false}, {"\x00\x00\x40\x00" + long + "\x01\x00\x00\x00", false},
+	} {
+		var whole, split framing
+		if got := whole.fits([]byte(tt.stream)); got != tt.fits {
+			t.Errorf("%.20q: %v", tt.stream, got)
+		}
+		got := true
+		for i := range len(tt.stream) {
+			got = got && split.fits([]byte{tt.stream[i]})
+		}
+		if got != tt.fits {
+			t.Errorf("%.20q, byte by byte: %v", tt.stream, got)
+		}
+	}
 }
 
 func TestALoginHasItsTime(t *testing.T) {

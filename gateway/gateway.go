@@ -175,6 +175,9 @@ func (g *Gateway) settle(c *connection, m *member) error {
 // Serve accepts connections until ctx ends, lets what runs come to its end for a bounded time, and returns. It returns
 // nil where it was ended by ctx.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	if few := fewDescriptors(g.options.Config, descriptors()); few != "" {
+		g.log.Warn(few)
+	}
 	failed := make(chan error, 1)
 	loop := accepting{
 		listener: l, handle: g.accept, shed: g.connections.pending.Shed, sleep: sleep,

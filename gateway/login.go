@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -10,11 +11,13 @@ import (
 	"shannot-gateway/gateway/admission"
 )
 
-// What a client may send before it has logged in, in bytes: its first line by RFC 4253, section 4.2, and all. With hundreds
-// of keys in its agent a client sends some tens of thousands.
+// What a client may send before it has logged in and has a place, in bytes: its first line by RFC 4253, section 4.2, a
+// packet before keys are exchanged, and all. The library makes room for a packet when it has read its length, and takes 256
+// KiB. OpenSSH's packets have less than two, and for each key that a client offers some hundred bytes.
 const (
 	maxVersion = 255
-	maxLogin   = 256 << 10
+	maxPlain   = 16 << 10
+	maxLogin   = 64 << 10
 )
 
 // Errors of a login.
@@ -38,6 +41,7 @@ type login struct {
 	greeted bool
 	ahead   []byte // what came with the first line, and that line
 	sent    int
+	plain   framing
 
 	mu   sync.Mutex
 	left time.Duration // that the client may take
@@ -57,10 +61,39 @@ func (l *login) read(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := l.receive(p)
-	if err == nil && !l.take() {
+	switch {
+	case err != nil:
+	case l.guest.Step() < admission.Keyed && !l.plain.fits(p[:n]):
+		err = errTooMuch
+	case !l.take():
 		err = errMadeRoom
 	}
 	return n, err
+}
+
+// framing follows the lengths of packets that are not encrypted, RFC 4253, section 6.
+type framing struct {
+	header []byte // of the packet that has begun
+	left   uint32 // of the packet, in bytes
+}
+
+// fits takes more of the stream, and reports false where a packet is too long.
+func (f *framing) fits(piece []byte) bool {
+	for len(piece) > 0 {
+		if f.left > 0 {
+			n := min(uint32(len(piece)), f.left) // #nosec G115 -- a read
+			piece, f.left = piece[n:], f.left-n
+			continue
+		}
+		f.header = append(f.header, piece[0])
+		if piece = piece[1:]; len(f.header) == 4 {
+			if f.left = binary.BigEndian.Uint32(f.header); f.left > maxPlain {
+				return false
+			}
+			f.header = f.header[:0]
+		}
+	}
+	return true
 }
 
 // greet reads the client's first line, which the library would read byte by byte, after any number of others.
@@ -84,6 +117,9 @@ func (l *login) greet() error {
 		}
 	}
 	l.greeted, l.ahead = true, line
+	if !l.plain.fits(line[bytes.IndexByte(line, '\n')+1:]) {
+		return errTooMuch
+	}
 	l.guest.Reached(admission.Greeted)
 	if !l.take() {
 		return errMadeRoom
@@ -97,7 +133,7 @@ func (l *login) receive(p []byte) (int, error) {
 	l.giveTurn()
 	if l.over.Load() {
 		l.mu.Unlock()
-		return l.c.Conn.Read(p)
+		return l.count(l.c.Conn.Read(p))
 	}
 	began := time.Now()
 	if l.left <= 0 {
@@ -112,7 +148,12 @@ func (l *login) receive(p []byte) (int, error) {
 	l.mu.Lock()
 	l.left -= time.Since(began)
 	l.mu.Unlock()
-	if l.sent += n; l.sent > maxLogin && !l.over.Load() {
+	return l.count(n, err)
+}
+
+// count bounds what a client sends before it has a place.
+func (l *login) count(n int, err error) (int, error) {
+	if l.sent += n; l.sent > maxLogin && l.c.meter.Load() == nil {
 		return 0, errTooMuch
 	}
 	return n, err

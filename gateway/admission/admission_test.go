@@ -93,6 +93,30 @@ func TestWhoGoesForANewcomer(t *testing.T) {
 	}
 }
 
+func TestFewMayStayInTheMiddleOfALogin(t *testing.T) {
+	c := newClock()
+	p, gone := NewPending(16, c.now), ""
+	begin := func(name string) *Guest {
+		g := p.Admit(name[:1], func() { gone += name })
+		g.Reached(Keyed)
+		g.Reached(Keyed)
+		c.pass(time.Second)
+		return g
+	}
+	a, b := begin("a"), begin("b")
+	a.Paid() // waits for the gateway
+	begin("c")
+	if gone != "b" {
+		t.Errorf("gone: %q, want b", gone)
+	}
+	b.Leave()
+	a.Leave()
+	begin("d")
+	if n, _ := p.Count(); gone != "b" || n != 2 {
+		t.Errorf("gone: %q, %d are there", gone, n)
+	}
+}
+
 func TestWhatIsUsedUpIsTakenFromTheLatest(t *testing.T) {
 	c := newClock()
 	p, gone := NewPending(10, c.now), ""

@@ -21,6 +21,8 @@ const (
 //   - Where it is reached, a newcomer takes the place of a connection of the most crowded address, the newcomer counted.
 //     That is the one that has kept the gateway waiting the longest, where each step that it has come makes the gateway
 //     more patient, see patience: who says nothing goes before who is in the middle of a login.
+//   - No more than an eighth of the limit have exchanged keys and keep the gateway waiting for what comes next, which may
+//     be large: of these, the one that has kept it waiting the longest goes.
 //   - A newcomer is refused only where all connections of the most crowded address wait for the gateway, and the newcomer
 //     is one more of that address.
 type Pending struct {
@@ -31,6 +33,7 @@ type Pending struct {
 	guests  map[*Guest]struct{}
 	crowds  map[string]int // by address
 	arrived uint64
+	keyed   int // that have exchanged keys
 }
 
 // patience is how much longer the gateway waits for each step that a login has come, as a power of two. An honest client says
@@ -103,7 +106,8 @@ func (p *Pending) Admit(address string, evict func()) *Guest {
 func (p *Pending) Shed() bool {
 	const nobody = ""
 	p.mu.Lock()
-	victim := p.latest(p.crowded(nobody))
+	crowded := p.crowded(nobody)
+	victim := p.latest(func(g *Guest) bool { return crowded[g.address] })
 	if victim != nil {
 		p.remove(victim)
 	}
@@ -118,7 +122,7 @@ func (p *Pending) Shed() bool {
 // victim is who goes for a newcomer, nil where the newcomer does. The caller holds the lock.
 func (p *Pending) victim(newcomer string) *Guest {
 	crowded := p.crowded(newcomer)
-	late := p.latest(crowded)
+	late := p.latest(func(g *Guest) bool { return crowded[g.address] })
 	if late != nil || crowded[newcomer] {
 		return late
 	}
@@ -146,14 +150,14 @@ func (p *Pending) crowded(newcomer string) map[string]bool {
 	return found
 }
 
-// latest is the connection of some addresses that has kept the gateway waiting the longest, nil where none does. The
-// caller holds the lock.
-func (p *Pending) latest(of map[string]bool) *Guest {
+// latest is the connection among some that has kept the gateway waiting the longest, nil where none does. The caller holds
+// the lock.
+func (p *Pending) latest(among func(*Guest) bool) *Guest {
 	var found *Guest
 	var longest time.Duration
 	now := p.now()
 	for g := range p.guests {
-		if !g.owing || !of[g.address] {
+		if !g.owing || !among(g) {
 			continue
 		}
 		late := now.Sub(g.since) >> (patience * g.step)
@@ -167,6 +171,9 @@ func (p *Pending) latest(of map[string]bool) *Guest {
 // remove forgets a connection. The caller holds the lock.
 func (p *Pending) remove(g *Guest) {
 	g.gone = true
+	if g.step == Keyed {
+		p.keyed--
+	}
 	delete(p.guests, g)
 	if p.crowds[g.address]--; p.crowds[g.address] == 0 {
 		delete(p.crowds, g.address)
@@ -189,9 +196,32 @@ func (g *Guest) Paid() {
 
 // Reached notes how far the login has come.
 func (g *Guest) Reached(s Step) {
-	g.pending.mu.Lock()
-	defer g.pending.mu.Unlock()
-	g.step = max(g.step, s)
+	p := g.pending
+	p.mu.Lock()
+	var victim *Guest
+	if s > g.step {
+		g.step = s
+		if s == Keyed && !g.gone {
+			victim = p.oneKeyedMore()
+		}
+	}
+	p.mu.Unlock()
+	if victim != nil {
+		victim.evict()
+	}
+}
+
+// oneKeyedMore counts a connection that has exchanged keys, and returns who goes for it, nil for nobody. The caller holds
+// the lock.
+func (p *Pending) oneKeyedMore() *Guest {
+	if p.keyed++; p.keyed <= max(1, p.most/8) {
+		return nil
+	}
+	victim := p.latest(func(g *Guest) bool { return g.step == Keyed })
+	if victim != nil {
+		p.remove(victim)
+	}
+	return victim
 }
 
 // Step is how far the login has come.
