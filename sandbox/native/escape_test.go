@@ -38,6 +38,9 @@ import (
 //	# bare: …      what it prints in the same CPython without a sandbox, which shows that the wall and not a slip in the
 //	               script is what stops it; or "not run: " and why
 //	# ends: …      the cause that the run must end with, where that is not its own end, or a signal's name
+//	# open: …      what it prints in the open, see control_test.go, or "otherwise"
+//	# itself: …    how it shows by itself that it can succeed
+//	# impossible: …  what it prints in the open where the kernel does not have what it tries, and why: it is skipped there
 //	# arch: …      the one architecture that has it
 //	# slow         left out of short runs, as what is not in a sandbox is
 //
@@ -46,6 +49,7 @@ var attemptFiles embed.FS
 
 type attempt struct {
 	name, tries, wall, prints, bare, ends, arch, script string
+	open, itself, impossible                            string
 	slow                                                bool
 }
 
@@ -55,7 +59,7 @@ const notRun = "not run: "
 func parseAttempt(tb testing.TB, name, script string) attempt {
 	tb.Helper()
 	a := attempt{name: name, script: script, ends: string(sandbox.Exited)}
-	fields := map[string]*string{"tries": &a.tries, "wall": &a.wall, "prints": &a.prints, "bare": &a.bare, "ends": &a.ends, "arch": &a.arch}
+	fields := map[string]*string{"tries": &a.tries, "wall": &a.wall, "prints": &a.prints, "bare": &a.bare, "ends": &a.ends, "arch": &a.arch, "open": &a.open, "itself": &a.itself, "impossible": &a.impossible}
 	for line := range strings.Lines(script) {
 		comment, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "# ")
 		if !ok {
@@ -258,6 +262,7 @@ func TestEscapeAttemptsMeetAWall(t *testing.T) {
 				t.Parallel()
 				turns <- struct{}{}
 				defer func() { <-turns }()
+				a.mustBePossible(t)
 				a.insideMust(t, w, inside)
 				a.bareMust(t)
 			})
@@ -338,19 +343,22 @@ func TestEveryAttemptIsInTheDocumentation(t *testing.T) {
 		"What `TestEscapeAttemptsMeetAWall` tries, and what stands there. Each is a script under\n" +
 		"`sandbox/native/testdata/escape`, whose first lines are the source of this page:\n" +
 		"`go test -run TestEveryAttemptIsInTheDocumentation ./sandbox/native -update` writes it. \"bare\" marks the attempts that are\n" +
-		"made in CPython without a sandbox as well. [threat-model.md](threat-model.md) has the controls in a whole.\n")
+		"made in CPython without a sandbox as well. The last column is the attempt's control, which shows that it does not pass by\n" +
+		"failing for a reason of its own: it was made in bare CPython (`bare`) or by a user in namespaces of its own (`open`) with\n" +
+		"another outcome; what it prints is an `answer` of the wall, or its `end` is the wall's; or it shows `itself` that it can.\n" +
+		"`TestEveryAttemptHasAControl` and `TestControlsOfAttemptsTrip` hold each to it. [threat-model.md](threat-model.md) has the controls in a whole.\n")
 	folder, cell := "", strings.NewReplacer("|", `\|`)
 	for _, a := range attempts(t) {
 		dir, name := path.Split(a.name)
 		if dir != folder {
 			folder = dir
-			fmt.Fprintf(&b, "\n## %s\n\n| attempt | tries | what stands there | |\n| --- | --- | --- | --- |\n", strings.TrimSuffix(dir, "/"))
+			fmt.Fprintf(&b, "\n## %s\n\n| attempt | tries | what stands there | | control |\n| --- | --- | --- | --- | --- |\n", strings.TrimSuffix(dir, "/"))
 		}
 		mark := "bare"
 		if strings.HasPrefix(a.bare, notRun) {
 			mark = ""
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, cell.Replace(strings.TrimPrefix(a.tries, "to ")), cell.Replace(a.wall), mark)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", name, cell.Replace(strings.TrimPrefix(a.tries, "to ")), cell.Replace(a.wall), mark, a.controlInWords())
 	}
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {

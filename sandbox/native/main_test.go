@@ -33,7 +33,9 @@ func TestMain(m *testing.M) {
 	if signal.Ignored(unix.SIGINT) { // as in a job in the background, and so in the Python that scripts are compared with
 		signal.Notify(make(chan os.Signal, 1), unix.SIGINT)
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	removeOpenRuntime()
+	os.Exit(status)
 }
 
 // unprivilegedEnv is set in the run of this package's tests as an unprivileged user.

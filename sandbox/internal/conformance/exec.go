@@ -5,6 +5,7 @@ package conformance
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -37,21 +38,35 @@ func (Exec) Start(ctx context.Context, c sandbox.Command) (sandbox.Process, erro
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Args, cmd.Dir, cmd.Env = c.Argv, c.Dir, c.Env
 	cmd.Stdout, cmd.Stderr = c.Stdout, c.Stderr
-	if c.Stdin != nil {
-		cmd.Stdin = c.Stdin
-	}
-	if in, ok := c.Stdin.(interface{ Inherit() (*os.File, error) }); ok {
-		file, err := in.Inherit()
-		if err != nil {
-			return nil, err
-		}
-		cmd.Stdin = file
+	if err := input(cmd, c.Stdin); err != nil {
+		return nil, err
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	return &execProcess{cmd: cmd}, nil
+}
+
+// input gives a command what it reads. Where that is copied, the command's end does not wait for who might write more.
+func input(cmd *exec.Cmd, from io.ReadCloser) error {
+	if from == nil {
+		return nil
+	}
+	if in, ok := from.(interface{ Inherit() (*os.File, error) }); ok {
+		file, err := in.Inherit()
+		cmd.Stdin = file
+		return err
+	}
+	to, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(to, from)
+		_ = to.Close()
+	}()
+	return nil
 }
 
 // Wait implements sandbox.Process.

@@ -1,8 +1,10 @@
 # tries: a socket by the 32-bit gate
-# wall: the filter kills the process; a kernel without that gate faults
+# wall: the filter kills the process
 # prints:
-# ends: SIGSYS or SIGSEGV
-# bare: not run: it depends on the kernel's configuration
+# ends: SIGSYS
+# open: True
+# impossible: SIGSEGV, where the kernel has no 32-bit gate
+# bare: not run: the run in the open is its control
 # arch: amd64
 import mmap
 code = mmap.mmap(-1, 4096, prot=7)

@@ -1,6 +1,7 @@
 # tries: to use a directory's descriptor as the host's directory: read it, write it, map it, change to it and look back
 # wall: a placeholder stands for it
 # prints: EISDIR or empty EBADF True ENOENT
+# open: otherwise
 # bare: not run: it is about the view
 fd = os.open(SHOWN, os.O_RDONLY)
 read = outcome(os.read, fd, 10)

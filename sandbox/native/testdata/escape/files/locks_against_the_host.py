@@ -1,6 +1,7 @@
 # tries: to hold up programs of the host with locks and leases on their files
 # wall: locks are pretended, leases refused
 # prints: DONE DONE EINVAL
+# open: otherwise
 # bare: not run: it would
 import fcntl
 fd = os.open(SHOWN + "/file", os.O_RDONLY)

@@ -1,6 +1,7 @@
 # tries: to leave a program behind that runs as another user
 # wall: what it makes is the view's, where nobody runs it
 # prints: 0o104755 EPERM
+# open: otherwise
 # bare: not run: it would leave one
 open(HERE + "/x", "w").close()
 os.chmod(HERE + "/x", 0o4755)

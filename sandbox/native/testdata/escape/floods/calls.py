@@ -1,6 +1,7 @@
 # tries: to keep the supervisor busy with calls from many threads
 # wall: a thread waits for its own answer; calls are bounded in each second
 # prints: 20000
+# itself: it counts the calls that were answered
 # bare: 20000
 import threading
 done = []

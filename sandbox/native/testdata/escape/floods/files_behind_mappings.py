@@ -1,6 +1,7 @@
 # tries: to hold more bytes than a session may, in files without a name or descriptor that are mapped
 # wall: mapped memory of files counts as memory where it is not counted as a file's
 # prints: holding
+# itself: the run ends by one of the two limits that count these bytes, and by no other
 # ends: memory or write
 # bare: not run: it would fill the memory
 import mmap, subprocess, time

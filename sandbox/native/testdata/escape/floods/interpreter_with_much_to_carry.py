@@ -1,6 +1,7 @@
 # tries: a further interpreter with as much as the kernel takes
 # wall: none
 # prints: 1000000 200000
+# itself: it counts what arrived
 # bare: not run: it is about further interpreters
 import subprocess
 code = "import os, sys; print(sum(map(len, sys.argv[1:])), sum(len(v) for k, v in os.environ.items() if k[0] == 'K'))"

@@ -1,6 +1,7 @@
 # tries: a fork bomb of interpreters, each by the one before
 # wall: depth is bounded, and interpreters are counted
 # prints: True
+# itself: it compares the depth with both bounds
 # slow
 # bare: not run: it would be one
 import subprocess

@@ -1,6 +1,7 @@
 # tries: to keep large listings of directories in the gateway, one for each descriptor
 # wall: listings in progress are bounded for the session; a listing that was dropped is made again
 # prints: True True
+# itself: it counts the entries of a listing that was dropped
 # bare: not run: it is about the gateway
 os.mkdir(HERE + "/many"); os.chdir(HERE + "/many")
 for i in range(2000): os.close(os.open(f"{i:0>200}", os.O_CREAT | os.O_WRONLY))

@@ -1,6 +1,7 @@
 # tries: to bury itself and the supervisor in signals
 # wall: signals reach the script alone
 # prints: DONE True
+# itself: it counts the signals that came
 # bare: DONE True
 import signal
 n = 0

@@ -1,6 +1,7 @@
 # tries: to mount, unmount, and change the root in the old way and the new
 # wall: the filter refuses each
 # prints: EPERM EPERM EPERM EPERM EPERM EPERM EPERM
+# open: otherwise
 # bare: not run: as root it would
 d = HERE.encode() + b"\0"
 print(call("mount", d, d, b"tmpfs\0", 0, 0), call("umount2", d, 2), call("pivot_root", d, d), call("chroot", d),

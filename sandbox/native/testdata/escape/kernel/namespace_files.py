@@ -1,5 +1,6 @@
 # tries: to open the namespaces of another process
 # wall: they are no regular files: the view opens nothing else
-# prints: True
+# prints: True ENOENT
+# open: otherwise
 # bare: not run: it would
-print(outcome(os.open, f"/proc/{VICTIM}/ns/net", os.O_RDONLY) in ("EACCES", "ENOENT", "ELOOP"))
+print(outcome(os.open, f"/proc/{VICTIM}/ns/net", os.O_RDONLY) in ("EACCES", "ENOENT", "ELOOP"), outcome(os.open, "/proc/self/ns/net", os.O_RDONLY))

@@ -1,6 +1,7 @@
 # tries: names that are no text
 # wall: none: they are bytes like any other
 # prints: True b'x'
+# itself: it compares what it made with what is listed, and reads it back
 # bare: True b'x'
 os.chdir(HERE)
 names = {b"\xff\xfe", b"\xc0\xaf", b"\xed\xa0\x80", b"\x80"}

@@ -1,6 +1,7 @@
 # tries: nothing: an ordinary script must still learn type, error and buffers of its own pair
 # wall: none
 # prints: True 0 True
+# itself: the questions are answered
 # bare: True 0 True
 import socket
 a, b = socket.socketpair()

@@ -1,6 +1,7 @@
 # tries: to close and reuse descriptors while the supervisor looks at them
 # wall: the supervisor works on a copy of the descriptor
-# prints: True
+# prints: True True
+# itself: it says whether it saw a descriptor as more than one thing
 # bare: not run: it would depend on luck
 import threading
 stop = False
@@ -14,11 +15,13 @@ def churn():
 threads = [threading.Thread(target=churn) for _ in range(3)]
 for t in threads: t.start()
 seen = set()
-for _ in range(3000):
+tries = 0
+while tries < 3000 or tries < 300000 and len(seen) < 2:
+    tries += 1
     try: st = os.fstat(fds[0] or 0); seen.add(st.st_mode & 0o170000)
     except OSError as e: seen.add(e.errno)
     try: os.listdir(fds[0] or 0)
     except OSError as e: seen.add(e.errno)
 stop = True
 for t in threads: t.join()
-print(seen <= {0o100000, 0o40000, 0o10000, errno.EBADF, errno.ENOTDIR})
+print(seen <= {0o100000, 0o40000, 0o10000, errno.EBADF, errno.ENOTDIR}, len(seen) > 1)
