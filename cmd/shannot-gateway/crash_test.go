@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -133,7 +134,11 @@ func newCrashSuite(t *testing.T) *crashSuite {
 	if err := os.Symlink(cache, filepath.Join(c.state, "runtime")); err != nil {
 		t.Fatal(err)
 	}
-	text := "listen = \"127.0.0.1:0\"\n[limits]\nhold = \"400ms\"\nsessions_per_identity = 0\nsessions = 12\n[files]\nscratch = []\nread = [\"/usr\", \"/bin\", \"/lib\", \"/lib64\", \"/etc\", \"" + c.files + "\"]\n"
+	self, err := user.Current() // who owns the files that are changed
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "listen = \"127.0.0.1:0\"\n[local]\nrun_as = \"" + self.Username + "\"\n[limits]\nhold = \"400ms\"\nsessions_per_identity = 0\nsessions = 12\n[files]\nscratch = []\nread = [\"/usr\", \"/bin\", \"/lib\", \"/lib64\", \"/etc\", \"" + c.files + "\"]\n"
 	add := func(name, role string) {
 		public, private, err := ed25519.GenerateKey(crand.Reader)
 		if err != nil {

@@ -262,14 +262,15 @@ func (c *checkup) people(conf *config.Config) {
 }
 
 func (c *checkup) commands(conf *config.Config) {
-	host, err := local.New(local.Options{RunAs: conf.RunAs, Jail: conf.Jail})
+	account, warning := local.Account(conf.RunAs)
+	host, err := local.New(local.Options{RunAs: account, Jail: conf.Jail})
 	switch {
 	case err != nil:
-		c.fail("commands", err)
-	case host.Account().UID == 0:
-		c.warn("commands", "approved ones run as root; set run_as under [local]")
+		c.fail("account", err)
+	case warning != "":
+		c.warn("account", "%s", warning)
 	default:
-		c.ok("commands", "approved ones run as %s", host.Account().Name)
+		c.ok("account", "commands run and files are read as %s", host.Account().Name)
 	}
 	switch {
 	case err != nil:

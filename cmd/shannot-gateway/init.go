@@ -7,10 +7,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strings"
 
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/hostkeys"
+	"shannot-gateway/targets/local"
 )
 
 // template is the commented configuration. Every line that is commented out shows the default.
@@ -65,8 +69,8 @@ state  = %q
 # sessions = 64
 # sessions_per_identity = 8
 
-# [local]
-# run_as = "ops"               # user of approved commands, where the gateway runs as root
+# The account of this host that commands run as and scripts read files as, where the gateway runs as root. "root" has to be named.
+%s
 
 # Hosts that are reached over SSH. Added, tested and accepted by: shannot-gateway targets add|test|trust NAME
 # [remotes.prod]
@@ -115,7 +119,8 @@ func (p *program) init(_ context.Context, args []string) int {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return p.fail(fmt.Errorf("make the state directory: %w", err))
 	}
-	switch err := writeNew(file, fmt.Sprintf(template, state)); {
+	account := p.account(*dir == "")
+	switch err := writeNew(file, fmt.Sprintf(template, state, account)); {
 	case errors.Is(err, fs.ErrExist):
 		_, _ = fmt.Fprintf(p.stdout, "%s is there already and stays as it is\n", file)
 	case err != nil:
@@ -137,6 +142,30 @@ func (p *program) init(_ context.Context, args []string) int {
 	_, _ = fmt.Fprintf(p.stdout, "\nNext: add an agent's and an approver's public key to %s, then\n"+
 		"  shannot-gateway doctor --config %s\n  shannot-gateway serve --config %s\n", file, file, file)
 	return exitOK
+}
+
+// noAccount is the section of the configuration where nothing is to be said.
+const noAccount = "# [local]\n# run_as = \"" + local.DefaultAccount + "\""
+
+// account is the section of the configuration that names the account of this host. Where the gateway is to be installed for root
+// it is made, unless it is there.
+func (p *program) account(install bool) string {
+	if os.Geteuid() != 0 {
+		return noAccount
+	}
+	if _, err := user.Lookup(local.DefaultAccount); err != nil {
+		if !install {
+			return noAccount
+		}
+		words := strings.Fields(local.MakeAccount)
+		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil { // #nosec G204 -- a constant
+			_, _ = fmt.Fprintf(p.stderr, "the account %s was not made: %v %s\nuntil it is, commands run as nobody; make it by: %s\n",
+				local.DefaultAccount, err, strings.TrimSpace(string(out)), local.MakeAccount)
+			return noAccount
+		}
+		_, _ = fmt.Fprintf(p.stdout, "made the account %s, which commands run as and scripts read files as\n", local.DefaultAccount)
+	}
+	return fmt.Sprintf("[local]\nrun_as = %q", local.DefaultAccount)
 }
 
 // places are the configuration file and the state directory that init makes.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -48,7 +49,8 @@ var testPrograms = map[string]func(){"shannot-gateway": main}
 // attackers. They are the specification of what a user meets.
 //
 // Each script has a directory with a key pair for everybody in scriptKeys and a file ssh_config with a host of that
-// name, so that `exec ssh -F ssh_config agent df -h` is what an agent types. The commands below are added:
+// name, so that `exec ssh -F ssh_config agent df -h` is what an agent types. ${SELF} is the user that runs the tests, for
+// run_as where a script needs that user's own rights, which may be root's. The commands below are added:
 //
 //	serve [flags]   writes gateway.toml with ${AGENT} and so on replaced by public keys, starts the gateway, waits for its line
 //	                and puts its process id into GATEWAY_PID
@@ -144,6 +146,11 @@ var scriptKeys = []string{"agent", "other", "approver", "second", "admin", "eve"
 
 func setupScript(env *testscript.Env, cache string) error {
 	env.Setenv("HOME", env.WorkDir)
+	self, err := user.Current()
+	if err != nil {
+		return err
+	}
+	env.Setenv("SELF", self.Username)
 	double, err := filepath.Abs("../../sandbox/pypy/testdata/child.c")
 	if err != nil {
 		return err

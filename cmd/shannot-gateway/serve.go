@@ -73,8 +73,8 @@ func (p *program) serve(ctx context.Context, args []string) int {
 		return exitFailure
 	}
 	log := newLog(p.stderr)
-	if os.Geteuid() == 0 && c.RunAs == "" {
-		log.Warn("approved commands run as root; set run_as under [local] to run them as another user")
+	if _, warning := local.Account(c.RunAs); warning != "" {
+		log.Warn(warning)
 	}
 	if !c.Audit.Enabled {
 		log.Warn("there is no audit log: [audit] enabled = false")
@@ -206,7 +206,8 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 	if err != nil {
 		return err
 	}
-	host, err := local.New(local.Options{RunAs: c.RunAs, Jail: c.Jail})
+	account, _ := local.Account(c.RunAs)
+	host, err := local.New(local.Options{RunAs: account, Jail: c.Jail})
 	if err != nil {
 		return err
 	}

@@ -74,13 +74,15 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 			Verified string   `json:"audit_verified,omitempty"`
 			Findings []string `json:"audit_findings,omitempty"`
 			Jail     string   `json:"jail"`
+			// The account of this host that commands run as and files are read as.
+			Account string `json:"account,omitempty"`
 			// Interpreters of the native engine.
 			Interpreters *sandbox.Starts `json:"interpreters,omitempty"`
 			// Clients, for those who decide.
 			Connections *Connections `json:"connections,omitempty"`
 			Targets     []link       `json:"targets"`
 			*configurationJSON
-		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.Starts(), v.connected(c), v.links(c), v.configuration(c)})
+		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.account(), v.Starts(), v.connected(c), v.links(c), v.configuration(c)})
 		if err != nil {
 			return ExitFault
 		}
@@ -99,6 +101,9 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 		_, _ = fmt.Fprintf(c.Stdout, "audit log: FOUND %s\n", render.Line(finding))
 	}
 	_, _ = fmt.Fprintf(c.Stdout, "jail: %s\n", render.Line(v.jail()))
+	if account := v.account(); account != "" {
+		_, _ = fmt.Fprintf(c.Stdout, "account of this host: %s\n", render.Line(account))
+	}
 	if n := v.Starts(); n != nil {
 		_, _ = fmt.Fprintf(c.Stdout, "interpreters: %d wait; %d of %d that were needed had waited\n", n.Waiting, n.Given, n.Given+n.Cold)
 	}
@@ -207,6 +212,20 @@ func (v *Verbs) jail() string {
 		}
 	}
 	return "ok"
+}
+
+// account is the account of this host, "" where it is no target.
+func (v *Verbs) account() string {
+	for _, t := range v.Targets {
+		if t.Name() == config.LocalTarget {
+			a := t.Account()
+			if a.UID == 0 {
+				return a.Name + ", with all rights of root: scripts read every file, approved commands change every one"
+			}
+			return a.Name
+		}
+	}
+	return ""
 }
 
 // version is `version`.

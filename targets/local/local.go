@@ -29,7 +29,8 @@ const Name = "local"
 
 // Options configure the target.
 type Options struct {
-	// RunAs is the user that commands run as; "" is the gateway's own. Another user needs root.
+	// RunAs is the user that commands run as, and files are read as, by name or by number; "" is the gateway's own. Another user
+	// needs root.
 	RunAs string
 	// Jail puts commands that only look behind a second wall, where the machine has one. The program must have called
 	// jail.Init.
@@ -110,7 +111,7 @@ func lookupAccount(name string) (targets.Account, error) {
 			u, err = &user.User{Uid: id, Gid: strconv.Itoa(os.Getegid()), Username: id, HomeDir: "/"}, nil
 		}
 	} else {
-		u, err = user.Lookup(name)
+		u, err = named(name)
 	}
 	if err != nil {
 		return targets.Account{}, fmt.Errorf("look up the user that commands run as: %w; see local.run_as", err)
@@ -134,6 +135,21 @@ func lookupAccount(name string) (targets.Account, error) {
 		}
 	}
 	return a, nil
+}
+
+// named finds a user by name, or by a number, which need not have an entry.
+func named(name string) (*user.User, error) {
+	u, err := user.Lookup(name)
+	if err == nil {
+		return u, nil
+	}
+	if id, e := strconv.ParseUint(name, 10, 32); e != nil || id == 1<<32-1 {
+		return nil, err
+	}
+	if u, err = user.LookupId(name); err != nil {
+		u, err = &user.User{Uid: name, Gid: name, Username: name, HomeDir: "/"}, nil
+	}
+	return u, err
 }
 
 func readUname() targets.Uname {
