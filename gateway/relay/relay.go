@@ -83,10 +83,12 @@ type tree struct {
 
 // Serve serves one client until it leaves or ctx ends.
 func Serve(ctx context.Context, channel io.ReadWriteCloser, o Options) error {
-	r := newRelay(ctx, o)
+	asking, gone := context.WithCancel(ctx)
+	defer gone()
+	r := newRelay(asking, o)
 	defer r.close()
 	h := handlers{r}
-	server := sftp.NewRequestServer(channel, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
+	server := sftp.NewRequestServer(listened{channel, gone}, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	err := server.Serve()
@@ -94,6 +96,22 @@ func Serve(ctx context.Context, channel io.ReadWriteCloser, o Options) error {
 		err = nil
 	}
 	return err
+}
+
+// listened is a channel that tells when nothing comes any more. Who has said that will read no answer either: a client of SFTP,
+// or of scp, waits for the last one before.
+type listened struct {
+	io.ReadWriteCloser
+	gone func()
+}
+
+// Read implements io.Reader.
+func (l listened) Read(p []byte) (int, error) {
+	n, err := l.ReadWriteCloser.Read(p)
+	if err != nil {
+		l.gone()
+	}
+	return n, err
 }
 
 func newRelay(ctx context.Context, o Options) *relay {

@@ -124,9 +124,19 @@ var errTold = errors.New("the client was told")
 // ServeCopy serves one scp until it has what it wants. ok is false where something of it was refused, of which the
 // client was told.
 func ServeCopy(ctx context.Context, channel io.ReadWriter, o Options, q Copy) (ok bool, err error) {
-	r := newRelay(ctx, o)
+	asking, gone := context.WithCancel(ctx)
+	defer gone()
+	r := newRelay(asking, o)
 	defer r.close()
-	c := &copier{handlers: handlers{r}, Copy: q, in: bufio.NewReaderSize(channel, maxHeader), out: channel}
+	// Read ahead, so that a client that leaves while a human is asked is noticed.
+	ahead, pump := io.Pipe()
+	defer func() { _ = ahead.Close() }()
+	go func() {
+		_, err := io.Copy(pump, channel) // ends with the channel, or with the next piece after the end of ahead
+		gone()
+		_ = pump.CloseWithError(err)
+	}()
+	c := &copier{handlers: handlers{r}, Copy: q, in: bufio.NewReaderSize(ahead, maxHeader), out: channel}
 	if q.Brings {
 		err = c.receive()
 	} else if err = c.answer(); err == nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/pkg/sftp"
 )
 
 func TestScpIsKnownByItsWords(t *testing.T) {
@@ -211,5 +213,57 @@ func FuzzServeCopy(f *testing.F) {
 				t.Errorf("%q, client %q: asked about %q", path, client, change)
 			}
 		}
+	})
+}
+
+// A client that has nothing more to say while a human is asked reads no answer either: what it asked for is given up.
+func TestClientThatLeavesWhileAHumanIsAskedIsNoticed(t *testing.T) {
+	t.Run("scp", func(t *testing.T) {
+		o := options(t, &asked{}, io.Discard)
+		o.Ask = func(ctx context.Context, _ Change) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		in := strings.NewReader("C0644 1 new\nx\x00") // and nothing more
+		ok, _ := ServeCopy(t.Context(), struct {
+			io.Reader
+			io.Writer
+		}{in, io.Discard}, o, Copy{Brings: true, Path: "/one/etc/new"})
+		if ok {
+			t.Error("it was told to be made")
+		}
+	})
+	t.Run("sftp", func(t *testing.T) {
+		o := options(t, &asked{}, io.Discard)
+		fromClient, toServer := io.Pipe()
+		fromServer, toClient := io.Pipe()
+		o.Ask = func(ctx context.Context, _ Change) error {
+			_ = toServer.Close()
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = Serve(t.Context(), struct {
+				io.Reader
+				io.WriteCloser
+			}{fromClient, toClient}, o)
+		}()
+		c, err := sftp.NewClientPipe(fromServer, toServer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := c.Create("/one/etc/new")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		<-done
+		_ = toClient.Close()
+		_ = c.Close()
 	})
 }
