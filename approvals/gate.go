@@ -285,6 +285,12 @@ func (l *Live) lapse(n int) error {
 	}
 	reason := fmt.Sprintf("nobody decided within %v", l.rules.Limits.Hold)
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+		switch {
+		case s.Status == Parked: // at this moment, since its client has left
+			return ErrParked
+		case l.ctx.Err() != nil:
+			return l.ending()
+		}
 		if o := s.operation(n); o != nil && o.Decision == Waiting {
 			settle(s, Lapsed, l.m.config.Now())
 			s.finish(Expired, ExitNotPermitted, reason, l.m.config.Now()) // the script's end may never be recorded

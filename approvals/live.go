@@ -262,6 +262,9 @@ func (l *Live) record(o Outcome, reads *Reads) (parked bool) {
 	now := l.m.config.Now()
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		s.Truncated = s.Truncated || l.out.truncated()
+		if s.Status == Parked { // at this moment: the script has ended of it, or beside it
+			return nil
+		}
 		if reads != nil {
 			s.Reads = reads
 		}
