@@ -110,6 +110,12 @@ func (a *Approval) choose(s *Session) ([]*Operation, error) {
 	return chosen, nil
 }
 
+// chooseOne is choose for one session alone.
+func (a *Approval) chooseOne(all []*Session) ([][]*Operation, error) {
+	chosen, err := a.choose(all[0])
+	return [][]*Operation{chosen}, err
+}
+
 // chooseAll is choose for all that waits in several sessions that were shown together.
 func (a *Approval) chooseAll(all []*Session) ([][]*Operation, error) {
 	if len(a.Each) > 0 || len(a.Ops) > 0 {

@@ -24,7 +24,7 @@ func (b *book) attended() (l *approvals.Live, leave func()) {
 // An agent's tool gives up again and again: each call's place is free once its client has left.
 func TestAbandonedSessionsKeepNoPlace(t *testing.T) {
 	dir := t.TempDir()
-	b, again := parking(t, dir, func(c *approvals.Config) {
+	b, _ := parking(t, dir, func(c *approvals.Config) {
 		c.Limits = approvals.Limits{Hold: time.Hour, SessionsPerIdentity: 2}
 	})
 	mark := filepath.Join(dir, "mark")
@@ -47,7 +47,6 @@ func TestAbandonedSessionsKeepNoPlace(t *testing.T) {
 	if _, err := b.approve(last, alice); err != nil {
 		t.Fatal(err)
 	}
-	<-again
 	l := b.resume(last)
 	r := <-start(l, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
@@ -141,8 +140,7 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
-	<-again
-	l = b.resume(l.ID())
+	l = <-again
 	var out bytes.Buffer
 	for _, c := range []approvals.Start{long(&out), appendCommand(&out, mark, "second")} {
 		r := <-start(l, c)

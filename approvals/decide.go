@@ -2,6 +2,7 @@ package approvals
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,13 +14,10 @@ import (
 const maxReason = 1000
 
 // Approve approves operations that wait, as they were shown. The changes of files that come before a command are approved
-// with it: its digest covers them. The comparison is part of the decision's transaction. ErrNotPermitted, ErrNotFound, ErrUnnamed,
-// ErrDigest, ErrNotWaiting, ErrDanger, ErrObstacle.
+// with it: its digest covers them. The comparison is part of the decision's transaction, and so is the start of a session that
+// was parked. ErrNotPermitted, ErrNotFound, ErrUnnamed, ErrDigest, ErrNotWaiting, ErrDanger, ErrObstacle, ErrUnable.
 func (m *Manager) Approve(ctx context.Context, id string, by Identity, a Approval) (Session, error) {
-	return only(m.approve(ctx, []string{id}, by, a, func(all []*Session) ([][]*Operation, error) {
-		chosen, err := a.choose(all[0])
-		return [][]*Operation{chosen}, err
-	}))
+	return only(m.approve(ctx, []string{id}, by, a, a.chooseOne))
 }
 
 // ApproveGroup approves all that waits in sessions that were shown together, which the approval names as one: in all of them, or
@@ -39,7 +37,24 @@ func (m *Manager) approve(ctx context.Context, ids []string, by Identity, a Appr
 	if err := a.Well(); err != nil {
 		return nil, err
 	}
-	return m.decide(ctx, ids, decision{by: by, named: named, approves: true, set: func(o *Operation) { o.Decision = Approved }, check: a.confirmed})
+	return m.prepared(ctx, ids, func(p *prepared) ([]Session, error) { return m.decide(ctx, ids, a.decision(by, named), p) })
+}
+
+// decision is the approval as a decision of somebody.
+func (a *Approval) decision(by Identity, named chooser) decision {
+	return decision{by: by, named: named, approves: true, set: func(o *Operation) { o.Decision, o.Reason = Approved, "" }, check: a.confirmed}
+}
+
+// prepared approves, with those sessions that are parked prepared to go on.
+func (m *Manager) prepared(ctx context.Context, ids []string, approve func(*prepared) ([]Session, error)) ([]Session, error) {
+	for {
+		p := m.prepare(ctx, ids)
+		all, err := approve(p)
+		p.release()
+		if !errors.Is(err, errParked) {
+			return all, err
+		}
+	}
 }
 
 // Reject rejects operations that wait, and with a command the changes of files before it that wait still. A command
@@ -58,7 +73,7 @@ func (m *Manager) Reject(ctx context.Context, id string, by Identity, ops []int,
 			chosen, err := choose(all[0], ops)
 			return [][]*Operation{chosen}, err
 		},
-	}))
+	}, nil))
 }
 
 func only(all []Session, err error) (Session, error) {
@@ -81,10 +96,14 @@ type decision struct {
 	check    func(*Session, []*Operation) error // has the last word on all that was decided in a session; nil for none
 }
 
-// decide takes a decision on one session or several in one transaction.
-func (m *Manager) decide(ctx context.Context, ids []string, d decision) ([]Session, error) {
+// decide takes a decision on one session or several in one transaction. An approval comes with what is prepared for those that are
+// parked, nil for a rejection: of that their scripts are told when they can be.
+func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepared) ([]Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if p != nil && m.isClosing() {
+		return nil, fmt.Errorf("%w, nothing was decided: %w", ErrUnable, ErrShutdown)
 	}
 	now, scope := m.config.Now(), m.scope(d.by)
 	took, parked := make([]bool, len(ids)), make([]bool, len(ids))
@@ -99,15 +118,24 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision) ([]Sessi
 			return err
 		}
 		for i, s := range all {
-			if len(chosen[i]) == 0 { // of a group, where nothing waits in this one
+			took[i], parked[i] = len(chosen[i]) > 0, s.Status == Parked
+			if !took[i] { // of a group, where nothing waits in this one
 				continue
 			}
 			if why := m.Obstacle(s); why != "" && d.approves {
 				return fmt.Errorf("%w: %s; reject or cancel it", ErrObstacle, why)
 			}
-			took[i], parked[i] = true, s.Status == Parked
 			if err := d.take(s, chosen[i], now); err != nil {
 				return err
+			}
+			if !parked[i] {
+				continue
+			}
+			s.GoesOn = true
+			if p != nil {
+				if err := p.goOn(s); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -115,14 +143,37 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision) ([]Sessi
 	if err != nil {
 		return nil, err
 	}
+	var failed error
 	for i := range all {
 		all[i] = all[i].clone()
-		if took[i] {
-			m.decided(&all[i], parked[i])
-			m.publish(all[i].subject(), EventDecided, d.by.Name)
+		if !took[i] {
+			continue
+		}
+		m.publish(all[i].subject(), EventDecided, d.by.Name)
+		switch {
+		case !parked[i]:
+			m.wake(all[i].ID)
+		case p != nil:
+			failed = errors.Join(failed, p.begin(m, all[i]))
+		default:
+			m.goOnSoon(all[i].ID)
 		}
 	}
-	return all, nil
+	return all, failed
+}
+
+// wake tells a script that is alive of a decision.
+func (m *Manager) wake(id string) {
+	if l := m.alive(id); l != nil {
+		l.decided()
+	}
+}
+
+// alive is a session that is alive, nil for another.
+func (m *Manager) alive(id string) *Live {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.live[id]
 }
 
 // take puts a decision into a session.
@@ -148,21 +199,6 @@ func (d decision) take(s *Session, chosen []*Operation, now time.Time) error {
 		s.Status, s.Deadline = Running, time.Time{}
 	}
 	return nil
-}
-
-// decided lets a session go on after a decision.
-func (m *Manager) decided(s *Session, parked bool) {
-	m.mu.Lock()
-	l := m.live[s.ID]
-	if l != nil && parked {
-		l.again = true // its script has not ended yet; it starts again when it has
-	}
-	m.mu.Unlock()
-	if l != nil {
-		l.decided()
-	} else if parked && m.config.Restart != nil {
-		go m.config.Restart(s.clone())
-	}
 }
 
 // together extends a decision to what hangs on it: the changes before a command, and the commands after a rejected
@@ -234,7 +270,7 @@ func decidedBy(o *Operation) string {
 }
 
 // Cancel ends a session: its owner may, and whoever may decide on it.
-func (m *Manager) Cancel(_ context.Context, id string, by Identity) (Session, error) {
+func (m *Manager) Cancel(ctx context.Context, id string, by Identity) (Session, error) {
 	s, err := m.Session(by, id)
 	if err != nil {
 		return s, err
@@ -242,11 +278,16 @@ func (m *Manager) Cancel(_ context.Context, id string, by Identity) (Session, er
 	if s.Status.Final() {
 		return s, fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
 	}
-	m.mu.Lock()
-	l := m.live[id]
-	m.mu.Unlock()
+	l := m.alive(id)
 	if l == nil {
-		return m.endParked(id, Cancelled, Withdrawn, "cancelled by "+by.Name)
+		s, err = m.endParked(id, Cancelled, Withdrawn, "cancelled by "+by.Name)
+		if !errors.Is(err, ErrNotWaiting) {
+			return s, err
+		}
+		m.settled(ctx, id) // it has just been started again
+		if l = m.alive(id); l == nil {
+			return s, err
+		}
 	}
 	s, err = m.config.Store.Update(id, func(s *Session) error {
 		now := m.config.Now()

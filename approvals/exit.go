@@ -5,9 +5,9 @@ package approvals
 const (
 	ExitUsage        = 64  // EX_USAGE: bad usage
 	ExitNotAScript   = 65  // EX_DATAERR: not UTF-8, too large, empty
-	ExitUnreachable  = 69  // EX_UNAVAILABLE: the target cannot be reached
+	ExitUnreachable  = 69  // EX_UNAVAILABLE: the target cannot be reached, or an approval not be carried out
 	ExitFault        = 70  // EX_SOFTWARE: our fault
-	ExitConflict     = 73  // EX_CANTCREAT: a write could not be committed
+	ExitConflict     = 73  // EX_CANTCREAT: a write could not be committed, or what was to be approved is not what waits
 	ExitWaiting      = 75  // EX_TEMPFAIL: waits for a human, the id is on stderr
 	ExitNotPermitted = 77  // EX_NOPERM: not permitted, or rejected
 	ExitBusy         = 79  // no place for another session now: try again; sysexits.h has no name for it

@@ -32,7 +32,7 @@ type desk struct {
 }
 
 // withFiles makes a book whose manager keeps contents and knows its target.
-func withFiles(tb testing.TB, dir string, change func(*approvals.Config)) (*book, <-chan approvals.Session) {
+func withFiles(tb testing.TB, dir string, change func(*approvals.Config)) (*book, <-chan *approvals.Live) {
 	tb.Helper()
 	var b *book
 	b, again := parking(tb, dir, func(c *approvals.Config) {
@@ -397,11 +397,7 @@ func TestScriptThatRunsAgainSeesWhatItSaw(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	b2 := &book{tb: t, config: d.config, target: d.target, dir: d.dir}
-	var err error
-	if b2.Manager, err = approvals.New(d.config); err != nil {
-		t.Fatal(err)
-	}
+	b2 := d.next()
 	if _, err := b2.approve(d.live.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
@@ -558,20 +554,19 @@ func TestChangeCutByACrashIsResolvedByALook(t *testing.T) {
 			if tt.after != "" {
 				d.plant("conf", tt.after)
 			}
-			again := make(chan approvals.Session, 1)
-			d.config.Restart = func(s approvals.Session) { again <- s }
-			b2 := &book{tb: t, config: d.config, target: d.target, dir: d.dir}
-			if b2.Manager, err = approvals.New(d.config); err != nil {
-				t.Fatal(err)
+			looked := make(chan struct{})
+			restart := d.config.Restart
+			d.config.Restart = func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+				<-looked
+				return restart(ctx, s, patient)
 			}
+			b2 := d.next()
 			got, err := b2.Session(l.ID())
 			if err != nil || got.Status != tt.ends || got.Operations[0].Decision != tt.is {
 				t.Fatalf("session %s: %s, %v", got.Status, operations(got), err)
 			}
+			close(looked)
 			if got.Status == approvals.Parked { // the approval still holds, and is used once
-				if restarted := <-again; restarted.ID != l.ID() {
-					t.Errorf("session %s starts again", restarted.ID)
-				}
 				second := (&desk{book: b2, host: d.host}).sit(b2.resume(l.ID()))
 				second.write("conf", "new")
 				if err := <-second.finish(); err != nil {

@@ -303,19 +303,33 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n
 	if err := a.Fits(&before); err != nil {
 		return before, Grant{}, err
 	}
+	var g Grant
+	all, err := m.prepared(ctx, []string{id}, func(p *prepared) (all []Session, err error) {
+		all, g, err = m.approveGranting(ctx, before, by, n, a, spec, p)
+		return all, err
+	})
+	if len(all) == 0 {
+		return before, Grant{}, err
+	}
+	return all[0], g, err
+}
+
+// approveGranting is ApproveGranting for a session that is prepared to go on.
+func (m *Manager) approveGranting(ctx context.Context, before Session, by Identity, n int, a Approval, spec GrantSpec, p *prepared) ([]Session, Grant, error) {
 	// The script's next command comes after the grant, however soon it comes.
 	m.grants.mu.Lock()
 	defer m.grants.mu.Unlock()
 	if _, err := m.PreviewGrant(before, n, by, spec); err != nil {
-		return before, Grant{}, err
+		return nil, Grant{}, err
 	}
 	if err := m.makeRoom(); err != nil {
-		return before, Grant{}, err
+		return nil, Grant{}, err
 	}
-	s, err := m.Approve(ctx, id, by, a)
+	all, err := m.decide(ctx, []string{before.ID}, a.decision(by, a.chooseOne), p)
 	if err != nil {
-		return s, Grant{}, err
+		return nil, Grant{}, err
 	}
+	s := all[0]
 	g, err := m.PreviewGrant(s, n, by, spec) // of the record as it was approved
 	if err == nil {
 		err = m.audited(g, "granted", by)
@@ -324,10 +338,10 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n
 		err = m.config.Grants.PutGrant(&g)
 	}
 	if err != nil {
-		return s, Grant{}, fmt.Errorf("%w: %w", ErrNotGranted, err)
+		return all, Grant{}, fmt.Errorf("%w: %w", ErrNotGranted, err)
 	}
 	m.grants.all = append(m.grants.all, g)
-	return s, g, nil
+	return all, g, nil
 }
 
 // makeRoom forgets the oldest grants that are over.
@@ -441,6 +455,6 @@ func (l *Live) useGrant(o *Operation) {
 // ungrant takes a grant off an operation again, which waits then.
 func (o *Operation) ungrant() {
 	if o.Grant != 0 {
-		o.Decision, o.By, o.ByKey, o.Decided, o.Grant, o.Reason = Waiting, "", "", time.Time{}, 0, ""
+		o.reopen()
 	}
 }

@@ -67,7 +67,7 @@ type Live struct {
 	// recordedBytes is what the commands themselves take in the journal.
 	recordedBytes int
 
-	again bool // with Manager.mu: a decision came while the session was parked and its script had not ended
+	gone chan struct{} // closed once it is not alive any more
 }
 
 // ID is the session's id.
@@ -291,29 +291,30 @@ func (l *Live) record(o Outcome, reads *Reads) (parked bool) {
 	return err == nil && s.Status == Parked
 }
 
-// finish takes the session out of the living. A parked one starts again at once where a decision has come already.
+// finish takes the session out of the living. A parked one starts again at once where something of it was approved already.
 func (l *Live) finish(kind string) {
 	s, err := l.m.session(l.id)
-	l.m.mu.Lock()
-	delete(l.m.live, l.id)
-	l.m.dispatch()
-	again := l.again
-	if err == nil && s.Status == Parked {
-		l.m.parked[l.id] = parkedSession{identity: l.identity, target: l.target.Name(), deadline: s.Deadline}
-	} else {
+	parked := err == nil && s.Status == Parked
+	if !parked {
 		kind = EventEnded
 	}
-	closing := l.m.closing
-	l.m.mu.Unlock()
 	if kind == EventParked {
 		l.say(Parked)
 	}
-	if err := l.out.close(); err != nil {
+	if err := l.out.close(); err != nil { // before anybody starts it again, with an output of its own
 		l.m.config.Log.Error("record a session's output", "session", l.id, "error", err)
 	}
-	if kind == EventParked && (again || s.approvedNotStarted()) && !closing {
-		go l.m.config.Restart(s)
+	l.m.mu.Lock()
+	delete(l.m.live, l.id)
+	l.m.dispatch()
+	close(l.gone)
+	if parked {
+		l.m.parked[l.id] = parkedSession{identity: l.identity, target: l.target.Name(), deadline: s.Deadline}
+		if s.GoesOn {
+			l.m.goOnSoonLocked(l.id)
+		}
 	}
+	l.m.mu.Unlock()
 	l.m.publish(l.subject(), kind, "")
 	if kind == EventEnded && err == nil {
 		l.m.keepSessionOutput(l.id) // nobody waits for it

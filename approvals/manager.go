@@ -93,9 +93,10 @@ type Config struct {
 	// asked before a session begins and before an operation is recorded.
 	Share func(identity string) error
 	Log   *slog.Logger
-	// Restart is called, on a goroutine of its own, when a decision arrives for a parked session. It must lead to
-	// Resume. Without it, sessions are never parked: they expire when hold ends.
-	Restart func(Session)
+	// Restart says how a parked session would start again now, or what stands in its way. It has no effect yet, and is called before
+	// somebody's approval is taken, or, patient then, for a decision that was taken before. Without it, sessions are never
+	// parked: they expire when hold ends.
+	Restart func(ctx context.Context, s Session, patient bool) (Rerun, error)
 	// Target finds a target by its name, nil for none: what an earlier gateway left half done is looked at there. It is
 	// called by New already.
 	Target func(name string) targets.Target
@@ -115,8 +116,11 @@ type Manager struct {
 	places  places
 	present map[string]int // by session: clients of its own that wait for it
 	parked  map[string]parkedSession
-	rolling map[string]bool // sessions that are being rolled back
+	rolling map[string]bool          // sessions that are being rolled back
+	going   map[string]chan struct{} // sessions that are about to start again; closed once they have
 	closing bool
+	closed  context.Context // ends with closing
+	close   context.CancelFunc
 	// rescoped is closed, and another put in its place, when the configuration has changed who may see what.
 	rescoped chan struct{}
 	begun    atomic.Int64
@@ -143,7 +147,11 @@ func New(c Config) (*Manager, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory for outputs: %w", err)
 	}
-	m := &Manager{config: c, live: map[string]*Live{}, places: newPlaces(), present: map[string]int{}, parked: map[string]parkedSession{}, rolling: map[string]bool{}, rescoped: make(chan struct{})}
+	m := &Manager{
+		config: c, live: map[string]*Live{}, places: newPlaces(), present: map[string]int{}, parked: map[string]parkedSession{},
+		rolling: map[string]bool{}, going: map[string]chan struct{}{}, rescoped: make(chan struct{}),
+	}
+	m.closed, m.close = context.WithCancel(context.Background())
 	m.SetRules(Rules{c.Judge, c.Limits})
 	if c.Grants != nil {
 		var err error
@@ -215,48 +223,6 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	return m.enliven(ctx, s, r.Target, false)
 }
 
-// Resume starts a parked session again, after Config.Restart. Its earlier output is discarded: the script runs from
-// its start and takes its operations' results from the journal. Where there is no place, it gets the next one that
-// becomes free, however long that takes: a decision is not lost because the house is full. After ErrShutdown it stays
-// parked, and the next gateway resumes it.
-func (m *Manager) Resume(ctx context.Context, id string, target targets.Target) (*Live, error) {
-	m.mu.Lock()
-	parked, ok := m.parked[id]
-	alive := m.live[id] != nil
-	m.mu.Unlock()
-	if alive {
-		return nil, fmt.Errorf("resume session %s: its script has not ended yet", id)
-	}
-	if !ok {
-		return nil, fmt.Errorf("resume session %s: %w: it is not parked", id, ErrNotWaiting)
-	}
-	release, err := m.place(ctx, &waiter{identity: parked.identity, session: id}, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	s, err := m.config.Store.Update(id, func(s *Session) error {
-		if s.Status != Parked {
-			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
-		}
-		if s.Target != target.Name() {
-			return fmt.Errorf("resume session %s: it is for the target %s, not %s", id, s.Target, target.Name())
-		}
-		if why := m.Obstacle(s); why != "" { // also where something of it was approved in better times
-			return fmt.Errorf("%w: resume session %s: %s", ErrNotPermitted, id, why)
-		}
-		s.Status, s.Deadline, s.Plan = Running, time.Time{}, false
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	m.mu.Lock()
-	delete(m.parked, id)
-	m.mu.Unlock()
-	return m.enliven(ctx, s, target, true)
-}
-
 // enliven makes a recorded session alive.
 func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target, again bool) (*Live, error) {
 	rules := m.rules.Load()
@@ -268,7 +234,7 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 	lctx, cancel := context.WithCancelCause(ctx)
 	target, unuse := targets.For(target, s.Identity, s.ID)
 	l := &Live{m: m, rules: rules, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(),
-		resumed: again, nothingSent: s.NothingSent, skip: map[string]bool{}, inflight: map[string]int{}, origins: map[*vfs.Origin]known{},
+		gone: make(chan struct{}), resumed: again, nothingSent: s.NothingSent, skip: map[string]bool{}, inflight: map[string]int{}, origins: map[*vfs.Origin]known{},
 	}
 	if again {
 		l.recallReads(s.Reads)
@@ -346,12 +312,17 @@ func (m *Manager) Group(by Identity, group string) (shown []Session, others int,
 // begins with the session's status. The session is returned as it then is. ErrNotFound ends it also where the session stops
 // being shown to who asks.
 func (m *Manager) Follow(ctx context.Context, by Identity, id string, fn func(Chunk) error) (Session, error) {
-	m.mu.Lock()
-	l := m.live[id]
-	m.mu.Unlock()
+	l := m.alive(id)
 	s, err := m.Session(by, id)
 	if err != nil {
 		return s, err
+	}
+	if l == nil && s.Status == Running { // a decision has just started it again
+		m.settled(ctx, id)
+		l = m.alive(id)
+		if s, err = m.Session(by, id); err != nil {
+			return s, err
+		}
 	}
 	seen, done := m.whileSeen(ctx, by, &s)
 	defer done()
@@ -433,6 +404,7 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closing = true
 	m.closePlaces()
+	m.close()
 	all := make([]*Live, 0, len(m.live))
 	for _, l := range m.live {
 		all = append(all, l)
@@ -530,11 +502,12 @@ func (m *Manager) recover() error {
 		if err != nil {
 			return err
 		}
-		if s.Status == Parked {
-			m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
-			if (s.hasNews() || answers.anyMade()) && m.config.Restart != nil {
-				go m.config.Restart(s)
-			}
+		if s.Status != Parked {
+			continue
+		}
+		m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
+		if late := !s.Deadline.IsZero() && !now.Before(s.Deadline); m.config.Restart != nil && !late && (s.GoesOn || !s.waits()) {
+			m.goOnSoon(s.ID)
 		}
 	}
 	return nil
@@ -561,10 +534,18 @@ func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) {
 	case unknown:
 		settle(s, Withdrawn, now)
 		s.finish(Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", now)
-	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.waits() || s.approvedNotStarted() || answers.anyMade()):
+	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.waits() || s.ApprovedNotStarted() || answers.anyMade()):
+		// What was to start when the gateway stopped goes on. An approval that was left lying, or is old by now, does not.
+		if s.Status == Parked && !s.GoesOn && s.reopen("the gateway stopped before", time.Time{}) {
+			m.config.Log.Warn("an approval that was never carried out is taken back", "session", s.ID)
+		}
+		if e := m.rules.Load().Limits.Expire; e > 0 && s.reopen("the gateway came back too late (limits.expire)", now.Add(-e)) {
+			m.config.Log.Warn("an approval that is too old is taken back", "session", s.ID)
+		}
 		if s.Status != Parked {
 			m.toParked(s, now)
 		}
+		s.GoesOn = s.ApprovedNotStarted() || s.GoesOn && !s.waits() || answers.anyMade()
 	default:
 		settle(s, Withdrawn, now)
 		s.finish(Failed, ExitFault, "the gateway stopped while it ran", now)
@@ -572,7 +553,7 @@ func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) {
 }
 
 func (m *Manager) toParked(s *Session, now time.Time) {
-	s.Status, s.Deadline = Parked, time.Time{}
+	s.Status, s.Deadline, s.GoesOn = Parked, time.Time{}, s.ApprovedNotStarted()
 	if e := m.rules.Load().Limits.Expire; e > 0 {
 		s.Deadline = now.Add(e)
 	}

@@ -52,6 +52,7 @@ type book struct {
 	config approvals.Config
 	target *local.Local
 	dir    string
+	again  chan *approvals.Live // sessions that have started again
 }
 
 func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {

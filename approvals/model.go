@@ -114,7 +114,9 @@ type Session struct {
 	Created  time.Time
 	Ended    time.Time // zero while not final
 	// Deadline is when the waiting ends: of hold while held, of expire while parked; zero otherwise.
-	Deadline  time.Time
+	Deadline time.Time
+	// GoesOn says of a parked session that somebody has decided, and that its script is to start again for that, as soon as it can.
+	GoesOn    bool `json:",omitempty"`
 	Truncated bool // the recorded output was cut
 	// Output is the SHA-256 of the recorded output, which is kept as a blob; "" where it is in a file, as while alive.
 	Output string `json:",omitempty"`

@@ -13,25 +13,47 @@ import (
 	"shannot-gateway/approvals"
 )
 
-// parking is a book whose sessions are parked, with a channel of those that are to start again.
-func parking(tb testing.TB, dir string, change func(*approvals.Config)) (*book, <-chan approvals.Session) {
+// rerun lets every parked session go on, and hands it to a channel when it does.
+func rerun(tb testing.TB, again chan<- *approvals.Live) func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+	target := newTarget(tb)
+	return func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+		return approvals.Rerun{Target: target, Start: func(l *approvals.Live) { again <- l }}, nil
+	}
+}
+
+// parking is a book whose sessions are parked, with a channel of those that have started again.
+func parking(tb testing.TB, dir string, change func(*approvals.Config)) (*book, <-chan *approvals.Live) {
 	tb.Helper()
-	again := make(chan approvals.Session, 8)
-	return open(tb, dir, func(c *approvals.Config) {
-		c.Restart = func(s approvals.Session) { again <- s }
+	again := make(chan *approvals.Live, 8)
+	b := open(tb, dir, func(c *approvals.Config) {
+		c.Restart = rerun(tb, again)
 		if change != nil {
 			change(c)
 		}
-	}), again
+	})
+	b.again = again
+	return b, again
 }
 
+// resume returns a session that has started again.
 func (b *book) resume(id string) *approvals.Live {
 	b.tb.Helper()
-	l, err := b.Resume(context.Background(), id, b.target)
-	if err != nil {
-		b.tb.Fatal(err)
+	l := <-b.again
+	if l.ID() != id {
+		b.tb.Fatalf("session %s has started again, want %s", l.ID(), id)
 	}
 	return l
+}
+
+// next is another gateway on the same state.
+func (b *book) next() *book {
+	b.tb.Helper()
+	n := *b
+	var err error
+	if n.Manager, err = approvals.New(b.config); err != nil {
+		b.tb.Fatal(err)
+	}
+	return &n
 }
 
 // script is what a test's script does: it appends to a file and says what the command printed.
@@ -41,7 +63,7 @@ func appendCommand(out io.Writer, mark, word string) approvals.Start {
 
 func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	dir := t.TempDir()
-	b, again := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Hour; c.Limits.Expire = time.Hour })
+	b, _ := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Hour; c.Limits.Expire = time.Hour })
 	mark := filepath.Join(dir, "mark")
 	events := b.Subscribe(t.Context())
 	l := b.begin()
@@ -70,16 +92,9 @@ func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	}
 
 	// A new gateway on the same state; a human decides; the script runs again.
-	b2 := &book{tb: t, config: b.config, target: b.target, dir: dir}
-	var err error
-	if b2.Manager, err = approvals.New(b.config); err != nil {
-		t.Fatal(err)
-	}
+	b2 := b.next()
 	if _, err := b2.approve(l.ID(), bob); err != nil {
 		t.Fatal(err)
-	}
-	if s := <-again; s.ID != l.ID() {
-		t.Fatalf("session %s is to start again, want %s", s.ID, l.ID())
 	}
 	l2 := b2.resume(l.ID())
 	var out bytes.Buffer
@@ -109,8 +124,7 @@ func TestReplayThatDiffersIsDecidedAnew(t *testing.T) {
 	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
-	<-again
-	l = b.resume(l.ID())
+	l = <-again
 	r := <-start(l, appendCommand(io.Discard, mark, "other"))
 	if !errors.Is(r.err, approvals.ErrParked) {
 		t.Errorf("another command than the approved one: %v, want ErrParked again", r.err)
@@ -133,8 +147,7 @@ func TestRejectionOfAParkedSessionReachesTheScript(t *testing.T) {
 	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
 		t.Fatal(err)
 	}
-	<-again
-	l = b.resume(l.ID())
+	l = <-again
 	var denial *approvals.Denial
 	if _, err := l.Start(t.Context(), command(io.Discard, "touch", "/nonexistent/x")); !errors.As(err, &denial) || denial.Reason != "no" {
 		t.Errorf("replayed rejection: %v", err)
@@ -185,8 +198,7 @@ func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
 	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
-	<-again
-	script(b.resume(l.ID()), &out)
+	script(<-again, &out)
 	text, _ := os.ReadFile(mark)
 	if string(text) != "did\n" || out.String() != "reads\ndid did\n" {
 		t.Errorf("after approval: file %q, output %q", text, out.String())
@@ -215,9 +227,6 @@ func TestSessionCancelledWhileItParksNeverStartsAgain(t *testing.T) {
 	if s, _ := b.Session(l.ID()); s.Status != approvals.Cancelled || s.Operations[0].Decision != approvals.Withdrawn {
 		t.Errorf("session %+v", s)
 	}
-	if _, err := b.Resume(t.Context(), l.ID(), b.target); err == nil {
-		t.Error("it was resumed")
-	}
 	if len(again) != 0 {
 		t.Error("it is to start again")
 	}
@@ -230,39 +239,40 @@ func TestDecisionWhileTheScriptEndsStartsItAgain(t *testing.T) {
 	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Resume(t.Context(), l.ID(), b.target); err == nil {
-		t.Error("it was resumed while its script was there")
+	if len(again) != 0 {
+		t.Error("it started again while its script was there")
 	}
 	l.End(approvals.Outcome{Status: approvals.Expired})
-	if s := <-again; s.ID != l.ID() {
-		t.Errorf("session %s is to start again", s.ID)
-	}
 	b.resume(l.ID())
 }
 
-func TestShutdownLeavesParkedSessionsToTheNextGateway(t *testing.T) {
+func TestShutdownLeavesParkedSessionsAsTheyAre(t *testing.T) {
 	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
-	l := b.begin()
-	<-start(l, command(io.Discard, "true"))
-	l.End(approvals.Outcome{Status: approvals.Expired})
-	if _, err := b.approve(l.ID(), alice); err != nil {
-		t.Fatal(err)
+	for _, approve := range []bool{true, false} {
+		l := b.begin()
+		<-start(l, command(io.Discard, "true"))
+		l.End(approvals.Outcome{Status: approvals.Expired})
+		stopped := b.next()
+		if err := stopped.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if approve {
+			if _, err := stopped.approve(l.ID(), alice); !errors.Is(err, approvals.ErrUnable) || !errors.Is(err, approvals.ErrShutdown) {
+				t.Errorf("%v, want ErrUnable for ErrShutdown", err)
+			}
+			if s, _ := b.Session(l.ID()); s.Status != approvals.Parked || s.Operations[0].Decision != approvals.Waiting {
+				t.Errorf("session %+v", s)
+			}
+			continue
+		}
+		// A rejection runs nothing. The next gateway tells the script.
+		if _, err := stopped.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
+			t.Fatal(err)
+		}
+		b.next().resume(l.ID())
 	}
-	<-again
-	if err := b.Shutdown(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Resume(t.Context(), l.ID(), b.target); !errors.Is(err, approvals.ErrShutdown) {
-		t.Errorf("%v, want ErrShutdown", err)
-	}
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked {
-		t.Errorf("session is %s", s.Status)
-	}
-	if _, err := approvals.New(b.config); err != nil {
-		t.Fatal(err)
-	}
-	if s := <-again; s.ID != l.ID() {
-		t.Errorf("session %s is to start again", s.ID)
+	if len(again) != 0 {
+		t.Error("something else started")
 	}
 }
 
@@ -284,9 +294,8 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	if _, err := b.approve(l.ID(), alice, 1); err != nil {
 		t.Fatal(err)
 	}
-	<-again
 	defer b.Attend(t.Context(), l.ID())() // else it would be parked once more
-	l = b.resume(l.ID())
+	l = <-again
 	r := <-start(l, command(io.Discard, "true"))
 	mustRun(t, r.process, r.err)
 	second := start(l, command(io.Discard, "true"))
@@ -305,7 +314,7 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 }
 
 func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
-	b, again := parking(t, t.TempDir(), nil)
+	b, _ := parking(t, t.TempDir(), nil)
 	l, err := b.Begin(context.Background(), approvals.Request{Identity: claude, Target: b.target, Plan: true})
 	if err != nil {
 		t.Fatal(err)
@@ -319,7 +328,6 @@ func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
 	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
-	<-again
 	var out bytes.Buffer
 	p, err = b.resume(l.ID()).Start(t.Context(), command(&out, "echo", "x"))
 	if mustRun(t, p, err); out.String() != "x\n" {
@@ -356,8 +364,7 @@ func TestReplayTellsAnExitCodeFromASignal(t *testing.T) {
 	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
 		t.Fatal(err)
 	}
-	<-again
-	l = b.resume(l.ID())
+	l = <-again
 	for i, text := range texts {
 		p, err := l.Start(t.Context(), command(io.Discard, "sh", "-c", text))
 		exit := mustRun(t, p, err)
@@ -367,37 +374,33 @@ func TestReplayTellsAnExitCodeFromASignal(t *testing.T) {
 	}
 }
 
-// The gateway is killed after a human has decided on a parked session, and before the script has started again. The next
+// The gateway is killed after a human has decided on a parked session, and before the script has got anywhere. The next
 // one starts it, whatever the decision was: otherwise nobody would ever hear of a rejection.
 func TestDecisionOnAParkedSessionOutlivesTheGateway(t *testing.T) {
 	for _, approve := range []bool{true, false} {
 		dir := t.TempDir()
-		b, again := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+		b, _ := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
 		l := b.begin()
 		if r := <-start(l, appendCommand(io.Discard, filepath.Join(dir, "mark"), "x")); !errors.Is(r.err, approvals.ErrParked) {
 			t.Fatalf("%v, want ErrParked", r.err)
 		}
 		l.End(approvals.Outcome{Status: approvals.Cancelled})
+		killed := *b
+		killed.config.Restart = func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+			if !approve {
+				<-t.Context().Done()
+			}
+			return approvals.Rerun{Target: b.target, Start: func(*approvals.Live) {}}, nil
+		}
 		var err error
 		if approve {
-			_, err = b.approve(l.ID(), alice)
+			_, err = killed.next().approve(l.ID(), alice)
 		} else {
-			_, err = b.Reject(t.Context(), l.ID(), alice, nil, "no")
+			_, err = killed.next().Reject(t.Context(), l.ID(), alice, nil, "no")
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-again // and nothing comes of it
-		if _, err := approvals.New(b.config); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case s := <-again:
-			if s.ID != l.ID() {
-				t.Errorf("approved %v: session %s starts again, want %s", approve, s.ID, l.ID())
-			}
-		case <-time.After(time.Minute):
-			t.Errorf("approved %v: nothing starts again", approve)
-		}
+		b.next().resume(l.ID())
 	}
 }

@@ -89,6 +89,17 @@ func (m *Manager) place(ctx context.Context, w *waiter, queued func(why string))
 	}, nil
 }
 
+// placeNow takes a place for a parked session if there is one, until release; nil where there is none.
+func (m *Manager) placeNow(s Session) (release func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	release, err := m.place(ctx, &waiter{identity: s.Identity, session: s.ID}, nil)
+	if err != nil {
+		return nil
+	}
+	return release
+}
+
 // queue puts a waiter into the line, from which it may have been served already.
 func (m *Manager) queue(w *waiter) error {
 	m.mu.Lock()

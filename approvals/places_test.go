@@ -76,7 +76,8 @@ func (m *memory) Check() error { return nil }
 func housed(t *testing.T, l approvals.Limits) *book {
 	t.Helper()
 	b := &book{tb: t, target: newTarget(t), dir: t.TempDir()}
-	b.config = approvals.Config{Store: &memory{all: map[string]approvals.Session{}}, Judge: fixedJudge{}, Dir: t.TempDir(), Limits: l, Restart: func(approvals.Session) {}}
+	b.again = make(chan *approvals.Live, 8)
+	b.config = approvals.Config{Store: &memory{all: map[string]approvals.Session{}}, Judge: fixedJudge{}, Dir: t.TempDir(), Limits: l, Restart: rerun(t, b.again)}
 	var err error
 	if b.Manager, err = approvals.New(b.config); err != nil {
 		t.Fatal(err)
@@ -293,7 +294,7 @@ func TestApprovedSessionGetsTheNextPlace(t *testing.T) {
 			}
 			house = append(house, l)
 		}
-		other, resumed := make(chan error, 1), make(chan *approvals.Live, 1)
+		other := make(chan error, 1)
 		go func() {
 			_, err := b.ask(t.Context(), alice, "", nil)
 			other <- err
@@ -302,21 +303,14 @@ func TestApprovedSessionGetsTheNextPlace(t *testing.T) {
 		if _, err := b.approve(id, alice); err != nil {
 			t.Fatal(err)
 		}
-		go func() {
-			l, err := b.Resume(t.Context(), id, b.target)
-			if err != nil {
-				t.Error(err)
-			}
-			resumed <- l
-		}()
 		if err := <-other; !errors.Is(err, approvals.ErrTooMany) {
 			t.Errorf("a new session in a full house: %v", err)
 		}
 		time.Sleep(time.Hour)
 		b.ExpireParked()
 		end(house[0])
-		l := <-resumed
-		if s, _ := b.Session(id); l == nil || s.Status != approvals.Running {
+		l := b.resume(id)
+		if s, _ := b.Session(id); s.Status != approvals.Running {
 			t.Fatalf("the approved session is %s", s.Status)
 		}
 		end(l)
@@ -348,19 +342,15 @@ func TestCancelledSessionLeavesTheLine(t *testing.T) {
 		if _, err := b.approve(id, alice); err != nil {
 			t.Fatal(err)
 		}
-		resumed := make(chan error, 1)
-		go func() {
-			_, err := b.Resume(t.Context(), id, b.target)
-			resumed <- err
-		}()
 		synctest.Wait()
-		if _, err := b.Cancel(t.Context(), id, claude); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-resumed; !errors.Is(err, approvals.ErrNotWaiting) {
-			t.Errorf("%v, want ErrNotWaiting", err)
+		if s, err := b.Cancel(t.Context(), id, claude); err != nil || s.Operations[0].Decision != approvals.Withdrawn {
+			t.Fatalf("%+v, %v", s, err)
 		}
 		end(l)
+		synctest.Wait()
+		if len(b.again) > 0 {
+			t.Error("it started in spite of that")
+		}
 	})
 }
 
@@ -403,7 +393,7 @@ func TestTooManyThatWaitForHumansAreRefusedWithTheirNames(t *testing.T) {
 // Who has used up their share begins nothing and records nothing more; what a human has approved already runs.
 func TestNothingIsRecordedBeyondAnIdentitysShare(t *testing.T) {
 	var full atomic.Bool
-	b, again := parking(t, t.TempDir(), func(c *approvals.Config) {
+	b, _ := parking(t, t.TempDir(), func(c *approvals.Config) {
 		c.Share = func(identity string) error {
 			if full.Load() && identity == claude.Name {
 				return errors.New("so many bytes are kept")
@@ -433,7 +423,6 @@ func TestNothingIsRecordedBeyondAnIdentitysShare(t *testing.T) {
 	if _, err := b.approve(id, alice); err != nil {
 		t.Fatal(err)
 	}
-	<-again
 	l = b.resume(id)
 	r := <-start(l, command(nil, "true"))
 	mustRun(t, r.process, r.err)

@@ -60,7 +60,7 @@ func session(t *testing.T, b *book, id string) approvals.Session {
 // A session that is parked and runs again has read what both of its runs have.
 func TestRunsOfASessionHaveOneListOfFiles(t *testing.T) {
 	dir := t.TempDir()
-	b, again := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Hour; c.Limits.Expire = time.Hour })
+	b, _ := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Hour; c.Limits.Expire = time.Hour })
 	events := b.Subscribe(t.Context())
 	l := b.begin()
 	l.Opened("/etc/one")
@@ -76,15 +76,10 @@ func TestRunsOfASessionHaveOneListOfFiles(t *testing.T) {
 	if s := session(t, b, l.ID()); s.Status != approvals.Parked || s.Reads.SHA256 != listDigest("/etc/one") {
 		t.Fatalf("%s, %+v", s.Status, s.Reads)
 	}
-	b2 := &book{tb: t, config: b.config, target: b.target, dir: dir}
-	var err error
-	if b2.Manager, err = approvals.New(b.config); err != nil {
-		t.Fatal(err)
-	}
+	b2 := b.next()
 	if _, err := b2.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
 		t.Fatal(err)
 	}
-	<-again
 	l2 := b2.resume(l.ID())
 	l2.Opened("/etc/two")
 	l2.End(approvals.Outcome{Status: approvals.Done})

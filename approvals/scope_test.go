@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -371,42 +372,29 @@ func TestNothingOfAnAgentWhoIsGoneIsApproved(t *testing.T) {
 	}
 }
 
-// A decision that was taken in time does not start what is left of an agent who was taken out since.
+// A decision that was taken in time does not start what is left of an agent who was taken out since, while the gateway was down.
 func TestNothingOfAnAgentWhoIsGoneIsStartedAgain(t *testing.T) {
 	d := &directory{who: map[string]listed{}}
 	d.set("watcher", approvals.Admin, true)
-	claude := d.set("claude", approvals.Agent, false, "local")
+	d.set("claude", approvals.Agent, false, "local")
 	alice := d.set("alice", approvals.Approver, true)
 	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Standing = d.standing })
-	events := b.Subscribe(t.Context())
-	l := b.begin()
-	result := start(l, command(io.Discard, "true", "x"))
-	b.waiting(events, l.ID())
-	done := make(chan error, 1)
-	go func() { done <- b.Shutdown(context.Background()) }()
-	<-result
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
-	if err := <-done; err != nil {
-		t.Fatal(err)
+	for name, take := range map[string]func(){
+		"without its agent":  func() { d.remove("claude") },
+		"without its target": func() { d.set("claude", approvals.Agent, false, "prod") },
+	} {
+		id := b.killAfterApproval(filepath.Join(b.dir, "mark"))
+		take()
+		next := b.next()
+		// An approval comes after what the new gateway makes of the one before.
+		if _, err := next.Approve(t.Context(), id, alice, approvals.Approval{Waiting: strings.Repeat("0", 64)}); err == nil {
+			t.Errorf("%s it is approved", name)
+		}
+		next.waits(id)
+		d.set("claude", approvals.Agent, false, "local")
+		b.next().waits(id)
 	}
-	next := &book{tb: t, config: b.config, target: b.target, dir: b.dir}
-	var err error
-	if next.Manager, err = approvals.New(b.config); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := next.Approve(t.Context(), l.ID(), alice, shown(t, next.Manager, l.ID())); err != nil {
-		t.Fatal(err)
-	}
-	<-again
-	d.remove("claude")
-	if _, err := next.Resume(t.Context(), l.ID(), b.target); !errors.Is(err, approvals.ErrNotPermitted) {
-		t.Errorf("it starts again: %v", err)
-	}
-	d.set("claude", approvals.Agent, false, "prod")
-	if _, err := next.Resume(t.Context(), l.ID(), b.target); !errors.Is(err, approvals.ErrNotPermitted) {
-		t.Errorf("it starts again on a target that is not its agent's any more: %v", err)
-	}
-	if s, err := next.Manager.Session(claude, l.ID()); err != nil || s.Status != approvals.Parked {
-		t.Errorf("it is %s, %v", s.Status, err)
+	if len(again) != 0 {
+		t.Error("it started again")
 	}
 }

@@ -17,8 +17,8 @@ func (o *Operation) undecided() bool {
 	return o.Decision == Waiting || o.Decision == Approved && o.Started.IsZero()
 }
 
-// approvedNotStarted reports whether a decision has been given and not used.
-func (s *Session) approvedNotStarted() bool {
+// ApprovedNotStarted reports whether a decision has been given and not used.
+func (s *Session) ApprovedNotStarted() bool {
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Decision == Approved && o.Started.IsZero() {
 			return true
@@ -26,10 +26,6 @@ func (s *Session) approvedNotStarted() bool {
 	}
 	return false
 }
-
-// hasNews reports whether a parked session's script has to learn of a decision: of an approval that was not used, or
-// of a rejection when nothing else is waited for.
-func (s *Session) hasNews() bool { return s.approvedNotStarted() || !s.waits() }
 
 // refused reports whether a human rejected something.
 func (s *Session) refused() (string, bool) {
@@ -78,7 +74,7 @@ func settle(s *Session, d Decision, now time.Time) {
 // finish gives the session its final status.
 func (s *Session) finish(status Status, exit int, reason string, now time.Time) {
 	s.Status, s.Reason, s.Ended, s.Deadline = status, reason, now, time.Time{}
-	s.ExitCode = &exit
+	s.ExitCode, s.GoesOn = &exit, false
 }
 
 // operation returns one by number.

@@ -98,8 +98,11 @@ func New(o Options) (*Gateway, error) {
 		Store: o.Store, Blobs: o.Blobs, Judge: rules.Judge, Limits: rules.Limits, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
 		Standing: g.standing, Grants: o.Grants, Granted: g.granted, Share: g.share,
 		// A decision may be found at once, before the rest is there.
-		Restart: func(s approvals.Session) { <-ready; g.settings.Load().runner.restart(s) },
-		Target:  func(name string) targets.Target { return g.settings.Load().runner.target(name) },
+		Restart: func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+			<-ready
+			return g.settings.Load().runner.restart(ctx, s, patient)
+		},
+		Target: func(name string) targets.Target { return g.settings.Load().runner.target(name) },
 	})
 	if err != nil {
 		return nil, err

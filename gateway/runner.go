@@ -136,31 +136,40 @@ func (r *runner) target(name string) targets.Target {
 	return nil
 }
 
-// restart runs a parked session again, since a decision has arrived for it. What it read from its client is gone,
-// unless it was the script itself.
-func (r *runner) restart(parked approvals.Session) {
+// restart says how a parked session would start again now. What it read from its client is gone, unless it was the script itself.
+// patient waits a while for a target that cannot be reached.
+func (r *runner) restart(ctx context.Context, parked approvals.Session, patient bool) (approvals.Rerun, error) {
+	target, err := r.restartable(ctx, parked)
+	if err == nil {
+		err = r.reach(ctx, target, parked.Identity, patient)
+	}
+	if err != nil {
+		return approvals.Rerun{}, err
+	}
+	return approvals.Rerun{Target: target, Start: func(live *approvals.Live) {
+		s := &session{runner: r, live: live, again: parked.Operations, sentNothing: parked.NothingSent, request: approvals.Request{
+			Target: live.Target(), Engine: parked.Engine, Args: parked.Args, Script: parked.Script, Shell: parked.Shell, Env: parked.Env,
+		}}
+		if len(parked.Args) > 0 && parked.Args[0] == "-" {
+			s.stdin = strings.NewReader(parked.Script)
+		}
+		r.running.Go(s.run)
+	}}, nil
+}
+
+// restartable is the target of a parked session that has all it needs to start again.
+func (r *runner) restartable(ctx context.Context, parked approvals.Session) (targets.Target, error) {
 	target := r.target(parked.Target)
 	if target == nil {
-		r.log.Error("a parked session's target is gone", "session", parked.ID, "target", parked.Target)
-		return
+		return nil, fmt.Errorf("the target %s is not in the configuration any more, or does not work", render.Line(parked.Target))
 	}
-	r.reach(target, parked.Identity)
-	live, err := r.sessions.Resume(context.Background(), parked.ID, target)
-	switch {
-	case errors.Is(err, approvals.ErrShutdown), errors.Is(err, approvals.ErrNotWaiting): // another decision has come before
-		r.log.Info("a parked session does not go on now", "session", parked.ID, "reason", err)
-		return
-	case err != nil:
-		r.log.Error("resume a parked session", "session", parked.ID, "error", err)
-		return
+	if parked.Shell {
+		return target, shellAgain(parked.Operations, parked.NothingSent)
 	}
-	s := &session{runner: r, live: live, again: parked.Operations, sentNothing: parked.NothingSent, request: approvals.Request{
-		Target: live.Target(), Engine: parked.Engine, Args: parked.Args, Script: parked.Script, Shell: parked.Shell, Env: parked.Env,
-	}}
-	if len(parked.Args) > 0 && parked.Args[0] == "-" {
-		s.stdin = strings.NewReader(parked.Script)
+	if err := r.ready(ctx, parked.Engine); err != nil {
+		return nil, fmt.Errorf("its engine: %w", err)
 	}
-	r.running.Go(s.run)
+	return target, nil
 }
 
 // Variables that tell a script where it is. Commands do not get them, so that they are no change of environment.
@@ -663,11 +672,11 @@ func (s *session) shellInput() (in input, stop func(), err error) {
 	switch {
 	case len(s.again) > 0 && s.again[0].Command != nil:
 		c := s.again[0].Command
-		if c.Input == string(sandbox.PipeInput) && s.sentNothing {
-			return input{kind: c.Input, reader: strings.NewReader("")}, stop, nil
+		if err := shellAgain(s.again, s.sentNothing); err != nil {
+			return in, stop, err
 		}
-		if c.Input != string(sandbox.NoInput) && c.Input != string(sandbox.DataInput) {
-			return in, stop, errors.New("its client was sending it, and is gone: ask again")
+		if c.Input == string(sandbox.PipeInput) {
+			return input{kind: c.Input, reader: strings.NewReader("")}, stop, nil
 		}
 		return known(c.Input, c.InputData), stop, nil
 	case s.stdin == nil:
@@ -687,6 +696,19 @@ func (s *session) shellInput() (in input, stop func(), err error) {
 	}
 	in.reader = file
 	return in, func() { closeFile(); ahead.close() }, nil
+}
+
+// shellAgain says why a shell command that was parked cannot run any more, nil where it can: of a stream that its client had sent
+// nothing of, nothing is missing.
+func shellAgain(ops []approvals.Operation, sentNothing bool) error {
+	if len(ops) == 0 || ops[0].Command == nil {
+		return nil
+	}
+	in := ops[0].Command.Input
+	if in != string(sandbox.NoInput) && in != string(sandbox.DataInput) && (in != string(sandbox.PipeInput) || !sentNothing) {
+		return errors.New("the client that was sending its input is gone: it has to be asked for again")
+	}
+	return nil
 }
 
 // pipe gives a command a real pipe to read, so that nobody waits for a client that sends nothing once the command has

@@ -313,6 +313,9 @@ func (c *invocation) fail(id string, err error) int {
 	case errors.Is(err, approvals.ErrObstacle):
 		c.notice("session %s %s", render.Line(id), render.Line(err.Error()))
 		return ExitUnreachable
+	case errors.Is(err, approvals.ErrUnable):
+		c.notice("%s", render.Line(err.Error()))
+		return ExitUnreachable
 	case errors.Is(err, approvals.ErrNotPermitted):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitNotPermitted

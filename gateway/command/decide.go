@@ -228,4 +228,7 @@ func (c *invocation) report(before, after approvals.Session) {
 			c.notice("session %s, operation %d: %s: %s", after.ID, op.N, op.Decision, what)
 		}
 	}
+	if after.GoesOn && after.ApprovedNotStarted() {
+		c.notice("session %s starts as soon as there is a place for it", after.ID)
+	}
 }

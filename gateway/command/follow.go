@@ -166,9 +166,12 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 func (c *invocation) conclude(s approvals.Session) int {
 	switch {
 	case !s.Status.Final():
-		if s.Status == approvals.Running {
+		switch {
+		case s.Status == approvals.Running:
 			c.notice("session %s is still running; come back with: wait %s", s.ID, s.ID)
-		} else {
+		case s.GoesOn:
+			c.notice("session %s was decided on and starts again as soon as it can; come back with: wait %s", s.ID, s.ID)
+		default:
 			c.notice("session %s waits for a human (%s)%s; do not ask again, come back with: wait %s", s.ID, s.Status, waiting(s), s.ID)
 		}
 		return ExitWaiting

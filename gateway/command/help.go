@@ -115,7 +115,8 @@ again, and what it did before is not done twice.`,
   --background light       colours that can be read on white
 With a digest, on any terminal or none: approves what waits, as show printed it.
 The last line of show is the one to paste. Where something else waits by now,
-nothing is decided, the exit status is 73, and what waits is printed instead.
+nothing is decided, the exit status is 73, and what waits is printed instead. It
+is 69 where a parked session could not start now: then it waits as before.
   --digest HEX     of all that waits: 12 digits of it at least (see show)
   --op N           only these operations of what show printed
   --danger TARGET  needed where something is dangerous: the target's name

@@ -408,7 +408,9 @@ func TestDangerOfTheFilesBeforeACommandAsksForTheTarget(t *testing.T) {
 	f := newFake(x)
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
 	s.until("space more")
-	s.press("space", "a")
+	s.press("space")
+	s.until("a approve")
+	s.press("a")
 	s.shows("Type the target's name, prod")
 	s.press("y", "enter")
 	if len(f.approved) != 0 {

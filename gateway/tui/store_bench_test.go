@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,7 +32,9 @@ func BenchmarkFirstPaintFromTheJournal(b *testing.B) {
 		}
 	}
 	m, err := approvals.New(approvals.Config{
-		Store: s, Dir: b.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Restart: func(approvals.Session) {},
+		Store: s, Dir: b.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Restart: func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+			return approvals.Rerun{}, errors.New("never")
+		},
 		Now: func() time.Time { return start },
 	})
 	if err != nil {

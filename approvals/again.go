@@ -1,0 +1,365 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"shannot-gateway/approvals/render"
+	"shannot-gateway/targets"
+)
+
+// A parked session goes on when somebody has decided. An approval of one is taken together with its start, or not at all: what
+// stands in the way is found out before, and the decision's own transaction makes the session run. What was approved while a
+// session was still alive, and has not run when it is parked, starts by itself at once; where that cannot be, or cannot be any
+// more when a gateway that was killed comes back, it waits for a human again. So no approval is left lying for a later day.
+
+// ErrUnable is for an approval that could not be carried out now. Nothing was decided.
+var ErrUnable = errors.New("it cannot be carried out now")
+
+// errParked is for a session that was parked while a decision on it as one that is alive was under way.
+var errParked = errors.New("the session has just been parked")
+
+// claimPatience is how long an approval waits for a script that is about to end, or for a session that is about to go on.
+const claimPatience = 10 * time.Second
+
+// Rerun is the next run of a parked session, about to begin.
+type Rerun struct {
+	Target targets.Target
+	Start  func(*Live) // runs its script; it returns at once
+}
+
+// claim makes the caller the only one who lets a parked session go on, until release. One whose script has not ended yet is waited for.
+func (m *Manager) claim(ctx context.Context, id string) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, claimPatience)
+	defer cancel()
+	for {
+		m.mu.Lock()
+		l, going := m.live[id], m.going[id]
+		if l == nil && going == nil {
+			release = m.claimLocked(id)
+			m.mu.Unlock()
+			return release, nil
+		}
+		m.mu.Unlock()
+		if l != nil {
+			going = l.gone
+		}
+		select {
+		case <-going:
+		case <-ctx.Done():
+			return nil, errors.New("its script is about to end, or to start again: try again")
+		}
+	}
+}
+
+// claimLocked is claim where nobody else has. The caller holds m.mu.
+func (m *Manager) claimLocked(id string) (release func()) {
+	done := make(chan struct{})
+	m.going[id] = done
+	return func() {
+		m.mu.Lock()
+		delete(m.going, id)
+		m.mu.Unlock()
+		close(done)
+	}
+}
+
+// settled returns once a session is not about to go on, or with ctx.
+func (m *Manager) settled(ctx context.Context, id string) {
+	for {
+		m.mu.Lock()
+		l, going := m.live[id], m.going[id]
+		m.mu.Unlock()
+		if l != nil || going == nil {
+			return
+		}
+		select {
+		case <-going:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// prepared are the parked ones of the sessions that a decision is about.
+type prepared struct {
+	runs   map[string]Rerun
+	unable map[string]error  // why one cannot go on
+	claims map[string]func() // that are to be released
+	places map[string]func() // the same for the places of those that have one; the others wait for theirs
+}
+
+// release gives back what is still held.
+func (p *prepared) release() {
+	for _, held := range []map[string]func(){p.places, p.claims} {
+		for _, release := range held {
+			release()
+		}
+		clear(held)
+	}
+}
+
+// prepare finds out how the parked ones of some sessions would go on. Nobody else lets them go on until release.
+func (m *Manager) prepare(ctx context.Context, ids []string) *prepared {
+	p := &prepared{runs: map[string]Rerun{}, unable: map[string]error{}, claims: map[string]func(){}, places: map[string]func(){}}
+	var parked []Session
+	for _, id := range slices.Sorted(slices.Values(ids)) { // in one order for everybody
+		if s, err := m.session(id); err != nil || s.Status != Parked {
+			continue // the decision says what is wrong, where something is
+		}
+		release, err := m.claim(ctx, id)
+		if err != nil {
+			p.unable[id] = err
+			continue
+		}
+		s, err := m.session(id)
+		if err != nil || s.Status != Parked { // it has gone on, or ended
+			release()
+			continue
+		}
+		p.claims[id] = release
+		parked = append(parked, s)
+	}
+	p.ask(ctx, m, parked)
+	for _, s := range parked {
+		if p.unable[s.ID] != nil {
+			continue
+		}
+		if free := m.placeNow(s); free != nil {
+			p.places[s.ID] = free
+		}
+	}
+	return p
+}
+
+// askedAtOnce is how many targets are asked at a time whether sessions can go on there.
+const askedAtOnce = 16
+
+// ask finds out how sessions would go on.
+func (p *prepared) ask(ctx context.Context, m *Manager, parked []Session) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	free := make(chan struct{}, askedAtOnce)
+	for _, s := range parked {
+		all.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free }()
+			run, err := m.rerun(ctx, s, false)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				p.unable[s.ID] = err
+			} else {
+				p.runs[s.ID] = run
+			}
+		})
+	}
+	all.Wait()
+}
+
+// rerun asks how a parked session would go on.
+func (m *Manager) rerun(ctx context.Context, s Session, patient bool) (Rerun, error) {
+	switch {
+	case m.isClosing():
+		return Rerun{}, ErrShutdown
+	case m.Obstacle(&s) != "":
+		return Rerun{}, errors.New(m.Obstacle(&s))
+	case m.config.Restart == nil:
+		return Rerun{}, errors.New("this gateway starts no session again")
+	}
+	return m.config.Restart(ctx, s, patient)
+}
+
+func (m *Manager) isClosing() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closing
+}
+
+// goOn makes a parked session a running one, in the transaction of a decision. errParked where it was not prepared.
+func (p *prepared) goOn(s *Session) error {
+	if err := p.unable[s.ID]; err != nil {
+		return fmt.Errorf("session %s: %w, nothing was decided: %w", s.ID, ErrUnable, err)
+	}
+	if _, ok := p.runs[s.ID]; !ok {
+		return errParked
+	}
+	if p.places[s.ID] != nil {
+		s.again()
+	}
+	return nil
+}
+
+// begin starts a session for which a decision was taken with what was prepared. One that has no place starts as soon as it gets one.
+func (p *prepared) begin(m *Manager, s Session) error {
+	if p.places[s.ID] != nil {
+		return m.start(s, p.runs[s.ID], "")
+	}
+	release := p.claims[s.ID]
+	delete(p.claims, s.ID)
+	go m.goOn(s.ID, release)
+	return nil
+}
+
+// again makes a parked session a running one.
+func (s *Session) again() {
+	s.Status, s.Deadline, s.Plan, s.GoesOn = Running, time.Time{}, false, false
+}
+
+// start starts a session that has been made a running one again. Its earlier output is discarded: the script runs from its
+// start and takes its operations' results from the journal.
+func (m *Manager) start(s Session, run Rerun, notice string) error {
+	m.mu.Lock()
+	delete(m.parked, s.ID)
+	m.mu.Unlock()
+	l, err := m.enliven(context.Background(), s, run.Target, true)
+	if err != nil {
+		return fmt.Errorf("start session %s again, which has failed: %w", s.ID, err)
+	}
+	if notice != "" {
+		l.Notice("%s", notice)
+	}
+	run.Start(l)
+	return nil
+}
+
+// goOnSoon lets a parked session start again for a decision that was taken before, once its script has ended and nobody else is about
+// to let it go on.
+func (m *Manager) goOnSoon(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.goOnSoonLocked(id)
+}
+
+// goOnSoonLocked is goOnSoon for a caller that holds m.mu.
+func (m *Manager) goOnSoonLocked(id string) {
+	if m.live[id] == nil && m.going[id] == nil {
+		go m.goOn(id, m.claimLocked(id))
+		return
+	}
+	go func() {
+		for m.closed.Err() == nil {
+			if release, err := m.claim(m.closed, id); err == nil {
+				m.goOn(id, release)
+				return
+			}
+		}
+	}()
+}
+
+// goOn starts a parked session again for a decision that was taken before. Where that cannot be, nothing of it is approved any more.
+// The caller has claimed the session.
+func (m *Manager) goOn(id string, release func()) {
+	defer release()
+	s, err := m.session(id)
+	if err != nil || s.Status != Parked || !s.GoesOn && s.waits() || m.isClosing() {
+		return
+	}
+	run, err := m.rerun(m.closed, s, true)
+	if err == nil {
+		free := m.placeNow(s)
+		if free == nil {
+			if free, err = m.place(m.closed, &waiter{identity: s.Identity, session: id}, nil); err != nil {
+				return // it was cancelled, or the next gateway sees to it
+			}
+			run, err = m.rerun(m.closed, s, false) // as it is by now
+		}
+		defer free()
+	}
+	if m.isClosing() {
+		return
+	}
+	notice := ""
+	if err == nil {
+		s, err = m.config.Store.Update(id, func(s *Session) error {
+			if s.Status != Parked {
+				return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
+			}
+			notice = s.unused()
+			s.again()
+			return nil
+		})
+		switch {
+		case errors.Is(err, ErrNotWaiting):
+			return // it was cancelled, or has expired
+		case err == nil:
+			err = m.start(s, run, notice)
+		}
+		if err != nil {
+			m.config.Log.Error("start a parked session again", "session", id, "error", err)
+		}
+		return
+	}
+	m.config.Log.Warn("a parked session cannot go on", "session", id, "error", err)
+	m.stay(id, err)
+}
+
+// unused says which decisions a session goes on for that were taken before and not used, "" where there are none.
+func (s *Session) unused() string {
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Decision == Approved && o.Started.IsZero() {
+			return fmt.Sprintf("starts again: operation %d was approved by %s at %s and had not run", o.N, render.Line(o.By), o.Decided.UTC().Format(time.RFC3339))
+		}
+	}
+	return ""
+}
+
+// stay takes back what was approved in a parked session that cannot go on: it waits again. A session in which nothing waits then has
+// ended.
+func (m *Manager) stay(id string, why error) {
+	now := m.config.Now()
+	s, err := m.config.Store.Update(id, func(s *Session) error {
+		if s.Status != Parked {
+			return ErrNotWaiting
+		}
+		s.GoesOn = false
+		s.reopen(string(render.Line(why.Error())), time.Time{})
+		if s.waits() {
+			return nil
+		}
+		status, exit, reason := Failed, ExitUnreachable, "it cannot go on: "+string(render.Line(why.Error()))
+		if said, ok := s.refused(); ok {
+			status, exit, reason = Rejected, ExitNotPermitted, said
+		}
+		s.finish(status, exit, reason, now)
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrNotWaiting):
+		return
+	case err != nil:
+		m.config.Log.Error("take back what cannot be carried out", "session", id, "error", err)
+		return
+	case s.Status == Parked:
+		m.publish(s.subject(), EventWaiting, "")
+		return
+	}
+	m.mu.Lock()
+	delete(m.parked, id)
+	m.mu.Unlock()
+	m.publish(s.subject(), EventEnded, "")
+}
+
+// reopen takes back the approvals of a session that have not been used, all that were given before some time, or all where that is
+// zero. It reports whether there was one.
+func (s *Session) reopen(why string, before time.Time) (any bool) {
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		if o.Decision != Approved || !o.Started.IsZero() || !before.IsZero() && !o.Decided.Before(before) {
+			continue
+		}
+		by := o.By
+		o.reopen()
+		o.Reason, any = fmt.Sprintf("was approved by %s and could not be carried out: %s", render.Line(by), why), true
+	}
+	return any
+}
+
+// reopen takes a decision off an operation again, which waits then.
+func (o *Operation) reopen() {
+	o.Decision, o.By, o.ByKey, o.Decided, o.Grant, o.Reason = Waiting, "", "", time.Time{}, 0, ""
+}

@@ -1,0 +1,257 @@
+package approvals_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"shannot-gateway/approvals"
+)
+
+var errGone = errors.New("the target is gone")
+
+// broken is a gateway of a book's on which no session can go on.
+func (b *book) broken() *book {
+	b.tb.Helper()
+	n := *b
+	n.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+		return approvals.Rerun{}, errGone
+	}
+	return n.next()
+}
+
+// parkAppending parks a session that wants to append to a file.
+func (b *book) parkAppending(mark string) string {
+	b.tb.Helper()
+	l, leave := b.attended()
+	events := b.Subscribe(b.tb.Context())
+	result := start(l, appendCommand(io.Discard, mark, "ran"))
+	b.waiting(events, l.ID())
+	leave()
+	if r := <-result; !errors.Is(r.err, approvals.ErrParked) {
+		b.tb.Fatalf("%v, want ErrParked", r.err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	return l.ID()
+}
+
+// waits checks that the operation of a parked session waits.
+func (b *book) waits(id string) approvals.Operation {
+	b.tb.Helper()
+	s, err := b.Session(id)
+	if err != nil || s.Status != approvals.Parked || s.GoesOn || s.Operations[0].Decision != approvals.Waiting || s.Operations[0].By != "" {
+		b.tb.Errorf("session %+v, %v; want one that waits", s, err)
+		return approvals.Operation{}
+	}
+	return s.Operations[0]
+}
+
+func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
+	b, again := parking(t, t.TempDir(), nil)
+	mark := filepath.Join(b.dir, "mark")
+	id := b.parkAppending(mark)
+	broken := b.broken()
+	for name, approve := range map[string]func() error{
+		"one": func() error { _, err := broken.approve(id, alice); return err },
+		"a group": func() error {
+			s, err := broken.Session(id)
+			if err == nil {
+				_, err = broken.ApproveGroup(t.Context(), []approvals.Session{s}, alice, approvals.Approval{Waiting: approvals.WaitingDigestOf([]approvals.Session{s})})
+			}
+			return err
+		},
+	} {
+		if err := approve(); !errors.Is(err, approvals.ErrUnable) || !strings.Contains(err.Error(), errGone.Error()) {
+			t.Errorf("%s: %v, want ErrUnable", name, err)
+		}
+		b.waits(id)
+	}
+	// Another set than the one that was shown is told first.
+	if _, err := broken.Approve(t.Context(), id, alice, approvals.Approval{Waiting: strings.Repeat("0", 64)}); !errors.Is(err, approvals.ErrDigest) {
+		t.Errorf("%v, want ErrDigest", err)
+	}
+	// The target comes back with a later gateway: nothing runs until somebody approves it.
+	last := b.next()
+	last.waits(id)
+	if _, err := last.approve(id, bob); err != nil {
+		t.Fatal(err)
+	}
+	l := last.resume(id)
+	r := <-start(l, appendCommand(io.Discard, mark, "ran"))
+	mustRun(t, r.process, r.err)
+	l.End(approvals.Outcome{Status: approvals.Done})
+	if text, _ := os.ReadFile(mark); string(text) != "ran\n" || len(again) != 0 {
+		t.Errorf("the file holds %q", text)
+	}
+}
+
+func TestGrantIsNotMadeOfWhatCannotBeCarriedOut(t *testing.T) {
+	g := newGranting(t, t.TempDir())
+	g.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+		return approvals.Rerun{}, errGone
+	}
+	b := g.next()
+	id := b.parkAppending(filepath.Join(b.dir, "mark"))
+	if _, _, err := b.ApproveGranting(t.Context(), id, alice, 1, shown(t, b.Manager, id), exactly); !errors.Is(err, approvals.ErrUnable) {
+		t.Errorf("%v, want ErrUnable", err)
+	}
+	if list := b.Grants(true); len(list) != 0 {
+		t.Errorf("grants were made: %v", list)
+	}
+	b.waits(id)
+}
+
+// killAfterApproval leaves a journal behind in which a parked session was approved, by a gateway that was killed then.
+func (b *book) killAfterApproval(mark string) string {
+	b.tb.Helper()
+	id := b.parkAppending(mark)
+	killed := *b
+	killed.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+		return approvals.Rerun{Target: b.target, Start: func(*approvals.Live) {}}, nil
+	}
+	if _, err := killed.next().approve(id, alice); err != nil {
+		b.tb.Fatal(err)
+	}
+	return id
+}
+
+func TestApprovalThatCannotGoOnAfterACrashWaitsAgain(t *testing.T) {
+	b, again := parking(t, t.TempDir(), nil)
+	id := b.killAfterApproval(filepath.Join(b.dir, "mark"))
+	looked := make(chan struct{})
+	n := *b
+	n.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+		<-looked
+		return approvals.Rerun{}, errGone
+	}
+	broken := n.next()
+	events := broken.Subscribe(t.Context())
+	close(looked)
+	broken.waiting(events, id)
+	if o := broken.waits(id); !strings.Contains(o.Reason, "approved by alice") || !strings.Contains(o.Reason, errGone.Error()) {
+		t.Errorf("reason %q", o.Reason)
+	}
+	b.next().waits(id)
+	if len(again) != 0 {
+		t.Error("it started")
+	}
+}
+
+// What an approval was left lying for, by a gateway that took it without starting anything, does not run one day.
+func TestApprovalThatWasLeftLyingIsTakenBack(t *testing.T) {
+	now := time.Now()
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) {
+		c.Limits.Expire = time.Hour
+		c.Now = func() time.Time { return now }
+	})
+	old := b.parkAppending(filepath.Join(b.dir, "mark"))
+	_, err := b.config.Store.Update(old, func(s *approvals.Session) error {
+		o := &s.Operations[0]
+		o.Decision, o.By, o.Decided = approvals.Approved, "alice", now
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.next().waits(old)
+	// Neither does one that is older than a parked session may become.
+	late := b.killAfterApproval(filepath.Join(b.dir, "mark"))
+	now = now.Add(time.Hour + time.Second)
+	if o := b.next().waits(late); !strings.Contains(o.Reason, "limits.expire") {
+		t.Errorf("reason %q", o.Reason)
+	}
+	if len(again) != 0 {
+		t.Error("one of them started")
+	}
+}
+
+func TestRejectionOfWhatCannotGoOnEndsIt(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), nil)
+	id := b.parkAppending(filepath.Join(b.dir, "mark"))
+	broken := b.broken()
+	events := broken.Subscribe(t.Context())
+	if _, err := broken.Reject(t.Context(), id, alice, nil, "not today"); err != nil {
+		t.Fatal(err)
+	}
+	for e := range events {
+		if e.Kind == approvals.EventEnded {
+			break
+		}
+	}
+	s, err := broken.Session(id)
+	if err != nil || s.Status != approvals.Rejected || s.Reason != "not today" || *s.ExitCode != approvals.ExitNotPermitted {
+		t.Errorf("session %+v, %v", s, err)
+	}
+}
+
+// Approved in the moment in which its script is about to end: the approval waits for that, and the session goes on.
+func TestApprovalWaitsForTheScriptThatIsParked(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), nil)
+	l, leave := b.attended()
+	events := b.Subscribe(t.Context())
+	result := start(l, command(io.Discard, "true"))
+	b.waiting(events, l.ID())
+	leave()
+	<-result
+	approved := make(chan error, 1)
+	go func() {
+		_, err := b.approve(l.ID(), alice)
+		approved <- err
+	}()
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	if err := <-approved; err != nil {
+		t.Fatal(err)
+	}
+	b.resume(l.ID())
+}
+
+// Whoever waits for a session that has just been approved sees it run.
+func TestApprovedSessionIsSeenToGoOn(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), nil)
+	id := b.parkAppending(filepath.Join(b.dir, "mark"))
+	if _, err := b.approve(id, alice); err != nil {
+		t.Fatal(err)
+	}
+	seen := errors.New("seen")
+	_, err := b.Follow(t.Context(), id, func(c approvals.Chunk) error {
+		if c.Status != approvals.Running {
+			t.Errorf("it is %s", c.Status)
+		}
+		return seen
+	})
+	if !errors.Is(err, seen) {
+		t.Error(err)
+	}
+}
+
+// A session that was approved while the house is full can go on no more once there is a place: it waits for a human again.
+func TestWhatCannotGoOnOnceThereIsAPlaceWaitsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := housed(t, approvals.Limits{Sessions: 1, Queue: time.Second})
+		gone := false
+		restart := b.config.Restart
+		b.config.Restart = func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+			if gone {
+				return approvals.Rerun{}, errGone
+			}
+			return restart(ctx, s, patient)
+		}
+		b = b.next()
+		id := b.parkOne(b.Subscribe(t.Context()))
+		l := b.begin()
+		if s, err := b.approve(id, alice); err != nil || s.Status != approvals.Parked || !s.GoesOn {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		synctest.Wait()
+		gone = true
+		end(l)
+		synctest.Wait()
+		b.waits(id)
+	})
+}
