@@ -23,6 +23,9 @@ type channelContext struct {
 	ctx    context.Context
 	member *member
 	raw    gossh.Channel // once it is open, without the library's change of line ends for terminals
+	// now is what was in force, and who the client was in it, when the work in the channel began.
+	now *settings
+	who *member
 }
 
 // Done implements context.Context.
@@ -55,15 +58,8 @@ func (g *Gateway) offered(ctx ssh.Context, c *connection, conn *gossh.ServerConn
 	}()
 }
 
-// emulated is a server with the library's terminals, which are no more than a change of line ends.
-var emulated = func() *ssh.Server {
-	s := &ssh.Server{}
-	_ = ssh.EmulatePty()(s)
-	return s
-}()
-
-// session serves a session channel. The library's own handler does the work; it sees only the requests that pass the
-// filter, and a channel that ends as it should.
+// session serves a session channel. The library's own handler does the work, with what newServer has made of it; it sees only
+// the requests that pass the filter, and a channel that ends as it should.
 func (g *Gateway) session(ctx ssh.Context, c *connection, conn *gossh.ServerConn, m *member, offered gossh.NewChannel) {
 	own, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -71,26 +67,25 @@ func (g *Gateway) session(ctx ssh.Context, c *connection, conn *gossh.ServerConn
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	ended := func() {
-		c.worked()
-		running.Done()
+	counted := func(handle func(ssh.Session)) func(ssh.Session) {
+		return func(s ssh.Session) {
+			defer func() {
+				c.worked()
+				running.Done()
+			}()
+			handle(s)
+		}
 	}
 	handler := &ssh.Server{
-		SubsystemHandlers: map[string]ssh.SubsystemHandler{sftpSubsystem: func(s ssh.Session) {
-			defer ended()
-			g.relay(s)
-		}},
+		SubsystemHandlers: map[string]ssh.SubsystemHandler{sftpSubsystem: counted(g.server.SubsystemHandlers[sftpSubsystem])},
 		// Asked on the request loop, before the handler's goroutine exists.
 		SessionRequestCallback: func(ssh.Session, string) bool {
 			running.Add(1)
 			c.works()
 			return true
 		},
-		Handler: func(s ssh.Session) {
-			defer ended()
-			g.handle(s)
-		},
-		PtyHandler: emulated.PtyHandler,
+		Handler:    counted(g.server.Handler),
+		PtyHandler: g.server.PtyHandler,
 	}
 	channel := &channelContext{Context: ctx, ctx: own, member: m}
 	ssh.DefaultSessionHandler(handler, conn, &filteredChannel{

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -57,6 +56,7 @@ type Gateway struct {
 	reloading   sync.Mutex
 	started     time.Time
 	log         *slog.Logger
+	server      *ssh.Server // of what runs in session channels
 	connections *connections
 	uploads     *shares      // places for changes of SFTP clients, which are kept in memory
 	crowded     occasionally // connections that were refused
@@ -109,6 +109,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	first.verbs.Sessions = g.sessions
 	close(ready)
+	if g.server, err = g.newServer(); err != nil {
+		return nil, fmt.Errorf("make the server of session channels: %w", err)
+	}
 	return g, nil
 }
 
@@ -228,51 +231,6 @@ func (g *Gateway) expire(ctx context.Context) {
 
 // expireEvery is how often parked sessions are looked at.
 const expireEvery = 30 * time.Second
-
-// exitWith does a channel's work and ends it with the exit status, which a panic does not keep from the client.
-func (g *Gateway) exitWith(s ssh.Session, work func(ctx *channelContext) int) {
-	ctx, ok := s.Context().(*channelContext)
-	if !ok {
-		return
-	}
-	status := command.ExitFault
-	defer func() {
-		if p := recover(); p != nil {
-			g.log.Error("panic in a channel", "panic", p, "stack", string(debug.Stack()))
-		}
-		_ = s.Exit(status)
-	}()
-	status = work(ctx)
-}
-
-// handle runs one command line to its exit status.
-func (g *Gateway) handle(s ssh.Session) {
-	g.exitWith(s, func(ctx *channelContext) int { return g.command(ctx, s) })
-}
-
-func (g *Gateway) command(ctx *channelContext, s ssh.Session) int {
-	now, who := g.current(ctx.member)
-	if who == nil {
-		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %v\n", errTakenAway)
-		return command.ExitNotPermitted
-	}
-	if status, ok := g.copied(ctx, s); ok {
-		return status
-	}
-	call := &command.Call{
-		Identity: who.identity, Targets: who.targets,
-		Line: s.RawCommand(), Stdin: s, Stdout: s, Stderr: s.Stderr(),
-	}
-	// The sizes are taken until the channel's end: the library's request loop waits for it.
-	pty, sizes, isTerminal := s.Pty()
-	if isTerminal {
-		call.Terminal = terminal(pty, sizes)
-		call.Terminal.Raw, call.Terminal.Environ = ctx.raw, s.Environ()
-	}
-	g.log.Info("command", "identity", call.Identity.Name, "key", call.Identity.Fingerprint,
-		"address", s.RemoteAddr().String(), "verb", command.VerbOf(call.Line))
-	return now.verbs.Run(ctx, call)
-}
 
 // terminal passes on window sizes, the newest winning over one that nobody has taken yet.
 func terminal(pty ssh.Pty, sizes <-chan ssh.Window) *command.Terminal {

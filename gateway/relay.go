@@ -24,9 +24,7 @@ const sftpSubsystem = "sftp"
 
 // relay serves SFTP on a channel: to whoever may run scripts, the files that their scripts would see.
 func (g *Gateway) relay(s ssh.Session) {
-	g.exitWith(s, func(ctx *channelContext) int {
-		return g.files(ctx, s, func(ctx context.Context, o relay.Options) (bool, error) { return true, relay.Serve(ctx, s, o) })
-	})
+	_ = s.Exit(g.files(channelOf(s), s, func(ctx context.Context, o relay.Options) (bool, error) { return true, relay.Serve(ctx, s, o) }))
 }
 
 // exitCopy is scp's own exit status where something was not copied.
@@ -48,11 +46,7 @@ func (g *Gateway) copied(ctx *channelContext, s ssh.Session) (status int, ok boo
 }
 
 func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.Context, relay.Options) (bool, error)) int {
-	now, member := g.current(ctx.member)
-	if member == nil {
-		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %v\n", errTakenAway)
-		return command.ExitNotPermitted
-	}
+	now, member := ctx.now, ctx.who
 	who := member.identity
 	g.log.Info("files", "identity", who.Name, "key", who.Fingerprint, "address", s.RemoteAddr().String())
 	if who.Role != approvals.Agent && who.Role != approvals.Admin {
