@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -492,30 +493,56 @@ func (m *Manager) recover() error {
 		return err
 	}
 	now := m.config.Now()
-	for _, o := range open {
-		answers := m.resolved(&o)
-		s, err := m.config.Store.Update(o.ID, func(s *Session) error {
-			s.Placed = nil
-			m.recoverSession(s, now, answers)
+	// Most are parked and stay as they are: a start must not write each of them.
+	var changed []string
+	found := map[string]answers{}
+	for i := range open {
+		o := &open[i]
+		answers, after := m.resolved(o), o.clone()
+		if m.recoverSession(&after, now, answers); reflect.DeepEqual(after, *o) {
+			m.takeUp(o, now)
+			continue
+		}
+		changed = append(changed, o.ID)
+		found[o.ID] = answers
+	}
+	for ids := range slices.Chunk(changed, recoveredAtOnce) {
+		all, err := m.config.Store.UpdateAll(ids, func(all []*Session) error {
+			for _, s := range all {
+				if why := m.recoverSession(s, now, found[s.ID]); why != "" {
+					m.config.Log.Warn("an approval is taken back: "+why, "session", s.ID)
+				}
+			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		if s.Status != Parked {
-			continue
-		}
-		m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
-		if late := !s.Deadline.IsZero() && !now.Before(s.Deadline); m.config.Restart != nil && !late && (s.GoesOn || !s.waits()) {
-			m.goOnSoon(s.ID)
+		for i := range all {
+			m.takeUp(&all[i], now)
 		}
 	}
 	return nil
 }
 
-// recoverSession decides what became of a session whose gateway died.
-func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) {
+// recoveredAtOnce is how many sessions are changed in one transaction at a start.
+const recoveredAtOnce = 500
+
+// takeUp takes a session that is parked into the manager's own table, and starts it again where a decision says so.
+func (m *Manager) takeUp(s *Session, now time.Time) {
+	if s.Status != Parked {
+		return
+	}
+	m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
+	if late := !s.Deadline.IsZero() && !now.Before(s.Deadline); m.config.Restart != nil && !late && (s.GoesOn || !s.waits()) {
+		m.goOnSoon(s.ID)
+	}
+}
+
+// recoverSession decides what became of a session whose gateway died. It says why it took an approval back, if it did.
+func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) (takenBack string) {
 	unknown := false
+	s.Placed = nil
 	for i := range s.Operations {
 		o := &s.Operations[i]
 		if o.Started.IsZero() || !o.Finished.IsZero() {
@@ -537,10 +564,10 @@ func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) {
 	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.waits() || s.ApprovedNotStarted() || answers.anyMade()):
 		// What was to start when the gateway stopped goes on. An approval that was left lying, or is old by now, does not.
 		if s.Status == Parked && !s.GoesOn && s.reopen("the gateway stopped before", time.Time{}) {
-			m.config.Log.Warn("an approval that was never carried out is taken back", "session", s.ID)
+			takenBack = "it was never carried out"
 		}
 		if e := m.rules.Load().Limits.Expire; e > 0 && s.reopen("the gateway came back too late (limits.expire)", now.Add(-e)) {
-			m.config.Log.Warn("an approval that is too old is taken back", "session", s.ID)
+			takenBack = "it is too old"
 		}
 		if s.Status != Parked {
 			m.toParked(s, now)
@@ -550,6 +577,7 @@ func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) {
 		settle(s, Withdrawn, now)
 		s.finish(Failed, ExitFault, "the gateway stopped while it ran", now)
 	}
+	return takenBack
 }
 
 func (m *Manager) toParked(s *Session, now time.Time) {
