@@ -708,3 +708,36 @@ func TestOperationsLimitCountsChangesOfFiles(t *testing.T) {
 		t.Errorf("operations: %s", operations(s))
 	}
 }
+
+func TestDangerNeedsTheNameOfItsTarget(t *testing.T) {
+	d := newDesk(t, nil)
+	d.write(".profile", "x")
+	events := d.Subscribe(t.Context())
+	var out strings.Builder
+	result := start(d.live, command(&out, "cat", d.at(".profile")))
+	s := d.waiting(events, d.live.ID())
+	if s.Operations[0].Risk != policy.Danger || s.Operations[1].Risk == policy.Danger || !s.Dangerous(1) || !s.Dangerous(2) {
+		t.Fatalf("operations %+v", s.Operations)
+	}
+	for name, a := range map[string]approvals.Approval{
+		"all":                    {Waiting: s.WaitingDigest()},
+		"the change":             {Waiting: s.WaitingDigest(), Ops: []int{1}},
+		"the command after it":   {Waiting: s.WaitingDigest(), Ops: []int{2}},
+		"the command by itself":  {Each: map[int]string{2: s.Operations[1].Digest}},
+		"another target's name":  {Waiting: s.WaitingDigest(), Danger: []string{"prod", ""}},
+		"the change on a screen": {Each: map[int]string{1: s.Operations[0].Digest}, Danger: []string{"Local"}},
+	} {
+		if _, err := d.Approve(t.Context(), s.ID, alice, a); !errors.Is(err, approvals.ErrDanger) {
+			t.Errorf("%s: %v, want ErrDanger", name, err)
+		}
+	}
+	d.holds(".profile", "(nothing)")
+	if _, err := d.Approve(t.Context(), s.ID, alice, approvals.Approval{Waiting: s.WaitingDigest(), Danger: []string{"local"}}); err != nil {
+		t.Fatal(err)
+	}
+	r := <-result
+	mustRun(t, r.process, r.err)
+	if out.String() != "x" {
+		t.Errorf("the command read %q", out.String())
+	}
+}

@@ -407,7 +407,7 @@ func TestDangerOfTheFilesBeforeACommandAsksForTheTarget(t *testing.T) {
 	x.Operations[0].Command.Needs, x.Operations[0].Command.Before = []int{2}, []string{file.Digest}
 	f := newFake(x)
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
-	s.until("space more")
+	s.until("more lines: space")
 	s.press("space")
 	s.until("a approve")
 	s.press("a")
