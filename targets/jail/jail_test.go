@@ -66,7 +66,7 @@ func TestReadersAreNotDisturbed(t *testing.T) {
 		{"grep", "-rn", "root", "/etc/passwd", "/etc/group"}, {"find", "/etc", "-maxdepth", "1", "-name", "*.conf"}, {"sort", "/etc/passwd"},
 		{"wc", "-l", "/etc/passwd"}, {"sha256sum", "/etc/passwd"}, {"awk", "-F:", "{print $1}", "/etc/passwd"}, {"sed", "-n", "1,3p", "/etc/passwd"},
 		{"id"}, {"hostname"}, {"uname", "-a"}, {"printenv", "HOME"}, {"pwd"}, {"date", "+%Y"}, {"getent", "passwd", "root"}, {"file", "/etc/passwd"},
-		{"lsblk"}, {"lscpu"}, {"findmnt", "/"}, {"mount"}, {"lsmod"}, {"locale"}, {"nproc"}, {"arch"}, {"groups"}, {"lsmem"}, {"lsipc", "-g"}, {"lslogins", "root"},
+		{"lsblk"}, {"lscpu"}, {"findmnt", "/"}, {"mount"}, {"lsmod"}, {"locale"}, {"nproc"}, {"arch"}, {"groups"}, {"lsmem"}, {"lsipc", "-g"}, {"sh", "-c", "lslogins root | grep -v ^Running"},
 		{"dpkg", "-l", "bash"}, {"dpkg", "-S", "/bin/sh"}, {"dpkg-query", "-W", "bash"}, {"openssl", "version"}, {"ip", "-br", "addr"}, {"ip", "route"},
 		{"ip", "link", "show"}, {"sysctl", "kernel.ostype"}, {"jq", "-n", "1+1"}, {"git", "-C", dir, "log", "--oneline"}, {"git", "-C", dir, "status", "--short"},
 		{"git", "-C", dir, "diff"}, {"xxd", "-l", "16", "/etc/passwd"}, {"namei", "-l", "/etc/passwd"}, {"loginctl", "list-sessions"},
