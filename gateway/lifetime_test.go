@@ -12,6 +12,7 @@ import (
 
 // A session ends with its lifetime, whatever it does and whoever it waits for.
 func TestLifetimeEndsASessionWhateverItWaitsFor(t *testing.T) {
+	t.Parallel()
 	engines := []sandbox.Engine{}
 	if pypytest.Missing() == "" {
 		dir := t.TempDir()
@@ -58,10 +59,14 @@ func TestLifetimeEndsASessionWhateverItWaitsFor(t *testing.T) {
 
 // A command line that waits for nobody ends with limits.wall; the time that it is held does not count.
 func TestWallTimeOfACommandLine(t *testing.T) {
+	t.Parallel()
 	r := startAltered(t, "[limits]\nwall = \"1s\"\nlifetime = \"4s\"\n", nil, func(o *Options) { o.Judge = permissive{} })
 	for line, want := range map[string]string{"exec -- sleep 600": "limits.wall", "exec -- env held": "limits.lifetime"} {
-		if _, stderr, status := output(t, r.as(r.agent), line, ""); status != 124 || !strings.Contains(stderr, want) {
-			t.Errorf("%s: status %d: %s", line, status, stderr)
-		}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			if _, stderr, status := output(t, r.as(r.agent), line, ""); status != 124 || !strings.Contains(stderr, want) {
+				t.Errorf("%s: status %d: %s", line, status, stderr)
+			}
+		})
 	}
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -27,6 +30,10 @@ import (
 func TestMain(m *testing.M) {
 	native.Init()
 	jail.Init()
+	// What runs beside others waits more than it works. A number that is given on the command line is parsed later, and counts.
+	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,6 +73,7 @@ type stuckWay struct {
 	terminal     bool   // the script is typed at a terminal
 	deaf         bool   // the client takes none of the output
 	hang         bool   // the target hangs once the script is stuck
+	short        bool   // tried by short runs too, where the native engine on the gateway's own host has tried it already
 }
 
 const begin = "import os, sys, time, threading, subprocess, signal, socket\ndef stuck(): print('stuck', flush=True)\n"
@@ -80,12 +82,12 @@ const begin = "import os, sys, time, threading, subprocess, signal, socket\ndef 
 var everywhere = []stuckWay{
 	{name: "a sleep", script: "stuck(); time.sleep(600)"},
 	{name: "a loop", script: "stuck()\nwhile True: pass"},
-	{name: "calls without end", script: "stuck()\nwhile True: os.stat('/')"},
+	{name: "calls without end", short: true, script: "stuck()\nwhile True: os.stat('/')"},
 	{name: "a command", script: "p = subprocess.Popen(['sleep', '600']); stuck(); p.wait()"},
 	{name: "a command that is left running", script: "subprocess.Popen(['sleep', '600'], stdin=subprocess.DEVNULL); stuck()"},
 	{name: "a command that reads what it writes, of a script that is gone", script: `
 r, w = os.pipe(); os.write(w, b"x" * 60000); subprocess.Popen(["cat"], stdin=r, stdout=w); stuck()`},
-	{name: "a command that writes more than it reads, of a script that is gone", script: `
+	{name: "a command that writes more than it reads, of a script that is gone", short: true, script: `
 r, w = os.pipe(); subprocess.Popen(["sh", "-c", "cat /dev/zero"], stdin=r, stdout=w); stuck()`},
 	{name: "a pipe that nobody reads", script: `
 r, w = os.pipe(); p = subprocess.Popen(["cat", "/dev/zero"], stdout=w); stuck(); p.wait()`},
@@ -93,20 +95,20 @@ r, w = os.pipe(); p = subprocess.Popen(["cat", "/dev/zero"], stdout=w); stuck();
 r, w = os.pipe(); p = subprocess.Popen(["cat"], stdin=r); stuck(); p.wait()`},
 	{name: "a command that ignores signals", script: `
 p = subprocess.Popen(["sh", "-c", "trap '' HUP INT TERM; echo stuck; while :; do sleep 1; done"]); p.wait()`},
-	{name: "a command whose children have a session of their own and hold its streams", script: `
+	{name: "a command whose children have a session of their own and hold its streams", short: true, script: `
 p = subprocess.Popen(["sh", "-c", "setsid sleep 25 & echo stuck; wait"], stdout=subprocess.PIPE); p.stdout.readline(); stuck(); p.communicate()`},
-	{name: "a command that is held", script: "stuck(); subprocess.run(['env', 'held'])"},
+	{name: "a command that is held", short: true, script: "stuck(); subprocess.run(['env', 'held'])"},
 	{name: "a walk through links", script: `
 os.chdir("/tmp"); deep = "d/.." + "/d/.." * 600; os.mkdir("d"); os.symlink(deep, "l0")
 for i in range(1, 38): os.symlink("l%d/" % (i - 1) + deep, "l%d" % i)
 stuck()
 while True: os.path.exists("l37")`},
-	{name: "a command line", line: "exec -- sh -c 'echo stuck; sleep 600'"},
+	{name: "a command line", short: true, line: "exec -- sh -c 'echo stuck; sleep 600'"},
 	{name: "a command line that waits for what its client does not send", line: "exec -- sh -c 'echo stuck; cat'"},
-	{name: "a command line that writes to a client that does not read", line: "exec -- sh -c 'echo stuck; cat /dev/zero'", deaf: true},
+	{name: "a command line that writes to a client that does not read", short: true, line: "exec -- sh -c 'echo stuck; cat /dev/zero'", deaf: true},
 }
 
-// native are ways that need threads, signals or processes of the interpreter's own.
+// nativeWays are ways that need threads, signals or processes of the interpreter's own.
 var nativeWays = []stuckWay{
 	{name: "a script that stopped itself", script: "stuck(); os.kill(os.getpid(), signal.SIGSTOP)"},
 	{name: "every signal ignored", script: `
@@ -141,7 +143,16 @@ body = s._list(items); stuck(); os.write(fd, len(body).to_bytes(4, "little") + b
 	{name: "output for a client that does not read", script: "stuck()\nwhile True: print('x' * 1000)", deaf: true},
 }
 
+// elsewhere are the ways of everywhere that are tried on another target or in another engine.
+func elsewhere() []stuckWay {
+	if !testing.Short() {
+		return everywhere
+	}
+	return slices.DeleteFunc(slices.Clone(everywhere), func(w stuckWay) bool { return !w.short })
+}
+
 func TestCancellationFreesThePlaceHoweverASessionIsStuck(t *testing.T) {
+	t.Parallel()
 	until := make(chan struct{})
 	r := startAltered(t, "[limits]\nsessions_per_identity = 1\noutput = \"0\"\n", nil, func(o *Options) {
 		o.Judge = permissive{}
@@ -156,6 +167,7 @@ func TestCancellationFreesThePlaceHoweverASessionIsStuck(t *testing.T) {
 }
 
 func TestCancellationFreesThePlaceInPyPy(t *testing.T) {
+	t.Parallel()
 	if missing := pypytest.Missing(); missing != "" {
 		t.Skip("this machine has no ", missing)
 	}
@@ -168,7 +180,7 @@ func TestCancellationFreesThePlaceInPyPy(t *testing.T) {
 	r := startAltered(t, "[limits]\nsessions_per_identity = 1\noutput = \"0\"\n", nil, func(o *Options) {
 		o.Judge, o.Engines = permissive{}, []sandbox.Engine{engine}
 	})
-	for _, w := range everywhere {
+	for _, w := range elsewhere() {
 		if w.line != "" {
 			continue
 		}
@@ -200,13 +212,15 @@ func remoteGatewayWith(t *testing.T, limits string) (*running, *sshdtest.Server)
 }
 
 func TestCancellationFreesThePlaceOfARemoteTarget(t *testing.T) {
+	t.Parallel()
 	r, _ := remoteGateway(t)
-	for _, w := range everywhere {
+	for _, w := range elsewhere() {
 		t.Run(w.name, func(t *testing.T) { r.freesThePlace(t, w) })
 	}
 }
 
 func TestCancellationFreesThePlaceOfATargetThatHangs(t *testing.T) {
+	t.Parallel()
 	for _, w := range []stuckWay{
 		{name: "while a command runs", script: "p = subprocess.Popen(['sleep', '25']); stuck(); p.wait()"},
 		{name: "while a command writes", script: "p = subprocess.Popen(['cat', '/dev/zero'], stdout=subprocess.PIPE); stuck()\nwhile True: p.stdout.read(4096)"},
@@ -215,6 +229,7 @@ func TestCancellationFreesThePlaceOfATargetThatHangs(t *testing.T) {
 		{name: "under a command line", line: "exec -- sh -c 'echo stuck; sleep 25'"},
 	} {
 		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
 			r, server := remoteGateway(t)
 			w.hang = true
 			r.freesThePlace(t, w, server)

@@ -310,7 +310,7 @@ func (a attempt) bareMust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(in.root, pythonBinary), "-I", "-S", "-")
 	cmd.Dir, cmd.Stdin = filepath.Join(w.dir, "here"), strings.NewReader(script)

@@ -178,11 +178,12 @@ subprocess.run([sys.executable, "-c", code, code, "1"])`, "3\n"},
 
 // Chains of interpreters whose parents leave at once end at the depth, and with the session.
 func TestInterpretersThatAreLeftBehindEndWithTheSession(t *testing.T) {
+	t.Parallel()
 	job, stdout, stderr := jobFor(t, `
 import subprocess, sys
 code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1], sys.argv[1]]); time.sleep(600)"
 subprocess.Popen([sys.executable, "-c", code, code]); print("left", flush=True)`)
-	job.Limits.Wall = 2 * time.Second
+	job.Limits.Wall = 5 * time.Second // until then it must have begun, on a busy machine too
 	if r := runJob(t, job); r.Cause != sandbox.WallTime || stdout.String() != "left\n" {
 		t.Errorf("%+v stdout %q stderr %s", r, stdout, stderr)
 	}

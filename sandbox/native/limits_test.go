@@ -104,6 +104,7 @@ func TestUncaughtErrorOfALimitNamesIt(t *testing.T) {
 		{"another error", "1/0", sandbox.Exited},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			run := runScript
 			if c.want == sandbox.Memory || c.name == "caught" {
 				run = runWithMemory

@@ -5,10 +5,13 @@ package native
 import (
 	"bytes"
 	"context"
+	"flag"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,6 +35,10 @@ func TestMain(m *testing.M) {
 	}
 	if signal.Ignored(unix.SIGINT) { // as in a job in the background, and so in the Python that scripts are compared with
 		signal.Notify(make(chan os.Signal, 1), unix.SIGINT)
+	}
+	// What runs beside others waits more than it works. A number that is given on the command line is parsed later, and counts.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
 	}
 	status := m.Run()
 	removeOpenRuntime()
@@ -71,6 +78,9 @@ type outcomeOf struct {
 	result         sandbox.Result
 }
 
+// patience bounds a script that ends by itself, however busy the machine is.
+const patience = 5 * time.Minute
+
 // jobMemory is the limit of memory of a test's job, in bytes.
 const jobMemory = 512 << 20
 
@@ -97,7 +107,7 @@ func jobFor(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Bu
 		Session: tb.Name(), Args: []string{"-"}, Dir: "/", FS: view,
 		Env:   []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/", "LANG=C.UTF-8", "SHANNOT_SANDBOX=1"},
 		Stdin: strings.NewReader(script), Stdout: stdout, Stderr: stderr, Commands: conformance.Exec{},
-		Limits: sandbox.Limits{Wall: time.Minute, CPU: 30 * time.Second, Memory: jobMemory, Write: 32 << 20, Processes: 16, Threads: 64},
+		Limits: sandbox.Limits{Wall: patience, CPU: 30 * time.Second, Memory: jobMemory, Write: 32 << 20, Processes: 16, Threads: 64},
 		Host:   sandbox.Host{Sysname: "Linux", Nodename: "target-1", Release: "6.1", Version: "#1", Machine: "x86_64", UID: 1000, GID: 1000},
 	}
 	return job, stdout, stderr

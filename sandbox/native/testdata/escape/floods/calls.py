@@ -2,6 +2,7 @@
 # wall: a thread waits for its own answer; calls are bounded in each second
 # prints: 20000
 # itself: it counts the calls that were answered
+# slow
 # bare: 20000
 import threading
 done = []

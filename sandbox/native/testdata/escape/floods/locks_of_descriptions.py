@@ -1,6 +1,7 @@
 # tries: to fill the kernel with locks of open file descriptions, also of those that only a mapping keeps
 # wall: they are counted for the session, by the kernel's own list of them
 # prints: ENOLCK True DONE
+# slow
 # bare: not run: it depends on the limits of whoever runs the tests
 import fcntl, mmap, struct
 F_OFD_SETLK = 37

@@ -2,6 +2,7 @@
 # wall: a read or write that fails is an errno
 # prints: True True
 # itself: it says whether the memory was there for some calls and not for others
+# slow
 # bare: not run: it would depend on luck
 import threading
 libc.mmap.restype = ctypes.c_void_p

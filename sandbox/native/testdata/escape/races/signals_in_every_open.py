@@ -2,6 +2,7 @@
 # wall: a descriptor is put in and told in one step
 # prints: 0 True
 # itself: it says whether signals came
+# slow
 # bare: 0 True
 import signal, threading
 signal.signal(signal.SIGUSR1, lambda *a: came.append(1) if len(came) < 1 else None)

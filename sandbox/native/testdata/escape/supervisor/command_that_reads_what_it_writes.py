@@ -2,6 +2,7 @@
 # wall: the limit of time ends the command, whose streams are closed first
 # prints: gone
 # ends: wall
+# slow
 # bare: not run: it is about the supervisor
 import subprocess
 r, w = os.pipe()

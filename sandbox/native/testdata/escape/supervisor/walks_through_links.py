@@ -2,6 +2,7 @@
 # wall: a long walk asks whether its session is over, and counts as many calls
 # prints: walking
 # ends: wall
+# slow
 # bare: not run: it would work for ever
 import threading
 os.chdir(HERE); os.mkdir("d"); os.symlink("d/.." + "/d/.." * 600, "l0")
