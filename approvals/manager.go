@@ -110,7 +110,7 @@ type Manager struct {
 	bus      bus
 	programs programs
 	grants   grants
-	turns    turns
+	turns    Turns
 
 	mu      sync.Mutex
 	live    map[string]*Live
@@ -355,6 +355,14 @@ func (m *Manager) follow(ctx context.Context, l *Live, s Session, fn func(Chunk)
 		return s, err
 	}
 	return m.session(id)
+}
+
+// Output calls fn with what a session's script has said so far.
+func (m *Manager) Output(by Identity, id string, fn func(Chunk) error) error {
+	if _, err := m.Session(by, id); err != nil {
+		return err
+	}
+	return m.readOutput(id, m.outputName(id), func(s *Session) string { return s.Output }, fn)
 }
 
 // OperationOutput calls fn with the recorded output of one operation's command.

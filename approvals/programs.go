@@ -108,7 +108,7 @@ func (l *Live) judge(ctx context.Context, command *Command, c Start) (policy.Dec
 	defer context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })()
 	// Looked up outside the turn: a target that does not answer holds up nobody at another one.
 	foreign := l.m.programs.foreign(l.target, l.m.config.Now())
-	done, err := l.m.turns.take(ctx, l.identity)
+	done, err := l.m.turns.Take(ctx, l.identity, oneJudgement)
 	if err != nil {
 		return policy.Decision{}, err
 	}

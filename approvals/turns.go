@@ -2,55 +2,86 @@ package approvals
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"shannot-gateway/approvals/policy"
 )
 
-// turns let each identity have one command judged at a time. A judgement is bounded, but not free: whoever asks for many at
-// once, by scripts or by the verb policy, waits for themself and takes one processor at most.
-type turns struct {
+// Turns let each identity have so much of one kind of work done at a time, in the order in which it asks. Whoever asks for more
+// waits for themself. Its zero value is ready.
+type Turns struct {
 	mu sync.Mutex
-	of map[string]*turn
+	of map[string]*line
 }
 
-type turn struct {
-	place chan struct{} // holds a value while somebody has the turn
-	users int           // who has it or waits for it
+// line is one identity's.
+type line struct {
+	most    int
+	taken   int
+	waiting []chan struct{} // each closed once it has its turn
 }
 
-// take waits for an identity's turn. It fails with the context's cause.
-func (t *turns) take(ctx context.Context, identity string) (done func(), err error) {
+// Take waits for one of an identity's turns, of which there are so many. done gives it back, and may be called more than once.
+// It fails with the context's cause.
+func (t *Turns) Take(ctx context.Context, identity string, most int) (done func(), err error) {
 	t.mu.Lock()
 	if t.of == nil {
-		t.of = map[string]*turn{}
+		t.of = map[string]*line{}
 	}
-	own := t.of[identity]
-	if own == nil {
-		own = &turn{place: make(chan struct{}, 1)}
-		t.of[identity] = own
+	l := t.of[identity]
+	if l == nil {
+		l = &line{}
+		t.of[identity] = l
 	}
-	own.users++
+	mine := make(chan struct{})
+	l.most = max(most, 1)
+	l.waiting = append(l.waiting, mine)
+	t.pass(identity, l)
 	t.mu.Unlock()
-	leave := func() {
+	done = sync.OnceFunc(func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if own.users--; own.users == 0 {
-			delete(t.of, identity)
+		if i := slices.Index(l.waiting, mine); i >= 0 {
+			l.waiting = slices.Delete(l.waiting, i, i+1)
+		} else {
+			l.taken--
 		}
+		t.pass(identity, l)
+	})
+	select {
+	case <-mine:
+		return done, nil
+	default:
 	}
 	select {
-	case own.place <- struct{}{}:
-		return func() { <-own.place; leave() }, nil
+	case <-mine:
+		return done, nil
 	case <-ctx.Done():
-		leave()
+		done()
 		return nil, context.Cause(ctx)
 	}
 }
 
+// pass hands out what is free. The caller holds the lock.
+func (t *Turns) pass(identity string, l *line) {
+	for l.taken < l.most && len(l.waiting) > 0 {
+		close(l.waiting[0])
+		l.waiting = l.waiting[1:]
+		l.taken++
+	}
+	if l.taken == 0 {
+		delete(t.of, identity)
+	}
+}
+
+// oneJudgement is how many commands of one identity are judged at a time. A judgement is bounded, but not free: whoever asks for
+// many at once, by scripts or by the verb policy, takes one processor at most.
+const oneJudgement = 1
+
 // JudgeShell says what the policy makes of a command line of an identity's, which is not run.
 func (m *Manager) JudgeShell(ctx context.Context, by Identity, text string, c policy.Context) (policy.Decision, error) {
-	done, err := m.turns.take(ctx, by.Name)
+	done, err := m.turns.Take(ctx, by.Name, oneJudgement)
 	if err != nil {
 		return policy.Decision{}, err
 	}

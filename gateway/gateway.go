@@ -58,8 +58,11 @@ type Gateway struct {
 	log         *slog.Logger
 	server      *ssh.Server // of what runs in session channels
 	connections *connections
-	uploads     *shares      // places for changes of SFTP clients, which are kept in memory
-	crowded     occasionally // connections that were refused
+	uploads     *shares         // places for changes of SFTP clients, which are kept in memory
+	reading     *shares         // that SFTP clients have open
+	transfers   approvals.Turns // to read and copy files
+	answers     approvals.Turns // see command.Verbs
+	crowded     occasionally    // connections that were refused
 }
 
 // ErrNoIdentities is returned by New for a configuration in which nobody may connect.
@@ -83,7 +86,7 @@ func New(o Options) (*Gateway, error) {
 		o.Drain = 10 * time.Second
 	}
 	g := &Gateway{
-		options: o, log: o.Log, shared: &shared{}, started: o.Now(), connections: newConnections(o.Config), uploads: newShares(),
+		options: o, log: o.Log, shared: &shared{}, started: o.Now(), connections: newConnections(o.Config), uploads: newShares(), reading: newShares(),
 		crowded: occasionally{to: o.Log, now: time.Now},
 	}
 	initial := Settings{o.Config, o.Judge, o.Targets}

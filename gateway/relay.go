@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"charm.land/ssh"
 
@@ -53,6 +54,11 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %s is no agent and may not read files\n", who.Name)
 		return command.ExitNotPermitted
 	}
+	done, err := g.transfer(ctx, s, who.Name, now.Config.Connections.Transfers)
+	if err != nil {
+		return command.ExitFault // the client is gone
+	}
+	defer done()
 	transfer := newTransfer()
 	opened := func(context.Context, string, string, string, error) error { return nil }
 	if err := g.auditShare(who.Name); err != nil {
@@ -81,6 +87,10 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 			limits := g.settings.Load().Config.Limits
 			return g.uploads.take(who.Name, limits.UploadsPerIdentity, limits.Uploads)
 		},
+		File: func() (func(), bool) {
+			each, all := openFiles(descriptors())
+			return g.reading.take(who.Name, each, all)
+		},
 		MaxFile: now.Config.Limits.Write, Notices: s.Stderr(), Log: g.log,
 	}
 	for _, t := range now.Targets {
@@ -106,6 +116,32 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 		return exitCopy
 	}
 	return command.ExitOK
+}
+
+// transferTold is how long a client waits for its turn to read files before it is told why.
+const transferTold = time.Second
+
+// transfer waits for an identity's turn to read and copy files in a channel: each channel holds files open, and what its client
+// has asked for and does not read.
+func (g *Gateway) transfer(ctx context.Context, s ssh.Session, identity string, most int) (done func(), err error) {
+	tell := time.AfterFunc(transferTold, func() {
+		_, _ = fmt.Fprintf(s.Stderr(), "shannot: waits for its turn: files are read and copied in %d channels of yours (connections.transfers)\n", most)
+	})
+	defer tell.Stop()
+	return g.transfers.Take(ctx, identity, most)
+}
+
+// maxOpenFiles is how many files an identity may have open over SFTP.
+const maxOpenFiles = 1024
+
+// openFiles is how many files an identity may have open over SFTP, and all together, of the descriptors that the process may
+// have, which connections and sessions need too.
+func openFiles(descriptors uint64) (each, all int) {
+	if descriptors == 0 {
+		return maxOpenFiles, 0
+	}
+	each = int(max(1, min(maxOpenFiles, descriptors/8))) // #nosec G115 -- at most maxOpenFiles
+	return each, int(max(1, min(1<<20, descriptors/4)))  // #nosec G115 -- at most 1<<20
 }
 
 // newTransfer is an id for what one client reads over SFTP: there is no session of it. Logins on targets bear it.

@@ -155,13 +155,20 @@ func (e *exchanges) wait(now time.Time) time.Duration {
 	return wait
 }
 
+// errKeysAgain ends a login in which keys are exchanged a second time, which no client has a use for: each exchange would be
+// computed before the logins of others.
+var errKeysAgain = errors.New("new keys before the login")
+
 // exchanged notes an exchange, and slows down a client that asks for one after the other: each costs the gateway as much as
 // a login.
-func (c *connection) exchanged() {
+func (c *connection) exchanged() error {
+	if !c.login.over.Load() && c.login.guest.Step() == admission.Keyed {
+		return errKeysAgain
+	}
 	c.login.guest.Reached(admission.Keyed)
 	wait := c.exchanges.wait(time.Now())
 	if wait == 0 {
-		return
+		return nil
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -169,23 +176,28 @@ func (c *connection) exchanged() {
 	case <-timer.C:
 	case <-c.gone:
 	}
+	return nil
 }
 
 // signer is a host key for one connection. It sees every exchange of keys.
 type signer struct {
 	gossh.AlgorithmSigner
-	exchanged func()
+	exchanged func() error
 }
 
 // Sign implements gossh.Signer.
 func (s signer) Sign(random io.Reader, data []byte) (*gossh.Signature, error) {
-	s.exchanged()
+	if err := s.exchanged(); err != nil {
+		return nil, err
+	}
 	return s.AlgorithmSigner.Sign(random, data)
 }
 
 // SignWithAlgorithm implements gossh.AlgorithmSigner.
 func (s signer) SignWithAlgorithm(random io.Reader, data []byte, algorithm string) (*gossh.Signature, error) {
-	s.exchanged()
+	if err := s.exchanged(); err != nil {
+		return nil, err
+	}
 	return s.AlgorithmSigner.SignWithAlgorithm(random, data, algorithm)
 }
 

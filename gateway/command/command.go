@@ -63,6 +63,7 @@ type Verbs struct {
 	Reload   func() *Refusal // why the configuration in force is not the newest one, nil where it is
 	// Connections counts the clients; nil where nobody does.
 	Connections func() Connections
+	Answers     *approvals.Turns // to make an answer that is held in memory until its client has read it
 	Now         func() time.Time
 	Started     time.Time
 }
@@ -205,6 +206,13 @@ func (v *Verbs) dispatch(ctx context.Context, call *Call, entry *verb, rest stri
 		return ExitNotPermitted
 	}
 	c := &invocation{Call: call, verb: entry, rest: rest}
+	if slices.Contains(longAnswers, entry.name) {
+		done, err := v.answer(ctx, c)
+		if err != nil {
+			return ExitFault // the client is gone
+		}
+		defer done()
+	}
 	if entry.name != shellVerb && entry.name != "exec" && entry.name != "policy" {
 		var err error
 		if c.args, err = split(rest); err != nil {
@@ -212,6 +220,23 @@ func (v *Verbs) dispatch(ctx context.Context, call *Call, entry *verb, rest stri
 		}
 	}
 	return entry.run(v, ctx, c)
+}
+
+// longAnswers are the verbs whose answers may be long.
+var longAnswers = []string{"list", "show", "grants"}
+
+// toldAfter is how long a client waits for its turn before it is told why.
+const toldAfter = time.Second
+
+// answer waits for the turn to make an answer that is held until it has been read. So who asks, and does not read, holds few of
+// them.
+func (v *Verbs) answer(ctx context.Context, c *invocation) (done func(), err error) {
+	most := v.Config.Connections.Answers
+	tell := time.AfterFunc(toldAfter, func() {
+		c.notice("waits for its turn: %d answers are on their way to you (connections.answers)", most)
+	})
+	defer tell.Stop()
+	return v.Answers.Take(ctx, c.Identity.Name, most)
 }
 
 func article(r approvals.Role) string {

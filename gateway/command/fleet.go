@@ -106,9 +106,7 @@ func (v *Verbs) oneOf(ctx context.Context, c *invocation, out *sharedOutput, fla
 	call.noticed = &lockedWriter{out, c.Stderr}
 	call.label = name
 	if flags.json {
-		var object bytes.Buffer
-		call.Stdout, call.Stderr = &object, io.Discard
-		defer func() { out.write(c.Stdout, object.Bytes()) }()
+		call.Stdout, call.Stderr = &lockedWriter{out, c.Stdout}, io.Discard
 	} else {
 		stdout, stderr := &marked{shared: out, to: c.Stdout, mark: name + " | "}, &marked{shared: out, to: c.Stderr, mark: name + " | "}
 		call.Stdout, call.Stderr = stdout, stderr

@@ -122,15 +122,14 @@ func (v *Verbs) collectors() (stdout, stderr *collector) {
 // follow passes a session's output on until it ends, is parked, or the client's wait for humans ends, and returns the
 // exit status for the client. Its own agent gets the bytes as they are. leave says that the client waits no more.
 func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitFlag, how followed, leave func()) int {
+	clientCtx := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	f := &follower{call: c.Call, stdout: c.Stdout, stderr: c.Stderr}
-	var stdout, stderr *collector
 	end := func() {}
 	switch {
-	case how.json:
-		stdout, stderr = v.collectors()
-		f.stdout, f.stderr = stdout, stderr
+	case how.json: // it is collected at the end
+		f.stdout, f.stderr = io.Discard, io.Discard
 	case how.foreign:
 		lines, complaints := &foreign{to: c.Stdout}, &foreign{to: c.Stderr}
 		f.stdout, f.stderr, end = lines, complaints, func() { lines.end(); complaints.end() }
@@ -155,9 +154,25 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 	}
 	status := c.conclude(session)
 	if how.json {
-		if err := writeJSON(c.Stdout, withOutput(session, stdout, stderr)); err != nil {
-			return ExitFault
-		}
+		return v.answerJSON(clientCtx, c, session, status)
+	}
+	return status
+}
+
+// answerJSON answers with a session and what its script has said so far.
+func (v *Verbs) answerJSON(ctx context.Context, c *invocation, s approvals.Session, status int) int {
+	done, err := v.answer(ctx, c)
+	if err != nil {
+		return ExitFault // the client is gone
+	}
+	defer done()
+	stdout, stderr := v.collectors()
+	f := &follower{stdout: stdout, stderr: stderr}
+	if err := v.Sessions.Output(c.Identity, s.ID, f.chunk); err != nil {
+		return c.fail(s.ID, err)
+	}
+	if err := writeJSON(c.Stdout, withOutput(s, stdout, stderr)); err != nil {
+		return ExitFault
 	}
 	return status
 }

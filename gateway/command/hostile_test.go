@@ -72,6 +72,7 @@ func newHostileHouse(t *testing.T) *hostileHouse {
 	}
 	c.Warnings = []string{hostileText}
 	h := &hostileHouse{verbs: &Verbs{
+		Answers:  &approvals.Turns{},
 		Sessions: m, Runner: noRunner{}, Targets: []targets.Target{host}, Config: c, Version: "test", Now: time.Now, Started: time.Now(),
 		Starts: func() *sandbox.Starts { return nil }, Verified: func() (string, []string) { return hostileText, []string{hostileText} },
 		Engine: func(context.Context, string) error { return errors.New(hostileText) },

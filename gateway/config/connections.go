@@ -20,6 +20,8 @@ type Connections struct {
 	Request     time.Duration // until something has been asked for in a channel
 	Idle        time.Duration // of a connection in which nothing is done; 0 for ever
 	Keepalive   time.Duration // between questions to a client, which may leave three unanswered
+	Transfers   int           // channels of one identity in which files are read or copied
+	Answers     int           // of one identity, that are made or read at once
 	Unread      int64         // bytes of one identity that came and were not read
 }
 
@@ -28,7 +30,8 @@ func DefaultConnections() Connections {
 	return Connections{
 		Max: 512, Reserved: 64, PerIdentity: 256, Guaranteed: 8, Waiting: 256, Wait: 30 * time.Second,
 		Pending: 1024, Login: 15 * time.Second,
-		Channels: 10, Request: 10 * time.Second, Idle: 10 * time.Minute, Keepalive: 30 * time.Second, Unread: 64 << 20,
+		Channels: 10, Request: 10 * time.Second, Idle: 10 * time.Minute, Keepalive: 30 * time.Second,
+		Transfers: 32, Answers: 4, Unread: 64 << 20,
 	}
 }
 
@@ -47,6 +50,8 @@ type fileConnections struct {
 	Request     *duration `toml:"request"`
 	Idle        *duration `toml:"idle"`
 	Keepalive   *duration `toml:"keepalive"`
+	Transfers   *int      `toml:"transfers"`
+	Answers     *int      `toml:"answers"`
 	Unread      *size     `toml:"unread"`
 }
 
@@ -64,6 +69,7 @@ func (f *file) checkConnections(c *Config) error {
 		{"max", &l.Max, from.Max, 1}, {"reserved", &l.Reserved, from.Reserved, 0}, {"per_identity", &l.PerIdentity, from.PerIdentity, 1},
 		{"guaranteed", &l.Guaranteed, from.Guaranteed, 0}, {"waiting", &l.Waiting, from.Waiting, 0}, {"pending", &l.Pending, from.Pending, 1},
 		{"handshakes", &l.Handshakes, from.Handshakes, 0}, {"channels", &l.Channels, from.Channels, 1},
+		{"transfers", &l.Transfers, from.Transfers, 1}, {"answers", &l.Answers, from.Answers, 1},
 	} {
 		if p.from != nil {
 			*p.to = *p.from

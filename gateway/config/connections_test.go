@@ -28,11 +28,14 @@ channels = 4
 request = "3s"
 idle = 0
 keepalive = "7s"
+transfers = 5
+answers = 6
 unread = "8MiB"
 `).Connections
 	want := config.Connections{
 		Max: 20, Reserved: 2, PerIdentity: 10, Guaranteed: 3, Waiting: 0, Wait: time.Minute, Pending: 30, Login: 5 * time.Second,
-		Handshakes: 1, Channels: 4, Request: 3 * time.Second, Idle: 0, Keepalive: 7 * time.Second, Unread: 8 << 20,
+		Handshakes: 1, Channels: 4, Request: 3 * time.Second, Idle: 0, Keepalive: 7 * time.Second,
+		Transfers: 5, Answers: 6, Unread: 8 << 20,
 	}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
@@ -48,6 +51,8 @@ func TestBoundsOfConnectionsThatContradictAreRefused(t *testing.T) {
 		"max = 0":                   "max = 0: it is at least 1",
 		"per_identity = -1":         "per_identity = -1: it is at least 1",
 		"channels = 0":              "channels = 0",
+		"transfers = 0":             "transfers = 0",
+		"answers = -1":              "answers = -1",
 		"login = 0":                 "login = 0: it has to end some time",
 		"request = \"0s\"":          "request = 0",
 		"keepalive = 0":             "keepalive = 0",

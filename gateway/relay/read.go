@@ -32,8 +32,10 @@ func (h handlers) openFile(file string) (*reader, error) {
 		return nil, err
 	case target == nil:
 		return nil, syscall.EISDIR
-	case !take(h.open):
-		return nil, syscall.EMFILE
+	}
+	done, err := h.place()
+	if err != nil {
+		return nil, err
 	}
 	content, canonical, err := h.read(target, name)
 	if recorded := h.o.Opened(h.ctx, target.Name(), name, canonical, err); recorded != nil {
@@ -44,10 +46,24 @@ func (h handlers) openFile(file string) (*reader, error) {
 		err = syscall.EIO
 	}
 	if err != nil {
-		give(h.open)
+		done()
 		return nil, err
 	}
-	return &reader{content, sync.OnceFunc(func() { give(h.open) })}, nil
+	return &reader{content, done}, nil
+}
+
+// place takes a place for an open file: of the client's, and of its identity's. done may be called more than once.
+func (h handlers) place() (done func(), err error) {
+	if !take(h.open) {
+		return nil, syscall.EMFILE
+	}
+	back, ok := h.o.File()
+	if !ok {
+		give(h.open)
+		h.notice("too many files are open over SFTP")
+		return nil, syscall.EMFILE
+	}
+	return sync.OnceFunc(func() { give(h.open); back() }), nil
 }
 
 // read opens a file of a target, and says where its name led to.

@@ -44,7 +44,9 @@ type Options struct {
 	// refuses the file.
 	Opened func(ctx context.Context, target, asked, path string, refused error) error
 	// Ask brings a change before a human and returns once it is made; else the error says why it is not.
-	Ask     func(ctx context.Context, c Change) error
+	Ask func(ctx context.Context, c Change) error
+	// File takes a place for a file that is open; ok is false where there is none for this client's identity.
+	File    func() (give func(), ok bool)
 	MaxFile int64 // bytes of one upload; 0 means no limit
 	// Upload takes a place for a change, whose content is kept in memory until a human has decided; ok is false where there
 	// is none for this client's identity.

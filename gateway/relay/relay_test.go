@@ -70,7 +70,8 @@ func options(t testing.TB, a *asked, notices io.Writer) Options {
 	}
 	return Options{
 		Targets: []targets.Target{host{name: "one", files: files}, host{name: "two", files: &vfs.Static{}}},
-		Policy:  func(string) *vfs.Policy { return policy }, Ask: a.ask, MaxFile: 1 << 20, Upload: func() (func(), bool) { return func() {}, true }, Notices: notices,
+		Policy:  func(string) *vfs.Policy { return policy }, Ask: a.ask, MaxFile: 1 << 20,
+		Upload: func() (func(), bool) { return func() {}, true }, File: func() (func(), bool) { return func() {}, true }, Notices: notices,
 		Opened: func(context.Context, string, string, string, error) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 }
