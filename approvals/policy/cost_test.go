@@ -32,6 +32,8 @@ func costlyTexts() map[string]string {
 		"a loop":                 "for f in " + rep("/a"+rep("b", 1000)+" ", 30) + "; do " + rep("cat $f$f$f$f$f$f$f$f;", 1000) + " done",
 		"functions":              rep("f() { ", 900) + "ls" + rep("; }", 900),
 		"substitutions":          rep("echo $(", 149) + "ls" + rep(")", 149),
+		"a path of stars":        "ls " + rep("/*", 30_000),
+		"a path of stars, often": rep("ls "+rep("/*", 1000)+";", 30),
 		"quoted parameters":      rep(`"${a:-`, 140) + rep(`}"`, 140),
 	}
 	for _, open := range []string{

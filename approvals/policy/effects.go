@@ -183,6 +183,7 @@ func (c *call) isProtected(text string) bool {
 		if p == "/" || strings.Trim(base, "*.?") != "" || !strings.ContainsAny(base, "*?") {
 			break
 		}
+		c.hold(len(p)) // which is copied; a word may be all stars
 		p = path.Dir(p)
 	}
 	if strings.HasPrefix(p, "~") && !strings.Contains(p, "/") {

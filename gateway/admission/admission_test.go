@@ -95,7 +95,7 @@ func TestWhoGoesForANewcomer(t *testing.T) {
 
 func TestFewMayStayInTheMiddleOfALogin(t *testing.T) {
 	c := newClock()
-	p, gone := NewPending(16, c.now), ""
+	p, gone := NewPending(4, c.now), ""
 	begin := func(name string) *Guest {
 		g := p.Admit(name[:1], func() { gone += name })
 		g.Reached(Keyed)

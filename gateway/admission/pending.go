@@ -21,7 +21,7 @@ const (
 //   - Where it is reached, a newcomer takes the place of a connection of the most crowded address, the newcomer counted.
 //     That is the one that has kept the gateway waiting the longest, where each step that it has come makes the gateway
 //     more patient, see patience: who says nothing goes before who is in the middle of a login.
-//   - No more than an eighth of the limit have exchanged keys and keep the gateway waiting for what comes next, which may
+//   - No more than half of the limit have exchanged keys and keep the gateway waiting for what comes next, which may
 //     be large: of these, the one that has kept it waiting the longest goes.
 //   - A newcomer is refused only where all connections of the most crowded address wait for the gateway, and the newcomer
 //     is one more of that address.
@@ -214,7 +214,7 @@ func (g *Guest) Reached(s Step) {
 // oneKeyedMore counts a connection that has exchanged keys, and returns who goes for it, nil for nobody. The caller holds
 // the lock.
 func (p *Pending) oneKeyedMore() *Guest {
-	if p.keyed++; p.keyed <= max(1, p.most/8) {
+	if p.keyed++; p.keyed <= max(1, p.most/2) {
 		return nil
 	}
 	victim := p.latest(func(g *Guest) bool { return g.step == Keyed })
