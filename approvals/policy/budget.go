@@ -29,6 +29,8 @@ const (
 	costHidden     = 100
 	costPattern    = 400 // a name with the shell's patterns, against the hidden ones
 	costPart       = 100 // of such a name
+	costStarByte   = 8   // of such a name: it is compared with every hidden one byte by byte
+	costPathByte   = 1   // of a path that is put together or taken apart, each time
 )
 
 // spent is what a judgement panics with whose budget is used up. It ends all that is being looked at, at whatever depth.

@@ -34,6 +34,10 @@ func costlyTexts() map[string]string {
 		"substitutions":          rep("echo $(", 149) + "ls" + rep(")", 149),
 		"a path of stars":        "ls " + rep("/*", 30_000),
 		"a path of stars, often": rep("ls "+rep("/*", 1000)+";", 30),
+		"a long directory":       "cd /" + rep("a/", 30_000) + ";" + rep("cat x;", 600),
+		"a directory, often":     "cd /" + rep("a/", 2000) + ";" + rep("cat x y z;", 5000),
+		"a pattern, often":       "v='" + rep("*", 4000) + "';" + rep("cat /$v;", 4000),
+		"roots of processes":     "cat " + rep(rep("/proc/1/root", 330)+" ", 15),
 		"quoted parameters":      rep(`"${a:-`, 140) + rep(`}"`, 140),
 	}
 	for _, open := range []string{

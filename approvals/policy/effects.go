@@ -169,6 +169,7 @@ func (c *call) location(text string) string {
 	case strings.HasPrefix(text, "~"):
 		return path.Clean(text)
 	case c.dir != "":
+		c.spend(costPathByte * (len(c.dir) + len(text)))
 		return path.Join(c.dir, text)
 	}
 	return text

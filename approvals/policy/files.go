@@ -156,7 +156,8 @@ func (c *call) secret(text string, known bool) string {
 		return "reads " + shown(text) + ", which goes up from a directory that may be a link"
 	}
 	for _, name := range c.places(text) {
-		name, through := throughProc(name)
+		c.spend(costPathByte * len(name))
+		name, through := c.throughProc(name)
 		if through {
 			return "reads " + shown(text) + ", which goes through a process"
 		}
@@ -238,8 +239,9 @@ func placesIn(dir, text string) []string {
 
 // throughProc takes the directories off through which a process shows a file system ("/proc/1/root/etc"), and reports
 // whether the rest is not known: a working directory, or an open file.
-func throughProc(name string) (string, bool) {
+func (c *call) throughProc(name string) (string, bool) {
 	for {
+		c.spend(costPathByte * len(name))
 		parts := strings.Split(name, "/")
 		if len(parts) < 4 || parts[1] != "proc" {
 			return name, false
@@ -296,7 +298,7 @@ func (r *fileRules) starred(part string) bool {
 // hidesSome reports whether a name with the shell's patterns in it may become a hidden one.
 func (c *call) hidesSome(name string) bool {
 	r := c.judge.files
-	c.spend(costPattern + strings.Count(name, "/")*costPart)
+	c.spend(costPattern + strings.Count(name, "/")*costPart + len(name)*costStarByte)
 	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '/' })
 	for _, p := range r.patterns {
 		if meets(p, parts, false) {
