@@ -322,7 +322,11 @@ func (s *session) script() approvals.Outcome {
 	}
 	s.tellChanges()
 	outcome := s.outcome(result)
-	if result.Cause == sandbox.Exited {
+	switch {
+	case result.Cause != sandbox.Exited:
+	case s.live.Context().Err() != nil: // what the script has left running was ended
+		outcome = s.stopped()
+	default:
 		return s.finish(ctx, outcome)
 	}
 	s.tellLeft()

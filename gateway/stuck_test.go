@@ -284,6 +284,10 @@ func (r *running) freesThePlace(t *testing.T, w stuckWay, server ...*sshdtest.Se
 		time.Sleep(5 * time.Millisecond)
 	}
 	t.Logf("free after %v", time.Since(began).Round(time.Millisecond))
+	// It is not over by its own doing, and nobody is told that it was.
+	if s, err := r.gateway.Sessions().Session(approvals.Identity{Name: "claude"}, id); err != nil || s.Status != approvals.Cancelled {
+		t.Errorf("the session is %q: %v", s.Status, err)
+	}
 }
 
 // begins starts a session and returns its standard output.
