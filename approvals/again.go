@@ -197,7 +197,12 @@ func (p *prepared) goOn(s *Session) error {
 // begin starts a session for which a decision was taken with what was prepared. One that has no place starts as soon as it gets one.
 func (p *prepared) begin(m *Manager, s Session) error {
 	if p.places[s.ID] != nil {
-		return m.start(s, p.runs[s.ID], "")
+		err := m.start(s, p.runs[s.ID], "")
+		if err == nil {
+			return nil
+		}
+		m.stay(s.ID, err)
+		return fmt.Errorf("session %s: %w, nothing was decided: %w", s.ID, ErrUnable, err)
 	}
 	release := p.claims[s.ID]
 	delete(p.claims, s.ID)
@@ -211,19 +216,37 @@ func (s *Session) again() {
 }
 
 // start starts a session that has been made a running one again. Its earlier output is discarded: the script runs from its
-// start and takes its operations' results from the journal.
+// start and takes its operations' results from the journal. Where it cannot be made alive it is parked as before.
 func (m *Manager) start(s Session, run Rerun, notice string) error {
 	m.mu.Lock()
 	delete(m.parked, s.ID)
 	m.mu.Unlock()
 	l, err := m.enliven(context.Background(), s, run.Target, true)
 	if err != nil {
-		return fmt.Errorf("start session %s again, which has failed: %w", s.ID, err)
+		return errors.Join(err, m.repark(s))
 	}
 	if notice != "" {
 		l.Notice("%s", notice)
 	}
 	run.Start(l)
+	return nil
+}
+
+// repark makes a session parked again that was to start.
+func (m *Manager) repark(s Session) error {
+	s, err := m.config.Store.Update(s.ID, func(s *Session) error {
+		if s.Status != Running {
+			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, s.ID, s.Status)
+		}
+		m.toParked(s, m.config.Now())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
+	m.mu.Unlock()
 	return nil
 }
 
@@ -289,10 +312,9 @@ func (m *Manager) goOn(id string, release func()) {
 		case err == nil:
 			err = m.start(s, run, notice)
 		}
-		if err != nil {
-			m.config.Log.Error("start a parked session again", "session", id, "error", err)
+		if err == nil || m.isClosing() { // the next gateway sees to it
+			return
 		}
-		return
 	}
 	m.config.Log.Warn("a parked session cannot go on", "session", id, "error", err)
 	m.stay(id, err)

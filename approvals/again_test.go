@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -254,4 +255,124 @@ func TestWhatCannotGoOnOnceThereIsAPlaceWaitsAgain(t *testing.T) {
 		synctest.Wait()
 		b.waits(id)
 	})
+}
+
+// stopDuring makes the gateway stop in the middle of the transaction of the next decision.
+func stopDuring(c *approvals.Config) (arm func(*approvals.Manager)) {
+	var stopping *approvals.Manager
+	c.Standing = func(name, _ string) (approvals.Standing, bool) {
+		if m := stopping; m != nil && name == claude.Name {
+			stopping = nil
+			_ = m.Shutdown(context.Background())
+		}
+		role := map[string]approvals.Role{claude.Name: approvals.Agent, watcher.Name: approvals.Admin}[name]
+		if role == "" {
+			role = approvals.Approver
+		}
+		return approvals.Standing{Role: role, Targets: []string{"local"}, Everywhere: true}, true
+	}
+	return func(m *approvals.Manager) { stopping = m }
+}
+
+func TestApprovalWhileTheGatewayStopsIsNone(t *testing.T) {
+	var arm func(*approvals.Manager)
+	b, _ := parking(t, t.TempDir(), func(c *approvals.Config) { arm = stopDuring(c) })
+	id := b.parkAppending(filepath.Join(b.dir, "mark"))
+	stopped := *b
+	looked := 0
+	restart := b.config.Restart
+	stopped.config.Restart = func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+		looked++
+		arm(stopped.Manager) // what is prepared was found in order
+		return restart(ctx, s, patient)
+	}
+	n := stopped.next()
+	stopped.Manager = n.Manager
+	if _, err := n.approve(id, alice); !errors.Is(err, approvals.ErrUnable) || looked == 0 {
+		t.Errorf("%v after %d looks, want ErrUnable", err, looked)
+	}
+	n.waits(id)
+	b.next().waits(id)
+}
+
+func TestApprovalOfWhatCannotBeMadeAliveIsNone(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), nil)
+	id := b.parkAppending(filepath.Join(b.dir, "mark"))
+	inWay := filepath.Join(b.config.Dir, id+".out")
+	if err := os.RemoveAll(inWay); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(inWay, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.approve(id, alice); !errors.Is(err, approvals.ErrUnable) {
+		t.Errorf("%v, want ErrUnable", err)
+	}
+	b.waits(id)
+	if _, _, parked := b.Counts(watcher); parked != 1 {
+		t.Errorf("%d parked, want 1", parked)
+	}
+	if err := os.RemoveAll(inWay); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.approve(id, alice); err != nil {
+		t.Fatal(err)
+	}
+	b.resume(id).End(approvals.Outcome{Status: approvals.Done})
+}
+
+// slowStore lets updates of one session wait.
+type slowStore struct {
+	approvals.Store
+	wait atomic.Pointer[chan struct{}]
+}
+
+func (s *slowStore) Update(id string, change func(*approvals.Session) error) (approvals.Session, error) {
+	if wait := s.wait.Load(); wait != nil {
+		<-*wait
+	}
+	return s.Store.Update(id, change)
+}
+
+func TestApprovalInTheLastMomentOfAGatewayGoesOnWithTheNext(t *testing.T) {
+	slow := &slowStore{}
+	b, _ := parking(t, t.TempDir(), func(c *approvals.Config) {
+		slow.Store = c.Store
+		c.Store = slow
+	})
+	mark := filepath.Join(b.dir, "mark")
+	events := b.Subscribe(t.Context())
+	l := b.begin()
+	result := start(l, appendCommand(io.Discard, mark, "ran"))
+	b.waiting(events, l.ID())
+	wait := make(chan struct{})
+	slow.wait.Store(&wait)
+	if _, err := b.approve(l.ID(), alice); err != nil {
+		t.Fatal(err)
+	}
+	l.Stop(approvals.ErrShutdown)
+	close(wait)
+	if r := <-result; !errors.Is(r.err, approvals.ErrShutdown) {
+		t.Fatalf("%v, want ErrShutdown", r.err)
+	}
+	_ = b.Shutdown(shortly(t))
+	l.End(approvals.Outcome{Status: approvals.Failed, ExitCode: approvals.ExitFault})
+	if s, err := b.Session(l.ID()); err != nil || s.Status != approvals.Parked || !s.GoesOn {
+		t.Fatalf("session is %s, goes on: %v, %v", s.Status, s.GoesOn, err)
+	}
+	again := b.next().resume(l.ID())
+	r := <-start(again, appendCommand(io.Discard, mark, "ran"))
+	mustRun(t, r.process, r.err)
+	again.End(approvals.Outcome{Status: approvals.Done})
+	if text, _ := os.ReadFile(mark); string(text) != "ran\n" {
+		t.Errorf("the file holds %q", text)
+	}
+}
+
+// shortly is a context that has ended.
+func shortly(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Attend says that a client of the session's own identity waits for it, until ctx ends or leave is called. When the last
@@ -104,24 +105,27 @@ func (l *Live) cancelAlone() {
 	l.cancel(fmt.Errorf("%w: its client has left, and it cannot be started again without it", ErrCancelled))
 }
 
-// Unparked returns once a session is not parked, or has ended, or ctx has; the session as it then is. ErrNotFound also where it
-// stops being shown to who asks.
-func (m *Manager) Unparked(ctx context.Context, by Identity, id string) (Session, error) {
+// Unparked returns once a session is not parked, or has ended, or ctx has; the session as it then is. Patience, nil for any, ends the
+// wait for humans alone: a session that goes on by a decision and has no place yet is waited for. ErrNotFound also where it stops
+// being shown to who asks.
+func (m *Manager) Unparked(ctx context.Context, by Identity, id string, patience <-chan time.Time) (Session, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	events := m.Subscribe(ctx, by)
-	for {
+	for over := false; ; {
 		s, err := m.Session(by, id)
-		if err != nil || s.Status != Parked {
+		if err != nil || s.Status != Parked || over && !s.GoesOn {
 			return s, err
 		}
-		for {
-			e, ok := <-events
-			if !ok {
-				return m.Session(by, id)
-			}
-			if e.Session == id || e.Kind == EventLost || e.Kind == EventReloaded {
-				break
+		for again := false; !again; {
+			select {
+			case <-patience:
+				patience, over, again = nil, true, true
+			case e, ok := <-events:
+				if !ok {
+					return m.Session(by, id)
+				}
+				again = e.Session == id || e.Kind == EventLost || e.Kind == EventReloaded
 			}
 		}
 	}

@@ -193,3 +193,40 @@ func TestStreamOfWhichNothingCameDoesNotStandInTheWayOfParking(t *testing.T) {
 		t.Errorf("session %+v", s)
 	}
 }
+
+func TestPatienceIsForHumansAndNotForAPlace(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Sessions, c.Limits.Queue = 1, time.Hour })
+	id := b.parkAppending(filepath.Join(b.dir, "mark"))
+	none := func() <-chan time.Time {
+		over := make(chan time.Time, 1)
+		over <- time.Now()
+		return over
+	}
+	if s, err := b.Unparked(t.Context(), watcher, id, none()); err != nil || s.Status != approvals.Parked {
+		t.Fatalf("session is %s, %v; want one that waits for a human", s.Status, err)
+	}
+	inWay := b.begin()
+	if _, err := b.approve(id, alice); err != nil {
+		t.Fatal(err)
+	}
+	status := make(chan approvals.Status, 1)
+	go func() {
+		s, err := b.Unparked(t.Context(), watcher, id, none())
+		if err != nil {
+			t.Error(err)
+		}
+		status <- s.Status
+	}()
+	select {
+	case s := <-status: // it may also come later than this look; then it is seen below
+		t.Errorf("the wait has ended while the session is %s", s)
+		status <- s
+	default:
+	}
+	inWay.End(approvals.Outcome{Status: approvals.Done})
+	l := b.resume(id)
+	if s := <-status; s == approvals.Parked {
+		t.Error("the wait for a session that goes on has ended while it was parked")
+	}
+	l.End(approvals.Outcome{Status: approvals.Done})
+}

@@ -163,15 +163,11 @@ func (l *Live) park() bool {
 	if !l.restartable() {
 		return false
 	}
-	l.mu.Lock()
-	nothingSent := l.sent != nil || l.nothingSent
-	l.mu.Unlock()
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		if s.Status != Held || !s.waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting
 		}
-		l.m.toParked(s, l.m.config.Now())
-		s.NothingSent = nothingSent
+		l.keepParked(s, l.m.config.Now())
 		return nil
 	})
 	if err != nil {
@@ -182,6 +178,14 @@ func (l *Live) park() bool {
 	l.mu.Unlock()
 	l.cancel(ErrParked)
 	return true
+}
+
+// keepParked parks the session's record, of a script that can be started again.
+func (l *Live) keepParked(s *Session, now time.Time) {
+	l.mu.Lock()
+	s.NothingSent = l.sent != nil || l.nothingSent
+	l.mu.Unlock()
+	l.m.toParked(s, now)
 }
 
 // Outcome is how a session's script ended.
@@ -267,6 +271,10 @@ func (l *Live) record(o Outcome, reads *Reads) (parked bool) {
 		}
 		if reads != nil {
 			s.Reads = reads
+		}
+		if errors.Is(context.Cause(l.ctx), ErrShutdown) && s.ApprovedNotStarted() && l.restartable() {
+			l.keepParked(s, now) // it was approved in the last moment: the next gateway starts it, and says so
+			return nil
 		}
 		// A script often ends badly in a plan, where commands print nothing.
 		ended := o.Status == Done || o.Status == Failed && o.ExitCode != ExitFault

@@ -221,15 +221,21 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	if m.begun.Add(1)%sweepEvery == 0 {
 		m.sweep()
 	}
-	return m.enliven(ctx, s, r.Target, false)
+	l, err := m.enliven(ctx, s, r.Target, false)
+	switch {
+	case errors.Is(err, ErrShutdown):
+		m.fail(s.ID, ErrShutdown.Error())
+	case err != nil:
+		m.fail(s.ID, "the gateway could not record output")
+	}
+	return l, err
 }
 
-// enliven makes a recorded session alive.
+// enliven makes a recorded session alive. Where it fails, the record stays as it is.
 func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target, again bool) (*Live, error) {
 	rules := m.rules.Load()
 	out, err := createOutput(m.outputName(s.ID), rules.Limits.Output)
 	if err != nil {
-		m.fail(s.ID, "the gateway could not record output")
 		return nil, err
 	}
 	lctx, cancel := context.WithCancelCause(ctx)
@@ -248,7 +254,6 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 		cancel(ErrShutdown)
 		unuse()
 		_ = out.close()
-		m.fail(s.ID, ErrShutdown.Error())
 		return nil, ErrShutdown
 	}
 	l.alone = again && m.present[s.ID] == 0

@@ -276,17 +276,18 @@ func (v *Verbs) wait(ctx context.Context, c *invocation) int {
 	return v.follow(ctx, c, id, limit, how, leave)
 }
 
-// unparked waits for the decision that starts a parked session again, as long as a held one would be waited for.
+// unparked waits for the decision that starts a parked session again, as long as a held one would be waited for, and then for the start.
 func (v *Verbs) unparked(ctx context.Context, c *invocation, id string, limit waitFlag) error {
 	patience := v.Config.Limits.Hold
 	if limit.set {
 		patience = limit.duration
 	}
+	var over <-chan time.Time
 	if patience > 0 || limit.set {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, patience)
-		defer cancel()
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		over = timer.C
 	}
-	_, err := v.Sessions.Unparked(ctx, c.Identity, id)
+	_, err := v.Sessions.Unparked(ctx, c.Identity, id, over)
 	return err
 }
