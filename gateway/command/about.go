@@ -88,37 +88,37 @@ func (v *Verbs) status(ctx context.Context, c *invocation) int {
 		}
 		return exit
 	}
-	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\naudit log: %s\n",
+	_, _ = fmt.Fprintf(c.text(), "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\naudit log: %s\n",
 		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal), render.Line(log))
 	if verified != "" {
-		_, _ = fmt.Fprintf(c.Stdout, "audit log: %s\n", render.Line(verified))
+		_, _ = fmt.Fprintf(c.text(), "audit log: %s\n", render.Line(verified))
 	}
 	for i, finding := range findings {
 		if i == maxShownFindings {
-			_, _ = fmt.Fprintf(c.Stdout, "audit log: and %d more; shannot-gateway audit verify names them\n", len(findings)-i)
+			_, _ = fmt.Fprintf(c.text(), "audit log: and %d more; shannot-gateway audit verify names them\n", len(findings)-i)
 			break
 		}
-		_, _ = fmt.Fprintf(c.Stdout, "audit log: FOUND %s\n", render.Line(finding))
+		_, _ = fmt.Fprintf(c.text(), "audit log: FOUND %s\n", render.Line(finding))
 	}
-	_, _ = fmt.Fprintf(c.Stdout, "jail: %s\n", render.Line(v.jail()))
+	_, _ = fmt.Fprintf(c.text(), "jail: %s\n", render.Line(v.jail()))
 	if account := v.account(); account != "" {
-		_, _ = fmt.Fprintf(c.Stdout, "account of this host: %s\n", render.Line(account))
+		_, _ = fmt.Fprintf(c.text(), "account of this host: %s\n", render.Line(account))
 	}
 	if n := v.Starts(); n != nil {
-		_, _ = fmt.Fprintf(c.Stdout, "interpreters: %d wait; %d of %d that were needed had waited\n", n.Waiting, n.Given, n.Given+n.Cold)
+		_, _ = fmt.Fprintf(c.text(), "interpreters: %d wait; %d of %d that were needed had waited\n", n.Waiting, n.Given, n.Given+n.Cold)
 	}
 	if n := v.connected(c); n != nil {
-		_, _ = fmt.Fprintln(c.Stdout, n.line())
+		_, _ = fmt.Fprintln(c.text(), n.line())
 	}
 	for _, l := range v.links(c) {
-		_, _ = fmt.Fprintf(c.Stdout, "target %s: %s\n", l.Name, l.line())
+		_, _ = fmt.Fprintf(c.text(), "target %s: %s\n", l.Name, l.line())
 	}
 	if conf := v.configuration(c); conf != nil {
 		if r := conf.Refused; r != nil {
-			_, _ = fmt.Fprintf(c.Stdout, "configuration: NOT RELOADED at %s, the one before stays in force: %s\n", r.At, render.Line(r.Reason))
+			_, _ = fmt.Fprintf(c.text(), "configuration: NOT RELOADED at %s, the one before stays in force: %s\n", r.At, render.Line(r.Reason))
 		}
 		for _, w := range conf.Warnings {
-			_, _ = fmt.Fprintf(c.Stdout, "configuration: %s\n", render.Line(w))
+			_, _ = fmt.Fprintf(c.text(), "configuration: %s\n", render.Line(w))
 		}
 	}
 	return exit
@@ -230,7 +230,7 @@ func (v *Verbs) account() string {
 
 // version is `version`.
 func (v *Verbs) version(_ context.Context, c *invocation) int {
-	_, _ = fmt.Fprintf(c.Stdout, "shannot-gateway %s\n", v.Version)
+	_, _ = fmt.Fprintf(c.text(), "shannot-gateway %s\n", v.Version)
 	return ExitOK
 }
 
@@ -247,7 +247,7 @@ func (v *Verbs) policy(ctx context.Context, c *invocation) int {
 	if err != nil { // the client has left
 		return ExitFault
 	}
-	_, _ = fmt.Fprintf(c.Stdout, "%s (%s): %s\n", d.Verdict, d.Risk, rendered(d.Reason))
+	_, _ = fmt.Fprintf(c.text(), "%s (%s): %s\n", d.Verdict, d.Risk, rendered(d.Reason))
 	if d.Verdict == policy.Ask {
 		v.grantsFor(c, text)
 	}
@@ -309,7 +309,7 @@ func (v *Verbs) event(c *invocation, e approvals.Event, asJSON bool) error {
 	if about != "" {
 		line = strings.TrimRight(line, " ") + ": " + about
 	}
-	_, err := fmt.Fprintln(c.Stdout, line)
+	_, err := fmt.Fprintln(c.text(), line)
 	return err
 }
 

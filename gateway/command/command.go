@@ -247,7 +247,8 @@ func article(r approvals.Role) string {
 	return "of no known role"
 }
 
-// notice prints a line of the gateway's own. Arguments that are not trusted must have been rendered.
+// notice prints a line of the gateway's own. Arguments that are not trusted must have been rendered; nothing in them looks like the
+// beginning of another such line.
 func (c *Call) notice(format string, args ...any) {
 	to, about := c.Stderr, ""
 	if c.noticed != nil {
@@ -256,7 +257,7 @@ func (c *Call) notice(format string, args ...any) {
 	if c.label != "" {
 		about = c.label + ": "
 	}
-	_, _ = fmt.Fprintf(to, "shannot: %s%s\n", about, fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(to, "%s %s\n", gatewayMark, unmarked(about+fmt.Sprintf(format, args...)))
 }
 
 // usage reports a mistake in the line and how the verb is used.

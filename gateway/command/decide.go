@@ -149,7 +149,7 @@ func (v *Verbs) notApproved(c *invocation, id string, a approvals.Approval, err 
 		c.notice("nothing waits there now; see: show %s", render.Line(id))
 		return status
 	}
-	p := &page{w: c.Stdout, diff: v.Sessions.Diff}
+	p := &page{w: c.text(), diff: v.Sessions.Diff}
 	for i := range members {
 		p.waiting(&members[i])
 	}

@@ -48,6 +48,20 @@ func (f *foreign) flush() error {
 	return err
 }
 
+// lines takes rendered text for people, in which no row of a terminal may look like one of the gateway's own lines.
+type lines struct{ to io.Writer }
+
+// Write implements io.Writer. A write is a line, or several.
+func (l lines) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(l.to, unmarked(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// text is standard output for people: see lines.
+func (c *Call) text() io.Writer { return lines{c.Stdout} }
+
 // end prints what has no end of line.
 func (f *foreign) end() {
 	if len(f.line) > 0 {
@@ -55,10 +69,12 @@ func (f *foreign) end() {
 	}
 }
 
-// shownForeign renders a line. Wherever it has the gateway's own mark, that mark loses its colon to an escape: a terminal breaks a
-// long line where it is full, and what comes then stands at the beginning of a row.
-func shownForeign(line []byte) string {
-	shown := string(render.Block(string(line)))
+// shownForeign renders a line.
+func shownForeign(line []byte) string { return unmarked(string(render.Block(string(line)))) }
+
+// unmarked is rendered text in which the gateway's own mark loses its colon to an escape: a terminal breaks a long line where it is
+// full, and what comes then stands at the beginning of a row.
+func unmarked(shown string) string {
 	lower := strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
 			return r - 'A' + 'a'

@@ -128,7 +128,7 @@ func (v *Verbs) grants(_ context.Context, c *invocation) int {
 		case void != "":
 			state = fmt.Sprintf(" [void: %s]", render.Line(void))
 		}
-		_, _ = fmt.Fprintf(c.Stdout, "grant %d by %s%s: %s\n", g.N, render.Line(g.By), state, g.String())
+		_, _ = fmt.Fprintf(c.text(), "grant %d by %s%s: %s\n", g.N, render.Line(g.By), state, g.String())
 	}
 	return ExitOK
 }
@@ -214,7 +214,7 @@ func (v *Verbs) revoke(ctx context.Context, c *invocation) int {
 func (v *Verbs) grantsFor(c *invocation, text string) {
 	for _, g := range v.Sessions.Grants(c.Identity, false) {
 		if n := len(g.Argv); v.Sessions.Void(&g) == "" && n == 3 && g.Argv[1] == "-c" && g.Argv[2] == text {
-			_, _ = fmt.Fprintf(c.Stdout, "grant %d by %s lets it run: %s\n", g.N, render.Line(g.By), g.String())
+			_, _ = fmt.Fprintf(c.text(), "grant %d by %s lets it run: %s\n", g.N, render.Line(g.By), g.String())
 		}
 	}
 }

@@ -233,7 +233,9 @@ func TestNoVerbPrintsWhatATerminalObeys(t *testing.T) {
 func forged(t *testing.T, what, text string) {
 	t.Helper()
 	for line := range strings.SplitSeq(text, "\n") {
-		if strings.HasPrefix(line, "shannot: approved") || strings.HasPrefix(line, "shannot: forged") {
+		isJSON := strings.HasPrefix(line, "{") || strings.HasPrefix(line, "[")
+		// Anywhere in a line for people: a terminal breaks a long one, and any part of it may stand at the beginning of a row.
+		if !isJSON && (strings.Contains(line, "shannot: approved") || strings.Contains(line, "shannot: forged")) {
 			t.Errorf("%q prints a line of the gateway's: %q", what, line)
 		}
 	}

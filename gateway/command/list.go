@@ -38,14 +38,14 @@ func (v *Verbs) list(_ context.Context, c *invocation) int {
 		c.notice("nothing runs or waits%s", map[bool]string{false: "; list --all shows what has ended", true: ""}[all])
 		return ExitOK
 	}
-	_, _ = fmt.Fprintf(c.Stdout, "%-9s %-5s %-9s %-12s %-10s %s\n", "SESSION", "AGE", "STATUS", "IDENTITY", "TARGET", "WHAT")
+	_, _ = fmt.Fprintf(c.text(), "%-9s %-5s %-9s %-12s %-10s %s\n", "SESSION", "AGE", "STATUS", "IDENTITY", "TARGET", "WHAT")
 	for _, s := range sessions {
 		row := fmt.Sprintf("%-9s %-5s %-9s %-12s %-10s ", s.ID, age(v.Now().Sub(s.Created)), s.Status, cell(render.Line(s.Identity), 12), cell(render.Line(s.Target), 10))
 		shown := what(s)
 		if v.Sessions.Obstacle(&s) != "" {
 			shown = "(cannot be approved) " + shown // show says why
 		}
-		_, _ = fmt.Fprintln(c.Stdout, row+string(cell(shown, 80-len(row))))
+		_, _ = fmt.Fprintln(c.text(), row+string(cell(shown, 80-len(row))))
 	}
 	return ExitOK
 }

@@ -31,7 +31,7 @@ func (v *Verbs) rollback(ctx context.Context, c *invocation) int {
 				line += " (--force overrides)"
 			}
 		}
-		_, _ = fmt.Fprintln(c.Stdout, line)
+		_, _ = fmt.Fprintln(c.text(), line)
 	}
 	var conflict *approvals.Conflict
 	switch {

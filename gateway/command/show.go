@@ -43,7 +43,7 @@ func (v *Verbs) show(_ context.Context, c *invocation) int {
 		}
 	}
 	if !how.json && c.Identity.MayDecide() {
-		(&page{w: c.Stdout}).paste(id, members)
+		(&page{w: c.text()}).paste(id, members)
 	}
 	return ExitOK
 }
@@ -56,7 +56,7 @@ func (v *Verbs) showOne(c *invocation, id string, how shown) int {
 	}
 	status := v.print(c, s, how, "")
 	if status == ExitOK && !how.json && c.Identity.MayDecide() {
-		(&page{w: c.Stdout}).paste(id, []approvals.Session{s})
+		(&page{w: c.text()}).paste(id, []approvals.Session{s})
 	}
 	return status
 }
@@ -78,7 +78,7 @@ func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group strin
 		}
 		return ExitOK
 	}
-	p := &page{w: c.Stdout, diff: v.Sessions.Diff}
+	p := &page{w: c.text(), diff: v.Sessions.Diff}
 	p.session(s, v.Sessions.Obstacle(&s))
 	for i := range s.Operations {
 		p.operation(&s.Operations[i])

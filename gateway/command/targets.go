@@ -61,7 +61,7 @@ func (v *Verbs) targets(ctx context.Context, c *invocation) int {
 		return ExitOK
 	}
 	for _, r := range list {
-		_, _ = fmt.Fprintln(c.Stdout, r.line())
+		_, _ = fmt.Fprintln(c.text(), r.line())
 	}
 	return ExitOK
 }
