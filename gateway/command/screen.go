@@ -84,6 +84,9 @@ func (v *Verbs) screen(ctx context.Context, c *invocation, o screenOptions) int 
 	if c.Terminal == nil && !o.plain {
 		return c.usage(errors.New("the approval screen needs a terminal: ssh -t HOST approve; without one: approve --plain, or list, show ID, and the line that show ends with"))
 	}
+	if _, err := v.members(c, o.Session); err != nil { // of a session the screen itself says so
+		return c.fail(o.Session, err)
+	}
 	o.Backend, o.Identity, o.In, o.Out, o.Now = v.Sessions, c.Identity, c.Stdin, c.Stdout, v.Now
 	if t := c.Terminal; t != nil {
 		o.Width, o.Height, o.Resize, o.Term, o.Environ = t.Width, t.Height, t.Resize, t.Type, t.Environ

@@ -310,7 +310,7 @@ func (b *inbox) empty(m *model) []line {
 		p.addProse(nil, own(toneDim, "Looking…"))
 	case b.search.text() != "" && b.total() > 0:
 		p.addProse(nil, own(toneStrong, "Nothing matches."))
-		p.addProse(nil, own(tonePlain, "All words must match; risk:danger, agent:, target:, as:, status:, by:, id: and name: look in one field, ! leaves out. esc shows everything again."))
+		p.addProse(nil, own(tonePlain, "All words must match; risk:danger, agent:, target:, as:, status:, by:, id:, group: and name: look in one field, ! leaves out. esc shows everything again."))
 	case b.recent:
 		p.addProse(nil, own(tonePlain, "No session has been decided yet. h goes back to what waits."))
 	default:

@@ -22,6 +22,7 @@ const (
 // summary is one session as the list shows it; the list of many sessions must not hold all their scripts.
 type summary struct {
 	id, agent, key, target, name string // as they came
+	group                        string
 	runAs                        string
 	what                         line
 	risk                         policy.Risk
@@ -48,7 +49,7 @@ const maxWaits = 1000
 // summarize picks out of a session what the list shows.
 func summarize(s *approvals.Session) summary {
 	r := summary{
-		id: s.ID, agent: s.Identity, key: s.Key, target: s.Target, name: s.Name, status: s.Status,
+		id: s.ID, group: s.Group, agent: s.Identity, key: s.Key, target: s.Target, name: s.Name, status: s.Status,
 		since: s.Created, ended: s.Ended, deadline: s.Deadline, exit: s.ExitCode, risk: policy.Safe,
 	}
 	if s.Status.Final() {

@@ -60,7 +60,10 @@ func newModel(ctx context.Context, work *workers, o Options) *model {
 	m.width, m.height = clampSize(o.Width, o.Height)
 	// Before the first look, so that nothing is missed in between.
 	m.events = o.Backend.Subscribe(ctx, o.Identity)
-	if o.Session != "" {
+	switch {
+	case approvals.IsGroup(o.Session):
+		m.inbox.search = ofGroup(o.Session)
+	case o.Session != "":
 		m.session = newSessionView(o.Backend, o.Session, true)
 	}
 	return m

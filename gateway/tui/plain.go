@@ -32,7 +32,9 @@ type plain struct {
 	err  error // of the last write
 
 	typed    string // what stands behind the prompt
-	listed   []summary
+	query    prompt // what is listed, empty for all
+	latest   []summary
+	listed   []summary      // what has been written with numbers
 	known    map[string]int // last operation that waited, by session
 	session  approvals.Session
 	op       int          // number of the open operation, 0 for none
@@ -92,9 +94,14 @@ func (p *plain) loop(cancel context.CancelCauseFunc) error {
 	events := p.o.Backend.Subscribe(p.ctx, p.o.Identity)
 	answers := make(chan answer)
 	go p.listen(answers)
-	if p.o.Session != "" {
+	switch {
+	case approvals.IsGroup(p.o.Session):
+		p.query = ofGroup(p.o.Session)
+		p.list()
+		p.tell("These are of the group %s alone; list lists all.", p.o.Session)
+	case p.o.Session != "":
 		p.open(p.o.Session)
-	} else {
+	default:
 		p.list()
 	}
 	p.prompt()
@@ -314,12 +321,12 @@ func (p *plain) look() (fresh []string) {
 		p.say(join(own(tonePlain, "The sessions could not be read: "), shown(tonePlain, err.Error())))
 		return nil
 	}
-	b := inbox{waiting: waiting}
+	b := inbox{waiting: waiting, search: p.query}
 	b.arrange()
 	before := p.known
-	p.listed, p.known = b.shown, map[string]int{}
-	for i := range p.listed {
-		r := &p.listed[i]
+	p.latest, p.known = b.shown, map[string]int{}
+	for i := range waiting {
+		r := &waiting[i]
 		p.known[r.id] = r.last
 		if before != nil && r.last > before[r.id] && !r.ownedBy(p.o.Identity) {
 			fresh = append(fresh, r.id)
@@ -332,6 +339,7 @@ func (p *plain) look() (fresh []string) {
 func (p *plain) list() {
 	p.look()
 	p.close()
+	p.listed = p.latest
 	p.tell("%d wait.", len(p.listed))
 	for i := range p.listed {
 		p.say(p.entry(i+1, &p.listed[i]))
@@ -433,6 +441,7 @@ func (p *plain) answer(text string) bool {
 	case "q", "quit", "exit":
 		return false
 	case "l", "list":
+		p.query = prompt{}
 		p.list()
 	case "history":
 		p.history()

@@ -157,7 +157,7 @@ func (p *plain) nextOperation() {
 	}
 	here := p.session.ID
 	p.look()
-	b := inbox{shown: p.listed}
+	b := inbox{shown: p.latest}
 	if id := b.next(here, p.o.Identity); id != "" {
 		p.open(id)
 		return

@@ -38,7 +38,10 @@ type term struct {
 }
 
 // queryFields are the fields that a query may name.
-var queryFields = []string{"risk", "agent", "target", "as", "status", "by", "id", "name"}
+var queryFields = []string{"risk", "agent", "target", "as", "status", "by", "id", "group", "name"}
+
+// ofGroup is a query for the sessions of a group, as it would be typed.
+func ofGroup(id string) prompt { return prompt{field: field{text: "group:" + id, limit: maxQuery}} }
 
 // parseQuery reads what was typed.
 func parseQuery(text string) query {
@@ -86,12 +89,14 @@ func (r *summary) searchable(field string) string {
 		return strings.ToLower(r.by)
 	case "id":
 		return r.id
+	case "group":
+		return r.group
 	case "name":
 		return strings.ToLower(r.name)
 	}
 	if r.words == "" {
 		r.words = strings.ToLower(strings.Join([]string{
-			r.id, r.agent, r.target, r.runAs, riskWord(r.risk), statusWord(r.status), r.by, r.name, r.what.plain(),
+			r.id, r.group, r.agent, r.target, r.runAs, riskWord(r.risk), statusWord(r.status), r.by, r.name, r.what.plain(),
 		}, "\n"))
 	}
 	return r.words

@@ -59,3 +59,36 @@ func TestAnObstacleTurnsApproveOff(t *testing.T) {
 		t.Errorf("approved: %q", f.approved)
 	}
 }
+
+func ofAGroup(id, group string, argv ...string) approvals.Session {
+	s := held(id, policy.Caution, argv...)
+	s.Group = group
+	return s
+}
+
+func TestAGroupIsOpenedAsTheListOfItsSessions(t *testing.T) {
+	f := newFake(ofAGroup("aaaa0001", "gaaaa0009", "systemctl", "stop", "db"), held("aaaa0002", policy.Caution, "systemctl", "stop", "web"))
+	c := connectVirtual(t, f, 80, 24, func(o *Options) { o.Session = "gaaaa0009" })
+	c.until("the group's list", func(rows string) bool {
+		return strings.Contains(rows, "systemctl stop db") && !strings.Contains(rows, "stop web") && strings.Contains(rows, "group:gaaaa0009  1 of 2")
+	})
+	p := connectPlain(t, f, func(o *Options) { o.Session = "gaaaa0009" })
+	if text := p.sees("of the group gaaaa0009 alone"); !strings.Contains(text, "stop db") || strings.Contains(text, "stop web") {
+		t.Errorf("the group is listed as\n%s", text)
+	}
+	p.types("list\r")
+	p.sees("stop web")
+}
+
+func TestANumberIsThatOfTheListThatWasWritten(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Caution, "systemctl", "stop", "db"))
+	c := connectPlain(t, f, nil)
+	c.sees("1. caution: systemctl stop db", "Type a number")
+	f.add(held("aaaa0002", policy.Danger, "rm", "-rf", "/srv/x")) // which a list would begin with by now
+	f.mu.Lock()
+	f.announce(approvals.Event{Session: "aaaa0002", Kind: approvals.EventWaiting, At: start})
+	f.mu.Unlock()
+	c.sees("New: 1.")
+	c.types("1\r")
+	c.sees("Session aaaa0001")
+}

@@ -53,7 +53,7 @@ type Backend interface {
 type Options struct {
 	Backend  Backend
 	Identity approvals.Identity // who decides; Run refuses one that may not
-	Session  string             // the session to open first; "" for the list
+	Session  string             // the session to open first, or the group to list; "" for the list of all
 	Alert    Alert              // how to draw attention at first; the human may change it
 	Undo     time.Duration      // how long a confirmed decision can be undone before it is handed over; 0 for not at all
 
