@@ -21,7 +21,7 @@ const (
 )
 
 // secretWords are what the names of secrets contain.
-const secretWords = `(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|private|auth|encryption|signing|shared|master|account|storage|client)[-_]?key|credentials?|session[-_]?id|jwt)`
+const secretWords = `(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|private|auth|encryption|signing|shared|master|account|storage|client|license)[-_]?key|credentials?|session[-_]?id|jwt)`
 
 // headerNames are the HTTP headers whose values are secrets, or may be.
 const headerNames = `(?:(?:set-)?cookie2?|x-[\w-]+|(?:proxy-)?authorization)`
@@ -35,7 +35,8 @@ type rule struct {
 // builtin finds secrets in texts as people write them. Of each match the groups are the secrets. A text may be cut at
 // any place, so that a quote need not end.
 func builtin() []rule {
-	const value = `('[^']*(?:'|$)|"[^"]*(?:"|$)|\\+"[^"]*(?:"|$)|[^\s'"]\S*)`
+	const word = `('[^']*(?:'|$)|"[^"]*(?:"|$)|[^\s'"<>|;&-]\S*)` // of a shell, no flag
+	const value = `(<\([^)]*(?:\)|$)|'[^']*(?:'|$)|"[^"]*(?:"|$)|\\+"[^"]*(?:"|$)|[^\s'"]\S*)`
 	const words = `((?:'[^']*(?:'|$)|"[^"]*(?:"|$)|[^|'"])*?)` // up to a pipe
 	names := []string{"pass", "pwd", "secret", "token", "key", "credential", "session", "jwt"}
 	return append([]rule{
@@ -46,18 +47,34 @@ func builtin() []rule {
 		{`(?i)` + secretWords + `[\w-]*\\*["']\s*:\s*([{[][^}\]]*(?:[}\]]|$))`, names},
 		{`(?i)\\*["']auth\\*["']\s*:\s*` + value, []string{"auth"}},
 		// NAME=value, NAME: value, "name":"value", --name=value
-		{`(?i)` + secretWords + `[\w-]*\\*["']?\s*[=:]\s*` + value, names},
+		{`(?i)` + secretWords + `[\w-]*\\*["']?\]?\s*[=:]\s*` + value, names}, // also x['name'] = value
 		// --name value
-		{`(?i)(?:^|\s)--?[\w-]*` + secretWords + `[\w-]*\s+` + value, names},
+		{`(?i)(?:^|\s)--?[\w-]*` + secretWords + `[\w-]*\s+` + word, names},
+		// set NAME value, as command lines that keep a configuration have it
+		{`(?i)\bset\s+(?:\S+\s+)?\S*(?:` + secretWords + `|_auth)[\w-]*[\s=]+` + word, append([]string{"_auth"}, names...)},
+		// SQL, .netrc and the like, where a word stands before the secret
+		{`(?i)\bidentified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?` + value, []string{"identified"}},
+		{`(?i)\b(?:user|role|login|mysqladmin|nmcli)\b[^\n|;&]*\s(?:password|wifi-sec\.psk)\s+` + word, []string{"password", "psk"}},
+		{`(?i)["'](?:pin|otp|psk)\\*["']\s*:\s*` + value, []string{"pin", "otp", "psk"}},
+		// of an address: ?key=value
+		{`(?i)[?&](?:key|sig|signature|auth)=([^&\s'"]+)`, []string{"key=", "sig", "auth="}},
 		{`(?i)authorization["']?\s*[:=]\s*((?:[a-z]+\s+)?[^\s'"]+)`, []string{"authorization"}},
 		// what is printed into a program that reads a secret, or given to it as a here-string or here-document
-		{`(?:echo|printf)\s` + words + `\|\s*(?:[^|;&]*[\s/])?` + secretReaders, readerNames},
+		{`(?:echo|printf|yes)\s` + words + `\|\s*(?:[^|;&]*[\s/])?` + secretReaders, readerNames},
 		{secretReaders + `[^|;&\n]*?<<<\s*` + value, readerNames},
 		{`(?s)` + secretReaders + `[^|;&\n]*?<<-?[^<\n][^\n]*\n(.*)`, readerNames},
+		{`(?s)<<-?[^<\n|]*\|\s*(?:[^|;&\n]*[\s/])?` + secretReaders + `[^\n]*\n(.*)`, readerNames}, // cat <<EOF | READER
 		{`(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{8,})`, []string{"bearer", "basic"}},
 		// htpasswd -b FILE USER SECRET
 		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*b\w*\s+(?:-\w+\s+)*\S+\s+\S+\s+` + value, []string{"htpasswd"}},
 		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*n\w*b\w*\s+(?:-\w+\s+)*\S+\s+` + value, []string{"htpasswd"}},
+		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*b\w*n\w*\s+(?:-\w+\s+)*\S+\s+` + value, []string{"htpasswd"}},
+		// programs that take a secret as one of their words
+		{`(?:^|[\s/;|&])rabbitmqctl\s(?:\S+\s+)*?(?:add_user|change_password|authenticate_user)\s+\S+\s+` + word, []string{"rabbitmqctl"}},
+		{`(?:^|[\s/;|&])wpa_passphrase\s+(?:'[^']*'|"[^"]*"|\S+)\s+` + word, []string{"wpa_passphrase"}},
+		{`(?:^|[\s/;|&])openssl\s+passwd\s+(?:-\S+\s+)*` + word, []string{"openssl"}},
+		{`(?:^|[\s/;|&])vault\s+login\s+(?:-\S+\s+)*` + word, []string{"vault"}},
+		{`(?:^|[\s/;|&])sqlplus\s(?:-\S+\s+)*[^\s/@]+/([^\s@'"]+)`, []string{"sqlplus"}},
 		{`\bpass:` + value, []string{"pass:"}}, // openssl -passin pass:SECRET
 		// scheme://user:secret@host
 		{`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@`, []string{"://"}},
@@ -71,10 +88,10 @@ func builtin() []rule {
 }
 
 // secretReaders are programs that read a secret from their standard input.
-const secretReaders = `(?:chpasswd|passwd|smbpasswd|htpasswd|sudo\s(?:[^|;&]*\s)?-\w*S\w*|cryptsetup|kinit|gpg|su|[^|;&]*--password-stdin|[^|;&]*--stdin|[^|;&]*--passphrase-fd[\s=]0)\b`
+const secretReaders = `(?:chpasswd|passwd|smbpasswd|htpasswd|sudo\s(?:[^|;&]*\s)?-\w*S\w*|cryptsetup|kinit|gpg|su|[^|;&]*--password-stdin|[^|;&]*--stdin|[^|;&]*--passphrase-fd[\s=]0|[^|;&]*--with-token)\b`
 
 // readerNames are what a text with one of them holds.
-var readerNames = []string{"passwd", "sudo", "cryptsetup", "kinit", "gpg", "su ", "-stdin", "passphrase-fd"}
+var readerNames = []string{"passwd", "sudo", "cryptsetup", "kinit", "gpg", "su ", "-stdin", "passphrase-fd", "--with-token"}
 
 // A secretFlag is a flag of some programs that a secret follows, in the next word or in the same one.
 type programFlags struct {
@@ -99,6 +116,10 @@ var programsWithSecrets = []programFlags{
 	{programs: []string{"useradd", "usermod", "groupadd", "groupmod"}, flags: []string{"-p"}},
 	{programs: []string{"snmpget", "snmpwalk", "snmpbulkwalk", "snmpset"}, flags: []string{"-A", "-X", "-c"}},
 	{programs: []string{"lftp"}, flags: []string{"-u"}},
+	{programs: []string{"ssh-keygen"}, flags: []string{"-N", "-P"}},
+	{programs: []string{"twine"}, flags: []string{"-p"}},
+	{programs: []string{"etcdctl"}, flags: []string{"--user"}},
+	{programs: []string{"zip", "zipcloak"}, flags: []string{"-rP", "-eP", "-erP", "-reP", "-jP", "-qP", "-rqP", "-qrP"}},
 	{programs: []string{"openssl"}, flags: []string{"-k", "-K"}},
 }
 
@@ -230,6 +251,8 @@ func (r *Redactor) Argv(argv []string) []string {
 			a = redacted
 		case i > 0 && attachedSecret(argv[:i], a) != "":
 			a = attachedSecret(argv[:i], a) + redacted
+		case i > 0 && i <= maxPlaces && r.secretPlace(argv[:i], a):
+			a = redacted
 		case i > 0 && secretArgument.MatchString(shorten(a, maxFlag)):
 			a = secretArgument.ReplaceAllString(shorten(a, maxFlag), "${1}"+redacted)
 		default:
@@ -238,6 +261,25 @@ func (r *Redactor) Argv(argv []string) []string {
 		out = append(out, a)
 	}
 	return out
+}
+
+// placed are the programs that take a secret as one of their words, which only the words before it tell.
+var placed = []string{"htpasswd", "rabbitmqctl", "wpa_passphrase", "openssl", "vault", "mysqladmin", "nmcli", "aws", "npm", "sqlplus"}
+
+// maxPlaces is how many words of such a program are looked at, which have a secret among the first ones.
+const maxPlaces = 32
+
+// secretPlace reports whether a word is a secret by what stands before it: the line up to it ends with one.
+func (r *Redactor) secretPlace(before []string, word string) bool {
+	if !slices.Contains(placed, filepath.Base(before[0])) || word == "" || strings.HasPrefix(word, "-") {
+		return false
+	}
+	line := make([]string, 0, len(before))
+	for _, w := range before {
+		line = append(line, strings.Join(strings.Fields(shorten(w, maxFlag)), "_"))
+	}
+	const secret = "x" // whatever it is, it is one word
+	return strings.HasSuffix(r.Text(strings.Join(line, " ")+" "+secret), " "+redacted)
 }
 
 // maxFlag is how much of an argument is looked at for the name of a secret, in bytes.
