@@ -30,6 +30,8 @@ const headerNames = `(?:(?:set-)?cookie2?|x-[\w-]+|(?:proxy-)?authorization)`
 type rule struct {
 	pattern string
 	holds   []string
+	// within finds the secrets in what the pattern's group matches, "" where the groups are the secrets.
+	within string
 }
 
 // builtin finds secrets in texts as people write them. Of each match the groups are the secrets. A text may be cut at
@@ -41,49 +43,49 @@ func builtin() []rule {
 	names := []string{"pass", "pwd", "secret", "token", "key", "credential", "session", "jwt"}
 	return append([]rule{
 		// A header in quotes has blanks in its value, and one without ends with the word.
-		{`(?i)["']` + headerNames + `\s*:\s*([^'"]+)`, []string{"cookie", "x-"}},
-		{`(?i)(?:^|[\s=])(?:-H)?` + headerNames + `:\s*([^\s'"]+)`, []string{"cookie", "x-"}},
+		{`(?i)["']` + headerNames + `\s*:\s*([^'"]+)`, []string{"cookie", "x-"}, ""},
+		{`(?i)(?:^|[\s=])(?:-H)?` + headerNames + `:\s*([^\s'"]+)`, []string{"cookie", "x-"}, ""},
 		// "name": {…} and [ … ], also within another quoting
-		{`(?i)` + secretWords + `[\w-]*\\*["']\s*:\s*([{[][^}\]]*(?:[}\]]|$))`, names},
-		{`(?i)\\*["']auth\\*["']\s*:\s*` + value, []string{"auth"}},
+		{`(?i)` + secretWords + `[\w-]*\\*["']\s*:\s*([{[][^}\]]*(?:[}\]]|$))`, names, ""},
+		{`(?i)\\*["']auth\\*["']\s*:\s*` + value, []string{"auth"}, ""},
 		// NAME=value, NAME: value, "name":"value", --name=value
-		{`(?i)` + secretWords + `[\w-]*\\*["']?\]?\s*[=:]\s*` + value, names}, // also x['name'] = value
+		{`(?i)` + secretWords + `[\w-]*\\*["']?\]?\s*[=:]\s*` + value, names, ""}, // also x['name'] = value
 		// --name value
-		{`(?i)(?:^|\s)--?[\w-]*` + secretWords + `[\w-]*\s+` + word, names},
+		{`(?i)(?:^|\s)--?[\w-]*` + secretWords + `[\w-]*\s+` + word, names, ""},
 		// set NAME value, as command lines that keep a configuration have it
-		{`(?i)\bset\s+(?:\S+\s+)?\S*(?:` + secretWords + `|_auth)[\w-]*[\s=]+` + word, append([]string{"_auth"}, names...)},
+		{`(?i)\bset\s+(?:\S+\s+)?\S*(?:` + secretWords + `|_auth)[\w-]*[\s=]+` + word, append([]string{"_auth"}, names...), ""},
 		// SQL, .netrc and the like, where a word stands before the secret
-		{`(?i)\bidentified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?` + value, []string{"identified"}},
-		{`(?i)\b(?:user|role|login|mysqladmin|nmcli)\b[^\n|;&]*\s(?:password|wifi-sec\.psk)\s+` + word, []string{"password", "psk"}},
-		{`(?i)["'](?:pin|otp|psk)\\*["']\s*:\s*` + value, []string{"pin", "otp", "psk"}},
+		{`(?i)\bidentified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?` + value, []string{"identified"}, ""},
+		{`(?i)\b(?:user|role|login|mysqladmin|nmcli)\b[^\n|;&]*\s(?:password|wifi-sec\.psk)\s+` + word, []string{"password", "psk"}, ""},
+		{`(?i)["'](?:pin|otp|psk)\\*["']\s*:\s*` + value, []string{"pin", "otp", "psk"}, ""},
 		// of an address: ?key=value
-		{`(?i)[?&](?:key|sig|signature|auth)=([^&\s'"]+)`, []string{"key=", "sig", "auth="}},
-		{`(?i)authorization["']?\s*[:=]\s*((?:[a-z]+\s+)?[^\s'"]+)`, []string{"authorization"}},
+		{`(?i)[?&](?:key|sig|signature|auth)=([^&\s'"]+)`, []string{"key=", "sig", "auth="}, ""},
+		{`(?i)authorization["']?\s*[:=]\s*((?:[a-z]+\s+)?[^\s'"]+)`, []string{"authorization"}, ""},
 		// what is printed into a program that reads a secret, or given to it as a here-string or here-document
-		{`(?:echo|printf|yes)\s` + words + `\|\s*(?:[^|;&]*[\s/])?` + secretReaders, readerNames},
-		{secretReaders + `[^|;&\n]*?<<<\s*` + value, readerNames},
-		{`(?s)` + secretReaders + `[^|;&\n]*?<<-?[^<\n][^\n]*\n(.*)`, readerNames},
-		{`(?s)<<-?[^<\n|]*\|\s*(?:[^|;&\n]*[\s/])?` + secretReaders + `[^\n]*\n(.*)`, readerNames}, // cat <<EOF | READER
-		{`(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{8,})`, []string{"bearer", "basic"}},
+		{`(?:echo|printf|yes)\s` + words + `\|\s*(?:[^|;&]*[\s/])?` + secretReaders, readerNames, ""},
+		{secretReaders + `[^|;&\n]*?<<<\s*` + value, readerNames, ""},
+		{`(?s)` + secretReaders + `[^|;&\n]*?<<-?[^<\n][^\n]*\n(.*)`, readerNames, ""},
+		{`(?s)<<-?[^<\n|]*\|\s*(?:[^|;&\n]*[\s/])?` + secretReaders + `[^\n]*\n(.*)`, readerNames, ""}, // cat <<EOF | READER
+		{`(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{8,})`, []string{"bearer", "basic"}, ""},
 		// htpasswd -b FILE USER SECRET
-		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*b\w*\s+(?:-\w+\s+)*\S+\s+\S+\s+` + value, []string{"htpasswd"}},
-		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*n\w*b\w*\s+(?:-\w+\s+)*\S+\s+` + value, []string{"htpasswd"}},
-		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*b\w*n\w*\s+(?:-\w+\s+)*\S+\s+` + value, []string{"htpasswd"}},
+		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*b\w*\s+(?:-\w+\s+)*\S+\s+\S+\s+` + value, []string{"htpasswd"}, ""},
+		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*n\w*b\w*\s+(?:-\w+\s+)*\S+\s+` + value, []string{"htpasswd"}, ""},
+		{`(?:^|[\s/;|&])htpasswd\s(?:-\w+\s+)*-\w*b\w*n\w*\s+(?:-\w+\s+)*\S+\s+` + value, []string{"htpasswd"}, ""},
 		// programs that take a secret as one of their words
-		{`(?:^|[\s/;|&])rabbitmqctl\s(?:\S+\s+)*?(?:add_user|change_password|authenticate_user)\s+\S+\s+` + word, []string{"rabbitmqctl"}},
-		{`(?:^|[\s/;|&])wpa_passphrase\s+(?:'[^']*'|"[^"]*"|\S+)\s+` + word, []string{"wpa_passphrase"}},
-		{`(?:^|[\s/;|&])openssl\s+passwd\s+(?:-\S+\s+)*` + word, []string{"openssl"}},
-		{`(?:^|[\s/;|&])vault\s+login\s+(?:-\S+\s+)*` + word, []string{"vault"}},
-		{`(?:^|[\s/;|&])sqlplus\s(?:-\S+\s+)*[^\s/@]+/([^\s@'"]+)`, []string{"sqlplus"}},
-		{`\bpass:` + value, []string{"pass:"}}, // openssl -passin pass:SECRET
+		{`(?:^|[\s/;|&])rabbitmqctl\s(?:\S+\s+)*?(?:add_user|change_password|authenticate_user)\s+\S+\s+` + word, []string{"rabbitmqctl"}, ""},
+		{`(?:^|[\s/;|&])wpa_passphrase\s+(?:'[^']*'|"[^"]*"|\S+)\s+` + word, []string{"wpa_passphrase"}, ""},
+		{`(?:^|[\s/;|&])openssl\s+passwd\s+(?:-\S+\s+)*` + word, []string{"openssl"}, ""},
+		{`(?:^|[\s/;|&])vault\s+login\s+(?:-\S+\s+)*` + word, []string{"vault"}, ""},
+		{`(?:^|[\s/;|&])sqlplus\s(?:-\S+\s+)*[^\s/@]+/([^\s@'"]+)`, []string{"sqlplus"}, ""},
+		{`\bpass:` + value, []string{"pass:"}, ""}, // openssl -passin pass:SECRET
 		// scheme://user:secret@host
-		{`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@`, []string{"://"}},
+		{`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@`, []string{"://"}, ""},
 		// keys that are known by how they look
-		{`\b((?:AKIA|ASIA)[A-Z0-9]{16})\b`, []string{"akia", "asia"}},
+		{`\b((?:AKIA|ASIA)[A-Z0-9]{16})\b`, []string{"akia", "asia"}, ""},
 		{`\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[\w-]{20,}|xox[abposr]-[\w-]{10,}|sk-[\w-]{20,})`,
-			[]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "sk-"}},
-		{`\b(eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)`, []string{"eyj"}},
-		{`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)(?:-----END|$)`, []string{"private key"}},
+			[]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "sk-"}, ""},
+		{`\b(eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)`, []string{"eyj"}, ""},
+		{`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)(?:-----END|$)`, []string{"private key"}, ""},
 	}, flagRules(value)...)
 }
 
@@ -130,17 +132,21 @@ func flagRules(value string) (rules []rule) {
 		for i, f := range p.flags {
 			quoted[i] = regexp.QuoteMeta(f)
 		}
-		pattern := `(?:^|[\s/;|&('"])(?:` + strings.Join(p.programs, "|") + `)`
+		const words = `(\s(?:'[^']*(?:'|$)|"[^"]*(?:"|$)|[^|;&'"])*)` // up to the end of the command
+		program := `(?:^|[\s/;|&('"])(?:` + strings.Join(p.programs, "|") + `)`
+		flag := `\s(?:` + strings.Join(quoted, "|") + `)`
 		if p.attached {
-			pattern += `[\w-]*\s(?:[^|;&]*\s)?(?:` + strings.Join(quoted, "|") + `)('[^']*(?:'|$)|"[^"]*(?:"|$)|[^\s'"]\S*)`
+			program += `[\w-]*` + words
+			flag += `('[^']*(?:'|$)|"[^"]*(?:"|$)|[^\s'"]\S*)`
 		} else {
-			pattern += `(?:\.\w+)?\s(?:[^|;&]*\s)?`
+			program += `(?:\.\w+)?`
 			if p.sub != "" {
-				pattern += p.sub + `\s(?:[^|;&]*\s)?`
+				program += `\s(?:[^|;&]*\s)?` + p.sub
 			}
-			pattern += `(?:` + strings.Join(quoted, "|") + `)[\s=]*` + value
+			program += words
+			flag += `[\s=]*` + value
 		}
-		rules = append(rules, rule{pattern, p.programs})
+		rules = append(rules, rule{program, p.programs, flag})
 	}
 	return rules
 }
@@ -160,7 +166,8 @@ type Redactor struct{ patterns []pattern }
 
 type pattern struct {
 	*regexp.Regexp
-	holds []string
+	holds  []string
+	within *regexp.Regexp // nil where the groups are the secrets
 }
 
 // NewRedactor makes one of the built-in patterns and more, in the syntax of Go's regexp. What a pattern's groups match
@@ -185,7 +192,11 @@ func NewRedactor(more []string) (*Redactor, error) {
 		if re.MatchString("") {
 			return nil, fmt.Errorf("pattern %q matches everywhere", p.pattern)
 		}
-		r.patterns = append(r.patterns, pattern{re, p.holds})
+		compiled := pattern{Regexp: re, holds: p.holds}
+		if p.within != "" {
+			compiled.within = regexp.MustCompile(p.within)
+		}
+		r.patterns = append(r.patterns, compiled)
 	}
 	return r, nil
 }
@@ -199,10 +210,25 @@ func (r *Redactor) Text(text string) string {
 	lower := strings.ToLower(text)
 	for _, p := range r.patterns {
 		if len(p.holds) == 0 || slices.ContainsFunc(p.holds, func(s string) bool { return strings.Contains(lower, s) }) {
-			text = redactMatches(p.Regexp, text)
+			text = p.redact(text)
 		}
 	}
 	return text
+}
+
+func (p pattern) redact(text string) string {
+	if p.within == nil {
+		return redactMatches(p.Regexp, text)
+	}
+	var out strings.Builder
+	at := 0
+	for _, m := range p.FindAllStringSubmatchIndex(text, -1) {
+		out.WriteString(text[at:m[2]])
+		out.WriteString(redactMatches(p.within, text[m[2]:m[3]]))
+		at = m[3]
+	}
+	out.WriteString(text[at:])
+	return out.String()
 }
 
 func redactMatches(p *regexp.Regexp, text string) string {
