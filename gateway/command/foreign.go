@@ -48,19 +48,22 @@ func (f *foreign) flush() error {
 	return err
 }
 
-// lines takes rendered text for people, in which no row of a terminal may look like one of the gateway's own lines.
-type lines struct{ to io.Writer }
+// lines takes rendered text in which no row of a terminal may look like one of the gateway's own lines.
+type lines struct {
+	to    io.Writer
+	colon string // the escape for one
+}
 
 // Write implements io.Writer. A write is a line, or several.
 func (l lines) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(l.to, unmarked(string(p))); err != nil {
+	if _, err := io.WriteString(l.to, uncoloned(string(p), l.colon)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
 // text is standard output for people: see lines.
-func (c *Call) text() io.Writer { return lines{c.Stdout} }
+func (c *Call) text() io.Writer { return lines{c.Stdout, `\x3a`} }
 
 // end prints what has no end of line.
 func (f *foreign) end() {
@@ -74,22 +77,21 @@ func shownForeign(line []byte) string { return unmarked(string(render.Block(stri
 
 // unmarked is rendered text in which the gateway's own mark loses its colon to an escape: a terminal breaks a long line where it is
 // full, and what comes then stands at the beginning of a row.
-func unmarked(shown string) string {
-	lower := strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r - 'A' + 'a'
-		}
-		return r // whose length stays as it is
-	}, shown)
+func unmarked(shown string) string { return uncoloned(shown, `\x3a`) }
+
+func uncoloned(shown, colon string) string {
 	var out strings.Builder
-	for {
-		at := strings.Index(lower, gatewayMark)
-		if at < 0 {
-			out.WriteString(shown)
+	word, from := len(gatewayMark)-1, 0
+	for at := 0; ; at++ {
+		next := strings.IndexByte(shown[at:], ':')
+		if next < 0 {
+			out.WriteString(shown[from:])
 			return out.String()
 		}
-		end := at + len(gatewayMark)
-		out.WriteString(shown[:end-1] + `\x3a`)
-		shown, lower = shown[end:], lower[end:]
+		at += next
+		if at >= word && strings.EqualFold(shown[at-word:at+1], gatewayMark) {
+			out.WriteString(shown[from:at] + colon)
+			from = at + 1
+		}
 	}
 }

@@ -170,5 +170,5 @@ func withOutput(s approvals.Session, stdout, stderr *collector) sessionJSON {
 	return out
 }
 
-// writeJSON writes one value and a newline. Every verb that answers in JSON does it by this.
-func writeJSON(w io.Writer, value any) error { return render.JSON(w, value) }
+// writeJSON writes one value and a newline, in which what looks like the gateway's own mark is spelled otherwise. Every verb that answers in JSON does it by this.
+func writeJSON(w io.Writer, value any) error { return render.JSON(lines{w, `\u003a`}, value) }

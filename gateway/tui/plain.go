@@ -495,7 +495,7 @@ func (p *plain) help() {
 		"In a session: operations, next, script, output, about, env for the whole environment, back.",
 		"approve: once all of the operation has been written here. reject REASON: the agent reads the reason.",
 		"undo: until a decision counts, which is said when it does.",
-		"What is not here has verbs of its own: approve ID --grant, rollback ID --plan.",
+		"What is not here has verbs of its own: approve ID --digest HEX --grant exact, rollback ID --plan.",
 	} {
 		p.tell("%s", s)
 	}
