@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
 	"shannot-gateway/sandbox/internal/streams"
+	"shannot-gateway/vfs/tasks"
 )
 
 // dial answers the opening of /dev/shannot: one end for the script, the other served here until it is closed.
@@ -122,7 +123,7 @@ func whileOpen(conn *os.File, gone func()) (stop func()) {
 // once the command runs, however long a human takes. ctx ends the waiting and the command; cancel is called when the
 // command has ended.
 func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (int, error) {
-	if r.children.full() || r.family.running.Load() >= maxChildren {
+	if r.children.full() || int(r.family.running.Load()) >= tasks.Commands() {
 		return 0, unix.EAGAIN
 	}
 	dir, taken, err := r.prepareCommand(q)

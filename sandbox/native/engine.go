@@ -24,7 +24,8 @@ type Engine struct {
 	loader  *os.File
 	layers  layers
 
-	pool pool
+	pool  pool
+	tasks taskShare
 }
 
 // New returns an engine; nothing happens before Check or Run.
@@ -205,6 +206,7 @@ func (r *run) attend(e *Engine, supervised <-chan struct{}) (sandbox.Result, err
 	// Commands that the script left running keep its streams, as they would a login's.
 	r.children.wait(r.ctx)
 	r.family.end()
+	r.family.share(0)
 	output.Wait()
 	close(stop)
 	files.closeOurs()

@@ -63,6 +63,8 @@ type family struct {
 
 	calls  atomic.Int64 // answered in this tick, or in one before and too many for it
 	slowed sync.Once
+
+	counted int // threads, of the lock of the engine's tasks
 }
 
 func newFamily(e *Engine, loader *os.File, root *run) *family {
@@ -175,7 +177,8 @@ func (f *family) blame(kind string) bool {
 	switch {
 	case kind == "objects" && f.met == "": // the machine has no more of something
 		return true
-	case kind == "objects", kind == "write" && strings.HasSuffix(f.met, watchesWord): // epoll_ctl(2) fails with ENOSPC too
+	case kind == "objects", kind == "write" && strings.HasSuffix(f.met, watchesWord), // epoll_ctl(2) fails with ENOSPC too
+		kind == "threads" && strings.HasSuffix(f.met, threadsWord):
 		e, ok = bound, true
 	}
 	if !ok {
@@ -457,7 +460,13 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 		return 0, err
 	}
 	n.handles = handleTable{run: n, files: r.handles.files}
-	if err := r.family.admit(n); err != nil {
+	err = r.family.admit(n)
+	if err == nil && !r.family.engine.tasks.set(&r.family.counted, r.family.threads()+1) {
+		err = &sandbox.Refusal{Errno: unix.EAGAIN, Reason: "with another interpreter all sessions had more threads than they may"}
+		r.family.dismiss(n, nil)
+		r.family.buried()
+	}
+	if err != nil {
 		n.leave()
 		n.cancel(nil)
 		return 0, err

@@ -23,7 +23,8 @@ func (r *run) parentID(*seccomp.Notification) answer { return answer{val: int64(
 
 // clone counts threads, of all interpreters of the family. The filter lets nothing here but the exact flags of a thread, which are in a register.
 func (r *run) clone(*seccomp.Notification) answer {
-	if n := r.family.threads(); n <= 0 || n >= atMost(r.family.root.job.Limits.Threads, maxThreads) {
+	n := r.family.threads()
+	if n <= 0 || n >= atMost(r.family.root.job.Limits.Threads, maxThreads) || !r.family.share(n+1) {
 		return failed(unix.EAGAIN)
 	}
 	return answer{resume: true}

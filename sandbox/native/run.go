@@ -489,6 +489,7 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 		t := now()
 		l, held := r.job.Limits, count.value(t)
 		r.family.nextTick(l.Calls)
+		r.family.shareAnew()
 		cpu, memory := r.family.used(held, l.Memory)
 		elapsed := clock.Tick(t, r.family.waits(cpu-before))
 		before = cpu

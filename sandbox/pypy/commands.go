@@ -17,6 +17,7 @@ import (
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
 	"shannot-gateway/sandbox/internal/streams"
+	"shannot-gateway/vfs/tasks"
 )
 
 // guestPath is what the guest opens to start a command.
@@ -192,7 +193,7 @@ func (d *driver) system(a []uint64) (int64, error) {
 // start passes a command to the gate with copies of the script's streams. It returns once the command runs, however
 // long a human takes.
 func (d *driver) start(q frames.Start) (int, error) {
-	if len(d.children.byPID) >= maxChildren {
+	if len(d.children.byPID) >= min(maxChildren, tasks.Commands()) {
 		return 0, unix.EAGAIN
 	}
 	if len(q.Pass) > 0 {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ import (
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/jail"
 	"shannot-gateway/vfs"
+	"shannot-gateway/vfs/tasks"
 )
 
 // Name is this target's name.
@@ -49,6 +51,7 @@ type Local struct {
 	switchU bool        // commands change the user
 	rights  *vfs.Rights // of the account over files, nil where they are the gateway's own
 	jail    error
+	running atomic.Int32 // commands
 }
 
 // New looks up the account that commands run as. An unknown user, or another one without root, is an error.
@@ -252,11 +255,32 @@ func (l *Local) Start(ctx context.Context, c targets.Command) (targets.Process, 
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
+	if !l.admit() {
+		return nil, syscall.EAGAIN
+	}
+	p, err := l.start(ctx, cmd, c)
+	if err != nil {
+		l.running.Add(-1)
+	}
+	return p, err
+}
+
+// admit counts a command, and reports false where more would leave the gateway too few threads.
+func (l *Local) admit() bool {
+	if int(l.running.Add(1)) > tasks.AllCommands() {
+		l.running.Add(-1)
+		return false
+	}
+	return true
+}
+
+// start starts a command that was counted.
+func (l *Local) start(ctx context.Context, cmd *exec.Cmd, c targets.Command) (targets.Process, error) {
 	w, err := wire(cmd, c)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Path, err)
 	}
-	p := &process{cmd: cmd, ended: make(chan struct{})}
+	p := &process{cmd: cmd, ended: make(chan struct{}), gone: func() { l.running.Add(-1) }}
 	start := (*process).start
 	if c.ReadOnly && l.jail == nil {
 		start = (*process).startJailed

@@ -21,6 +21,7 @@ import (
 
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/jail"
+	"shannot-gateway/vfs/tasks"
 )
 
 func newLocal(tb testing.TB, runAs string) *Local {
@@ -357,5 +358,30 @@ func TestWaitingForCommandsTakesNoThreads(t *testing.T) {
 	cancel()
 	for _, p := range all {
 		_, _ = p.Wait()
+	}
+}
+
+// Commands in sum leave the gateway the threads that it needs.
+func TestCommandsInSumAreBounded(t *testing.T) {
+	l := newLocal(t, "")
+	l.running.Store(int32(tasks.AllCommands())) // #nosec G115 -- no more than there are processes
+	command := targets.Command{Path: "/bin/true", Argv: []string{"true"}, Dir: "/"}
+	if _, err := l.Start(t.Context(), command); !errors.Is(err, syscall.EAGAIN) {
+		t.Errorf("one more than all: %v", err)
+	}
+	l.running.Add(-1)
+	command.Path = "/bin/no-such-program"
+	if _, err := l.Start(t.Context(), command); err == nil || errors.Is(err, syscall.EAGAIN) {
+		t.Errorf("a program that is not there: %v", err)
+	}
+	command.Path = "/bin/true"
+	for range 3 { // each gives its place back
+		p, err := l.Start(t.Context(), command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Wait(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -25,6 +25,7 @@ type process struct {
 	exit    targets.Exit // once ended
 	err     error
 	cleanup func() // what is left to do after the end, nil for nothing
+	gone    func() // called when it is no process any more
 
 	mu     sync.Mutex
 	reaped bool
@@ -88,6 +89,7 @@ func (p *process) reap() error {
 	p.mu.Lock()
 	p.reaped = true
 	p.mu.Unlock()
+	p.gone()
 	if p.cleanup != nil {
 		p.cleanup()
 	}
