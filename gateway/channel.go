@@ -242,11 +242,61 @@ func (m *meteredChannel) Close() error {
 type onlyReader struct{ io.Reader }
 
 // orderedChannel ends a channel with EOF before the close, after the exit status: RFC 4254 wants no data after EOF,
-// and clients that wait for EOF would otherwise take the close for a broken connection.
-type orderedChannel struct{ gossh.Channel }
+// and clients that wait for EOF would otherwise take the close for a broken connection. The library's channel lets nobody write,
+// or end it a second time, while it is ended. Where somebody still writes when it is to be closed, there is no EOF: a write may
+// wait for its client for ever, and the close ends it.
+type orderedChannel struct {
+	gossh.Channel
+
+	mu      sync.Mutex
+	writing int
+	ended   bool
+}
+
+// CloseWrite implements gossh.Channel.
+func (o *orderedChannel) CloseWrite() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended || o.writing > 0 {
+		return nil
+	}
+	o.ended = true
+	return o.Channel.CloseWrite()
+}
 
 // Close implements gossh.Channel.
 func (o *orderedChannel) Close() error {
 	_ = o.CloseWrite()
 	return o.Channel.Close()
+}
+
+// Write implements gossh.Channel.
+func (o *orderedChannel) Write(p []byte) (int, error) { return o.write(o.Channel, p) }
+
+// Stderr implements gossh.Channel.
+func (o *orderedChannel) Stderr() io.ReadWriter { return orderedStderr{o.Channel.Stderr(), o} }
+
+// orderedStderr is the other stream of an orderedChannel.
+type orderedStderr struct {
+	io.ReadWriter
+	channel *orderedChannel
+}
+
+// Write implements io.Writer.
+func (o orderedStderr) Write(p []byte) (int, error) { return o.channel.write(o.ReadWriter, p) }
+
+func (o *orderedChannel) write(to io.Writer, p []byte) (int, error) {
+	o.mu.Lock()
+	if o.ended {
+		o.mu.Unlock()
+		return 0, io.EOF
+	}
+	o.writing++
+	o.mu.Unlock()
+	defer func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.writing--
+	}()
+	return to.Write(p)
 }
