@@ -172,3 +172,38 @@ func TestConnectionsLeaveDescriptorsToSessions(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatNobodyHasReadIsSeen(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unread(c) {
+		t.Error("something is there before anything was sent")
+	}
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what was sent is there", func() bool { return unread(c) })
+	if _, err := c.Read(make([]byte, 2)); err != nil || unread(c) {
+		t.Errorf("it is still there when it was read: %v", err)
+	}
+	_ = client.Close()
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil || unread(c) {
+		t.Errorf("an end counts as something: %d, %v", n, err)
+	}
+	_ = c.Close()
+	if unread(c) || unread(struct{ net.Conn }{c}) {
+		t.Error("something is there where nothing can be")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -156,7 +157,7 @@ type connection struct {
 func (t *connections) admit(conn net.Conn) *connection {
 	c := &connection{Conn: conn, table: t, host: hostOf(conn.RemoteAddr()), gone: make(chan struct{})}
 	address := admission.Address(conn.RemoteAddr())
-	guest := t.pending.Admit(address, func() { _ = c.Close() })
+	guest := t.pending.Admit(address, func() { _ = c.Close() }, func() bool { return unread(conn) })
 	if guest == nil {
 		return nil
 	}
@@ -172,6 +173,23 @@ func (t *connections) admit(conn net.Conn) *connection {
 		return nil
 	}
 	return c
+}
+
+// unread reports whether something has come that was not read yet.
+func unread(conn net.Conn) bool {
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) {
+		n, _, _ = unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT) // #nosec G115 -- a descriptor
+	})
+	return err == nil && n > 0
 }
 
 // maxRead bounds what comes in before it is asked again whether more may, in bytes.

@@ -38,7 +38,7 @@ func (c *clock) pass(d time.Duration) { c.t = c.t.Add(d) }
 func newClock() *clock                { return &clock{time.Unix(1_000_000, 0)} }
 
 // Each line is what happens to connections of the names' first letters' addresses, in a Pending for four: "+a1" comes, "-a1"
-// leaves, "!a1" waits for the gateway, "?a1" is waited for, ">a1" has come one step further, "." is a second.
+// leaves, "!a1" waits for the gateway, "?a1" is waited for, "*a1" has sent what was not read, ">a1" has come one step further, "." is a second.
 func TestWhoGoesForANewcomer(t *testing.T) {
 	for _, tt := range []struct {
 		name, happens string
@@ -54,6 +54,9 @@ func TestWhoGoesForANewcomer(t *testing.T) {
 		{"and no less", "+a1 >a1 . . . . . . +a2 . +a3 +a4 +a5", "a2"},
 		{"twice as far, and much more", "+a1 >a1 >a1 +a2 >a2 . . . . . . . . . +a3 . +a4 +a5", "a2"},
 		{"not who waits for the gateway", "+a1 !a1 . +a2 . +a3 +a4 +a5", "a2"},
+		{"not who has sent what was not read", "+a1 *a1 . +a2 . +a3 +a4 +a5", "a2"},
+		{"until it was read and more is owed", "+a1 *a1 . +a2 . +a3 . +a4 +a5 ?a1 . +a6 +a7", "a2 a3 a1"},
+		{"the oldest where nothing of any was read", "+a1 *a1 +a2 *a2 +a3 *a3 +a4 *a4 +a5", "a1"},
 		{"the newcomer where all of its address wait for the gateway", "+a1 !a1 +a2 !a2 +a3 !a3 +a4 !a4 +a5", "a5x"},
 		{"the newest of the crowd for another address", "+a1 !a1 +a2 !a2 +a3 !a3 +a4 !a4 +b1", "a4"},
 		{"a place that was left is free", "+a1 +a2 +a3 +a4 -a1 +a5", ""},
@@ -62,14 +65,14 @@ func TestWhoGoesForANewcomer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newClock()
 			p := NewPending(4, c.now)
-			guests, gone := map[string]*Guest{}, []string(nil)
+			guests, unread, gone := map[string]*Guest{}, map[string]bool{}, []string(nil)
 			for _, word := range strings.Fields(tt.happens) {
 				what, name := word[0], word[1:]
 				switch what {
 				case '.':
 					c.pass(time.Second)
 				case '+':
-					g := p.Admit(name[:1], func() { gone = append(gone, name) })
+					g := p.Admit(name[:1], func() { gone = append(gone, name) }, func() bool { return unread[name] })
 					if guests[name] = g; g == nil {
 						gone = append(gone, name+"x")
 					}
@@ -77,7 +80,10 @@ func TestWhoGoesForANewcomer(t *testing.T) {
 					guests[name].Leave()
 				case '!':
 					guests[name].Paid()
+				case '*':
+					unread[name] = true
 				case '?':
+					unread[name] = false
 					guests[name].Owes()
 				case '>':
 					guests[name].Reached(guests[name].Step() + 1)
@@ -97,7 +103,7 @@ func TestFewMayStayInTheMiddleOfALogin(t *testing.T) {
 	c := newClock()
 	p, gone := NewPending(4, c.now), ""
 	begin := func(name string) *Guest {
-		g := p.Admit(name[:1], func() { gone += name })
+		g := p.Admit(name[:1], func() { gone += name }, func() bool { return false })
 		g.Reached(Keyed)
 		g.Reached(Keyed)
 		c.pass(time.Second)
@@ -124,7 +130,7 @@ func TestWhatIsUsedUpIsTakenFromTheLatest(t *testing.T) {
 		t.Error("somebody went where nobody was")
 	}
 	for _, name := range []string{"b1", "a1", "a2"} {
-		p.Admit(name[:1], func() { gone += name })
+		p.Admit(name[:1], func() { gone += name }, func() bool { return false })
 		c.pass(time.Second)
 	}
 	if !p.Shed() || gone != "a1" {

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,7 +21,8 @@ const (
 //   - There are never more than the limit.
 //   - Where it is reached, a newcomer takes the place of a connection of the most crowded address, the newcomer counted.
 //     That is the one that has kept the gateway waiting the longest, where each step that it has come makes the gateway
-//     more patient, see patience: who says nothing goes before who is in the middle of a login.
+//     more patient, see patience: who says nothing goes before who is in the middle of a login. Of whom something has
+//     come that a busy gateway has not read goes after others.
 //   - No more than half of the limit have exchanged keys and keep the gateway waiting for what comes next, which may
 //     be large: of these, the one that has kept it waiting the longest goes.
 //   - A newcomer is refused only where all connections of the most crowded address wait for the gateway, and the newcomer
@@ -65,6 +67,7 @@ type Guest struct {
 	pending *Pending
 	address string
 	evict   func()
+	unread  func() bool
 	arrived uint64
 
 	// Guarded by pending.mu.
@@ -75,8 +78,9 @@ type Guest struct {
 }
 
 // Admit takes a connection in, which then owes its first message, or returns nil. Evict is called, from Admit for another
-// one or from Shed, where the connection has to go; it has left by then.
-func (p *Pending) Admit(address string, evict func()) *Guest {
+// one or from Shed, where the connection has to go; it has left by then. Unread is asked before, with a lock held: it
+// reports at once whether something has come of the client that nobody has read.
+func (p *Pending) Admit(address string, evict func(), unread func() bool) *Guest {
 	p.mu.Lock()
 	var victims []*Guest
 	for len(p.guests) >= p.most {
@@ -90,7 +94,7 @@ func (p *Pending) Admit(address string, evict func()) *Guest {
 	var g *Guest
 	if len(p.guests) < p.most {
 		p.arrived++
-		g = &Guest{pending: p, address: address, evict: evict, arrived: p.arrived, owing: true, since: p.now()}
+		g = &Guest{pending: p, address: address, evict: evict, unread: unread, arrived: p.arrived, owing: true, since: p.now()}
 		p.guests[g] = struct{}{}
 		p.crowds[address]++
 	}
@@ -150,9 +154,31 @@ func (p *Pending) crowded(newcomer string) map[string]bool {
 	return found
 }
 
-// latest is the connection among some that has kept the gateway waiting the longest, nil where none does. The caller holds
-// the lock.
+// asks is of how many it is looked whether something of them was not read: for each, all are gone through.
+const asks = 4
+
+// latest is the connection among some that has kept the gateway waiting the longest, nil where none does. One of which
+// something was not read goes only where that is so of the others too: it is the gateway then that is late, with all of
+// them. The caller holds the lock.
 func (p *Pending) latest(among func(*Guest) bool) *Guest {
+	var heard []*Guest
+	for len(heard) < asks {
+		found := p.longest(func(g *Guest) bool { return among(g) && !slices.Contains(heard, g) })
+		switch {
+		case found == nil && len(heard) == 0:
+			return nil
+		case found == nil:
+			return heard[0]
+		case !found.unread():
+			return found
+		}
+		heard = append(heard, found)
+	}
+	return heard[0]
+}
+
+// longest is latest whatever was not read. The caller holds the lock.
+func (p *Pending) longest(among func(*Guest) bool) *Guest {
 	var found *Guest
 	var longest time.Duration
 	now := p.now()
@@ -217,7 +243,7 @@ func (p *Pending) oneKeyedMore() *Guest {
 	if p.keyed++; p.keyed <= max(1, p.most/2) {
 		return nil
 	}
-	victim := p.latest(func(g *Guest) bool { return g.step == Keyed })
+	victim := p.longest(func(g *Guest) bool { return g.step == Keyed }) // what is unread may be the beginning of what is large
 	if victim != nil {
 		p.remove(victim)
 	}
