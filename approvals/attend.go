@@ -105,7 +105,7 @@ func (l *Live) cancelAlone() {
 	l.cancel(fmt.Errorf("%w: its client has left, and it cannot be started again without it", ErrCancelled))
 }
 
-// Unparked returns once a session is not parked, or has ended, or ctx has; the session as it then is. Patience, nil for any, ends the
+// Unparked returns once a session is not parked, or has ended, or the gateway stops, or ctx has; the session as it then is. Patience, nil for any, ends the
 // wait for humans alone: a session that goes on by a decision and has no place yet is waited for. ErrNotFound also where it stops
 // being shown to who asks.
 func (m *Manager) Unparked(ctx context.Context, by Identity, id string, patience <-chan time.Time) (Session, error) {
@@ -119,6 +119,8 @@ func (m *Manager) Unparked(ctx context.Context, by Identity, id string, patience
 		}
 		for again := false; !again; {
 			select {
+			case <-m.closed.Done(): // nothing starts here any more
+				return m.Session(by, id)
 			case <-patience:
 				patience, over, again = nil, true, true
 			case e, ok := <-events:

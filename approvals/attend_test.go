@@ -230,3 +230,19 @@ func TestPatienceIsForHumansAndNotForAPlace(t *testing.T) {
 	}
 	l.End(approvals.Outcome{Status: approvals.Done})
 }
+
+func TestNobodyWaitsForADecisionOnAGatewayThatStops(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), nil)
+	id := b.parkAppending(filepath.Join(b.dir, "mark"))
+	left := make(chan error, 1)
+	go func() {
+		_, err := b.Unparked(t.Context(), watcher, id, nil)
+		left <- err
+	}()
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-left; err != nil {
+		t.Error(err)
+	}
+}
