@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -78,6 +79,10 @@ func (e *Engine) prepare(ctx context.Context) (*installation, *os.File, error) {
 // sees it. One malloc arena keeps threads affordable under an address-space limit.
 var scriptEnv = []string{"MALLOC_ARENA_MAX=1"}
 
+// refillAfter is when the next interpreter is started ahead, at the latest: most scripts are through by then, and have the
+// processors for themselves until they are.
+const refillAfter = 50 * time.Millisecond
+
 // Run runs one script. See sandbox.Engine.
 func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, error) {
 	if job.FS == nil || job.Commands == nil || job.Stdout == nil || job.Stderr == nil {
@@ -93,7 +98,9 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	}
 	key := keyOf(config, job)
 	w := e.pool.take(key)
-	e.pool.refill(e, key, job)
+	refill := sync.OnceFunc(func() { e.pool.refill(e, key, job) })
+	defer refill()
+	defer time.AfterFunc(refillAfter, refill).Stop()
 	if w != nil {
 		return w.serve(ctx, e, in, job)
 	}
