@@ -27,6 +27,7 @@ func (c *chained) Record([]approvals.Change) error {
 func (c *chained) End() approvals.Anchor { return c.end }
 
 func TestJournalKeepsTheLastLineOfTheAuditLog(t *testing.T) {
+	t.Parallel() // it waits for a lock, or for the disk
 	name := filepath.Join(t.TempDir(), "gateway.db")
 	if a, err := Anchor(name); a != nil || err != nil {
 		t.Fatalf("without a database: %v, %v", a, err)

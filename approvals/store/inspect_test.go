@@ -53,6 +53,7 @@ func sound(t *testing.T) (name, blob string) {
 }
 
 func TestSoundDatabaseHasNoFindings(t *testing.T) {
+	t.Parallel() // it waits for a lock, or for the disk
 	name, _ := sound(t)
 	r, err := Inspect(name)
 	if err != nil || len(r.Findings) != 0 || r.Sessions != 3 || r.Operations != 3 || r.Blobs != 1 {
@@ -72,6 +73,7 @@ func TestSoundDatabaseHasNoFindings(t *testing.T) {
 }
 
 func TestEveryInconsistencyIsNamed(t *testing.T) {
+	t.Parallel() // it waits for a lock, or for the disk
 	session := func(change func(*sessionRecord)) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error {
 			r, err := getRecord(tx, []byte("parked"))

@@ -122,6 +122,7 @@ func TestOpenSessionsAreListedNewestFirst(t *testing.T) {
 }
 
 func TestDatabaseOfARunningGatewaySaysSo(t *testing.T) {
+	t.Parallel() // it waits for a lock, or for the disk
 	_, name := openTest(t)
 	if _, err := Open(name, Options{}); !errors.Is(err, approvals.ErrStore) || !strings.Contains(err.Error(), "running already") {
 		t.Errorf("%v", err)
