@@ -10,10 +10,15 @@ import (
 )
 
 // Commands is how many of a session may run at once, where all commands have AllCommands.
-func Commands() int { return min(max(4, AllCommands()/16), 256) }
+func Commands() int { return ofSession(AllCommands()) }
 
-// AllCommands is how many commands may run at once: a quarter of what there is.
-func AllCommands() int { return max(16, Most()/4) }
+// AllCommands is how many commands may run at once: by a quarter of what there is, and by half of the files that this process may
+// open, of which each takes a dozen for its streams and what is recorded of them.
+func AllCommands() int { return ofAll(Most(), files()) }
+
+func ofAll(most, files int) int { return max(16, min(most/4, files/24)) }
+
+func ofSession(all int) int { return min(max(4, all/16), 256) }
 
 // bound reads the smallest of the bounds that files of the kernel hold, beginning with another one.
 func bound(least int64, read func(name string) string) int {

@@ -21,3 +21,12 @@ var Most = sync.OnceValue(func() int {
 		return string(text)
 	})
 })
+
+// files is RLIMIT_NOFILE, which the runtime of Go has raised as far as it may.
+var files = sync.OnceValue(func() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || limit.Cur > math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return int(limit.Cur) // #nosec G115 -- looked at
+})
