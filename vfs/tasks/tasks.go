@@ -18,7 +18,7 @@ func AllCommands() int { return ofAll(Most(), files()) }
 
 func ofAll(most, files int) int { return max(16, min(most/4, files/24)) }
 
-func ofSession(all int) int { return min(max(4, all/16), 256) }
+func ofSession(all int) int { return min(max(4, all/3), 256) }
 
 // bound reads the smallest of the bounds that files of the kernel hold, beginning with another one.
 func bound(least int64, read func(name string) string) int {

@@ -31,7 +31,7 @@ func TestSmallestBoundCounts(t *testing.T) {
 
 func TestCommandsLeaveOthersThreadsAndFiles(t *testing.T) {
 	for _, c := range []struct{ most, files, all, one int }{
-		{96_000, 1 << 20, 24_000, 256}, {4915, 1 << 19, 1228, 76}, {300, 1 << 20, 75, 4}, {96_000, 1024, 42, 4}, {96_000, 4096, 170, 10}, {10, 10, 16, 4},
+		{96_000, 1 << 20, 24_000, 256}, {4915, 1 << 19, 1228, 256}, {300, 1 << 20, 75, 25}, {96_000, 1024, 42, 14}, {96_000, 4096, 170, 56}, {10, 10, 16, 5},
 	} {
 		if all := ofAll(c.most, c.files); all != c.all || ofSession(all) != c.one {
 			t.Errorf("of %d threads and %d files all commands have %d, those of a session %d", c.most, c.files, all, ofSession(all))
