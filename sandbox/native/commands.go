@@ -94,8 +94,19 @@ func (r *run) serveRequest(conn *os.File) error {
 	stop()
 	if err != nil {
 		cancel()
+		if r.ctx.Err() != nil {
+			untilGone(conn)
+			return err
+		}
 	}
 	return frames.Write(conn, frames.StartReply(pid, err)...)
+}
+
+// untilGone waits for the end of a guest whose session is over, parked for instance: an answer would let the script go on, with an
+// error that is not its own, until it is killed.
+func untilGone(conn *os.File) {
+	var none [1]byte
+	_, _ = conn.Read(none[:])
 }
 
 // whileOpen calls gone when the guest closes its end, as it does when an exception (a timeout, an interrupt from the
