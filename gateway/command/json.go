@@ -43,6 +43,7 @@ type operationJSON struct {
 	Kind     string `json:"kind"`
 	Summary  string `json:"summary"`
 	Verdict  string `json:"verdict"`
+	Risk     string `json:"risk"` // danger needs the target's name with an approval
 	Decision string `json:"decision"`
 	By       string `json:"by"`
 	ExitCode *int   `json:"exit_code"`
@@ -134,7 +135,7 @@ func describe(s approvals.Session) sessionJSON {
 	for i := range s.Operations {
 		op := &s.Operations[i]
 		o := operationJSON{
-			N: op.N, Kind: string(op.Kind), Summary: op.Summary, Verdict: string(op.Verdict),
+			N: op.N, Kind: string(op.Kind), Summary: op.Summary, Verdict: string(op.Verdict), Risk: string(op.Risk),
 			Decision: string(op.Decision), By: op.By, Reason: op.Reason, ExitCode: op.ExitCode, Digest: op.Digest, Grant: op.Grant,
 		}
 		if op.File != nil {
