@@ -67,7 +67,7 @@ func (l *Live) restartable() bool {
 // parkAlone parks a session that waits for a human and that no client waits for. One whose command still runs is
 // parked when that has ended.
 func (l *Live) parkAlone() {
-	if l == nil {
+	if l == nil || l.lingers() {
 		return
 	}
 	l.mu.Lock()
@@ -86,6 +86,30 @@ func (l *Live) parkAlone() {
 	close(l.parking)
 	l.parking = nil
 	l.mu.Unlock()
+}
+
+// linger is how long a session that was started again for an approval stays alive though it waits for a human and for no client:
+// the script may come to what was approved in another thread. It is enough for most, and comes to an end.
+const linger = 2 * time.Second
+
+// lingers reports whether the session stays alive for what was approved. Once it does not any more, it is parked.
+func (l *Live) lingers() bool {
+	l.mu.Lock()
+	again := l.resumed && l.alone && l.holds > 0
+	l.mu.Unlock()
+	if !again {
+		return false
+	}
+	if s, err := l.m.session(l.id); err != nil || !s.ApprovedNotStarted() {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lingering.IsZero() {
+		l.lingering = time.Now().Add(linger)
+		time.AfterFunc(linger, l.parkAlone)
+	}
+	return time.Now().Before(l.lingering)
 }
 
 // cancelAlone ends a session that waits for a human and that cannot be started again.

@@ -58,6 +58,7 @@ type Live struct {
 	alone       bool          // the last client that waited for it has left
 	active      int           // commands that run
 	parking     chan struct{} // closed once it is known whether the session is parked, nil at other times
+	lingering   time.Time     // until when it stays alive alone for what was approved, zero before it does
 	sent        func() bool   // see SetSent, may be nil
 	nothingSent bool          // by its client before it was parked
 	parked      bool
@@ -185,6 +186,10 @@ func (l *Live) keepParked(s *Session, now time.Time) {
 	l.mu.Lock()
 	s.NothingSent = l.sent != nil || l.nothingSent
 	l.mu.Unlock()
+	if l.resumed {
+		// This run was for what had been approved, and did not come to it: another run would not either, and again without end.
+		s.reopen("the script waits for something else before it", l.began)
+	}
 	l.m.toParked(s, now)
 }
 
