@@ -44,16 +44,24 @@ func TestSessionThatDoesNotComeToWhatWasApprovedIsNotStartedForEver(t *testing.T
 	if err != nil || s.Status != approvals.Parked || s.GoesOn {
 		t.Fatalf("session %+v, %v", s, err)
 	}
-	for _, o := range s.Operations {
-		if o.Decision != approvals.Waiting {
-			t.Errorf("operation %d is %s", o.N, o.Decision)
-		}
+	if first, second := s.Operations[0].Decision, s.Operations[1].Decision; first != approvals.Waiting || second != approvals.Approved {
+		t.Errorf("the operations are %s and %s", first, second)
 	}
 	select {
 	case <-again:
 		t.Error("it was started again for nothing new")
 	default:
 	}
+	// The other decision is what starts it, and both run.
+	if _, err := b.approve(l.ID(), alice); err != nil {
+		t.Fatal(err)
+	}
+	l = b.resume(l.ID())
+	for _, word := range []string{"first", "second"} {
+		r := <-start(l, appendCommand(io.Discard, mark, word))
+		mustRun(t, r.process, r.err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Done})
 }
 
 // Where the script comes to it in another thread, what was approved runs though the session waits for something else.

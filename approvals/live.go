@@ -186,11 +186,10 @@ func (l *Live) keepParked(s *Session, now time.Time) {
 	l.mu.Lock()
 	s.NothingSent = l.sent != nil || l.nothingSent
 	l.mu.Unlock()
-	if l.resumed {
-		// This run was for what had been approved, and did not come to it: another run would not either, and again without end.
-		s.reopen("the script waits for something else before it", l.began)
-	}
 	l.m.toParked(s, now)
+	// A run that was for what had been approved, and did not come to it, is not followed by another for the same: that would wait
+	// for the same other thing, again without end. A decision on that is what starts the next.
+	s.GoesOn = s.GoesOn && (!l.resumed || s.approvedSince(l.began))
 }
 
 // Outcome is how a session's script ended.

@@ -576,7 +576,9 @@ func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) (ta
 		s.finish(Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", now)
 	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.waits() || s.ApprovedNotStarted() || answers.anyMade()):
 		// What was to start when the gateway stopped goes on. An approval that was left lying, or is old by now, does not.
-		if s.Status == Parked && !s.GoesOn && s.reopen("the gateway stopped before", time.Time{}) {
+		// In one that waits for something else too, it is used once that is decided: nothing starts for it by itself.
+		idle := s.Status == Parked && !s.GoesOn && s.waits() && !answers.anyMade()
+		if s.Status == Parked && !s.GoesOn && !idle && s.reopen("the gateway stopped before", time.Time{}) {
 			takenBack = "it was never carried out"
 		}
 		if e := m.rules.Load().Limits.Expire; e > 0 && s.reopen("the gateway came back too late (limits.expire)", now.Add(-e)) {
@@ -585,7 +587,7 @@ func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) (ta
 		if s.Status != Parked {
 			m.toParked(s, now)
 		}
-		s.GoesOn = s.ApprovedNotStarted() || s.GoesOn && !s.waits() || answers.anyMade()
+		s.GoesOn = !idle && (s.ApprovedNotStarted() || s.GoesOn && !s.waits() || answers.anyMade())
 	default:
 		settle(s, Withdrawn, now)
 		s.finish(Failed, ExitFault, "the gateway stopped while it ran", now)

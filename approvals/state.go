@@ -27,6 +27,16 @@ func (s *Session) ApprovedNotStarted() bool {
 	return false
 }
 
+// approvedSince reports whether a decision has been given since a time, and not used.
+func (s *Session) approvedSince(t time.Time) bool {
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Decision == Approved && o.Started.IsZero() && !o.Decided.Before(t) {
+			return true
+		}
+	}
+	return false
+}
+
 // refused reports whether a human rejected something.
 func (s *Session) refused() (string, bool) {
 	for i := range s.Operations {
