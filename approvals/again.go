@@ -15,7 +15,8 @@ import (
 // A parked session goes on when somebody has decided. An approval of one is taken together with its start, or not at all: what
 // stands in the way is found out before, and the decision's own transaction makes the session run. What was approved while a
 // session was still alive, and has not run when it is parked, starts by itself at once; where that cannot be, or cannot be any
-// more when a gateway that was killed comes back, it waits for a human again. So no approval is left lying for a later day.
+// more when a gateway that was killed comes back, it waits for a human again. So nothing starts for an approval on a
+// later day. One that the script does not come to, since it waits for something else, is used when that is decided.
 
 // ErrUnable is for an approval that could not be carried out now. Nothing was decided.
 var ErrUnable = errors.New("it cannot be carried out now")
