@@ -169,6 +169,9 @@ func (l *Live) park() bool {
 			return ErrNotWaiting
 		}
 		l.keepParked(s, l.m.config.Now())
+		// A run that was for what had been approved, and did not come to it, is not followed by another for the same: that would wait
+		// for the same other thing, again without end. A decision on that is what starts the next.
+		s.GoesOn = s.GoesOn && (!l.resumed || s.approvedSince(l.began))
 		return nil
 	})
 	if err != nil {
@@ -187,9 +190,6 @@ func (l *Live) keepParked(s *Session, now time.Time) {
 	s.NothingSent = l.sent != nil || l.nothingSent
 	l.mu.Unlock()
 	l.m.toParked(s, now)
-	// A run that was for what had been approved, and did not come to it, is not followed by another for the same: that would wait
-	// for the same other thing, again without end. A decision on that is what starts the next.
-	s.GoesOn = s.GoesOn && (!l.resumed || s.approvedSince(l.began))
 }
 
 // Outcome is how a session's script ended.
