@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Static is a small tree in memory, for what an engine makes up. Add to it before it is mounted; afterwards it may be
-// used from several goroutines. The zero value is an empty directory.
+// Static is a small tree in memory, for what an engine makes up. It may be used and added to from several goroutines.
+// The zero value is an empty directory.
 type Static struct {
 	mu    sync.RWMutex
 	files map[string]*staticFile
@@ -91,27 +91,28 @@ func (t *Static) place(name string, f *staticFile) {
 	t.files[name] = f
 }
 
-func (t *Static) find(name string) (*staticFile, error) {
+// find returns a file as it is now: a copy, since a directory changes when something is added to it.
+func (t *Static) find(name string) (staticFile, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if f := t.files[name]; f != nil {
-		return f, nil
+		return *f, nil
 	}
 	if name == "/" {
-		return &staticFile{info: Info{Mode: syscall.S_IFDIR | 0o755, Nlink: 2, Ino: 1}}, nil
+		return staticFile{info: Info{Mode: syscall.S_IFDIR | 0o755, Nlink: 2, Ino: 1}}, nil
 	}
 	for up := path.Dir(name); ; up = path.Dir(up) {
 		if f := t.files[up]; f != nil {
 			switch f.info.Type() {
 			case syscall.S_IFDIR:
-				return nil, syscall.ENOENT
+				return staticFile{}, syscall.ENOENT
 			case syscall.S_IFLNK:
-				return nil, syscall.ELOOP
+				return staticFile{}, syscall.ELOOP
 			}
-			return nil, syscall.ENOTDIR
+			return staticFile{}, syscall.ENOTDIR
 		}
 		if up == "/" || up == "." {
-			return nil, syscall.ENOENT
+			return staticFile{}, syscall.ENOENT
 		}
 	}
 }
