@@ -21,8 +21,8 @@ import (
 type Files interface {
 	// Changes lists what differs from the target, in an order in which it can be done.
 	Changes() []vfs.Change
-	// Settle says that changes were made.
-	Settle(changes []vfs.Change)
+	// Rebase says that changes were made.
+	Rebase(changes []vfs.Change)
 	// Refresh lets the view show what a command has changed.
 	Refresh()
 	// Scratch lists what scratch holds at a path and below.
@@ -50,8 +50,8 @@ func (l *Live) SetFiles(view Files, hidden func(path string) bool) {
 // before its own changes were made.
 func (l *Live) Source(base vfs.Source) vfs.Source {
 	l.base = base
-	if past := l.remember(base); past != nil {
-		l.past, l.base = past, past
+	if snapshot := l.remember(base); snapshot != nil {
+		l.snapshot, l.base = snapshot, snapshot
 	}
 	return l.base
 }

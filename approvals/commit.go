@@ -177,8 +177,8 @@ func (l *Live) matchJournal(g *group) (fresh []*change, err error) {
 			l.at = len(l.journal) // from here on the script does something else
 			l.mu.Unlock()
 			err := l.withdraw()
-			if l.past != nil {
-				l.past.ReachAll()
+			if l.snapshot != nil {
+				l.snapshot.ReachAll()
 			}
 			l.mu.Lock()
 			if err != nil {
@@ -345,8 +345,8 @@ func (l *Live) forget(c *change) {
 
 // made tells the view that the target has a change by now.
 func (l *Live) made(c *change) {
-	l.view.Settle(c.of)
-	if l.past != nil {
+	l.view.Rebase(c.of)
+	if l.snapshot != nil {
 		l.reached(&c.op)
 	}
 	l.forget(c)

@@ -29,12 +29,12 @@ type Live struct {
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
 
-	view   Files             // what the script has changed, nil where it has no files
-	hidden func(string) bool // what the read policy does not show
-	base   vfs.Source        // what the view is laid over
-	past   *vfs.Past         // base of a script that runs again
-	last   map[string]int    // by path: the last change that an earlier run made
-	began  time.Time         // when this run did
+	view     Files             // what the script has changed, nil where it has no files
+	hidden   func(string) bool // what the read policy does not show
+	base     vfs.Source        // what the view is laid over
+	snapshot *vfs.Snapshot     // base of a script that runs again
+	last     map[string]int    // by path: the last change that an earlier run made
+	began    time.Time         // when this run did
 
 	gate sync.Mutex // operations are taken in one at a time, so that their order is the journal's
 	// Guarded by gate.

@@ -71,7 +71,7 @@ func (w *changeWalk) entry(name string, e *entry) {
 	if n != nil && (n.scratch || n.mount) {
 		return
 	}
-	if n != nil && n.isDir() && (n.layer != nil || n.pinned || n.settled) {
+	if n != nil && n.isDir() && (n.layer != nil || n.pinned || n.rebased) {
 		w.attributes(name, e)
 		w.directory(name, n.entries)
 		return
@@ -120,7 +120,7 @@ func (w *changeWalk) file(c Change, e *entry) {
 	sum, err := digest(c.n.content)
 	c.SHA256 = sum
 	if first := w.names[c.n]; first != "" {
-		if err == nil && e.settled && e.origin.holds(c, sum) && e.origin.sameOwner(c) {
+		if err == nil && e.rebased && e.origin.holds(c, sum) && e.origin.sameOwner(c) {
 			return
 		}
 		c.Op, c.Target = "link", first

@@ -210,7 +210,7 @@ func (p *pairOfTrees) replay(root string) error {
 			return fmt.Errorf("%s %s: %w", c.Op, c.Path, err)
 		}
 	}
-	p.s.Settle(changes)
+	p.s.Rebase(changes)
 	for _, c := range p.s.Changes() {
 		return fmt.Errorf("%s %s is still to be done", c.Op, c.Path)
 	}
@@ -258,44 +258,44 @@ func commit(c vfs.Change, root string) error {
 
 // run does the steps and the three comparisons: errors, the view, and the changes put on a copy of the base.
 //
-// Half way, with settleAt, the changes are made on the base, as a gateway does before a command, and the view is
+// Half way, with rebaseAt, the changes are made on the base, as a gateway does before a command, and the view is
 // refreshed.
-func (p *pairOfTrees) run(t *testing.T, steps []byte, settleAt int) {
+func (p *pairOfTrees) run(t *testing.T, steps []byte, rebaseAt int) {
 	before := fingerprint(t, p.base)
 	for i := 0; i+2 < len(steps); i += 3 {
 		if err := p.step(steps[i], steps[i+1], steps[i+2]); err != nil {
 			t.Fatalf("%v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 		}
-		if i == settleAt {
+		if i == rebaseAt {
 			if fingerprint(t, p.base) != before {
 				t.Fatal("the target changed")
 			}
-			p.settle(t)
+			p.rebase(t)
 		}
 	}
 	if err := p.compare(); err != nil {
 		t.Fatalf("%v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 	}
-	if settleAt < 0 && fingerprint(t, p.base) != before {
+	if rebaseAt < 0 && fingerprint(t, p.base) != before {
 		t.Fatal("the target changed")
 	}
 	if err := p.replay(p.base); err != nil {
 		t.Fatalf("%v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 	}
 	p.s = session(t, vfs.Config{Base: below{vfs.NewHost(), p.base}})
-	p.copies = settleAt >= 0
+	p.copies = rebaseAt >= 0
 	if err := p.compare(); err != nil {
 		t.Fatalf("after the changes were made: %v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 	}
 }
 
-func (p *pairOfTrees) settle(t *testing.T) {
-	p.log = append(p.log, "-- settled")
+func (p *pairOfTrees) rebase(t *testing.T) {
+	p.log = append(p.log, "-- rebased")
 	if err := p.replay(p.base); err != nil {
 		t.Fatalf("%v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 	}
 	if err := p.compare(); err != nil {
-		t.Fatalf("after Settle: %v\nafter:\n%s", err, strings.Join(p.log, "\n"))
+		t.Fatalf("after Rebase: %v\nafter:\n%s", err, strings.Join(p.log, "\n"))
 	}
 	p.s.Refresh()
 	if err := p.compare(); err != nil {
@@ -319,7 +319,7 @@ func TestTheViewBehavesAsTheKernelDoes(t *testing.T) {
 		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newPair(t).run(t, steps, -1) }) {
 			return
 		}
-		if !t.Run(fmt.Sprint("settled, seed ", seed), func(t *testing.T) { newPair(t).run(t, steps, len(steps)/6*3) }) {
+		if !t.Run(fmt.Sprint("rebased, seed ", seed), func(t *testing.T) { newPair(t).run(t, steps, len(steps)/6*3) }) {
 			return
 		}
 	}

@@ -34,7 +34,7 @@ type node struct {
 	chmodded, chowned, touched bool // attributes differ from the target's by the script's wish
 
 	from    string // where a regular file was copied up from
-	settled bool   // a directory that the session made and the target has by now
+	rebased bool   // a directory that the session made and the target has by now
 }
 
 // entry is what the overlay has under one name of a directory.
@@ -42,8 +42,8 @@ type entry struct {
 	node   *node             // nil hides what the layer has
 	origin *Origin           // what the target had under this name when it was first changed; nil for nothing
 	old    map[string]*entry // what was removed from the directory that was here
-	// settled says that origin is what Settle was told, not what the source was seen to have.
-	settled bool
+	// rebased says that origin is what Rebase was told, not what the source was seen to have.
+	rebased bool
 	gone    bool // the target has nothing here by now; what the source may still say is hidden
 }
 
@@ -139,7 +139,7 @@ func (s *Session) take(dir *node, name string) {
 	if n.isDir() {
 		links = -1
 		s.moves++
-		if n.layer != nil || n.settled {
+		if n.layer != nil || n.rebased {
 			e.old = n.entries
 		}
 	}

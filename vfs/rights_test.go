@@ -352,8 +352,8 @@ func TestWhatWasKeptIsReadByTheGatewaysRights(t *testing.T) {
 	content := func() (io.ReadCloser, error) { return os.Open(kept + "/blob") }
 	rights := vfs.NewRights(otherUID, otherGID, nil)
 	read := func() {
-		past := vfs.NewPast(vfs.NewHostAs(rights), map[string]*vfs.PastFile{"/etc/changed": {Info: vfs.Info{Mode: unix.S_IFREG | 0o644}, Content: content}})
-		s := session(t, vfs.Config{Base: past})
+		snapshot := vfs.NewSnapshot(vfs.NewHostAs(rights), map[string]*vfs.SnapshotFile{"/etc/changed": {Info: vfs.Info{Mode: unix.S_IFREG | 0o644}, Content: content}})
+		s := session(t, vfs.Config{Base: snapshot})
 		for _, flags := range []int{unix.O_RDONLY, unix.O_RDWR} { // the latter copies it up
 			f, err := s.Open("/etc/changed", flags, 0)
 			ok(t, err)

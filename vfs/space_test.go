@@ -53,11 +53,11 @@ func TestSpaceIsThatOfTheTarget(t *testing.T) {
 			t.Errorf("%s: %d, %v, %v; want %d, %v", c.name, space.Blocks, ok, err, c.blocks, c.err)
 		}
 	}
-	again := session(t, vfs.Config{Base: vfs.NewPast(base, nil)})
+	again := session(t, vfs.Config{Base: vfs.NewSnapshot(base, nil)})
 	if space, ok, err := again.Space("/etc/conf"); !ok || err != nil || space.Blocks != 9 {
 		t.Errorf("in a script that runs again: %+v, %v, %v", space, ok, err)
 	}
-	if _, ok, err := session(t, vfs.Config{Base: vfs.NewPast(base.below, nil)}).Space("/etc"); ok || err != nil {
+	if _, ok, err := session(t, vfs.Config{Base: vfs.NewSnapshot(base.below, nil)}).Space("/etc"); ok || err != nil {
 		t.Errorf("over a source that does not know: %v, %v", ok, err)
 	}
 	plain, _ := over(t, "etc/conf=x")

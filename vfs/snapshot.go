@@ -10,55 +10,55 @@ import (
 	"syscall"
 )
 
-// Past is a target's tree as it was before some of its files were changed: a script that runs again sees what it saw
+// Snapshot is a target's tree as it was before some of its files were changed: a script that runs again sees what it saw
 // the first time, until it has come to the change itself.
-type Past struct {
+type Snapshot struct {
 	base Source
 
 	mu    sync.RWMutex
-	files map[string]*PastFile // by path; nil for nothing
+	files map[string]*SnapshotFile // by path; nil for nothing
 }
 
-// PastFile is what was at a path.
-type PastFile struct {
+// SnapshotFile is what was at a path.
+type SnapshotFile struct {
 	Info   Info   // Ino and Dev are taken from what is there now, where something is
 	Target string // of a link
 	// Content opens what a regular file held. It is called with the process's own rights, whoever reads.
 	Content func() (io.ReadCloser, error)
 }
 
-// NewPast returns a view of base with files as they were. A nil PastFile stands for nothing: what is below it is not
+// NewSnapshot returns a view of base with files as they were. A nil SnapshotFile stands for nothing: what is below it is not
 // there either.
-func NewPast(base Source, files map[string]*PastFile) *Past {
-	return &Past{base: base, files: maps.Clone(files)}
+func NewSnapshot(base Source, files map[string]*SnapshotFile) *Snapshot {
+	return &Snapshot{base: base, files: maps.Clone(files)}
 }
 
 // Reach says that a path is from now on what it is.
-func (p *Past) Reach(name string) {
+func (p *Snapshot) Reach(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.files, name)
 }
 
 // ReachAll says so of every path.
-func (p *Past) ReachAll() {
+func (p *Snapshot) ReachAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.files)
 }
 
 // Rights are those by which the base is read.
-func (p *Past) Rights() *Rights { return rightsOf(p.base) }
+func (p *Snapshot) Rights() *Rights { return rightsOf(p.base) }
 
 // Forget passes on to a source that remembers.
-func (p *Past) Forget() {
+func (p *Snapshot) Forget() {
 	if f, ok := p.base.(Forgetter); ok {
 		f.Forget()
 	}
 }
 
 // Space is that of the target as it is now.
-func (p *Past) Space(name string) (Space, error) {
+func (p *Snapshot) Space(name string) (Space, error) {
 	if s, ok := p.base.(spacious); ok {
 		return s.Space(name)
 	}
@@ -66,14 +66,14 @@ func (p *Past) Space(name string) (Space, error) {
 }
 
 // Ahead passes on what a walk is going to ask for.
-func (p *Past) Ahead(name string) {
+func (p *Snapshot) Ahead(name string) {
 	if d, ok := p.base.(distant); ok {
 		d.Ahead(name)
 	}
 }
 
 // OpenStream passes on where the name is the base's.
-func (p *Past) OpenStream(name string, flags int) (int, Stream, error) {
+func (p *Snapshot) OpenStream(name string, flags int) (int, Stream, error) {
 	if _, known, _ := p.was(name); !known {
 		if s, ok := p.base.(streaming); ok {
 			return s.OpenStream(name, flags)
@@ -84,7 +84,7 @@ func (p *Past) OpenStream(name string, flags int) (int, Stream, error) {
 }
 
 // was looks a name up. known is false where the name is the base's.
-func (p *Past) was(name string) (f *PastFile, known bool, err error) {
+func (p *Snapshot) was(name string) (f *SnapshotFile, known bool, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if len(p.files) == 0 {
@@ -110,7 +110,7 @@ func (p *Past) was(name string) (f *PastFile, known bool, err error) {
 }
 
 // Lstat describes a file.
-func (p *Past) Lstat(name string) (Info, error) {
+func (p *Snapshot) Lstat(name string) (Info, error) {
 	f, known, err := p.was(name)
 	if !known {
 		return p.base.Lstat(name)
@@ -126,7 +126,7 @@ func (p *Past) Lstat(name string) (Info, error) {
 }
 
 // ReadDir lists a directory.
-func (p *Past) ReadDir(name string) ([]Dirent, error) {
+func (p *Snapshot) ReadDir(name string) ([]Dirent, error) {
 	f, known, err := p.was(name)
 	if err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (p *Past) ReadDir(name string) ([]Dirent, error) {
 }
 
 // Readlink returns a link's text.
-func (p *Past) Readlink(name string) (string, error) {
+func (p *Snapshot) Readlink(name string) (string, error) {
 	f, known, err := p.was(name)
 	switch {
 	case !known:
@@ -167,7 +167,7 @@ func (p *Past) Readlink(name string) (string, error) {
 }
 
 // Access asks the base where the name is the base's; what was read once can be read again.
-func (p *Past) Access(name string, mode uint32) error {
+func (p *Snapshot) Access(name string, mode uint32) error {
 	_, known, err := p.was(name)
 	if known {
 		return err
@@ -179,7 +179,7 @@ func (p *Past) Access(name string, mode uint32) error {
 }
 
 // Open opens a regular file for reading.
-func (p *Past) Open(name string, flags int) (int, error) {
+func (p *Snapshot) Open(name string, flags int) (int, error) {
 	f, known, err := p.was(name)
 	switch {
 	case !known:
@@ -201,7 +201,7 @@ func (p *Past) Open(name string, flags int) (int, error) {
 }
 
 // open makes a descriptor of what a regular file held.
-func (f *PastFile) open() (int, error) {
+func (f *SnapshotFile) open() (int, error) {
 	in, err := f.Content()
 	if err != nil {
 		return -1, errors.Join(syscall.EIO, err)
@@ -219,10 +219,10 @@ func (f *PastFile) open() (int, error) {
 	return fd, errno(err)
 }
 
-var _ accessor = (*Past)(nil)
+var _ accessor = (*Snapshot)(nil)
 
 // Set says what a path is until Reach.
-func (p *Past) Set(name string, f *PastFile) {
+func (p *Snapshot) Set(name string, f *SnapshotFile) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.files[name] = f

@@ -27,14 +27,14 @@ func ops(changes []vfs.Change) string {
 	return strings.Join(out, ", ")
 }
 
-func TestWhatWasSettledIsNotListedAgain(t *testing.T) {
+func TestWhatWasRebasedIsNotListedAgain(t *testing.T) {
 	s, _ := over(t, "etc/conf=old", "etc/gone=g", "etc/moved=m")
 	put(t, s, "/etc/conf", "new")
 	put(t, s, "/etc/made", "x")
 	ok(t, s.Unlink("/etc/gone"))
 	ok(t, s.Mkdir("/etc/dir", 0o755))
 	ok(t, s.Rename("/etc/moved", "/etc/dir/moved", 0))
-	s.Settle(s.Changes()) // as in a plan: the target is what it was
+	s.Rebase(s.Changes()) // as in a plan: the target is what it was
 	if got := ops(s.Changes()); got != "" {
 		t.Fatalf("still to be done: %s", got)
 	}
@@ -58,7 +58,7 @@ func TestWhatWasSettledIsNotListedAgain(t *testing.T) {
 			t.Errorf("origin %+v", c.Origin)
 		}
 	}
-	s.Settle(changes)
+	s.Rebase(changes)
 	ok(t, s.Unlink("/etc/gone"))
 	_, err := s.Stat("/etc/gone")
 	is(t, "the target's old file", err, enoent)
@@ -77,13 +77,13 @@ func TestRefreshShowsWhatACommandDid(t *testing.T) {
 			ok(t, commit(c, root))
 		}
 	}
-	settled := changes[:0:0]
+	rebased := changes[:0:0]
 	for _, c := range changes {
 		if c.Path != "/etc/theirs" { // rejected
-			settled = append(settled, c)
+			rebased = append(rebased, c)
 		}
 	}
-	s.Settle(settled)
+	s.Rebase(rebased)
 	// The command.
 	ok(t, os.WriteFile(root+"/etc/conf", []byte("by the command"), 0o600))
 	ok(t, os.WriteFile(root+"/etc/born", []byte("b"), 0o600))
@@ -134,12 +134,12 @@ func TestScratchListsWhatIsNamed(t *testing.T) {
 	is(t, "too many", err, syscall.EFBIG)
 }
 
-func TestPastShowsFilesAsTheyWere(t *testing.T) {
+func TestSnapshotShowsFilesAsTheyWere(t *testing.T) {
 	root := tree(t, "etc/conf=new", "etc/made=m", "etc/dir/in=i", "etc/was-link=f", "etc/same=s")
 	text := func(s string) func() (io.ReadCloser, error) {
 		return func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(s)), nil }
 	}
-	p := vfs.NewPast(below{vfs.NewHost(), root}, map[string]*vfs.PastFile{
+	p := vfs.NewSnapshot(below{vfs.NewHost(), root}, map[string]*vfs.SnapshotFile{
 		"/etc/conf":       {Info: vfs.Info{Mode: syscall.S_IFREG | 0o600, Size: 3}, Content: text("old")},
 		"/etc/made":       nil,
 		"/etc/dir":        nil,

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// Settle says that changes of this session's list were made on the target, or are certain to be: they are not listed
+// Rebase says that changes of this session's list were made on the target, or are certain to be: they are not listed
 // again, and what the script changes after them is a change against them. The view stays as it is.
-func (s *Session) Settle(changes []Change) {
+func (s *Session) Rebase(changes []Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -19,28 +19,28 @@ func (s *Session) Settle(changes []Change) {
 	for _, c := range changes {
 		switch c.Op {
 		case "delete", "rmdir":
-			s.settleNothing(c.Path)
+			s.rebaseToNothing(c.Path)
 		case "rename":
-			s.settleNothing(c.Path)
-			s.settle(c.Target, c, &Origin{Info: c.Info, SHA256: c.SHA256, Hashed: true})
+			s.rebaseToNothing(c.Path)
+			s.rebase(c.Target, c, &Origin{Info: c.Info, SHA256: c.SHA256, Hashed: true})
 		case "mkdir":
-			s.settle(c.Path, c, &Origin{Info: c.Info})
+			s.rebase(c.Path, c, &Origin{Info: c.Info})
 		case "symlink":
-			s.settle(c.Path, c, &Origin{Info: c.Info, Target: c.Target})
+			s.rebase(c.Path, c, &Origin{Info: c.Info, Target: c.Target})
 		case "write", "link":
-			s.settle(c.Path, c, &Origin{Info: c.Info, SHA256: c.SHA256, Hashed: true})
+			s.rebase(c.Path, c, &Origin{Info: c.Info, SHA256: c.SHA256, Hashed: true})
 		case "chmod", "chown", "utimes":
 			o := &Origin{Info: c.Info}
 			if e := s.entryAt(c.Path); e != nil && e.origin != nil {
 				o.SHA256, o.Hashed, o.Target = e.origin.SHA256, e.origin.Hashed, e.origin.Target
 			}
-			s.settle(c.Path, c, o)
+			s.rebase(c.Path, c, o)
 		}
 	}
 }
 
-// settle notes what the target has at a path by now. The script may have removed it in the meantime.
-func (s *Session) settle(name string, c Change, now *Origin) {
+// rebase notes what the target has at a path by now. The script may have removed it in the meantime.
+func (s *Session) rebase(name string, c Change, now *Origin) {
 	e := s.entryAt(name)
 	if e == nil {
 		dir := s.entryAt(path.Dir(name))
@@ -51,19 +51,19 @@ func (s *Session) settle(name string, c Change, now *Origin) {
 		dir.node.entries[strings.Clone(path.Base(name))] = e
 		s.nodes++
 	}
-	e.origin, e.old, e.gone, e.settled = now, nil, false, true
+	e.origin, e.old, e.gone, e.rebased = now, nil, false, true
 	n := e.node
 	switch {
 	case n == nil:
 	case n.isDir() && c.Op == "mkdir":
-		n.settled = true
+		n.rebased = true
 	case n == c.n && n.content != nil:
 		n.from = strings.Clone(name)
 	}
 }
 
-// settleNothing notes that the target has nothing at a path by now.
-func (s *Session) settleNothing(name string) {
+// rebaseToNothing notes that the target has nothing at a path by now.
+func (s *Session) rebaseToNothing(name string) {
 	if e := s.entryAt(name); e != nil {
 		e.origin, e.old, e.gone = nil, nil, true
 	}
@@ -108,7 +108,7 @@ func (s *Session) refresh(dir string, parent *node) {
 	}
 }
 
-// unchanged reports whether a file is what the target had when it was last settled or copied.
+// unchanged reports whether a file is what the target had when it was last rebased or copied.
 func (s *Session) unchanged(name string, e *entry) bool {
 	if e.origin == nil {
 		return false
@@ -120,10 +120,10 @@ func (s *Session) unchanged(name string, e *entry) bool {
 
 func (s *Session) refreshDirectory(parent *node, name, full string, e *entry) {
 	n := e.node
-	if n.settled && parent.layer == s.base {
-		n.settled, n.layer, n.scope = false, s.base, parent.scope.enter(name)
+	if n.rebased && parent.layer == s.base {
+		n.rebased, n.layer, n.scope = false, s.base, parent.scope.enter(name)
 		if n.scope.verdict == Hidden {
-			n.settled, n.layer, n.scope = true, nil, nil // not to be seen below
+			n.rebased, n.layer, n.scope = true, nil, nil // not to be seen below
 		}
 	}
 	s.refresh(full, n)

@@ -9,8 +9,8 @@ import (
 
 // remember makes the view of a script that runs again: every file that its earlier run has changed is at first what it
 // was before, where that was kept. nil where nothing was changed.
-func (l *Live) remember(base vfs.Source) *vfs.Past {
-	files := map[string]*vfs.PastFile{}
+func (l *Live) remember(base vfs.Source) *vfs.Snapshot {
+	files := map[string]*vfs.SnapshotFile{}
 	l.last = map[string]int{}
 	for i := range l.journal {
 		o := &l.journal[i]
@@ -19,7 +19,7 @@ func (l *Live) remember(base vfs.Source) *vfs.Past {
 		}
 		for path, was := range o.File.before() {
 			if _, ok := files[path]; !ok && (was == nil || o.File.Kept) {
-				files[path] = l.pastFile(was)
+				files[path] = l.snapshotFile(was)
 			}
 			l.last[path] = o.N
 		}
@@ -27,7 +27,7 @@ func (l *Live) remember(base vfs.Source) *vfs.Past {
 	if len(files) == 0 {
 		return nil
 	}
-	return vfs.NewPast(base, files)
+	return vfs.NewSnapshot(base, files)
 }
 
 // made reports whether the operation is a change that was made.
@@ -54,11 +54,11 @@ func (f *File) afterwards() map[string]*FileState {
 	return a
 }
 
-func (l *Live) pastFile(s *FileState) *vfs.PastFile {
+func (l *Live) snapshotFile(s *FileState) *vfs.SnapshotFile {
 	if s == nil {
 		return nil
 	}
-	p := &vfs.PastFile{Target: string(s.Link), Info: vfs.Info{
+	p := &vfs.SnapshotFile{Target: string(s.Link), Info: vfs.Info{
 		Mode: s.Mode, UID: s.UID, GID: s.GID, Size: s.Size, Blocks: (s.Size + 511) / 512, Nlink: 1, Atime: s.Mtime, Mtime: s.Mtime, Ctime: s.Mtime,
 	}}
 	if sha := s.SHA256; sha != "" {
@@ -75,9 +75,9 @@ func (l *Live) pastFile(s *FileState) *vfs.PastFile {
 func (l *Live) reached(o *Operation) {
 	for path, now := range o.File.afterwards() {
 		if l.last[path] <= o.N {
-			l.past.Reach(path)
+			l.snapshot.Reach(path)
 		} else {
-			l.past.Set(path, l.pastFile(now))
+			l.snapshot.Set(path, l.snapshotFile(now))
 		}
 	}
 }
