@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"shannot-gateway/vfs/seccomp"
+	"shannot-gateway/internal/linux/seccomp"
 )
 
 // The kernel shows the arguments of every process to everybody, in /proc/PID/cmdline: it reads the memory where an exec has

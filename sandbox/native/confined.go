@@ -16,8 +16,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // Confinement is a program of the operator's that needs nothing of the kernel but its streams and memory: an interpreter

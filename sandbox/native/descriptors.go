@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // The names in fd of a process's directory in /proc are links that lead to the open file itself, whatever their text says, see proc_pid_fd(5). The

@@ -16,10 +16,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // Bounds of a family that no configuration changes.

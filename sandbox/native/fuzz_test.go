@@ -20,10 +20,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // memoryEnv makes this program a process whose memory stands for a script's, see puppet.

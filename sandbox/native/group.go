@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/cgroup"
 	"shannot-gateway/sandbox"
-	"shannot-gateway/sandbox/internal/cgroup"
 )
 
 // groups is the control group below which every session has its own, nil with the reason where there is none.

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"shannot-gateway/internal/linux/cgroup"
 	"shannot-gateway/sandbox"
-	"shannot-gateway/sandbox/internal/cgroup"
 	"shannot-gateway/sandbox/internal/conformance"
 )
 

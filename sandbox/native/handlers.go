@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/vfs/seccomp"
+	"shannot-gateway/internal/linux/seccomp"
 )
 
 // An answer is what the supervisor says to one system call. The zero value is success with 0.

@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // fstat describes an open file. What the script made itself (pipes, sockets, event counters) is described by the

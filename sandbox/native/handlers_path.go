@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // open answers openat(2): a file becomes a descriptor of its content, a directory a placeholder whose number of the

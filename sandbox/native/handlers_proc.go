@@ -5,7 +5,7 @@ package native
 import (
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/vfs/seccomp"
+	"shannot-gateway/internal/linux/seccomp"
 )
 
 // execveat lets the first stage's exec of the loader through, once: its arguments are ours, and no instruction of the

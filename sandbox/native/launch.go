@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/vfs/landlock"
+	"shannot-gateway/internal/linux/landlock"
 )
 
 var errNoReason = errors.New("the first stage ended without a reason")

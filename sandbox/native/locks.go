@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // Locks are between the interpreters of a session, and concern the files that are the session's own: what a script has open

@@ -5,7 +5,7 @@ package native
 import (
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/vfs/seccomp"
+	"shannot-gateway/internal/linux/seccomp"
 )
 
 // seccomp_unotify(2) wants it checked that the thread still waits whenever its memory was read by its id: had it ended, the

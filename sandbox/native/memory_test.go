@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/vfs/seccomp"
+	"shannot-gateway/internal/linux/seccomp"
 )
 
 func TestMemoryIsReachedByAnIdThatCannotBecomeAnothers(t *testing.T) {

@@ -11,11 +11,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/landlock"
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/trial"
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/landlock"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // Probe says what this machine's kernel and C library offer the engine, one finding for each wall. The first time, it

@@ -19,7 +19,7 @@ import (
 
 	"shannot-gateway/vfs"
 
-	"shannot-gateway/vfs/seccomp"
+	"shannot-gateway/internal/linux/seccomp"
 )
 
 // What the kernel counts for a user, or for the machine, and not for a process is shared with the gateway, which must not

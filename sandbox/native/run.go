@@ -18,11 +18,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/cgroup"
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
-	"shannot-gateway/sandbox/internal/cgroup"
 	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/await"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // Bounds of one run that no configuration changes.

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/sandbox/internal/cgroup"
+	"shannot-gateway/internal/linux/cgroup"
 )
 
 // The first stage is a copy of the gateway's process, in namespaces of its own, from its clone to its exec. It takes away

@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // A file of the view that is a stream (vfs.Stream) has no content on this host that a descriptor could lead to. The

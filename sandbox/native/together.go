@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox/internal/together"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // An answer is handed over on the processor of the thread that asked (seccomp.WakeInPlace), but not one that brings a

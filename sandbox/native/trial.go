@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/vfs/seccomp"
+	"shannot-gateway/internal/linux/seccomp"
 )
 
 // A trial finds out what this machine lets a first stage have. It takes a process whose memory is its own namespace's, as

@@ -5,8 +5,8 @@ package jail
 import (
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/vfs/await"
-	"shannot-gateway/vfs/seccomp"
 )
 
 // answer gives an observer /dev/null where it opens that for writing, and EACCES where it opens anything else. It

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/vfs/landlock"
+	"shannot-gateway/internal/linux/landlock"
 )
 
 // Attempts are made by this test binary, started again: its arguments are a word that chooses the kind of jail, and

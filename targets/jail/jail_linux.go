@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/vfs/landlock"
+	"shannot-gateway/internal/linux/landlock"
 )
 
 // The jail is entered by this executable, started again in the command's place: it takes rights away from itself and
