@@ -49,7 +49,7 @@ const usage = `shannot-gateway runs agents' Python in a sandbox and asks a human
 `
 
 func main() {
-	native.Init() // does not return where the walls of the sandbox are tried
+	native.Init() // does not return in a process that probes the layers of the sandbox
 	jail.Init()   // nor in the first stage of a command in the jail
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -37,7 +37,7 @@ var larger = map[string]size{
 	"gateway/tui.plain":           {0, 21},
 	"gateway/tui.sessionView":     {0, 17},
 	"gateway/tui.summary":         {0, 20},
-	"sandbox/native.family":       {0, 24},
+	"sandbox/native.processTree":  {0, 24},
 	"sandbox/native.run":          {140, 38},
 	"sandbox/pypy.driver":         {182, 31},
 	"targets/ssh.View":            {46, 23},

@@ -18,20 +18,20 @@ import (
 	"shannot-gateway/vfs/tasks"
 )
 
-// dial answers the opening of /dev/shannot: one end for the script, the other served here until it is closed.
-func (r *run) dial() (int, unix.Errno) {
-	if !r.family.dial() {
+// connect answers the opening of /dev/shannot: one end for the script, the other served here until it is closed.
+func (r *run) connect() (int, unix.Errno) {
+	if !r.tree.connect() {
 		return -1, unix.EMFILE
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		r.family.hangUp()
+		r.tree.disconnect()
 		return -1, errnoOf(err)
 	}
 	_ = unix.SetNonblock(pair[0], true)
 	ours := os.NewFile(uintptr(pair[0]), "guest")
 	go func() {
-		defer r.family.hangUp()
+		defer r.tree.disconnect()
 		defer func() { _ = ours.Close() }()
 		defer r.guard("starting a command")
 		r.serveGuest(ours)
@@ -44,14 +44,14 @@ func (r *run) serveGuest(conn *os.File) {
 	for {
 		if err := r.serveRequest(conn); err != nil {
 			if errors.Is(err, frames.ErrMalformed) {
-				r.family.root.cancel(&limitError{sandbox.Protocol, "sent the gateway what no guest sends"})
+				r.tree.root.cancel(&limitError{sandbox.Protocol, "sent the gateway what no guest sends"})
 			}
 			return
 		}
 	}
 }
 
-// errCrowded refuses a request that would take the family's requests beyond maxPending.
+// errCrowded refuses a request that would take the process tree's requests beyond maxPending.
 var errCrowded = errors.New("too many requests at once")
 
 // serveRequest answers one request.
@@ -60,23 +60,23 @@ func (r *run) serveRequest(conn *os.File) error {
 	if err != nil {
 		return err
 	}
-	if !r.family.reserve(size) {
+	if !r.tree.reserve(size) {
 		return errCrowded
 	}
-	defer r.family.release(size)
+	defer r.tree.release(size)
 	items, err := frames.ReadBody(conn, size)
 	if err != nil {
 		return err
 	}
 	if len(items) == 2 && string(items[0]) == frames.OpLimit {
-		if r.depth == 0 && !r.family.blame(string(items[1])) {
+		if r.depth == 0 && !r.tree.blame(string(items[1])) {
 			return frames.ErrMalformed
 		}
 		return frames.Write(conn)
 	}
 	if isWait(items) {
 		args, err := r.awaitSession()
-		if errors.Is(err, errUninvited) {
+		if errors.Is(err, errNoHandshake) {
 			return frames.ErrMalformed
 		}
 		if err != nil {
@@ -134,7 +134,7 @@ func whileOpen(conn *os.File, gone func()) (stop func()) {
 // once the command runs, however long a human takes. ctx ends the waiting and the command; cancel is called when the
 // command has ended.
 func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (int, error) {
-	if r.children.full() || int(r.family.running.Load()) >= tasks.Commands() {
+	if r.children.full() || int(r.tree.running.Load()) >= tasks.Commands() {
 		return 0, unix.EAGAIN
 	}
 	dir, taken, err := r.prepareCommand(q)
@@ -166,11 +166,11 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 		return 0, err
 	}
 	handed = true
-	r.family.running.Add(1)
+	r.tree.running.Add(1)
 	// The streams go first when the run ends: what waits for a reader or a writer that is the gateway itself ends with them.
 	unlink := context.AfterFunc(ctx, taken.Close)
 	return r.children.add(0, process, func() {
-		r.family.running.Add(-1)
+		r.tree.running.Add(-1)
 		unlink()
 		taken.Close()
 		cancel()
@@ -186,9 +186,9 @@ func (r *run) prepareCommand(q frames.Start) (dir string, s *streams.Streams, er
 	if err := context.Cause(r.ctx); err != nil {
 		return "", nil, err
 	}
-	r.family.turn.Lock()
-	defer r.family.turn.Unlock()
-	r.family.asks(r, r.pid)
+	r.tree.turn.Lock()
+	defer r.tree.turn.Unlock()
+	r.tree.asks(r, r.pid)
 	r.handles.files.settle()
 	s, err = r.takeStreams(q)
 	return dir, s, err
@@ -280,7 +280,7 @@ func fromPipe(s *streams.Streams, fd int, q frames.Start) error {
 // script itself came through it.
 func (r *run) ownInputIsEmpty(st *unix.Stat_t) bool {
 	var own unix.Stat_t
-	in := &r.family.root.stdin
+	in := &r.tree.root.stdin
 	if in.pipe < 0 || !in.done.Load() || unix.Fstat(in.pipe, &own) != nil || inodeOf(&own) != inodeOf(st) {
 		return false
 	}
@@ -380,9 +380,9 @@ func (r *run) sameFile(a, b int32) bool {
 // commandDir resolves a command's working directory in the view, as chdir in a child would.
 func (r *run) commandDir(dir string) (string, error) {
 	r.slow()
-	r.family.turn.Lock()
-	defer r.family.turn.Unlock()
-	r.family.asks(r, r.pid)
+	r.tree.turn.Lock()
+	defer r.tree.turn.Unlock()
+	r.tree.asks(r, r.pid)
 	cwd := r.workingDirectory()
 	if dir == "" {
 		return cwd, nil

@@ -38,7 +38,7 @@ type Confinement struct {
 	Log *slog.Logger
 }
 
-// Confined is a program that was started behind the walls of this package: the namespaces, Landlock, an unprivileged
+// Confined is a program that was started behind the layers of this package: the namespaces, Landlock, an unprivileged
 // user, no capabilities, no new privileges, resource limits, and a filter that leaves it reading and writing what it
 // has open, memory, and its end. It is loaded through opens that are answered here, and opens nothing afterwards.
 type Confined struct {

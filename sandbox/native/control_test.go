@@ -19,14 +19,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An attempt that fails for a reason of its own looks like one that met a wall. So each has a control, which shows that it can
-// succeed, or that what it prints is said by the wall alone:
+// An attempt that fails for a reason of its own looks like one that met a layer. So each has a control, which shows that it can
+// succeed, or that what it prints is said by the layer alone:
 //
 //	bare     it was made in bare CPython, and printed something else
 //	open     it was made without a filter or a view, by a user of its own in namespaces of its own, and printed something else:
 //	         what "open: …" says, or "open: otherwise" where that depends on the kernel
-//	answer   what it prints is an answer of the wall: an errno or an exception for each of its calls
-//	end      its run has the one end that the wall gives it
+//	answer   what it prints is an answer of the layer: an errno or an exception for each of its calls
+//	end      its run has the one end that the layer gives it
 //	itself   it shows first that it can: "itself: WHY"
 //
 // TestEveryAttemptHasAControl fails for one that has none.
@@ -82,7 +82,7 @@ func answers(text string) bool {
 func TestEveryAttemptHasAControl(t *testing.T) {
 	for _, a := range attempts(t) {
 		if a.control() == "" {
-			t.Errorf("%s prints %q whether it met a wall or failed by itself: give it a control", a.name, a.prints)
+			t.Errorf("%s prints %q whether it met a layer or failed by itself: give it a control", a.name, a.prints)
 		}
 		if a.open != "" && a.open == a.prints {
 			t.Errorf("%s prints %q in the open as well: that is no control", a.name, a.prints)
@@ -176,7 +176,7 @@ func (a attempt) inTheOpen(t *testing.T) (got, stderr string, ok bool) {
 	return got, errs.String(), true
 }
 
-// mustBePossible skips an attempt at what this machine's kernel does not have: it would pass without having met a wall.
+// mustBePossible skips an attempt at what this machine's kernel does not have: it would pass without having met a layer.
 func (a attempt) mustBePossible(t *testing.T) {
 	t.Helper()
 	if a.impossible == "" {
@@ -214,7 +214,7 @@ func TestControlsOfAttemptsTrip(t *testing.T) {
 			}
 			switch {
 			case a.open == otherwise && (got == "" || got == a.prints || strings.Contains(stderr, "Traceback")):
-				t.Errorf("in the open it printed %q, as where it meets the wall, or nothing\n%s", got, stderr)
+				t.Errorf("in the open it printed %q, as where it meets the layer, or nothing\n%s", got, stderr)
 			case a.open != otherwise && got != a.open:
 				t.Errorf("in the open it printed %q, want %q\n%s", got, a.open, stderr)
 			}

@@ -93,7 +93,7 @@ func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flag
 	if err != nil {
 		return failed(errnoOf(err))
 	}
-	info, err := (&processes{family: r.family}).Lstat(fmt.Sprintf("/%d/fd/%d", r.pid, fd))
+	info, err := (&processes{tree: r.tree}).Lstat(fmt.Sprintf("/%d/fd/%d", r.pid, fd))
 	if err != nil {
 		return failed(errnoOf(err))
 	}

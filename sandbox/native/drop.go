@@ -89,9 +89,9 @@ func (s *steps) drop(config stageConfig, ruleset int) {
 	}
 	s.clearCapabilities()
 	switch {
-	case config.Trial && config.Layers.Undumpable:
+	case config.Probe && config.Layers.Undumpable:
 		s.add("dumpable", unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0)
-	case !config.Trial && config.Layers.has(unix.CLONE_NEWUSER):
+	case !config.Probe && config.Layers.has(unix.CLONE_NEWUSER):
 		// The memory is still the gateway's, whose owner the kernel takes to be the namespace that the gateway runs in. A
 		// gateway without rights there could not take the listener out of an undumpable process. Nobody else comes closer:
 		// looking into this one takes CAP_SYS_PTRACE in its user namespace, which its creator has, and another sandbox has

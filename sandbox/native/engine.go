@@ -127,8 +127,8 @@ func (e *Engine) root(ctx context.Context, job sandbox.Job, loader *os.File) (*r
 		r.cancel(nil)
 		return nil, err
 	}
-	r.family = newFamily(e, loader, r)
-	r.handles = handleTable{run: r, files: newOpenFiles(r.family)}
+	r.tree = newProcessTree(e, loader, r)
+	r.handles = handleTable{run: r, files: newOpenFiles(r.tree)}
 	return r, nil
 }
 
@@ -136,7 +136,7 @@ func (e *Engine) root(ctx context.Context, job sandbox.Job, loader *os.File) (*r
 func (r *run) release() {
 	r.close()
 	r.handles.files.close()
-	r.family.objects.epolls.close()
+	r.tree.objects.epolls.close()
 	r.cancel(nil)
 	r.closeGroup()
 }
@@ -209,11 +209,11 @@ func (r *run) attend(e *Engine, supervised <-chan struct{}) (sandbox.Result, err
 	r.move(files, &output, stop)
 
 	state := r.reap(supervised)
-	r.family.dismiss(r, state)
+	r.tree.remove(r, state)
 	// Commands that the script left running keep its streams, as they would a login's.
 	r.children.wait(r.ctx)
-	r.family.end()
-	r.family.share(0)
+	r.tree.end()
+	r.tree.share(0)
 	output.Wait()
 	close(stop)
 	files.closeOurs()

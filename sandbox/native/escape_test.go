@@ -30,12 +30,12 @@ import (
 )
 
 // The attempts under testdata/escape are scripts, one for each attempt. The comments at the top of each are what it
-// tries, which wall stands there, and what must happen:
+// tries, which layer of the sandbox is there, and what must happen:
 //
 //	# tries: …     what the attempt is
-//	# wall: …      what stops it
+//	# layer: …     what stops it
 //	# prints: …    what it must print in the sandbox; lines are joined by " | "
-//	# bare: …      what it prints in the same CPython without a sandbox, which shows that the wall and not a slip in the
+//	# bare: …      what it prints in the same CPython without a sandbox, which shows that the layer and not a slip in the
 //	               script is what stops it; or "not run: " and why
 //	# ends: …      the cause that the run must end with, where that is not its own end, or a signal's name
 //	# open: …      what it prints in the open, see control_test.go, or "otherwise"
@@ -48,9 +48,9 @@ import (
 var attemptFiles embed.FS
 
 type attempt struct {
-	name, tries, wall, prints, bare, ends, arch, script string
-	open, itself, impossible                            string
-	slow                                                bool
+	name, tries, layer, prints, bare, ends, arch, script string
+	open, itself, impossible                             string
+	slow                                                 bool
 }
 
 // notRun begins the reason why an attempt is not made without a sandbox.
@@ -59,7 +59,7 @@ const notRun = "not run: "
 func parseAttempt(tb testing.TB, name, script string) attempt {
 	tb.Helper()
 	a := attempt{name: name, script: script, ends: string(sandbox.Exited)}
-	fields := map[string]*string{"tries": &a.tries, "wall": &a.wall, "prints": &a.prints, "bare": &a.bare, "ends": &a.ends, "arch": &a.arch, "open": &a.open, "itself": &a.itself, "impossible": &a.impossible}
+	fields := map[string]*string{"tries": &a.tries, "layer": &a.layer, "prints": &a.prints, "bare": &a.bare, "ends": &a.ends, "arch": &a.arch, "open": &a.open, "itself": &a.itself, "impossible": &a.impossible}
 	for line := range strings.Lines(script) {
 		comment, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "# ")
 		if !ok {
@@ -76,7 +76,7 @@ func parseAttempt(tb testing.TB, name, script string) attempt {
 		}
 		*field = strings.TrimPrefix(value, " ")
 	}
-	for _, key := range []string{"tries", "wall", "bare"} {
+	for _, key := range []string{"tries", "layer", "bare"} {
 		if *fields[key] == "" {
 			tb.Fatalf("%s does not say %q", name, key)
 		}
@@ -236,8 +236,8 @@ func (w *world) job(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *
 	return job, stdout, stderr
 }
 
-// TestEscapeAttemptsMeetAWall makes every attempt in the sandbox, and where that does no harm in bare CPython too.
-func TestEscapeAttemptsMeetAWall(t *testing.T) {
+// TestEscapeAttemptsMeetALayer makes every attempt in the sandbox, and where that does no harm in bare CPython too.
+func TestEscapeAttemptsMeetALayer(t *testing.T) {
 	hostFiles := map[string][]byte{}
 	for _, name := range []string{"/etc/passwd", "/etc/hosts", "/proc/sys/kernel/core_pattern"} {
 		hostFiles[name], _ = os.ReadFile(name)
@@ -340,12 +340,12 @@ func TestEveryAttemptIsInTheDocumentation(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("# Attempts to escape\n\n" +
-		"What `TestEscapeAttemptsMeetAWall` tries, and what stands there. Each is a script under\n" +
+		"What `TestEscapeAttemptsMeetALayer` tries, and what stands there. Each is a script under\n" +
 		"`sandbox/native/testdata/escape`, whose first lines are the source of this page:\n" +
 		"`go test -run TestEveryAttemptIsInTheDocumentation ./sandbox/native -update` writes it. \"bare\" marks the attempts that are\n" +
 		"made in CPython without a sandbox as well. The last column is the attempt's control, which shows that it does not pass by\n" +
 		"failing for a reason of its own: it was made in bare CPython (`bare`) or by a user in namespaces of its own (`open`) with\n" +
-		"another outcome; what it prints is an `answer` of the wall, or its `end` is the wall's; or it shows `itself` that it can.\n" +
+		"another outcome; what it prints is an `answer` of the layer, or its `end` is the layer's; or it shows `itself` that it can.\n" +
 		"`TestEveryAttemptHasAControl` and `TestControlsOfAttemptsTrip` hold each to it. [threat-model.md](threat-model.md) has the controls in a whole.\n")
 	folder, cell := "", strings.NewReplacer("|", `\|`)
 	for _, a := range attempts(t) {
@@ -358,7 +358,7 @@ func TestEveryAttemptIsInTheDocumentation(t *testing.T) {
 		if strings.HasPrefix(a.bare, notRun) {
 			mark = ""
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", name, cell.Replace(strings.TrimPrefix(a.tries, "to ")), cell.Replace(a.wall), mark, a.controlInWords())
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", name, cell.Replace(strings.TrimPrefix(a.tries, "to ")), cell.Replace(a.layer), mark, a.controlInWords())
 	}
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {

@@ -201,10 +201,10 @@ func fuzzedRun(tb testing.TB, p *puppet) *run {
 	r := newRun(tb.Context(), e, sandbox.Job{FS: view, Dir: "/", Args: []string{"-"}, Commands: conformance.Refuse{}, Limits: sandbox.Limits{Write: 1 << 20}})
 	r.pid, r.pidfd, r.execed = p.pid, p.pidfd, true
 	r.valid = func(uint64) bool { return true }
-	r.family = newFamily(e, nil, r)
-	r.family.born(r)
+	r.tree = newProcessTree(e, nil, r)
+	r.tree.started(r)
 	r.loaded.Store(true) // it is shown in /proc
-	r.handles = handleTable{run: r, files: newOpenFiles(r.family)}
+	r.handles = handleTable{run: r, files: newOpenFiles(r.tree)}
 	if err := r.mount(&installation{library: new(vfs.Static)}); err != nil {
 		tb.Fatal(err)
 	}
@@ -289,7 +289,7 @@ func FuzzHandlers(f *testing.F) {
 		defer func() {
 			r.cancel(nil)
 			r.handles.files.close()
-			r.family.objects.epolls.close()
+			r.tree.objects.epolls.close()
 			_ = r.job.FS.Close()
 		}()
 		for range fuzzedCalls {
@@ -354,7 +354,7 @@ func FuzzOwnProc(f *testing.F) {
 	f.Add([]byte("7f00-7f01 r--p 00000000 08:01 1234                       /root/.cache/secret\n7f00-7f01 rw-p 0 00:00 0\n"))
 	f.Add([]byte(")"))
 	r := &run{job: sandbox.Job{Host: sandbox.Host{UID: 1000}}, pid: 4242}
-	r.family = newFamily(&Engine{}, nil, r)
+	r.tree = newProcessTree(&Engine{}, nil, r)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for line := range bytes.Lines(r.ownMaps(text)) {
 			// Address, permissions and offset are numbers of the kernel's; device and inode are the view's.

@@ -36,7 +36,7 @@ func tryGroup(tree *cgroup.Tree) error {
 	pidfd := -1
 	attr := layers{}.attributes(&pidfd)
 	attr.UseCgroupFD, attr.CgroupFD = true, g.FD()
-	control, process, err := startTrial(attr)
+	control, process, err := startProbe(attr)
 	if err == nil {
 		_ = process.Kill()
 		_, _ = process.Wait()

@@ -175,7 +175,7 @@ var handlers = map[string]handler{
 	"epoll_create":  (*run).makeEpoll,
 	"epoll_create1": (*run).makeEpoll,
 	"epoll_ctl":     (*run).addWatch,
-	// Nothing is judged: it waits until the supervisor has let go of the thread, see together.go.
+	// Nothing is judged: it waits until the supervisor has let go of the thread, see affinity.go.
 	"sched_getaffinity": func(*run, *seccomp.Notification) answer { return answer{resume: true} },
 	"umask": func(r *run, n *seccomp.Notification) answer {
 		old := r.umask

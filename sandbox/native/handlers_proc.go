@@ -21,10 +21,10 @@ func (r *run) execveat(n *seccomp.Notification) answer {
 // parentID answers getppid(2): the interpreter that started this one, or 1 as for one whose parent is gone.
 func (r *run) parentID(*seccomp.Notification) answer { return answer{val: int64(max(r.parent, 1))} }
 
-// clone counts threads, of all interpreters of the family. The filter lets nothing here but the exact flags of a thread, which are in a register.
+// clone counts threads, of all interpreters of the process tree. The filter lets nothing here but the exact flags of a thread, which are in a register.
 func (r *run) clone(*seccomp.Notification) answer {
-	n := r.family.threads()
-	if n <= 0 || n >= atMost(r.family.root.job.Limits.Threads, maxThreads) || !r.family.share(n+1) {
+	n := r.tree.threads()
+	if n <= 0 || n >= atMost(r.tree.root.job.Limits.Threads, maxThreads) || !r.tree.share(n+1) {
 		return failed(unix.EAGAIN)
 	}
 	return answer{resume: true}

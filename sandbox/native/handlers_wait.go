@@ -25,9 +25,9 @@ func (r *run) signal(n *seccomp.Notification) answer {
 	if c := r.children.get(int(pid)); c != nil {
 		return failed(c.signal(sig))
 	}
-	// Another interpreter of the family, each of which leads a group of its own too.
+	// Another interpreter of the process tree, each of which leads a group of its own too.
 	var err error
-	if !r.family.member(int(pid), func(m *run) { err = unix.PidfdSendSignal(m.pidfd, unix.Signal(sig), nil, 0) }) {
+	if !r.tree.member(int(pid), func(m *run) { err = unix.PidfdSendSignal(m.pidfd, unix.Signal(sig), nil, 0) }) {
 		if pid >= firstPID {
 			return failed(unix.ESRCH) // a command that was waited for
 		}
@@ -46,7 +46,7 @@ func (r *run) processGroup(n *seccomp.Notification) answer {
 	if pid == 0 || int(pid) == r.pid {
 		return answer{val: int64(r.pid)}
 	}
-	if r.children.get(int(pid)) == nil && !r.family.member(int(pid), func(*run) {}) {
+	if r.children.get(int(pid)) == nil && !r.tree.member(int(pid), func(*run) {}) {
 		return failed(unix.ESRCH)
 	}
 	return answer{val: int64(pid)}
@@ -153,7 +153,7 @@ func (r *run) askAgain(n *seccomp.Notification, pause func()) answer {
 	go func() {
 		defer r.guard("waiting for a command or a lock")
 		pause()
-		r.family.asked.Add(1)
+		r.tree.asked.Add(1)
 		if r.waits(id) {
 			seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(unix.EINTR)})
 		}

@@ -36,10 +36,10 @@ type handleTable struct {
 	files *openFiles
 }
 
-// openFiles maps inodes to handles, for all interpreters of a family: descriptors are inherited. It has a lock because
+// openFiles maps inodes to handles, for all interpreters of a process tree: descriptors are inherited. It has a lock because
 // commands are started while calls are answered.
 type openFiles struct {
-	family *family
+	tree   *processTree
 	mu     sync.Mutex
 	all    map[inode]*handle
 	trim   int // size at which closed ones are looked for
@@ -77,8 +77,8 @@ func (t *openFiles) forget(h *handle) {
 // firstTrim is more than the descriptors that one process may have open.
 const firstTrim = 4 * maxDescriptors
 
-func newOpenFiles(f *family) *openFiles {
-	return &openFiles{family: f, all: map[inode]*handle{}, trim: firstTrim}
+func newOpenFiles(f *processTree) *openFiles {
+	return &openFiles{tree: f, all: map[inode]*handle{}, trim: firstTrim}
 }
 
 // add remembers what a new descriptor stands for.
@@ -102,7 +102,7 @@ func (t *handleTable) add(fd int, h *handle) unix.Errno {
 }
 
 // settle closes what the script has closed: the view takes a written file for open until then, and shows what the script
-// gave it and not what a command makes of it. It is called in the family's turn.
+// gave it and not what a command makes of it. It is called in the process tree's turn.
 func (t *openFiles) settle() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -116,7 +116,7 @@ func (t *openFiles) dropClosed() {
 	live := map[inode]bool{}
 	// Twice: a thread may duplicate a descriptor to a number that was looked at, and close the old one.
 	for range 2 {
-		for _, pid := range t.family.pids() {
+		for _, pid := range t.tree.pids() {
 			var err error
 			vfs.Apart(func() { err = eachOpen(pid, func(st *unix.Stat_t) { live[inodeOf(st)] = true }) })
 			if err != nil {
@@ -125,7 +125,7 @@ func (t *openFiles) dropClosed() {
 			}
 		}
 	}
-	for _, fd := range t.family.carried() {
+	for _, fd := range t.tree.carried() {
 		var st unix.Stat_t
 		if unix.Fstat(fd, &st) == nil {
 			live[inodeOf(&st)] = true

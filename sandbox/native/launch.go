@@ -50,7 +50,7 @@ func startStage(loader *os.File, config stageConfig, files [3]*os.File, terminal
 	return s, nil
 }
 
-// boundWaits bounds the waits for a first stage, or a trial of one: what hangs must not hang the gateway.
+// boundWaits bounds the waits for a first stage, or a probe process: what hangs must not hang the gateway.
 func boundWaits(control int) {
 	timeout := unix.Timeval{Sec: 10}
 	_ = unix.SetsockoptTimeval(control, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
@@ -133,7 +133,7 @@ func (s *stage) place(loader *os.File, files [3]*os.File, control int, given *gi
 		}
 	}
 	// The process keeps nothing of the real file system but executing the loader, where the kernel has Landlock. It is a
-	// second wall: the filter lets no path through.
+	// second layer: the filter lets no path through.
 	ruleset, err = landlock.Ruleset(landlock.Rights{},
 		landlock.Rule{FD: int(loader.Fd()), Rights: unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE})
 	if err != nil {
@@ -210,7 +210,7 @@ func (s *started) clone(l layers) error {
 	var err error
 	if s.process, err = os.FindProcess(pid); err == nil {
 		if err = l.mapUsers(pid); err == nil {
-			volunteer(pid)
+			raiseOOMScore(pid)
 			return nil
 		}
 		_ = s.process.Kill()
@@ -220,9 +220,9 @@ func (s *started) clone(l layers) error {
 	return err
 }
 
-// volunteer makes a process the first that the kernel kills where the machine has no memory left: a session, and not
+// raiseOOMScore makes a process the first that the kernel kills where the machine has no memory left: a session, and not
 // the gateway. See oom_score_adj in proc(5). Where that cannot be said, the kernel chooses the largest.
-func volunteer(pid int) {
+func raiseOOMScore(pid int) {
 	_ = writeProc(pid, "oom_score_adj", "1000")
 }
 

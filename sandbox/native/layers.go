@@ -13,7 +13,7 @@ import (
 	"shannot-gateway/sandbox"
 )
 
-// layers are the walls behind the filter that this machine lets an interpreter have. None of them is required; what
+// layers are the layers of confinement behind the filter that this machine lets an interpreter have. None of them is required; what
 // one lacks is said once by Probe. The rest (no capabilities, no new privileges, the parent-death signal) is always
 // there, and a first stage that cannot have it ends.
 type layers struct {
@@ -30,9 +30,9 @@ func (l layers) has(flag uintptr) bool { return l.Namespaces&flag != 0 }
 // namespaces are tried beside the user namespace. A PID namespace is left out: as its first process Python would
 // ignore SIGTERM, and a time namespace would change clocks that scripts may see anyway.
 var namespaces = []struct {
-	flag uintptr
-	name string
-	wall string
+	flag   uintptr
+	name   string
+	effect string
 }{
 	{unix.CLONE_NEWNS, "mount namespace", "an empty, read-only root"},
 	{unix.CLONE_NEWNET, "network namespace", "no interface"},
@@ -41,7 +41,7 @@ var namespaces = []struct {
 	{unix.CLONE_NEWCGROUP, "cgroup namespace", "cgroup paths of its own"},
 }
 
-// discovery is what trials found out: the layers that work together, and the reason for each that does not.
+// discovery is what probe processes found out: the layers that work together, and the reason for each that does not.
 type discovery struct {
 	layers  layers
 	refused map[uintptr]error
@@ -51,12 +51,12 @@ type discovery struct {
 // available is found out once, with real first stages.
 var available = sync.OnceValue(func() discovery { return discover(tryLayers, os.Geteuid() == 0) })
 
-// discover asks trial for the largest set of layers that works. A trial reports what failed, or errDumpable where all
+// discover asks probe for the largest set of layers that works. probe reports what failed, or errDumpable where all
 // but that stands.
-func discover(trial func(layers) error, root bool) discovery {
+func discover(probe func(layers) error, root bool) discovery {
 	d := discovery{refused: map[uintptr]error{}}
 	accepted := func(flags uintptr) error {
-		err := trial(layers{Namespaces: flags, Undumpable: true})
+		err := probe(layers{Namespaces: flags, Undumpable: true})
 		if errors.Is(err, errDumpable) {
 			return nil
 		}
@@ -75,13 +75,13 @@ func discover(trial func(layers) error, root bool) discovery {
 		}
 		d.layers.Namespaces = d.oneByOne(user, user == 0 && !root, accepted)
 	}
-	err := trial(layers{Namespaces: d.layers.Namespaces, Undumpable: true})
+	err := probe(layers{Namespaces: d.layers.Namespaces, Undumpable: true})
 	d.layers.Undumpable, d.open = err == nil, err
 	return d
 }
 
-// oneByOne collects the namespaces that work alone, and gives all of them up where they do not work together. Without
-// a user namespace only root may make them; hopeless spares the trials.
+// oneByOne collects the namespaces that work alone, and gives all of them up where they do not work affinity. Without
+// a user namespace only root may make them; hopeless spares the probes.
 func (d *discovery) oneByOne(user uintptr, hopeless bool, accepted func(uintptr) error) uintptr {
 	flags := user
 	for _, n := range namespaces {
@@ -112,20 +112,20 @@ var errDumpable = errors.New("the gateway has no rights over an undumpable proce
 // probeLayers reports each layer as a finding.
 func probeLayers() []sandbox.Finding {
 	d := available()
-	finding := func(flag uintptr, name, wall string) sandbox.Finding {
-		f := sandbox.Finding{Name: name, OK: d.layers.has(flag), Detail: wall}
+	finding := func(flag uintptr, name, effect string) sandbox.Finding {
+		f := sandbox.Finding{Name: name, OK: d.layers.has(flag), Detail: effect}
 		if !f.OK {
-			f.Detail = fmt.Sprintf("not available, the other walls stand: %v", d.refused[flag])
+			f.Detail = fmt.Sprintf("not available, the other layers hold: %v", d.refused[flag])
 		}
 		return f
 	}
 	out := []sandbox.Finding{finding(unix.CLONE_NEWUSER, "user namespace", "no right over anything outside")}
 	for _, n := range namespaces {
-		out = append(out, finding(n.flag, n.name, n.wall))
+		out = append(out, finding(n.flag, n.name, n.effect))
 	}
 	undumpable := sandbox.Finding{Name: "undumpable", OK: d.layers.Undumpable, Detail: "closed to processes of the same user"}
 	if !undumpable.OK {
-		undumpable.Detail = fmt.Sprintf("not available, the other walls stand: %v", d.open)
+		undumpable.Detail = fmt.Sprintf("not available, the other layers hold: %v", d.open)
 	}
 	user := sandbox.Finding{Name: "unprivileged user", OK: true, Detail: fmt.Sprintf("user %d", nobody)}
 	if euid := os.Geteuid(); euid != 0 {

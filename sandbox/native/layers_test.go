@@ -60,7 +60,7 @@ func TestLayersAreTheLargestSetThatTheKernelAllows(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name       string
-		trial      func(layers) error
+		probe      func(layers) error
 		root       bool
 		want       uintptr
 		undumpable bool
@@ -75,7 +75,7 @@ func TestLayersAreTheLargestSetThatTheKernelAllows(t *testing.T) {
 		{"nothing", func(layers) error { return unix.EPERM }, true, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := discover(c.trial, c.root)
+			d := discover(c.probe, c.root)
 			if d.layers.Namespaces != c.want || d.layers.Undumpable != c.undumpable {
 				t.Errorf("got %#x, undumpable %v; want %#x, %v", d.layers.Namespaces, d.layers.Undumpable, c.want, c.undumpable)
 			}

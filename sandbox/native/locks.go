@@ -25,10 +25,10 @@ import (
 // lockWait is how long a call that waits for a lock goes without EINTR, upon which CPython asks again.
 const lockWait = 5 * time.Millisecond
 
-// maxLocks bounds the table of a family.
+// maxLocks bounds the table of a process tree.
 const maxLocks = 1024
 
-// lockTable is the fcntl(2) locks of a family by file. It is guarded by the family's turn.
+// lockTable is the fcntl(2) locks of a process tree by file. It is guarded by the process tree's turn.
 type lockTable struct {
 	held         map[inode][]lock
 	count        int
@@ -174,13 +174,13 @@ func (r *run) fcntlLock(n *seccomp.Notification) answer {
 		return answer{}
 	case cmd == unix.F_OFD_SETLK || cmd == unix.F_OFD_SETLKW:
 		all := kind == unix.F_UNLCK && want.first == 0 && want.last == math.MaxInt64
-		if !all && !r.family.locks.descriptions.room(r, inodeOf(&h.st), 2) { // it may cut one in three
+		if !all && !r.tree.locks.descriptions.room(r, inodeOf(&h.st), 2) { // it may cut one in three
 			return failed(unix.ENOLCK)
 		}
 		l := unix.Flock_t{Type: kind, Whence: unix.SEEK_SET, Start: want.first, Len: lengthOf(want)}
 		return r.locked(n, unix.FcntlFlock(uintptr(own), unix.F_OFD_SETLK, &l), cmd == unix.F_OFD_SETLKW)
 	default:
-		return r.locked(n, r.family.locks.set(inodeOf(&h.st), want, kind != unix.F_UNLCK), cmd == unix.F_SETLKW)
+		return r.locked(n, r.tree.locks.set(inodeOf(&h.st), want, kind != unix.F_UNLCK), cmd == unix.F_SETLKW)
 	}
 }
 
@@ -219,7 +219,7 @@ func (r *run) tellLock(n *seccomp.Notification, file inode, want lock, looks boo
 	var b [flockSize]byte
 	l, opposed := lock{}, false
 	if looks {
-		l, opposed = r.family.locks.opposing(file, want)
+		l, opposed = r.tree.locks.opposing(file, want)
 	}
 	if !opposed { // the rest is left as it is
 		binary.NativeEndian.PutUint16(b[:], unix.F_UNLCK)
@@ -297,7 +297,7 @@ func (r *run) flock(n *seccomp.Notification) answer {
 	if h.file == nil || !vfs.Private(h.file) {
 		return answer{}
 	}
-	if operation&^unix.LOCK_NB != unix.LOCK_UN && !r.family.locks.descriptions.room(r, inodeOf(&h.st), 1) {
+	if operation&^unix.LOCK_NB != unix.LOCK_UN && !r.tree.locks.descriptions.room(r, inodeOf(&h.st), 1) {
 		return failed(unix.ENOLCK)
 	}
 	return r.locked(n, unix.Flock(own, int(operation)|unix.LOCK_NB), operation&unix.LOCK_NB == 0)

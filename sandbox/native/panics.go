@@ -20,5 +20,5 @@ func (r *run) guard(doing string) {
 // panicked logs a panic that was recovered and ends the session.
 func (r *run) panicked(doing string, p any) {
 	r.log("panic in the sandbox", "while", doing, "panic", p, "stack", string(debug.Stack()))
-	r.family.root.cancel(errPanic)
+	r.tree.root.cancel(errPanic)
 }

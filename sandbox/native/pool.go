@@ -21,7 +21,7 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// The pool keeps interpreters that have started, under the same walls as any other, and wait in sitecustomize for a
+// The pool keeps interpreters that have started, behind the same layers as any other, and wait in sitecustomize for a
 // session. Up to then an interpreter sees nothing but its own library, and it is given one session in its life.
 
 // warmEnv tells the guest to wait for its session. It is taken away again before the script sees it.
@@ -31,8 +31,8 @@ const warmEnv = "SHANNOT_WAIT=1"
 // limit counts from where it begins.
 const startAllowance = time.Second
 
-// waiting is an interpreter in the pool.
-type waiting struct {
+// preforked is an interpreter in the pool: it has started and has no session yet.
+type preforked struct {
 	run        *run
 	key        string
 	view       *vfs.Session // what it sees before it has a session
@@ -44,7 +44,7 @@ type pool struct {
 	size int // 0 for none
 
 	mu      sync.Mutex
-	entries []*waiting // oldest first; some have not come to the point where they wait
+	entries []*preforked // oldest first; some have not come to the point where they wait
 	closed  bool
 	wanted  *order // what is started ahead now, nil before the first
 	busy    bool   // a goroutine does that
@@ -65,20 +65,20 @@ func (e *Engine) Starts() sandbox.Starts {
 	defer p.mu.Unlock()
 	n := p.counts
 	for _, w := range p.entries {
-		if w.waits() {
+		if w.idle() {
 			n.Waiting++
 		}
 	}
 	return n
 }
 
-// invitation is how a waiting interpreter's supervisor hears of its session.
-type invitation struct {
+// preforkHandshake is how the supervisor of a preforked interpreter hears of its session.
+type preforkHandshake struct {
 	ready chan struct{} // closed when the interpreter waits
 	given chan struct{} // closed when it has a session
 	args  []string      // what follows "-"; this and env are set before given is closed
 	env   []string      // the environment that the session begins with
-	asked bool          // of the family's turn
+	asked bool          // of the process tree's turn
 }
 
 // keyOf names what an interpreter is started with that a session cannot change later, or "" where the job cannot be given
@@ -111,20 +111,20 @@ func atStart(env []string) []string {
 }
 
 // take removes an interpreter that waits and was started with key, or returns nil.
-func (p *pool) take(key string) *waiting {
+func (p *pool) take(key string) *preforked {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var found *waiting
-	p.entries = slices.DeleteFunc(p.entries, func(w *waiting) bool {
+	var found *preforked
+	p.entries = slices.DeleteFunc(p.entries, func(w *preforked) bool {
 		switch {
-		case !w.lives():
+		case !w.alive():
 			p.filling.Add(1)
 			go func() {
 				defer p.filling.Done()
 				w.end()
 			}()
 			return true
-		case found == nil && w.key == key && w.waits():
+		case found == nil && w.key == key && w.idle():
 			found = w
 			return true
 		}
@@ -138,18 +138,18 @@ func (p *pool) take(key string) *waiting {
 	return found
 }
 
-// waits reports whether the interpreter has come to the point where it waits.
-func (w *waiting) waits() bool {
+// idle reports whether the interpreter has come to the point where it waits for its session.
+func (w *preforked) idle() bool {
 	select {
-	case <-w.run.invitation.ready:
+	case <-w.run.handshake.ready:
 		return true
 	default:
 		return false
 	}
 }
 
-// lives reports whether the interpreter is there. The kernel ends one where memory is short.
-func (w *waiting) lives() bool {
+// alive reports whether the interpreter is there. The kernel ends one where memory is short.
+func (w *preforked) alive() bool {
 	end := []unix.PollFd{{Fd: int32(w.run.pidfd), Events: unix.POLLIN}} // #nosec G115 -- a descriptor
 	n, err := unix.Poll(end, 0)
 	return err == nil && n == 0
@@ -214,9 +214,9 @@ func (p *pool) next() *order {
 	return p.wanted
 }
 
-func (p *pool) add(w *waiting) {
+func (p *pool) add(w *preforked) {
 	p.mu.Lock()
-	var surplus []*waiting
+	var surplus []*preforked
 	p.counts.Ahead++
 	p.entries = append(p.entries, w)
 	switch over := len(p.entries) - p.size; {
@@ -245,7 +245,7 @@ func (p *pool) close() {
 }
 
 // warm starts an interpreter of job's kind that waits.
-func (e *Engine) warm(key string, job sandbox.Job) (*waiting, error) {
+func (e *Engine) warm(key string, job sandbox.Job) (*preforked, error) {
 	in, loader, err := e.prepare(context.Background())
 	if err != nil {
 		return nil, err
@@ -262,8 +262,8 @@ func (e *Engine) warm(key string, job sandbox.Job) (*waiting, error) {
 	if err != nil {
 		return nil, errors.Join(err, view.Close())
 	}
-	w := &waiting{run: root, key: key, view: view}
-	w.run.invitation = &invitation{ready: make(chan struct{}), given: make(chan struct{})}
+	w := &preforked{run: root, key: key, view: view}
+	w.run.handshake = &preforkHandshake{ready: make(chan struct{}), given: make(chan struct{})}
 	if err := errors.Join(w.run.mount(in), mountLocales(view)); err != nil {
 		w.discard()
 		return nil, fmt.Errorf("prepare a view: %w", err)
@@ -298,17 +298,17 @@ func laterLimit(cpu time.Duration) time.Duration {
 }
 
 // discard releases what an interpreter has that does not run.
-func (w *waiting) discard() {
+func (w *preforked) discard() {
 	w.run.cancel(nil)
 	w.run.release()
 	_ = w.view.Close()
 }
 
 // end kills an interpreter that got no session.
-func (w *waiting) end() {
+func (w *preforked) end() {
 	w.run.kill()
-	w.run.family.dismiss(w.run, w.run.reap(w.supervised))
-	w.run.family.end()
+	w.run.tree.remove(w.run, w.run.reap(w.supervised))
+	w.run.tree.end()
 	w.run.stdio.closeOurs()
 	w.discard()
 }
@@ -321,7 +321,7 @@ func (noCommands) Start(context.Context, sandbox.Command) (sandbox.Process, erro
 }
 
 // serve gives the interpreter its session and returns when that is done.
-func (w *waiting) serve(ctx context.Context, e *Engine, in *installation, job sandbox.Job) (sandbox.Result, error) {
+func (w *preforked) serve(ctx context.Context, e *Engine, in *installation, job sandbox.Job) (sandbox.Result, error) {
 	r := w.run
 	defer w.discard()
 	stop := context.AfterFunc(ctx, func() { r.cancel(context.Cause(ctx)) })
@@ -336,20 +336,20 @@ func (w *waiting) serve(ctx context.Context, e *Engine, in *installation, job sa
 
 // adopt makes the job this run's. No call is answered meanwhile; the interpreter has one thread, and that waits.
 func (r *run) adopt(in *installation, job sandbox.Job) error {
-	r.family.turn.Lock()
-	defer r.family.turn.Unlock()
+	r.tree.turn.Lock()
+	defer r.tree.turn.Unlock()
 	r.job = job
-	r.family.begin(r)
+	r.tree.begin(r)
 	if err := r.mount(in); err != nil {
 		return err
 	}
-	r.invitation.args, r.invitation.env = job.Args[1:], job.Env
-	close(r.invitation.given)
+	r.handshake.args, r.handshake.env = job.Args[1:], job.Env
+	close(r.handshake.given)
 	return nil
 }
 
 // begin forgets what was used before the session.
-func (f *family) begin(r *run) {
+func (f *processTree) begin(r *run) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.spent = -processorTime(r.pid)
@@ -360,27 +360,27 @@ func (f *family) begin(r *run) {
 }
 
 // errUninvited is a guest's that says it waits and was not told to, or says it again.
-var errUninvited = errors.New("no session is to be waited for")
+var errNoHandshake = errors.New("no session is to be waited for")
 
 // awaitSession answers the guest's question for its session: how many arguments stand behind "-", these, and the environment.
 func (r *run) awaitSession() ([][]byte, error) {
-	r.family.turn.Lock()
-	i := r.invitation
-	welcome := i != nil && !i.asked
-	if welcome {
-		i.asked = true
+	r.tree.turn.Lock()
+	h := r.handshake
+	expected := h != nil && !h.asked
+	if expected {
+		h.asked = true
 	}
-	r.family.turn.Unlock()
-	if !welcome {
-		return nil, errUninvited
+	r.tree.turn.Unlock()
+	if !expected {
+		return nil, errNoHandshake
 	}
-	close(i.ready)
+	close(h.ready)
 	select {
 	case <-r.ctx.Done():
 		return nil, context.Cause(r.ctx)
-	case <-i.given:
+	case <-h.given:
 	}
-	return asBytesList([]string{strconv.Itoa(len(i.args))}, i.args, i.env), nil
+	return asBytesList([]string{strconv.Itoa(len(h.args))}, h.args, h.env), nil
 }
 
 // isWait reports whether a message asks for the session.

@@ -28,7 +28,7 @@ func warmEngine(tb testing.TB, n int) *Engine {
 }
 
 // settled returns the interpreters that wait, once all that were begun do.
-func settled(tb testing.TB, e *Engine) []*waiting {
+func settled(tb testing.TB, e *Engine) []*preforked {
 	tb.Helper()
 	e.pool.filling.Wait()
 	e.pool.mu.Lock()
@@ -36,7 +36,7 @@ func settled(tb testing.TB, e *Engine) []*waiting {
 	e.pool.mu.Unlock()
 	for _, w := range entries {
 		select {
-		case <-w.run.invitation.ready:
+		case <-w.run.handshake.ready:
 		case <-tb.Context().Done():
 			tb.Fatal("an interpreter does not come to the point where it waits")
 		}
@@ -45,14 +45,14 @@ func settled(tb testing.TB, e *Engine) []*waiting {
 }
 
 // standing returns the interpreters that wait for a job, of which there is one at least.
-func standing(tb testing.TB, e *Engine, job sandbox.Job) []*waiting {
+func standing(tb testing.TB, e *Engine, job sandbox.Job) []*preforked {
 	tb.Helper()
 	if _, _, err := e.prepare(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
 	key := keyOf(stageConfigFor(e, job), job)
 	e.pool.refill(e, key, job)
-	entries := slices.DeleteFunc(settled(tb, e), func(w *waiting) bool { return w.key != key })
+	entries := slices.DeleteFunc(settled(tb, e), func(w *preforked) bool { return w.key != key })
 	if len(entries) == 0 {
 		tb.Fatal("no interpreter waits")
 	}

@@ -14,11 +14,11 @@ import (
 	"shannot-gateway/internal/linux/landlock"
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
-	"shannot-gateway/sandbox/internal/trial"
+	"shannot-gateway/sandbox/internal/selftest"
 	"shannot-gateway/vfs"
 )
 
-// Probe says what this machine's kernel and C library offer the engine, one finding for each wall. The first time, it
+// Probe says what this machine's kernel and C library offer the engine, one finding for each layer. The first time, it
 // starts processes that enter namespaces and end; the program must have called Init.
 func Probe(context.Context) []sandbox.Finding {
 	return append([]sandbox.Finding{
@@ -106,7 +106,7 @@ func probeLibraries() sandbox.Finding {
 func probeLandlock() sandbox.Finding {
 	f := sandbox.Finding{Name: "Landlock"}
 	if abi := landlock.ABI(); abi > 0 {
-		f.OK, f.Detail = true, fmt.Sprintf("version %d, a second wall behind the filter", abi)
+		f.OK, f.Detail = true, fmt.Sprintf("version %d, a second layer behind the filter", abi)
 	} else {
 		f.Detail = "not available; the filter stands alone"
 	}
@@ -123,14 +123,14 @@ func missing(findings []sandbox.Finding) error {
 	return nil
 }
 
-// Check runs a line of Python in a sandbox, which shows whether everything that Probe looks at works together.
+// Check runs a line of Python in a sandbox, which shows whether everything that Probe looks at works affinity.
 func (e *Engine) Check(ctx context.Context) error {
 	if err := missing(Probe(ctx)); err != nil {
 		return err
 	}
-	// Unpacking takes a slow machine minutes, which is not the trial's time.
+	// Unpacking takes a slow machine minutes, which is not the time of the test.
 	if _, _, err := e.prepare(ctx); err != nil {
 		return err
 	}
-	return trial.Run(ctx, e, e.options.Now)
+	return selftest.Run(ctx, e, e.options.Now)
 }

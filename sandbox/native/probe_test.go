@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Each part that the engine cannot do without keeps it from starting, under its own name; a missing further wall does not.
+// Each part that the engine cannot do without keeps it from starting, under its own name; a missing further layer does not.
 func TestMissingRequiredPartsAreRefusedWithTheReason(t *testing.T) {
 	required := map[string]bool{
 		"kernel 5.14 or newer": true, "seccomp user notification": true, "pidfd_getfd": true, "sealed memory files": true, "glibc": true,

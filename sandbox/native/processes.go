@@ -19,8 +19,8 @@ import (
 // "thread-self", which lead there. It stands in front of the target's /proc: there the same numbers are other processes, or
 // on this host what the interpreters really are. See proc(5).
 type processes struct {
-	family *family
-	made   time.Time
+	tree *processTree
+	made time.Time
 }
 
 // A process is a name below processes: a directory of an interpreter, or of one of its threads, and what follows.
@@ -42,12 +42,12 @@ var toldFiles = map[string]func(*run, []byte) []byte{
 // hostProcess is a process of the target that sees what all of it sees: its first.
 const hostProcess = "/proc/1/"
 
-// find takes a name apart. ENOENT where it begins with no interpreter of the family, or no thread of one.
+// find takes a name apart. ENOENT where it begins with no interpreter of the process tree, or no thread of one.
 func (p *processes) find(name string) (at process, err error) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
 	id, ok := number(first)
 	if ok {
-		at.run, at.tid = p.family.whose(id)
+		at.run, at.tid = p.tree.whose(id)
 	}
 	if at.run == nil {
 		return process{}, unix.ENOENT
@@ -67,7 +67,7 @@ func (p *processes) find(name string) (at process, err error) {
 
 // whose is the interpreter that has a process id, or one of whose threads has that number, which is then the second value. The
 // kernel does not list these, and opens them: see proc_pid_task(5).
-func (f *family) whose(id int) (owner *run, tid int) {
+func (f *processTree) whose(id int) (owner *run, tid int) {
 	f.visible(func(m *run) {
 		if m.pid == id {
 			owner = m
@@ -110,7 +110,7 @@ func (at process) isDir() bool {
 }
 
 // own reports whether the process asks about itself. Descriptors are nobody else's business.
-func (p *processes) own(at process) bool { return at.run == p.family.asking }
+func (p *processes) own(at process) bool { return at.run == p.tree.asking }
 
 // asks reports whether it is the thread that asks, which for an interpreter's own directory is its first.
 func (p *processes) asks(at process) bool {
@@ -118,7 +118,7 @@ func (p *processes) asks(at process) bool {
 	if tid == 0 {
 		tid = at.run.pid
 	}
-	return p.own(at) && tid == p.family.thread
+	return p.own(at) && tid == p.tree.thread
 }
 
 // links are texts: a name below them is resolved in the view.
@@ -134,9 +134,9 @@ func (at process) links() map[string]string {
 func (p *processes) reader(name string) (text string, ok bool) {
 	switch name {
 	case "/self":
-		return strconv.Itoa(p.family.asking.pid), true
+		return strconv.Itoa(p.tree.asking.pid), true
 	case "/thread-self":
-		return fmt.Sprintf("%d/task/%d", p.family.asking.pid, p.family.thread), true
+		return fmt.Sprintf("%d/task/%d", p.tree.asking.pid, p.tree.thread), true
 	}
 	return "", false
 }
@@ -176,7 +176,7 @@ func (at process) content() []byte {
 // Lstat implements vfs.Source.
 func (p *processes) Lstat(name string) (vfs.Info, error) {
 	info := vfs.Info{
-		Nlink: 1, UID: p.family.asking.job.Host.UID, GID: p.family.asking.job.Host.GID,
+		Nlink: 1, UID: p.tree.asking.job.Host.UID, GID: p.tree.asking.job.Host.GID,
 		Atime: p.made, Mtime: p.made, Ctime: p.made, Ino: hash("process" + name),
 	}
 	link := func(text string) (vfs.Info, error) {
@@ -228,7 +228,7 @@ func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
 	}
 	if name == "/" {
 		add(unix.S_IFLNK, "self", "thread-self")
-		p.family.visible(func(m *run) { add(unix.S_IFDIR, strconv.Itoa(m.pid)) })
+		p.tree.visible(func(m *run) { add(unix.S_IFDIR, strconv.Itoa(m.pid)) })
 		return out, nil
 	}
 	at, err := p.find(name)

@@ -118,7 +118,7 @@ func (r *run) mappedName(name string) string {
 	if strings.HasPrefix(name, "[") {
 		return name // [heap], [stack], [vdso], [anon:…] by the script's own word
 	}
-	in := r.family.engine.installed()
+	in := r.tree.engine.installed()
 	if in == nil {
 		return ""
 	}

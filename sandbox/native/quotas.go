@@ -90,7 +90,7 @@ var watchesOf = sync.OnceValue(func() int {
 	return max(4*fewest, within(kernelBound("fs/epoll/max_user_watches", mostWatches*256)/256, mostWatches))
 })
 
-// objects is what the interpreters of a family have made in the kernel. It is of the family's turn.
+// objects is what the interpreters of a process tree have made in the kernel. It is of the process tree's turn.
 type objects struct {
 	pipes, sockets, files tally
 	epolls                epolls
@@ -132,7 +132,7 @@ func (r *run) pauseUntil(due time.Time) {
 const watchesWord = "files that it watches by epoll"
 
 // tellBound says once that a bound of this kind was met.
-func (f *family) tellBound(what string, bound int) {
+func (f *processTree) tellBound(what string, bound int) {
 	f.mu.Lock()
 	f.met = fmt.Sprintf("%d %s", bound, what)
 	f.mu.Unlock()
@@ -151,7 +151,7 @@ func (f *family) tellBound(what string, bound int) {
 
 // makePipe answers pipe(2) and pipe2(2), whose flags the filter has seen.
 func (r *run) makePipe(*seccomp.Notification) answer {
-	f := r.family
+	f := r.tree
 	if !f.objects.pipes.room(r, 1, pipesOf(), func() int { return f.openOf(unix.S_IFIFO) }) {
 		f.tellBound("pipes", pipesOf())
 		return failed(unix.ENFILE)
@@ -161,7 +161,7 @@ func (r *run) makePipe(*seccomp.Notification) answer {
 
 // makePair answers socketpair(2), whose kind the filter has seen.
 func (r *run) makePair(*seccomp.Notification) answer {
-	f := r.family
+	f := r.tree
 	if !f.objects.sockets.room(r, 2, socketsOf(), func() int { return f.openOf(unix.S_IFSOCK) }) {
 		f.tellBound("sockets", socketsOf())
 		return failed(unix.ENFILE)
@@ -172,7 +172,7 @@ func (r *run) makePair(*seccomp.Notification) answer {
 // mayOpen counts what becomes an open file. A mapping keeps one without a descriptor, and where it is shared and of nothing, it is
 // one.
 func (r *run) mayOpen() bool {
-	f := r.family
+	f := r.tree
 	if f.objects.files.room(r, 1, filesOf(), f.openFiles) {
 		return true
 	}
@@ -195,7 +195,7 @@ func (r *run) mapping(n *seccomp.Notification) answer {
 }
 
 // openFiles counts the descriptors and the mappings of files that the interpreters have: no fewer than there are open files.
-func (f *family) openFiles() (n int) {
+func (f *processTree) openFiles() (n int) {
 	var pids []int
 	f.visible(func(m *run) { pids = append(pids, m.pid) })
 	for _, pid := range pids {
@@ -222,7 +222,7 @@ func mappedFiles(pid, most int) (n int) {
 
 // openOf counts the pipes or sockets that the interpreters have open. One that a thread moves about and back between two
 // looks, or waits for while nobody has a descriptor of it any more, is missed until the next count: no more than threads.
-func (f *family) openOf(kind uint32) int {
+func (f *processTree) openOf(kind uint32) int {
 	open := map[inode]bool{}
 	see := func(st *unix.Stat_t) {
 		if st.Mode&unix.S_IFMT == kind {
@@ -243,7 +243,7 @@ func (f *family) openOf(kind uint32) int {
 	return len(open)
 }
 
-// epolls is the epoll instances of a family. A registration lasts as long as the watched file is open by whatever
+// epolls is the epoll instances of a process tree. A registration lasts as long as the watched file is open by whatever
 // descriptor, so that one number can be registered again and again: they are counted by the kernel's own list of them. The
 // supervisor makes the instances, and knows each by a mark: a registration of its own that never has an event, with a number
 // that nobody else knows. An instance of its own watches all of them, and the kernel takes from that what nobody has any more.
@@ -299,7 +299,7 @@ func (r *run) makeEpoll(n *seccomp.Notification) answer {
 	if flags&^unix.EPOLL_CLOEXEC != 0 {
 		return failed(unix.EINVAL)
 	}
-	f := r.family
+	f := r.tree
 	e := &f.objects
 	if !e.epolls.instances.room(r, 1, mostInstances, e.epolls.count) {
 		f.tellBound("epoll instances", mostInstances)
@@ -352,7 +352,7 @@ func (r *run) addWatch(*seccomp.Notification) answer {
 
 // mayWatch counts registrations.
 func (r *run) mayWatch(more int) bool {
-	f := r.family
+	f := r.tree
 	if f.objects.epolls.watches.room(r, more, watchesOf(), f.watches) {
 		return true
 	}
@@ -382,8 +382,8 @@ func (e *epolls) count() int {
 	return len(ids)
 }
 
-// watches counts the registrations in the instances of the family, or gives the count that there was where that is not known.
-func (f *family) watches() int {
+// watches counts the registrations in the instances of the process tree, or gives the count that there was where that is not known.
+func (f *processTree) watches() int {
 	e := &f.objects.epolls
 	seen := map[string]int{}
 	living, known := e.living()

@@ -60,7 +60,7 @@ func waitingSignals(tb testing.TB) int {
 // TestScriptLeavesTheUserWhatTheKernelCountsForUsers runs a script that takes all it gets, and looks at what is taken and at what the
 // gateway can still do. The bounds are the session's: a second session meanwhile gets as much.
 func TestScriptLeavesTheUserWhatTheKernelCountsForUsers(t *testing.T) {
-	t.Run("behind every wall", func(t *testing.T) { leavesTheUser(t, engine(t)) })
+	t.Run("behind every layer", func(t *testing.T) { leavesTheUser(t, engine(t)) })
 	// Without a user namespace the kernel counts the interpreters' signals for the gateway's own user.
 	t.Run("behind the filter alone", func(t *testing.T) {
 		in, _, err := engine(t).prepare(t.Context())

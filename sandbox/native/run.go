@@ -34,7 +34,7 @@ const (
 
 // run is one interpreter and its supervisor.
 type run struct {
-	job    sandbox.Job // another one for a run that waited for its session, of the family's turn until then
+	job    sandbox.Job // another one for a run that waited for its session, of the process tree's turn until then
 	log    func(msg string, args ...any)
 	ctx    context.Context // ends when the interpreter must
 	cancel context.CancelCauseFunc
@@ -68,18 +68,18 @@ type run struct {
 	dir     vfs.File // the working directory itself, nil before it was entered; of the supervising goroutine
 
 	// The interpreters of the job, this one's place among them, and what it is handed when it starts.
-	family  *family
+	tree    *processTree
 	depth   int
 	parent  int // process id of the interpreter that started it, 0 for the script's own
 	inherit []passed
-	carried []int // everything that was taken for it; of the family's lock
+	carried []int // everything that was taken for it; of the process tree's lock
 	// answering is the descriptor that an answer brings, until the interpreter has it; 0 for none.
 	answering atomic.Int32
 
 	handles handleTable
 	stdio   *stdio
 
-	invitation *invitation // nil for one that has its job from the beginning
+	handshake *preforkHandshake // nil for one that has its job from the beginning
 
 	children children
 	stdin    stdinState
@@ -235,7 +235,7 @@ func (r *run) supervise(loader *os.File, config stageConfig, files [3]*os.File, 
 	r.thread.Store(int32(unix.Gettid()))
 	err := r.start(loader, config, files)
 	if err == nil {
-		r.family.born(r) // before its streams are closed here, see family.carried
+		r.tree.started(r) // before its streams are closed here, see processTree.carried
 	}
 	closeFiles(files)
 	started <- err
@@ -243,7 +243,7 @@ func (r *run) supervise(loader *os.File, config stageConfig, files [3]*os.File, 
 		return
 	}
 	holdSignals() // only now: the interpreter would have inherited them
-	defer r.opens.both.Free()
+	defer r.opens.pair.Unpin()
 	r.answerCalls(r.answer)
 }
 
@@ -314,20 +314,20 @@ func (r *run) answer(n *seccomp.Notification) {
 	r.answering.Store(0)
 }
 
-// slow waits where the family has made all the calls of this tick. The interpreter's thread waits inside its call.
+// slow waits where the process tree has made all the calls of this tick. The interpreter's thread waits inside its call.
 func (r *run) slow() {
-	r.family.turn.Lock()
-	limit := r.family.root.job.Limits.Calls
-	r.family.turn.Unlock()
+	r.tree.turn.Lock()
+	limit := r.tree.root.job.Limits.Calls
+	r.tree.turn.Unlock()
 	if limit <= 0 {
 		return
 	}
 	share := callsOfATick(limit)
-	for r.family.calls.Load() >= share && !r.exited.Load() && r.ctx.Err() == nil {
-		r.family.tellSlow(limit)
+	for r.tree.calls.Load() >= share && !r.exited.Load() && r.ctx.Err() == nil {
+		r.tree.tellSlow(limit)
 		time.Sleep(tick / 20)
 	}
-	r.family.calls.Add(1)
+	r.tree.calls.Add(1)
 }
 
 // callsOfATick is a limit of calls a second as calls in one tick.
@@ -335,14 +335,14 @@ func callsOfATick(limit int) int64 {
 	return max(1, int64(limit)*int64(tick)/int64(time.Second))
 }
 
-// inTurn runs a handler while no other call of the family is answered.
+// inTurn runs a handler while no other call of the process tree is answered.
 func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
-	r.family.turn.Lock()
-	defer r.family.turn.Unlock()
-	r.family.asks(r, int(n.PID))
+	r.tree.turn.Lock()
+	defer r.tree.turn.Unlock()
+	r.tree.asks(r, int(n.PID))
 	r.hold()
 	if r.execed && len(r.inherit) > 0 {
-		r.hand(n.ID)
+		r.placeInherited(n.ID)
 	}
 	a := h(r, n)
 	if a.inject {
@@ -369,7 +369,7 @@ func (r *run) deliver(n *seccomp.Notification, a answer) {
 	switch {
 	case a.later:
 	case a.resume:
-		r.opens.both.Free() // it may make a thread, or ask where it runs
+		r.opens.pair.Unpin() // it may make a thread, or ask where it runs
 		seccomp.Send(r.listener, &seccomp.Response{ID: id, Flags: seccomp.Continue})
 	case a.errno != 0:
 		seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(a.errno)})
@@ -488,10 +488,10 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 		}
 		t := now()
 		l, held := r.job.Limits, count.value(t)
-		r.family.nextTick(l.Calls)
-		r.family.shareAnew()
-		cpu, memory := r.family.used(held, l.Memory)
-		elapsed := clock.Tick(t, r.family.waits(cpu-before))
+		r.tree.nextTick(l.Calls)
+		r.tree.shareAnew()
+		cpu, memory := r.tree.used(held, l.Memory)
+		elapsed := clock.Tick(t, r.tree.waits(cpu-before))
 		before = cpu
 		switch {
 		case l.Wall > 0 && elapsed >= l.Wall:
@@ -555,8 +555,8 @@ func (r *run) result(state *os.ProcessState) sandbox.Result {
 	case ws.Signaled() && r.group != nil && r.group.Exhausted():
 		limit = tooMuchMemory(r.job.Limits)
 		res.Cause, res.Detail = limit.cause, limit.detail
-	case r.family.fatal() != nil && !ws.Signaled() && ws.ExitStatus() != 0:
-		limit = r.family.fatal()
+	case r.tree.fatal() != nil && !ws.Signaled() && ws.ExitStatus() != 0:
+		limit = r.tree.fatal()
 		res.Cause, res.Detail = limit.cause, limit.detail
 	case r.outOfCPU(state, ws):
 		res.Cause, res.Detail = sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", r.job.Limits.CPU)

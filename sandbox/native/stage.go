@@ -34,10 +34,10 @@ type stageConfig struct {
 	// Hidden is how many of the last of Env are arguments, whose places the last of Argv keep: see arguments.go.
 	Hidden int
 	Drop   bool // leave root
-	// Layers are the walls behind the filter. The process is in the namespaces already.
+	// Layers are those behind the filter. The process is in the namespaces already.
 	Layers layers
-	// Trial is a process that shows itself to the supervisor instead, see runTrial.
-	Trial bool
+	// Probe is a process that shows itself to the supervisor instead, see runProbe.
+	Probe bool
 	// Confined takes the filter of a program that lives on its streams, see Confine.
 	Confined bool
 	// Limits are resource limits, by resource number of getrlimit(2).

@@ -14,14 +14,14 @@ import (
 // threadsWord is what they are called where they are too many together with those of other sessions.
 const threadsWord = "threads, beside those of other sessions"
 
-// taskShare is the threads of all families.
+// taskShare is the threads of all process trees.
 type taskShare struct {
 	mu   sync.Mutex
 	most int // 0 for half of what the kernel leaves
 	used int
 }
 
-// set says that a family has so many threads now, where it had others. It reports false, and changes nothing, where they are too
+// set says that a process tree has so many threads now, where it had others. It reports false, and changes nothing, where they are too
 // many.
 func (t *taskShare) set(had *int, now int) bool {
 	t.mu.Lock()
@@ -39,8 +39,8 @@ func (t *taskShare) set(had *int, now int) bool {
 	return true
 }
 
-// share counts threads of the family's, and tells where they are too many together with those of others.
-func (f *family) share(threads int) bool {
+// share counts threads of the process tree's, and tells where they are too many together with those of others.
+func (f *processTree) share(threads int) bool {
 	ok := f.engine.tasks.set(&f.counted, threads)
 	if !ok {
 		f.tellBound(threadsWord, threads-1)
@@ -49,14 +49,14 @@ func (f *family) share(threads int) bool {
 }
 
 // shareAnew gives back the threads that have ended.
-func (f *family) shareAnew() {
+func (f *processTree) shareAnew() {
 	if f.counts() {
 		f.engine.tasks.set(&f.counted, f.threads())
 	}
 }
 
-// counts reports whether threads of the family are counted.
-func (f *family) counts() bool {
+// counts reports whether threads of the process tree are counted.
+func (f *processTree) counts() bool {
 	f.engine.tasks.mu.Lock()
 	defer f.engine.tasks.mu.Unlock()
 	return f.counted > 0

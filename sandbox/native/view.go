@@ -17,12 +17,12 @@ import (
 
 // mount puts the engine's own trees into the script's view.
 func (r *run) mount(in *installation) error {
-	r.job.FS.SetMeter(r.family.walked)
+	r.job.FS.SetMeter(r.tree.walked)
 	made := time.Now()
 	mounts := []vfs.Mount{
 		{Path: Prefix, Source: in.library},
-		{Path: "/dev", Source: &devices{family: r.family, made: made}},
-		{Path: "/proc", Source: &processes{family: r.family, made: made}, Union: true},
+		{Path: "/dev", Source: &devices{tree: r.tree, made: made}},
+		{Path: "/proc", Source: &processes{tree: r.tree, made: made}, Union: true},
 	}
 	for _, m := range mounts {
 		if err := r.job.FS.Mount(m); err != nil {
@@ -40,8 +40,8 @@ const sharedMemory = "/dev/shm"
 
 // devices is /dev in a script's view: the devices that lead nowhere, and the way to the supervisor.
 type devices struct {
-	family *family
-	made   time.Time
+	tree *processTree
+	made time.Time
 }
 
 // memory devices of the Linux device list (devices.txt), by minor number of major 1.
@@ -62,7 +62,7 @@ var deviceLinks = map[string]string{
 
 // script is the text of scriptFile, "" where there is none.
 func (d *devices) script() string {
-	job := &d.family.root.job
+	job := &d.tree.root.job
 	if len(job.Args) == 0 || job.Args[0] != "-" || job.Terminal != nil {
 		return ""
 	}
@@ -94,7 +94,7 @@ func (d *devices) Lstat(name string) (vfs.Info, error) {
 		info.Mode = unix.S_IFCHR | 0o600
 	case base == scriptFile && d.script() != "":
 		info.Mode, info.Size = unix.S_IFREG|0o444, int64(len(d.script()))
-	case base == terminalDevice && d.family.root.job.Terminal != nil:
+	case base == terminalDevice && d.tree.root.job.Terminal != nil:
 		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(5, 0)
 	default:
 		return vfs.Info{}, unix.ENOENT
@@ -110,7 +110,7 @@ func (d *devices) ReadDir(name string) ([]vfs.Dirent, error) {
 	for n := range memoryDevices {
 		out = append(out, vfs.Dirent{Name: n, Type: unix.S_IFCHR, Ino: hash("/" + n)})
 	}
-	if d.family.root.job.Terminal != nil {
+	if d.tree.root.job.Terminal != nil {
 		out = append(out, vfs.Dirent{Name: terminalDevice, Type: unix.S_IFCHR, Ino: hash("/" + terminalDevice)})
 	}
 	for n := range deviceLinks {
@@ -129,11 +129,11 @@ func (d *devices) Readlink(name string) (string, error) {
 func (d *devices) Open(name string, flags int) (int, error) {
 	base := strings.TrimPrefix(name, "/")
 	if base == guestDevice {
-		fd, e := d.family.asking.dial()
+		fd, e := d.tree.asking.connect()
 		return fd, orNil(e)
 	}
-	if base == terminalDevice && d.family.root.job.Terminal != nil {
-		return d.family.root.stdio.slave()
+	if base == terminalDevice && d.tree.root.job.Terminal != nil {
+		return d.tree.root.stdio.slave()
 	}
 	if base == scriptFile && d.script() != "" {
 		return vfs.Sealed("script", []byte(d.script()))

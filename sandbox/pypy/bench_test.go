@@ -66,7 +66,7 @@ func BenchmarkHello(b *testing.B) {
 	}
 }
 
-// BenchmarkOrdinaryPyPy is whole sessions of a real interpreter behind the walls, once its library is compiled. On a busy
+// BenchmarkOrdinaryPyPy is whole sessions of a real interpreter behind the layers, once its library is compiled. On a busy
 // machine the processor time says more than the elapsed.
 func BenchmarkOrdinaryPyPy(b *testing.B) {
 	e := interposedEngine(b)

@@ -219,7 +219,7 @@ func (d *driver) start(q frames.Start) (int, error) {
 	if q.InheritEnv {
 		c.Env = nil
 	}
-	d.dialogue.both.Free() // what is started here may run anywhere
+	d.dialogue.pair.Unpin() // what is started here may run anywhere
 	d.starting.Store(true)
 	process, err := d.job.Commands.Start(d.ctx, c)
 	d.starting.Store(false)

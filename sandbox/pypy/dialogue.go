@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/sandbox/internal/together"
+	"shannot-gateway/sandbox/internal/affinity"
 )
 
 // The driver and its child take turns, each waiting for the other. Where the child asks many questions one after the other,
@@ -22,22 +22,22 @@ const (
 	denseTime  = 20 * time.Millisecond
 )
 
-// dialogue is the pace of a child's calls.
+// dialogue tells bursts of a child's calls.
 type dialogue struct {
-	both *together.Pair
-	pace together.Pace
+	pair  *affinity.Pair
+	burst affinity.Burst
 }
 
 func (d *dialogue) init(child process) {
-	d.both, d.pace = together.New(denseTime, child.WithPID), together.Pace{Turns: denseCalls, Within: denseTime}
+	d.pair, d.burst = affinity.New(denseTime, child.WithPID), affinity.Burst{Turns: denseCalls, Within: denseTime}
 }
 
 // turn counts a call, and keeps both sides together or sets them free. The driver's thread calls it.
 func (d *dialogue) turn(now time.Time) {
-	if d.pace.Next(now) {
-		d.both.Keep()
+	if d.burst.Next(now) {
+		d.pair.Pin()
 	} else {
-		d.both.Free()
+		d.pair.Unpin()
 	}
 }
 

@@ -19,12 +19,12 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/guest"
-	"shannot-gateway/sandbox/internal/trial"
+	"shannot-gateway/sandbox/internal/selftest"
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/vfs"
 )
 
-// Engine runs scripts with a pypy-sandbox executable, behind the native engine's walls. The program must have called
+// Engine runs scripts with a pypy-sandbox executable, behind the layers of the native engine. The program must have called
 // native.Init.
 type Engine struct {
 	options Options
@@ -88,7 +88,7 @@ func (e *Engine) Check(ctx context.Context) error {
 	if _, err := e.prepare(ctx); err != nil {
 		return err
 	}
-	return trial.Run(ctx, e, e.options.Now)
+	return selftest.Run(ctx, e, e.options.Now)
 }
 
 // prepare finds the executable and asks it what it is, once. A failure is tried again at the next call.
@@ -247,7 +247,7 @@ func childZone(job sandbox.Job) string {
 	return "UTC0"
 }
 
-// confinedChild is an executable that runs behind the walls.
+// confinedChild is an executable that runs behind the layers.
 type confinedChild struct {
 	*native.Confined
 	drained  chan struct{}

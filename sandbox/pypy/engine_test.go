@@ -72,7 +72,7 @@ func obey(t *testing.T, e *Engine, script string, change func(*sandbox.Job)) con
 	return conformance.Outcome{Stdout: stdout.String(), Stderr: stderr.String(), Result: result}
 }
 
-func TestEngineRunsAnExecutableBehindTheWalls(t *testing.T) {
+func TestEngineRunsAnExecutableBehindTheLayers(t *testing.T) {
 	e := childEngine(t)
 	if err := e.Check(t.Context()); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ var built struct {
 	err  error
 }
 
-// interposedEngine runs scripts in an ordinary PyPy of this machine, behind the walls.
+// interposedEngine runs scripts in an ordinary PyPy of this machine, behind the layers.
 func interposedEngine(t testing.TB) *Engine {
 	t.Helper()
 	if missing := pypytest.Missing(); missing != "" {

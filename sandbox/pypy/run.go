@@ -80,7 +80,7 @@ func converse(ctx context.Context, job sandbox.Job, c child, now func() time.Tim
 func (d *driver) serveSafely() (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer d.dialogue.both.Free()
+	defer d.dialogue.pair.Unpin()
 	err = errPanic
 	defer d.guard("answering a call")
 	return d.serve()

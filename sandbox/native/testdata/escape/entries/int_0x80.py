@@ -1,5 +1,5 @@
 # tries: to enter the kernel by the 32-bit gate, whose numbers mean other calls
-# wall: the filter kills the process
+# layer: the filter kills the process
 # prints:
 # ends: SIGSYS
 # open: True

@@ -1,5 +1,5 @@
 # tries: a socket by the 32-bit gate
-# wall: the filter kills the process
+# layer: the filter kills the process
 # prints:
 # ends: SIGSYS
 # open: True

@@ -1,5 +1,5 @@
 # tries: a system call from machine code of the script's own, past the C library
-# wall: the filter does not ask who calls
+# layer: the filter does not ask who calls
 # prints: False
 # open: True
 # bare: not run: the run in the open is its control

@@ -1,5 +1,5 @@
 # tries: a negative number
-# wall: it has the bit of x32 set: the filter kills the process
+# layer: it has the bit of x32 set: the filter kills the process
 # prints:
 # ends: SIGSYS
 # bare: ENOSYS

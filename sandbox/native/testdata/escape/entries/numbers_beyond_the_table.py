@@ -1,5 +1,5 @@
 # tries: numbers beyond the table
-# wall: what has no row is not there
+# layer: what has no row is not there
 # prints: ENOSYS
 # bare: ENOSYS
 print(*{call(number) for number in (512, 600, 1000, 0x1FFFFFFF)})

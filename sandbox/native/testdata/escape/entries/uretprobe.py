@@ -1,5 +1,5 @@
 # tries: the one call that the kernel lets past every filter (uretprobe(2), from Linux 6.11 on)
-# wall: the kernel kills a caller that no probe of its own has sent
+# layer: the kernel kills a caller that no probe of its own has sent
 # prints:
 # ends: SIGILL
 # impossible: ENOSYS, where the kernel is older than 6.11 or built without it

@@ -1,5 +1,5 @@
 # tries: to enter the kernel by the numbers of the x32 architecture
-# wall: the filter kills the process
+# layer: the filter kills the process
 # prints:
 # ends: SIGSYS
 # bare: True

@@ -1,5 +1,5 @@
 # tries: to open a hidden file by x32's number of openat(2), which has no row of its own
-# wall: the filter kills the process
+# layer: the filter kills the process
 # prints:
 # ends: SIGSYS
 # bare: True

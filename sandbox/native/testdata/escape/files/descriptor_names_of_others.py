@@ -1,5 +1,5 @@
 # tries: to open descriptors of the gateway and of another process by their names in /proc
-# wall: hidden by default
+# layer: hidden by default
 # prints: ENOENT
 # open: otherwise
 # bare: not run: it depends on whose processes these are

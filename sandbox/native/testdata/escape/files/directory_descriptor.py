@@ -1,5 +1,5 @@
 # tries: to use a directory's descriptor as the host's directory: read it, write it, map it, change to it and look back
-# wall: a placeholder stands for it
+# layer: a placeholder stands for it
 # prints: EISDIR or empty EBADF True ENOENT
 # open: otherwise
 # bare: not run: it is about the view

@@ -1,5 +1,5 @@
 # tries: to learn of a file that the policy does not show by every call that takes a path
-# wall: what is not shown does not exist
+# layer: what is not shown does not exist
 # prints: ENOENT False
 # open: otherwise
 # bare: not run: it is about the policy

@@ -1,5 +1,5 @@
 # tries: symbolic links of its own to a hidden file: absolute, relative, in a chain, through a directory
-# wall: the view follows links itself
+# layer: the view follows links itself
 # prints: ENOENT
 # bare: DONE
 os.symlink(SECRET, HERE + "/absolute")

@@ -1,5 +1,5 @@
 # tries: to find a hidden file's name in listings
-# wall: a listing has what is shown
+# layer: a listing has what is shown
 # prints: False []
 # bare: True ['secret']
 import glob

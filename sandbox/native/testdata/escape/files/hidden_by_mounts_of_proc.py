@@ -1,5 +1,5 @@
 # tries: to reach the host's root through /proc of every process that it can name
-# wall: magic links are texts in the view
+# layer: magic links are texts in the view
 # prints: True
 # open: otherwise
 # bare: not run: it depends on whose processes these are

@@ -1,5 +1,5 @@
 # tries: other spellings of a hidden file's name
-# wall: the view resolves every component itself, and the policy decides on what comes out
+# layer: the view resolves every component itself, and the policy decides on what comes out
 # prints: ENOENT
 # bare: DONE
 dirname, base = os.path.split(SECRET)

@@ -1,5 +1,5 @@
 # tries: to make a hidden file's folder and name in the view, and to read the host's through it
-# wall: the policy decides before the host is asked
+# layer: the policy decides before the host is asked
 # prints: True
 # open: otherwise
 # bare: not run: it is about the view

@@ -1,5 +1,5 @@
 # tries: to climb out of a directory that is shown, by working directory and by directory descriptor
-# wall: a directory descriptor is a placeholder: the view resolves its path
+# layer: a directory descriptor is a placeholder: the view resolves its path
 # prints: ENOENT ENOENT ENOENT
 # bare: DONE DONE DONE
 os.chdir(SHOWN)

@@ -1,5 +1,5 @@
 # tries: to remove, rename and replace what the view itself stands on
-# wall: mounts and scratch directories stay
+# layer: mounts and scratch directories stay
 # prints: True
 # open: otherwise
 # bare: not run: as root it would

@@ -1,5 +1,5 @@
 # tries: to keep the supervisor walking: a link to itself, two to each other, a long chain
-# wall: forty links are followed
+# layer: forty links are followed
 # prints: ELOOP ELOOP ELOOP
 # bare: ELOOP ELOOP ELOOP
 os.chdir(HERE)

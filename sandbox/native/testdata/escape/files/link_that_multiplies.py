@@ -1,5 +1,5 @@
 # tries: links that double the path with every step
-# wall: forty links are followed, and a path has 4096 bytes
+# layer: forty links are followed, and a path has 4096 bytes
 # prints: True
 # itself: following its links ends with an error of that bound, and without links it would be found
 # bare: True

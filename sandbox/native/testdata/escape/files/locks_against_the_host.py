@@ -1,5 +1,5 @@
 # tries: to hold up programs of the host with locks and leases on their files
-# wall: locks are pretended, leases refused
+# layer: locks are pretended, leases refused
 # prints: DONE DONE EINVAL
 # open: otherwise
 # bare: not run: it would

@@ -1,5 +1,5 @@
 # tries: to have the kernel signal another process when a descriptor is ready
-# wall: the filter refuses F_SETOWN, F_SETOWN_EX and F_SETSIG
+# layer: the filter refuses F_SETOWN, F_SETOWN_EX and F_SETSIG
 # prints: EINVAL EINVAL EINVAL
 # bare: DONE DONE DONE
 import fcntl, struct

@@ -1,5 +1,5 @@
 # tries: to read the host's passwords and keys
-# wall: hidden by default
+# layer: hidden by default
 # prints: ENOENT
 # open: otherwise
 # bare: not run: as root it would

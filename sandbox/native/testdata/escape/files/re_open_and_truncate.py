@@ -1,5 +1,5 @@
 # tries: to truncate through the re-open of a read-only descriptor
-# wall: a re-open does nothing to the file
+# layer: a re-open does nothing to the file
 # prints: 15
 # bare: 0
 fd = os.open(SHOWN + "/file", os.O_RDONLY)

@@ -1,5 +1,5 @@
 # tries: to open a read-only descriptor anew for writing, by each name that it has
-# wall: a re-open gives no mode that the descriptor does not have
+# layer: a re-open gives no mode that the descriptor does not have
 # prints: EACCES EACCES EACCES EACCES
 # bare: DONE DONE DONE DONE
 fd = os.open(SHOWN + "/file", os.O_RDONLY)

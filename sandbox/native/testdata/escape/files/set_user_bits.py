@@ -1,5 +1,5 @@
 # tries: to leave a program behind that runs as another user
-# wall: what it makes is the view's, where nobody runs it
+# layer: what it makes is the view's, where nobody runs it
 # prints: 0o104755 EPERM
 # open: otherwise
 # bare: not run: it would leave one

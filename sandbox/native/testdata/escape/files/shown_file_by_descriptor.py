@@ -1,5 +1,5 @@
 # tries: to change a file of the host by a descriptor that is open for reading
-# wall: the descriptor is open for reading; its attributes are the view's
+# layer: the descriptor is open for reading; its attributes are the view's
 # prints: EBADF EBADF EBADF EINVAL EBADF ENOTSUP
 # bare: EBADF EBADF EBADF EINVAL EBADF not asked
 fd = os.open(SHOWN + "/file", os.O_RDONLY)

@@ -1,5 +1,5 @@
 # tries: to change a file of the host in every way that names it
-# wall: the view keeps changes for itself
+# layer: the view keeps changes for itself
 # prints: evil True 0o100777 False True
 # itself: it says that each change was made in the view, and the test compares the host
 # bare: not run: the test compares the host's file afterwards

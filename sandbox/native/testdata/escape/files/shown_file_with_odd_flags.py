@@ -1,5 +1,5 @@
 # tries: flags of open(2) that open for neither or for both, append, truncate a file that is open for reading
-# wall: the view masks flags; an access mode of 3 is none
+# layer: the view masks flags; an access mode of 3 is none
 # prints: EINVAL True
 # open: otherwise
 # bare: not run: O_TRUNC would truncate it

@@ -1,5 +1,5 @@
 # tries: a command with arguments beyond what the kernel takes
-# wall: the guest refuses it as execve(2) would; a frame has a bound
+# layer: the guest refuses it as execve(2) would; a frame has a bound
 # prints: E2BIG E2BIG
 # slow
 # bare: E2BIG E2BIG

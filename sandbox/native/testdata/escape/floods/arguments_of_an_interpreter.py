@@ -1,5 +1,5 @@
 # tries: a further interpreter with arguments and an environment beyond what the kernel takes
-# wall: the supervisor refuses it before it starts anything
+# layer: the supervisor refuses it before it starts anything
 # prints: E2BIG E2BIG E2BIG
 # bare: E2BIG E2BIG E2BIG
 import subprocess

@@ -1,5 +1,5 @@
 # tries: to have more pipes and sockets than a session may, in several interpreters
-# wall: they are counted for all interpreters of the session
+# layer: they are counted for all interpreters of the session
 # prints: True
 # itself: it prints how many there were where these are more
 # bare: not run: it takes the memory of whoever runs the tests

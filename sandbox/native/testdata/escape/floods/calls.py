@@ -1,5 +1,5 @@
 # tries: to keep the supervisor busy with calls from many threads
-# wall: a thread waits for its own answer; calls are bounded in each second
+# layer: a thread waits for its own answer; calls are bounded in each second
 # prints: 20000
 # itself: it counts the calls that were answered
 # slow

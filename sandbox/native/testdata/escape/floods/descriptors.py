@@ -1,5 +1,5 @@
 # tries: to open files until nothing can be opened, and to go on
-# wall: a process has so many descriptors; the supervisor keeps none of them
+# layer: a process has so many descriptors; the supervisor keeps none of them
 # prints: EMFILE True DONE
 # bare: not run: it depends on the limits of whoever runs the tests
 fds = []

@@ -1,5 +1,5 @@
 # tries: a command with an environment beyond what the kernel takes
-# wall: the guest refuses it as execve(2) would; a frame has a bound
+# layer: the guest refuses it as execve(2) would; a frame has a bound
 # prints: E2BIG
 # bare: E2BIG
 import subprocess

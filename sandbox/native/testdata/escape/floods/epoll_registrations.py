@@ -1,5 +1,5 @@
 # tries: to use up the files that the user of the gateway may watch, by registering one number again and again
-# wall: registrations are counted for the session, by the kernel's own list of them
+# layer: registrations are counted for the session, by the kernel's own list of them
 # prints: ENOSPC True DONE
 # bare: not run: it depends on the limits of whoever runs the tests
 import select

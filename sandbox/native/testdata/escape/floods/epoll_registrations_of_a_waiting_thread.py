@@ -1,5 +1,5 @@
 # tries: to hide registrations in epoll instances that have no descriptor, since threads wait for them
-# wall: what the kernel still has is known by an epoll instance of the supervisor's; nothing is given back before
+# layer: what the kernel still has is known by an epoll instance of the supervisor's; nothing is given back before
 # prints: ENOSPC True
 # bare: not run: it depends on the limits of whoever runs the tests
 import select, threading, time

@@ -1,5 +1,5 @@
 # tries: to hold more bytes than a session may, in files without a name that are open under another name (/proc/self/fd)
-# wall: a re-open changes nothing of what the supervisor counts
+# layer: a re-open changes nothing of what the supervisor counts
 # prints: holding
 # ends: write
 # bare: not run: it would fill the memory

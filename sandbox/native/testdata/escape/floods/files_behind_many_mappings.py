@@ -1,5 +1,5 @@
 # tries: to keep tens of thousands of files open without descriptors, by mappings of files and by shared ones of nothing
-# wall: descriptors and mappings of files are counted for the session
+# layer: descriptors and mappings of files are counted for the session
 # prints: ENFILE ENFILE ENFILE True DONE
 # slow
 # bare: not run: it takes the files of whoever runs the tests

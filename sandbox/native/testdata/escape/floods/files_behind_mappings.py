@@ -1,5 +1,5 @@
 # tries: to hold more bytes than a session may, in files without a name or descriptor that are mapped
-# wall: mapped memory of files counts as memory where it is not counted as a file's
+# layer: mapped memory of files counts as memory where it is not counted as a file's
 # prints: holding
 # itself: the run ends by one of the two limits that count these bytes, and by no other
 # ends: memory or write

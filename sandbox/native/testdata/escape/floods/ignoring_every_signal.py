@@ -1,5 +1,5 @@
 # tries: to live on when its time is over
-# wall: the limit kills with a signal that nobody can ignore
+# layer: the limit kills with a signal that nobody can ignore
 # prints: up
 # ends: wall
 # slow

@@ -1,5 +1,5 @@
 # tries: a further interpreter with as much as the kernel takes
-# wall: none
+# layer: none
 # prints: 1000000 200000
 # itself: it counts what arrived
 # bare: not run: it is about further interpreters

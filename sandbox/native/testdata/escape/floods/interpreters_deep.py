@@ -1,5 +1,5 @@
 # tries: a fork bomb of interpreters, each by the one before
-# wall: depth is bounded, and interpreters are counted
+# layer: depth is bounded, and interpreters are counted
 # prints: True
 # itself: it compares the depth with both bounds
 # slow

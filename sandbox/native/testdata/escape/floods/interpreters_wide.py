@@ -1,5 +1,5 @@
 # tries: a fork bomb of interpreters, each at once
-# wall: interpreters are counted
+# layer: interpreters are counted
 # prints: EAGAIN True
 # bare: not run: it would be one
 import subprocess

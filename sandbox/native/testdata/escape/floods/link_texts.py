@@ -1,5 +1,5 @@
 # tries: to fill the session with the texts of links
-# wall: their bytes are counted
+# layer: their bytes are counted
 # prints: ENOSPC
 # slow
 # bare: not run: it would fill the disk

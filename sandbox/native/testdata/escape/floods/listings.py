@@ -1,5 +1,5 @@
 # tries: to keep large listings of directories in the gateway, one for each descriptor
-# wall: listings in progress are bounded for the session; a listing that was dropped is made again
+# layer: listings in progress are bounded for the session; a listing that was dropped is made again
 # prints: True True
 # itself: it counts the entries of a listing that was dropped
 # bare: not run: it is about the gateway

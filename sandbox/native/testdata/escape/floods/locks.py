@@ -1,5 +1,5 @@
 # tries: to fill the gateway with locks, also by cutting one into many
-# wall: they are bounded for the session
+# layer: they are bounded for the session
 # prints: ENOLCK ENOLCK DONE
 # bare: not run: the kernel has another bound
 import fcntl

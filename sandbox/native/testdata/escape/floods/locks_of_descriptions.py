@@ -1,5 +1,5 @@
 # tries: to fill the kernel with locks of open file descriptions, also of those that only a mapping keeps
-# wall: they are counted for the session, by the kernel's own list of them
+# layer: they are counted for the session, by the kernel's own list of them
 # prints: ENOLCK True DONE
 # slow
 # bare: not run: it depends on the limits of whoever runs the tests

@@ -1,5 +1,5 @@
 # tries: to fill the session's files with many small ones and with names
-# wall: bytes and nodes are counted
+# layer: bytes and nodes are counted
 # prints: ENOSPC
 # slow
 # bare: not run: it would fill the disk

@@ -1,5 +1,5 @@
 # tries: to take memory without end
-# wall: an address space has a size
+# layer: an address space has a size
 # prints: MemoryError
 # bare: not run: it depends on the machine
 print(outcome(bytearray, 1 << 40))

@@ -1,5 +1,5 @@
 # tries: to write a file without end
-# wall: a file has a size
+# layer: a file has a size
 # prints: EFBIG
 # bare: not run: it would fill the disk
 def write():

@@ -1,5 +1,5 @@
 # tries: to write output without end
-# wall: whoever takes it bounds it; the writer waits
+# layer: whoever takes it bounds it; the writer waits
 # prints: True
 # itself: it counts what was written
 # bare: True

@@ -1,5 +1,5 @@
 # tries: to have the kernel hold gigabytes for it, in many pipes and in large ones
-# wall: pipes are counted for the session; none becomes larger than it is
+# layer: pipes are counted for the session; none becomes larger than it is
 # prints: ENFILE True EPERM EPERM DONE DONE
 # bare: not run: it takes the memory of whoever runs the tests
 import fcntl

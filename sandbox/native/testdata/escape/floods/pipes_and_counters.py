@@ -1,5 +1,5 @@
 # tries: to fill the table with pipes, pairs, timers and counters, and to nest waits
-# wall: a session has so many pipes and sockets, a process so many descriptors
+# layer: a session has so many pipes and sockets, a process so many descriptors
 # prints: ENFILE ENFILE EMFILE ELOOP
 # bare: not run: it depends on the limits of whoever runs the tests
 import select, socket

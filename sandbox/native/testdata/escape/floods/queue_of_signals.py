@@ -1,5 +1,5 @@
 # tries: to use up the signals that may wait for the user of the gateway
-# wall: few signals of a session wait; kill(2) merges what is beyond
+# layer: few signals of a session wait; kill(2) merges what is beyond
 # prints: DONE True True
 # itself: it prints how many wait where these are more, and says that all were sent
 # bare: not run: it depends on the limits of whoever runs the tests

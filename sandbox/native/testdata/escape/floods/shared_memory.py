@@ -1,5 +1,5 @@
 # tries: to hold more memory than a session may in shared mappings, which count for no process
-# wall: what several interpreters share counts once, for the session
+# layer: what several interpreters share counts once, for the session
 # prints: holding
 # ends: memory
 # bare: not run: it would fill the memory

@@ -1,5 +1,5 @@
 # tries: to bury itself and the supervisor in signals
-# wall: signals reach the script alone
+# layer: signals reach the script alone
 # prints: DONE True
 # itself: it counts the signals that came
 # bare: DONE True

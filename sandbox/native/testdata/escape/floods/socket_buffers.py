@@ -1,5 +1,5 @@
 # tries: to have the kernel hold gigabytes for it, in the buffers of socket pairs, also those of ends that are closed
-# wall: sockets are counted for the session
+# layer: sockets are counted for the session
 # prints: ENFILE True
 # bare: not run: it takes the memory of whoever runs the tests
 import socket

@@ -1,5 +1,5 @@
 # tries: files that claim to be as large as a number can be
-# wall: a file has a size, for every call that sets one
+# layer: a file has a size, for every call that sets one
 # prints: EFBIG EFBIG EFBIG EFBIG
 # bare: not run: it depends on the file system
 fd = os.open(HERE + "/x", os.O_RDWR | os.O_CREAT)

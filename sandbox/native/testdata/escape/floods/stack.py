@@ -1,5 +1,5 @@
 # tries: to run into the end of the stack
-# wall: the interpreter bounds recursion
+# layer: the interpreter bounds recursion
 # prints: RecursionError
 # bare: RecursionError
 def down(): down()

@@ -1,5 +1,5 @@
 # tries: to start threads without end
-# wall: threads are counted over all interpreters
+# layer: threads are counted over all interpreters
 # prints: True True
 # itself: it compares the threads with both bounds
 # bare: not run: it depends on the limits of whoever runs the tests

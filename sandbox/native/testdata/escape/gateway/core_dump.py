@@ -1,5 +1,5 @@
 # tries: to have the host's handler of core dumps, which runs as root, read its memory
-# wall: the core limit of 1 keeps the kernel from writing a core and from starting a handler, see core(5)
+# layer: the core limit of 1 keeps the kernel from writing a core and from starting a handler, see core(5)
 # prints: 1 1
 # open: otherwise
 # bare: not run: it is about the gateway

@@ -1,5 +1,5 @@
 # tries: to find a descriptor that the gateway left open
-# wall: every descriptor is marked before the exec
+# layer: every descriptor is marked before the exec
 # prints: True
 # itself: it finds the one descriptor that the script passes on
 # bare: not run: it depends on what the tests were started with

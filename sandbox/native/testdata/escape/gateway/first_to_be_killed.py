@@ -1,5 +1,5 @@
 # tries: to have the kernel kill the gateway when memory runs out
-# wall: an interpreter is the first that is killed
+# layer: an interpreter is the first that is killed
 # prints: 1000
 # open: otherwise
 # bare: not run: it is about the gateway

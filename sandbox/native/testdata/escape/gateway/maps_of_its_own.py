@@ -1,5 +1,5 @@
 # tries: to learn where the gateway keeps its files from what it has mapped
-# wall: its own maps are told as they are in the view
+# layer: its own maps are told as they are in the view
 # prints: False
 # open: otherwise
 # bare: not run: it is about the gateway

@@ -1,5 +1,5 @@
 # tries: to read the gateway's memory, map and stack
-# wall: hidden by default; process_vm_readv(2) is refused
+# layer: hidden by default; process_vm_readv(2) is refused
 # prints: ENOENT EPERM
 # open: otherwise
 # bare: not run: as root it would

@@ -1,5 +1,5 @@
 # tries: to find something of the gateway's in its own environment, arguments and memory
-# wall: the environment is made anew
+# layer: the environment is made anew
 # prints: False False False
 # open: otherwise
 # bare: not run: it is about the gateway

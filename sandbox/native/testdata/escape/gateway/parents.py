@@ -1,5 +1,5 @@
 # tries: to learn the gateway's process id from its parent's
-# wall: the parent is told as 1
+# layer: the parent is told as 1
 # prints: 1 1 True
 # open: otherwise
 # bare: not run: it is about the gateway

@@ -1,5 +1,5 @@
 # tries: to find the gateway's port in the host's list and to connect to it
-# wall: the list is the host's to read; the filter refuses socket(2)
+# layer: the list is the host's to read; the filter refuses socket(2)
 # prints: EPERM
 # bare: DONE
 import socket

@@ -1,5 +1,5 @@
 # tries: to read files that belong to the gateway: its runtime, its database, its keys
-# wall: what is not shown does not exist
+# layer: what is not shown does not exist
 # prints: ENOENT
 # open: otherwise
 # bare: not run: it depends on where the gateway is installed

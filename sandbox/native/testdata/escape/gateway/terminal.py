@@ -1,5 +1,5 @@
 # tries: to reach the terminal of the gateway
-# wall: the interpreter leads a session without a terminal
+# layer: the interpreter leads a session without a terminal
 # prints: ENOENT False
 # open: otherwise
 # bare: not run: it depends on how the tests run

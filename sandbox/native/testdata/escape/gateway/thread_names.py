@@ -1,5 +1,5 @@
 # tries: to pass for the gateway in the host's list of processes and to confuse those who read it
-# wall: the supervisor reads the numbers behind the last parenthesis
+# layer: the supervisor reads the numbers behind the last parenthesis
 # prints: DONE
 # itself: it says that the name was set, and calls are answered after it
 # bare: DONE

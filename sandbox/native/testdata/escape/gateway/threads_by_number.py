@@ -1,5 +1,5 @@
 # tries: to look at threads of the gateway, and at its own, by numbers that /proc opens and does not list
-# wall: numbers of threads are not there; those of its own lead to what it is told of itself
+# layer: numbers of threads are not there; those of its own lead to what it is told of itself
 # prints: 0 True /opt/shannot/bin/python3.14 ENOENT
 # bare: not run: it is no process of the gateway
 import threading

@@ -1,5 +1,5 @@
 # tries: to open a file by the newer calls whose flags are in memory
-# wall: the filter does not know them
+# layer: the filter does not know them
 # prints: ENOSYS ENOSYS ENOSYS
 # bare: EINVAL EFAULT OK
 how = (ctypes.c_uint64 * 3)()

@@ -1,5 +1,5 @@
 # tries: to open devices that lead somewhere
-# wall: the view has none but those that lead nowhere
+# layer: the view has none but those that lead nowhere
 # prints: ENOENT
 # open: otherwise
 # bare: not run: as root it would open them

@@ -1,5 +1,5 @@
 # tries: to open a file of the host by handle, which needs no path
-# wall: the filter refuses both calls
+# layer: the filter refuses both calls
 # prints: EPERM EPERM
 # open: otherwise
 # bare: not run: as root it would come far

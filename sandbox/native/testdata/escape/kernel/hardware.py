@@ -1,5 +1,5 @@
 # tries: to reach ports and descriptor tables of the processor
-# wall: the filter refuses the calls
+# layer: the filter refuses the calls
 # prints: EPERM EPERM EPERM
 # open: otherwise
 # bare: not run: as root it would

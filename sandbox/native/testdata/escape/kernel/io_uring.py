@@ -1,5 +1,5 @@
 # tries: to have the kernel open files and connect in the background, past the filter
-# wall: the filter does not know io_uring
+# layer: the filter does not know io_uring
 # prints: ENOSYS ENOSYS ENOSYS
 # open: otherwise
 # bare: not run: it depends on kernel.io_uring_disabled

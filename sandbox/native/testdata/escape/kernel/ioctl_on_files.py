@@ -1,5 +1,5 @@
 # tries: to change a file of the host by its descriptor: flags, version, clones, thaw
-# wall: the filter lets questions about its own descriptors through alone
+# layer: the filter lets questions about its own descriptors through alone
 # prints: ENOTTY ENOTTY ENOTSUP ENOTTY
 # open: otherwise
 # bare: not run: as root it would

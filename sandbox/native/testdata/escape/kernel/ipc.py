@@ -1,5 +1,5 @@
 # tries: to meet others in System V and POSIX queues, semaphores and shared memory
-# wall: the filter does not know the calls
+# layer: the filter does not know the calls
 # prints: ENOSYS ENOSYS ENOSYS ENOSYS
 # open: otherwise
 # bare: not run: it would leave something behind

@@ -1,5 +1,5 @@
 # tries: to load a module and another kernel
-# wall: the filter refuses or does not know the calls
+# layer: the filter refuses or does not know the calls
 # prints: EPERM EPERM ENOSYS ENOSYS ENOSYS
 # open: otherwise
 # bare: not run: as root it would come far

@@ -1,5 +1,5 @@
 # tries: the newer mount calls: fsconfig, fsmount, fspick, mount_setattr, statmount, listmount
-# wall: the filter does not know them
+# layer: the filter does not know them
 # prints: ENOSYS ENOSYS ENOSYS ENOSYS ENOSYS ENOSYS
 # open: otherwise
 # bare: not run: it depends on the kernel's version

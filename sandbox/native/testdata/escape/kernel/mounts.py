@@ -1,5 +1,5 @@
 # tries: to mount, unmount, and change the root in the old way and the new
-# wall: the filter refuses each
+# layer: the filter refuses each
 # prints: EPERM EPERM EPERM EPERM EPERM EPERM EPERM
 # open: otherwise
 # bare: not run: as root it would

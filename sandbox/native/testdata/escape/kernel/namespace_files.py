@@ -1,5 +1,5 @@
 # tries: to open the namespaces of another process
-# wall: they are no regular files: the view opens nothing else
+# layer: they are no regular files: the view opens nothing else
 # prints: True ENOENT
 # open: otherwise
 # bare: not run: it would

@@ -1,5 +1,5 @@
 # tries: to enter a new namespace of every kind, and an old one by descriptor
-# wall: the filter refuses unshare(2) and setns(2)
+# layer: the filter refuses unshare(2) and setns(2)
 # prints: EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM
 # open: otherwise
 # bare: not run: it would

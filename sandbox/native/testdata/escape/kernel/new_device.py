@@ -1,5 +1,5 @@
 # tries: to make a device of its own, by both calls, and a FIFO
-# wall: the filter refuses mknodat(2)
+# layer: the filter refuses mknodat(2)
 # prints: EPERM EPERM
 # open: otherwise
 # bare: not run: as root it would

@@ -1,5 +1,5 @@
 # tries: to make a pipe that the kernel sends its notifications to
-# wall: the filter lets pipe2(2) take the usual flags alone
+# layer: the filter lets pipe2(2) take the usual flags alone
 # prints: EINVAL
 # open: otherwise
 # bare: not run: it depends on the kernel's configuration

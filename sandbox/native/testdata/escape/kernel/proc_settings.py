@@ -1,5 +1,5 @@
 # tries: to change settings of the kernel through /proc and /sys
-# wall: files of the host are never opened for writing: the view keeps what is written
+# layer: files of the host are never opened for writing: the view keeps what is written
 # prints: True
 # itself: the test compares the settings of the host afterwards
 # bare: not run: as root it would

@@ -1,5 +1,5 @@
 # tries: to restart the machine, rename it, set its clock, read its log, swap
-# wall: the filter refuses or does not know the calls
+# layer: the filter refuses or does not know the calls
 # prints: EPERM EPERM ENOSYS EPERM EPERM ENOSYS EPERM EPERM ENOSYS
 # open: otherwise
 # bare: not run: as root it would

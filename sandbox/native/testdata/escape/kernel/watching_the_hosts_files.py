@@ -1,5 +1,5 @@
 # tries: to be told what others do to files of the host
-# wall: the filter does not know inotify and fanotify, and refuses F_NOTIFY
+# layer: the filter does not know inotify and fanotify, and refuses F_NOTIFY
 # prints: ENOSYS ENOSYS EINVAL
 # open: otherwise
 # bare: not run: it depends on limits of the host

@@ -1,5 +1,5 @@
 # tries: to write a host file's pages through a pipe that spliced them (CVE-2022-0847)
-# wall: the filter does not know splice(2)
+# layer: the filter does not know splice(2)
 # prints: ENOSYS
 # bare: OK
 fd = os.open(SHOWN + "/file", os.O_RDONLY)

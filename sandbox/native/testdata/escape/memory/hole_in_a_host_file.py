@@ -1,5 +1,5 @@
 # tries: to punch a hole into a host file through its mapping, and into it by descriptor
-# wall: the mapping is not writable; the filter refuses fallocate(2)
+# layer: the mapping is not writable; the filter refuses fallocate(2)
 # prints: EACCES ENOTSUP
 # bare: EACCES EBADF
 libc.mmap.restype = ctypes.c_void_p

@@ -1,5 +1,5 @@
 # tries: to keep pages in memory that can then not be given to others
-# wall: the limit for such pages is 0, and the filter does not know mlock(2)
+# layer: the limit for such pages is 0, and the filter does not know mlock(2)
 # prints: EPERM ENOSYS
 # open: otherwise
 # bare: not run: it depends on the limits of whoever runs the tests

@@ -1,5 +1,5 @@
 # tries: to write a file of the host through a shared mapping
-# wall: the descriptor is open for reading
+# layer: the descriptor is open for reading
 # prints: EACCES
 # bare: EACCES
 import mmap

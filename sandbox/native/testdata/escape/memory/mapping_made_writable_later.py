@@ -1,5 +1,5 @@
 # tries: to make a shared mapping of a host file writable afterwards
-# wall: the kernel remembers that the descriptor was open for reading
+# layer: the kernel remembers that the descriptor was open for reading
 # prints: EACCES
 # bare: EACCES
 libc.mmap.restype = ctypes.c_void_p

@@ -1,5 +1,5 @@
 # tries: to write a file of the host through a shared mapping of a descriptor for writing
-# wall: opening for writing copies the file into the session's overlay
+# layer: opening for writing copies the file into the session's overlay
 # prints: b'evil'
 # itself: it reads back what it wrote, and the test compares the host
 # bare: b'evil'

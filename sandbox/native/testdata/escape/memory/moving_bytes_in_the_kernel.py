@@ -1,5 +1,5 @@
 # tries: to have the kernel move bytes into a host file: splice, tee, vmsplice, copy_file_range, sendfile
-# wall: the filter does not know them, and sendfile(2) takes a writable descriptor
+# layer: the filter does not know them, and sendfile(2) takes a writable descriptor
 # prints: ENOSYS ENOSYS ENOSYS ENOSYS EBADF
 # bare: EBADF EBADF EBADF EBADF EBADF
 fd = os.open(SHOWN + "/file", os.O_RDONLY)

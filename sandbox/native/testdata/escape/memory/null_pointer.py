@@ -1,5 +1,5 @@
 # tries: to take more than itself along when it dies
-# wall: the interpreter is a process of its own
+# layer: the interpreter is a process of its own
 # prints: before
 # ends: SIGSEGV
 # bare: SIGSEGV

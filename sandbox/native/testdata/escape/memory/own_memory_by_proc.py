@@ -1,5 +1,5 @@
 # tries: to write its own memory through /proc, where page protection does not hold
-# wall: the view has no such file
+# layer: the view has no such file
 # prints: ENOENT ENOENT ENOENT ENOENT
 # bare: DONE DONE DONE DONE
 tid = os.getpid()

@@ -1,5 +1,5 @@
 # tries: to move, lock and reorder pages
-# wall: the filter does not know the calls
+# layer: the filter does not know the calls
 # prints: ENOSYS ENOSYS ENOSYS ENOSYS ENOSYS
 # open: otherwise
 # bare: not run: it depends on the machine's nodes and limits

@@ -1,5 +1,5 @@
 # tries: to write a private mapping of a host file
-# wall: none: what it changes is its own copy
+# layer: none: what it changes is its own copy
 # prints: DONE
 # itself: it says that the copy was written, and the test compares the host
 # bare: DONE

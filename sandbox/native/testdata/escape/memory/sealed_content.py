@@ -1,5 +1,5 @@
 # tries: to write, cut, grow and map for writing a file of the interpreter, whose memory all sessions share
-# wall: it is open for reading, and the re-open gives no more
+# layer: it is open for reading, and the re-open gives no more
 # prints: EBADF EINVAL EACCES EACCES EROFS
 # bare: not run: it is about the view
 import mmap

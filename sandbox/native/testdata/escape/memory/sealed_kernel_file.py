@@ -1,5 +1,5 @@
 # tries: to write a copy that the gateway made of a kernel file, through a mapping, a hole and a new seal
-# wall: the copy is sealed and open for reading
+# layer: the copy is sealed and open for reading
 # prints: EACCES EBADF EINVAL EINVAL
 # open: otherwise
 # bare: not run: it is about the view

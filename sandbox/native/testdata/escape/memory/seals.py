@@ -1,5 +1,5 @@
 # tries: to seal a file of the view against the view's own writes
-# wall: the filter lets F_GET_SEALS through alone; the view's files take no seals
+# layer: the filter lets F_GET_SEALS through alone; the view's files take no seals
 # prints: EINVAL
 # bare: EINVAL
 import fcntl

@@ -1,5 +1,5 @@
 # tries: to make memory files of its own, hidden or executable
-# wall: the filter does not know memfd_create(2) and memfd_secret(2)
+# layer: the filter does not know memfd_create(2) and memfd_secret(2)
 # prints: ENOSYS ENOSYS
 # open: otherwise
 # bare: not run: memfd_secret depends on the kernel's command line

@@ -1,5 +1,5 @@
 # tries: the same with names of one byte, and then to list and remove them all
-# wall: every path in the view is within 4096 bytes
+# layer: every path in the view is within 4096 bytes
 # prints: ENAMETOOLONG True 0
 # slow
 # bare: not run: it would leave a tree that is hard to remove

@@ -1,5 +1,5 @@
 # tries: directories in directories until a path has no room, each entered
-# wall: every path in the view is within 4096 bytes
+# layer: every path in the view is within 4096 bytes
 # prints: True True
 # itself: the last directory is refused with the errno of that bound
 # bare: not run: it would leave a tree that is hard to remove

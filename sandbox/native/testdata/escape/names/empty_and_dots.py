@@ -1,5 +1,5 @@
 # tries: empty names, dots, and slashes after files
-# wall: they mean what they mean to the kernel
+# layer: they mean what they mean to the kernel
 # prints: ENOENT EINVAL True ENOTDIR ENOTDIR True
 # bare: ENOENT EINVAL True ENOTDIR ENOTDIR True
 os.chdir(HERE)

@@ -1,5 +1,5 @@
 # tries: names of 255 bytes and of more
-# wall: the view has the limit that file systems have
+# layer: the view has the limit that file systems have
 # prints: DONE ENAMETOOLONG ENAMETOOLONG ENAMETOOLONG
 # bare: DONE ENAMETOOLONG ENAMETOOLONG ENAMETOOLONG
 os.chdir(HERE)

@@ -1,5 +1,5 @@
 # tries: to make a path longer than a path can be by moving a deep tree deeper
-# wall: every path in the view is within 4096 bytes
+# layer: every path in the view is within 4096 bytes
 # prints: ENAMETOOLONG
 # bare: not run: it would leave a tree that is hard to remove
 os.chdir(HERE)

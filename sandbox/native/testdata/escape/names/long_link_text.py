@@ -1,5 +1,5 @@
 # tries: a link's text of 4095 bytes and of more
-# wall: 4096 bytes with the NUL are read, and no more
+# layer: 4096 bytes with the NUL are read, and no more
 # prints: DONE ENAMETOOLONG
 # bare: DONE ENAMETOOLONG
 os.chdir(HERE)

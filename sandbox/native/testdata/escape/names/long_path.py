@@ -1,5 +1,5 @@
 # tries: paths of 4095 bytes and of more, and one that never ends
-# wall: 4096 bytes with the NUL are read, and no more
+# layer: 4096 bytes with the NUL are read, and no more
 # prints: OK ENAMETOOLONG ENAMETOOLONG
 # bare: OK ENAMETOOLONG ENAMETOOLONG
 path = lambda n: b"/" + b"./" * ((n - 1) // 2) + b"/" * ((n - 1) % 2) + b"\0"

@@ -1,5 +1,5 @@
 # tries: names with newlines, escape sequences and separators of other systems
-# wall: none: they are bytes like any other, and come back as they were
+# layer: none: they are bytes like any other, and come back as they were
 # prints: True
 # itself: it compares what it made with what is listed
 # bare: True

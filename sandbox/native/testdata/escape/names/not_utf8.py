@@ -1,5 +1,5 @@
 # tries: names that are no text
-# wall: none: they are bytes like any other
+# layer: none: they are bytes like any other
 # prints: True b'x'
 # itself: it compares what it made with what is listed, and reads it back
 # bare: True b'x'

@@ -1,5 +1,5 @@
 # tries: to make the gateway's own log or terminal act on a process's name
-# wall: a name has sixteen bytes, and nobody prints it
+# layer: a name has sixteen bytes, and nobody prints it
 # prints: OK
 # itself: it says that the name was set
 # bare: OK

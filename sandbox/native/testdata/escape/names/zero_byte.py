@@ -1,5 +1,5 @@
 # tries: a name that goes on after its NUL
-# wall: a path ends at its NUL, for the policy as for the kernel
+# layer: a path ends at its NUL, for the policy as for the kernel
 # prints: OK False
 # itself: it says that a file was made, and which
 # bare: OK False

@@ -1,5 +1,5 @@
 # tries: the same with an address whose low half is zero
-# wall: the filter compares all 64 bits
+# layer: the filter compares all 64 bits
 # prints: EPERM
 # bare: EFAULT
 import socket

@@ -1,5 +1,5 @@
 # tries: to send on a pair with the address of a named socket
-# wall: the filter lets sendto(2) through without an address alone
+# layer: the filter lets sendto(2) through without an address alone
 # prints: EPERM
 # bare: EISCONN
 import socket

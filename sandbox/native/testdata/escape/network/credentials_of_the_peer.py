@@ -1,5 +1,5 @@
 # tries: to learn the gateway's process and user from the socket that leads to it
-# wall: the filter lets getsockopt(2) ask harmless questions alone
+# layer: the filter lets getsockopt(2) ask harmless questions alone
 # prints: EPERM
 # bare: DONE
 import socket

@@ -1,5 +1,5 @@
 # tries: the same with the flags that socketpair(2) takes in its type argument
-# wall: the filter compares the type without the two flags
+# layer: the filter compares the type without the two flags
 # prints: EPERM EPERM EPERM
 # bare: OK OK OK
 space = ctypes.create_string_buffer(8)

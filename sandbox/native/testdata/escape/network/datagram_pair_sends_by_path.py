@@ -1,5 +1,5 @@
 # tries: to make a datagram pair, which could send to a named socket without connecting
-# wall: the filter allows stream pairs alone
+# layer: the filter allows stream pairs alone
 # prints: EPERM
 # bare: DONE
 import socket

@@ -1,5 +1,5 @@
 # tries: to ask a name server, which would carry data out
-# wall: the filter refuses socket(2)
+# layer: the filter refuses socket(2)
 # prints: gaierror
 # bare: not run: it would ask a real name server
 import socket

@@ -1,5 +1,5 @@
 # tries: to make sockets of families whose kernel code is seldom looked at: netlink, packet, vsock, AF_ALG, bluetooth, TIPC
-# wall: the filter refuses socket(2)
+# layer: the filter refuses socket(2)
 # prints: EPERM EPERM EPERM EPERM EPERM EPERM
 # open: otherwise
 # bare: not run: what it gives depends on the kernel's modules, and it may load some

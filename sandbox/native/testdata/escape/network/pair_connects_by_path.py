@@ -1,5 +1,5 @@
 # tries: to turn one end of a pair to a named socket of the host
-# wall: the filter refuses connect(2)
+# layer: the filter refuses connect(2)
 # prints: EPERM
 # bare: EISCONN
 import socket

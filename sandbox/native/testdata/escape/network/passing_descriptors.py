@@ -1,5 +1,5 @@
 # tries: to park a descriptor in a socket's queue, where nobody counts it
-# wall: the filter refuses sendmsg(2)
+# layer: the filter refuses sendmsg(2)
 # prints: EPERM
 # bare: DONE
 import socket

@@ -1,5 +1,5 @@
 # tries: to send several messages at once, each with an address of its own
-# wall: the filter refuses sendmmsg(2)
+# layer: the filter refuses sendmmsg(2)
 # prints: EPERM
 # bare: OK
 import socket

@@ -1,5 +1,5 @@
 # tries: to get a pidfd of the gateway out of the socket that leads to it (SO_PEERPIDFD)
-# wall: the filter lets getsockopt(2) ask harmless questions alone
+# layer: the filter lets getsockopt(2) ask harmless questions alone
 # prints: EPERM
 # bare: not run: it needs Linux 6.5
 import socket

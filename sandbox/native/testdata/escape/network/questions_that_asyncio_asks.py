@@ -1,5 +1,5 @@
 # tries: nothing: an ordinary script must still learn type, error and buffers of its own pair
-# wall: none
+# layer: none
 # prints: True 0 True
 # itself: the questions are answered
 # bare: True 0 True

@@ -1,5 +1,5 @@
 # tries: to make a pair of sequenced packets
-# wall: the filter allows stream pairs alone
+# layer: the filter allows stream pairs alone
 # prints: EPERM
 # bare: DONE
 import socket

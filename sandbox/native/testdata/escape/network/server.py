@@ -1,5 +1,5 @@
 # tries: to serve: bind, listen and accept on one end of a pair
-# wall: the filter refuses each of them
+# layer: the filter refuses each of them
 # prints: EPERM EPERM EPERM
 # bare: OK EINVAL EINVAL
 import socket

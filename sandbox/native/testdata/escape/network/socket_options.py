@@ -1,5 +1,5 @@
 # tries: to set options of a socket: a filter program, credentials, timestamps
-# wall: the filter refuses setsockopt(2)
+# layer: the filter refuses setsockopt(2)
 # prints: EPERM
 # bare: DONE
 import socket

@@ -1,5 +1,5 @@
 # tries: to connect to a listener on the host's loopback
-# wall: the filter refuses socket(2)
+# layer: the filter refuses socket(2)
 # prints: EPERM
 # bare: DONE
 import socket

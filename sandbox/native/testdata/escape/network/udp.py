@@ -1,5 +1,5 @@
 # tries: to make a UDP socket
-# wall: the filter refuses socket(2)
+# layer: the filter refuses socket(2)
 # prints: EPERM
 # bare: DONE
 import socket

@@ -1,5 +1,5 @@
 # tries: to talk to a service of the host by its abstract name
-# wall: the filter refuses socket(2); the network namespace and Landlock stand behind it
+# layer: the filter refuses socket(2); the network namespace and Landlock stand behind it
 # prints: EPERM
 # bare: DONE
 import socket

@@ -1,5 +1,5 @@
 # tries: to open a socket's path as a file
-# wall: the view opens regular files and directories alone
+# layer: the view opens regular files and directories alone
 # prints: ENXIO
 # bare: ENXIO
 import os

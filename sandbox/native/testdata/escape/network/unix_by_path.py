@@ -1,5 +1,5 @@
 # tries: to talk to a service of the host by its socket's path
-# wall: the filter refuses socket(2)
+# layer: the filter refuses socket(2)
 # prints: EPERM
 # bare: DONE
 import socket

@@ -1,5 +1,5 @@
 # tries: to read the gateway's limits
-# wall: the filter lets prlimit64(2) name this process alone
+# layer: the filter lets prlimit64(2) name this process alone
 # prints: EPERM
 # bare: OK
 space = ctypes.create_string_buffer(16)

@@ -1,5 +1,5 @@
 # tries: to take capabilities
-# wall: the filter does not know capset(2)
+# layer: the filter does not know capset(2)
 # prints: ENOSYS
 # open: otherwise
 # bare: not run: as root it would change the process

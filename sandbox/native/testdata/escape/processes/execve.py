@@ -1,5 +1,5 @@
 # tries: to become a program of the host
-# wall: the supervisor refuses execve(2)
+# layer: the supervisor refuses execve(2)
 # prints: EPERM
 # bare: EFAULT
 print(call("execve", b"/bin/sh\0", 8, 8))

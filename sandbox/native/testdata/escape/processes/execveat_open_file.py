@@ -1,5 +1,5 @@
 # tries: to become a program that is open
-# wall: the supervisor lets one execveat(2) through, which was the first stage's
+# layer: the supervisor lets one execveat(2) through, which was the first stage's
 # prints: EPERM
 # bare: EFAULT
 fd = os.open("/proc/self/exe", os.O_RDONLY)

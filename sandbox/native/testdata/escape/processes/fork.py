@@ -1,5 +1,5 @@
 # tries: to fork
-# wall: the filter refuses fork(2) and every clone(2) that makes no thread
+# layer: the filter refuses fork(2) and every clone(2) that makes no thread
 # prints: EPERM
 # bare: DONE
 def fork():

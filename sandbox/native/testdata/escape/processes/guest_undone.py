@@ -1,5 +1,5 @@
 # tries: to take the guest's stand-ins away and start a program with the real fork_exec
-# wall: the stand-ins are no wall: the filter refuses fork(2)
+# layer: the stand-ins confine nothing: the filter refuses fork(2)
 # prints: EPERM
 # bare: DONE
 import importlib.util, subprocess

@@ -1,5 +1,5 @@
 # tries: to change user and groups in every way there is
-# wall: the filter refuses each
+# layer: the filter refuses each
 # prints: EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM
 # open: otherwise
 # bare: not run: as root it would

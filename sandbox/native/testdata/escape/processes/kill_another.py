@@ -1,5 +1,5 @@
 # tries: to kill a process of the same user
-# wall: the supervisor knows commands and interpreters of this script alone
+# layer: the supervisor knows commands and interpreters of this script alone
 # prints: EPERM
 # bare: DONE
 print(outcome(os.kill, VICTIM, SIGNAL))

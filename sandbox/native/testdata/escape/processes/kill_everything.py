@@ -1,5 +1,5 @@
 # tries: to signal every process that there is, init, and the gateway's group
-# wall: the supervisor refuses it
+# layer: the supervisor refuses it
 # prints: EPERM EPERM EPERM EPERM
 # open: otherwise
 # bare: not run: it would

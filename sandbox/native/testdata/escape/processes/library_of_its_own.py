@@ -1,5 +1,5 @@
 # tries: to start an interpreter with libraries and options of the dynamic loader's that the script chose
-# wall: the loader runs behind the walls: what it tells names nothing of the host
+# layer: the loader runs behind the layers: what it tells names nothing of the host
 # prints: True False
 # itself: it says that the loader told what it did
 # bare: not run: it is about further interpreters

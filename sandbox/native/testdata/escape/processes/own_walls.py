@@ -1,5 +1,5 @@
 # tries: to put a filter of its own before the gateway's, and to take over the listener
-# wall: the filter refuses seccomp(2) and prctl(2)
+# layer: the filter refuses seccomp(2) and prctl(2)
 # prints: EPERM EPERM EPERM
 # bare: EFAULT EFAULT EFAULT
 prctl = call("prctl", 22, 2, 8, 0, 0)

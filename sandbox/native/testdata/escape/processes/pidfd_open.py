@@ -1,5 +1,5 @@
 # tries: to hold the gateway by a descriptor
-# wall: the filter does not know pidfd_open(2)
+# layer: the filter does not know pidfd_open(2)
 # prints: ENOSYS
 # bare: OK
 print(call("pidfd_open", GATEWAY, 0))

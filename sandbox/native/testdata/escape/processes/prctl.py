@@ -1,5 +1,5 @@
 # tries: to become dumpable, traceable, a reaper; to outlive the gateway; to keep capabilities; to move its memory's bounds; to dispatch its own calls
-# wall: the filter lets prctl(2) name threads and mappings alone
+# layer: the filter lets prctl(2) name threads and mappings alone
 # prints: EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM
 # open: otherwise
 # bare: not run: as root most of it succeeds

@@ -1,5 +1,5 @@
 # tries: to take a better place in the scheduler, for itself or against others
-# wall: the filter refuses or does not know the calls
+# layer: the filter refuses or does not know the calls
 # prints: EACCES ENOSYS ENOSYS ENOSYS
 # open: otherwise
 # bare: not run: as root it would

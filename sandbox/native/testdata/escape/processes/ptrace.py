@@ -1,5 +1,5 @@
 # tries: to trace a process, to seize it, and to be traced
-# wall: the filter refuses ptrace(2)
+# layer: the filter refuses ptrace(2)
 # prints: EPERM EPERM EPERM
 # open: otherwise
 # bare: not run: it would stop processes

@@ -1,5 +1,5 @@
 # tries: to raise limits: its own, by both calls, and another process's
-# wall: the filter lets prlimit64(2) read its own limits alone
+# layer: the filter lets prlimit64(2) read its own limits alone
 # prints: EPERM EPERM EPERM
 # bare: OK OK OK
 unlimited = (ctypes.c_uint64 * 2)(1024, 4096)

@@ -1,5 +1,5 @@
 # tries: to signal a thread of another process
-# wall: the filter lets tgkill(2) name this process alone, and refuses tkill(2)
+# layer: the filter lets tgkill(2) name this process alone, and refuses tkill(2)
 # prints: EPERM EPERM
 # bare: OK OK
 print(call("tgkill", VICTIM, VICTIM, SIGNAL), call("tkill", VICTIM, SIGNAL))

@@ -1,5 +1,5 @@
 # tries: to start a program with the C library's own posix_spawn
-# wall: the filter refuses what it is made of
+# layer: the filter refuses what it is made of
 # prints: EPERM
 # bare: DONE
 pid = ctypes.c_int()

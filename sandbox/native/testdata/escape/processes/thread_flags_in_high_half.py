@@ -1,5 +1,5 @@
 # tries: flags in the high half of the argument
-# wall: the filter compares all 64 bits
+# layer: the filter compares all 64 bits
 # prints: EPERM
 # open: otherwise
 # bare: not run: a raw clone would go on in both threads

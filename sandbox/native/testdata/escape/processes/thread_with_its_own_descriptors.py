@@ -1,5 +1,5 @@
 # tries: to make a thread whose descriptors the supervisor does not see
-# wall: the filter compares the flags of clone(2) whole
+# layer: the filter compares the flags of clone(2) whole
 # prints: EPERM
 # open: otherwise
 # bare: not run: a raw clone would go on in both threads

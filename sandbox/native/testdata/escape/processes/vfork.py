@@ -1,5 +1,5 @@
 # tries: to borrow the parent's memory for a new process
-# wall: the filter refuses vfork(2)
+# layer: the filter refuses vfork(2)
 # prints: EPERM
 # open: otherwise
 # bare: not run: a raw vfork would go on in both processes

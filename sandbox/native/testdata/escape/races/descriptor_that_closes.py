@@ -1,5 +1,5 @@
 # tries: to close and reuse descriptors while the supervisor looks at them
-# wall: the supervisor works on a copy of the descriptor
+# layer: the supervisor works on a copy of the descriptor
 # prints: True True
 # itself: it says whether it saw a descriptor as more than one thing
 # bare: not run: it would depend on luck

@@ -1,5 +1,5 @@
 # tries: to put another directory behind a descriptor while a call works from it
-# wall: the supervisor looks the descriptor up once
+# layer: the supervisor looks the descriptor up once
 # prints: False True
 # open: True True
 # bare: not run: the run in the open is its control

@@ -1,5 +1,5 @@
 # tries: to end the process while its threads are inside calls of the supervisor's
-# wall: an answer to a thread that is gone is nobody's loss
+# layer: an answer to a thread that is gone is nobody's loss
 # prints: 0 0 0 0 0
 # itself: a child that did not come to its end has another status
 # bare: not run: it is about further interpreters

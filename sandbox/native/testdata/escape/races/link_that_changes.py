@@ -1,5 +1,5 @@
 # tries: to turn a link from a shown file to a hidden one while it is opened
-# wall: the view resolves and opens under one policy: what it opens is what it decided on
+# layer: the view resolves and opens under one policy: what it opens is what it decided on
 # prints: False True
 # open: True True
 # bare: not run: the run in the open is its control

@@ -1,5 +1,5 @@
 # tries: to unmap and protect a path's memory while the supervisor reads it, and the answer's while it writes
-# wall: a read or write that fails is an errno
+# layer: a read or write that fails is an errno
 # prints: True True
 # itself: it says whether the memory was there for some calls and not for others
 # slow

@@ -1,5 +1,5 @@
 # tries: to rewrite a path in another thread while it is opened
-# wall: the supervisor copies the path once and decides on its copy
+# layer: the supervisor copies the path once and decides on its copy
 # prints: False True
 # open: True True
 # bare: not run: the run in the open is its control

@@ -1,5 +1,5 @@
 # tries: to move the end of a path while it is read
-# wall: the supervisor copies the path once and decides on its copy
+# layer: the supervisor copies the path once and decides on its copy
 # prints: False True
 # open: True True
 # bare: not run: the run in the open is its control

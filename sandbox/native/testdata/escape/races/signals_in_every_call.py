@@ -1,5 +1,5 @@
 # tries: to interrupt calls of the supervisor's with a storm of signals, so that one is done twice or not at all
-# wall: a call that the supervisor has taken is not interrupted, or is told as it ended
+# layer: a call that the supervisor has taken is not interrupted, or is told as it ended
 # prints: 0 500 True
 # itself: it says whether signals came
 # bare: 0 500 True

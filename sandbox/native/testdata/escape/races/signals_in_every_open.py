@@ -1,5 +1,5 @@
 # tries: to lose or mix up descriptors of opens that signals interrupt
-# wall: a descriptor is put in and told in one step
+# layer: a descriptor is put in and told in one step
 # prints: 0 True
 # itself: it says whether signals came
 # slow

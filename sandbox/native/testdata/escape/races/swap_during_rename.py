@@ -1,5 +1,5 @@
 # tries: to swap a directory of a rename's path for a link to the host's while it runs
-# wall: one call of a script at a time is answered; a rename happens in the view alone
+# layer: one call of a script at a time is answered; a rename happens in the view alone
 # prints: True
 # itself: it says whether some renames were made and some met the directory in the middle of the swap
 # bare: not run: it would change the host

@@ -1,5 +1,5 @@
 # tries: to block the supervisor by not reading its answers
-# wall: each connection has a goroutine of its own, which alone waits
+# layer: each connection has a goroutine of its own, which alone waits
 # prints: DONE
 # itself: another call is answered while the answers lie unread
 # bare: not run: it is about the supervisor

@@ -1,5 +1,5 @@
 # tries: sizes, flags and descriptors at and beyond the ends of their types
-# wall: each is checked as the kernel checks it
+# layer: each is checked as the kernel checks it
 # prints: EINVAL EINVAL ERANGE EBADF EBADF EBADF ENOTDIR EINVAL
 # bare: EINVAL EINVAL ERANGE EBADF EBADF EBADF ENOTDIR EINVAL
 space = ctypes.create_string_buffer(4096)

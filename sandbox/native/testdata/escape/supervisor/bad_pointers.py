@@ -1,5 +1,5 @@
 # tries: pointers to nowhere, into the kernel, beyond the address space, and across the end of a page
-# wall: a read or write that fails is an errno
+# layer: a read or write that fails is an errno
 # prints: EFAULT
 # bare: EFAULT
 libc.mmap.restype = ctypes.c_void_p

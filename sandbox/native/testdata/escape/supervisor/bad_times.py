@@ -1,5 +1,5 @@
 # tries: times that are none, and the ends of their range
-# wall: nanoseconds are checked as the kernel checks them
+# layer: nanoseconds are checked as the kernel checks them
 # prints: EINVAL OK OK
 # bare: EINVAL OK OK
 os.close(os.open(HERE + "/t", os.O_CREAT))

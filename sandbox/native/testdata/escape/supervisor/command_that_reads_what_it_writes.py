@@ -1,5 +1,5 @@
 # tries: to be alive for ever by a command whose standard streams are both ends of one pipe, of a script that is gone
-# wall: the limit of time ends the command, whose streams are closed first
+# layer: the limit of time ends the command, whose streams are closed first
 # prints: gone
 # ends: wall
 # slow

@@ -1,5 +1,5 @@
 # tries: to have a command write to a host file through a descriptor for reading
-# wall: a descriptor is used as the script could itself
+# layer: a descriptor is used as the script could itself
 # prints: EBADF
 # bare: not run: it is about the supervisor
 import subprocess

@@ -1,5 +1,5 @@
 # tries: to have a command read from an output and write to an input
-# wall: a descriptor is used as the script could itself
+# layer: a descriptor is used as the script could itself
 # prints: EBADF EBADF
 # bare: not run: it is about the supervisor
 import sitecustomize as s

@@ -1,5 +1,5 @@
 # tries: to give a command descriptors that only the supervisor has
-# wall: they are taken out of the script's own table
+# layer: they are taken out of the script's own table
 # prints: EBADF EBADF EBADF
 # bare: not run: it is about the supervisor
 import sitecustomize as s

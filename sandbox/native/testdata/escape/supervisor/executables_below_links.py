@@ -1,5 +1,5 @@
 # tries: to have the supervisor look for an executable in tens of thousands of places, each at the end of a long walk
-# wall: 64 places are tried, a look is a call, and a long walk counts as many
+# layer: 64 places are tried, a look is a call, and a long walk counts as many
 # prints: answered ENOENT
 # bare: not run: it is about the supervisor
 import sitecustomize as s

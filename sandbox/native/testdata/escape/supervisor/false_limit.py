@@ -1,5 +1,5 @@
 # tries: to have the gateway say that a limit ended it which there is not
-# wall: what no guest says ends the script
+# layer: what no guest says ends the script
 # prints:
 # ends: protocol
 # bare: not run: it is about the supervisor

@@ -1,5 +1,5 @@
 # tries: to hold the supervisor with half a message, on every connection that it can get
-# wall: connections and bytes are bounded, and nobody else waits for them
+# layer: connections and bytes are bounded, and nobody else waits for them
 # prints: True EMFILE DONE
 # bare: not run: it is about the supervisor
 fds = []

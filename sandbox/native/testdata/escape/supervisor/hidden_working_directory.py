@@ -1,5 +1,5 @@
 # tries: to start a command in a directory that is not shown
-# wall: the view resolves a working directory
+# layer: the view resolves a working directory
 # prints: ENOENT
 # bare: not run: it is about the policy
 import subprocess

@@ -1,5 +1,5 @@
 # tries: to hold the supervisor with the slowest calls that there are, in many threads
-# wall: calls are bounded in each second, and the limit kills the interpreter wherever it is
+# layer: calls are bounded in each second, and the limit kills the interpreter wherever it is
 # prints: working
 # ends: wall
 # slow

@@ -1,5 +1,5 @@
 # tries: to read a directory into buffers that are too small, and from positions that it does not have
-# wall: what does not fit is refused; a position beyond the end is the end
+# layer: what does not fit is refused; a position beyond the end is the end
 # prints: EINVAL EINVAL True
 # bare: EINVAL EINVAL True
 fd = os.open("/etc", os.O_RDONLY)

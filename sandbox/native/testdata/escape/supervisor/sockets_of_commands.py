@@ -1,5 +1,5 @@
 # tries: to take a thread of the gateway for each stream of many commands, by sockets that nobody reads or writes
-# wall: they are waited for on the poller, without changing a flag that the script shares
+# layer: they are waited for on the poller, without changing a flag that the script shares
 # prints: 60 60 True
 # itself: it counts the commands that run, and those that end by its signal
 # bare: not run: it is about the supervisor

@@ -1,5 +1,5 @@
 # tries: a message that says it is longer than any
-# wall: a length is compared before anything is read
+# layer: a length is compared before anything is read
 # prints:
 # ends: protocol
 # bare: not run: it is about the supervisor

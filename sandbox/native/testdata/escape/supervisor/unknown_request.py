@@ -1,5 +1,5 @@
 # tries: to ask the supervisor for an approval
-# wall: what no guest says ends the script
+# layer: what no guest says ends the script
 # prints:
 # ends: protocol
 # bare: not run: it is about the supervisor

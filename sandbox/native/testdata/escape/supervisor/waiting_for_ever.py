@@ -1,5 +1,5 @@
 # tries: to outlast the time of the session in a wait that the supervisor answers
-# wall: the limit kills the interpreter wherever it is
+# layer: the limit kills the interpreter wherever it is
 # prints: waiting
 # ends: wall
 # slow

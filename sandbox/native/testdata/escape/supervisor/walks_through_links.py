@@ -1,5 +1,5 @@
 # tries: to keep the supervisor walking after the end of its session, by links that lead a short path far
-# wall: a long walk asks whether its session is over, and counts as many calls
+# layer: a long walk asks whether its session is over, and counts as many calls
 # prints: walking
 # ends: wall
 # slow

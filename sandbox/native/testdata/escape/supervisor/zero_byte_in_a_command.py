@@ -1,5 +1,5 @@
 # tries: a command whose argument ends elsewhere for the gate than for the kernel
-# wall: what no guest says ends the script
+# layer: what no guest says ends the script
 # prints:
 # ends: protocol
 # bare: not run: it is about the supervisor

@@ -1,6 +1,6 @@
 //go:build linux
 
-package together
+package affinity
 
 import (
 	"os/exec"
@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestTurnsAreDenseWhereTheOnesBeforeWere(t *testing.T) {
+func TestTurnsAreABurstWhereTheOnesBeforeWere(t *testing.T) {
 	const turns = 32
-	p := Pace{Turns: turns, Within: 10 * time.Millisecond}
+	p := Burst{Turns: turns, Within: 10 * time.Millisecond}
 	at := time.Unix(1, 0)
-	kept := func(count int, every time.Duration) (n int) {
+	pinned := func(count int, every time.Duration) (n int) {
 		for range count {
 			if p.Next(at) {
 				n++
@@ -36,8 +36,8 @@ func TestTurnsAreDenseWhereTheOnesBeforeWere(t *testing.T) {
 		{10 * turns, time.Millisecond, 0},                          // no longer
 		{turns, time.Microsecond, 0}, {1, 0, 0}, {1, time.Hour, 1}, // dense again
 	} {
-		if n := kept(c.count, c.every); n != c.want {
-			t.Errorf("%d turns every %v: kept for %d, want %d", c.count, c.every, n, c.want)
+		if n := pinned(c.count, c.every); n != c.want {
+			t.Errorf("%d turns every %v: pinned for %d, want %d", c.count, c.every, n, c.want)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func processors(t *testing.T, tid int) []int {
 	return out
 }
 
-func TestTwoThreadsShareAProcessorUntilTheyAreFree(t *testing.T) {
+func TestPinnedThreadsShareAProcessorUntilTheyAreUnpinned(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	all, own := processors(t, 0), unix.Gettid()
@@ -82,27 +82,27 @@ func TestTwoThreadsShareAProcessorUntilTheyAreFree(t *testing.T) {
 	}
 	pid, _ := neighbour(t)
 	p := New(time.Hour, func(do func(tid int)) { do(pid) })
-	p.Free() // who is free stays so
+	p.Unpin() // who is not pinned stays so
 	for range 3 {
 		for range 2 { // the second time they are already
-			if !p.Keep() {
-				t.Fatal("they are not kept")
+			if !p.Pin() {
+				t.Fatal("they are not pinned")
 			}
 		}
 		mine, others := processors(t, 0), processors(t, pid)
 		if len(mine) != 1 || !slices.Equal(mine, others) {
-			t.Errorf("kept on %v and %v", mine, others)
+			t.Errorf("pinned on %v and %v", mine, others)
 		}
 		done := make(chan struct{})
-		go func() { p.Free(); close(done) }() // from another thread
+		go func() { p.Unpin(); close(done) }() // from another thread
 		<-done
 		if mine, others := processors(t, own), processors(t, pid); !slices.Equal(mine, all) || !slices.Equal(others, all) {
-			t.Errorf("free on %v and %v of %v", mine, others, all)
+			t.Errorf("unpinned on %v and %v of %v", mine, others, all)
 		}
 	}
 }
 
-func TestWhoHasEndedIsLeftAlone(t *testing.T) {
+func TestEndedPeerIsLeftAlone(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	all := processors(t, 0)
@@ -113,24 +113,24 @@ func TestWhoHasEndedIsLeftAlone(t *testing.T) {
 			do(pid)
 		}
 	})
-	if len(all) > 1 && !p.Keep() {
-		t.Fatal("they are not kept")
+	if len(all) > 1 && !p.Pin() {
+		t.Fatal("they are not pinned")
 	}
 	end()
 	alive = false
-	p.Free()
+	p.Unpin()
 	if got := processors(t, 0); !slices.Equal(got, all) {
-		t.Errorf("free on %v of %v", got, all)
+		t.Errorf("unpinned on %v of %v", got, all)
 	}
-	if p.Keep() {
-		t.Error("it is kept with nobody")
+	if p.Pin() {
+		t.Error("it is pinned with nobody")
 	}
 	if got := processors(t, 0); !slices.Equal(got, all) {
 		t.Errorf("alone on %v of %v", got, all)
 	}
 }
 
-func TestWhoIsKeptIsFreeAgainBeforeLong(t *testing.T) {
+func TestPinEndsByItself(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	all := processors(t, 0)
@@ -140,8 +140,8 @@ func TestWhoIsKeptIsFreeAgainBeforeLong(t *testing.T) {
 	pid, _ := neighbour(t)
 	p := New(time.Millisecond, func(do func(tid int)) { do(pid) })
 	for range 3 {
-		if !p.Keep() {
-			t.Fatal("they are not kept")
+		if !p.Pin() {
+			t.Fatal("they are not pinned")
 		}
 		for len(processors(t, 0)) != len(all) || len(processors(t, pid)) != len(all) {
 			runtime.Gosched()

@@ -22,18 +22,18 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// Bounds of a family that no configuration changes.
+// Bounds of a process tree that no configuration changes.
 const (
-	maxInterpreters = 64       // at once, whatever sandbox.Limits.Processes says
-	maxDepth        = 8        // an interpreter started by one started by … the script
-	spareDials      = 16       // connections to the supervisor that are open at once, beside one for each thread
-	maxPending      = 16 << 20 // bytes of requests that are being read or answered
+	maxInterpreters  = 64       // at once, whatever sandbox.Limits.Processes says
+	maxDepth         = 8        // an interpreter started by one started by … the script
+	spareConnections = 16       // connections to the supervisor that are open at once, beside one for each thread
+	maxPending       = 16 << 20 // bytes of requests that are being read or answered
 )
 
-// family is the interpreters of one job: the script's own, and those that it starts as sys.executable. They share one
-// view of the files and one budget. Each has a supervisor of its own, and the filter, limits and walls that the first
+// process tree is the interpreters of one job: the script's own, and those that it starts as sys.executable. They share one
+// view of the files and one budget. Each has a supervisor of its own, and the filter, limits and layers that the first
 // one has: nothing leaves the sandbox, so that no gate is passed.
-type family struct {
+type processTree struct {
 	engine *Engine
 	loader *os.File
 	root   *run
@@ -49,17 +49,17 @@ type family struct {
 	running atomic.Int32 // commands that run
 	asked   atomic.Int32 // times that a waiting call was told to ask again, in this tick
 
-	mu       sync.Mutex
-	members  map[*run]int  // whose interpreters run, with their process ids; 0 while one starts
-	spent    time.Duration // processor time of those that have ended
-	before   time.Duration // what the control group had used before the session
-	further  int           // interpreters beside the root's that are not cleaned up yet
-	gone     *sync.Cond    // further has become less
-	closed   bool          // nothing starts any more
-	dials    int           // open connections to the supervisor
-	pending  int           // bytes of requests that are being read or answered
-	met      string        // the bound of what the kernel counts for users that was met last, "" for none
-	uncaught *limitError   // the limit whose error ended the script, by its own word
+	mu          sync.Mutex
+	members     map[*run]int  // whose interpreters run, with their process ids; 0 while one starts
+	spent       time.Duration // processor time of those that have ended
+	before      time.Duration // what the control group had used before the session
+	further     int           // interpreters beside the root's that are not cleaned up yet
+	gone        *sync.Cond    // further has become less
+	closed      bool          // nothing starts any more
+	connections int           // open connections to the supervisor
+	pending     int           // bytes of requests that are being read or answered
+	met         string        // the bound of what the kernel counts for users that was met last, "" for none
+	uncaught    *limitError   // the limit whose error ended the script, by its own word
 
 	calls  atomic.Int64 // answered in this tick, or in one before and too many for it
 	slowed sync.Once
@@ -67,17 +67,17 @@ type family struct {
 	counted int // threads, of the lock of the engine's tasks
 }
 
-func newFamily(e *Engine, loader *os.File, root *run) *family {
-	f := &family{engine: e, loader: loader, root: root, asking: root, members: map[*run]int{root: 0}}
+func newProcessTree(e *Engine, loader *os.File, root *run) *processTree {
+	f := &processTree{engine: e, loader: loader, root: root, asking: root, members: map[*run]int{root: 0}}
 	f.gone = sync.NewCond(&f.mu)
 	return f
 }
 
-// asks says whose call is answered. It is called in the family's turn.
-func (f *family) asks(r *run, thread int) { f.asking, f.thread = r, thread }
+// asks says whose call is answered. It is called in the process tree's turn.
+func (f *processTree) asks(r *run, thread int) { f.asking, f.thread = r, thread }
 
 // admit counts a new member. EAGAIN where there are too many, as fork(2) has it.
-func (f *family) admit(r *run) error {
+func (f *processTree) admit(r *run) error {
 	most := atMost(f.root.job.Limits.Processes, maxInterpreters)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -92,25 +92,25 @@ func (f *family) admit(r *run) error {
 	return nil
 }
 
-// dial counts a connection to the supervisor. It reports false where there are too many.
-func (f *family) dial() bool {
+// connect counts a connection to the supervisor. It reports false where there are too many.
+func (f *processTree) connect() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dials >= atMost(f.root.job.Limits.Threads, maxThreads)+spareDials {
+	if f.connections >= atMost(f.root.job.Limits.Threads, maxThreads)+spareConnections {
 		return false
 	}
-	f.dials++
+	f.connections++
 	return true
 }
 
-func (f *family) hangUp() {
+func (f *processTree) disconnect() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dials--
+	f.connections--
 }
 
 // reserve takes room for a request of n bytes, release gives it back.
-func (f *family) reserve(n int) bool {
+func (f *processTree) reserve(n int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.pending+n > maxPending {
@@ -120,14 +120,14 @@ func (f *family) reserve(n int) bool {
 	return true
 }
 
-func (f *family) release(n int) {
+func (f *processTree) release(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pending -= n
 }
 
 // nextTick begins a tick with the calls that were too many for the last one: one call can cost as much as many.
-func (f *family) nextTick(limit int) {
+func (f *processTree) nextTick(limit int) {
 	if limit <= 0 {
 		f.calls.Store(0)
 		return
@@ -141,16 +141,16 @@ func (f *family) nextTick(limit int) {
 // askingAgain is the most processor time that an interpreter needs to make a call again that was told so.
 const askingAgain = 500 * time.Microsecond
 
-// waits reports whether everything of the family waits for a human: an operation is held, no command runs, and no thread of an
+// waits reports whether everything of the process tree waits for a human: an operation is held, no command runs, and no thread of an
 // interpreter has used the processor since the last tick, but for waits that were told to ask again.
-func (f *family) waits(used time.Duration) bool {
+func (f *processTree) waits(used time.Duration) bool {
 	allowed := time.Duration(f.asked.Swap(0)) * askingAgain
 	held := f.root.job.Held
 	return held != nil && held() && f.running.Load() == 0 && used <= allowed
 }
 
 // tellSlow says once that the script is slowed down.
-func (f *family) tellSlow(limit int) {
+func (f *processTree) tellSlow(limit int) {
 	f.slowed.Do(func() {
 		if tell := f.root.job.Notice; tell != nil {
 			line := fmt.Sprintf("the script makes more than %d system calls a second and is slowed down (limits.calls)", limit)
@@ -161,7 +161,7 @@ func (f *family) tellSlow(limit int) {
 
 // blame records that an error of a limit ended the script. It is the script's own word, and decides only what its end
 // is called: where the script ends well, nothing.
-func (f *family) blame(kind string) bool {
+func (f *processTree) blame(kind string) bool {
 	l := f.root.job.Limits
 	details := map[string]limitError{
 		"memory":    {sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", l.Memory)},
@@ -188,21 +188,21 @@ func (f *family) blame(kind string) bool {
 	return true
 }
 
-func (f *family) fatal() *limitError {
+func (f *processTree) fatal() *limitError {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.uncaught
 }
 
-// born records the process id of a member whose interpreter was started.
-func (f *family) born(r *run) {
+// started records the process id of a member whose interpreter was started.
+func (f *processTree) started(r *run) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.members[r] = r.pid
 }
 
-// buried is called once for each admitted member, when nothing of it is left.
-func (f *family) buried() {
+// exited is called once for each admitted member, when nothing of it is left.
+func (f *processTree) exited() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.further--
@@ -210,7 +210,7 @@ func (f *family) buried() {
 }
 
 // end returns when nothing of any member but the root is left. From then on nothing starts.
-func (f *family) end() {
+func (f *processTree) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for f.further > 0 {
@@ -219,8 +219,8 @@ func (f *family) end() {
 	f.closed = true
 }
 
-// dismiss takes out a member whose interpreter has ended, and keeps count of what it used.
-func (f *family) dismiss(r *run, state *os.ProcessState) {
+// remove takes out a member whose interpreter has ended, and keeps count of what it used.
+func (f *processTree) remove(r *run, state *os.ProcessState) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.members, r)
@@ -230,7 +230,7 @@ func (f *family) dismiss(r *run, state *os.ProcessState) {
 }
 
 // member calls use with the member of that process id, which does not end meanwhile. It reports whether there is one.
-func (f *family) member(pid int, use func(*run)) bool {
+func (f *processTree) member(pid int, use func(*run)) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for m, own := range f.members {
@@ -244,7 +244,7 @@ func (f *family) member(pid int, use func(*run)) bool {
 
 // visible calls use with each member that is an interpreter. Before, it is a copy of the gateway, whose memory is nobody's to
 // look at.
-func (f *family) visible(use func(*run)) {
+func (f *processTree) visible(use func(*run)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for m, pid := range f.members {
@@ -254,7 +254,7 @@ func (f *family) visible(use func(*run)) {
 	}
 }
 
-func (f *family) pids() []int {
+func (f *processTree) pids() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []int
@@ -268,7 +268,7 @@ func (f *family) pids() []int {
 
 // carried are the descriptors that were taken for members which may not have them yet. A number that was closed since is a
 // mistake on the safe side: what it leads to by now is kept for longer.
-func (f *family) carried() []int {
+func (f *processTree) carried() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []int
@@ -282,7 +282,7 @@ func (f *family) carried() []int {
 }
 
 // threads counts the threads of all members. A directory has two links more than subdirectories.
-func (f *family) threads() int {
+func (f *processTree) threads() int {
 	total := 0
 	for _, pid := range f.pids() {
 		var st unix.Stat_t
@@ -297,7 +297,7 @@ func (f *family) threads() int {
 // of its own. Mapped files of the host are left out, and so are held bytes of shared mappings, which are those of the
 // view's own files: they have a limit of their own. limit is where an exact count begins to matter, in bytes: below it the memory may be told as more than it is, since
 // telling what kind it is takes the kernel longer; for no limit it is not told.
-func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
+func (f *processTree) used(held, limit int64) (cpu time.Duration, memory int64) {
 	f.mu.Lock() // a member that ended meanwhile would count twice
 	defer f.mu.Unlock()
 	if g := f.root.group; g != nil {
@@ -322,7 +322,7 @@ func (f *family) used(held, limit int64) (cpu time.Duration, memory int64) {
 
 // weighed yields the process ids of the members whose memory is their own: not the gateway's, of which each begins as a copy.
 // Called with the lock held.
-func (f *family) weighed(yield func(pid int) bool) {
+func (f *processTree) weighed(yield func(pid int) bool) {
 	for m, pid := range f.members {
 		if pid > 0 && m.loaded.Load() && !yield(pid) {
 			return
@@ -331,7 +331,7 @@ func (f *family) weighed(yield func(pid int) bool) {
 }
 
 // exactMemory is the memory of used, as far as it matters. Called with the lock held.
-func (f *family) exactMemory(held, limit int64) (memory int64) {
+func (f *processTree) exactMemory(held, limit int64) (memory int64) {
 	var shared int64
 	for pid := range f.weighed {
 		own, with := residentMemory(pid)
@@ -414,19 +414,19 @@ func (r *run) isInterpreter(q frames.Start, dir string) bool {
 	return false
 }
 
-// canonical resolves a name in the family's turn.
+// canonical resolves a name in the process tree's turn.
 func (r *run) canonical(name string) (string, error) {
-	r.family.turn.Lock()
-	defer r.family.turn.Unlock()
-	r.family.asks(r, r.pid)
+	r.tree.turn.Lock()
+	defer r.tree.turn.Unlock()
+	r.tree.asks(r, r.pid)
 	return r.job.FS.Canonical(name)
 }
 
 // stepsOfACall is how many components of a path count as one call, where it has more than a path usually has.
 const stepsOfACall = 8
 
-// walked is the meter of the family's view: what a long walk costs is the script's, and it ends with the session.
-func (f *family) walked(components int) error {
+// walked is the meter of the process tree's view: what a long walk costs is the script's, and it ends with the session.
+func (f *processTree) walked(components int) error {
 	f.calls.Add(int64(components / stepsOfACall))
 	if f.root.ctx.Err() != nil {
 		return unix.EINTR
@@ -445,53 +445,53 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 	if q.InheritEnv {
 		job.Env = r.job.Env
 	}
-	config := stageConfigFor(r.family.engine, job)
+	config := stageConfigFor(r.tree.engine, job)
 	if err := config.fits(); err != nil {
 		return 0, err
 	}
-	n := newRun(ctx, r.family.engine, job)
-	n.family, n.depth, n.parent, n.umask, n.group = r.family, r.depth+1, r.pid, r.umask, r.group
-	r.family.turn.Lock()
-	r.family.asks(r, r.pid)
+	n := newRun(ctx, r.tree.engine, job)
+	n.tree, n.depth, n.parent, n.umask, n.group = r.tree, r.depth+1, r.pid, r.umask, r.group
+	r.tree.turn.Lock()
+	r.tree.asks(r, r.pid)
 	err := n.enter(dir)
-	r.family.turn.Unlock()
+	r.tree.turn.Unlock()
 	if err != nil {
 		n.cancel(nil)
 		return 0, err
 	}
 	n.handles = handleTable{run: n, files: r.handles.files}
-	err = r.family.admit(n)
-	if err == nil && !r.family.engine.tasks.set(&r.family.counted, r.family.threads()+1) {
+	err = r.tree.admit(n)
+	if err == nil && !r.tree.engine.tasks.set(&r.tree.counted, r.tree.threads()+1) {
 		err = &sandbox.Refusal{Errno: unix.EAGAIN, Reason: "with another interpreter all sessions had more threads than they may"}
-		r.family.dismiss(n, nil)
-		r.family.buried()
+		r.tree.remove(n, nil)
+		r.tree.exited()
 	}
 	if err != nil {
 		n.leave()
 		n.cancel(nil)
 		return 0, err
 	}
-	files, err := r.bequeath(n, q)
+	files, err := r.inheritDescriptors(n, q)
 	if err != nil {
 		closeFiles(files)
-		r.family.dismiss(n, nil)
+		r.tree.remove(n, nil)
 		n.close()
 		n.cancel(nil)
-		r.family.buried()
+		r.tree.exited()
 		return 0, err
 	}
-	return r.bring(n, config, files, done)
+	return r.startChild(n, config, files, done)
 }
 
-// bequeath copies the descriptors that the new interpreter is to have. Its descriptions are the parent's, as after a
+// inheritDescriptors copies the descriptors that the new interpreter is to have. Its descriptions are the parent's, as after a
 // fork. No other call is answered meanwhile: what a descriptor stands for is forgotten when nobody has it, and until the
 // new interpreter runs it is here alone.
-func (r *run) bequeath(n *run, q frames.Start) (files [3]*os.File, err error) {
-	r.family.turn.Lock()
-	defer r.family.turn.Unlock()
+func (r *run) inheritDescriptors(n *run, q frames.Start) (files [3]*os.File, err error) {
+	r.tree.turn.Lock()
+	defer r.tree.turn.Unlock()
 	defer func() {
-		r.family.mu.Lock()
-		defer r.family.mu.Unlock()
+		r.tree.mu.Lock()
+		defer r.tree.mu.Unlock()
 		for _, p := range n.inherit {
 			n.carried = append(n.carried, p.fd)
 		}
@@ -527,9 +527,9 @@ func closeFiles(files [3]*os.File) {
 	}
 }
 
-// bring brings a new member to life and returns its process id, when it is an interpreter and no first stage any more.
-func (r *run) bring(n *run, config stageConfig, files [3]*os.File, done func()) (int, error) {
-	f := r.family
+// startChild starts a new member and returns its process id, when it is an interpreter and no first stage any more.
+func (r *run) startChild(n *run, config stageConfig, files [3]*os.File, done func()) (int, error) {
+	f := r.tree
 	n.up = make(chan struct{})
 	started, supervised := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -543,10 +543,10 @@ func (r *run) bring(n *run, config stageConfig, files [3]*os.File, done func()) 
 			err = fmt.Errorf("%w (%v)", err, state)
 		}
 		<-supervised
-		f.dismiss(n, nil)
+		f.remove(n, nil)
 		n.close()
 		n.cancel(nil)
-		f.buried()
+		f.exited()
 		n.log("start a further interpreter", "error", err)
 		return 0, &sandbox.Refusal{Errno: unix.EAGAIN, Reason: "the gateway could not start another interpreter"}
 	}
@@ -554,16 +554,16 @@ func (r *run) bring(n *run, config stageConfig, files [3]*os.File, done func()) 
 	stop := context.AfterFunc(n.ctx, n.kill)
 	go func() {
 		state := n.reap(supervised)
-		f.dismiss(n, state)
+		f.remove(n, state)
 		stop()
 		p.exit = exitStatus(state)
 		close(p.ended)
-		// Commands that it left running go on; its place in the family is free.
+		// Commands that it left running go on; its place in the process tree is free.
 		n.children.wait(n.ctx)
 		n.close()
 		n.cancel(nil)
 		done()
-		f.buried()
+		f.exited()
 	}()
 	select {
 	case <-n.up:
@@ -587,7 +587,7 @@ func (p *interpreter) Wait() (sandbox.ExitStatus, error) {
 
 // Signal implements sandbox.Process.
 func (p *interpreter) Signal(sig syscall.Signal) error {
-	p.run.family.member(p.run.pid, func(m *run) { _ = unix.PidfdSendSignal(m.pidfd, sig, nil, 0) })
+	p.run.tree.member(p.run.pid, func(m *run) { _ = unix.PidfdSendSignal(m.pidfd, sig, nil, 0) })
 	return nil
 }
 
@@ -602,9 +602,9 @@ func exitStatus(state *os.ProcessState) sandbox.ExitStatus {
 	return sandbox.ExitStatus{Code: ws.ExitStatus()}
 }
 
-// hand puts what the interpreter inherits beside its standard streams at its numbers. It is called on the first call
+// placeInherited puts what the interpreter inherits beside its standard streams at its numbers. It is called on the first call
 // that the new image makes: the loader has one thread, and nothing open that could be in the way.
-func (r *run) hand(id uint64) {
+func (r *run) placeInherited(id uint64) {
 	for _, p := range r.inherit {
 		if e := seccomp.Place(r.listener, id, p.fd, p.number); e != 0 {
 			r.log("hand over a descriptor", "error", e)

@@ -18,44 +18,44 @@ import (
 	"shannot-gateway/internal/linux/seccomp"
 )
 
-// A trial finds out what this machine lets a first stage have. It takes a process whose memory is its own namespace's, as
+// A probe process finds out what this machine lets a first stage have. It takes a process whose memory is its own namespace's, as
 // an interpreter's is, and so this program once more, which makes the calls of a first stage up to the filter and shows
 // itself to the supervisor.
 
-// trialName is what this program is called in a trial.
-const trialName = "shannot-sandbox"
+// probeName is what this program is called as a probe process.
+const probeName = "shannot-sandbox"
 
-// trialExecutable is this program, whose Init becomes the trial.
-const trialExecutable = "/proc/self/exe"
+// probeExecutable is this program, whose Init becomes the probe process.
+const probeExecutable = "/proc/self/exe"
 
 // Init must be the first call of main in every program that uses the engine, and of TestMain in its tests. In the
-// engine's own trials it does not return.
+// engine's own probe processes it does not return.
 func Init() {
-	if len(os.Args) == 0 || os.Args[0] != trialName {
+	if len(os.Args) == 0 || os.Args[0] != probeName {
 		return
 	}
 	runtime.LockOSThread()
-	err := runTrial()
+	err := runProbe()
 	// Only failures come back. The supervisor reads the reason from the socket.
 	_, _ = unix.Write(stageCtl, append([]byte{stageFailed}, err.Error()...))
 	os.Exit(stageFailure)
 }
 
-// trialReport is what a process in a trial says of itself, as JSON.
-type trialReport struct {
+// probeReport is what a probe process says of itself, as JSON.
+type probeReport struct {
 	Address uint64 // of a word in its memory
 	Word    uint64
 }
 
-// runTrial reads its layers, JSON behind a length of four bytes, makes the calls of a first stage, and shows itself until
+// runProbe reads its layers, JSON behind a length of four bytes, makes the calls of a first stage, and shows itself until
 // the supervisor has looked.
-func runTrial() error {
+func runProbe() error {
 	var size [4]byte
 	if err := readFull(stageCtl, size[:]); err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
 	n := binary.LittleEndian.Uint32(size[:])
-	if n > maxTrialConfig {
+	if n > maxProbeConfig {
 		return fmt.Errorf("configuration of %d bytes is too large", n)
 	}
 	text := make([]byte, n)
@@ -74,7 +74,7 @@ func runTrial() error {
 		}
 	}
 	word := uint64(0x5348414e4e4f5400)
-	report, err := json.Marshal(trialReport{Address: uint64(uintptr(unsafe.Pointer(&word))), Word: word})
+	report, err := json.Marshal(probeReport{Address: uint64(uintptr(unsafe.Pointer(&word))), Word: word})
 	if err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func runTrial() error {
 	return nil
 }
 
-// maxTrialConfig is more than a trial's configuration has, in bytes.
-const maxTrialConfig = 4 << 10
+// maxProbeConfig is more than its configuration has, in bytes.
+const maxProbeConfig = 4 << 10
 
 // readFull reads without the runtime's poller, which would bring descriptors of its own.
 func readFull(fd int, p []byte) error {
@@ -109,15 +109,15 @@ func readFull(fd int, p []byte) error {
 	return nil
 }
 
-// startTrial starts a process for a trial, which waits for its configuration on the control socket that is returned. The
+// startProbe starts a probe process, which waits for its configuration on the control socket that is returned. The
 // calling thread must outlive the process, since the parent-death signal is the thread's.
-func startTrial(attr *syscall.SysProcAttr) (control int, process *os.Process, err error) {
+func startProbe(attr *syscall.SysProcAttr) (control int, process *os.Process, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, nil, fmt.Errorf("make socket pair: %w", err)
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "trial")
-	process, err = os.StartProcess(trialExecutable, []string{trialName}, &os.ProcAttr{
+	theirs := os.NewFile(uintptr(pair[1]), "probe")
+	process, err = os.StartProcess(probeExecutable, []string{probeName}, &os.ProcAttr{
 		Dir: "/", Env: []string{"GOMAXPROCS=1", "GOGC=off"}, Files: []*os.File{nil, nil, nil, theirs}, Sys: attr,
 	})
 	_ = theirs.Close()
@@ -134,8 +134,8 @@ func startTrial(attr *syscall.SysProcAttr) (control int, process *os.Process, er
 	return pair[0], process, nil
 }
 
-// configureTrial tells a trial what to try and returns what it says of itself.
-func configureTrial(control int, config stageConfig) ([]byte, error) {
+// configureProbe tells a probe process what to try and returns what it says of itself.
+func configureProbe(control int, config stageConfig) ([]byte, error) {
 	text, err := json.Marshal(config)
 	if err != nil {
 		return nil, fmt.Errorf("configure sandbox: %w", err)
@@ -157,7 +157,7 @@ func configureTrial(control int, config stageConfig) ([]byte, error) {
 	return nil, fmt.Errorf("enter sandbox: %w", errNoReason)
 }
 
-// attributes are how a trial is started inside its namespaces. It begins as the user that the gateway runs as; in a user
+// attributes are how a probe process is started inside its namespaces. It begins as the user that the gateway runs as; in a user
 // namespace that is a root without any right outside.
 func (l layers) attributes(pidfd *int) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: pidfd, Cloneflags: l.Namespaces}
@@ -175,7 +175,7 @@ func tryLayers(l layers) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	pidfd := -1
-	control, process, err := startTrial(l.attributes(&pidfd))
+	control, process, err := startProbe(l.attributes(&pidfd))
 	if err != nil {
 		return err
 	}
@@ -187,13 +187,13 @@ func tryLayers(l layers) error {
 			_ = unix.Close(pidfd)
 		}
 	}()
-	reply, err := configureTrial(control, stageConfig{Layers: l, Drop: os.Geteuid() == 0, Trial: true})
+	reply, err := configureProbe(control, stageConfig{Layers: l, Drop: os.Geteuid() == 0, Probe: true})
 	if err != nil {
 		return err
 	}
-	var report trialReport
+	var report probeReport
 	if err := json.Unmarshal(reply, &report); err != nil {
-		return fmt.Errorf("read the report of a trial: %w", err)
+		return fmt.Errorf("read the report of a probe process: %w", err)
 	}
 	fd, err := unix.PidfdGetfd(pidfd, stageCtl, 0)
 	if err != nil {

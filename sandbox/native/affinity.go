@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
-	"shannot-gateway/sandbox/internal/together"
+	"shannot-gateway/sandbox/internal/affinity"
 )
 
 // An answer is handed over on the processor of the thread that asked (seccomp.WakeInPlace), but not one that brings a
@@ -23,25 +23,25 @@ const (
 	denseTime  = 10 * time.Millisecond
 )
 
-// opens is the pace of an interpreter's opens, and what keeps its first thread and its supervisor's on one processor.
+// opens tells bursts of an interpreter's opens, and what keeps its first thread and its supervisor's on one processor.
 type opens struct {
-	pace together.Pace
-	both *together.Pair // once there was one
+	burst affinity.Burst
+	pair  *affinity.Pair // once there was one
 }
 
 // inject answers an open with a descriptor. Only the interpreter's first thread is kept: its id is nobody else's, see
 // memory.go. A thread that it makes asks first, and is answered when it is free again.
 func (r *run) inject(n *seccomp.Notification, fd int, cloexec bool) unix.Errno {
-	if r.family != nil && int(n.PID) == r.pid {
+	if r.tree != nil && int(n.PID) == r.pid {
 		o := &r.opens
-		if o.both == nil {
-			o.pace = together.Pace{Turns: denseOpens, Within: denseTime}
-			o.both = together.New(denseTime, func(do func(tid int)) { do(r.pid) })
+		if o.pair == nil {
+			o.burst = affinity.Burst{Turns: denseOpens, Within: denseTime}
+			o.pair = affinity.New(denseTime, func(do func(tid int)) { do(r.pid) })
 		}
-		if o.pace.Next(time.Now()) {
-			o.both.Keep()
+		if o.burst.Next(time.Now()) {
+			o.pair.Pin()
 		} else {
-			o.both.Free()
+			o.pair.Unpin()
 		}
 	}
 	return seccomp.Inject(r.listener, n.ID, fd, cloexec)

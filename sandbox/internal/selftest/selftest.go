@@ -1,6 +1,6 @@
-// Package trial runs a line of Python in an engine, which shows whether everything that the engine needs works together
+// Package selftest runs a line of Python in an engine, which shows whether everything that the engine needs works together
 // on this machine.
-package trial
+package selftest
 
 import (
 	"context"

@@ -401,7 +401,7 @@ func useOf(t *testing.T, cmd *exec.Cmd) (shared int64) {
 		t.Errorf("this process has used %v", cpu)
 	}
 	member := new(run)
-	f := &family{root: &run{}, members: map[*run]int{member: pid, {}: 0}}
+	f := &processTree{root: &run{}, members: map[*run]int{member: pid, {}: 0}}
 	if _, memory := f.used(0, 1); memory != 0 {
 		t.Errorf("a first stage has used %d bytes", memory)
 	}
@@ -427,12 +427,12 @@ func TestMemoryOfTheGatewayIsNotTheScripts(t *testing.T) {
 		}
 		own, _ := residentMemory(s.pid)
 		member := &run{pid: s.pid}
-		f := &family{root: &run{}, members: map[*run]int{member: s.pid}, asking: member}
+		f := &processTree{root: &run{}, members: map[*run]int{member: s.pid}, asking: member}
 		if _, memory := f.used(0, 1); own == 0 || memory != 0 {
 			t.Errorf("%d bytes of the gateway's count as %d of the script's", own, memory)
 		}
 		// Nor is it shown, by its maps or otherwise, until it is an interpreter.
-		shown := &processes{family: f}
+		shown := &processes{tree: f}
 		dir := fmt.Sprintf("/%d", s.pid)
 		for _, name := range []string{dir, dir + "/maps", dir + "/stat"} {
 			if _, err := shown.Lstat(name); err != unix.ENOENT {
