@@ -78,7 +78,7 @@ func missing(err error) bool {
 }
 
 func describe(a sftp.Attributes) (*targets.State, error) {
-	info, err := a.Info()
+	info, err := sftp.Info(a)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func hashed(ctx context.Context, c *sftp.Client, name string, look sftp.Attribut
 
 // openSame opens the file that was looked at, and no other that a link leads to.
 func openSame(ctx context.Context, c *sftp.Client, name string, look sftp.Attributes) (sftp.Handle, sftp.Attributes, error) {
-	info, err := look.Info()
+	info, err := sftp.Info(look)
 	if err == nil {
 		err = readable(info)
 	}

@@ -69,7 +69,7 @@ func resolve(ctx context.Context, r *relay, candidates []string) (string, error)
 			if err != nil {
 				return err
 			}
-			info, err := a.Info()
+			info, err := sftp.Info(a)
 			if err == nil && (!info.IsRegular() || info.Mode&0o111 == 0) {
 				err = syscall.EACCES
 			}

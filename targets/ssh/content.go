@@ -126,7 +126,7 @@ func sameFile(ctx context.Context, opened, named sftp.Future[sftp.Attributes], r
 	if err := canonical(ctx, real, name); err != nil {
 		return a, err
 	}
-	info, err := a.Info()
+	info, err := sftp.Info(a)
 	if err != nil {
 		return a, err
 	}

@@ -410,7 +410,7 @@ func (v *View) remember(name string, l *look) {
 // complete makes a look from its attributes and ends the waiting for it.
 func (v *View) complete(name string, l *look) {
 	if l.err == nil {
-		l.info, l.err = l.attrs.Info()
+		l.info, l.err = sftp.Info(l.attrs)
 		l.info.Dev, l.info.Ino = remoteDev, inode(name)
 	}
 	l.at = v.target.now()
@@ -616,7 +616,7 @@ func (v *View) keepEntries(dir string, l *listing, entries []sftp.Entry, keep fu
 		}
 		seen[e.Name] = true
 		d := vfs.Dirent{Name: e.Name, Ino: inode(full)}
-		if info, err := e.Info(); err == nil {
+		if info, err := sftp.Info(e.Attributes); err == nil {
 			d.Type = info.Type()
 			found := &look{ready: make(chan struct{}), attrs: e.Attributes}
 			v.complete(full, found)

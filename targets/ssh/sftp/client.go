@@ -6,12 +6,13 @@ package sftp
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"time"
+
+	"shannot-gateway/internal/sftpwire"
 )
 
 // version is the only version of the protocol that is spoken.
@@ -96,20 +97,20 @@ func New(ctx context.Context, conn io.ReadWriteCloser, t Timing) (*Client, error
 }
 
 func (c *Client) greet() error {
-	if _, err := c.conn.Write([]byte{0, 0, 0, 5, typeInit, 0, 0, 0, version}); err != nil {
+	if _, err := c.conn.Write([]byte{0, 0, 0, 5, sftpwire.TypeInit, 0, 0, 0, version}); err != nil {
 		return err
 	}
 	kind, body, err := readPacket(c.conn)
 	if err != nil {
 		return err
 	}
-	d := decoder{b: body}
-	if v := d.uint32(); kind != typeVersion || d.bad || v < version {
+	d := sftpwire.NewDecoder(body)
+	if v := d.Uint32(); kind != sftpwire.TypeVersion || d.Bad() || v < version {
 		return broken("it answers the greeting with type %d, version %d", kind, v)
 	}
-	for n := 0; len(d.b) > 0 && n < maxVersions; n++ {
-		name, data := d.string(), d.string()
-		if d.bad {
+	for n := 0; len(d.Rest()) > 0 && n < maxVersions; n++ {
+		name, data := d.String(), d.String()
+		if d.Bad() {
 			return broken("an extension is cut short")
 		}
 		c.extensions[name] = data
@@ -125,17 +126,11 @@ func (c *Client) Has(extension string) bool {
 
 // readPacket reads one packet: its type and what follows.
 func readPacket(r io.Reader) (kind byte, body []byte, err error) {
-	var head [5]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return 0, nil, err
+	kind, body, err = sftpwire.ReadPacket(r)
+	if errors.Is(err, sftpwire.ErrLength) {
+		err = broken("%v", err)
 	}
-	length := binary.BigEndian.Uint32(head[:4])
-	if length < 1 || length > maxPacket {
-		return 0, nil, broken("a packet of %d bytes", length)
-	}
-	body = make([]byte, length-1)
-	_, err = io.ReadFull(r, body)
-	return head[4], body, err
+	return kind, body, err
 }
 
 // receive hands each answer to who waits for it.
@@ -149,9 +144,9 @@ func (c *Client) receive() {
 			c.fail(err)
 			return
 		}
-		d := decoder{b: body}
-		id := d.uint32()
-		if d.bad {
+		d := sftpwire.NewDecoder(body)
+		id := d.Uint32()
+		if d.Bad() {
 			c.fail(broken("a packet without a number"))
 			return
 		}
@@ -164,7 +159,7 @@ func (c *Client) receive() {
 			c.fail(broken("an answer to a question that was not asked"))
 			return
 		}
-		waiting.reply <- reply{kind: kind, body: d.b}
+		waiting.reply <- reply{kind: kind, body: d.Rest()}
 		<-c.slots
 	}
 }
@@ -247,11 +242,11 @@ func (c *Client) Idle() bool {
 }
 
 // start sends a request. build appends what follows the request's number.
-func (c *Client) start(ctx context.Context, kind byte, build func(*encoder)) (*call, error) {
+func (c *Client) start(ctx context.Context, kind byte, build func(*sftpwire.Encoder)) (*call, error) {
 	return c.send(ctx, kind, &call{reply: make(chan reply, 1)}, build)
 }
 
-func (c *Client) send(ctx context.Context, kind byte, w *call, build func(*encoder)) (*call, error) {
+func (c *Client) send(ctx context.Context, kind byte, w *call, build func(*sftpwire.Encoder)) (*call, error) {
 	select {
 	case c.slots <- struct{}{}:
 	case <-c.ended:
@@ -272,12 +267,11 @@ func (c *Client) send(ctx context.Context, kind byte, w *call, build func(*encod
 	}
 	c.pending[id] = w
 	c.mu.Unlock()
-	packet := encoder{0, 0, 0, 0, kind}
-	packet.uint32(id)
+	packet := sftpwire.NewPacket(kind)
+	packet.Uint32(id)
 	build(&packet)
-	binary.BigEndian.PutUint32(packet, uint32(len(packet)-4)) // #nosec G115 -- far below 4 GiB
 	c.sending.Lock()
-	_, err := c.conn.Write(packet)
+	_, err := c.conn.Write(packet.Finish())
 	c.sending.Unlock()
 	if err != nil {
 		c.fail(fmt.Errorf("%w: %v", ErrEnded, err)) // no io.EOF in it
@@ -301,18 +295,18 @@ func (w *call) wait(ctx context.Context) (reply, error) {
 }
 
 // expect checks an answer's type. A status is returned as an error, of which io.EOF is one.
-func (c *Client) expect(r reply, kind byte) (*decoder, error) {
-	d := &decoder{b: r.body}
-	if r.kind == typeStatus {
-		status := d.status()
+func (c *Client) expect(r reply, kind byte) (*sftpwire.Decoder, error) {
+	d := sftpwire.NewDecoder(r.body)
+	if r.kind == sftpwire.TypeStatus {
+		status := readStatus(d)
 		switch {
-		case d.bad:
+		case d.Bad():
 			return nil, c.broke("a status is cut short")
-		case status.Code == statusOK && kind == typeStatus:
+		case status.Code == sftpwire.StatusOK && kind == sftpwire.TypeStatus:
 			return d, nil
-		case status.Code == statusEOF:
+		case status.Code == sftpwire.StatusEOF:
 			return nil, io.EOF
-		case status.Code == statusOK:
+		case status.Code == sftpwire.StatusOK:
 			return nil, c.broke("a success without what was asked for")
 		}
 		return nil, status

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"syscall"
+
+	"shannot-gateway/internal/sftpwire"
 )
 
 // Flags of an open, section 6.3.
@@ -50,59 +52,59 @@ func (f Future[T]) Wait(ctx context.Context) (T, error) {
 }
 
 // begin sends a request about a path.
-func begin[T any](ctx context.Context, c *Client, kind byte, name string, decode func(*Client, reply) (T, error), more func(*encoder)) Future[T] {
+func begin[T any](ctx context.Context, c *Client, kind byte, name string, decode func(*Client, reply) (T, error), more func(*sftpwire.Encoder)) Future[T] {
 	if err := checkPath(name); err != nil {
 		return Future[T]{err: err}
 	}
-	return beginRaw(ctx, c, kind, decode, func(e *encoder) {
-		e.string(name)
+	return beginRaw(ctx, c, kind, decode, func(e *sftpwire.Encoder) {
+		e.String(name)
 		if more != nil {
 			more(e)
 		}
 	})
 }
 
-func beginRaw[T any](ctx context.Context, c *Client, kind byte, decode func(*Client, reply) (T, error), build func(*encoder)) Future[T] {
+func beginRaw[T any](ctx context.Context, c *Client, kind byte, decode func(*Client, reply) (T, error), build func(*sftpwire.Encoder)) Future[T] {
 	w, err := c.start(ctx, kind, build)
 	return Future[T]{c: c, call: w, decode: decode, err: err}
 }
 
 func decodeAttributes(c *Client, r reply) (Attributes, error) {
-	d, err := c.expect(r, typeAttrs)
+	d, err := c.expect(r, sftpwire.TypeAttrs)
 	if err != nil {
 		return Attributes{}, noEOF(err)
 	}
-	a := d.attributes()
-	if d.bad {
+	a := d.Attributes()
+	if d.Bad() {
 		return a, c.broke("attributes are cut short")
 	}
 	return a, nil
 }
 
 func decodeHandle(c *Client, r reply) (Handle, error) {
-	d, err := c.expect(r, typeHandle)
+	d, err := c.expect(r, sftpwire.TypeHandle)
 	if err != nil {
 		return "", noEOF(err)
 	}
-	h := d.string()
-	if d.bad || len(h) > maxHandle {
+	h := d.String()
+	if d.Bad() || len(h) > maxHandle {
 		return "", c.broke("a handle of %d bytes", len(h))
 	}
 	return Handle(h), nil
 }
 
 func decodeStatus(c *Client, r reply) (struct{}, error) {
-	_, err := c.expect(r, typeStatus)
+	_, err := c.expect(r, sftpwire.TypeStatus)
 	return struct{}{}, noEOF(err)
 }
 
 // decodeOneName is the answer to READLINK and REALPATH.
 func decodeOneName(c *Client, r reply) (string, error) {
-	d, err := c.expect(r, typeName)
+	d, err := c.expect(r, sftpwire.TypeName)
 	if err != nil {
 		return "", noEOF(err)
 	}
-	names, err := d.names()
+	names, err := readNames(d)
 	if err == nil && len(names) != 1 {
 		err = broken("%d names where there is one", len(names))
 	}
@@ -116,14 +118,14 @@ func decodeOneName(c *Client, r reply) (string, error) {
 // noEOF keeps io.EOF for the calls that it belongs to.
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {
-		return &StatusError{Code: statusFailure, Message: "end of file"}
+		return &StatusError{Code: sftpwire.StatusFailure, Message: "end of file"}
 	}
 	return err
 }
 
 // StartLstat asks for the attributes of a file itself, a link as a link.
 func (c *Client) StartLstat(ctx context.Context, name string) Future[Attributes] {
-	return begin(ctx, c, typeLstat, name, decodeAttributes, nil)
+	return begin(ctx, c, sftpwire.TypeLstat, name, decodeAttributes, nil)
 }
 
 // Lstat is StartLstat with its answer.
@@ -133,22 +135,22 @@ func (c *Client) Lstat(ctx context.Context, name string) (Attributes, error) {
 
 // StartStat asks for the attributes of what a name leads to on the server.
 func (c *Client) StartStat(ctx context.Context, name string) Future[Attributes] {
-	return begin(ctx, c, typeStat, name, decodeAttributes, nil)
+	return begin(ctx, c, sftpwire.TypeStat, name, decodeAttributes, nil)
 }
 
 // StartFstat asks for the attributes of an open file.
 func (c *Client) StartFstat(ctx context.Context, h Handle) Future[Attributes] {
-	return beginRaw(ctx, c, typeFstat, decodeAttributes, func(e *encoder) { e.string(string(h)) })
+	return beginRaw(ctx, c, sftpwire.TypeFstat, decodeAttributes, func(e *sftpwire.Encoder) { e.String(string(h)) })
 }
 
 // Readlink returns a link's text.
 func (c *Client) Readlink(ctx context.Context, name string) (string, error) {
-	return begin(ctx, c, typeReadlink, name, decodeOneName, nil).Wait(ctx)
+	return begin(ctx, c, sftpwire.TypeReadlink, name, decodeOneName, nil).Wait(ctx)
 }
 
 // StartRealpath asks for the canonical form of a path, by the server's own resolution.
 func (c *Client) StartRealpath(ctx context.Context, name string) Future[string] {
-	return begin(ctx, c, typeRealpath, name, decodeOneName, nil)
+	return begin(ctx, c, sftpwire.TypeRealpath, name, decodeOneName, nil)
 }
 
 // Realpath is StartRealpath with its answer.
@@ -158,13 +160,13 @@ func (c *Client) Realpath(ctx context.Context, name string) (string, error) {
 
 // StartOpen opens a file. Mode is that of a file that is made.
 func (c *Client) StartOpen(ctx context.Context, name string, flags, mode uint32) Future[Handle] {
-	return begin(ctx, c, typeOpen, name, decodeHandle, func(e *encoder) {
-		e.uint32(flags)
+	return begin(ctx, c, sftpwire.TypeOpen, name, decodeHandle, func(e *sftpwire.Encoder) {
+		e.Uint32(flags)
 		a := Attributes{}
 		if flags&OpenNew == OpenNew {
-			a = Attributes{Flags: attrPermissions, Mode: mode & 0o7777}
+			a = Attributes{Flags: sftpwire.AttrPermissions, Mode: mode & 0o7777}
 		}
-		e.attributes(a)
+		e.Attributes(a)
 	})
 }
 
@@ -176,12 +178,12 @@ func (c *Client) Open(ctx context.Context, name string, flags, mode uint32) (Han
 // Forget closes a handle and waits for no answer.
 func (c *Client) Forget(h Handle) {
 	w := &call{alone: true, reply: make(chan reply, 1)}
-	_, _ = c.send(context.Background(), typeClose, w, func(e *encoder) { e.string(string(h)) })
+	_, _ = c.send(context.Background(), sftpwire.TypeClose, w, func(e *sftpwire.Encoder) { e.String(string(h)) })
 }
 
 // CloseHandle closes a handle.
 func (c *Client) CloseHandle(ctx context.Context, h Handle) error {
-	_, err := beginRaw(ctx, c, typeClose, decodeStatus, func(e *encoder) { e.string(string(h)) }).Wait(ctx)
+	_, err := beginRaw(ctx, c, sftpwire.TypeClose, decodeStatus, func(e *sftpwire.Encoder) { e.String(string(h)) }).Wait(ctx)
 	return err
 }
 
@@ -191,20 +193,20 @@ const MaxRead = 32 << 10
 // StartRead asks for at most n bytes of an open file. A server may give fewer. The error is io.EOF at its end.
 func (c *Client) StartRead(ctx context.Context, h Handle, offset int64, n int) Future[[]byte] {
 	n = min(n, MaxRead)
-	return beginRaw(ctx, c, typeRead, func(c *Client, r reply) ([]byte, error) {
-		d, err := c.expect(r, typeData)
+	return beginRaw(ctx, c, sftpwire.TypeRead, func(c *Client, r reply) ([]byte, error) {
+		d, err := c.expect(r, sftpwire.TypeData)
 		if err != nil {
 			return nil, err
 		}
-		data := d.bytes()
-		if d.bad || len(data) > n || len(data) == 0 {
+		data := d.Bytes()
+		if d.Bad() || len(data) > n || len(data) == 0 {
 			return nil, c.broke("%d bytes where at most %d were asked for", len(data), n)
 		}
 		return data, nil
-	}, func(e *encoder) {
-		e.string(string(h))
-		e.uint64(uint64(offset)) // #nosec G115 -- offsets are not negative
-		e.uint32(uint32(n))      // #nosec G115 -- at most MaxRead
+	}, func(e *sftpwire.Encoder) {
+		e.String(string(h))
+		e.Uint64(uint64(offset)) // #nosec G115 -- offsets are not negative
+		e.Uint32(uint32(n))      // #nosec G115 -- at most MaxRead
 	})
 }
 
@@ -220,7 +222,7 @@ const readdirsAhead = 4
 // ReadDir lists a directory without "." and "..". Names that no path can hold are left out. EOVERFLOW for a directory
 // that is too large.
 func (c *Client) ReadDir(ctx context.Context, name string) ([]Entry, error) {
-	h, err := begin(ctx, c, typeOpendir, name, decodeHandle, nil).Wait(ctx)
+	h, err := begin(ctx, c, sftpwire.TypeOpendir, name, decodeHandle, nil).Wait(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -260,15 +262,15 @@ func (c *Client) ReadDir(ctx context.Context, name string) ([]Entry, error) {
 }
 
 func (c *Client) startReaddir(ctx context.Context, h Handle) Future[[]Entry] {
-	return beginRaw(ctx, c, typeReaddir, func(c *Client, r reply) ([]Entry, error) {
-		d, err := c.expect(r, typeName)
+	return beginRaw(ctx, c, sftpwire.TypeReaddir, func(c *Client, r reply) ([]Entry, error) {
+		d, err := c.expect(r, sftpwire.TypeName)
 		if err != nil {
 			return nil, err
 		}
-		entries, err := d.names()
+		entries, err := readNames(d)
 		if err != nil {
 			c.fail(err)
 		}
 		return entries, err
-	}, func(e *encoder) { e.string(string(h)) })
+	}, func(e *sftpwire.Encoder) { e.String(string(h)) })
 }

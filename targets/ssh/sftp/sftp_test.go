@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"shannot-gateway/internal/sftpwire"
 )
 
 // openssh starts OpenSSH's sftp-server on a pair of pipes.
@@ -64,7 +66,7 @@ func TestFilesOfARealServerAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := a.Info()
+	info, err := Info(a)
 	if err != nil || !info.IsRegular() || info.Size != int64(len(text)) || info.Mode&0o777 != 0o640 || int(info.UID) != os.Getuid() {
 		t.Errorf("%+v, %v", info, err)
 	}
@@ -148,7 +150,7 @@ func hostile(t testing.TB, answer func(kind byte, id uint32, body []byte) []byte
 		if _, _, err := readPacket(theirs); err != nil {
 			return
 		}
-		_, _ = theirs.Write([]byte{0, 0, 0, 5, typeVersion, 0, 0, 0, 3})
+		_, _ = theirs.Write([]byte{0, 0, 0, 5, sftpwire.TypeVersion, 0, 0, 0, 3})
 		for {
 			kind, body, err := readPacket(theirs)
 			if err != nil {
@@ -172,9 +174,9 @@ func hostile(t testing.TB, answer func(kind byte, id uint32, body []byte) []byte
 }
 
 // packet builds an answer.
-func packet(kind byte, id uint32, build func(*encoder)) []byte {
-	e := encoder{0, 0, 0, 0, kind}
-	e.uint32(id)
+func packet(kind byte, id uint32, build func(*sftpwire.Encoder)) []byte {
+	e := sftpwire.Encoder{0, 0, 0, 0, kind}
+	e.Uint32(id)
 	if build != nil {
 		build(&e)
 	}
@@ -182,7 +184,9 @@ func packet(kind byte, id uint32, build func(*encoder)) []byte {
 	return e
 }
 
-func handle(id uint32) []byte { return packet(typeHandle, id, func(e *encoder) { e.string("h") }) }
+func handle(id uint32) []byte {
+	return packet(sftpwire.TypeHandle, id, func(e *sftpwire.Encoder) { e.String("h") })
+}
 
 func TestServersThatBreakTheProtocolAreLeft(t *testing.T) {
 	lstat := func(c *Client) error { return second(c.Lstat(context.Background(), "/x")) }
@@ -196,9 +200,9 @@ func TestServersThatBreakTheProtocolAreLeft(t *testing.T) {
 	}
 	numbers := func(list ...uint64) func(byte, uint32, []byte) []byte {
 		return func(_ byte, id uint32, _ []byte) []byte {
-			return packet(typeExtendedReply, id, func(e *encoder) {
+			return packet(sftpwire.TypeExtendedReply, id, func(e *sftpwire.Encoder) {
 				for _, n := range list {
-					e.uint64(n)
+					e.Uint64(n)
 				}
 			})
 		}
@@ -211,44 +215,44 @@ func TestServersThatBreakTheProtocolAreLeft(t *testing.T) {
 		"a file system of no blocks":  {numbers(4096, 0, 1, 1, 1, 1, 1, 1, 1, 0, 255), space},
 		"one of enormous blocks":      {numbers(1<<63, 4096, 1, 1, 1, 1, 1, 1, 1, 0, 255), space},
 		"one of names without an end": {numbers(4096, 4096, 1, 1, 1, 1, 1, 1, 1, 0, 1<<40), space},
-		"a huge packet":               {func(byte, uint32, []byte) []byte { return []byte{0x7f, 0xff, 0xff, 0xff, typeAttrs, 0} }, lstat},
+		"a huge packet":               {func(byte, uint32, []byte) []byte { return []byte{0x7f, 0xff, 0xff, 0xff, sftpwire.TypeAttrs, 0} }, lstat},
 		"an empty packet":             {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 0, 0} }, lstat},
-		"no number":                   {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 3, typeAttrs, 0, 0} }, lstat},
-		"another number":              {func(_ byte, id uint32, _ []byte) []byte { return packet(typeAttrs, id+7, nil) }, lstat},
-		"another type":                {func(_ byte, id uint32, _ []byte) []byte { return packet(typeData, id, nil) }, lstat},
+		"no number":                   {func(byte, uint32, []byte) []byte { return []byte{0, 0, 0, 3, sftpwire.TypeAttrs, 0, 0} }, lstat},
+		"another number":              {func(_ byte, id uint32, _ []byte) []byte { return packet(sftpwire.TypeAttrs, id+7, nil) }, lstat},
+		"another type":                {func(_ byte, id uint32, _ []byte) []byte { return packet(sftpwire.TypeData, id, nil) }, lstat},
 		"cut attributes": {func(_ byte, id uint32, _ []byte) []byte {
-			return packet(typeAttrs, id, func(e *encoder) { e.uint32(15) })
+			return packet(sftpwire.TypeAttrs, id, func(e *sftpwire.Encoder) { e.Uint32(15) })
 		}, lstat},
 		"success without data": {func(_ byte, id uint32, _ []byte) []byte {
-			return packet(typeStatus, id, func(e *encoder) { e.uint32(0) })
+			return packet(sftpwire.TypeStatus, id, func(e *sftpwire.Encoder) { e.Uint32(0) })
 		}, lstat},
-		"a cut status": {func(_ byte, id uint32, _ []byte) []byte { return packet(typeStatus, id, nil) }, lstat},
+		"a cut status": {func(_ byte, id uint32, _ []byte) []byte { return packet(sftpwire.TypeStatus, id, nil) }, lstat},
 		"many extensions": {func(_ byte, id uint32, _ []byte) []byte {
-			return packet(typeAttrs, id, func(e *encoder) { e.uint32(attrExtended); e.uint32(1 << 31) })
+			return packet(sftpwire.TypeAttrs, id, func(e *sftpwire.Encoder) { e.Uint32(sftpwire.AttrExtended); e.Uint32(1 << 31) })
 		}, lstat},
 		"a huge handle": {func(_ byte, id uint32, _ []byte) []byte {
-			return packet(typeHandle, id, func(e *encoder) { e.string(strings.Repeat("h", maxHandle+1)) })
+			return packet(sftpwire.TypeHandle, id, func(e *sftpwire.Encoder) { e.String(strings.Repeat("h", maxHandle+1)) })
 		}, readdir},
 		"more entries than bytes": {func(kind byte, id uint32, _ []byte) []byte {
-			if kind == typeOpendir {
+			if kind == sftpwire.TypeOpendir {
 				return handle(id)
 			}
-			return packet(typeName, id, func(e *encoder) { e.uint32(1 << 30) })
+			return packet(sftpwire.TypeName, id, func(e *sftpwire.Encoder) { e.Uint32(1 << 30) })
 		}, readdir},
 		"a listing without an end": {func(kind byte, id uint32, _ []byte) []byte {
-			if kind == typeOpendir {
+			if kind == sftpwire.TypeOpendir {
 				return handle(id)
 			}
-			return packet(typeName, id, func(e *encoder) { e.uint32(0) })
+			return packet(sftpwire.TypeName, id, func(e *sftpwire.Encoder) { e.Uint32(0) })
 		}, readdir},
 		"more data than asked for": {func(_ byte, id uint32, _ []byte) []byte {
-			return packet(typeData, id, func(e *encoder) { e.string(strings.Repeat("x", 11)) })
+			return packet(sftpwire.TypeData, id, func(e *sftpwire.Encoder) { e.String(strings.Repeat("x", 11)) })
 		}, read},
 		"data of no bytes": {func(_ byte, id uint32, _ []byte) []byte {
-			return packet(typeData, id, func(e *encoder) { e.string("") })
+			return packet(sftpwire.TypeData, id, func(e *sftpwire.Encoder) { e.String("") })
 		}, read},
 		"data longer than its packet": {func(_ byte, id uint32, _ []byte) []byte {
-			return packet(typeData, id, func(e *encoder) { e.uint32(5); *e = append(*e, 'x') })
+			return packet(sftpwire.TypeData, id, func(e *sftpwire.Encoder) { e.Uint32(5); *e = append(*e, 'x') })
 		}, read},
 	} {
 		client := hostile(t, c.answer)
@@ -266,7 +270,7 @@ func TestTheEndOfAConnectionIsNoEndOfAFile(t *testing.T) {
 	ours, theirs := net.Pipe()
 	go func() {
 		_, _, _ = readPacket(theirs)
-		_, _ = theirs.Write([]byte{0, 0, 0, 5, typeVersion, 0, 0, 0, 3})
+		_, _ = theirs.Write([]byte{0, 0, 0, 5, sftpwire.TypeVersion, 0, 0, 0, 3})
 		_, _, _ = readPacket(theirs)
 		_ = theirs.Close()
 	}()
@@ -297,9 +301,9 @@ func TestASilentServerIsLeft(t *testing.T) {
 
 func TestAServerThatDoesNotGreetIsLeft(t *testing.T) {
 	for name, greeting := range map[string][]byte{
-		"silence": nil, "another version": {0, 0, 0, 5, typeVersion, 0, 0, 0, 2}, "another type": {0, 0, 0, 5, typeStatus, 0, 0, 0, 3},
-		"text": []byte("This account is currently not available.\n"), "cut": {0, 0, 0, 2, typeVersion, 0},
-		"a cut extension": {0, 0, 0, 9, typeVersion, 0, 0, 0, 3, 0, 0, 0, 9},
+		"silence": nil, "another version": {0, 0, 0, 5, sftpwire.TypeVersion, 0, 0, 0, 2}, "another type": {0, 0, 0, 5, sftpwire.TypeStatus, 0, 0, 0, 3},
+		"text": []byte("This account is currently not available.\n"), "cut": {0, 0, 0, 2, sftpwire.TypeVersion, 0},
+		"a cut extension": {0, 0, 0, 9, sftpwire.TypeVersion, 0, 0, 0, 3, 0, 0, 0, 9},
 	} {
 		ours, theirs := net.Pipe()
 		go func() {
@@ -316,15 +320,15 @@ func TestAServerThatDoesNotGreetIsLeft(t *testing.T) {
 func TestEnormousListingsAreBounded(t *testing.T) {
 	for name, entry := range map[string]string{"names": strings.Repeat("n", 200), "dots": "."} {
 		c := hostile(t, func(kind byte, id uint32, _ []byte) []byte {
-			if kind == typeOpendir {
+			if kind == sftpwire.TypeOpendir {
 				return handle(id)
 			}
-			return packet(typeName, id, func(e *encoder) {
-				e.uint32(500)
+			return packet(sftpwire.TypeName, id, func(e *sftpwire.Encoder) {
+				e.Uint32(500)
 				for range 500 {
-					e.string(entry)
-					e.string("")
-					e.uint32(0)
+					e.String(entry)
+					e.String("")
+					e.Uint32(0)
 				}
 			})
 		})
@@ -337,20 +341,20 @@ func TestEnormousListingsAreBounded(t *testing.T) {
 func TestNamesThatNoDirectoryHoldsAreLeftOut(t *testing.T) {
 	names := []string{"good", "", ".", "..", "../etc", "/etc/passwd", "a/b", "nul\x00", strings.Repeat("x", 256), "also good"}
 	c := hostile(t, func(kind byte, id uint32, body []byte) []byte {
-		if kind == typeOpendir {
+		if kind == sftpwire.TypeOpendir {
 			return handle(id)
 		}
 		if names == nil {
-			return packet(typeStatus, id, func(e *encoder) { e.uint32(statusEOF); e.string(""); e.string("") })
+			return packet(sftpwire.TypeStatus, id, func(e *sftpwire.Encoder) { e.Uint32(sftpwire.StatusEOF); e.String(""); e.String("") })
 		}
 		list := names
 		names = nil
-		return packet(typeName, id, func(e *encoder) {
-			e.uint32(uint32(len(list)))
+		return packet(sftpwire.TypeName, id, func(e *sftpwire.Encoder) {
+			e.Uint32(uint32(len(list)))
 			for _, n := range list {
-				e.string(n)
-				e.string("")
-				e.uint32(0)
+				e.String(n)
+				e.String("")
+				e.Uint32(0)
 			}
 		})
 	})
@@ -361,11 +365,11 @@ func TestNamesThatNoDirectoryHoldsAreLeftOut(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(byte(typeAttrs), []byte{0, 0, 0, 15, 1, 2, 3})
-	f.Add(byte(typeName), []byte{0, 0, 0, 1, 0, 0, 0, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0x81, 0xa4})
-	f.Add(byte(typeStatus), []byte{0, 0, 0, 4, 0, 0, 0, 1, 'x'})
-	f.Add(byte(typeHandle), []byte{0, 0, 0, 1, 'h'})
-	f.Add(byte(typeData), []byte{0, 0, 0, 1, 'h'})
+	f.Add(byte(sftpwire.TypeAttrs), []byte{0, 0, 0, 15, 1, 2, 3})
+	f.Add(byte(sftpwire.TypeName), []byte{0, 0, 0, 1, 0, 0, 0, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0x81, 0xa4})
+	f.Add(byte(sftpwire.TypeStatus), []byte{0, 0, 0, 4, 0, 0, 0, 1, 'x'})
+	f.Add(byte(sftpwire.TypeHandle), []byte{0, 0, 0, 1, 'h'})
+	f.Add(byte(sftpwire.TypeData), []byte{0, 0, 0, 1, 'h'})
 	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
 		c := &Client{conn: struct {
 			io.Reader
@@ -373,15 +377,15 @@ func FuzzDecode(f *testing.F) {
 		}{nil, discard{}}, ended: make(chan struct{})}
 		r := reply{kind: kind, body: body}
 		if a, err := decodeAttributes(c, r); err == nil {
-			_, _ = a.Info()
+			_, _ = Info(a)
 		}
 		if h, err := decodeHandle(c, r); err == nil && len(h) > maxHandle {
 			t.Errorf("a handle of %d bytes", len(h))
 		}
 		_, _ = decodeStatus(c, r)
 		_, _ = decodeOneName(c, r)
-		d := decoder{b: body}
-		if names, err := d.names(); err == nil && len(names)*12 > len(body) {
+		d := sftpwire.NewDecoder(body)
+		if names, err := readNames(d); err == nil && len(names)*12 > len(body) {
 			t.Errorf("%d names in %d bytes", len(names), len(body))
 		}
 	})

@@ -1,71 +1,18 @@
 package sftp
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
 	"syscall"
 	"time"
 
+	"shannot-gateway/internal/sftpwire"
 	"shannot-gateway/vfs"
 )
 
-// Packet types, draft-ietf-secsh-filexfer-02, section 3.
+// Bounds of what a server may send. OpenSSH's handles have 4 bytes.
 const (
-	typeInit     = 1
-	typeVersion  = 2
-	typeOpen     = 3
-	typeClose    = 4
-	typeRead     = 5
-	typeWrite    = 6
-	typeLstat    = 7
-	typeFstat    = 8
-	typeSetstat  = 9
-	typeFsetstat = 10
-	typeOpendir  = 11
-	typeReaddir  = 12
-	typeRemove   = 13
-	typeMkdir    = 14
-	typeRmdir    = 15
-	typeRealpath = 16
-	typeStat     = 17
-	typeRename   = 18
-	typeReadlink = 19
-	typeSymlink  = 20
-	typeStatus   = 101
-	typeHandle   = 102
-	typeData     = 103
-	typeName     = 104
-	typeAttrs    = 105
-	typeExtended = 200
-)
-
-// Status codes, section 7.
-const (
-	statusOK               = 0
-	statusEOF              = 1
-	statusNoSuchFile       = 2
-	statusPermissionDenied = 3
-	statusFailure          = 4
-	statusBadMessage       = 5
-	statusNoConnection     = 6
-	statusConnectionLost   = 7
-	statusUnsupported      = 8
-)
-
-// Flags that say which attributes follow, section 5.
-const (
-	attrSize        = 0x00000001
-	attrOwner       = 0x00000002
-	attrPermissions = 0x00000004
-	attrTimes       = 0x00000008
-	attrExtended    = 0x80000000
-)
-
-// Bounds of what a server may send. OpenSSH's own largest packet is 256 KiB, and its handles have 4 bytes.
-const (
-	maxPacket   = 256<<10 + 1024
 	maxHandle   = 256 // as the protocol has it
 	maxPath     = 4095
 	maxName     = 255
@@ -79,112 +26,13 @@ func broken(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...))
 }
 
-// encoder builds a packet.
-type encoder []byte
-
-func (e *encoder) uint32(v uint32) { *e = binary.BigEndian.AppendUint32(*e, v) }
-func (e *encoder) uint64(v uint64) { *e = binary.BigEndian.AppendUint64(*e, v) }
-func (e *encoder) string(s string) {
-	e.uint32(uint32(len(s))) // #nosec G115 -- paths and handles, bounded by maxPacket
-	*e = append(*e, s...)
-}
-
-// decoder takes a packet apart. After the first thing that is missing it gives zero values and bad is set.
-type decoder struct {
-	b   []byte
-	bad bool
-}
-
-func (d *decoder) take(n int) []byte {
-	if n < 0 || n > len(d.b) {
-		d.b, d.bad = nil, true
-		return nil
-	}
-	out := d.b[:n]
-	d.b = d.b[n:]
-	return out
-}
-
-func (d *decoder) uint32() uint32 {
-	if b := d.take(4); b != nil {
-		return binary.BigEndian.Uint32(b)
-	}
-	return 0
-}
-
-func (d *decoder) uint64() uint64 {
-	if b := d.take(8); b != nil {
-		return binary.BigEndian.Uint64(b)
-	}
-	return 0
-}
-
-func (d *decoder) bytes() []byte {
-	n := d.uint32()
-	if n > maxPacket {
-		d.b, d.bad = nil, true
-		return nil
-	}
-	return d.take(int(n))
-}
-
-func (d *decoder) string() string { return string(d.bytes()) }
-
 // Attributes are what a server says of a file.
-type Attributes struct {
-	Flags        uint32 // which of the rest the server gave, see the methods
-	Size         uint64 // bytes
-	UID, GID     uint32
-	Mode         uint32 // as st_mode: type and permission bits
-	Atime, Mtime uint32 // seconds since 1970
-}
+type Attributes = sftpwire.Attributes
 
-func (d *decoder) attributes() Attributes {
-	a := Attributes{Flags: d.uint32()}
-	if a.Flags&attrSize != 0 {
-		a.Size = d.uint64()
-	}
-	if a.Flags&attrOwner != 0 {
-		a.UID, a.GID = d.uint32(), d.uint32()
-	}
-	if a.Flags&attrPermissions != 0 {
-		a.Mode = d.uint32()
-	}
-	if a.Flags&attrTimes != 0 {
-		a.Atime, a.Mtime = d.uint32(), d.uint32()
-	}
-	if a.Flags&attrExtended != 0 {
-		n := d.uint32()
-		for i := uint32(0); i < n && !d.bad; i++ {
-			d.bytes()
-			d.bytes()
-		}
-	}
-	return a
-}
-
-func (e *encoder) attributes(a Attributes) {
-	e.uint32(a.Flags &^ attrExtended)
-	if a.Flags&attrSize != 0 {
-		e.uint64(a.Size)
-	}
-	if a.Flags&attrOwner != 0 {
-		e.uint32(a.UID)
-		e.uint32(a.GID)
-	}
-	if a.Flags&attrPermissions != 0 {
-		e.uint32(a.Mode)
-	}
-	if a.Flags&attrTimes != 0 {
-		e.uint32(a.Atime)
-		e.uint32(a.Mtime)
-	}
-}
-
-// Info is the attributes as a view of files has them. EIO where the server does not say what type of file it is, or
-// gives a size that no file has.
-func (a Attributes) Info() (vfs.Info, error) {
-	if a.Flags&attrPermissions == 0 || a.Mode&syscall.S_IFMT == 0 || a.Size > 1<<62 {
+// Info is attributes as a view of files has them. EIO where the server does not say what type of file it is, or gives a
+// size that no file has.
+func Info(a Attributes) (vfs.Info, error) {
+	if a.Flags&sftpwire.AttrPermissions == 0 || a.Mode&syscall.S_IFMT == 0 || a.Size > 1<<62 {
 		return vfs.Info{}, syscall.EIO
 	}
 	info := vfs.Info{
@@ -195,31 +43,25 @@ func (a Attributes) Info() (vfs.Info, error) {
 	return info, nil
 }
 
-// Same reports whether two looks saw the same file, as far as the protocol tells.
-func (a Attributes) Same(b Attributes) bool {
-	return a.Flags&^attrExtended == b.Flags&^attrExtended && a.Size == b.Size && a.UID == b.UID && a.GID == b.GID &&
-		a.Mode == b.Mode && a.Mtime == b.Mtime
-}
-
 // Entry is a name in a directory, with what the server says of the file itself.
 type Entry struct {
 	Name string
 	Attributes
 }
 
-// names decodes a NAME packet. A server that sends a name which no directory can hold is not believed at all.
-func (d *decoder) names() ([]Entry, error) {
-	n := d.uint32()
+// readNames decodes a NAME packet. A server that sends a name which no directory can hold is not believed at all.
+func readNames(d *sftpwire.Decoder) ([]Entry, error) {
+	n := d.Uint32()
 	// An entry takes at least two lengths and the flags.
-	if d.bad || uint64(n)*12 > uint64(len(d.b)) {
-		return nil, broken("a listing promises %d entries in %d bytes", n, len(d.b))
+	if d.Bad() || uint64(n)*12 > uint64(len(d.Rest())) {
+		return nil, broken("a listing promises %d entries in %d bytes", n, len(d.Rest()))
 	}
 	out := make([]Entry, 0, n)
 	for range n {
-		name := d.string()
-		d.bytes() // the long name, for people
-		a := d.attributes()
-		if d.bad {
+		name := d.String()
+		d.Bytes() // the long name, for people
+		a := d.Attributes()
+		if d.Bad() {
 			return nil, broken("a listing is cut short")
 		}
 		out = append(out, Entry{Name: name, Attributes: a})
@@ -246,20 +88,20 @@ func (e *StatusError) Error() string {
 // Unwrap gives the errno that is nearest to the status.
 func (e *StatusError) Unwrap() error {
 	switch e.Code {
-	case statusNoSuchFile:
+	case sftpwire.StatusNoSuchFile:
 		return syscall.ENOENT
-	case statusPermissionDenied:
+	case sftpwire.StatusPermissionDenied:
 		return syscall.EACCES
-	case statusUnsupported:
+	case sftpwire.StatusUnsupported:
 		return syscall.EOPNOTSUPP
 	}
 	return syscall.EIO
 }
 
-func (d *decoder) status() *StatusError {
-	e := &StatusError{Code: d.uint32()}
-	if len(d.b) > 0 { // version 3 has a message, some servers none
-		message := d.bytes()
+func readStatus(d *sftpwire.Decoder) *StatusError {
+	e := &StatusError{Code: d.Uint32()}
+	if len(d.Rest()) > 0 { // version 3 has a message, some servers none
+		message := d.Bytes()
 		e.Message = string(message[:min(len(message), 256)])
 	}
 	return e

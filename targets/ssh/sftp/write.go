@@ -2,6 +2,8 @@ package sftp
 
 import (
 	"context"
+
+	"shannot-gateway/internal/sftpwire"
 )
 
 // Extensions of OpenSSH's server (PROTOCOL, section 4).
@@ -16,10 +18,10 @@ const MaxWrite = 32 << 10
 
 // StartWrite writes to an open file.
 func (c *Client) StartWrite(ctx context.Context, h Handle, offset int64, data []byte) Future[struct{}] {
-	return beginRaw(ctx, c, typeWrite, decodeStatus, func(e *encoder) {
-		e.string(string(h))
-		e.uint64(uint64(offset)) // #nosec G115 -- offsets are not negative
-		e.string(string(data))
+	return beginRaw(ctx, c, sftpwire.TypeWrite, decodeStatus, func(e *sftpwire.Encoder) {
+		e.String(string(h))
+		e.Uint64(uint64(offset)) // #nosec G115 -- offsets are not negative
+		e.String(string(data))
 	})
 }
 
@@ -27,50 +29,54 @@ func (c *Client) StartWrite(ctx context.Context, h Handle, offset int64, data []
 type Set struct{ a Attributes }
 
 // SetOwner sets the owner.
-func SetOwner(uid, gid uint32) Set { return Set{Attributes{Flags: attrOwner, UID: uid, GID: gid}} }
+func SetOwner(uid, gid uint32) Set {
+	return Set{Attributes{Flags: sftpwire.AttrOwner, UID: uid, GID: gid}}
+}
 
 // SetMode sets the permission bits.
-func SetMode(mode uint32) Set { return Set{Attributes{Flags: attrPermissions, Mode: mode & 0o7777}} }
+func SetMode(mode uint32) Set {
+	return Set{Attributes{Flags: sftpwire.AttrPermissions, Mode: mode & 0o7777}}
+}
 
 // SetTimes sets the times, in seconds since 1970.
 func SetTimes(atime, mtime uint32) Set {
-	return Set{Attributes{Flags: attrTimes, Atime: atime, Mtime: mtime}}
+	return Set{Attributes{Flags: sftpwire.AttrTimes, Atime: atime, Mtime: mtime}}
 }
 
 // Fsetstat changes attributes of an open file.
 func (c *Client) Fsetstat(ctx context.Context, h Handle, s Set) error {
-	return done(ctx, beginRaw(ctx, c, typeFsetstat, decodeStatus, func(e *encoder) {
-		e.string(string(h))
-		e.attributes(s.a)
+	return done(ctx, beginRaw(ctx, c, sftpwire.TypeFsetstat, decodeStatus, func(e *sftpwire.Encoder) {
+		e.String(string(h))
+		e.Attributes(s.a)
 	}))
 }
 
 // Setstat changes attributes of what a name leads to on the server.
 func (c *Client) Setstat(ctx context.Context, name string, s Set) error {
-	return done(ctx, begin(ctx, c, typeSetstat, name, decodeStatus, func(e *encoder) { e.attributes(s.a) }))
+	return done(ctx, begin(ctx, c, sftpwire.TypeSetstat, name, decodeStatus, func(e *sftpwire.Encoder) { e.Attributes(s.a) }))
 }
 
 // Lsetstat is Setstat of a link itself. It needs the extension of this name.
 func (c *Client) Lsetstat(ctx context.Context, name string, s Set) error {
-	return c.extended(ctx, Lsetstat, func(e *encoder) {
-		e.string(name)
-		e.attributes(s.a)
+	return c.extended(ctx, Lsetstat, func(e *sftpwire.Encoder) {
+		e.String(name)
+		e.Attributes(s.a)
 	}, name)
 }
 
 // Mkdir makes a directory. It fails where the name exists.
 func (c *Client) Mkdir(ctx context.Context, name string, mode uint32) error {
-	return done(ctx, begin(ctx, c, typeMkdir, name, decodeStatus, func(e *encoder) { e.attributes(SetMode(mode).a) }))
+	return done(ctx, begin(ctx, c, sftpwire.TypeMkdir, name, decodeStatus, func(e *sftpwire.Encoder) { e.Attributes(SetMode(mode).a) }))
 }
 
 // Rmdir removes an empty directory.
 func (c *Client) Rmdir(ctx context.Context, name string) error {
-	return done(ctx, begin(ctx, c, typeRmdir, name, decodeStatus, nil))
+	return done(ctx, begin(ctx, c, sftpwire.TypeRmdir, name, decodeStatus, nil))
 }
 
 // Remove removes a name of a file that is no directory.
 func (c *Client) Remove(ctx context.Context, name string) error {
-	return done(ctx, begin(ctx, c, typeRemove, name, decodeStatus, nil))
+	return done(ctx, begin(ctx, c, sftpwire.TypeRemove, name, decodeStatus, nil))
 }
 
 // Rename renames a file, and fails where the new name exists.
@@ -78,14 +84,14 @@ func (c *Client) Rename(ctx context.Context, from, to string) error {
 	if err := checkPath(to); err != nil {
 		return err
 	}
-	return done(ctx, begin(ctx, c, typeRename, from, decodeStatus, func(e *encoder) { e.string(to) }))
+	return done(ctx, begin(ctx, c, sftpwire.TypeRename, from, decodeStatus, func(e *sftpwire.Encoder) { e.String(to) }))
 }
 
 // Replace renames a file, as rename(2): what had the new name is replaced in one step. It needs the extension PosixRename.
 func (c *Client) Replace(ctx context.Context, from, to string) error {
-	return c.extended(ctx, PosixRename, func(e *encoder) {
-		e.string(from)
-		e.string(to)
+	return c.extended(ctx, PosixRename, func(e *sftpwire.Encoder) {
+		e.String(from)
+		e.String(to)
 	}, from, to)
 }
 
@@ -94,25 +100,25 @@ func (c *Client) Symlink(ctx context.Context, text, name string) error {
 	if err := checkPath(name); err != nil {
 		return err
 	}
-	return done(ctx, begin(ctx, c, typeSymlink, text, decodeStatus, func(e *encoder) { e.string(name) }))
+	return done(ctx, begin(ctx, c, sftpwire.TypeSymlink, text, decodeStatus, func(e *sftpwire.Encoder) { e.String(name) }))
 }
 
 // Fsync makes an open file durable. It needs the extension of this name.
 func (c *Client) Fsync(ctx context.Context, h Handle) error {
-	return c.extended(ctx, Fsync, func(e *encoder) { e.string(string(h)) })
+	return c.extended(ctx, Fsync, func(e *sftpwire.Encoder) { e.String(string(h)) })
 }
 
-func (c *Client) extended(ctx context.Context, extension string, build func(*encoder), paths ...string) error {
+func (c *Client) extended(ctx context.Context, extension string, build func(*sftpwire.Encoder), paths ...string) error {
 	for _, p := range paths {
 		if err := checkPath(p); err != nil {
 			return err
 		}
 	}
 	if !c.Has(extension) {
-		return &StatusError{Code: statusUnsupported, Message: "the server has no " + extension}
+		return &StatusError{Code: sftpwire.StatusUnsupported, Message: "the server has no " + extension}
 	}
-	return done(ctx, beginRaw(ctx, c, typeExtended, decodeStatus, func(e *encoder) {
-		e.string(extension)
+	return done(ctx, beginRaw(ctx, c, sftpwire.TypeExtended, decodeStatus, func(e *sftpwire.Encoder) {
+		e.String(extension)
 		build(e)
 	}))
 }
