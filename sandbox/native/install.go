@@ -306,7 +306,7 @@ var wantedLibraries = []string{
 	"libnss_files.so.2",
 }
 
-// systemLibraries finds this machine's dynamic loader and C library, which belong affinity. The interpreter gets
+// systemLibraries finds this machine's dynamic loader and C library, which belong together. The interpreter gets
 // copies, so that an upgrade of the host does not pull them away under a running gateway.
 func systemLibraries() (map[string]string, error) {
 	found := map[string]string{}

@@ -80,7 +80,7 @@ func discover(probe func(layers) error, root bool) discovery {
 	return d
 }
 
-// oneByOne collects the namespaces that work alone, and gives all of them up where they do not work affinity. Without
+// oneByOne collects the namespaces that work alone, and gives all of them up where they do not work together. Without
 // a user namespace only root may make them; hopeless spares the probes.
 func (d *discovery) oneByOne(user uintptr, hopeless bool, accepted func(uintptr) error) uintptr {
 	flags := user

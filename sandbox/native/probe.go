@@ -123,7 +123,7 @@ func missing(findings []sandbox.Finding) error {
 	return nil
 }
 
-// Check runs a line of Python in a sandbox, which shows whether everything that Probe looks at works affinity.
+// Check runs a line of Python in a sandbox, which shows whether everything that Probe looks at works together.
 func (e *Engine) Check(ctx context.Context) error {
 	if err := missing(Probe(ctx)); err != nil {
 		return err
