@@ -190,7 +190,7 @@ func (p *prepared) goOn(s *Session) error {
 		return errParked
 	}
 	if p.places[s.ID] != nil {
-		s.again()
+		again(s)
 	}
 	return nil
 }
@@ -212,7 +212,7 @@ func (p *prepared) begin(m *Manager, s Session) error {
 }
 
 // again makes a parked session a running one.
-func (s *Session) again() {
+func again(s *Session) {
 	s.Status, s.Deadline, s.Plan, s.GoesOn = Running, time.Time{}, false, false
 }
 
@@ -280,7 +280,7 @@ func (m *Manager) goOnSoonLocked(id string) {
 func (m *Manager) goOn(id string, release func()) {
 	defer release()
 	s, err := m.session(id)
-	if err != nil || s.Status != Parked || !s.GoesOn && s.waits() || m.isClosing() {
+	if err != nil || s.Status != Parked || !s.GoesOn && s.Waits() || m.isClosing() {
 		return
 	}
 	run, err := m.rerun(m.closed, s, true)
@@ -303,8 +303,8 @@ func (m *Manager) goOn(id string, release func()) {
 			if s.Status != Parked {
 				return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
 			}
-			notice = s.unused()
-			s.again()
+			notice = unused(s)
+			again(s)
 			return nil
 		})
 		switch {
@@ -322,7 +322,7 @@ func (m *Manager) goOn(id string, release func()) {
 }
 
 // unused says which decisions a session goes on for that were taken before and not used, "" where there are none.
-func (s *Session) unused() string {
+func unused(s *Session) string {
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Decision == Approved && o.Started.IsZero() {
 			return fmt.Sprintf("starts again: operation %d was approved by %s at %s and had not run", o.N, render.Line(o.By), o.Decided.UTC().Format(time.RFC3339))
@@ -340,15 +340,15 @@ func (m *Manager) stay(id string, why error) {
 			return ErrNotWaiting
 		}
 		s.GoesOn = false
-		s.reopen(string(render.Line(why.Error())), time.Time{})
-		if s.waits() {
+		reopenAll(s, string(render.Line(why.Error())), time.Time{})
+		if s.Waits() {
 			return nil
 		}
 		status, exit, reason := Failed, ExitUnreachable, "it cannot go on: "+string(render.Line(why.Error()))
-		if said, ok := s.refused(); ok {
+		if said, ok := refused(s); ok {
 			status, exit, reason = Rejected, ExitNotPermitted, said
 		}
-		s.finish(status, exit, reason, now)
+		finish(s, status, exit, reason, now)
 		return nil
 	})
 	switch {
@@ -358,31 +358,31 @@ func (m *Manager) stay(id string, why error) {
 		m.config.Log.Error("take back what cannot be carried out", "session", id, "error", err)
 		return
 	case s.Status == Parked:
-		m.publish(s.subject(), EventWaiting, "")
+		m.publish(about(&s), EventWaiting, "")
 		return
 	}
 	m.mu.Lock()
 	delete(m.parked, id)
 	m.mu.Unlock()
-	m.publish(s.subject(), EventEnded, "")
+	m.publish(about(&s), EventEnded, "")
 }
 
 // reopen takes back the approvals of a session that have not been used, all that were given before some time, or all where that is
 // zero. It reports whether there was one.
-func (s *Session) reopen(why string, before time.Time) (any bool) {
+func reopenAll(s *Session, why string, before time.Time) (any bool) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
 		if o.Decision != Approved || !o.Started.IsZero() || !before.IsZero() && !o.Decided.Before(before) {
 			continue
 		}
 		by := o.By
-		o.reopen()
+		reopen(o)
 		o.Reason, any = fmt.Sprintf("was approved by %s and could not be carried out: %s", render.Line(by), why), true
 	}
 	return any
 }
 
 // reopen takes a decision off an operation again, which waits then.
-func (o *Operation) reopen() {
+func reopen(o *Operation) {
 	o.Decision, o.By, o.ByKey, o.Decided, o.Grant, o.Reason = Waiting, "", "", time.Time{}, 0, ""
 }

@@ -86,7 +86,7 @@ func (a *Approval) choose(s *Session) ([]*Operation, error) {
 		return nil, err
 	}
 	if len(a.Each) == 0 {
-		if !s.waits() || s.Status.Final() {
+		if !s.Waits() || s.Status.Final() {
 			return nil, fmt.Errorf("%w: %w: session %s is %s", ErrDigest, ErrNotWaiting, s.ID, s.Status)
 		}
 		if !a.names(s.WaitingDigest()) {
@@ -136,7 +136,7 @@ func (a *Approval) chooseAll(all []*Session) ([][]*Operation, error) {
 	}
 	chosen := make([][]*Operation, len(all))
 	for i, s := range all {
-		if !s.waits() {
+		if !s.Waits() {
 			continue
 		}
 		var err error
@@ -156,21 +156,4 @@ func (a *Approval) confirmed(s *Session, decided []*Operation) error {
 		}
 	}
 	return nil
-}
-
-// Dangerous reports whether an operation is dangerous, or a change of a file is that is approved with it.
-func (s *Session) Dangerous(n int) bool {
-	o := s.operation(n)
-	switch {
-	case o == nil:
-		return false
-	case o.Risk == policy.Danger:
-		return true
-	case o.Command == nil:
-		return false
-	}
-	return slices.ContainsFunc(o.Command.Needs, func(n int) bool {
-		file := s.operation(n)
-		return file != nil && file.Decision == Waiting && file.Risk == policy.Danger
-	})
 }

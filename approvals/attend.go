@@ -115,7 +115,7 @@ func (l *Live) lingers() bool {
 // cancelAlone ends a session that waits for a human and that cannot be started again.
 func (l *Live) cancelAlone() {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status != Held || !s.waits() || l.ctx.Err() != nil {
+		if s.Status != Held || !s.Waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting
 		}
 		settle(s, Withdrawn, l.m.config.Now())

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
@@ -184,7 +185,7 @@ func (l *Live) was(ctx context.Context, f *File, path string, o *vfs.Origin) (*F
 	if !k.kept {
 		f.Kept, f.Lost = false, k.lost
 	}
-	return k.state.clone(), nil
+	return k.state.Clone(), nil
 }
 
 // checkpoint keeps what a regular file of the target holds, before its first change. What cannot be kept is said and no
@@ -276,13 +277,10 @@ func (l *Live) prepared(c *change) {
 	}
 	c.op.Summary, c.op.Created = string(f.Summary()), now
 	c.op.Verdict, c.op.Risk, c.op.Why, c.op.Decision = d.Verdict, d.Risk, d.Reason, Waiting
-	if why := f.denied(l.hidden); why != "" {
-		c.op.Verdict, c.op.Why, c.op.Decision, c.op.By, c.op.Decided = policy.Deny, why, Denied, policyName, now
+	if why := deniedChange(f, l.hidden); why != "" {
+		c.op.Verdict, c.op.Why, c.op.Decision, c.op.By, c.op.Decided = policy.Deny, why, Denied, journal.PolicyName, now
 	}
 }
-
-// size is about what the change takes in the journal, in bytes.
-func (f *File) size() int { return 512 + len(f.Path) + len(f.To) }
 
 // scratch lists the files of scratch that a command names, without their contents: its directory, its words, and the words of shell text or of
 // any other text in them. A path that is cut short by an expansion stands for its folder.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"shannot-gateway/approvals/journal"
 )
 
 // Bounds of what a script may ask for, in bytes.
@@ -17,14 +19,6 @@ const (
 	maxInput      = 1 << 20  // standard input that is known before the command starts
 	maxJournal    = 16 << 20 // all commands of a session
 	maxCandidates = 64       // paths that are tried for one executable
-)
-
-// Where a command's standard input comes from: the values of Command.Input.
-const (
-	inputNone   = "none"
-	inputData   = "data"
-	inputFile   = "file"
-	inputStream = "stream"
 )
 
 // command makes the record of what would run. Nothing of it is derived again. It may change where c reads from: what
@@ -44,7 +38,7 @@ func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
 		Target: l.target.Name(), RunAs: l.target.Account().Name, Argv: slices.Clone(c.Argv), Dir: c.Dir,
 		Env: env, EnvChanges: envChanges(l.env, env), Input: c.Input, Line: c.Line,
 	}
-	if command.size() > maxCommand {
+	if command.Footprint() > maxCommand {
 		return nil, syscall.E2BIG
 	}
 	if strings.IndexByte(c.Dir, 0) >= 0 || slices.ContainsFunc(c.Argv, func(a string) bool { return strings.IndexByte(a, 0) >= 0 }) {
@@ -60,7 +54,7 @@ func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
 	if err := l.keepScratch(ctx, command, scratch); err != nil {
 		return nil, err
 	}
-	return command, command.readInput(c)
+	return command, readInput(command, c)
 }
 
 // resolve finds the executable on the target as exec would along a list: the first that can be run, else EACCES where
@@ -89,30 +83,15 @@ func (l *Live) resolve(ctx context.Context, command *Command, candidates []strin
 	return "", failed
 }
 
-// size is about what the command takes in the journal, in bytes.
-func (c *Command) size() int {
-	n := len(c.Path) + len(c.Dir) + len(c.InputData)
-	for _, list := range []Strings{c.Argv, c.Env, c.EnvChanges} {
-		for _, s := range list {
-			n += len(s) + 8
-		}
-	}
-	n += 80 * len(c.Before)
-	for i := range c.Scratch {
-		n += c.Scratch[i].size()
-	}
-	return n
-}
-
 // readInput records the input where all of it is known. More than fits is a stream: the human sees that it is not known.
-func (c *Command) readInput(from *Start) error {
+func readInput(c *Command, from *Start) error {
 	switch c.Input {
-	case "", inputNone:
-		c.Input, from.Stdin = inputNone, nil
+	case "", journal.InputNone:
+		c.Input, from.Stdin = journal.InputNone, nil
 		return nil
-	case inputFile, inputStream:
+	case journal.InputFile, journal.InputStream:
 		return nil
-	case inputData:
+	case journal.InputData:
 	default:
 		return syscall.EINVAL
 	}
@@ -123,39 +102,26 @@ func (c *Command) readInput(from *Start) error {
 			return fmt.Errorf("read the command's input: %w", err)
 		}
 		if len(data) > maxInput {
-			c.Input, from.Stdin = inputStream, io.MultiReader(bytes.NewReader(data), from.Stdin)
+			c.Input, from.Stdin = journal.InputStream, io.MultiReader(bytes.NewReader(data), from.Stdin)
 			return nil
 		}
 	}
 	if len(data) > maxInput {
 		return syscall.E2BIG
 	}
-	c.InputData, c.InputSHA256 = bytes.Clone(data), sha256Hex(data)
+	c.InputData, c.InputSHA256 = bytes.Clone(data), journal.SHA256Hex(data)
 	return nil
 }
 
 // stdin is what the command reads: the recorded bytes where there are any, never what a script may have changed since.
-func (c *Command) stdin(from Start) io.Reader {
+func stdinOf(c *Command, from Start) io.Reader {
 	switch c.Input {
-	case inputData:
+	case journal.InputData:
 		return bytes.NewReader(c.InputData)
-	case inputNone:
+	case journal.InputNone:
 		return nil
 	}
 	return from.Stdin
-}
-
-// intact reports whether the record is the one of that digest.
-func (o *Operation) intact(digest string) bool {
-	if o.File != nil {
-		return o.Command == nil && o.File.Digest() == digest
-	}
-	return o.Command.intact(digest)
-}
-
-// intact reports whether the record, its input included, is the one of that digest.
-func (c *Command) intact(digest string) bool {
-	return c != nil && c.Digest() == digest && (c.Input != inputData || sha256Hex(c.InputData) == c.InputSHA256)
 }
 
 // cleanEnv sorts an environment and leaves one value of every variable, the last, so that what is shown does not

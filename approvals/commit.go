@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/targets"
 )
@@ -81,12 +82,12 @@ func (l *Live) withFiles(command *Command, d policy.Decision, files []*change) *
 	}
 	switch d.Verdict {
 	case policy.Allow:
-		o.Decision, o.By, o.Decided = Allowed, policyName, o.Created
+		o.Decision, o.By, o.Decided = Allowed, journal.PolicyName, o.Created
 		if l.plan { // it is shown with the rest, and runs when the plan is approved
 			o.Decision, o.By, o.Decided = Waiting, "", time.Time{}
 		}
 	case policy.Deny:
-		o.Decision, o.By, o.Decided = Denied, policyName, o.Created
+		o.Decision, o.By, o.Decided = Denied, journal.PolicyName, o.Created
 	default:
 		o.Verdict, o.Decision = policy.Ask, Waiting
 	}
@@ -115,7 +116,7 @@ func (l *Live) journalise(g *group) error {
 		}
 	}
 	if c := g.command; c != nil && denied != nil && !c.old && c.op.Decision == Waiting {
-		c.op.Verdict, c.op.Decision, c.op.By, c.op.Decided = policy.Deny, Denied, policyName, c.op.Created
+		c.op.Verdict, c.op.Decision, c.op.By, c.op.Decided = policy.Deny, Denied, journal.PolicyName, c.op.Created
 		c.op.Why = "a change of a file before it is denied: " + denied.op.Why
 	}
 	// A grant that is revoked from here on was in force when the operation came.
@@ -130,8 +131,8 @@ func (l *Live) journalise(g *group) error {
 		}
 		for _, c := range fresh {
 			c.op.N = len(s.Operations) + 1
-			if s.waits() {
-				c.op.ungrant() // what comes before it is not decided
+			if s.Waits() {
+				ungrant(&c.op) // what comes before it is not decided
 			}
 			if c == g.command && len(g.files) > 0 {
 				command := *c.op.Command
@@ -200,9 +201,9 @@ func (l *Live) makeRoom(fresh []*change) error {
 	bytes := 0
 	for _, c := range fresh {
 		if c.op.File != nil {
-			bytes += c.op.File.size()
+			bytes += c.op.File.Footprint()
 		} else {
-			bytes += c.op.Command.size()
+			bytes += c.op.Command.Footprint()
 		}
 	}
 	if l.recordedBytes += bytes; l.recordedBytes > maxJournal {
@@ -250,12 +251,12 @@ func (l *Live) retake(c *change) error {
 		if s.Status.Final() || s.Status == Parked {
 			return l.ending()
 		}
-		o := s.operation(c.op.N)
+		o := s.Operation(c.op.N)
 		if o == nil {
 			return ErrNotFound
 		}
 		if o.Decision == Waiting && o.Verdict == policy.Allow && !l.plan { // of a plan; the policy has decided
-			o.Decision, o.By, o.Decided = Allowed, policyName, l.m.config.Now()
+			o.Decision, o.By, o.Decided = Allowed, journal.PolicyName, l.m.config.Now()
 			o.Started = o.Decided
 		}
 		if o.Decision == Lapsed || o.Decision == Withdrawn {
@@ -269,7 +270,7 @@ func (l *Live) retake(c *change) error {
 	if err != nil {
 		return err
 	}
-	c.op = *s.operation(c.op.N)
+	c.op = *s.Operation(c.op.N)
 	return nil
 }
 
@@ -364,20 +365,20 @@ func (l *Live) make(ctx context.Context, c *change) error {
 	}
 	files, _ := l.target.(targets.FileTarget) // canChangeFiles has looked
 	// It is made whole or not at all, so that an end of the session need not stop it half way.
-	failed := files.Apply(context.WithoutCancel(ctx), c.op.File.change(changeID(l.id, c.op.N), l.m.config.Blobs))
+	failed := files.Apply(context.WithoutCancel(ctx), targetChange(c.op.File, changeID(l.id, c.op.N), l.m.config.Blobs))
 	failed = l.m.afterLoss(files, l.id, &c.op, failed)
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		o := s.operation(c.op.N)
+		o := s.Operation(c.op.N)
 		if o == nil {
 			return ErrNotFound
 		}
-		o.record(failed, l.m.config.Now())
+		recordChange(o, failed, l.m.config.Now())
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("record a change: %w", err)
 	}
-	c.op = *s.operation(c.op.N)
+	c.op = *s.Operation(c.op.N)
 	if failed != nil {
 		l.Notice("operation %d was not made: %s", c.op.N, c.op.Reason)
 	}
@@ -392,15 +393,15 @@ func changeID(session string, n int) string { return fmt.Sprintf("%s-%d", sessio
 func (l *Live) abandonRest(g *group) error {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		for _, c := range g.all() {
-			o := s.operation(c.op.N)
-			if o != nil && o.undecided() {
+			o := s.Operation(c.op.N)
+			if o != nil && o.Undecided() {
 				o.Decision, o.Reason = Withdrawn, "an operation before it was not made"
 				if o.Decided.IsZero() {
 					o.Decided = l.m.config.Now()
 				}
 			}
 		}
-		if s.Status == Held && !s.waits() {
+		if s.Status == Held && !s.Waits() {
 			s.Status, s.Deadline = Running, time.Time{}
 		}
 		return nil

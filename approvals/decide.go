@@ -145,11 +145,11 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepa
 	}
 	var failed error
 	for i := range all {
-		all[i] = all[i].clone()
+		all[i] = all[i].Clone()
 		if !took[i] {
 			continue
 		}
-		m.publish(all[i].subject(), EventDecided, d.by.Name)
+		m.publish(about(&all[i]), EventDecided, d.by.Name)
 		switch {
 		case !parked[i]:
 			m.wake(all[i].ID)
@@ -187,7 +187,7 @@ func (d decision) take(s *Session, chosen []*Operation, now time.Time) error {
 	for _, o := range chosen {
 		decideOn(o)
 	}
-	if err := s.together(chosen, decideOn); err != nil {
+	if err := together(s, chosen, decideOn); err != nil {
 		return err
 	}
 	if d.check != nil {
@@ -195,7 +195,7 @@ func (d decision) take(s *Session, chosen []*Operation, now time.Time) error {
 			return err
 		}
 	}
-	if s.Status == Held && !s.waits() {
+	if s.Status == Held && !s.Waits() {
 		s.Status, s.Deadline = Running, time.Time{}
 	}
 	return nil
@@ -203,13 +203,13 @@ func (d decision) take(s *Session, chosen []*Operation, now time.Time) error {
 
 // together extends a decision to what hangs on it: the changes before a command, and the commands after a rejected
 // change.
-func (s *Session) together(chosen []*Operation, decideOn func(*Operation)) error {
+func together(s *Session, chosen []*Operation, decideOn func(*Operation)) error {
 	for _, o := range chosen {
 		if o.Command == nil {
 			continue
 		}
 		for _, n := range o.Command.Needs {
-			file := s.operation(n)
+			file := s.Operation(n)
 			switch {
 			case file == nil:
 				return fmt.Errorf("%w: operation %d needs operation %d, which is not there", ErrStore, o.N, n)
@@ -226,7 +226,7 @@ func (s *Session) together(chosen []*Operation, decideOn func(*Operation)) error
 			continue
 		}
 		for _, n := range o.Command.Needs {
-			if file := s.operation(n); file != nil && file.Decision == Refused {
+			if file := s.Operation(n); file != nil && file.Decision == Refused {
 				o.Decision, o.By, o.ByKey, o.Decided = Refused, file.By, file.ByKey, file.Decided
 				o.Reason = fmt.Sprintf("operation %d, which comes before it, was rejected: %s", n, file.Reason)
 				break
@@ -247,7 +247,7 @@ func choose(s *Session, ops []int) ([]*Operation, error) {
 		}
 	}
 	for _, n := range slices.Compact(slices.Sorted(slices.Values(ops))) {
-		o := s.operation(n)
+		o := s.Operation(n)
 		if o == nil {
 			return nil, fmt.Errorf("%w: session %s has no operation %d", ErrNotWaiting, s.ID, n)
 		}
@@ -294,7 +294,7 @@ func (m *Manager) Cancel(ctx context.Context, id string, by Identity) (Session, 
 		settle(s, Withdrawn, now)
 		switch s.Status {
 		case Parked: // and its script has not ended yet
-			s.finish(Cancelled, ExitNotPermitted, "cancelled by "+by.Name, now)
+			finish(s, Cancelled, ExitNotPermitted, "cancelled by "+by.Name, now)
 		case Held:
 			s.Status, s.Deadline = Running, time.Time{}
 		}
@@ -303,8 +303,8 @@ func (m *Manager) Cancel(ctx context.Context, id string, by Identity) (Session, 
 	if err != nil {
 		return s, err
 	}
-	s = s.clone()
-	m.publish(s.subject(), EventDecided, by.Name)
+	s = s.Clone()
+	m.publish(about(&s), EventDecided, by.Name)
 	l.cancel(fmt.Errorf("%w by %s", ErrCancelled, by.Name))
 	return s, nil
 }

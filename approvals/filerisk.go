@@ -6,13 +6,11 @@ import (
 	"strings"
 	"syscall"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
-
-// largeWrite is from how many bytes on a write carries a warning.
-const largeWrite = 5 << 20
 
 // place is a row of the table of paths: a pattern and what stands there.
 type place struct {
@@ -88,7 +86,7 @@ func (p place) in(name string) bool {
 func judgeFile(f *File) policy.Decision {
 	d := policy.Decision{Verdict: policy.Ask}
 	d.Risk, d.Reason = fileRisk(f)
-	if f.Op == targets.Write && f.Size > largeWrite {
+	if f.Op == targets.Write && f.Size > journal.LargeWrite {
 		d.Reason += fmt.Sprintf("; it is large: %.1f MiB", float64(f.Size)/(1<<20))
 		if d.Risk == policy.Safe {
 			d.Risk = policy.Caution
@@ -156,7 +154,7 @@ func fileRisk(f *File) (policy.Risk, string) {
 }
 
 // denied says why a change is not even asked about, "" where it is.
-func (f *File) denied(hidden func(string) bool) string {
+func deniedChange(f *File, hidden func(string) bool) string {
 	names := []string{string(f.Path)}
 	if f.Op == targets.Rename {
 		names = append(names, string(f.To))

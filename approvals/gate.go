@@ -146,7 +146,7 @@ func (l *Live) setHeld(s *Session) {
 func (l *Live) withdraw() error {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		for i := range s.Operations {
-			if o := &s.Operations[i]; o.undecided() {
+			if o := &s.Operations[i]; o.Undecided() {
 				o.Decision, o.Decided = Withdrawn, l.m.config.Now()
 			}
 		}
@@ -239,7 +239,7 @@ func (l *Live) firstWaiting(of []*change) (int, error) {
 		return 0, err
 	}
 	for _, c := range of {
-		o := s.operation(c.op.N)
+		o := s.Operation(c.op.N)
 		if o == nil {
 			return 0, ErrNotFound
 		}
@@ -261,11 +261,11 @@ func (l *Live) abandon(g *group) error {
 			return nil
 		}
 		for _, c := range g.all() {
-			if o := s.operation(c.op.N); o != nil && o.undecided() {
+			if o := s.Operation(c.op.N); o != nil && o.Undecided() {
 				o.Decision, o.Decided = Withdrawn, l.m.config.Now()
 			}
 		}
-		if s.Status == Held && !s.waits() {
+		if s.Status == Held && !s.Waits() {
 			s.Status, s.Deadline = Running, time.Time{}
 		}
 		return nil
@@ -291,16 +291,16 @@ func (l *Live) lapse(n int) error {
 		case l.ctx.Err() != nil:
 			return l.ending()
 		}
-		if o := s.operation(n); o != nil && o.Decision == Waiting {
+		if o := s.Operation(n); o != nil && o.Decision == Waiting {
 			settle(s, Lapsed, l.m.config.Now())
-			s.finish(Expired, ExitNotPermitted, reason, l.m.config.Now()) // the script's end may never be recorded
+			finish(s, Expired, ExitNotPermitted, reason, l.m.config.Now()) // the script's end may never be recorded
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if s.operation(n).Decision == Lapsed {
+	if s.Operation(n).Decision == Lapsed {
 		l.Notice("%s; nothing was run", reason)
 		l.m.publish(l.subject(), EventDecided, "")
 		l.cancel(fmt.Errorf("%w: %s", ErrExpired, reason))
@@ -314,7 +314,7 @@ func (l *Live) current(n int) (Operation, error) {
 	if err != nil {
 		return Operation{}, err
 	}
-	o := s.operation(n)
+	o := s.Operation(n)
 	if o == nil {
 		return Operation{}, ErrNotFound
 	}
@@ -387,7 +387,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 	release := func() { unlink(); cancel(nil) }
 	p, err := l.target.Start(ctx, targets.Command{
 		Path: o.Command.Path, Argv: o.Command.Argv, Dir: o.Command.Dir, Env: o.Command.Env,
-		Stdin: o.Command.stdin(c), Stdout: stdout, Stderr: stderr, ReadOnly: o.Decision == Allowed,
+		Stdin: stdinOf(o.Command, c), Stdout: stdout, Stderr: stderr, ReadOnly: o.Decision == Allowed,
 	})
 	if err != nil {
 		release()
@@ -421,11 +421,11 @@ func (l *Live) consume(o Operation) (Operation, error) {
 		if s.Status == Parked || s.Status.Final() || l.ctx.Err() != nil {
 			return l.ending() // the decision is for the next run, or for none
 		}
-		stored := s.operation(o.N)
+		stored := s.Operation(o.N)
 		if stored == nil || stored.Decision != Approved || !stored.Started.IsZero() {
 			return fmt.Errorf("%w: operation %d of session %s is not approved any more", ErrNotWaiting, o.N, l.id)
 		}
-		if stored.Digest != o.Digest || !stored.intact(o.Digest) {
+		if stored.Digest != o.Digest || !stored.Intact(o.Digest) {
 			return fmt.Errorf("%w: operation %d of session %s is not what was approved", ErrStore, o.N, l.id)
 		}
 		stored.Started = l.m.config.Now()
@@ -434,7 +434,7 @@ func (l *Live) consume(o Operation) (Operation, error) {
 	if err != nil {
 		return o, err
 	}
-	o = *s.operation(o.N)
+	o = *s.Operation(o.N)
 	if o.Grant != 0 {
 		l.Notice("operation %d runs by grant %d of %s", o.N, o.Grant, render.Line(o.By))
 	} else {
@@ -452,7 +452,7 @@ func (l *Live) result(n int, exit targets.Exit, output string, cut, lost bool) e
 		code = 128 + int(exit.Signal)
 	}
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		o := s.operation(n)
+		o := s.Operation(n)
 		if o == nil {
 			return ErrNotFound
 		}

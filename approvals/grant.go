@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
@@ -145,7 +146,7 @@ func (g *Grant) covers(c *Command, digest string) bool {
 	if g.Kind == ExactGrant {
 		return g.Digest == digest
 	}
-	if g.Kind != ShapeGrant || g.Path != c.Path || g.Dir != c.Dir || c.Input != inputNone ||
+	if g.Kind != ShapeGrant || g.Path != c.Path || g.Dir != c.Dir || c.Input != journal.InputNone ||
 		!slices.Equal(g.Env, c.Env) || !slices.Equal(g.EnvChanges, c.EnvChanges) || len(g.Argv) != len(c.Argv) {
 		return false
 	}
@@ -175,7 +176,7 @@ func (s GrantSpec) preview(session Session, n int, by Identity, limit time.Durat
 	bad := func(why string, args ...any) (Grant, error) {
 		return Grant{}, fmt.Errorf("operation %d of session %s %w: %s", n, session.ID, ErrBadGrant, fmt.Sprintf(why, args...))
 	}
-	o := session.operation(n)
+	o := session.Operation(n)
 	if o == nil || o.Kind != CommandKind || o.Command == nil {
 		return bad("only a command can be granted")
 	}
@@ -185,7 +186,7 @@ func (s GrantSpec) preview(session Session, n int, by Identity, limit time.Durat
 		return bad("the policy does not ask about it")
 	case len(c.Before)+len(c.Scratch) > 0:
 		return bad("changes of files go with it")
-	case c.Input != inputNone && c.Input != inputData:
+	case c.Input != journal.InputNone && c.Input != journal.InputData:
 		return bad("its standard input is not known")
 	case s.For < 0 || limit > 0 && s.For > limit:
 		return bad("limits.grant allows %v at most", limit)
@@ -221,7 +222,7 @@ func (g *Grant) vary(words []int, c *Command) error {
 		return errors.New("a shape needs at least one word that varies")
 	case policy.RunsOthers(name):
 		return fmt.Errorf("%s runs what is in its words, so that only the exact command can be granted", render.Line(name))
-	case c.Input != inputNone:
+	case c.Input != journal.InputNone:
 		return errors.New("a command with standard input can be granted exactly only")
 	}
 	for _, i := range slices.Compact(slices.Sorted(slices.Values(words))) {
@@ -453,8 +454,8 @@ func (l *Live) useGrant(o *Operation) {
 }
 
 // ungrant takes a grant off an operation again, which waits then.
-func (o *Operation) ungrant() {
+func ungrant(o *Operation) {
 	if o.Grant != 0 {
-		o.reopen()
+		reopen(o)
 	}
 }

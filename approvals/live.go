@@ -165,13 +165,13 @@ func (l *Live) park() bool {
 		return false
 	}
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status != Held || !s.waits() || l.ctx.Err() != nil {
+		if s.Status != Held || !s.Waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting
 		}
 		l.keepParked(s, l.m.config.Now())
 		// A run that was for what had been approved, and did not come to it, is not followed by another for the same: that would wait
 		// for the same other thing, again without end. A decision on that is what starts the next.
-		s.GoesOn = s.GoesOn && (!l.resumed || s.approvedSince(l.began))
+		s.GoesOn = s.GoesOn && (!l.resumed || approvedSince(s, l.began))
 		return nil
 	})
 	if err != nil {
@@ -282,19 +282,19 @@ func (l *Live) record(o Outcome, reads *Reads) (parked bool) {
 		}
 		// A script often ends badly in a plan, where commands print nothing.
 		ended := o.Status == Done || o.Status == Failed && o.ExitCode != ExitFault
-		if s.Plan && ended && s.waits() && l.m.config.Restart != nil {
+		if s.Plan && ended && s.Waits() && l.m.config.Restart != nil {
 			l.m.toParked(s, now)
 			return nil
 		}
-		if reason, ok := s.refused(); ok && o.Status == Failed {
+		if reason, ok := refused(s); ok && o.Status == Failed {
 			o.Status, o.Reason = Rejected, reason
 		}
-		o = s.filesOutcome(o)
+		o = filesOutcome(s, o)
 		if s.Status == Expired { // the hold ended, and the script with it
 			o.Status, o.Reason, o.ExitCode = Expired, s.Reason, ExitNotPermitted
 		}
 		settle(s, Withdrawn, now)
-		s.finish(o.Status, o.ExitCode, o.Reason, now)
+		finish(s, o.Status, o.ExitCode, o.Reason, now)
 		return nil
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
@@ -205,10 +206,10 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	s := Session{
 		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
 		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell, Interactive: r.Interactive,
-		Group: r.Group, ScriptSHA256: sha256Hex([]byte(r.Script)), Status: Running, Created: m.config.Now(), Env: r.Env,
+		Group: r.Group, ScriptSHA256: journal.SHA256Hex([]byte(r.Script)), Status: Running, Created: m.config.Now(), Env: r.Env,
 	}
 	for range 8 {
-		if s.ID, err = newID(m.config.Random); err != nil {
+		if s.ID, err = journal.NewID(m.config.Random); err != nil {
 			return nil, err
 		}
 		if err = m.config.Store.Create(s); !errors.Is(err, ErrExists) {
@@ -259,7 +260,7 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 	l.alone = again && m.present[s.ID] == 0
 	m.live[s.ID] = l
 	m.ended.Add(1)
-	m.publish(s.subject(), EventStarted, "")
+	m.publish(about(&s), EventStarted, "")
 	return l, nil
 }
 
@@ -376,7 +377,7 @@ func (m *Manager) OperationOutput(by Identity, id string, n int, fn func(Chunk) 
 		return err
 	}
 	return m.readOutput(id, m.operationName(id, n), func(s *Session) string {
-		if o := s.operation(n); o != nil {
+		if o := s.Operation(n); o != nil {
 			return o.Output
 		}
 		return ""
@@ -463,7 +464,7 @@ func (m *Manager) endParked(id string, status Status, decision Decision, reason 
 			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
 		}
 		settle(s, decision, now)
-		s.finish(status, ExitNotPermitted, reason, now)
+		finish(s, status, ExitNotPermitted, reason, now)
 		return nil
 	})
 	if err != nil {
@@ -473,7 +474,7 @@ func (m *Manager) endParked(id string, status Status, decision Decision, reason 
 	delete(m.parked, id)
 	m.notResumed(id)
 	m.mu.Unlock()
-	m.publish(s.subject(), EventEnded, "")
+	m.publish(about(&s), EventEnded, "")
 	return s, nil
 }
 
@@ -481,7 +482,7 @@ func (m *Manager) endParked(id string, status Status, decision Decision, reason 
 func (m *Manager) fail(id, reason string) {
 	_, err := m.config.Store.Update(id, func(s *Session) error {
 		settle(s, Withdrawn, m.config.Now())
-		s.finish(Failed, ExitFault, reason, m.config.Now())
+		finish(s, Failed, ExitFault, reason, m.config.Now())
 		return nil
 	})
 	if err != nil {
@@ -511,7 +512,7 @@ func (m *Manager) recover() error {
 	found := map[string]answers{}
 	for i := range open {
 		o := &open[i]
-		answers, after := m.resolved(o), o.clone()
+		answers, after := m.resolved(o), o.Clone()
 		if m.recoverSession(&after, now, answers); reflect.DeepEqual(after, *o) {
 			m.takeUp(o, now)
 			continue
@@ -547,7 +548,7 @@ func (m *Manager) takeUp(s *Session, now time.Time) {
 		return
 	}
 	m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
-	if late := !s.Deadline.IsZero() && !now.Before(s.Deadline); m.config.Restart != nil && !late && (s.GoesOn || !s.waits()) {
+	if late := !s.Deadline.IsZero() && !now.Before(s.Deadline); m.config.Restart != nil && !late && (s.GoesOn || !s.Waits()) {
 		m.goOnSoon(s.ID)
 	}
 }
@@ -573,24 +574,24 @@ func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) (ta
 	switch {
 	case unknown:
 		settle(s, Withdrawn, now)
-		s.finish(Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", now)
-	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.waits() || s.ApprovedNotStarted() || answers.anyMade()):
+		finish(s, Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", now)
+	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
 		// What was to start when the gateway stopped goes on. An approval that was left lying, or is old by now, does not.
 		// In one that waits for something else too, it is used once that is decided: nothing starts for it by itself.
-		idle := s.Status == Parked && !s.GoesOn && s.waits() && !answers.anyMade()
-		if s.Status == Parked && !s.GoesOn && !idle && s.reopen("the gateway stopped before", time.Time{}) {
+		idle := s.Status == Parked && !s.GoesOn && s.Waits() && !answers.anyMade()
+		if s.Status == Parked && !s.GoesOn && !idle && reopenAll(s, "the gateway stopped before", time.Time{}) {
 			takenBack = "it was never carried out"
 		}
-		if e := m.rules.Load().Limits.Expire; e > 0 && s.reopen("the gateway came back too late (limits.expire)", now.Add(-e)) {
+		if e := m.rules.Load().Limits.Expire; e > 0 && reopenAll(s, "the gateway came back too late (limits.expire)", now.Add(-e)) {
 			takenBack = "it is too old"
 		}
 		if s.Status != Parked {
 			m.toParked(s, now)
 		}
-		s.GoesOn = !idle && (s.ApprovedNotStarted() || s.GoesOn && !s.waits() || answers.anyMade())
+		s.GoesOn = !idle && (s.ApprovedNotStarted() || s.GoesOn && !s.Waits() || answers.anyMade())
 	default:
 		settle(s, Withdrawn, now)
-		s.finish(Failed, ExitFault, "the gateway stopped while it ran", now)
+		finish(s, Failed, ExitFault, "the gateway stopped while it ran", now)
 	}
 	return takenBack
 }

@@ -13,23 +13,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-)
 
-// Reads says which files of the target a session's script opened for reading, each once, however often and by whichever of
-// its runs. The files of the interpreter itself are not among them.
-type Reads struct {
-	Files int // in the list
-	// SHA256 is the list's, in hex: the names as they were opened, links resolved, in the order of their bytes, a NUL after
-	// each. List is the list where it is short; else it is kept as content of that name.
-	SHA256 string
-	List   []byte `json:",omitempty"`
-	// More is how often other files were opened, once the list was full, and MoreSHA256 the SHA-256 of their names in the
-	// order in which they were opened, a NUL after each. A run that goes on from an earlier one begins with that one's.
-	More       uint64 `json:",omitempty"`
-	MoreSHA256 string `json:",omitempty"`
-	// Lost says why the list is not kept, though its digest is known.
-	Lost string `json:",omitempty"`
-}
+	"shannot-gateway/approvals/journal"
+)
 
 // Bounds of one session's list.
 const (
@@ -37,22 +23,6 @@ const (
 	maxReadBytes = 2 << 20
 	maxReadHere  = 4 << 10 // in the record itself, in bytes: content costs more waits for the disk
 )
-
-// same reports whether both say the same of the files that were opened.
-func (r *Reads) same(o *Reads) bool {
-	if r == nil || o == nil {
-		return r == o
-	}
-	return r.SHA256 == o.SHA256 && r.More == o.More && r.MoreSHA256 == o.MoreSHA256
-}
-
-// blob is the name of the content that is the list, "" where there is none.
-func (r *Reads) blob() string {
-	if r == nil || len(r.List) > 0 || r.Lost != "" {
-		return ""
-	}
-	return r.SHA256
-}
 
 // readList collects the files that a script opens.
 type readList struct {
@@ -109,7 +79,7 @@ func (l *readList) state() *Reads {
 	for _, name := range slices.Sorted(maps.Keys(l.names)) {
 		r.List = append(append(r.List, name...), 0)
 	}
-	r.SHA256 = sha256Hex(r.List)
+	r.SHA256 = journal.SHA256Hex(r.List)
 	if l.sum != nil {
 		r.MoreSHA256 = hex.EncodeToString(l.sum.Sum(nil))
 	}
@@ -178,7 +148,7 @@ func (m *Manager) readsList(r *Reads) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if sha256Hex(list) != r.SHA256 {
+	if journal.SHA256Hex(list) != r.SHA256 {
 		return nil, fmt.Errorf("the list of files: %w", ErrDamaged)
 	}
 	return list, nil

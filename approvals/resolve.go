@@ -55,7 +55,7 @@ func (m *Manager) resolve(files targets.FileTarget, id string, o *Operation) ans
 	defer cancel()
 	f := o.File
 	now := map[string]*targets.State{}
-	for path := range f.before() {
+	for path := range f.Before() {
 		if err := files.Sweep(ctx, changeID(id, o.N), path); err != nil {
 			m.config.Log.Error("remove what an interrupted change left", "session", id, "operation", o.N, "error", err)
 		}
@@ -66,16 +66,16 @@ func (m *Manager) resolve(files targets.FileTarget, id string, o *Operation) ans
 	}
 	is := func(want map[string]*FileState) bool {
 		for path, s := range want {
-			if !now[path].Same(s.state()) {
+			if !now[path].Same(targetState(s)) {
 				return false
 			}
 		}
 		return true
 	}
 	switch {
-	case is(f.before()):
+	case is(f.Before()):
 		return notMade // where it looks made too, as a touch does, once more does no harm
-	case is(f.afterwards()):
+	case is(f.After()):
 		return wasMade
 	case f.Op == targets.Rename && f.WasTo != nil && is(map[string]*FileState{string(f.Path): f.WasTo, string(f.To): f.Was}):
 		// The two have changed places, and what was replaced is still to be removed.

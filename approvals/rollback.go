@@ -77,21 +77,8 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 		s.Status, s.Reason = RolledBack, "rolled back by "+by.Name
 		return nil
 	})
-	m.publish(s.subject(), EventRolledBack, by.Name)
+	m.publish(about(&s), EventRolledBack, by.Name)
 	return steps, err
-}
-
-// MayRollBack reports whether the session has changed files that a rollback can restore.
-func (s *Session) MayRollBack() bool {
-	if s.Status == RolledBack {
-		return false
-	}
-	for i := range s.Operations {
-		if o := &s.Operations[i]; o.made() && o.File.Kept {
-			return true
-		}
-	}
-	return false
 }
 
 // mayRollBack checks who asks and for what.
@@ -113,7 +100,7 @@ func (m *Manager) mayRollBack(id string, by Identity) (Session, error) {
 		return s, fmt.Errorf("%w: session %s is %s; cancel it first", ErrNothingToRollBack, id, s.Status)
 	}
 	for i := range s.Operations {
-		if s.Operations[i].made() {
+		if s.Operations[i].Made() {
 			return s, nil
 		}
 	}
@@ -137,7 +124,7 @@ func (m *Manager) clearRollback(ctx context.Context, files targets.FileTarget, s
 	}
 	_, err := m.config.Store.Update(s.ID, func(s *Session) error {
 		for n := range left {
-			s.operation(n).Decision = UnknownState
+			s.Operation(n).Decision = UnknownState
 		}
 		return nil
 	})
@@ -168,15 +155,15 @@ type restored struct {
 }
 
 // changedPaths are the paths that a session has changed.
-func (s *Session) changedPaths() []*restored {
+func changedPaths(s *Session) []*restored {
 	all := map[string]*restored{}
 	for i := range s.Operations {
 		o := &s.Operations[i]
-		if !o.made() {
+		if !o.Made() {
 			continue
 		}
-		after := o.File.afterwards()
-		for path, was := range o.File.before() {
+		after := o.File.After()
+		for path, was := range o.File.Before() {
 			r := all[path]
 			if r == nil {
 				r = &restored{path: path, was: was, touchedAlone: true}
@@ -196,13 +183,13 @@ func (s *Session) changedPaths() []*restored {
 // then what is made, the highest first.
 func (m *Manager) planRollback(ctx context.Context, files targets.FileTarget, s *Session) (steps []Step, todo []*File, err error) {
 	var away, back []*File
-	paths := s.changedPaths()
+	paths := changedPaths(s)
 	for _, r := range paths {
 		now, err := files.State(ctx, r.path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("look at %s: %w", render.Line(r.path), err)
 		}
-		if now.Same(r.was.state()) && !r.touchedAlone {
+		if now.Same(targetState(r.was)) && !r.touchedAlone {
 			continue // as it was: by an earlier try, or by somebody
 		}
 		problem, hard := m.inTheWay(r, now)
@@ -275,7 +262,7 @@ func (m *Manager) inTheWay(r *restored, now *targets.State) (problem string, har
 		return "what was there is not kept: " + string(render.Line(r.lost)), true
 	case r.was != nil && r.was.SHA256 != "" && !m.has(r.was.SHA256):
 		return "what was there is not kept any more", true
-	case !now.Same(r.left.state()):
+	case !now.Same(targetState(r.left)):
 		return "it has changed since the session", false
 	}
 	return "", false
@@ -299,7 +286,7 @@ func (m *Manager) undo(s *Session, r *restored, now *FileState) (remove, restore
 			f.RunAs = o.File.RunAs
 		}
 	}
-	is := func(s *FileState) *targets.State { return s.state() }
+	is := func(s *FileState) *targets.State { return targetState(s) }
 	if now != nil && (r.was == nil || is(now).IsDir() != is(r.was).IsDir()) {
 		gone := f
 		if gone.Op = targets.Delete; is(now).IsDir() {
@@ -331,7 +318,7 @@ func (m *Manager) undo(s *Session, r *restored, now *FileState) (remove, restore
 func sameContent(a, b *FileState) bool {
 	x, y := *a, *b
 	x.Mode, x.UID, x.GID = y.Mode, y.UID, y.GID
-	return (a.Mode^b.Mode)&^0o7777 == 0 && x.state().Same(y.state())
+	return (a.Mode^b.Mode)&^0o7777 == 0 && targetState(&x).Same(targetState(&y))
 }
 
 // rollStep journals one step, makes it, and records what came of it.
@@ -349,14 +336,14 @@ func (m *Manager) rollStep(ctx context.Context, files targets.FileTarget, id str
 	if err != nil {
 		return err
 	}
-	failed := files.Apply(context.WithoutCancel(ctx), f.change(changeID(id, n), m.config.Blobs))
+	failed := files.Apply(context.WithoutCancel(ctx), targetChange(f, changeID(id, n), m.config.Blobs))
 	failed = m.afterLoss(files, id, &Operation{N: n, File: f}, failed)
 	_, err = m.config.Store.Update(id, func(s *Session) error {
-		o := s.operation(n)
+		o := s.Operation(n)
 		if o == nil {
 			return ErrNotFound
 		}
-		o.record(failed, m.config.Now())
+		recordChange(o, failed, m.config.Now())
 		return nil
 	})
 	if failed != nil {
@@ -366,7 +353,7 @@ func (m *Manager) rollStep(ctx context.Context, files targets.FileTarget, id str
 }
 
 // record notes how a change ended.
-func (o *Operation) record(failed error, now time.Time) {
+func recordChange(o *Operation, failed error, now time.Time) {
 	o.Finished = now
 	switch {
 	case errors.Is(failed, targets.ErrConflict):

@@ -65,11 +65,6 @@ func (s scope) decidesOn(session *Session, doing string) error {
 	return nil
 }
 
-// OwnedBy reports whether a session is somebody's own, by name or by key. Nobody decides on one.
-func (s *Session) OwnedBy(by Identity) bool {
-	return s.Identity == by.Name || s.Key != "" && s.Key == by.Fingerprint
-}
-
 // absent says in a few words why an agent cannot run anything any more on a target, "" where it can. An empty target stands
 // for any.
 func (m *Manager) absent(agent, target string) string {
@@ -108,7 +103,7 @@ func (m *Manager) Void(g *Grant) string {
 		return ""
 	}
 	now, ok := m.config.Standing(g.By, g.ByKey)
-	switch by := (scope{Identity{g.By, now.Role, g.ByKey}, now, true}); {
+	switch by := (scope{Identity{Name: g.By, Role: now.Role, Fingerprint: g.ByKey}, now, true}); {
 	case !ok || g.ByKey == "":
 		return g.By + ", who made it, is not in the configuration any more, or not by that key"
 	case by.decides("granting") != nil:
@@ -159,6 +154,6 @@ func (m *Manager) whileSeen(ctx context.Context, by Identity, s *Session) (conte
 // subject is the session that an event is about.
 type subject struct{ session, identity, target string }
 
-func (s *Session) subject() subject { return subject{s.ID, s.Identity, s.Target} }
+func about(s *Session) subject { return subject{s.ID, s.Identity, s.Target} }
 
 func (l *Live) subject() subject { return subject{l.id, l.identity, l.target.Name()} }

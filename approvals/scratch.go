@@ -49,14 +49,14 @@ func (l *Live) place(ctx context.Context, o Operation) error {
 }
 
 func (l *Live) placeOne(ctx context.Context, files targets.FileTarget, n int, f *File) error {
-	c := f.change(changeID(l.id, n), l.m.config.Blobs)
+	c := targetChange(f, changeID(l.id, n), l.m.config.Blobs)
 	own := slices.Contains(l.placed, string(f.Path))
 	if own {
 		now, err := files.State(ctx, c.Path)
 		if err != nil {
 			return err
 		}
-		if want, _ := f.after(); now.Same(want.state()) || now.IsDir() {
+		if want := f.After()[string(f.Path)]; now.Same(targetState(want)) || now.IsDir() {
 			return nil
 		}
 		c.Was = now // the script, or a command, has changed it since
@@ -74,7 +74,7 @@ func (l *Live) placeOne(ctx context.Context, files targets.FileTarget, n int, f 
 func (l *Live) notPlaced(n int, f *File, failed error) error {
 	reason := fmt.Sprintf("the script's own %s cannot be put on %s: %s", render.Line(string(f.Path)), render.Line(l.target.Name()), render.Line(failed.Error()))
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		o := s.operation(n)
+		o := s.Operation(n)
 		if o == nil {
 			return ErrNotFound
 		}

@@ -3,7 +3,6 @@ package approvals
 import (
 	"io"
 
-	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
 
@@ -14,10 +13,10 @@ func (l *Live) remember(base vfs.Source) *vfs.Snapshot {
 	l.last = map[string]int{}
 	for i := range l.journal {
 		o := &l.journal[i]
-		if !o.made() {
+		if !o.Made() {
 			continue
 		}
-		for path, was := range o.File.before() {
+		for path, was := range o.File.Before() {
 			if _, ok := files[path]; !ok && (was == nil || o.File.Kept) {
 				files[path] = l.snapshotFile(was)
 			}
@@ -28,30 +27,6 @@ func (l *Live) remember(base vfs.Source) *vfs.Snapshot {
 		return nil
 	}
 	return vfs.NewSnapshot(base, files)
-}
-
-// made reports whether the operation is a change that was made.
-func (o *Operation) made() bool {
-	return o.File != nil && o.Kind != RollbackKind && o.Decision == Approved && !o.Finished.IsZero()
-}
-
-// before is what was at each path of the change.
-func (f *File) before() map[string]*FileState {
-	b := map[string]*FileState{string(f.Path): f.Was}
-	if f.Op == targets.Rename {
-		b[string(f.To)] = f.WasTo
-	}
-	return b
-}
-
-// afterwards is what is at each path of the change once it was made.
-func (f *File) afterwards() map[string]*FileState {
-	at, to := f.after()
-	a := map[string]*FileState{string(f.Path): at}
-	if f.Op == targets.Rename {
-		a[string(f.To)] = to
-	}
-	return a
 }
 
 func (l *Live) snapshotFile(s *FileState) *vfs.SnapshotFile {
@@ -73,7 +48,7 @@ func (l *Live) snapshotFile(s *FileState) *vfs.SnapshotFile {
 // reached says that the script has come to a change of its earlier run: what it reads from now on is what it read
 // after it.
 func (l *Live) reached(o *Operation) {
-	for path, now := range o.File.afterwards() {
+	for path, now := range o.File.After() {
 		if l.last[path] <= o.N {
 			l.snapshot.Reach(path)
 		} else {

@@ -2,33 +2,8 @@ package approvals
 
 import "time"
 
-// waits reports whether an operation waits for a human.
-func (s *Session) waits() bool {
-	for i := range s.Operations {
-		if s.Operations[i].Decision == Waiting {
-			return true
-		}
-	}
-	return false
-}
-
-// undecided reports whether the operation waits for a decision, or for the start that a decision allowed.
-func (o *Operation) undecided() bool {
-	return o.Decision == Waiting || o.Decision == Approved && o.Started.IsZero()
-}
-
-// ApprovedNotStarted reports whether a decision has been given and not used.
-func (s *Session) ApprovedNotStarted() bool {
-	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Decision == Approved && o.Started.IsZero() {
-			return true
-		}
-	}
-	return false
-}
-
 // approvedSince reports whether a decision has been given since a time, and not used.
-func (s *Session) approvedSince(t time.Time) bool {
+func approvedSince(s *Session, t time.Time) bool {
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Decision == Approved && o.Started.IsZero() && !o.Decided.Before(t) {
 			return true
@@ -38,7 +13,7 @@ func (s *Session) approvedSince(t time.Time) bool {
 }
 
 // refused reports whether a human rejected something.
-func (s *Session) refused() (string, bool) {
+func refused(s *Session) (string, bool) {
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Decision == Refused {
 			return o.Reason, true
@@ -49,7 +24,7 @@ func (s *Session) refused() (string, bool) {
 
 // filesOutcome is how a script's end counts with what became of its files: a change that was not made is a failure of
 // the session, even where the script went on.
-func (s *Session) filesOutcome(o Outcome) Outcome {
+func filesOutcome(s *Session, o Outcome) Outcome {
 	if o.Status != Done && o.Status != Failed && o.Status != Rejected || o.Status == Failed && o.ExitCode == ExitFault {
 		return o
 	}
@@ -75,22 +50,14 @@ func settle(s *Session, d Decision, now time.Time) {
 		switch {
 		case o.Decision == Waiting:
 			o.Decision, o.Decided = d, now
-		case o.undecided():
+		case o.Undecided():
 			o.Decision = Withdrawn
 		}
 	}
 }
 
 // finish gives the session its final status.
-func (s *Session) finish(status Status, exit int, reason string, now time.Time) {
+func finish(s *Session, status Status, exit int, reason string, now time.Time) {
 	s.Status, s.Reason, s.Ended, s.Deadline = status, reason, now, time.Time{}
 	s.ExitCode, s.GoesOn = &exit, false
-}
-
-// operation returns one by number.
-func (s *Session) operation(n int) *Operation {
-	if n < 1 || n > len(s.Operations) {
-		return nil
-	}
-	return &s.Operations[n-1]
 }

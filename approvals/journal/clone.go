@@ -1,12 +1,12 @@
-package approvals
+package journal
 
 import (
 	"bytes"
 	"slices"
 )
 
-// clone returns a copy that shares nothing with s, for whoever asked: what runs is decided on the journal's own.
-func (s Session) clone() Session {
+// Clone returns a copy that shares nothing with s, for whoever asked: what runs is decided on the journal's own.
+func (s Session) Clone() Session {
 	s.Args, s.Env = slices.Clone(s.Args), slices.Clone(s.Env)
 	s.ExitCode = cloneInt(s.ExitCode)
 	s.Operations = slices.Clone(s.Operations)
@@ -19,12 +19,12 @@ func (s Session) clone() Session {
 			c.InputData = bytes.Clone(c.InputData)
 			c.Before, c.Needs, c.Scratch = slices.Clone(c.Before), slices.Clone(c.Needs), slices.Clone(c.Scratch)
 			for i := range c.Scratch {
-				c.Scratch[i] = *c.Scratch[i].clone()
+				c.Scratch[i] = *c.Scratch[i].Clone()
 			}
 			o.Command = &c
 		}
 		if o.File != nil {
-			o.File = o.File.clone()
+			o.File = o.File.Clone()
 		}
 	}
 	return s

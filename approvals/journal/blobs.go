@@ -1,4 +1,4 @@
-package approvals
+package journal
 
 import (
 	"context"
@@ -29,7 +29,7 @@ var (
 // Blobs lists the SHA-256 of all content that the session's own record names, its operations left out.
 func (s *Session) Blobs() []string {
 	var names []string
-	for _, name := range []string{s.Output, s.Reads.blob()} {
+	for _, name := range []string{s.Output, s.Reads.Blob()} {
 		if name != "" {
 			names = append(names, name)
 		}

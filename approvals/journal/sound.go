@@ -1,4 +1,4 @@
-package approvals
+package journal
 
 import (
 	"errors"
@@ -19,14 +19,14 @@ func (s *Session) Sound() []error {
 	if s.Status.Final() != !s.Ended.IsZero() {
 		wrong("it is %s, and its end is %v", s.Status, s.Ended)
 	}
-	if s.Status.Final() && s.waits() {
+	if s.Status.Final() && s.Waits() {
 		wrong("it is %s, and an operation of it waits", s.Status)
 	}
-	if sum := sha256Hex([]byte(s.Script)); sum != s.ScriptSHA256 {
+	if sum := SHA256Hex([]byte(s.Script)); sum != s.ScriptSHA256 {
 		wrong("its script has the SHA-256 %s, and %s is recorded", sum, s.ScriptSHA256)
 	}
-	if r := s.Reads; r != nil && len(r.List) > 0 && sha256Hex(r.List) != r.SHA256 {
-		wrong("its list of files that were read has the SHA-256 %s, and %s is recorded", sha256Hex(r.List), r.SHA256)
+	if r := s.Reads; r != nil && len(r.List) > 0 && SHA256Hex(r.List) != r.SHA256 {
+		wrong("its list of files that were read has the SHA-256 %s, and %s is recorded", SHA256Hex(r.List), r.SHA256)
 	}
 	for i := range s.Operations {
 		o := &s.Operations[i]
@@ -46,10 +46,10 @@ func (s *Session) Sound() []error {
 func (o *Operation) decidedByHuman() bool { return o.Decision == Approved || o.Decision == Refused }
 
 func (o *Operation) sound() (found []error) {
-	if o.Command != nil && !o.Command.intact(o.Digest) {
+	if o.Command != nil && !o.Command.Intact(o.Digest) {
 		found = append(found, errors.New("its command is not the one of its digest"))
 	}
-	if o.File != nil && !o.intact(o.Digest) {
+	if o.File != nil && !o.Intact(o.Digest) {
 		found = append(found, errors.New("its change of a file is not the one of its digest"))
 	}
 	switch o.Decision {
@@ -62,7 +62,7 @@ func (o *Operation) sound() (found []error) {
 			found = append(found, fmt.Errorf("it is %s without an approver, a key or a time", o.Decision))
 		}
 	case Allowed, Denied:
-		if o.By != policyName {
+		if o.By != PolicyName {
 			found = append(found, fmt.Errorf("it is %s by %q, which the policy alone does", o.Decision, o.By))
 		}
 	case Conflicted, Broken:
@@ -83,5 +83,5 @@ func (o *Operation) sound() (found []error) {
 	return found
 }
 
-// policyName is who decides where no human does.
-const policyName = "policy"
+// PolicyName is who decides where no human does.
+const PolicyName = "policy"

@@ -1,4 +1,4 @@
-package approvals
+package journal
 
 import (
 	"crypto/sha256"
@@ -28,7 +28,7 @@ const (
 )
 
 // Digest returns the hex SHA-256 that an approval of this command names.
-func (c *Command) Digest() string { return sha256Hex(c.canonical()) }
+func (c *Command) Digest() string { return SHA256Hex(c.canonical()) }
 
 func (c *Command) canonical() []byte {
 	e := encoder{}
@@ -72,7 +72,7 @@ func (s *Session) WaitingDigest() string {
 	e := encoder{}
 	e.str(digestWaiting)
 	e.list(digests)
-	return sha256Hex(e.b)
+	return SHA256Hex(e.b)
 }
 
 // WaitingDigestOf is the waiting digest of several sessions, which an approval of a group names; "" where nothing waits in any.
@@ -90,10 +90,10 @@ func WaitingDigestOf(sessions []Session) string {
 	e := encoder{}
 	e.str(digestWaitingGroup)
 	e.list(waiting)
-	return sha256Hex(e.b)
+	return SHA256Hex(e.b)
 }
 
-func sha256Hex(b []byte) string {
+func SHA256Hex(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }

@@ -1,4 +1,4 @@
-package approvals
+package journal
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package approvals
+package journal
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 // idLength gives 40 random bits: enough that a guess among thousands of sessions fails, and the owner is checked anyway.
 const idLength = 8
 
-// newID makes a session id.
-func newID(random io.Reader) (string, error) {
+// NewID makes a session id.
+func NewID(random io.Reader) (string, error) {
 	var b [idLength]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {
 		return "", fmt.Errorf("make a session id: %w", err)
@@ -32,13 +32,13 @@ func ValidID(id string) bool {
 // groupMark begins the id of a group, which is longer than a session's by it.
 const groupMark = "g"
 
-// NewGroup makes an id for sessions that are started together.
-func (m *Manager) NewGroup() (string, error) {
-	id, err := newID(m.config.Random)
-	return groupMark + id, err
-}
-
 // IsGroup reports whether an id is that of a group, and no session's.
 func IsGroup(id string) bool {
 	return len(id) == len(groupMark)+idLength && id[:len(groupMark)] == groupMark
+}
+
+// NewGroup makes an id for sessions that are started together.
+func NewGroup(random io.Reader) (string, error) {
+	id, err := NewID(random)
+	return groupMark + id, err
 }

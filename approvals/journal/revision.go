@@ -1,4 +1,4 @@
-package approvals
+package journal
 
 // Change is what one transaction does to a session. Neither side may be changed.
 type Change struct {
@@ -53,7 +53,7 @@ func (c Change) Read() *Reads {
 	if c.Before != nil {
 		before = c.Before.Reads
 	}
-	if c.After.Reads.same(before) {
+	if c.After.Reads.Same(before) {
 		return nil
 	}
 	return c.After.Reads

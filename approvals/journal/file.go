@@ -1,11 +1,9 @@
-package approvals
+package journal
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"syscall"
 	"time"
@@ -43,7 +41,7 @@ func (e *Exact) UnmarshalJSON(text []byte) error {
 }
 
 // File is everything about a change of a file that a human is shown and that the digest covers. It is stored when the
-// operation is created, and exactly it is made.
+// Operation is created, and exactly it is made.
 type File struct {
 	Op     targets.FileOp
 	Target string
@@ -76,35 +74,6 @@ type FileState struct {
 	SHA256   string    `json:",omitempty"` // hex; "" where the content was too large, or not for the account to read
 }
 
-func stateOf(s *targets.State) *FileState {
-	if s == nil {
-		return nil
-	}
-	f := &FileState{Mode: s.Mode, UID: s.UID, GID: s.GID, Size: s.Size, Mtime: s.Mtime.UTC(), Link: Exact(s.Link)}
-	if s.Hashed {
-		f.SHA256 = hex.EncodeToString(s.SHA256[:])
-	}
-	return f
-}
-
-// state is what a target compares with.
-func (f *FileState) state() *targets.State {
-	if f == nil {
-		return nil
-	}
-	s := &targets.State{Mode: f.Mode, UID: f.UID, GID: f.GID, Size: f.Size, Mtime: f.Mtime, Link: string(f.Link)}
-	s.SHA256, s.Hashed = hashFrom(f.SHA256)
-	return s
-}
-
-func hashFrom(text string) (sum [32]byte, ok bool) {
-	b, err := hex.DecodeString(text)
-	if err != nil || len(b) != len(sum) {
-		return sum, false
-	}
-	return [32]byte(b), true
-}
-
 // Kind is the operation's kind.
 func (f *File) Kind() Kind { return Kind(f.Op) }
 
@@ -132,22 +101,6 @@ func (f *File) after() (at, to *FileState) {
 	return nil, nil // delete, rmdir
 }
 
-// change is what the target is told to do. id names its temporary files.
-func (f *File) change(id string, blobs Blobs) targets.Change {
-	c := targets.Change{
-		ID: id, Op: f.Op, Path: string(f.Path), To: string(f.To), Mode: f.Mode, UID: f.UID, GID: f.GID, Mtime: f.Mtime,
-		Size: f.Size, Was: f.Was.state(), WasTo: f.WasTo.state(),
-	}
-	if f.Op == targets.Write {
-		c.SHA256, _ = hashFrom(f.SHA256)
-		c.Content = func() (io.ReadCloser, error) {
-			r, _, err := blobs.OpenBlob(f.SHA256)
-			return r, err
-		}
-	}
-	return c
-}
-
 // blobs lists the content that the record names.
 func (f *File) blobs() (names []string) {
 	if f.Op == targets.Write && f.SHA256 != "" {
@@ -163,13 +116,13 @@ func (f *File) blobs() (names []string) {
 	return names
 }
 
-func (f *File) clone() *File {
+func (f *File) Clone() *File {
 	c := *f
-	c.Was, c.WasTo = f.Was.clone(), f.WasTo.clone()
+	c.Was, c.WasTo = f.Was.Clone(), f.WasTo.Clone()
 	return &c
 }
 
-func (f *FileState) clone() *FileState {
+func (f *FileState) Clone() *FileState {
 	if f == nil {
 		return nil
 	}
@@ -178,7 +131,7 @@ func (f *FileState) clone() *FileState {
 }
 
 // Digest returns the hex SHA-256 that an approval of this change names. See docs/digest.md.
-func (f *File) Digest() string { return sha256Hex(f.canonical()) }
+func (f *File) Digest() string { return SHA256Hex(f.canonical()) }
 
 // fileVersion begins the encoding of a file operation.
 const fileVersion = "shannot file v1"
@@ -268,3 +221,28 @@ func (f *File) Summary() render.Text {
 	}
 	return render.Text(fmt.Sprintf("%s %s", f.Op, path))
 }
+
+// Before is what was at each path of the change.
+func (f *File) Before() map[string]*FileState {
+	b := map[string]*FileState{string(f.Path): f.Was}
+	if f.Op == targets.Rename {
+		b[string(f.To)] = f.WasTo
+	}
+	return b
+}
+
+// After is what is at each path of the change once it was made.
+func (f *File) After() map[string]*FileState {
+	at, to := f.after()
+	a := map[string]*FileState{string(f.Path): at}
+	if f.Op == targets.Rename {
+		a[string(f.To)] = to
+	}
+	return a
+}
+
+// Footprint is about what the change takes in the journal, in bytes.
+func (f *File) Footprint() int { return 512 + len(f.Path) + len(f.To) }
+
+// LargeWrite is from how many bytes on a write carries a warning.
+const LargeWrite = 5 << 20

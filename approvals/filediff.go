@@ -1,0 +1,50 @@
+package approvals
+
+import (
+	"fmt"
+	"io"
+	"syscall"
+
+	"shannot-gateway/approvals/diff"
+	"shannot-gateway/targets"
+)
+
+// Diff compares what a file holds with what a change writes; context is diff.Compare's. ok is false where the change
+// writes no content or what is there before was not kept; both are in Details.
+func (m *Manager) Diff(f *File, context int) (d diff.Diff, ok bool, err error) {
+	if m.config.Blobs == nil || f.Op != targets.Write && f.Op != targets.Delete {
+		return d, false, nil
+	}
+	var before, after []byte
+	if s := f.Was; s != nil && s.Mode&syscall.S_IFMT == syscall.S_IFREG {
+		if !f.Kept {
+			return d, false, nil
+		}
+		if before, err = m.content(s.SHA256); err != nil {
+			return d, false, err
+		}
+	}
+	if f.Op == targets.Write {
+		if after, err = m.content(f.SHA256); err != nil {
+			return d, false, err
+		}
+	}
+	return diff.Compare(before, after, context), true, nil
+}
+
+// content reads a blob for a diff: of a large one only so much that it is known to be large.
+func (m *Manager) content(sha string) ([]byte, error) {
+	r, size, err := m.config.Blobs.OpenBlob(sha)
+	if err != nil {
+		return nil, fmt.Errorf("read kept content: %w", err)
+	}
+	defer func() { _ = r.Close() }()
+	if size > diff.MaxText {
+		return make([]byte, diff.MaxText+1), nil
+	}
+	content, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read kept content: %w", err)
+	}
+	return content, nil
+}

@@ -1,0 +1,53 @@
+package approvals
+
+import (
+	"encoding/hex"
+	"io"
+
+	"shannot-gateway/targets"
+)
+
+func stateOf(s *targets.State) *FileState {
+	if s == nil {
+		return nil
+	}
+	f := &FileState{Mode: s.Mode, UID: s.UID, GID: s.GID, Size: s.Size, Mtime: s.Mtime.UTC(), Link: Exact(s.Link)}
+	if s.Hashed {
+		f.SHA256 = hex.EncodeToString(s.SHA256[:])
+	}
+	return f
+}
+
+// state is what a target compares with.
+func targetState(f *FileState) *targets.State {
+	if f == nil {
+		return nil
+	}
+	s := &targets.State{Mode: f.Mode, UID: f.UID, GID: f.GID, Size: f.Size, Mtime: f.Mtime, Link: string(f.Link)}
+	s.SHA256, s.Hashed = hashFrom(f.SHA256)
+	return s
+}
+
+func hashFrom(text string) (sum [32]byte, ok bool) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(sum) {
+		return sum, false
+	}
+	return [32]byte(b), true
+}
+
+// change is what the target is told to do. id names its temporary files.
+func targetChange(f *File, id string, blobs Blobs) targets.Change {
+	c := targets.Change{
+		ID: id, Op: f.Op, Path: string(f.Path), To: string(f.To), Mode: f.Mode, UID: f.UID, GID: f.GID, Mtime: f.Mtime,
+		Size: f.Size, Was: targetState(f.Was), WasTo: targetState(f.WasTo),
+	}
+	if f.Op == targets.Write {
+		c.SHA256, _ = hashFrom(f.SHA256)
+		c.Content = func() (io.ReadCloser, error) {
+			r, _, err := blobs.OpenBlob(f.SHA256)
+			return r, err
+		}
+	}
+	return c
+}
