@@ -14,7 +14,6 @@ import (
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
-	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
 
@@ -116,13 +115,13 @@ func (l *Live) roomFor(n int) error {
 
 // file makes the record of a change.
 func (l *Live) file(ctx context.Context, c vfs.Change) (*File, error) {
-	f := &File{Op: targets.FileOp(c.Op), Target: l.target.Name(), RunAs: l.target.Account().Name, Path: Exact(c.Path)}
+	f := &File{Op: Kind(c.Op), Target: l.target.Name(), RunAs: l.target.Account().Name, Path: Exact(c.Path)}
 	perms := func() {
 		f.Perms, f.Mode, f.UID, f.GID = true, c.Info.Mode&0o7777, c.Info.UID, c.Info.GID
 	}
 	switch c.Op {
 	case "write", "link":
-		f.Op, f.SHA256, f.Size = targets.Write, hex.EncodeToString(c.SHA256[:]), c.Info.Size
+		f.Op, f.SHA256, f.Size = journal.Write, hex.EncodeToString(c.SHA256[:]), c.Info.Size
 		perms()
 		if c.Touched && c.Info.Mtime.Before(l.began) { // a copy with its times, an archive
 			f.Mtime = c.Info.Mtime.UTC()
@@ -135,7 +134,7 @@ func (l *Live) file(ctx context.Context, c vfs.Change) (*File, error) {
 	case "rename":
 		f.To = Exact(c.Target)
 	case "utimes":
-		f.Op = targets.Touch
+		f.Op = journal.Touch
 		if c.Info.Mtime.Before(l.began) { // else "now", which is another moment in each run
 			f.Mtime = c.Info.Mtime.UTC()
 		}
@@ -241,7 +240,7 @@ func (l *Live) checkpoint(ctx context.Context, path string, k *known) error {
 // keepContent keeps what is to be written. The record names what was kept, whatever the script writes meanwhile.
 func (l *Live) keepContent(ctx context.Context, c *change) error {
 	f := c.op.File
-	if f.Op != targets.Write {
+	if f.Op != journal.Write {
 		return nil
 	}
 	last := &c.of[len(c.of)-1]
@@ -380,7 +379,7 @@ func pathsIn(word string) (paths []string) {
 // executableScratch reports whether a path is a program among files of scratch.
 func executableScratch(found []*change, name string) bool {
 	for _, c := range found {
-		if f := c.op.File; string(f.Path) == name && f.Op == targets.Write && f.Mode&0o111 != 0 {
+		if f := c.op.File; string(f.Path) == name && f.Op == journal.Write && f.Mode&0o111 != 0 {
 			return true
 		}
 	}

@@ -6,13 +6,13 @@ import (
 	"syscall"
 
 	"shannot-gateway/approvals/diff"
-	"shannot-gateway/targets"
+	"shannot-gateway/approvals/journal"
 )
 
 // Diff compares what a file holds with what a change writes; context is diff.Compare's. ok is false where the change
 // writes no content or what is there before was not kept; both are in Details.
 func (m *Manager) Diff(f *File, context int) (d diff.Diff, ok bool, err error) {
-	if m.config.Blobs == nil || f.Op != targets.Write && f.Op != targets.Delete {
+	if m.config.Blobs == nil || f.Op != journal.Write && f.Op != journal.Delete {
 		return d, false, nil
 	}
 	var before, after []byte
@@ -24,7 +24,7 @@ func (m *Manager) Diff(f *File, context int) (d diff.Diff, ok bool, err error) {
 			return d, false, err
 		}
 	}
-	if f.Op == targets.Write {
+	if f.Op == journal.Write {
 		if after, err = m.content(f.SHA256); err != nil {
 			return d, false, err
 		}

@@ -9,7 +9,6 @@ import (
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
-	"shannot-gateway/targets"
 )
 
 // place is a row of the table of paths: a pattern and what stands there.
@@ -86,7 +85,7 @@ func (p place) in(name string) bool {
 func judgeFile(f *File) policy.Decision {
 	d := policy.Decision{Verdict: policy.Ask}
 	d.Risk, d.Reason = fileRisk(f)
-	if f.Op == targets.Write && f.Size > journal.LargeWrite {
+	if f.Op == journal.Write && f.Size > journal.LargeWrite {
 		d.Reason += fmt.Sprintf("; it is large: %.1f MiB", float64(f.Size)/(1<<20))
 		if d.Risk == policy.Safe {
 			d.Risk = policy.Caution
@@ -101,9 +100,9 @@ func judgeFile(f *File) policy.Decision {
 func fileRisk(f *File) (policy.Risk, string) {
 	paths := []string{string(f.Path)}
 	switch f.Op {
-	case targets.Rename:
+	case journal.Rename:
 		paths = append(paths, string(f.To))
-	case targets.Symlink:
+	case journal.Symlink:
 		to := string(f.To)
 		if !path.IsAbs(to) {
 			to = path.Join(path.Dir(string(f.Path)), to)
@@ -117,9 +116,9 @@ func fileRisk(f *File) (policy.Risk, string) {
 			}
 		}
 	}
-	if f.Perms && f.Op != targets.Symlink { // a link's own mode means nothing
+	if f.Perms && f.Op != journal.Symlink { // a link's own mode means nothing
 		switch {
-		case f.Mode&0o6000 != 0 && f.Op != targets.Mkdir:
+		case f.Mode&0o6000 != 0 && f.Op != journal.Mkdir:
 			return policy.Danger, "whoever runs it gets its owner's rights (set-user-ID or set-group-ID)"
 		case f.Mode&0o002 != 0 && f.Mode&0o1000 == 0:
 			return policy.Danger, "everybody may write it"
@@ -131,21 +130,21 @@ func fileRisk(f *File) (policy.Risk, string) {
 		}
 	}
 	switch f.Op {
-	case targets.Delete, targets.Rmdir:
+	case journal.Delete, journal.Rmdir:
 		return policy.Caution, "something that exists is removed"
-	case targets.Rename:
+	case journal.Rename:
 		return policy.Caution, "something that exists gets another name"
-	case targets.Chmod, targets.Chown:
+	case journal.Chmod, journal.Chown:
 		return policy.Caution, "who may do what with it changes"
-	case targets.Touch:
+	case journal.Touch:
 		return policy.Safe, "only a time changes"
-	case targets.Symlink:
+	case journal.Symlink:
 		return policy.Caution, "what opens the path gets another file"
 	}
 	switch {
 	case f.Was != nil:
 		return policy.Caution, "something that exists is replaced"
-	case f.Op == targets.Write && f.Mode&0o111 != 0:
+	case f.Op == journal.Write && f.Mode&0o111 != 0:
 		return policy.Caution, "it is a program"
 	case strings.HasPrefix(string(f.Path), "/etc/"):
 		return policy.Caution, "/etc configures the system"
@@ -156,7 +155,7 @@ func fileRisk(f *File) (policy.Risk, string) {
 // denied says why a change is not even asked about, "" where it is.
 func deniedChange(f *File, hidden func(string) bool) string {
 	names := []string{string(f.Path)}
-	if f.Op == targets.Rename {
+	if f.Op == journal.Rename {
 		names = append(names, string(f.To))
 	}
 	for _, name := range names {
@@ -173,7 +172,7 @@ func deniedChange(f *File, hidden func(string) bool) string {
 		switch f.Was.Mode & syscall.S_IFMT {
 		case syscall.S_IFREG, syscall.S_IFDIR, syscall.S_IFLNK:
 		default:
-			if f.Op != targets.Chmod && f.Op != targets.Chown && f.Op != targets.Delete {
+			if f.Op != journal.Chmod && f.Op != journal.Chown && f.Op != journal.Delete {
 				return string(render.Line(string(f.Path))) + " is a device, FIFO or socket"
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"io"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
 )
 
@@ -39,10 +40,10 @@ func hashFrom(text string) (sum [32]byte, ok bool) {
 // change is what the target is told to do. id names its temporary files.
 func targetChange(f *File, id string, blobs Blobs) targets.Change {
 	c := targets.Change{
-		ID: id, Op: f.Op, Path: string(f.Path), To: string(f.To), Mode: f.Mode, UID: f.UID, GID: f.GID, Mtime: f.Mtime,
+		ID: id, Op: targets.FileOp(f.Op), Path: string(f.Path), To: string(f.To), Mode: f.Mode, UID: f.UID, GID: f.GID, Mtime: f.Mtime,
 		Size: f.Size, Was: targetState(f.Was), WasTo: targetState(f.WasTo),
 	}
-	if f.Op == targets.Write {
+	if f.Op == journal.Write {
 		c.SHA256, _ = hashFrom(f.SHA256)
 		c.Content = func() (io.ReadCloser, error) {
 			r, _, err := blobs.OpenBlob(f.SHA256)

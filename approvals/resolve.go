@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
 )
 
@@ -77,7 +78,7 @@ func (m *Manager) resolve(files targets.FileTarget, id string, o *Operation) ans
 		return notMade // where it looks made too, as a touch does, once more does no harm
 	case is(f.After()):
 		return wasMade
-	case f.Op == targets.Rename && f.WasTo != nil && is(map[string]*FileState{string(f.Path): f.WasTo, string(f.To): f.Was}):
+	case f.Op == journal.Rename && f.WasTo != nil && is(map[string]*FileState{string(f.Path): f.WasTo, string(f.To): f.Was}):
 		// The two have changed places, and what was replaced is still to be removed.
 		c := targets.Change{ID: changeID(id, o.N), Op: targets.Delete, Path: string(f.Path), Was: now[string(f.Path)]}
 		if files.Apply(ctx, c) == nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
@@ -173,7 +174,7 @@ func changedPaths(s *Session) []*restored {
 				all[path] = r
 			}
 			r.left = after[path]
-			r.touchedAlone = r.touchedAlone && o.File.Op == targets.Touch
+			r.touchedAlone = r.touchedAlone && o.File.Op == journal.Touch
 		}
 	}
 	return slices.SortedFunc(maps.Values(all), func(a, b *restored) int { return cmp.Compare(a.path, b.path) })
@@ -236,7 +237,7 @@ func (m *Manager) mindOthers(files targets.FileTarget, away []*File, steps []Ste
 	}
 	for i := range steps {
 		step := &steps[i]
-		at := slices.IndexFunc(away, func(f *File) bool { return f.Op == targets.Rmdir && string(f.Path) == step.Path })
+		at := slices.IndexFunc(away, func(f *File) bool { return f.Op == journal.Rmdir && string(f.Path) == step.Path })
 		if at < 0 {
 			continue
 		}
@@ -289,8 +290,8 @@ func (m *Manager) undo(s *Session, r *restored, now *FileState) (remove, restore
 	is := func(s *FileState) *targets.State { return targetState(s) }
 	if now != nil && (r.was == nil || is(now).IsDir() != is(r.was).IsDir()) {
 		gone := f
-		if gone.Op = targets.Delete; is(now).IsDir() {
-			gone.Op = targets.Rmdir
+		if gone.Op = journal.Delete; is(now).IsDir() {
+			gone.Op = journal.Rmdir
 		}
 		remove, f.Was = &gone, nil
 	}
@@ -301,15 +302,15 @@ func (m *Manager) undo(s *Session, r *restored, now *FileState) (remove, restore
 	old := is(r.was)
 	switch {
 	case r.touchedAlone:
-		f.Op, f.Perms, f.Mtime = targets.Touch, false, r.was.Mtime
+		f.Op, f.Perms, f.Mtime = journal.Touch, false, r.was.Mtime
 	case f.Was != nil && sameContent(f.Was, r.was):
-		f.Op = targets.Chown // and the mode with it
+		f.Op = journal.Chown // and the mode with it
 	case old.IsDir():
-		f.Op = targets.Mkdir
+		f.Op = journal.Mkdir
 	case old.IsLink():
-		f.Op, f.To = targets.Symlink, r.was.Link
+		f.Op, f.To = journal.Symlink, r.was.Link
 	default:
-		f.Op, f.Size, f.SHA256, f.Mtime = targets.Write, r.was.Size, r.was.SHA256, r.was.Mtime
+		f.Op, f.Size, f.SHA256, f.Mtime = journal.Write, r.was.Size, r.was.SHA256, r.was.Mtime
 	}
 	return remove, &f
 }

@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"shannot-gateway/approvals/render"
-	"shannot-gateway/targets"
 )
 
 // Exact is a byte string, such as a path. Its JSON is text where it is UTF-8, else an object with base64, so that what
@@ -43,7 +42,7 @@ func (e *Exact) UnmarshalJSON(text []byte) error {
 // File is everything about a change of a file that a human is shown and that the digest covers. It is stored when the
 // Operation is created, and exactly it is made.
 type File struct {
-	Op     targets.FileOp
+	Op     Kind
 	Target string
 	RunAs  string // user on the target with whose rights it is made
 	Path   Exact  // absolute, with every link resolved
@@ -75,7 +74,7 @@ type FileState struct {
 }
 
 // Kind is the operation's kind.
-func (f *File) Kind() Kind { return Kind(f.Op) }
+func (f *File) Kind() Kind { return f.Op }
 
 // after is what is at Path, and for a rename at To, once the change was made.
 func (f *File) after() (at, to *FileState) {
@@ -85,17 +84,17 @@ func (f *File) after() (at, to *FileState) {
 		return &c
 	}
 	switch f.Op {
-	case targets.Write:
+	case Write:
 		return &FileState{Mode: syscall.S_IFREG | f.Mode&0o7777, UID: f.UID, GID: f.GID, Size: f.Size, SHA256: f.SHA256}, nil
-	case targets.Mkdir:
+	case Mkdir:
 		return &FileState{Mode: syscall.S_IFDIR | f.Mode&0o7777, UID: f.UID, GID: f.GID}, nil
-	case targets.Symlink:
+	case Symlink:
 		return &FileState{Mode: syscall.S_IFLNK | 0o777, UID: f.UID, GID: f.GID, Link: f.To}, nil
-	case targets.Rename:
+	case Rename:
 		return nil, f.Was
-	case targets.Chmod, targets.Chown:
+	case Chmod, Chown:
 		return perm(f.Was), nil
-	case targets.Touch:
+	case Touch:
 		return f.Was, nil
 	}
 	return nil, nil // delete, rmdir
@@ -103,7 +102,7 @@ func (f *File) after() (at, to *FileState) {
 
 // blobs lists the content that the record names.
 func (f *File) blobs() (names []string) {
-	if f.Op == targets.Write && f.SHA256 != "" {
+	if f.Op == Write && f.SHA256 != "" {
 		names = append(names, f.SHA256)
 	}
 	if f.Kept {
@@ -198,7 +197,7 @@ func (f *File) Summary() render.Text {
 	path := render.Argv([]string{string(f.Path)})
 	to := render.Argv([]string{string(f.To)})
 	switch f.Op {
-	case targets.Write:
+	case Write:
 		what := "new file"
 		if f.Was != nil {
 			what = "replaces a file"
@@ -207,16 +206,16 @@ func (f *File) Summary() render.Text {
 			}
 		}
 		return render.Text(fmt.Sprintf("write %s (%s, %d bytes)", path, what, f.Size))
-	case targets.Rename:
+	case Rename:
 		if f.WasTo != nil {
 			return render.Text(fmt.Sprintf("rename %s to %s, which is replaced", path, to))
 		}
 		return render.Text(fmt.Sprintf("rename %s to %s", path, to))
-	case targets.Symlink:
+	case Symlink:
 		return render.Text(fmt.Sprintf("symlink %s -> %s", path, to))
-	case targets.Chmod:
+	case Chmod:
 		return render.Text(fmt.Sprintf("chmod %04o %s", f.Mode, path))
-	case targets.Chown:
+	case Chown:
 		return render.Text(fmt.Sprintf("chown %d:%d %s", f.UID, f.GID, path))
 	}
 	return render.Text(fmt.Sprintf("%s %s", f.Op, path))
@@ -225,7 +224,7 @@ func (f *File) Summary() render.Text {
 // Before is what was at each path of the change.
 func (f *File) Before() map[string]*FileState {
 	b := map[string]*FileState{string(f.Path): f.Was}
-	if f.Op == targets.Rename {
+	if f.Op == Rename {
 		b[string(f.To)] = f.WasTo
 	}
 	return b
@@ -235,7 +234,7 @@ func (f *File) Before() map[string]*FileState {
 func (f *File) After() map[string]*FileState {
 	at, to := f.after()
 	a := map[string]*FileState{string(f.Path): at}
-	if f.Op == targets.Rename {
+	if f.Op == Rename {
 		a[string(f.To)] = to
 	}
 	return a

@@ -6,13 +6,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"shannot-gateway/targets"
 )
 
 func someFile() File {
 	return File{
-		Op: targets.Write, Target: "local", RunAs: "root", Path: "/srv/a", To: "/srv/b", Perms: true, Mode: 0o644, UID: 1, GID: 2,
+		Op: Write, Target: "local", RunAs: "root", Path: "/srv/a", To: "/srv/b", Perms: true, Mode: 0o644, UID: 1, GID: 2,
 		Mtime: time.Unix(5, 6).UTC(), Size: 3, SHA256: SHA256Hex([]byte("one")),
 		Was:   &FileState{Mode: syscall.S_IFREG | 0o600, UID: 3, GID: 4, Size: 7, Mtime: time.Unix(8, 0).UTC(), Link: "l", SHA256: SHA256Hex([]byte("two"))},
 		WasTo: &FileState{Mode: syscall.S_IFREG | 0o600, Mtime: time.Unix(9, 0).UTC()},
@@ -24,7 +22,7 @@ func TestFileDigestCoversEverythingThatMatters(t *testing.T) {
 	base := someFile()
 	seen := map[string]string{base.Digest(): "the file itself"}
 	for name, change := range map[string]func(*File){
-		"op": func(f *File) { f.Op = targets.Chmod }, "target": func(f *File) { f.Target = "prod" }, "user": func(f *File) { f.RunAs = "ops" },
+		"op": func(f *File) { f.Op = Chmod }, "target": func(f *File) { f.Target = "prod" }, "user": func(f *File) { f.RunAs = "ops" },
 		"path": func(f *File) { f.Path += "x" }, "to": func(f *File) { f.To = "" }, "moved bytes": func(f *File) { f.Path, f.To = "/srv/a/", "srv/b" },
 		"mode": func(f *File) { f.Mode = 0o4644 }, "uid": func(f *File) { f.UID = 0 }, "gid": func(f *File) { f.GID = 0 },
 		"no perms": func(f *File) { f.Perms = false }, "mtime": func(f *File) { f.Mtime = time.Time{} },

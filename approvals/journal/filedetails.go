@@ -5,7 +5,6 @@ import (
 	"syscall"
 
 	"shannot-gateway/approvals/render"
-	"shannot-gateway/targets"
 )
 
 // Detail is one named fact about an operation, safe to print.
@@ -23,41 +22,41 @@ func (f *File) Details() []Detail {
 	path := func(p Exact) render.Text { return render.Argv([]string{string(p)}) }
 	add("path", "%s", path(f.Path))
 	switch f.Op {
-	case targets.Rename:
+	case Rename:
 		add("new name", "%s", path(f.To))
-	case targets.Symlink:
+	case Symlink:
 		add("leads to", "%s", path(f.To))
 	}
 	add("as user", "%s on %s", render.Line(f.RunAs), render.Line(f.Target))
 	add("before", "%s", f.Was.words())
-	if f.Op == targets.Rename {
+	if f.Op == Rename {
 		add("new name", "before: %s", f.WasTo.words())
 	}
 	at, to := f.after()
-	if f.Op == targets.Rename {
+	if f.Op == Rename {
 		add("after", "nothing; the new name: %s", to.words())
 	} else {
 		add("after", "%s", at.words())
 	}
 	if f.Perms && f.Was != nil {
-		if old := f.Was.Mode & 0o7777; old != f.Mode && f.Op != targets.Symlink {
+		if old := f.Was.Mode & 0o7777; old != f.Mode && f.Op != Symlink {
 			add("mode", "%04o -> %04o", old, f.Mode)
 		}
 		if f.Was.UID != f.UID || f.Was.GID != f.GID {
 			add("owner", "%d:%d -> %d:%d", f.Was.UID, f.Was.GID, f.UID, f.GID)
 		}
 	}
-	if f.Op == targets.Touch {
+	if f.Op == Touch {
 		when := "the moment when it is made"
 		if !f.Mtime.IsZero() {
 			when = moment(f.Mtime)
 		}
 		add("time", "last change: %s", render.Line(when))
 	}
-	if f.Op == targets.Write && !f.Mtime.IsZero() {
+	if f.Op == Write && !f.Mtime.IsZero() {
 		add("time", "last change: %s", render.Line(moment(f.Mtime)))
 	}
-	if f.Op == targets.Write && f.Size > LargeWrite {
+	if f.Op == Write && f.Size > LargeWrite {
 		add("warning", "large: %.1f MiB are written", float64(f.Size)/(1<<20))
 	}
 	switch {

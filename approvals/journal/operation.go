@@ -29,11 +29,20 @@ const (
 // Kind is what sort of operation it is.
 type Kind string
 
-// Kinds.
+// Kinds. Those of changes of files are also what a target calls them: targets.FileOp.
 const (
-	CommandKind Kind = "command"
-	// RollbackKind is a change that undoes others; the kinds of other changes are those of targets.FileOp.
-	RollbackKind Kind = "rollback"
+	CommandKind  Kind = "command"
+	RollbackKind Kind = "rollback" // a change that undoes others: File.Op says which
+
+	Write   Kind = "write"
+	Delete  Kind = "delete"
+	Rename  Kind = "rename"
+	Mkdir   Kind = "mkdir"
+	Rmdir   Kind = "rmdir"
+	Symlink Kind = "symlink"
+	Chmod   Kind = "chmod"
+	Chown   Kind = "chown"
+	Touch   Kind = "touch"
 )
 
 // Operation is one thing that a session wants to do to its target.

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
 )
 
@@ -46,7 +47,7 @@ func (s *shelf) ended(identity string, size int, copied bool) (id string) {
 	if copied {
 		session.Operations[0] = approvals.Operation{
 			N: 1, Kind: approvals.Kind(targets.Mkdir), Decision: approvals.Approved, Started: s.clock, Finished: s.clock,
-			File: &approvals.File{Op: targets.Mkdir, Path: "/x", Kept: true},
+			File: &approvals.File{Op: journal.Mkdir, Path: "/x", Kept: true},
 		}
 	}
 	if err := s.Create(session); err != nil {
@@ -148,7 +149,7 @@ func TestBytesOfLiveSessionsCount(t *testing.T) {
 	before := s.Bytes("a")
 	sha := put(t, s.Store, strings.Repeat("x", 50_000))
 	_, err := s.Update("live", func(c *approvals.Session) error {
-		c.Operations = append(c.Operations, approvals.Operation{N: 1, Kind: approvals.Kind(targets.Write), File: &approvals.File{Op: targets.Write, Path: "/x", SHA256: sha, Size: 50_000}})
+		c.Operations = append(c.Operations, approvals.Operation{N: 1, Kind: approvals.Kind(journal.Write), File: &approvals.File{Op: journal.Write, Path: "/x", SHA256: sha, Size: 50_000}})
 		return nil
 	})
 	if err != nil {

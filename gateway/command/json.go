@@ -7,8 +7,8 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
-	"shannot-gateway/targets"
 )
 
 // sessionJSON is a session as scripts read it. Output is there only in answers of run, exec and wait.
@@ -106,7 +106,7 @@ func describeFile(f *approvals.File) *fileJSON {
 	if f.Perms {
 		out.Mode, out.UID, out.GID = fmt.Sprintf("%04o", f.Mode), &f.UID, &f.GID
 	}
-	if f.Op == targets.Write {
+	if f.Op == journal.Write {
 		out.Size = &f.Size
 	}
 	return out

@@ -10,8 +10,8 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
-	"shannot-gateway/targets"
 )
 
 // maxContents bounds what is kept of diffs for one session's screen, in bytes of text.
@@ -160,7 +160,7 @@ func describeContent(p *page, f *approvals.File, c content) bool {
 		p.add(gutter, own(toneDim, "being read…"))
 	case c.err != nil:
 		p.addProse(gutter, join(own(toneDanger, "it cannot be shown: "), shown(tonePlain, c.err.Error())))
-	case !c.ok && f.Op == targets.Write:
+	case !c.ok && f.Op == journal.Write:
 		p.addProse(gutter, own(toneCaution, "not shown, since what is there now was not kept: compare size and hash"))
 	case !c.ok:
 	case c.diff.Binary:

@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
-	"shannot-gateway/targets"
 )
 
 // writeOp is a write that waits.
 func writeOp(n int, path string) approvals.Operation {
 	f := &approvals.File{
-		Op: targets.Write, Target: "prod", RunAs: "ops", Path: approvals.Exact(path), Perms: true, Mode: 0o644, Size: 120, SHA256: strings.Repeat("ab", 32),
+		Op: journal.Write, Target: "prod", RunAs: "ops", Path: approvals.Exact(path), Perms: true, Mode: 0o644, Size: 120, SHA256: strings.Repeat("ab", 32),
 		Was: &approvals.FileState{Mode: 0o100600, UID: 0, GID: 0, Size: 100, SHA256: strings.Repeat("cd", 32)}, Kept: true,
 	}
 	return approvals.Operation{
