@@ -340,19 +340,25 @@ func TestEveryAttemptIsInTheDocumentation(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("# Attempts to escape\n\n" +
-		"What `TestEscapeAttemptsMeetALayer` tries, and what stands there. Each is a script under\n" +
-		"`sandbox/native/testdata/escape`, whose first lines are the source of this page:\n" +
-		"`go test -run TestEveryAttemptIsInTheDocumentation ./sandbox/native -update` writes it. \"bare\" marks the attempts that are\n" +
-		"made in CPython without a sandbox as well. The last column is the attempt's control, which shows that it does not pass by\n" +
-		"failing for a reason of its own: it was made in bare CPython (`bare`) or by a user in namespaces of its own (`open`) with\n" +
-		"another outcome; what it prints is an `answer` of the layer, or its `end` is the layer's; or it shows `itself` that it can.\n" +
-		"`TestEveryAttemptHasAControl` and `TestControlsOfAttemptsTrip` hold each to it. [threat-model.md](threat-model.md) has the controls in a whole.\n")
+		"`TestEscapeAttemptsMeetALayer` makes each of these attempts, and each meets a layer that stops it. The scripts are in\n" +
+		"`sandbox/native/testdata/escape`. Their first lines are the source of this page:\n\n" +
+		"    go test -run TestEveryAttemptIsInTheDocumentation ./sandbox/native -update\n\n" +
+		"\"bare\" in the fourth column marks the attempts that the test also makes in CPython without a sandbox. The last column is the\n" +
+		"attempt's control. It shows that the attempt does not pass by failing for a reason of its own:\n\n" +
+		"| control | what it means |\n| --- | --- |\n" +
+		"| `bare` | it has another outcome in bare CPython |\n" +
+		"| `open` | it has another outcome as a user in namespaces of its own |\n" +
+		"| `answer` | what it prints is an answer that only the layer gives |\n" +
+		"| `end` | its end is one that only the layer gives |\n" +
+		"| `itself` | it shows by itself that it can succeed |\n\n" +
+		"`TestEveryAttemptHasAControl` and `TestControlsOfAttemptsTrip` hold each attempt to its control. [threat-model.md](threat-model.md) has the\n" +
+		"whole picture.\n")
 	folder, cell := "", strings.NewReplacer("|", `\|`)
 	for _, a := range attempts(t) {
 		dir, name := path.Split(a.name)
 		if dir != folder {
 			folder = dir
-			fmt.Fprintf(&b, "\n## %s\n\n| attempt | tries | what stands there | | control |\n| --- | --- | --- | --- | --- |\n", strings.TrimSuffix(dir, "/"))
+			fmt.Fprintf(&b, "\n## %s\n\n| attempt | what it tries | what stops it | | control |\n| --- | --- | --- | --- | --- |\n", strings.TrimSuffix(dir, "/"))
 		}
 		mark := "bare"
 		if strings.HasPrefix(a.bare, notRun) {
