@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"shannot-gateway/internal/spelling"
 )
 
 // explain turns the decoder's errors into one line that says where and what to do.
@@ -36,13 +38,7 @@ func unknownKey(line int, key []string) error {
 	if len(path) == 0 || len(known) == 0 {
 		return errors.New(message)
 	}
-	slices.SortFunc(known, func(a, b string) int {
-		if d := distance(path[len(path)-1], a) - distance(path[len(path)-1], b); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	nearest := append(slices.Clone(path[:len(path)-1]), known[0])
+	nearest := append(slices.Clone(path[:len(path)-1]), spelling.Nearest(path[len(path)-1], known))
 	return fmt.Errorf("%s; the nearest known one is %s", message, quoteKey(nearest))
 }
 
@@ -76,24 +72,3 @@ func siblings(key []string) (path, known []string) {
 }
 
 func quoteKey(key []string) string { return fmt.Sprintf("%q", strings.Join(key, ".")) }
-
-// distance is the Levenshtein distance of two keys, each taken up to 64 bytes.
-func distance(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = min(diagonal, row[j], row[j+1]) + 1
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
-}
