@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
@@ -16,14 +18,21 @@ import (
 	"shannot-gateway/targets"
 )
 
-// whoami is `whoami [--json]`: the identity of the key that authenticated this connection.
-func (v *Verbs) whoami(_ context.Context, c *invocation) int {
+// newWhoami is `whoami [--json]`.
+func newWhoami() *verb {
 	var asJSON bool
-	f := c.flags()
-	f.BoolVar(&asJSON, "json", false, "")
-	if err := noWords(f, c.args); err != nil {
-		return c.usage(err)
-	}
+	w := &verb{Command: &cobra.Command{
+		Use: "whoami [--json]", Short: "print your identity, role and key",
+		Long:    "Prints your identity, your role and the key that you came with.",
+		Example: "ssh HOST whoami",
+	}}
+	w.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout, with your targets")
+	w.run = func(_ context.Context, v *Verbs, c *invocation) int { return v.whoami(c, asJSON) }
+	return w
+}
+
+// whoami prints the identity of the key that authenticated this connection.
+func (v *Verbs) whoami(c *invocation, asJSON bool) int {
 	if asJSON {
 		err := writeJSON(c.Stdout, struct {
 			Identity string   `json:"identity"`
@@ -40,14 +49,23 @@ func (v *Verbs) whoami(_ context.Context, c *invocation) int {
 	return ExitOK
 }
 
-// status is `status [--json]`: whether the gateway can do its work now.
-func (v *Verbs) status(ctx context.Context, c *invocation) int {
+// newStatus is `status [--json]`.
+func newStatus() *verb {
 	var asJSON bool
-	f := c.flags()
-	f.BoolVar(&asJSON, "json", false, "")
-	if err := noWords(f, c.args); err != nil {
-		return c.usage(err)
-	}
+	s := &verb{Command: &cobra.Command{
+		Use: "status [--json]", Short: "say whether the gateway can do its work",
+		Long: `Says how many of the sessions that you see run and wait, and whether the journal can be written. Who decides is told how ` +
+			`many clients are connected, too, what was found in the audit log, and why a configuration was not taken up. The exit status ` +
+			`is 70 where nothing can run.`,
+		Example: "ssh HOST status",
+	}}
+	s.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	s.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.status(ctx, c, asJSON) }
+	return s
+}
+
+// status says whether the gateway can do its work now.
+func (v *Verbs) status(ctx context.Context, c *invocation, asJSON bool) int {
 	running, held, parked := v.Sessions.Counts(c.Identity)
 	journal, exit := "ok", ExitOK
 	if err := v.Sessions.Check(ctx); err != nil {
@@ -228,21 +246,28 @@ func (v *Verbs) account() string {
 	return ""
 }
 
-// version is `version`.
-func (v *Verbs) version(_ context.Context, c *invocation) int {
-	_, _ = fmt.Fprintf(c.text(), "shannot-gateway %s\n", v.Version)
-	return ExitOK
+// newVersion is `version`.
+func newVersion() *verb {
+	return &verb{Command: &cobra.Command{
+		Use: "version", Short: "print the gateway's version", Long: "Prints the gateway's version.", Example: "ssh HOST version",
+	}, run: func(_ context.Context, v *Verbs, c *invocation) int {
+		_, _ = fmt.Fprintf(c.text(), "shannot-gateway %s\n", v.Version)
+		return ExitOK
+	}}
 }
 
-// policy is `policy -- CMD…`: what the policy would say of a command line. Nothing runs.
-func (v *Verbs) policy(ctx context.Context, c *invocation) int {
-	flags, text, err := splitCommand(c.rest)
-	if err == nil && len(flags) > 0 {
-		err = fmt.Errorf("what is %q for?", flags[0].text)
-	}
-	if err != nil {
-		return c.usage(err)
-	}
+// newPolicy is `policy -- CMD…`.
+func newPolicy() *verb {
+	return &verb{words: commandLast, run: policyOf, Command: &cobra.Command{
+		Use: "policy -- COMMAND…", Short: "say what the policy decides on a command; nothing runs",
+		Long:    "Says what the policy would decide on a shell command, and which grants would let it run. Nothing runs.",
+		Example: "ssh HOST policy -- systemctl restart nginx",
+	}}
+}
+
+// policyOf says what the policy would say of a command line. Nothing runs.
+func policyOf(ctx context.Context, v *Verbs, c *invocation) int {
+	text := c.command
 	d, err := v.Sessions.JudgeShell(ctx, c.Identity, text, policy.Context{})
 	if err != nil { // the client has left
 		return ExitFault
@@ -254,14 +279,22 @@ func (v *Verbs) policy(ctx context.Context, c *invocation) int {
 	return ExitOK
 }
 
-// watch is `watch [--json]`: a line per event, until the client leaves.
-func (v *Verbs) watch(ctx context.Context, c *invocation) int {
+// newWatch is `watch [--json]`.
+func newWatch() *verb {
 	var asJSON bool
-	f := c.flags()
-	f.BoolVar(&asJSON, "json", false, "")
-	if err := noWords(f, c.args); err != nil {
-		return c.usage(err)
-	}
+	w := &verb{Command: &cobra.Command{
+		Use: "watch [--json]", Short: "print a line for each event, until you leave",
+		Long: "Prints a line for each event of the sessions that you see, until you leave: by Ctrl-C, on a terminal by q, too.",
+		Example: `ssh -t HOST watch
+ssh HOST watch --json`,
+	}}
+	w.Flags().BoolVar(&asJSON, "json", false, "one JSON object in each line")
+	w.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.watch(ctx, c, asJSON) }
+	return w
+}
+
+// watch prints a line per event, until the client leaves.
+func (v *Verbs) watch(ctx context.Context, c *invocation, asJSON bool) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if c.Terminal != nil {

@@ -7,7 +7,6 @@ package command
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -18,6 +17,8 @@ import (
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
+	"shannot-gateway/internal/commandline"
+	"shannot-gateway/internal/spelling"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/targets"
 )
@@ -99,51 +100,53 @@ type Call struct {
 	label   string
 }
 
-// verb is a row of the table.
-type verb struct {
-	name  string
-	roles []approvals.Role
-	usage string // what follows the name
-	run   func(v *Verbs, ctx context.Context, c *invocation) int
-}
-
-// invocation is a call of a verb.
-type invocation struct {
-	*Call
-	verb *verb
-	rest string // the line after the verb, raw
-	args []word // the same, split
-}
-
 var (
 	everyone  = []approvals.Role{approvals.Agent, approvals.Approver, approvals.Admin}
 	askers    = []approvals.Role{approvals.Agent, approvals.Admin}
 	approvers = []approvals.Role{approvals.Approver, approvals.Admin}
 )
 
-// table returns every verb with who may use it. It is a function since help prints it.
-func table() []verb {
-	return []verb{
-		{"run", askers, "[flags] [-] [args…]", (*Verbs).run},
-		{"exec", askers, "[flags] -- COMMAND…", (*Verbs).exec},
-		{"list", everyone, "[--all] [--json]", (*Verbs).list},
-		{"show", everyone, "ID [--json]", (*Verbs).show},
-		{"wait", everyone, "ID [--wait DURATION] [--json] [--raw]", (*Verbs).wait},
-		{"cancel", everyone, "ID", (*Verbs).cancel},
-		{"approve", approvers, "[--plain] [--alert bell|title|off] [--undo DURATION] [--colors none|16|256|true] [--background dark|light] [ID [--digest HEX [--op N…] [--danger TARGET…] [--grant exact|shape [--vary N…] [--until DURATION]]]]", (*Verbs).approve},
-		{"reject", approvers, "ID [--op N…] --reason TEXT", (*Verbs).reject},
-		{"grants", everyone, "[--all] [--json]", (*Verbs).grants},
-		{"revoke", approvers, "N…", (*Verbs).revoke},
-		{"targets", everyone, "[--json]", (*Verbs).targets},
-		{"status", everyone, "[--json]", (*Verbs).status},
-		{"whoami", everyone, "[--json]", (*Verbs).whoami},
-		{"policy", everyone, "-- COMMAND…", (*Verbs).policy},
-		{"watch", approvers, "[--json]", (*Verbs).watch},
-		{"help", everyone, "[TOPIC]", (*Verbs).help},
-		{"version", everyone, "", (*Verbs).version},
-		{"rollback", approvers, "ID [--force] [--plan]", (*Verbs).rollback},
-		{"mcp", askers, "", (*Verbs).notBuilt},
+// row is a row of the table of verbs.
+type row struct {
+	name  string
+	roles []approvals.Role
+	make  func() *verb
+}
+
+// table returns every verb with who may use it, in the order in which help lists them. A verb is made anew for each line:
+// what its flags are set to is in it.
+func table() []row {
+	return []row{
+		{"run", askers, newRun},
+		{"exec", askers, newExec},
+		{"approve", approvers, newApprove},
+		{"list", everyone, newList},
+		{"show", everyone, newShow},
+		{"wait", everyone, newWait},
+		{"reject", approvers, newReject},
+		{"cancel", everyone, newCancel},
+		{"rollback", approvers, newRollback},
+		{"watch", approvers, newWatch},
+		{"grants", everyone, newGrants},
+		{"revoke", approvers, newRevoke},
+		{"policy", everyone, newPolicy},
+		{"targets", everyone, newTargets},
+		{"status", everyone, newStatus},
+		{"whoami", everyone, newWhoami},
+		{"help", everyone, newHelp},
+		{"version", everyone, newVersion},
+		{"mcp", askers, newMCP},
 	}
+}
+
+// find is the row of a verb; ok is false where there is no such verb.
+func find(name string) (r row, ok bool) {
+	rows := table()
+	at := slices.IndexFunc(rows, func(r row) bool { return r.name == name })
+	if at < 0 {
+		return row{}, false
+	}
+	return rows[at], true
 }
 
 // The two verbs that have no name of their own: a line that is no verb, and python3's ways to be given a script.
@@ -155,12 +158,13 @@ const (
 // VerbOf names what a line is, for the log: a verb, "python3", "shell", or "" for an empty line.
 func VerbOf(line string) string {
 	name, _ := firstWord(line)
-	switch {
-	case name == "":
+	if name == "" {
 		return ""
-	case slices.ContainsFunc(table(), func(v verb) bool { return v.name == name }):
+	}
+	if _, ok := find(name); ok {
 		return name
-	case isPython(line):
+	}
+	if isPython(line) {
 		return pythonVerb
 	}
 	return shellVerb
@@ -172,54 +176,77 @@ func (v *Verbs) Run(ctx context.Context, call *Call) int {
 	if name == "" {
 		return v.bare(ctx, call)
 	}
-	for _, entry := range table() {
-		if entry.name == name {
-			return v.dispatch(ctx, call, &entry, rest)
-		}
+	if r, ok := find(name); ok {
+		return v.dispatch(ctx, call, r, rest)
 	}
 	if isPython(call.Line) {
-		return v.dispatch(ctx, call, &verb{pythonVerb, askers, "- [args…] | -c CODE [args…]", (*Verbs).python}, rest)
+		return v.dispatch(ctx, call, row{pythonVerb, askers, newPython}, rest)
 	}
-	return v.dispatch(ctx, call, &verb{shellVerb, askers, "", (*Verbs).shell}, call.Line)
+	status := v.dispatch(ctx, call, row{shellVerb, askers, newShell}, call.Line)
+	call.suggest(name, status)
+	return status
 }
+
+// suggest names the verb that a line's first word most likely stands for, where the line has come to nothing as a command.
+func (c *Call) suggest(name string, status int) {
+	if status != ExitNotPermitted && status != ExitWaiting && status != exitNoCommand {
+		return
+	}
+	var names []string
+	for _, r := range table() {
+		if slices.Contains(r.roles, c.Identity.Role) {
+			names = append(names, r.name)
+		}
+	}
+	if meant := spelling.Meant(name, names); meant != "" {
+		c.notice("%s is not a verb of the gateway, so it was taken for a command; did you mean %s?", render.Line(name), meant)
+	}
+}
+
+// exitNoCommand is a shell's exit status for a command that is not there: POSIX.1-2024, XCU section 2.8.2.
+const exitNoCommand = 127
 
 // bare is a connection that says nothing: a script on stdin, or a human at a terminal.
 func (v *Verbs) bare(ctx context.Context, call *Call) int {
+	name := "help"
 	switch {
 	case call.Terminal == nil:
-		return v.dispatch(ctx, call, &verb{"run", askers, "[flags] [-] [args…]", (*Verbs).run}, "")
+		name = "run"
 	case call.Identity.MayDecide():
-		return v.dispatch(ctx, call, &verb{"approve", approvers, "", (*Verbs).approve}, "")
+		name = "approve"
 	}
-	return v.dispatch(ctx, call, &verb{"help", everyone, "", (*Verbs).help}, "")
+	r, _ := find(name)
+	return v.dispatch(ctx, call, r, "")
 }
 
-// dispatch is the one place where a role is checked before a verb runs.
-func (v *Verbs) dispatch(ctx context.Context, call *Call, entry *verb, rest string) int {
-	if !slices.Contains(entry.roles, call.Identity.Role) {
-		what := "use " + entry.name
-		switch entry.name {
+// dispatch is the one place where a role is checked before a verb runs. The page of a verb is for everyone.
+func (v *Verbs) dispatch(ctx context.Context, call *Call, r row, rest string) int {
+	c := &invocation{Call: call, verb: r.make(), rest: rest}
+	err := c.parse()
+	if errors.Is(err, commandline.ErrHelp) {
+		_, _ = io.WriteString(c.Stdout, commandline.Page(sshHost, c.verb.Command))
+		return ExitOK
+	}
+	if !slices.Contains(r.roles, call.Identity.Role) {
+		what := "use " + r.name
+		switch r.name {
 		case shellVerb, pythonVerb, "run", "exec":
 			what = "run scripts or commands"
 		}
 		call.notice("%s is %s and may not %s; see: help", call.Identity.Name, article(call.Identity.Role), what)
 		return ExitNotPermitted
 	}
-	c := &invocation{Call: call, verb: entry, rest: rest}
-	if slices.Contains(longAnswers, entry.name) {
+	if err != nil {
+		return c.usage(err)
+	}
+	if slices.Contains(longAnswers, r.name) {
 		done, err := v.answer(ctx, c)
 		if err != nil {
 			return ExitFault // the client is gone
 		}
 		defer done()
 	}
-	if entry.name != shellVerb && entry.name != "exec" && entry.name != "policy" {
-		var err error
-		if c.args, err = split(rest); err != nil {
-			return c.usage(err)
-		}
-	}
-	return entry.run(v, ctx, c)
+	return c.verb.run(ctx, v, c)
 }
 
 // longAnswers are the verbs whose answers may be long.
@@ -260,51 +287,27 @@ func (c *Call) notice(format string, args ...any) {
 	_, _ = fmt.Fprintf(to, "%s %s\n", gatewayMark, unmarked(about+fmt.Sprintf(format, args...)))
 }
 
+// maxComplaint is how much of what is wrong with a line is told, in terminal cells.
+const maxComplaint = 500
+
 // usage reports a mistake in the line and how the verb is used.
 func (c *invocation) usage(err error) int {
-	c.notice("%s: %s", c.verb.name, render.Line(err.Error()))
-	c.notice("usage: %s %s", c.verb.name, c.verb.usage)
+	what := err.Error()
+	shown, _ := render.Fit(render.Line(what[:min(len(what), 4*maxComplaint)]), maxComplaint)
+	c.notice("%s: %s", c.verb.Name(), shown)
+	c.notice("usage: %s; see: %s --help", c.verb.Use, c.verb.Name())
 	return ExitUsage
 }
 
-// flags makes an empty flag set that prints nothing by itself.
-func (c *invocation) flags() *flag.FlagSet {
-	f := flag.NewFlagSet(c.verb.name, flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.Usage = func() {}
-	return f
-}
-
-// parse parses flags and words in any order, and returns the words. Words after "--" are words.
-func parse(f *flag.FlagSet, args []word) ([]string, error) {
-	rest, words := texts(args), []string(nil)
-	for {
-		if err := f.Parse(rest); err != nil {
-			return nil, err
-		}
-		consumed := len(rest) - f.NArg()
-		if f.NArg() == 0 {
-			return words, nil
-		}
-		if consumed > 0 && rest[consumed-1] == "--" {
-			return append(words, f.Args()...), nil
-		}
-		words, rest = append(words, f.Arg(0)), f.Args()[1:]
-	}
-}
-
-// oneID parses flags and exactly one session id.
-func oneID(f *flag.FlagSet, args []word) (string, error) {
-	words, err := parse(f, args)
+// oneID is the session's id, which is the only word of a line.
+func (c *invocation) oneID() (string, error) {
 	switch {
-	case err != nil:
-		return "", err
-	case len(words) == 0:
+	case len(c.words) == 0:
 		return "", errors.New("the session's id is missing")
-	case len(words) > 1:
-		return "", fmt.Errorf("what is %q for?", words[1])
+	case len(c.words) > 1:
+		return "", commandline.Unexpected(c.words[1])
 	}
-	return cleanID(words[0])
+	return cleanID(c.words[0])
 }
 
 // cleanID accepts what can be an id at all.
@@ -313,18 +316,9 @@ func cleanID(s string) (string, error) {
 	if id == "" || len(id) > 32 || strings.IndexFunc(id, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
 	}) >= 0 {
-		return "", fmt.Errorf("%q is not a session's id", s)
+		return "", fmt.Errorf("%q is not a session's id", commandline.Shortened(s))
 	}
 	return id, nil
-}
-
-// words parses flags and refuses any word.
-func noWords(f *flag.FlagSet, args []word) error {
-	words, err := parse(f, args)
-	if err == nil && len(words) > 0 {
-		err = fmt.Errorf("what is %q for?", words[0])
-	}
-	return err
 }
 
 // fail reports an error of the approvals and returns its exit status.
@@ -368,10 +362,4 @@ func (c *invocation) busy(err error) int {
 			strings.Join(busy.InWay, ", cancel "))
 	}
 	return ExitBusy
-}
-
-// notBuilt answers for verbs that have a name already but no work.
-func (v *Verbs) notBuilt(_ context.Context, c *invocation) int {
-	c.notice("%s is not built yet", c.verb.name)
-	return ExitFault
 }

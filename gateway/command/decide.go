@@ -3,14 +3,16 @@ package command
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/internal/commandline"
 )
 
 // maxOps is how many operations one decision may name.
@@ -19,12 +21,12 @@ const maxOps = 10000
 // opsFlag collects --op 1 --op 2,3; a number that stands alone after it counts too.
 type opsFlag []int
 
-// Set implements flag.Value.
+// Set implements pflag.Value.
 func (o *opsFlag) Set(s string) error {
 	for part := range strings.SplitSeq(s, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(part))
 		if err != nil || n < 1 {
-			return fmt.Errorf("%q is not an operation's number", part)
+			return fmt.Errorf("%q is not an operation's number", commandline.Shortened(part))
 		}
 		if len(*o) >= maxOps {
 			return errors.New("too many operations")
@@ -36,23 +38,31 @@ func (o *opsFlag) Set(s string) error {
 	return nil
 }
 
-// String implements flag.Value.
-func (o *opsFlag) String() string { return fmt.Sprint([]int(*o)) }
+// String implements pflag.Value.
+func (o *opsFlag) String() string { return numbers(*o) }
 
-// decision parses an id, --op and the words that are left.
-func decision(f *flag.FlagSet, args []word) (id string, ops opsFlag, rest []string, err error) {
-	f.Var(&ops, "op", "")
-	words, err := parse(f, args)
-	if err != nil {
-		return "", nil, nil, err
+// Type implements pflag.Value.
+func (*opsFlag) Type() string { return "N" }
+
+// numbers are a list as it would be typed.
+func numbers(list []int) string {
+	words := make([]string, len(list))
+	for i, n := range list {
+		words[i] = strconv.Itoa(n)
 	}
-	if len(words) == 0 {
+	return strings.Join(words, ",")
+}
+
+// decision is what a line decides on: an id, operations, where some are named, and the words that are left. Numbers right after
+// the id belong to --op.
+func (c *invocation) decision(named opsFlag) (id string, ops opsFlag, rest []string, err error) {
+	if len(c.words) == 0 {
 		return "", nil, nil, errors.New("the session's id is missing")
 	}
-	if id, err = cleanID(words[0]); err != nil {
+	if id, err = cleanID(c.words[0]); err != nil {
 		return "", nil, nil, err
 	}
-	rest = words[1:]
+	ops, rest = named, c.words[1:]
 	for len(ops) > 0 && len(rest) > 0 {
 		if _, err := strconv.Atoi(rest[0]); err != nil {
 			break
@@ -65,34 +75,79 @@ func decision(f *flag.FlagSet, args []word) (id string, ops opsFlag, rest []stri
 	return id, ops, rest, nil
 }
 
-// approve is the screen, `approve [flags] [ID]` at a terminal, or `approve ID --digest HEX [--op N…]`, which decides.
-func (v *Verbs) approve(ctx context.Context, c *invocation) int {
-	if o, ok, err := c.screenOptions(); err != nil {
-		return c.usage(err)
-	} else if ok {
+// approveFlags are the flags of approve: those of the screen, and those that decide.
+type approveFlags struct {
+	screen screenFlags
+	digest string
+	ops    opsFlag
+	danger namesFlag
+	grant  grantFlags
+}
+
+// Names of the flags of approve that decide, and of those that the screen has.
+var (
+	decidingFlags = []string{"digest", "op", "danger", "grant", "vary", "until"}
+	screenOnly    = []string{"plain", "alert", "undo", "colors", "background"}
+)
+
+// newApprove is the screen, `approve [flags] [ID]` at a terminal, or `approve ID --digest HEX [--op N…]`, which decides.
+func newApprove() *verb {
+	var flags approveFlags
+	a := &verb{words: anyWords, Command: &cobra.Command{
+		Use:   "approve [flags] [ID]",
+		Short: "open the approval screen; with a digest: approve",
+		Long: `With a terminal: the approval screen, opened on the session ID if one is given.
+
+With a digest, on any terminal or none: approves what waits in the session or group ID, as show printed it. The last line of show ` +
+			`is the one to paste. Where something else waits by now, nothing is decided, the exit status is 73, and what waits is ` +
+			`printed instead. It is 69 where a parked session could not start now: then it waits as before.
+
+A grant lets the same command run again without asking: for this identity on this target as long as --until says, or else for ` +
+			`the session alone.`,
+		Example: `ssh -t HOST approve
+ssh HOST approve ID --digest HEX
+ssh HOST approve ID --digest HEX --op 2 --grant exact --until 8h`,
+	}}
+	f := a.Flags()
+	flags.screen.register(f)
+	f.StringVar(&flags.digest, "digest", "", "of all that waits: `HEX` is 12 digits of it at least (see show)")
+	f.Var(&flags.ops, "op", "only these operations of what show printed: `N`, or N,N")
+	f.Var(&flags.danger, "danger", "needed where something is dangerous: the target's `NAME`")
+	f.StringVar(&flags.grant.kind, "grant", "", "of what `KIND` the grant is: exact lets the same command run again, byte for byte, shape the same with another number or name as its word --vary")
+	f.Var(&flags.grant.vary, "vary", "the word of the command that may be another one: `N` as in argv[N] of show; a path stays within its directory")
+	f.StringVar(&flags.grant.until, "until", "", "how long the grant holds: a `DURATION` such as 8h")
+	a.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.approve(ctx, c, &flags) }
+	return a
+}
+
+// approve opens the screen, or decides where the line names what to decide on, or names a session and there is no terminal to
+// show it on.
+func (v *Verbs) approve(ctx context.Context, c *invocation, flags *approveFlags) int {
+	set := c.verb.Flags().Changed
+	decides := slices.ContainsFunc(decidingFlags, set)
+	if !decides && (len(c.words) == 0 || c.Terminal != nil || flags.screen.plain) {
+		o, err := flags.screen.options(c.words)
+		if err != nil {
+			return c.usage(err)
+		}
 		return v.screen(ctx, c, o)
 	}
-	var a approvals.Approval
-	var grant grantFlags
-	var danger namesFlag
-	f := c.flags()
-	f.StringVar(&a.Waiting, "digest", "", "")
-	f.Var(&danger, "danger", "")
-	f.StringVar(&grant.kind, "grant", "", "")
-	f.Var(&grant.vary, "vary", "")
-	f.StringVar(&grant.until, "until", "", "")
-	id, ops, rest, err := decision(f, c.args)
+	if at := slices.IndexFunc(screenOnly, set); at >= 0 {
+		return c.usage(fmt.Errorf("--%s is for the approval screen, which a line that decides does not open", screenOnly[at]))
+	}
+	a := approvals.Approval{Waiting: flags.digest, Danger: flags.danger}
+	id, ops, rest, err := c.decision(flags.ops)
 	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("what is %q for?", rest[0])
+		err = commandline.Unexpected(rest[0])
 	}
 	if err != nil {
 		return c.usage(err)
 	}
-	spec, granting, err := grant.spec()
+	spec, granting, err := flags.grant.spec()
 	if err != nil {
 		return c.usage(err)
 	}
-	a.Ops, a.Danger = ops, danger
+	a.Ops = ops
 	if a.Waiting != "" {
 		if err := a.Well(); err != nil {
 			return c.usage(err)
@@ -160,7 +215,7 @@ func (v *Verbs) notApproved(c *invocation, id string, a approvals.Approval, err 
 // namesFlag collects names: --danger one --danger two,three.
 type namesFlag []string
 
-// Set implements flag.Value.
+// Set implements pflag.Value.
 func (n *namesFlag) Set(s string) error {
 	for name := range strings.SplitSeq(s, ",") {
 		if len(*n) >= maxFleet {
@@ -171,16 +226,33 @@ func (n *namesFlag) Set(s string) error {
 	return nil
 }
 
-// String implements flag.Value.
+// String implements pflag.Value.
 func (n *namesFlag) String() string { return strings.Join(*n, ",") }
 
-// reject is `reject ID [--op N…] --reason TEXT`. SSH joins words by spaces and takes quotes away, so that everything
-// left over belongs to the reason.
-func (v *Verbs) reject(ctx context.Context, c *invocation) int {
+// Type implements pflag.Value.
+func (*namesFlag) Type() string { return "NAME" }
+
+// newReject is `reject ID [--op N…] --reason TEXT`.
+func newReject() *verb {
 	var reason string
-	f := c.flags()
-	f.StringVar(&reason, "reason", "", "")
-	id, ops, rest, err := decision(f, c.args)
+	var ops opsFlag
+	r := &verb{words: anyWords, Command: &cobra.Command{
+		Use:   "reject ID [--op N…] --reason TEXT",
+		Short: "reject what waits; the agent is told the reason",
+		Long:  "Rejects what waits in a session, or in all sessions of a group. Everything after --reason is told the agent.",
+		Example: `ssh HOST reject ID --reason too broad
+ssh HOST reject ID --op 2 --reason "\"it's too broad\""`,
+	}}
+	r.Flags().StringVar(&reason, "reason", "", "the `TEXT` that the agent is told: all that follows")
+	r.Flags().Var(&ops, "op", "only these operations: `N`, or N,N")
+	r.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.reject(ctx, c, ops, reason) }
+	return r
+}
+
+// reject rejects what waits. SSH joins words by spaces and takes quotes away, so that everything left over belongs to the
+// reason.
+func (v *Verbs) reject(ctx context.Context, c *invocation, named opsFlag, reason string) int {
+	id, ops, rest, err := c.decision(named)
 	if err != nil {
 		return c.usage(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
+	"shannot-gateway/internal/commandline"
 )
 
 // maxFleet is how many targets one line may name, and fleetAtOnce on how many of them it is at work at a time where no
@@ -53,7 +54,7 @@ func (v *Verbs) mayUse(c *invocation, name string) int {
 	_, remote := v.Config.Remotes[name]
 	switch {
 	case !remote && name != config.LocalTarget:
-		c.notice("there is no target %s; see: targets", render.Line(name))
+		c.notice("there is no target %s; see: targets", render.Line(commandline.Shortened(name)))
 		return ExitUnreachable
 	case !slices.Contains(c.Targets, name):
 		c.notice("%s may not use the target %s; see: targets", c.Identity.Name, render.Line(name))

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
 )
@@ -240,15 +242,31 @@ func exitStatus(s approvals.Session) int {
 	return ExitFault
 }
 
-// wait is `wait ID [--wait D] [--json] [--raw]`: output from the beginning, and the session's exit status.
-func (v *Verbs) wait(ctx context.Context, c *invocation) int {
+// newWait is `wait ID [--wait D] [--json] [--raw]`.
+func newWait() *verb {
 	var limit waitFlag
 	var how followed
-	f := c.flags()
-	f.Var(&limit, "wait", "")
-	f.BoolVar(&how.json, "json", false, "")
-	f.BoolVar(&how.raw, "raw", false, "")
-	id, err := oneID(f, c.args)
+	w := &verb{words: anyWords, Command: &cobra.Command{
+		Use:   "wait ID [--wait DURATION] [--raw] [--json]",
+		Short: "print a session's output, and exit with its status",
+		Long: `Prints a session's output from the beginning, follows it to its end, and exits with its status; with 75 where a human ` +
+			`still has to decide. It may be repeated. A script whose client leaves while it waits is parked: the decision starts it ` +
+			`again, and what it did before is not done twice.
+
+Output of somebody else's session is rendered, and each line begins with "| ".`,
+		Example: `ssh HOST wait ID
+ssh HOST wait ID --raw > FILE`,
+	}}
+	w.Flags().Var(&limit, "wait", "wait for humans at most this `DURATION` (0: not at all)")
+	w.Flags().BoolVar(&how.raw, "raw", false, "standard output of somebody else's session as it is, for a file")
+	w.Flags().BoolVar(&how.json, "json", false, "one JSON object, with both outputs exactly")
+	w.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.wait(ctx, c, limit, how) }
+	return w
+}
+
+// wait prints a session's output from the beginning and returns the session's exit status.
+func (v *Verbs) wait(ctx context.Context, c *invocation, limit waitFlag, how followed) int {
+	id, err := c.oneID()
 	if err == nil && how.raw && how.json {
 		err = errors.New("--raw and --json are two different answers")
 	}

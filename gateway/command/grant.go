@@ -9,9 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
+	"shannot-gateway/internal/commandline"
 )
 
 // grantFlags are the flags of approve that make a standing answer of it.
@@ -24,7 +27,7 @@ type grantFlags struct {
 // wordsFlag collects --vary 1 --vary 2,3: places of words as show numbers them.
 type wordsFlag []int
 
-// Set implements flag.Value.
+// Set implements pflag.Value.
 func (w *wordsFlag) Set(s string) error {
 	for part := range strings.SplitSeq(s, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(part))
@@ -36,8 +39,11 @@ func (w *wordsFlag) Set(s string) error {
 	return nil
 }
 
-// String implements flag.Value.
-func (w *wordsFlag) String() string { return fmt.Sprint([]int(*w)) }
+// String implements pflag.Value.
+func (w *wordsFlag) String() string { return numbers(*w) }
+
+// Type implements pflag.Value.
+func (*wordsFlag) Type() string { return "N" }
 
 // spec is what the flags ask for; ok is false where they ask for nothing.
 func (g *grantFlags) spec() (s approvals.GrantSpec, ok bool, err error) {
@@ -94,15 +100,24 @@ func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before appro
 	return ExitOK
 }
 
-// grants is `grants [--all] [--json]`: an agent sees its own, an approver those on their targets.
-func (v *Verbs) grants(_ context.Context, c *invocation) int {
+// newGrants is `grants [--all] [--json]`.
+func newGrants() *verb {
 	var all, asJSON bool
-	f := c.flags()
-	f.BoolVar(&all, "all", false, "")
-	f.BoolVar(&asJSON, "json", false, "")
-	if err := noWords(f, c.args); err != nil {
-		return c.usage(err)
-	}
+	g := &verb{Command: &cobra.Command{
+		Use: "grants [--all] [--json]", Short: "list the commands that may run again without asking",
+		Long: `Lists the grants in force: the commands that run again without being asked about. An agent sees its own, an approver those ` +
+			`on their targets. A void one lets nothing run: whoever made it may not decide there any more, or its agent is gone.`,
+		Example: `ssh HOST grants
+ssh HOST grants --all`,
+	}}
+	g.Flags().BoolVar(&all, "all", false, "those that are over, too")
+	g.Flags().BoolVar(&asJSON, "json", false, "one JSON array on stdout")
+	g.run = func(_ context.Context, v *Verbs, c *invocation) int { return v.grants(c, all, asJSON) }
+	return g
+}
+
+// grants lists the grants that the caller may see.
+func (v *Verbs) grants(c *invocation, all, asJSON bool) int {
 	list := v.Sessions.Grants(c.Identity, all)
 	if asJSON {
 		out := make([]grantJSON, 0, len(list))
@@ -177,17 +192,22 @@ func renderAll(list []string) []string {
 	return out
 }
 
-// revoke is `revoke N…`.
-func (v *Verbs) revoke(ctx context.Context, c *invocation) int {
-	words, err := parse(c.flags(), c.args)
-	if err != nil {
-		return c.usage(err)
-	}
+// newRevoke is `revoke N…`.
+func newRevoke() *verb {
+	return &verb{words: anyWords, run: revoke, Command: &cobra.Command{
+		Use: "revoke N…", Short: "take grants back, by their numbers",
+		Long:    "Takes grants back, by the numbers that grants lists. No command starts by them any more.",
+		Example: "ssh HOST revoke 3 4",
+	}}
+}
+
+// revoke takes grants back.
+func revoke(ctx context.Context, v *Verbs, c *invocation) int {
 	var numbers []int
-	for _, w := range words {
+	for _, w := range c.words {
 		n, err := strconv.Atoi(w)
 		if err != nil || n < 1 {
-			return c.usage(fmt.Errorf("%q is not a grant's number; see: grants", w))
+			return c.usage(fmt.Errorf("%q is not a grant's number; see: grants", commandline.Shortened(w)))
 		}
 		numbers = append(numbers, n)
 	}

@@ -5,19 +5,30 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
 )
 
-// list is `list [--all] [--json]`: an agent sees its own sessions, an approver those on their targets.
-func (v *Verbs) list(_ context.Context, c *invocation) int {
+// newList is `list [--all] [--json]`: an agent sees its own sessions, an approver those on their targets.
+func newList() *verb {
 	var all, asJSON bool
-	f := c.flags()
-	f.BoolVar(&all, "all", false, "")
-	f.BoolVar(&asJSON, "json", false, "")
-	if err := noWords(f, c.args); err != nil {
-		return c.usage(err)
-	}
+	l := &verb{Command: &cobra.Command{
+		Use:   "list [--all] [--json]",
+		Short: "list the sessions that run or wait; --all: the past, too",
+		Long:  "Lists the sessions that run or wait. An agent sees its own, an approver those on their targets.",
+		Example: `ssh HOST list
+ssh HOST list --all`,
+	}}
+	l.Flags().BoolVar(&all, "all", false, "those that have ended, too")
+	l.Flags().BoolVar(&asJSON, "json", false, "one JSON array on stdout")
+	l.run = func(_ context.Context, v *Verbs, c *invocation) int { return v.list(c, all, asJSON) }
+	return l
+}
+
+// list prints sessions.
+func (v *Verbs) list(c *invocation, all, asJSON bool) int {
 	sessions, err := v.Sessions.Sessions(c.Identity, approvals.Filter{All: all})
 	if err != nil {
 		return c.fail("", err)

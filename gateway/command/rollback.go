@@ -5,17 +5,32 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals"
 )
 
-// rollback is `rollback ID [--force] [--plan]`: restores what a session's files held before it. A line for each file
-// tells what is done with it, or with --plan would be.
-func (v *Verbs) rollback(ctx context.Context, c *invocation) int {
+// newRollback is `rollback ID [--force] [--plan]`.
+func newRollback() *verb {
 	var force, plan bool
-	f := c.flags()
-	f.BoolVar(&force, "force", false, "")
-	f.BoolVar(&plan, "plan", false, "")
-	id, err := oneID(f, c.args)
+	r := &verb{words: anyWords, Command: &cobra.Command{
+		Use:   "rollback ID [--force] [--plan]",
+		Short: "undo a session's changes of files; --plan: show how",
+		Long: `Restores what the files that a session changed held before it: content, mode, owner, and absence. Nothing is done where ` +
+			`one of them has changed since.`,
+		Example: `ssh HOST rollback ID --plan
+ssh HOST rollback ID`,
+	}}
+	r.Flags().BoolVar(&force, "force", false, "restore what has changed since, too: that change is lost")
+	r.Flags().BoolVar(&plan, "plan", false, "only list what would be done")
+	r.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.rollback(ctx, c, force, plan) }
+	return r
+}
+
+// rollback restores what a session's files held before it. A line for each file tells what is done with it, or with plan
+// would be.
+func (v *Verbs) rollback(ctx context.Context, c *invocation, force, plan bool) int {
+	id, err := c.oneID()
 	if err != nil {
 		return c.usage(err)
 	}

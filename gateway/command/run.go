@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -12,9 +11,13 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
+	"shannot-gateway/internal/commandline"
 	"shannot-gateway/targets"
 )
 
@@ -28,18 +31,29 @@ type runFlags struct {
 	wait                                 waitFlag
 }
 
-func (r *runFlags) register(f *flag.FlagSet, script bool) {
+func (r *runFlags) register(f *pflag.FlagSet, script bool) {
 	if script {
-		f.StringVar(&r.code, "c", "", "")
-		f.StringVar(&r.engine, "engine", "", "")
+		f.StringVarP(&r.code, codeFlag, "c", "", "the script is `CODE`; stdin is then the script's own input")
+		f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+			if name == "c" {
+				name = codeFlag
+			}
+			return pflag.NormalizedName(name)
+		})
 	}
-	f.StringVar(&r.target, "target", config.LocalTarget, "")
-	f.StringVar(&r.name, "name", "", "")
-	f.StringVar(&r.analysis, "analysis", "", "")
-	f.BoolVar(&r.plan, "plan", false, "")
-	f.BoolVar(&r.json, "json", false, "")
-	f.Var(&r.wait, "wait", "")
+	f.StringVar(&r.target, "target", config.LocalTarget, "the host to look at and run commands on: a `NAME`, several with commas, or a group's: the same on each, at once")
+	f.StringVar(&r.name, "name", "", "a name: `TEXT` for the human who decides, shown as your words")
+	f.StringVar(&r.analysis, "analysis", "", "what you are after: `TEXT` for the human who decides")
+	f.BoolVar(&r.plan, "plan", false, "run no command that needs a decision; list those that would")
+	f.Var(&r.wait, "wait", "wait for humans at most this `DURATION` (30s, 5m), then exit with 75")
+	if script {
+		f.StringVar(&r.engine, "engine", "", "what runs it: `NAME` is native (CPython 3.14) or pypy (PyPy 3.6)")
+	}
+	f.BoolVar(&r.json, "json", false, "one JSON object on stdout, with both outputs in it")
 }
+
+// codeFlag is the long name of -c.
+const codeFlag = "code"
 
 // waitFlag is how long a connection waits for humans; not set, it waits as long as the session is held.
 type waitFlag struct {
@@ -47,41 +61,65 @@ type waitFlag struct {
 	duration time.Duration
 }
 
-// Set implements flag.Value.
+// Set implements pflag.Value.
 func (w *waitFlag) Set(s string) (err error) {
 	w.set = true
 	w.duration, err = config.ParseDuration(s)
 	return err
 }
 
-// String implements flag.Value.
-func (w *waitFlag) String() string { return w.duration.String() }
+// String implements pflag.Value.
+func (w *waitFlag) String() string {
+	if !w.set {
+		return ""
+	}
+	return w.duration.String()
+}
 
-// run is `run [flags] [-] [args…]`.
-func (v *Verbs) run(ctx context.Context, c *invocation) int {
+// Type implements pflag.Value.
+func (*waitFlag) Type() string { return "DURATION" }
+
+// newRun is `run [flags] [-] [args…]`.
+func newRun() *verb {
 	var flags runFlags
-	f := c.flags()
-	flags.register(f, true)
-	if err := f.Parse(texts(c.args)); err != nil {
-		return c.usage(err)
-	}
-	hasCode := false
-	f.Visit(func(f *flag.Flag) { hasCode = hasCode || f.Name == "c" })
-	args := f.Args()
-	if !hasCode && len(args) > 0 {
-		if args[0] != "-" {
-			return c.usage(fmt.Errorf("what is %q for? A script comes on stdin (-) or by -c CODE; where a flag's text has "+
-				"spaces, quote it twice", args[0]))
+	r := &verb{words: wordsLast, Command: &cobra.Command{
+		Use:   "run [flags] [-] [ARG…]",
+		Short: "run a Python script, from stdin or after -c",
+		Long: `Runs the Python script on stdin, or the code after -c. What follows "-" are the script's arguments.
+
+ssh takes one level of quotes away: where a text has blanks, quote the whole line, too.`,
+		Example: `ssh HOST run - /var/log < check.py
+ssh HOST run --wait 30s --name disk-check - < check.py
+ssh HOST "run --json -c 'print(1)'"`,
+	}}
+	flags.register(r.Flags(), true)
+	r.run = func(ctx context.Context, v *Verbs, c *invocation) int {
+		hasCode, args := r.Flags().Changed(codeFlag), c.words
+		if !hasCode && len(args) > 0 {
+			if args[0] != "-" {
+				return c.usage(fmt.Errorf("%w A script comes on stdin (-) or by -c CODE; where a flag's text has spaces, quote it twice",
+					commandline.Unexpected(args[0])))
+			}
+			args = args[1:]
 		}
-		args = args[1:]
+		return v.script(ctx, c, flags, hasCode, args)
 	}
-	return v.script(ctx, c, flags, hasCode, args)
+	return r
+}
+
+// newPython is `python3` and its ways to be given a script, which have no page of their own.
+func newPython() *verb {
+	return &verb{words: rawLine, run: python, Command: &cobra.Command{Use: "python3 - [args…] | -c CODE [args…]"}}
 }
 
 // python is `python3` (with a terminal: an interactive one), `python3 - [args…]` and `python3 -c CODE [args…]`.
-func (v *Verbs) python(ctx context.Context, c *invocation) int {
+func python(ctx context.Context, v *Verbs, c *invocation) int {
 	flags := runFlags{target: config.LocalTarget}
-	args := texts(c.args)
+	words, err := split(c.rest)
+	if err != nil {
+		return c.usage(err)
+	}
+	args := texts(words)
 	switch {
 	case len(args) == 0 && c.Terminal != nil:
 		return v.interact(ctx, c, flags)
@@ -155,28 +193,30 @@ func (v *Verbs) engine(ctx context.Context, c *invocation, flags *runFlags) int 
 	}
 	switch err := v.Engine(ctx, flags.engine); {
 	case errors.Is(err, ErrNoEngine):
-		c.notice("there is no engine %q; there are: %s", render.Line(flags.engine), strings.Join(config.Engines(), ", "))
+		c.notice("there is no engine %q; there are: %s", render.Line(commandline.Shortened(flags.engine)), strings.Join(config.Engines(), ", "))
 		return ExitUsage
 	case err != nil:
-		c.notice("the engine %s cannot run: %s", render.Line(flags.engine), render.Line(err.Error()))
+		c.notice("the engine %s cannot run: %s", render.Line(commandline.Shortened(flags.engine)), render.Line(err.Error()))
 		return ExitFault
 	}
 	return ExitOK
 }
 
-// exec is `exec [flags] -- COMMAND…`: what follows is shell text, raw.
-func (v *Verbs) exec(ctx context.Context, c *invocation) int {
-	head, text, err := splitCommand(c.rest)
-	if err != nil {
-		return c.usage(err)
-	}
+// newExec is `exec [flags] -- COMMAND…`: what follows is shell text, raw.
+func newExec() *verb {
 	var flags runFlags
-	f := c.flags()
-	flags.register(f, false)
-	if err := noWords(f, head); err != nil {
-		return c.usage(err)
-	}
-	return v.command(ctx, c, flags, text)
+	e := &verb{words: commandLast, Command: &cobra.Command{
+		Use:   "exec [flags] -- COMMAND…",
+		Short: "run one shell command on a target",
+		Long: `Runs one shell command on the target, through the policy. What follows -- is the command as it is. Without flags, the ` +
+			`command alone will do; with exec, it may begin with the name of a verb.`,
+		Example: `ssh HOST df -h /
+ssh HOST exec --target web -- df -h /
+ssh HOST exec -- list`,
+	}}
+	flags.register(e.Flags(), false)
+	e.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.command(ctx, c, flags, c.command) }
+	return e
 }
 
 // splitCommand parts `[flags] -- TEXT`, or TEXT alone where it does not begin with a dash. The text is returned as it
@@ -194,7 +234,7 @@ func splitCommand(rest string) (flags []word, text string, err error) {
 			i++
 		}
 		if i == len(text) {
-			return nil, "", errors.New("write -- before the command")
+			return flags, "", errors.New("write -- before the command")
 		}
 		w, err := nextWord(text, i)
 		if err != nil {
@@ -211,9 +251,11 @@ func splitCommand(rest string) (flags []word, text string, err error) {
 	}
 }
 
-// shell is a line that is no verb: one shell command, as SSH would have run it.
-func (v *Verbs) shell(ctx context.Context, c *invocation) int {
-	return v.command(ctx, c, runFlags{target: config.LocalTarget}, c.rest)
+// newShell is a line that is no verb: one shell command, as SSH would have run it.
+func newShell() *verb {
+	return &verb{words: rawLine, Command: &cobra.Command{Use: shellVerb}, run: func(ctx context.Context, v *Verbs, c *invocation) int {
+		return v.command(ctx, c, runFlags{target: config.LocalTarget}, c.rest)
+	}}
 }
 
 // command passes shell text through the gate.

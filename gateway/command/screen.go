@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/tui"
+	"shannot-gateway/internal/commandline"
 )
 
 const (
@@ -30,53 +32,47 @@ type screenOptions struct {
 	plain bool // lines instead of a screen
 }
 
-// screenOptions reads the flags of the approval screen. ok is false where the line decides instead: where it names
-// what to decide on, or names a session and there is no terminal to show it on.
-func (c *invocation) screenOptions() (o screenOptions, ok bool, err error) {
-	names := texts(c.args)
-	if slices.ContainsFunc(names, func(w string) bool {
-		name, _, _ := strings.Cut(strings.TrimLeft(w, "-"), "=")
-		return strings.HasPrefix(w, "-") && slices.Contains([]string{"op", "digest", "danger", "grant", "vary", "until"}, name)
-	}) {
-		return o, false, nil
-	}
-	alert, background := "bell", ""
-	o.Undo = standardUndo
-	f := c.flags()
-	f.StringVar(&alert, "alert", alert, "")
-	f.DurationVar(&o.Undo, "undo", o.Undo, "")
-	f.StringVar(&o.Colours, "colors", "", "")
-	f.StringVar(&background, "background", "dark", "")
-	f.BoolVar(&o.plain, "plain", false, "")
-	words, err := parse(f, c.args)
-	if err != nil {
-		return o, false, err
-	}
-	if len(words) > 0 && c.Terminal == nil && !o.plain {
-		return o, false, nil
-	}
+// screenFlags are the flags of the approval screen, as they are written.
+type screenFlags struct {
+	plain                      bool
+	alert, colours, background string
+	undo                       time.Duration
+}
+
+func (s *screenFlags) register(f *pflag.FlagSet) {
+	f.BoolVar(&s.plain, "plain", false, "the screen as numbered lines and typed answers, for screen readers")
+	f.StringVar(&s.alert, "alert", "bell", "`HOW` to call when something new waits: bell, title or off")
+	f.DurationVar(&s.undo, "undo", standardUndo, "the `DURATION` for which a decision on the screen can be undone; 0s: not at all")
+	f.StringVar(&s.colours, "colors", "", "colours: `HOW` is none, 16, 256 or true, else what the terminal says; NO_COLOR works")
+	f.StringVar(&s.background, "background", "dark", "`WHICH` background the terminal has: dark or light")
+}
+
+// options are what the flags say, for the session that the line names.
+func (s *screenFlags) options(words []string) (o screenOptions, err error) {
+	o.plain, o.Undo, o.Colours = s.plain, s.undo, s.colours
 	if len(words) > 1 {
-		return o, false, fmt.Errorf("what is %q for?", words[1])
+		return o, commandline.Unexpected(words[1])
 	}
 	if len(words) == 1 {
 		if o.Session, err = cleanID(words[0]); err != nil {
-			return o, false, err
+			return o, err
 		}
 	}
-	if o.Alert, ok = alertNames[alert]; !ok {
-		return o, false, errors.New("--alert is bell, title or off")
+	ok := false
+	if o.Alert, ok = alertNames[s.alert]; !ok {
+		return o, errors.New("--alert is bell, title or off")
 	}
 	if o.Undo < 0 || o.Undo > maxUndo {
-		return o, false, fmt.Errorf("--undo is at most %v", maxUndo)
+		return o, fmt.Errorf("--undo is at most %v", maxUndo)
 	}
 	if !slices.Contains([]string{"", "none", "16", "256", "true"}, o.Colours) {
-		return o, false, errors.New("--colors is none, 16, 256 or true")
+		return o, errors.New("--colors is none, 16, 256 or true")
 	}
-	if background != "dark" && background != "light" {
-		return o, false, errors.New("--background is dark or light")
+	if s.background != "dark" && s.background != "light" {
+		return o, errors.New("--background is dark or light")
 	}
-	o.Light = background == "light"
-	return o, true, nil
+	o.Light = s.background == "light"
+	return o, nil
 }
 
 // screen opens the approval screen on the client's terminal.

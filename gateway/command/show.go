@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/policy"
@@ -17,14 +19,26 @@ import (
 // shown is how a session is shown: as JSON, with the files that its script has read.
 type shown struct{ json, reads bool }
 
-// show is `show ID [--json] [--reads]`: everything about a session that a decision rests on, nothing cut; with --reads the
-// files that its script has read, too.
-func (v *Verbs) show(_ context.Context, c *invocation) int {
+// newShow is `show ID [--json] [--reads]`.
+func newShow() *verb {
 	var how shown
-	f := c.flags()
-	f.BoolVar(&how.json, "json", false, "")
-	f.BoolVar(&how.reads, "reads", false, "")
-	id, err := oneID(f, c.args)
+	s := &verb{words: anyWords, Command: &cobra.Command{
+		Use:   "show ID [--reads] [--json]",
+		Short: "print a session; its last line is what you paste to approve",
+		Long: `Prints a session: its script and each operation with every argument, directory, user, environment change, digest, the ` +
+			`policy's reason and the decision. Where something waits, the last line is the one that approves what was printed.`,
+		Example: `ssh HOST show ID
+ssh HOST show ID --reads`,
+	}}
+	s.Flags().BoolVar(&how.reads, "reads", false, "the files of the target that its script has read, too")
+	s.Flags().BoolVar(&how.json, "json", false, "one JSON object on stdout")
+	s.run = func(_ context.Context, v *Verbs, c *invocation) int { return v.show(c, how) }
+	return s
+}
+
+// show prints everything about a session that a decision rests on, nothing cut.
+func (v *Verbs) show(c *invocation, how shown) int {
+	id, err := c.oneID()
 	if err != nil {
 		return c.usage(err)
 	}
@@ -309,9 +323,18 @@ func (p *page) hunks(d diff.Diff) {
 	}
 }
 
-// cancel is `cancel ID`.
-func (v *Verbs) cancel(ctx context.Context, c *invocation) int {
-	id, err := oneID(c.flags(), c.args)
+// newCancel is `cancel ID`.
+func newCancel() *verb {
+	return &verb{words: anyWords, run: cancel, Command: &cobra.Command{
+		Use: "cancel ID", Short: "end a session",
+		Long:    "Ends a session, or all sessions of a group. An agent can end its own, an approver those on their targets.",
+		Example: "ssh HOST cancel ID",
+	}}
+}
+
+// cancel ends a session, or those of a group.
+func cancel(ctx context.Context, v *Verbs, c *invocation) int {
+	id, err := c.oneID()
 	if err != nil {
 		return c.usage(err)
 	}

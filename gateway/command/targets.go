@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
@@ -30,14 +32,23 @@ type reached struct {
 	Groups  []string `json:"groups,omitempty"`
 }
 
-// targets is `targets [--json]`: those that the caller may use, and whether each can be reached now.
-func (v *Verbs) targets(ctx context.Context, c *invocation) int {
+// newTargets is `targets [--json]`.
+func newTargets() *verb {
 	var asJSON bool
-	f := c.flags()
-	f.BoolVar(&asJSON, "json", false, "")
-	if err := noWords(f, c.args); err != nil {
-		return c.usage(err)
-	}
+	t := &verb{Command: &cobra.Command{
+		Use: "targets [--json]", Short: "list your hosts, and whether each can be reached",
+		Long: `Lists the hosts that you may use, and why one cannot be reached. Their files: sftp HOST, or scp HOST:/TARGET/etc/hosts . ` +
+			`(an upload waits for a human).`,
+		Example: `ssh HOST targets
+scp HOST:/local/etc/hosts .`,
+	}}
+	t.Flags().BoolVar(&asJSON, "json", false, "one JSON array on stdout")
+	t.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.targets(ctx, c, asJSON) }
+	return t
+}
+
+// targets lists those that the caller may use, and whether each can be reached now.
+func (v *Verbs) targets(ctx context.Context, c *invocation, asJSON bool) int {
 	list := []*reached{}
 	var asking sync.WaitGroup
 	for _, t := range v.Targets {
