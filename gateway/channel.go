@@ -243,10 +243,12 @@ type onlyReader struct{ io.Reader }
 
 // orderedChannel ends a channel with EOF before the close, after the exit status: RFC 4254 wants no data after EOF,
 // and clients that wait for EOF would otherwise take the close for a broken connection. The library's channel lets nobody write,
-// or end it a second time, while it is ended. Where somebody still writes when it is to be closed, there is no EOF: a write may
+// or end it a second time, while it is ended, and no two write into one of its streams at once: they would share a buffer. Where somebody still writes when it is to be closed, there is no EOF: a write may
 // wait for its client for ever, and the close ends it.
 type orderedChannel struct {
 	gossh.Channel
+
+	stdout, stderr sync.Mutex // held while somebody writes into the stream
 
 	mu      sync.Mutex
 	writing int
@@ -271,7 +273,7 @@ func (o *orderedChannel) Close() error {
 }
 
 // Write implements gossh.Channel.
-func (o *orderedChannel) Write(p []byte) (int, error) { return o.write(o.Channel, p) }
+func (o *orderedChannel) Write(p []byte) (int, error) { return o.write(&o.stdout, o.Channel, p) }
 
 // Stderr implements gossh.Channel.
 func (o *orderedChannel) Stderr() io.ReadWriter { return orderedStderr{o.Channel.Stderr(), o} }
@@ -283,9 +285,11 @@ type orderedStderr struct {
 }
 
 // Write implements io.Writer.
-func (o orderedStderr) Write(p []byte) (int, error) { return o.channel.write(o.ReadWriter, p) }
+func (o orderedStderr) Write(p []byte) (int, error) {
+	return o.channel.write(&o.channel.stderr, o.ReadWriter, p)
+}
 
-func (o *orderedChannel) write(to io.Writer, p []byte) (int, error) {
+func (o *orderedChannel) write(stream *sync.Mutex, to io.Writer, p []byte) (int, error) {
 	o.mu.Lock()
 	if o.ended {
 		o.mu.Unlock()
@@ -298,5 +302,7 @@ func (o *orderedChannel) write(to io.Writer, p []byte) (int, error) {
 		defer o.mu.Unlock()
 		o.writing--
 	}()
+	stream.Lock()
+	defer stream.Unlock()
 	return to.Write(p)
 }

@@ -3,8 +3,10 @@ package gateway
 import (
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -75,4 +77,51 @@ func TestAChannelIsEndedOnceAndNotWhileSomebodyWrites(t *testing.T) {
 			t.Errorf("while somebody writes: %v, want %v", busy.done, want)
 		}
 	})
+}
+
+// crowd is a channel that notes whether two ever write into one of its streams at once.
+type crowd struct {
+	gossh.Channel
+	stdout, stderr crowdedStream
+}
+
+type crowdedStream struct {
+	io.Reader
+	inside  atomic.Int32
+	crowded atomic.Bool
+}
+
+// Write implements io.Writer.
+func (s *crowdedStream) Write(p []byte) (int, error) {
+	if s.inside.Add(1) > 1 {
+		s.crowded.Store(true)
+	}
+	defer s.inside.Add(-1)
+	for range 10 {
+		runtime.Gosched()
+	}
+	return len(p), nil
+}
+
+func (c *crowd) Write(p []byte) (int, error) { return c.stdout.Write(p) }
+func (c *crowd) Stderr() io.ReadWriter       { return &c.stderr }
+
+// The gateway's own notices come from timers too, beside what the work in the channel says. The library's streams have one
+// buffer each, for whoever writes.
+func TestNoTwoWriteIntoAStreamAtOnce(t *testing.T) {
+	c := &crowd{}
+	o := &orderedChannel{Channel: c}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 50 {
+				_, _ = o.Write([]byte("out"))
+				_, _ = o.Stderr().Write([]byte("err"))
+			}
+		})
+	}
+	all.Wait()
+	if c.stdout.crowded.Load() || c.stderr.crowded.Load() {
+		t.Errorf("two wrote at once: into standard output %v, into standard error %v", c.stdout.crowded.Load(), c.stderr.crowded.Load())
+	}
 }
