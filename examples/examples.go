@@ -1,5 +1,5 @@
-// Package examples holds scripts that show what the gateway is for. They are embedded, so that the executable can
-// show them anywhere.
+// Package examples holds scripts that show what the gateway is for. The executable embeds them and can show them anywhere.
+// They know nothing of the gateway: they are ordinary Python. Begin with check_system.py.
 package examples
 
 import _ "embed"

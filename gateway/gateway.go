@@ -1,6 +1,8 @@
-// Package gateway is the SSH front: it authenticates a key to an identity, and hands each command line to its verb
-// (gateway/command) with exactly that identity. It must never take an identity from a key that was only offered,
-// never forward anything, and never let one client's misbehaviour reach another's session.
+// Package gateway is the SSH server. It authenticates a key to an identity, and hands each command line to its verb
+// (gateway/command) with exactly that identity. It runs sessions in an engine and connects them to the gate. It may know
+// everything but the executable. It must never take an identity from a key that was only offered, never forward anything,
+// and never let one client's misbehaviour reach another's session. Begin with New in this file; server.go takes connections
+// in, channel.go and handlers.go lead to a verb, runner.go runs a session.
 package gateway
 
 import (

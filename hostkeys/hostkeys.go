@@ -1,6 +1,7 @@
-// Package hostkeys keeps the gateway's own SSH keys and knows the host keys of targets. A key of its own is made once
-// under the state directory; it is never overwritten, and one that others may have read or replaced is refused rather
-// than used. It must never take a target's key for known that nobody accepted.
+// Package hostkeys keeps the gateway's own SSH keys and knows the host keys of targets. It makes a key once, under the state
+// directory, and never overwrites it. It refuses a key that others may have read or replaced. It knows files and keys, no
+// connection. It must never take a target's key for known that nobody accepted. Begin with Load in this file for the
+// gateway's own keys, and with known.go for those of targets.
 package hostkeys
 
 import (

@@ -1,6 +1,7 @@
-// Package sandbox declares what an engine is: something that runs a Python script so that the script can reach
-// nothing but a file system view (vfs.Session) and a Commander. It holds the contract and the limits; the engines are
-// in the folders below. It must never decide whether a command may run.
+// Package sandbox declares what an engine is: something that runs a Python script so that the script can reach nothing but a
+// file system view (vfs.Session) and a Commander. It holds the contract and the limits. The engines are in the folders
+// native and pypy; what they share is in internal. The package may know vfs and nothing else. It must never decide whether a
+// command may run. Begin with Engine and Job in this file.
 package sandbox
 
 import (

@@ -1,5 +1,6 @@
-// Package targets is a host that scripts look at and commands run on. It runs what it is told and reads what it is
-// asked for; it must never decide whether that is allowed.
+// Package targets is a host that scripts look at and commands run on. It declares the contract; local and ssh implement it.
+// A target runs what it is told and reads what it is asked for. The package knows vfs, and neither sessions nor policies. It
+// must never decide whether something is allowed. Begin with Target in this file, and FileTarget in files.go for changes.
 package targets
 
 import (

@@ -1,7 +1,8 @@
-// Package vfs is the file system that a sandboxed script sees: the target's files through a read policy, a private
-// scratch, read-only trees that an engine mounts, and an overlay that takes every write. It decides on canonical
-// paths (each symbolic link resolved inside the view, never by the host's kernel) and must never change anything
-// outside the session.
+// Package vfs is the file system that a sandboxed script sees: the target's files through a read policy, a private scratch,
+// read-only trees that an engine mounts, and an overlay that takes every write. It decides on canonical paths: it resolves
+// each symbolic link inside the view, never by the host's kernel. It knows no session, engine or target: a Source gives it a
+// host's files. It must never change anything outside the session. Begin with Session in session.go; walk.go resolves paths,
+// policy.go decides, host_linux.go is the gateway's own host.
 //
 // Errors are syscall.Errno values, so that an engine can hand them to a script as they are.
 package vfs

@@ -1,7 +1,9 @@
-// Package audit keeps a log of everything that a gateway was asked, decided and did: JSON lines, each with the hash of
-// the one before it, and a head that is signed with the host key. A line is on the disk before what it tells of takes
-// effect; where that cannot be, nothing may take effect. The package must never hold a secret that Options.Redact
-// describes, and never change a line that was written.
+// Package audit keeps a log of everything that a gateway was asked, decided and did: JSON lines, each with the hash of the
+// one before it, and a head that is signed with the host key. A line is on the disk before what it tells of takes effect.
+// Where the line cannot be written, nothing takes effect. The package knows the events of sessions and the renderer, and
+// implements the auditor that approvals declares. It must never hold a secret that Options.Redact describes, and never
+// change a line that was written. Begin with Log in this file and Event in event.go; docs/audit.md says what a reader of the
+// log may rely on.
 package audit
 
 import (

@@ -1,5 +1,6 @@
-// Package diff compares what a file holds with what it is to hold, for a human to read. Text is compared line by line;
-// anything else is binary and only said to differ. What it returns is as untrusted as what it got: render it.
+// Package diff compares what a file holds with what it is to hold, for a human to read. It compares text line by line;
+// anything else is binary and only said to differ. It knows nothing of files, sessions or terminals. What it returns is as
+// untrusted as what it got: render it. Begin with Compare.
 package diff
 
 import (

@@ -1,5 +1,7 @@
-// Package policy decides on commands: allow, ask or deny. It judges argv, or shell text as the shell would parse it,
-// never a prefix of a string. What is not certain is ask. It must never run or look up anything.
+// Package policy decides on commands: allow, ask or deny. It judges argv, or shell text as the shell would parse it, never a
+// prefix of a string. What is not certain is ask. It knows its own table of programs, the configuration's rows, and the
+// patterns of hidden files. It must never run or look up anything. Begin with Judge in judge.go; shell.go reads shell text,
+// row.go and table.toml say what programs do. docs/policy.md is the user's side of it.
 package policy
 
 // Verdict is what the policy says of a command.

@@ -1,6 +1,8 @@
-// Package store keeps sessions in one bbolt database, and large content in files beside it. It must never lose what it
-// said was kept: each change is synced to disk before the method returns. Changes that come at the same time share one
-// transaction, and none of them can make another fail.
+// Package store keeps sessions in one bbolt database, and large content in files beside it. It syncs each change to disk
+// before the method returns. It must never lose what it said was kept. Changes that come at the same time share one
+// transaction, and none of them can make another fail. The package knows the journal's records and implements the store that
+// approvals declares. It decides nothing. Begin with Store in this file and batch.go; schema.go has the versions of the
+// records.
 package store
 
 import (

@@ -1,5 +1,6 @@
-// Command shannot-gateway is an SSH server that gives agents a sandboxed Python and puts every command that they want
-// to run through a policy and a human. This package only wires the rooms together; it must never decide anything.
+// Command shannot-gateway is an SSH server that gives agents a sandboxed Python and puts every command that they want to run
+// through a policy and a human. This package wires the rooms together and has the commands of the gateway's own host, a file
+// for each. It may know every other package; none knows it. It must never decide anything. Begin with serve.go.
 package main
 
 import (

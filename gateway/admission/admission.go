@@ -1,8 +1,8 @@
 // Package admission decides which connections a gateway keeps, in which order it works for them, and how much of what they
-// send it holds, so that nobody takes the gateway from anybody else. It knows addresses, names and sizes alone: it never
-// touches a connection, a key or a byte that a client sent.
+// send it holds. So nobody takes the gateway from anybody else. It knows addresses, names and sizes alone: it never touches
+// a connection, a key or a byte that a client sent.
 //
-// A connection passes these, in order:
+// A connection passes these, in order, a file for each:
 //
 //   - Pending: it has not logged in. Nobody is refused while somebody else keeps the gateway waiting.
 //   - Turns: computing a login takes the processor, address by address in turn.

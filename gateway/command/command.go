@@ -1,7 +1,9 @@
-// Package command is what can be typed after `ssh shannot@host`: one file for each verb, one table that says who may
-// use it, checked at one place before a verb runs. What a line means is decided on the bytes that the client sent; a
-// line that is no verb is one shell command, as it is, for the gate. The package must never start anything itself,
-// and never print text that came from outside without rendering it, a script's own output excepted.
+// Package command is what can be typed after `ssh shannot@host`. It has a file for each verb, and one table that says who
+// may use it; the table is checked at one place before a verb runs. What a line means is decided on the bytes that the
+// client sent. A line that is no verb is one shell command, as it is, for the gate. The package knows the service that
+// approvals offers, the screens and the configuration, but no connection. It must never start anything itself, and never
+// print text that came from outside without rendering it, a script's own output excepted. Begin with Verbs.Run and the table
+// in this file; run.go is the verb that agents use most.
 package command
 
 import (

@@ -1,5 +1,7 @@
-// Package config reads the gateway's one configuration file. It knows every key and its default, and refuses what it
-// does not understand: a misspelt limit must never become a missing one. It must never change anything on disk.
+// Package config reads the gateway's one configuration file. It knows every key and its default, and refuses what it does
+// not understand: a misspelt limit must never become a missing one. It knows the types that its values become, and nothing
+// that runs. It must never change anything on disk. Begin with Config and Parse in this file; docs/configuration.md lists
+// the keys, and a test compares the two.
 package config
 
 import (

@@ -1,7 +1,8 @@
-// Package relay shows the files of targets to agents over SFTP, and by the protocol that scp(1) spoke before that: below
-// "/" a directory for each target that the identity may use, and in it what the target's read policy shows. What a client wants to change is laid over the target in
-// memory and handed on to be decided. The package must never follow a link that the policy has not judged, and never
-// change anything itself.
+// Package relay shows the files of targets to agents over SFTP, and by the protocol that scp(1) spoke before that. Below "/"
+// is a directory for each target that the identity may use, and in it what the target's read policy shows. The package lays
+// what a client wants to change over the target in memory, and hands it on to be decided. It knows views and targets, no
+// session and no journal. It must never follow a link that the policy has not judged, and never change anything itself.
+// Begin with Serve.
 package relay
 
 import (

@@ -1,11 +1,13 @@
-// Package tui is the approval screen: what an approver sees after `ssh -t shannot@host approve`. It shows the
-// sessions that wait, one session with its script, operations and output, and everything that an operation's digest
-// covers, and it hands the human's decision to the backend together with the digest that was on the screen.
+// Package tui is the approval screen: what an approver sees after `ssh -t shannot@host approve`. It shows the sessions that
+// wait, one session with its script, operations and output, and everything that an operation's digest covers. It hands the
+// human's decision to the backend together with the digest that was on the screen. It knows the service that approvals
+// offers and the renderer, and no connection: it gets a reader, a writer and a size. Begin with Run in this file and
+// model.go; plain.go is the same in lines.
 //
-// It must never decide anything itself, never print untrusted text that did not pass approvals/render, never offer
-// to approve what has not been on the screen in full, and never touch the process that it runs in: it reads no
-// environment and no terminal of the server, installs no signal handler, and starts no program. Many screens run
-// side by side in one server, each belonging to one connection.
+// It must never decide anything itself, never print untrusted text that did not pass approvals/render, and never offer to
+// approve what has not been on the screen in full. It must never touch the process that it runs in: it reads no environment
+// and no terminal of the server, installs no signal handler, and starts no program. Many screens run side by side in one
+// server, each belonging to one connection.
 package tui
 
 import (

@@ -1,6 +1,6 @@
 // Package sftpwire is the messages of the SSH File Transfer Protocol, version 3 (draft-ietf-secsh-filexfer-02), as both
-// sides of it write and read them: numbers, strings, attributes, whole packets. It bounds what it reads and believes
-// nothing beyond that. It knows no file and no connection.
+// sides of it write and read them: numbers, strings, attributes, whole packets. It bounds what it reads and believes nothing
+// beyond that. It knows no file and no connection. gateway/relay serves with it, targets/ssh asks with it.
 package sftpwire
 
 import (

@@ -1,6 +1,7 @@
-// Package guest is the Python side that lives inside the sandbox: it keeps the standard library's subprocess module and
-// replaces what starts processes by a request to the gateway. It is not trusted: everything it says may come from the
-// script itself.
+// Package guest is the Python side that lives inside the sandbox. It keeps the standard library's subprocess module and
+// replaces what starts processes by a request to the gateway. Nobody trusts it: everything it says may come from the script
+// itself. The package knows no engine: it hands out files. Begin with sitecustomize.py; the folder pypy has what the PyPy
+// engine needs besides.
 package guest
 
 import (

@@ -1,7 +1,9 @@
-// Package native runs the embedded CPython under seccomp user notification: every system call that names a path or
-// makes a descriptor is answered by the gateway out of a vfs.Session, on copies of the arguments; the rest is allowed
-// or refused by a filter. See seccomp_unotify(2). The package must never let a call through on memory that the
-// script can still change, and never start a command by itself.
+// Package native runs the embedded CPython under seccomp user notification, see seccomp_unotify(2). The gateway answers
+// every system call that names a path or makes a descriptor out of a vfs.Session, on copies of the arguments. A filter
+// allows or refuses the rest. The package knows the contract of engines, views and the kernel, and neither sessions nor the
+// gate. It must never let a call through on memory that the script can still change, and never start a command by itself.
+// Begin with table.go, which says of every call what becomes of it; engine.go and launch.go start an interpreter,
+// handlers.go leads to the answers.
 package native
 
 import (

@@ -1,8 +1,9 @@
 // Package pypy runs scripts with a pypy-sandbox executable: a PyPy without any system call of its own, which asks its
-// controller over two pipes for each external C function that it would call (protocol 20001). The driver answers out
-// of the same vfs.Session, Commander and limits as the native engine. What comes over the pipes is hostile: lengths are
-// bounded before anything is allocated, decisions are made on copies, and the package must never follow a pointer of
-// the interpreter or trust one that it gives back.
+// controller over two pipes for each external C function that it would call (protocol 20001). The driver answers out of the
+// same vfs.Session, Commander and limits as the native engine. What comes over the pipes is hostile: the driver bounds
+// lengths before it allocates anything, and decides on copies. The package must never follow a pointer of the interpreter or
+// trust one that it gives back. Begin with table.go, which says of every function what becomes of it; driver.go has the
+// dialogue.
 package pypy
 
 import (

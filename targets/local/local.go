@@ -1,7 +1,9 @@
 //go:build unix
 
-// Package local is the gateway's own host as a target: commands run here, as the configured user, in a session and
-// process group of their own. It must never pass on the gateway's environment or a descriptor of its own.
+// Package local is the gateway's own host as a target. Commands run here, as the configured user, in a session and process
+// group of their own. Files are read and changed with that user's rights. The package knows the contract of a target, views
+// and the jail. It must never pass on the gateway's environment or a descriptor of its own. Begin with Target in this file;
+// change_linux.go makes approved changes.
 package local
 
 import (

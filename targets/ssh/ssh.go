@@ -1,7 +1,8 @@
-// Package ssh is a host reached over SSH as a target: its files over SFTP, its commands as sessions. Nothing is
-// installed there. Everything that such a host sends is taken for hostile: bounded, checked, and never trusted beyond
-// the question that it answers. The package must never send a command twice, and never connect to a host whose key
-// nobody accepted.
+// Package ssh is a host reached over SSH as a target: its files over SFTP, its commands as sessions. It installs nothing
+// there. It takes everything that such a host sends for hostile: bounded, checked, and never trusted beyond the question
+// that it answers. The package knows the contract of a target, views and known host keys. It must never send a command
+// twice, and never connect to a host whose key nobody accepted. Begin with Target in this file; pool.go has the connections,
+// view.go the files, command.go the commands, change.go the approved changes.
 package ssh
 
 import (

@@ -1,4 +1,4 @@
-// Package await waits for descriptors on the runtime's poller, where no thread waits with them: for sockets, process
+// Package await waits for descriptors on the runtime's poller, where no thread waits with them. They may be sockets, process
 // descriptors and other things that a process may not make non-blocking, since their flags are somebody else's too. It reads
 // and writes nothing.
 package await

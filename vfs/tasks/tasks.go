@@ -1,5 +1,6 @@
-// Package tasks tells how many processes and threads the kernel leaves this one and all that it starts. Where there are no more,
-// the runtime of Go cannot make a thread either, and ends the process: whoever starts something for others keeps below it.
+// Package tasks tells how many processes and threads the kernel leaves this one and all that it starts. Where there are no
+// more, the runtime of Go cannot make a thread either, and ends the process. So whoever starts something for others keeps
+// below it. The package knows the kernel's files alone.
 package tasks
 
 import (

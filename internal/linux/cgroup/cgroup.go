@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package cgroup bounds the memory of several processes in sum: each set of them gets a control group of its own below the
-// one that this process was given to manage. See "Delegation" in the kernel's Documentation/admin-guide/cgroup-v2.rst. It
-// must never touch a group that somebody else manages.
+// Package cgroup bounds the memory of several processes in sum. Each set of them gets a control group of its own below the
+// one that this process was given to manage. See "Delegation" in the kernel's Documentation/admin-guide/cgroup-v2.rst. The
+// package knows the kernel's files alone. It must never touch a group that somebody else manages. Begin with Delegated.
 package cgroup
 
 import (

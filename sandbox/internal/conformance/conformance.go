@@ -1,6 +1,7 @@
-// Package conformance is what every engine must do: scripts that assert for themselves, in the Python that all engines
-// understand (3.6), and a gate for their commands that lets everything pass, which only a test may have. The scripts close
-// what they write: an interpreter that does not count references writes what is left in a buffer when it gets to it.
+// Package conformance is what every engine must do, for tests. It has scripts that assert for themselves, in the Python that
+// all engines understand (3.6), and a gate for their commands that lets everything pass, which only a test may have. It
+// knows the contract of engines, and no engine. The scripts close what they write: an interpreter that does not count
+// references writes what is left in a buffer when it gets to it.
 package conformance
 
 import (

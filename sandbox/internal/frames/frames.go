@@ -1,7 +1,8 @@
-// Package frames is what the guest inside a sandbox and its engine say to each other through /dev/shannot. Each message
-// is a list: a count, then for every item its length and its bytes, all numbers four bytes, little-endian, and the whole
-// behind its own length. Items may be lists again, encoded the same way without the outer length. Every byte comes from
-// the script: what does not fit exactly is ErrMalformed.
+// Package frames is what the guest inside a sandbox and its engine say to each other through /dev/shannot. Each message is a
+// list: a count, then for every item its length and its bytes, and the whole behind its own length. All numbers have four
+// bytes, little-endian. Items may be lists again, encoded the same way without the outer length. Every byte comes from the
+// script: what does not fit exactly is ErrMalformed. The package knows the messages and does nothing that they ask for.
+// Begin with ReadBody and DecodeStart in this file.
 package frames
 
 import (

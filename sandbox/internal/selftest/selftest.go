@@ -1,5 +1,5 @@
-// Package selftest runs a line of Python in an engine, which shows whether everything that the engine needs works together
-// on this machine.
+// Package selftest runs a line of Python in an engine. That shows whether everything that the engine needs works together on
+// this machine. It knows the contract of engines, and no engine. doctor and serve use it.
 package selftest
 
 import (

@@ -1,5 +1,6 @@
-// Package streams is a command's standard streams as an engine takes them out of a script, and as the gate gets them. It
-// must never give a command a descriptor that the script has as well.
+// Package streams is a command's standard streams: as an engine takes them out of a script, and as the gate gets them. It
+// knows descriptors, and no session. It must never give a command a descriptor that the script has as well. Begin with
+// Streams.
 package streams
 
 import (

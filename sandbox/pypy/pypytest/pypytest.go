@@ -1,6 +1,6 @@
-// Package pypytest is for tests: it makes a double of a sandboxed PyPy out of an ordinary one, as distributions package
-// it, that differs from a real one in the framing alone. interpose.c has it ask for what its C library would do, and
-// builtins.py takes away the modules that a sandboxed build lacks.
+// Package pypytest is for tests. It makes a double of a sandboxed PyPy out of an ordinary one, as distributions package it.
+// The double differs from a real one in the framing alone: interpose.c has it ask for what its C library would do, and
+// builtins.py takes away the modules that a sandboxed build lacks. Both are in the testdata of the engine.
 package pypytest
 
 import (

@@ -1,7 +1,7 @@
 // Package sftp is the client's side of the SSH File Transfer Protocol, version 3 (draft-ietf-secsh-filexfer-02 with
-// OpenSSH's extensions), for servers that are not trusted: everything that a server sends is bounded and checked, a
-// request that is not answered ends the connection, and many requests are under way at once. The package must never
-// make a local file, and never take a server's word for a path.
+// OpenSSH's extensions), for servers that nobody trusts. It bounds and checks everything that a server sends. A request that
+// is not answered ends the connection. Many requests are under way at once. The package knows no target and no policy. It
+// must never make a local file, and never take a server's word for a path. Begin with Client in this file.
 package sftp
 
 import (

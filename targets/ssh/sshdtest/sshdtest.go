@@ -1,5 +1,5 @@
-// Package sshdtest starts OpenSSH's own server for tests: on loopback, with throwaway keys, for the user that runs the
-// test. It must never touch the machine's own server or its keys.
+// Package sshdtest starts OpenSSH's own server for tests: on loopback, with throwaway keys, for the user that runs the test.
+// It knows nothing of the gateway. It must never touch the machine's own server or its keys. Begin with Start.
 package sshdtest
 
 import (
