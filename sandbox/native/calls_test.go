@@ -3,12 +3,9 @@
 package native
 
 import (
-	"embed"
-	"fmt"
+	_ "embed"
 	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -18,42 +15,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 )
 
-// calls_ARCH.txt are the names and numbers of the kernel's table, from golang.org/x/sys/unix; calls_compat.txt are
-// entries that the kernel's symbols name beside these, which no 64-bit process reaches: those of other architectures,
-// of 32-bit programs, and older names.
+// calls_compat.txt are entries that the kernel's symbols name beside the calls of 64-bit processes, and that none of these
+// reaches: those of other architectures, of 32-bit programs, and older names.
 //
-//go:embed testdata/calls_*.txt
-var callFiles embed.FS
+//go:embed testdata/calls_compat.txt
+var compatCalls string
 
-// knownCalls are the system calls of an architecture by name.
-func knownCalls(tb testing.TB, arch string) map[string]int {
-	tb.Helper()
-	text, err := callFiles.ReadFile("testdata/calls_" + arch + ".txt")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	calls := map[string]int{}
-	for line := range strings.Lines(string(text)) {
-		name, number, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if calls[name], err = strconv.Atoi(number); err != nil {
-			tb.Fatal(fmt.Errorf("%s: %w", arch, err))
-		}
-	}
-	return calls
-}
-
-// opinions are the calls that a row or the list of unknown ones names. The tables are written in names, so that they can
-// be held against every architecture here.
+// opinions are the calls that a row or the list of unknown ones names. The table is written in names, so that it can be
+// held against every architecture here.
 func opinions(tb testing.TB) map[string]bool {
 	tb.Helper()
 	has := map[string]bool{}
-	for _, rows := range [][]row{table, archTable} {
-		for _, r := range rows {
-			has[r.call] = true
-		}
+	for _, r := range table {
+		has[r.Call] = true
 	}
 	for _, u := range unknown {
 		if u.why == "" {
@@ -73,9 +51,9 @@ func TestEveryCallOfTheKernelHasAnOpinion(t *testing.T) {
 	has := opinions(t)
 	named := map[string]bool{}
 	for _, arch := range []string{"amd64", "arm64"} {
-		for name := range knownCalls(t, arch) {
+		for name := range seccomp.Calls(arch) {
 			named[name] = true
-			if !has[name] && (arch == runtime.GOARCH || !onlyElsewhere(arch, name)) {
+			if !has[name] {
 				t.Errorf("%s: nobody has an opinion on %s", arch, name)
 			}
 		}
@@ -87,15 +65,6 @@ func TestEveryCallOfTheKernelHasAnOpinion(t *testing.T) {
 	}
 }
 
-// onlyElsewhere reports whether only the other architecture than this one has a call: its opinion is in the other's table.
-func onlyElsewhere(arch, name string) bool {
-	return arch == "amd64" && archTable == nil && slices.Contains([]string{
-		"stat", "lstat", "open", "poll", "select", "epoll_create", "epoll_wait", "eventfd", "dup2", "pipe", "alarm", "pause", "time",
-		"getpgrp", "arch_prctl", "creat", "access", "readlink", "mkdir", "rmdir", "unlink", "rename", "link", "symlink", "chmod",
-		"chown", "lchown", "fork", "vfork", "mknod", "iopl", "ioperm", "modify_ldt",
-	}, name)
-}
-
 // The running kernel may be newer than golang.org/x/sys: its own symbols name what it has.
 func TestEveryCallOfTheRunningKernelHasAnOpinion(t *testing.T) {
 	symbols, err := os.ReadFile("/proc/kallsyms")
@@ -104,11 +73,7 @@ func TestEveryCallOfTheRunningKernelHasAnOpinion(t *testing.T) {
 	}
 	prefix := map[string]string{"amd64": "__x64_sys_", "arm64": "__arm64_sys_"}[runtime.GOARCH]
 	has := opinions(t)
-	compat, err := callFiles.ReadFile("testdata/calls_compat.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range strings.FieldsSeq(string(compat)) {
+	for name := range strings.FieldsSeq(compatCalls) {
 		has[name] = true
 	}
 	seen := map[string]bool{}
@@ -119,33 +84,8 @@ func TestEveryCallOfTheRunningKernelHasAnOpinion(t *testing.T) {
 		t.Skipf("this kernel names %d of its calls", len(seen))
 	}
 	for _, name := range slices.Sorted(maps.Keys(seen)) {
-		// A 64-bit ARM kernel has calls for 32-bit programs only, whose architecture the filter does not let in.
-		if !has[name] && !onlyElsewhere("amd64", name) {
+		if !has[name] {
 			t.Errorf("the running kernel has %s, and nobody has an opinion on it", name)
-		}
-	}
-}
-
-// TestListsOfCallsAreThoseOfTheUnixPackage fails after an update of golang.org/x/sys that brings new calls.
-func TestListsOfCallsAreThoseOfTheUnixPackage(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys").Output()
-	if err != nil {
-		t.Skipf("no go command, or no modules, here: %v", err)
-	}
-	for _, arch := range []string{"amd64", "arm64"} {
-		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "unix", "zsysnum_linux_"+arch+".go"))
-		if err != nil {
-			t.Skip(err)
-		}
-		known := knownCalls(t, arch)
-		for _, m := range regexp.MustCompile(`SYS_([A-Z0-9_]+) += ([0-9]+)`).FindAllStringSubmatch(string(text), -1) {
-			name := strings.ToLower(m[1])
-			if name == "arch_specific_syscall" { // a place and no call
-				continue
-			}
-			if strconv.Itoa(known[name]) != m[2] {
-				t.Errorf("testdata/calls_%s.txt lacks %q", arch, name+" "+m[2])
-			}
 		}
 	}
 }
@@ -157,18 +97,18 @@ func TestEveryRefusedCallIsRefusedByTheKernel(t *testing.T) {
 	for number := range 520 {
 		want["#"+strconv.Itoa(number)] = "ENOSYS"
 	}
-	known := knownCalls(t, runtime.GOARCH)
+	known := seccomp.Calls(runtime.GOARCH)
 	for name, number := range known {
-		delete(want, "#"+strconv.Itoa(number))
-		if !slices.ContainsFunc(slices.Concat(table, archTable), func(r row) bool { return r.call == name }) {
+		delete(want, "#"+strconv.Itoa(int(number)))
+		if !slices.ContainsFunc(table, func(r row) bool { return r.Call == name }) {
 			want[name] = "ENOSYS"
 		}
 	}
-	for _, r := range slices.Concat(table, archTable) {
-		if _, here := known[r.call]; r.do == fail && len(r.when) == 0 && here {
-			want[r.call] = "OK"
-			if r.errno != 0 {
-				want[r.call] = unix.ErrnoName(r.errno)
+	for _, r := range table {
+		if _, here := known[r.Call]; r.Do == fail && len(r.When) == 0 && here {
+			want[r.Call] = "OK"
+			if r.Errno != 0 {
+				want[r.Call] = unix.ErrnoName(r.Errno)
 			}
 		}
 	}

@@ -139,7 +139,7 @@ func (p *Confined) supervise(loader *os.File, config stageConfig, files [3]*os.F
 
 // answer lets the loader have the files that it may have, and nobody anything else.
 func (p *Confined) answer(n *seccomp.Notification) answer {
-	name := callNames[n.Nr]
+	name := seccomp.Name(n.Nr)
 	if name == "execveat" {
 		return p.r.execveat(n)
 	}
@@ -262,69 +262,58 @@ func (p *Confined) Close() error {
 // confinedTable is the policy of the filter for a confined program. A call without a row is answered ENOSYS. What is
 // notified is answered while it is loaded, and refused afterwards.
 var confinedTable = []row{
-	{call: "read", why: "its streams"},
-	{call: "write", why: "its streams"},
-	{call: "readv", why: "its streams"},
-	{call: "writev", why: "its streams"},
-	{call: "close", why: "own descriptors"},
-	{call: "pread64", why: "a file that is being loaded"},
-	{call: "fstat", why: "own descriptors"},
-	{call: "lseek", do: fail, errno: unix.ESPIPE, why: "streams have no position, and the C library asks"},
-	{call: "mmap", do: notify, why: "executable memory while it is loaded", when: executable},
-	{call: "mmap", why: "own memory"},
-	{call: "mprotect", do: notify, why: "executable memory while it is loaded", when: executable},
-	{call: "mprotect", why: "own memory"},
-	{call: "munmap", why: "own memory"},
-	{call: "mremap", why: "own memory"},
-	{call: "madvise", why: "own memory"},
-	{call: "brk", why: "own memory"},
-	{call: "futex", why: "own memory"},
-	{call: "set_tid_address", why: "own memory"},
-	{call: "set_robust_list", why: "own memory"},
-	{call: "rseq", why: "own memory"},
-	{call: "arch_prctl", why: "own registers"},
-	{call: "rt_sigaction", why: "own signals"},
-	{call: "rt_sigprocmask", why: "own signals"},
-	{call: "rt_sigreturn", why: "own signals"},
-	{call: "sigaltstack", why: "own signals"},
-	{call: "getpid", why: "own number"},
-	{call: "gettid", why: "own number"},
-	{call: "tgkill", otherwise: unix.EPERM, why: "aborting itself", when: []condition{{arg: 0, values: []uint32{self}}}},
-	{call: "prlimit64", otherwise: unix.EPERM, why: "reading its own limits", when: []condition{
-		{arg: 0, values: []uint32{0, self}}, {arg: 2, wide: true, values: []uint32{0}},
+	{Call: "read", Do: allow, Why: "its streams"},
+	{Call: "write", Do: allow, Why: "its streams"},
+	{Call: "readv", Do: allow, Why: "its streams"},
+	{Call: "writev", Do: allow, Why: "its streams"},
+	{Call: "close", Do: allow, Why: "own descriptors"},
+	{Call: "pread64", Do: allow, Why: "a file that is being loaded"},
+	{Call: "fstat", Do: allow, Why: "own descriptors"},
+	{Call: "lseek", Do: fail, Errno: unix.ESPIPE, Why: "streams have no position, and the C library asks"},
+	{Call: "mmap", Do: notify, Why: "executable memory while it is loaded", When: executable},
+	{Call: "mmap", Do: allow, Why: "own memory"},
+	{Call: "mprotect", Do: notify, Why: "executable memory while it is loaded", When: executable},
+	{Call: "mprotect", Do: allow, Why: "own memory"},
+	{Call: "munmap", Do: allow, Why: "own memory"},
+	{Call: "mremap", Do: allow, Why: "own memory"},
+	{Call: "madvise", Do: allow, Why: "own memory"},
+	{Call: "brk", Do: allow, Why: "own memory"},
+	{Call: "futex", Do: allow, Why: "own memory"},
+	{Call: "set_tid_address", Do: allow, Why: "own memory"},
+	{Call: "set_robust_list", Do: allow, Why: "own memory"},
+	{Call: "rseq", Do: allow, Why: "own memory"},
+	{Call: "arch_prctl", Do: allow, Why: "own registers"},
+	{Call: "rt_sigaction", Do: allow, Why: "own signals"},
+	{Call: "rt_sigprocmask", Do: allow, Why: "own signals"},
+	{Call: "rt_sigreturn", Do: allow, Why: "own signals"},
+	{Call: "sigaltstack", Do: allow, Why: "own signals"},
+	{Call: "getpid", Do: allow, Why: "own number"},
+	{Call: "gettid", Do: allow, Why: "own number"},
+	{Call: "tgkill", Do: allow, Otherwise: unix.EPERM, Why: "aborting itself", When: []condition{{Arg: 0, Values: []uint32{self}}}},
+	{Call: "prlimit64", Do: allow, Otherwise: unix.EPERM, Why: "reading its own limits", When: []condition{
+		{Arg: 0, Values: []uint32{0, self}}, {Arg: 2, Wide: true, Values: []uint32{0}},
 	}},
-	{call: "getrandom", why: "random bytes"},
-	{call: "clock_gettime", why: "time"},
-	{call: "gettimeofday", why: "time"},
-	{call: "time", why: "time"},
-	{call: "getrusage", why: "own usage"},
-	{call: "sched_yield", why: "own scheduling"},
-	{call: "restart_syscall", why: "resumes an allowed call"},
-	{call: "exit", why: "its end"},
-	{call: "exit_group", why: "its end"},
-	{call: "execveat", do: notify, why: "the first stage's, once"},
-	{call: "openat", do: notify, why: "the files of the program, while it is loaded"},
-	{call: "open", do: notify, why: "the files of the program, while it is loaded"},
-	{call: "newfstatat", do: notify, why: "own descriptors, while it is loaded"},
-	{call: "uname", do: notify, why: "the loader's question, while it is loaded"},
-	{call: "access", do: notify, why: "absent"},
-	{call: "faccessat", do: notify, why: "absent"},
-	{call: "faccessat2", do: notify, why: "absent"},
-	{call: "readlink", do: notify, why: "absent"},
-	{call: "readlinkat", do: notify, why: "absent"},
-	{call: "stat", do: notify, why: "absent"},
+	{Call: "getrandom", Do: allow, Why: "random bytes"},
+	{Call: "clock_gettime", Do: allow, Why: "time"},
+	{Call: "gettimeofday", Do: allow, Why: "time"},
+	{Call: "time", Do: allow, Why: "time"},
+	{Call: "getrusage", Do: allow, Why: "own usage"},
+	{Call: "sched_yield", Do: allow, Why: "own scheduling"},
+	{Call: "restart_syscall", Do: allow, Why: "resumes an allowed call"},
+	{Call: "exit", Do: allow, Why: "its end"},
+	{Call: "exit_group", Do: allow, Why: "its end"},
+	{Call: "execveat", Do: notify, Why: "the first stage's, once"},
+	{Call: "openat", Do: notify, Why: "the files of the program, while it is loaded"},
+	{Call: "open", Do: notify, Why: "the files of the program, while it is loaded"},
+	{Call: "newfstatat", Do: notify, Why: "own descriptors, while it is loaded"},
+	{Call: "uname", Do: notify, Why: "the loader's question, while it is loaded"},
+	{Call: "access", Do: notify, Why: "absent"},
+	{Call: "faccessat", Do: notify, Why: "absent"},
+	{Call: "faccessat2", Do: notify, Why: "absent"},
+	{Call: "readlink", Do: notify, Why: "absent"},
+	{Call: "readlinkat", Do: notify, Why: "absent"},
+	{Call: "stat", Do: notify, Why: "absent"},
 }
 
 // executable holds for memory that is to be executed.
-var executable = []condition{{arg: 2, mask: unix.PROT_EXEC, values: []uint32{unix.PROT_EXEC}}}
-
-// buildConfinedFilter compiles the table of a confined program, without the calls that this architecture lacks.
-func buildConfinedFilter(pid uint32) ([]unix.SockFilter, error) {
-	var rows []row
-	for _, r := range confinedTable {
-		if _, ok := numbers[r.call]; ok {
-			rows = append(rows, r)
-		}
-	}
-	return compileFilter(pid, rows)
-}
+var executable = []condition{{Arg: 2, Mask: unix.PROT_EXEC, Values: []uint32{unix.PROT_EXEC}}}

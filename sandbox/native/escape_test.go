@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/vfs"
 )
@@ -179,7 +180,7 @@ func (w *world) setup(tb testing.TB, here string) string {
 	}
 	var b strings.Builder
 	b.WriteString("NR = {")
-	for name, number := range knownCalls(tb, runtime.GOARCH) {
+	for name, number := range seccomp.Calls(runtime.GOARCH) {
 		fmt.Fprintf(&b, "%q:%d,", name, number)
 	}
 	b.WriteString("}\n")

@@ -7,127 +7,100 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/internal/linux/seccomp/seccomptest"
 )
 
 const testPID = 4242
 
 // runFilter interprets a filter as the kernel does.
-func runFilter(t *testing.T, program []unix.SockFilter, arch, number uint32, args ...uint64) uint32 {
+func runFilter(t *testing.T, program []unix.SockFilter, arch, number uint32, args ...uint64) seccomp.Action {
 	t.Helper()
-	action, _ := walkFilter(t, program, arch, number, args...)
-	return action
+	action, _ := seccomptest.Run(t, program, arch, number, args...)
+	return seccomp.Action(action)
 }
 
-// walkFilter is runFilter, and counts the instructions.
-func walkFilter(t *testing.T, program []unix.SockFilter, arch, number uint32, args ...uint64) (action uint32, steps int) {
-	t.Helper()
-	data := make([]uint32, 16)
-	data[0], data[1] = number, arch
-	for i, a := range args {
-		data[4+2*i], data[5+2*i] = uint32(a), uint32(a>>32)
+// filterFor is the filter of a policy, for a process with testPID.
+func filterFor(tb testing.TB, p seccomp.Policy) []unix.SockFilter {
+	tb.Helper()
+	program, err := p.Compile()
+	if err != nil {
+		tb.Fatal(err)
 	}
-	var acc uint32
-	for pc := 0; pc < len(program); pc++ {
-		in := program[pc]
-		steps++
-		switch in.Code {
-		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
-			acc = data[in.K/4]
-		case unix.BPF_ALU | unix.BPF_AND | unix.BPF_K:
-			acc &= in.K
-		case unix.BPF_JMP | unix.BPF_K | unix.BPF_JEQ:
-			if acc == in.K {
-				pc += int(in.Jt)
-			} else {
-				pc += int(in.Jf)
-			}
-		case unix.BPF_JMP | unix.BPF_K | unix.BPF_JGE:
-			if acc >= in.K {
-				pc += int(in.Jt)
-			} else {
-				pc += int(in.Jf)
-			}
-		case unix.BPF_JMP | unix.BPF_JA:
-			pc += int(in.K)
-		case unix.BPF_JMP | unix.BPF_K | unix.BPF_JSET:
-			if acc&in.K != 0 {
-				pc += int(in.Jt)
-			} else {
-				pc += int(in.Jf)
-			}
-		case unix.BPF_RET | unix.BPF_K:
-			return in.K, steps
-		default:
-			t.Fatalf("instruction %d has an unknown code %#x", pc, in.Code)
-		}
+	return program.For(testPID)
+}
+
+// callNumber is a system call's number, which must be there.
+func callNumber(tb testing.TB, call string) uint32 {
+	tb.Helper()
+	n, here := seccomp.Number(call)
+	if !here {
+		tb.Fatalf("no system call %s here", call)
 	}
-	t.Fatal("the filter runs past its end")
-	return 0, steps
+	return n
 }
 
 func TestFilterTreatsCallsAsTheTableSays(t *testing.T) {
-	program, err := buildFilter(testPID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := filterFor(t, enginePolicy)
 	const null = 0
 	pointer := uint64(0x7f00_0000_1000)
 	cases := []struct {
 		name string
 		call string
 		args []uint64
-		want uint32
+		want seccomp.Action
 	}{
-		{"read is allowed", "read", nil, retAllow},
-		{"openat is notified", "openat", nil, retNotify},
-		{"socket is refused", "socket", []uint64{unix.AF_INET, unix.SOCK_STREAM}, retErrno(unix.EPERM)},
-		{"ptrace is refused", "ptrace", nil, retErrno(unix.EPERM)},
-		{"a stream pair", "socketpair", []uint64{unix.AF_UNIX, unix.SOCK_STREAM | unix.SOCK_CLOEXEC}, retNotify},
-		{"a datagram pair", "socketpair", []uint64{unix.AF_UNIX, unix.SOCK_DGRAM}, retErrno(unix.EPERM)},
-		{"a seqpacket pair", "socketpair", []uint64{unix.AF_UNIX, unix.SOCK_SEQPACKET}, retErrno(unix.EPERM)},
-		{"a netlink pair", "socketpair", []uint64{unix.AF_NETLINK, unix.SOCK_STREAM}, retErrno(unix.EPERM)},
-		{"a pipe is counted", "pipe2", []uint64{pointer, unix.O_CLOEXEC}, retNotify},
-		{"a pipe of notifications", "pipe2", []uint64{pointer, unix.O_EXCL}, retErrno(unix.EINVAL)},
-		{"a smaller pipe", "fcntl", []uint64{1, unix.F_SETPIPE_SZ, 4096}, retAllow},
-		{"a pipe of the usual size", "fcntl", []uint64{1, unix.F_SETPIPE_SZ, 65536}, retAllow},
-		{"a larger pipe", "fcntl", []uint64{1, unix.F_SETPIPE_SZ, 65537}, retErrno(unix.EPERM)},
-		{"a much larger pipe", "fcntl", []uint64{1, unix.F_SETPIPE_SZ, 1 << 20}, retErrno(unix.EPERM)},
-		{"a registration is counted", "epoll_ctl", []uint64{3, unix.EPOLL_CTL_ADD, 4, pointer}, retNotify},
-		{"a registration with high bits", "epoll_ctl", []uint64{3, 1<<32 | unix.EPOLL_CTL_ADD, 4, pointer}, retNotify},
-		{"a registration taken back", "epoll_ctl", []uint64{3, unix.EPOLL_CTL_DEL, 4, null}, retAllow},
-		{"an epoll instance is made outside", "epoll_create1", []uint64{unix.EPOLL_CLOEXEC}, retNotify},
-		{"a send without address", "sendto", []uint64{3, pointer, 1, 0, null, 0}, retAllow},
-		{"a send with an address", "sendto", []uint64{3, pointer, 1, 0, pointer, 16}, retErrno(unix.EPERM)},
-		{"an address in the high half only", "sendto", []uint64{3, pointer, 1, 0, 1 << 32, 16}, retErrno(unix.EPERM)},
-		{"a thread", "clone", []uint64{threadFlags}, retNotify},
-		{"a fork by clone", "clone", []uint64{uint64(unix.SIGCHLD)}, retErrno(unix.EPERM)},
-		{"a thread with a new user namespace", "clone", []uint64{threadFlags | unix.CLONE_NEWUSER}, retErrno(unix.EPERM)},
-		{"a thread with high flag bits", "clone", []uint64{threadFlags | 1<<33}, retErrno(unix.EPERM)},
-		{"kill of itself", "kill", []uint64{testPID, 15}, retAllow},
-		{"kill of its group", "kill", []uint64{0, 15}, retAllow},
-		{"kill of init", "kill", []uint64{1, 9}, retNotify},
-		{"kill of everything", "kill", []uint64{^uint64(0), 9}, retNotify},
-		{"tgkill of itself", "tgkill", []uint64{testPID, testPID, 10}, retAllow},
-		{"tgkill of another", "tgkill", []uint64{1, 1, 9}, retErrno(unix.EPERM)},
-		{"reading a limit", "prlimit64", []uint64{0, unix.RLIMIT_AS, null, pointer}, retAllow},
-		{"reading its own limit by number", "prlimit64", []uint64{testPID, unix.RLIMIT_AS, null, pointer}, retAllow},
-		{"raising a limit", "prlimit64", []uint64{0, unix.RLIMIT_AS, pointer, null}, retErrno(unix.EPERM)},
-		{"another's limit", "prlimit64", []uint64{1, unix.RLIMIT_AS, null, pointer}, retErrno(unix.EPERM)},
-		{"duplicating a descriptor", "fcntl", []uint64{1, unix.F_DUPFD_CLOEXEC}, retAllow},
-		{"taking a lock is answered", "fcntl", []uint64{1, unix.F_SETLK, pointer}, retNotify},
-		{"asking for a lock is answered", "fcntl", []uint64{1, unix.F_GETLK, pointer}, retNotify},
-		{"setting an owner", "fcntl", []uint64{1, unix.F_SETOWN, 1}, retErrno(unix.EINVAL)},
-		{"adding a seal", "fcntl", []uint64{1, unix.F_ADD_SEALS, 1}, retErrno(unix.EINVAL)},
-		{"a terminal question", "ioctl", []uint64{0, unix.TCGETS}, retAllow},
-		{"typing into a terminal", "ioctl", []uint64{0, unix.TIOCSTI}, retErrno(unix.ENOTTY)},
-		{"naming a thread", "prctl", []uint64{unix.PR_SET_NAME}, retAllow},
-		{"becoming dumpable again", "prctl", []uint64{unix.PR_SET_DUMPABLE, 1}, retErrno(unix.EPERM)},
-		{"a lock file is answered", "flock", nil, retNotify},
-		{"the foreground of a terminal is answered", "ioctl", []uint64{0, unix.TIOCSPGRP, pointer}, retNotify},
+		{"read is allowed", "read", nil, seccomp.ActionAllow},
+		{"openat is notified", "openat", nil, seccomp.ActionNotify},
+		{"socket is refused", "socket", []uint64{unix.AF_INET, unix.SOCK_STREAM}, seccomp.Errno(unix.EPERM)},
+		{"ptrace is refused", "ptrace", nil, seccomp.Errno(unix.EPERM)},
+		{"a stream pair", "socketpair", []uint64{unix.AF_UNIX, unix.SOCK_STREAM | unix.SOCK_CLOEXEC}, seccomp.ActionNotify},
+		{"a datagram pair", "socketpair", []uint64{unix.AF_UNIX, unix.SOCK_DGRAM}, seccomp.Errno(unix.EPERM)},
+		{"a seqpacket pair", "socketpair", []uint64{unix.AF_UNIX, unix.SOCK_SEQPACKET}, seccomp.Errno(unix.EPERM)},
+		{"a netlink pair", "socketpair", []uint64{unix.AF_NETLINK, unix.SOCK_STREAM}, seccomp.Errno(unix.EPERM)},
+		{"a pipe is counted", "pipe2", []uint64{pointer, unix.O_CLOEXEC}, seccomp.ActionNotify},
+		{"a pipe of notifications", "pipe2", []uint64{pointer, unix.O_EXCL}, seccomp.Errno(unix.EINVAL)},
+		{"a smaller pipe", "fcntl", []uint64{1, unix.F_SETPIPE_SZ, 4096}, seccomp.ActionAllow},
+		{"a pipe of the usual size", "fcntl", []uint64{1, unix.F_SETPIPE_SZ, 65536}, seccomp.ActionAllow},
+		{"a larger pipe", "fcntl", []uint64{1, unix.F_SETPIPE_SZ, 65537}, seccomp.Errno(unix.EPERM)},
+		{"a much larger pipe", "fcntl", []uint64{1, unix.F_SETPIPE_SZ, 1 << 20}, seccomp.Errno(unix.EPERM)},
+		{"a registration is counted", "epoll_ctl", []uint64{3, unix.EPOLL_CTL_ADD, 4, pointer}, seccomp.ActionNotify},
+		{"a registration with high bits", "epoll_ctl", []uint64{3, 1<<32 | unix.EPOLL_CTL_ADD, 4, pointer}, seccomp.ActionNotify},
+		{"a registration taken back", "epoll_ctl", []uint64{3, unix.EPOLL_CTL_DEL, 4, null}, seccomp.ActionAllow},
+		{"an epoll instance is made outside", "epoll_create1", []uint64{unix.EPOLL_CLOEXEC}, seccomp.ActionNotify},
+		{"a send without address", "sendto", []uint64{3, pointer, 1, 0, null, 0}, seccomp.ActionAllow},
+		{"a send with an address", "sendto", []uint64{3, pointer, 1, 0, pointer, 16}, seccomp.Errno(unix.EPERM)},
+		{"an address in the high half only", "sendto", []uint64{3, pointer, 1, 0, 1 << 32, 16}, seccomp.Errno(unix.EPERM)},
+		{"a thread", "clone", []uint64{threadFlags}, seccomp.ActionNotify},
+		{"a fork by clone", "clone", []uint64{uint64(unix.SIGCHLD)}, seccomp.Errno(unix.EPERM)},
+		{"a thread with a new user namespace", "clone", []uint64{threadFlags | unix.CLONE_NEWUSER}, seccomp.Errno(unix.EPERM)},
+		{"a thread with high flag bits", "clone", []uint64{threadFlags | 1<<33}, seccomp.Errno(unix.EPERM)},
+		{"kill of itself", "kill", []uint64{testPID, 15}, seccomp.ActionAllow},
+		{"kill of its group", "kill", []uint64{0, 15}, seccomp.ActionAllow},
+		{"kill of init", "kill", []uint64{1, 9}, seccomp.ActionNotify},
+		{"kill of everything", "kill", []uint64{^uint64(0), 9}, seccomp.ActionNotify},
+		{"tgkill of itself", "tgkill", []uint64{testPID, testPID, 10}, seccomp.ActionAllow},
+		{"tgkill of another", "tgkill", []uint64{1, 1, 9}, seccomp.Errno(unix.EPERM)},
+		{"reading a limit", "prlimit64", []uint64{0, unix.RLIMIT_AS, null, pointer}, seccomp.ActionAllow},
+		{"reading its own limit by number", "prlimit64", []uint64{testPID, unix.RLIMIT_AS, null, pointer}, seccomp.ActionAllow},
+		{"raising a limit", "prlimit64", []uint64{0, unix.RLIMIT_AS, pointer, null}, seccomp.Errno(unix.EPERM)},
+		{"another's limit", "prlimit64", []uint64{1, unix.RLIMIT_AS, null, pointer}, seccomp.Errno(unix.EPERM)},
+		{"duplicating a descriptor", "fcntl", []uint64{1, unix.F_DUPFD_CLOEXEC}, seccomp.ActionAllow},
+		{"taking a lock is answered", "fcntl", []uint64{1, unix.F_SETLK, pointer}, seccomp.ActionNotify},
+		{"asking for a lock is answered", "fcntl", []uint64{1, unix.F_GETLK, pointer}, seccomp.ActionNotify},
+		{"setting an owner", "fcntl", []uint64{1, unix.F_SETOWN, 1}, seccomp.Errno(unix.EINVAL)},
+		{"adding a seal", "fcntl", []uint64{1, unix.F_ADD_SEALS, 1}, seccomp.Errno(unix.EINVAL)},
+		{"a terminal question", "ioctl", []uint64{0, unix.TCGETS}, seccomp.ActionAllow},
+		{"typing into a terminal", "ioctl", []uint64{0, unix.TIOCSTI}, seccomp.Errno(unix.ENOTTY)},
+		{"naming a thread", "prctl", []uint64{unix.PR_SET_NAME}, seccomp.ActionAllow},
+		{"becoming dumpable again", "prctl", []uint64{unix.PR_SET_DUMPABLE, 1}, seccomp.Errno(unix.EPERM)},
+		{"a lock file is answered", "flock", nil, seccomp.ActionNotify},
+		{"the foreground of a terminal is answered", "ioctl", []uint64{0, unix.TIOCSPGRP, pointer}, seccomp.ActionNotify},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if got := runFilter(t, program, auditArch, numbers[c.call], c.args...); got != c.want {
+			if got := runFilter(t, program, seccomp.AuditArch, callNumber(t, c.call), c.args...); got != c.want {
 				t.Errorf("%s%v: filter returns %#x, want %#x", c.call, c.args, got, c.want)
 			}
 		})
@@ -135,72 +108,73 @@ func TestFilterTreatsCallsAsTheTableSays(t *testing.T) {
 }
 
 func TestFilterRefusesWhatTheTableDoesNotName(t *testing.T) {
-	program, err := buildFilter(testPID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, number := range []uint32{unix.SYS_IO_URING_SETUP, unix.SYS_CLONE3, unix.SYS_OPENAT2, unix.SYS_MEMFD_CREATE, 999, 1 << 20} {
-		if got := runFilter(t, program, auditArch, number); got != retErrno(unix.ENOSYS) {
-			t.Errorf("call %d: filter returns %#x, want ENOSYS", number, got)
+	program := filterFor(t, enginePolicy)
+	for _, unnamed := range []uint32{unix.SYS_IO_URING_SETUP, unix.SYS_CLONE3, unix.SYS_OPENAT2, unix.SYS_MEMFD_CREATE, 999, 1 << 20} {
+		if got := runFilter(t, program, seccomp.AuditArch, unnamed); got != seccomp.Errno(unix.ENOSYS) {
+			t.Errorf("call %d: filter returns %#x, want ENOSYS", unnamed, got)
 		}
 	}
 }
 
 func TestFilterKillsForeignEntries(t *testing.T) {
-	program, err := buildFilter(testPID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := runFilter(t, program, unix.AUDIT_ARCH_I386, 1); got != retKill {
+	program := filterFor(t, enginePolicy)
+	if got := runFilter(t, program, unix.AUDIT_ARCH_I386, 1); got != seccomp.ActionKill {
 		t.Errorf("int 0x80: filter returns %#x, want kill", got)
 	}
-	if x32Bit != 0 {
-		if got := runFilter(t, program, auditArch, x32Bit|numbers["read"]); got != retKill {
+	if seccomp.X32Bit != 0 {
+		if got := runFilter(t, program, seccomp.AuditArch, seccomp.X32Bit|callNumber(t, "read")); got != seccomp.ActionKill {
 			t.Errorf("x32: filter returns %#x, want kill", got)
 		}
 	}
 }
 
-func TestEveryRowHasAReasonAndAHandler(t *testing.T) {
-	last := map[string]bool{} // calls of which a row decides every case
-	for _, rows := range [][]row{table, archTable} {
+func TestEveryHandlerHasARowAndEveryRowAHandler(t *testing.T) {
+	used := map[string]bool{}
+	for _, r := range table {
+		if key := r.Key(); key != "" {
+			used[key] = true
+			if _, ok := handlers[key]; !ok {
+				t.Errorf("nothing handles %s, which is %q", r.Call, key)
+			}
+		}
+	}
+	for key := range handlers {
+		if !used[key] {
+			t.Errorf("no row leads to the handler %q", key)
+		}
+	}
+}
+
+func TestEveryRowIsReached(t *testing.T) {
+	for name, rows := range map[string][]row{"engine": table, "confined": confinedTable} {
+		last := map[string]bool{} // calls of which a row decides every case
 		for _, r := range rows {
-			if r.why == "" {
-				t.Errorf("%s has no reason", r.call)
+			if last[r.Call] {
+				t.Errorf("%s: %s has a row that nothing reaches", name, r.Call)
 			}
-			if r.do == notify {
-				if _, ok := handlers[r.call]; !ok {
-					t.Errorf("%s is notified but nothing handles it", r.call)
-				}
-			}
-			if last[r.call] {
-				t.Errorf("%s has a row that nothing reaches", r.call)
-			}
-			last[r.call] = len(r.when) == 0 || r.otherwise != 0
+			last[r.Call] = len(r.When) == 0 || r.Otherwise != 0
 		}
 	}
 }
 
 // However many calls the tables have, an answer is a few steps away.
 func TestFilterSearchesByNumber(t *testing.T) {
-	program, err := buildFilter(testPID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := filterFor(t, enginePolicy)
 	const most = 40
-	for _, r := range slices.Concat(table, archTable) {
-		number, here := numbers[r.call]
-		if _, steps := walkFilter(t, program, auditArch, number); here && len(r.when) == 0 && steps > most {
-			t.Errorf("%s takes %d steps", r.call, steps)
+	for _, r := range table {
+		if number, here := seccomp.Number(r.Call); here && len(r.When) == 0 {
+			if _, steps := seccomptest.Run(t, program, seccomp.AuditArch, number); steps > most {
+				t.Errorf("%s takes %d steps", r.Call, steps)
+			}
 		}
 	}
 	for number := range uint32(1000) { // more than there are
-		args := make([]uint64, 6)
-		got, steps := walkFilter(t, program, auditArch, number, args...)
-		if want := plainly(auditArch, number, args); got != want {
+		got, steps := seccomptest.Run(t, program, seccomp.AuditArch, number, make([]uint64, 6)...)
+		if want := seccomptest.Decide(enginePolicy, testPID, seccomp.AuditArch, number, [6]uint64{}); seccomp.Action(got) != want {
 			t.Errorf("call %d: the filter returns %#x, the table says %#x", number, got, want)
 		}
-		if _, known := callNames[int32(number)]; !known && steps > most {
+		unknown := !slices.ContainsFunc(table, func(r row) bool { n, here := seccomp.Number(r.Call); return here && n == number })
+		if unknown && steps > most {
 			t.Errorf("unknown call %d takes %d steps", number, steps)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/internal/linux/seccomp/seccomptest"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
 	"shannot-gateway/vfs"
@@ -240,11 +241,9 @@ func (fuzzedContent) Close() error { return nil }
 // FuzzHandlers makes calls with every kind of argument over every kind of memory. No handler may panic, answer what the
 // kernel has no number for, leave the view, or give out a descriptor that writes anything but what the session holds.
 func FuzzHandlers(f *testing.F) {
-	names := make([]string, 0, len(handlers))
-	for name := range handlers {
-		if _, here := numbers[name]; here {
-			names = append(names, name)
-		}
+	names := make([]string, 0, len(byNumber))
+	for number := range byNumber {
+		names = append(names, seccomp.Name(number))
 	}
 	slices.Sort(names)
 	p := newPuppet(f)
@@ -297,7 +296,7 @@ func FuzzHandlers(f *testing.F) {
 				return
 			}
 			name := names[int(calls[0])%len(names)]
-			n := &seccomp.Notification{PID: uint32(p.pid), Nr: int32(numbers[name])}
+			n := &seccomp.Notification{PID: uint32(p.pid), Nr: int32(callNumber(t, name))}
 			for i := range n.Args {
 				n.Args[i] = p.argument(calls[1+i*fuzzedArgument:])
 			}
@@ -317,7 +316,7 @@ func judge(t *testing.T, r *run, name string, n *seccomp.Notification, a answer)
 		t.Errorf("%s%v: the working directory is %q", name, n.Args, r.cwd)
 	}
 	// Where only the descriptor decides, the call is the filter's on any other.
-	byDescriptor := slices.ContainsFunc(slices.Concat(table, archTable), func(r row) bool { return r.call == name && r.do == allow })
+	byDescriptor := slices.ContainsFunc(table, func(r row) bool { return r.Call == name && r.Do == allow })
 	// These are judged by nothing in memory: a thread, a pipe and a pair are what the filter let here, execveat is the first
 	// stage's once, and where a thread may run is nobody's secret.
 	judged := slices.Contains([]string{"clone", "pipe", "pipe2", "socketpair", "execveat", "sched_getaffinity"}, name)
@@ -379,49 +378,19 @@ func FuzzOwnProc(f *testing.F) {
 
 // FuzzFilter holds the filter that the kernel runs against a plain reading of the table.
 func FuzzFilter(f *testing.F) {
-	program, err := buildFilter(testPID)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(uint32(auditArch), numbers["openat"], uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
-	f.Add(uint32(auditArch), numbers["clone"], uint64(threadFlags), uint64(0), uint64(0), uint64(0), uint64(0))
-	f.Add(uint32(auditArch), numbers["kill"], uint64(testPID), uint64(9), uint64(0), uint64(0), uint64(0))
-	f.Add(uint32(auditArch), numbers["socketpair"], uint64(1), uint64(1), uint64(0), uint64(0), uint64(0))
-	f.Add(uint32(auditArch), numbers["mmap"], uint64(0), uint64(0), uint64(0), uint64(unix.MAP_HUGETLB), uint64(0))
-	f.Add(uint32(auditArch), numbers["getsockopt"], uint64(0), uint64(1), uint64(77), uint64(0), uint64(0))
+	program := filterFor(f, enginePolicy)
+	f.Add(uint32(seccomp.AuditArch), callNumber(f, "openat"), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), callNumber(f, "clone"), uint64(threadFlags), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), callNumber(f, "kill"), uint64(testPID), uint64(9), uint64(0), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), callNumber(f, "socketpair"), uint64(1), uint64(1), uint64(0), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), callNumber(f, "mmap"), uint64(0), uint64(0), uint64(0), uint64(unix.MAP_HUGETLB), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), callNumber(f, "getsockopt"), uint64(0), uint64(1), uint64(77), uint64(0), uint64(0))
 	f.Add(uint32(unix.AUDIT_ARCH_I386), uint32(1), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
-	f.Add(uint32(auditArch), uint32(1<<30), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), uint32(1<<30), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
 	f.Fuzz(func(t *testing.T, arch, number uint32, a0, a1, a2, a3, a4 uint64) {
-		args := []uint64{a0, a1, a2, a3, a4, 0}
-		if got, want := runFilter(t, program, arch, number, args...), plainly(arch, number, args); got != want {
+		args := [6]uint64{a0, a1, a2, a3, a4}
+		if got, want := runFilter(t, program, arch, number, args[:]...), seccomptest.Decide(enginePolicy, testPID, arch, number, args); got != want {
 			t.Errorf("call %d%v of %#x: the filter returns %#x, the table says %#x", number, args, arch, got, want)
 		}
 	})
-}
-
-// plainly reads the table from top to bottom.
-func plainly(arch, number uint32, args []uint64) uint32 {
-	if arch != auditArch || x32Bit != 0 && number&x32Bit != 0 {
-		return retKill
-	}
-	for _, r := range slices.Concat(table, archTable) {
-		if n, here := numbers[r.call]; !here || n != number {
-			continue
-		}
-		if !slices.ContainsFunc(r.when, func(c condition) bool { return !c.plainly(args) }) {
-			return r.action()
-		}
-		if r.otherwise != 0 {
-			return retErrno(r.otherwise)
-		}
-	}
-	return retErrno(unix.ENOSYS)
-}
-
-func (c condition) plainly(args []uint64) bool {
-	value, high := uint32(args[c.arg]), args[c.arg]>>32
-	if c.mask != 0 {
-		value &= c.mask
-	}
-	return (!c.wide || high == 0) && slices.ContainsFunc(c.values, func(v uint32) bool { return v == value || v == self && value == testPID })
 }

@@ -44,7 +44,7 @@ func errnoOf(err error) unix.Errno {
 // A handler answers one system call. It runs on the supervising goroutine, one at a time.
 type handler func(*run, *seccomp.Notification) answer
 
-// handlers has an entry for every call that the tables notify.
+// handlers has an entry for every handler that a row of the table names.
 var handlers = map[string]handler{
 	"openat": func(r *run, n *seccomp.Notification) answer {
 		return r.open(n, int32(n.Args[0]), n.Args[1], int(int32(n.Args[2])), uint32(n.Args[3]))
@@ -147,32 +147,23 @@ var handlers = map[string]handler{
 	"wait4":         (*run).wait4,
 	"waitid":        (*run).waitid,
 	"getpgid":       (*run).processGroup,
-	"getsid":        (*run).processGroup,
 	"getppid":       (*run).parentID,
 	"kill":          (*run).signal,
 	"clone":         (*run).clone,
 	"fcntl":         (*run).fcntl,
 	"read":          (*run).readStream,
-	"pread64":       (*run).readStream,
-	"readv":         (*run).readStream,
-	"preadv":        (*run).readStream,
-	"preadv2":       (*run).readStream,
 	"mmap":          (*run).mapping,
 	"sendfile":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[1]), unix.EINVAL) },
 	"dup":           (*run).dupStream,
-	"dup2":          func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },
 	"dup3":          func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },
-	"pipe":          (*run).makePipe,
 	"pipe2":         (*run).makePipe,
 	"uname":         (*run).uname,
 	"ioctl":         (*run).ioctl,
 	"fsync":         (*run).syncFile,
-	"fdatasync":     (*run).syncFile,
 	"syncfs":        (*run).syncAll,
 	"flock":         (*run).flock,
 	"fadvise64":     (*run).advise,
 	"socketpair":    (*run).makePair,
-	"epoll_create":  (*run).makeEpoll,
 	"epoll_create1": (*run).makeEpoll,
 	"epoll_ctl":     (*run).addWatch,
 	// Nothing is judged: it waits until the supervisor has let go of the thread, see affinity.go.
@@ -183,25 +174,17 @@ var handlers = map[string]handler{
 		return answer{val: int64(old)}
 	},
 	"getuid":    func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
-	"geteuid":   func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
 	"getgid":    func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
 	"getresuid": func(r *run, n *seccomp.Notification) answer { return r.threeTimes(n, r.job.Host.UID) },
 	"getresgid": func(r *run, n *seccomp.Notification) answer { return r.threeTimes(n, r.job.Host.GID) },
-	"getegid":   func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
 }
 
-// byNumber and callNames are the tables by this architecture's numbers.
-var (
-	byNumber  = map[int32]handler{}
-	callNames = map[int32]string{}
-)
+// byNumber are the handlers by the numbers of the calls that the table has for them.
+var byNumber = map[int32]handler{}
 
 func init() {
-	for name, number := range numbers {
-		callNames[int32(number)] = name
-		if h, ok := handlers[name]; ok {
-			byNumber[int32(number)] = h
-		}
+	for number, key := range enginePolicy.Handlers() {
+		byNumber[number] = handlers[key]
 	}
 }
 

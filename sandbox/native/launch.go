@@ -106,15 +106,15 @@ func prepareStage(loader *os.File, config stageConfig, files [3]*os.File, termin
 		}
 	}
 	s.steps.drop(config, ruleset)
-	template := engineFilter
+	compiled := engineFilter
 	if config.Confined {
-		template = confinedFilter
+		compiled = confinedFilter
 	}
-	f, err := template()
+	f, err := compiled()
 	if err != nil {
 		return nil, err
 	}
-	s.filter, s.own = unix.SockFprog{Len: uint16(len(f.program)), Filter: &f.program[0]}, f.own
+	s.filter, s.own = unix.SockFprog{Len: uint16(len(f.Code)), Filter: &f.Code[0]}, f.Self // #nosec G115 -- at most BPF_MAXINSNS
 	if s.argv, err = pointers(config.Argv); err != nil {
 		return nil, fmt.Errorf("arguments: %w", err)
 	}

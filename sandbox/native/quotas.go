@@ -290,7 +290,7 @@ const watchesOfInstance = 2
 // makeEpoll answers epoll_create(2) and epoll_create1(2).
 func (r *run) makeEpoll(n *seccomp.Notification) answer {
 	flags := int32(n.Args[0])
-	if callNames[n.Nr] == "epoll_create" {
+	if seccomp.Name(n.Nr) == "epoll_create" {
 		if flags <= 0 { // a size
 			return failed(unix.EINVAL)
 		}

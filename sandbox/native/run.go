@@ -300,7 +300,7 @@ func (r *run) abandoned() bool {
 func (r *run) answer(n *seccomp.Notification) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.panicked("answering "+callNames[n.Nr], p)
+			r.panicked("answering "+seccomp.Name(n.Nr), p)
 			seccomp.Send(r.listener, &seccomp.Response{ID: n.ID, Err: -int32(unix.EIO)})
 		}
 	}()

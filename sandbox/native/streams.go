@@ -23,7 +23,7 @@ const streamBit = maxDescriptors / 2
 
 // onStream is the condition that an argument is a descriptor in the upper half; -1 is none.
 func onStream(arg int) []condition {
-	return []condition{{arg: arg, mask: 1<<31 | streamBit, values: []uint32{streamBit}}}
+	return []condition{{Arg: arg, Mask: 1<<31 | streamBit, Values: []uint32{streamBit}}}
 }
 
 // streamOf is the stream that a file is, nil for any other.
@@ -139,7 +139,7 @@ const maxVector = 1024
 
 // destination is where a read is to put its bytes: its buffer, or the first one of its vector that has room.
 func (r *run) destination(n *seccomp.Notification) (addr, size uint64, e unix.Errno) {
-	switch callNames[n.Nr] {
+	switch seccomp.Name(n.Nr) {
 	case "read", "pread64":
 		return n.Args[1], n.Args[2], 0
 	}
@@ -161,13 +161,13 @@ func (r *run) destination(n *seccomp.Notification) (addr, size uint64, e unix.Er
 
 // offsetOf is where a read reads, and whether it moves the position.
 func offsetOf(n *seccomp.Notification, own int) (offset int64, moves bool, e unix.Errno) {
-	switch callNames[n.Nr] {
+	switch seccomp.Name(n.Nr) {
 	case "pread64", "preadv", "preadv2":
 		offset = int64(n.Args[3]) // #nosec G115 -- a negative one is refused below
 		if offset >= 0 {
 			return offset, false, 0
 		}
-		if offset != -1 || callNames[n.Nr] != "preadv2" { // which takes -1 for the position, preadv2(2)
+		if offset != -1 || seccomp.Name(n.Nr) != "preadv2" { // which takes -1 for the position, preadv2(2)
 			return 0, false, unix.EINVAL
 		}
 	}

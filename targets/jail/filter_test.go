@@ -3,76 +3,77 @@
 package jail
 
 import (
-	"encoding/binary"
 	"testing"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/internal/linux/seccomp/seccomptest"
 )
 
-// verdict runs a filter on a call, as the kernel would.
-func verdict(t *testing.T, k kind, abi int, arch, call uint32, args ...uint64) uint32 {
+// filterOf is the filter of a kind of jail.
+func filterOf(t *testing.T, k kind, abi int) []unix.SockFilter {
 	t.Helper()
-	vm, err := bpf.NewVM(program(rules(k, abi)))
+	program, err := policy(k, abi).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := make([]byte, 64) // struct seccomp_data; the machine reads words in network order, the kernel in its own
-	binary.BigEndian.PutUint32(data[offNumber:], call)
-	binary.BigEndian.PutUint32(data[offArch:], arch)
-	for i, a := range args {
-		binary.BigEndian.PutUint32(data[offArgs+8*i:], uint32(a))
-		binary.BigEndian.PutUint32(data[offArgs+8*i+4:], uint32(a>>32))
-	}
-	got, err := vm.Run(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return uint32(got)
+	return program.Code
+}
+
+// verdict runs a filter on a call, as the kernel would.
+func verdict(t *testing.T, k kind, abi int, arch, call uint32, args ...uint64) seccomp.Action {
+	t.Helper()
+	action, _ := seccomptest.Run(t, filterOf(t, k, abi), arch, call, args...)
+	return seccomp.Action(action)
 }
 
 var kinds = map[string]kind{"plain": plain, "observer": observer, "caller": caller, "tester": tester}
 
 func TestFilterRefusesEveryCallOfItsLists(t *testing.T) {
 	for name, k := range kinds {
-		for _, list := range [][]uint32{never, neverHere} {
-			for _, call := range list {
-				if got := verdict(t, k, 7, auditArch, call); got != returns(unix.EPERM) {
-					t.Errorf("%s, call %d: %#x", name, call, got)
+		each := func(rows []row, abi int, check func(seccomp.Action) bool) {
+			for _, r := range rows {
+				if number, here := seccomp.Number(r.Call); here {
+					if got := verdict(t, k, abi, seccomp.AuditArch, number); !check(got) {
+						t.Errorf("%s, %s: %#x", name, r.Call, got)
+					}
 				}
 			}
 		}
-		for _, call := range append(attributes, attributesHere...) {
-			if got := verdict(t, k, 7, auditArch, call); (got == unix.SECCOMP_RET_ALLOW) != (k == tester) {
-				t.Errorf("%s, call %d: %#x", name, call, got)
-			}
+		refused := func(got seccomp.Action) bool { return got == seccomp.Errno(unix.EPERM) }
+		allowedWhere := func(allowed bool) func(seccomp.Action) bool {
+			return func(got seccomp.Action) bool { return (got == seccomp.ActionAllow) == allowed }
 		}
-		for _, call := range append(names, namesHere...) {
-			if got := verdict(t, k, 7, auditArch, call); (got == unix.SECCOMP_RET_ALLOW) != (k != observer) {
-				t.Errorf("%s, call %d: %#x", name, call, got)
-			}
-		}
-		for _, call := range signals {
-			bounded := k == plain || k == caller // by Landlock
-			if got := verdict(t, k, 6, auditArch, call); (got == unix.SECCOMP_RET_ALLOW) != bounded {
-				t.Errorf("%s, call %d: %#x", name, call, got)
-			}
-			if got := verdict(t, k, 5, auditArch, call); got != returns(unix.EPERM) {
-				t.Errorf("%s, call %d without scopes: %#x", name, call, got)
+		each(never, 7, refused)
+		each(attributes, 7, allowedWhere(k == tester))
+		each(names, 7, allowedWhere(k != observer))
+		each(signals, 6, allowedWhere(k == plain || k == caller)) // there Landlock bounds them
+		each(signals, 5, refused)
+	}
+}
+
+func TestFilterAgreesWithItsPolicy(t *testing.T) {
+	for name, k := range kinds {
+		program := filterOf(t, k, 6)
+		for number := range uint32(1000) { // more than there are
+			got, _ := seccomptest.Run(t, program, seccomp.AuditArch, number, make([]uint64, 6)...)
+			if want := seccomptest.Decide(policy(k, 6), 1, seccomp.AuditArch, number, [6]uint64{}); seccomp.Action(got) != want {
+				t.Errorf("%s, call %d: the filter returns %#x, the table says %#x", name, number, got, want)
 			}
 		}
 	}
 }
 
 func TestFilterLooksAtArguments(t *testing.T) {
-	const allow, high = unix.SECCOMP_RET_ALLOW, 1 << 32
-	eperm, eacces, asks := returns(unix.EPERM), returns(unix.EACCES), uint32(unix.SECCOMP_RET_USER_NOTIF)
+	const allow, high = seccomp.ActionAllow, 1 << 32
+	eperm, eacces, asks := seccomp.Errno(unix.EPERM), seccomp.Errno(unix.EACCES), seccomp.ActionNotify
 	cases := []struct {
 		name string
 		kind kind
 		call uint32
 		args []uint64
-		want uint32
+		want seccomp.Action
 	}{
 		{"read", plain, unix.SYS_READ, nil, allow},
 		{"open for reading", observer, unix.SYS_OPENAT, []uint64{0, 0, unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC}, allow},
@@ -83,7 +84,7 @@ func TestFilterLooksAtArguments(t *testing.T) {
 		{"Landlock looks at opens", plain, unix.SYS_OPENAT, []uint64{0, 0, unix.O_RDWR}, allow},
 		{"thread", plain, unix.SYS_CLONE, []uint64{unix.CLONE_THREAD | unix.CLONE_VM}, allow},
 		{"namespace", plain, unix.SYS_CLONE, []uint64{unix.CLONE_NEWUSER}, eperm},
-		{"clone by structure", plain, unix.SYS_CLONE3, nil, returns(unix.ENOSYS)},
+		{"clone by structure", plain, unix.SYS_CLONE3, nil, seccomp.Errno(unix.ENOSYS)},
 		{"terminal's size", plain, unix.SYS_IOCTL, []uint64{1, unix.TIOCGWINSZ}, allow},
 		{"terminal's input", plain, unix.SYS_IOCTL, []uint64{0, unix.TIOCSTI}, eperm},
 		{"the last of a list", plain, unix.SYS_IOCTL, []uint64{0, uint64(changing[len(changing)-1])}, eperm},
@@ -98,7 +99,7 @@ func TestFilterLooksAtArguments(t *testing.T) {
 		{"another's limits", plain, unix.SYS_PRLIMIT64, []uint64{1, 7, 0x1000}, eperm},
 		{"another's limits from a high page", plain, unix.SYS_PRLIMIT64, []uint64{1, 7, 5 * high}, eperm},
 		{"stream", plain, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP}, allow},
-		{"multipath", plain, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP}, returns(unix.EPROTONOSUPPORT)},
+		{"multipath", plain, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP}, seccomp.Errno(unix.EPROTONOSUPPORT)},
 		{"netlink", observer, unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, 4}, allow},
 		{"stream of an observer", observer, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, 0}, eacces},
 		{"packets", plain, unix.SYS_SOCKET, []uint64{unix.AF_PACKET, unix.SOCK_RAW, 0}, eacces},
@@ -106,7 +107,7 @@ func TestFilterLooksAtArguments(t *testing.T) {
 		{"send and connect", plain, unix.SYS_SENDTO, []uint64{0, 0, 0, unix.MSG_FASTOPEN | unix.MSG_NOSIGNAL}, eperm},
 	}
 	for _, c := range cases {
-		if got := verdict(t, c.kind, 7, auditArch, c.call, c.args...); got != c.want {
+		if got := verdict(t, c.kind, 7, seccomp.AuditArch, c.call, c.args...); got != c.want {
 			t.Errorf("%s: %#x, want %#x", c.name, got, c.want)
 		}
 	}
@@ -114,11 +115,11 @@ func TestFilterLooksAtArguments(t *testing.T) {
 
 func TestFilterKnowsOneEntryToTheKernel(t *testing.T) {
 	for _, arch := range []uint32{unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_ARM, 0} {
-		if got := verdict(t, plain, 7, arch, unix.SYS_READ); got != returns(unix.ENOSYS) {
+		if got := verdict(t, plain, 7, arch, unix.SYS_READ); got != seccomp.Errno(unix.ENOSYS) {
 			t.Errorf("architecture %#x: %#x", arch, got)
 		}
 	}
-	if got := verdict(t, plain, 7, auditArch, unix.SYS_READ|x32Bit); x32Bit != 0 && got != returns(unix.ENOSYS) {
+	if got := verdict(t, plain, 7, seccomp.AuditArch, unix.SYS_READ|seccomp.X32Bit); seccomp.X32Bit != 0 && got != seccomp.Errno(unix.ENOSYS) {
 		t.Errorf("x32: %#x", got)
 	}
 }

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"testing"
 
-	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
-
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/internal/linux/seccomp/seccomptest"
 )
 
@@ -19,15 +17,8 @@ var update = flag.Bool("update", false, "write testdata/treatments_… anew")
 func TestTreatmentsOfCallsAreThoseWrittenDown(t *testing.T) {
 	for kind, k := range kinds {
 		for _, abi := range []int{5, 6} {
-			raw, err := bpf.Assemble(program(rules(k, abi)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var p []unix.SockFilter
-			for _, in := range raw {
-				p = append(p, unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K})
-			}
-			seccomptest.Golden(t, fmt.Sprintf("%s%d", kind, abi), auditArch, p, func(uint32) string { return "" }, *update)
+			name := func(n uint32) string { return seccomp.Name(int32(n)) }
+			seccomptest.Golden(t, fmt.Sprintf("%s%d", kind, abi), seccomp.AuditArch, filterOf(t, k, abi), name, *update)
 		}
 	}
 }

@@ -222,7 +222,7 @@ func confine(k kind, temporary string) error {
 	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: maxFile, Max: maxFile}); err != nil {
 		return fmt.Errorf("limit the size of files: %w", err)
 	}
-	listener, err := filterCalls(rules(k, landlock.ABI()))
+	listener, err := filterCalls(policy(k, landlock.ABI()))
 	if err != nil || listener < 0 {
 		return err
 	}
