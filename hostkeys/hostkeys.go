@@ -23,6 +23,8 @@ import (
 	"syscall"
 
 	"golang.org/x/crypto/ssh"
+
+	"shannot-gateway/internal/linux/durable"
 )
 
 // Type is a kind of host key.
@@ -146,7 +148,7 @@ func makeDir(dir string) error {
 	}
 	err := os.Mkdir(dir, 0o700)
 	if err == nil {
-		return syncDir(filepath.Dir(dir))
+		return durable.SyncDir(filepath.Dir(dir))
 	}
 	if !errors.Is(err, fs.ErrExist) {
 		return err
@@ -264,25 +266,10 @@ func create(dir, name string, t Type, random io.Reader) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".new-*") // O_EXCL, 0600
-	if err != nil {
-		return err
+	if err = durable.Create(name, text); errors.Is(err, fs.ErrExist) {
+		return durable.SyncDir(dir) // whoever made it may not have come so far
 	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), name); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(dir)
+	return err
 }
 
 // generate makes a key in the format of OpenSSH.
@@ -311,15 +298,6 @@ func generate(t Type, random io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
 }
 
 // KnownHosts is a line for a client's known_hosts file that names this key for a host, "host" or "[host]:port" as

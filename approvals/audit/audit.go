@@ -21,6 +21,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/internal/linux/durable"
 )
 
 // Rotations: when a new file begins, apart from one that has become too large.
@@ -165,7 +166,7 @@ func (l *Log) open() error {
 	if err := l.head.Sync(); err != nil {
 		return err
 	}
-	return syncDir(l.o.Dir)
+	return durable.SyncDir(l.o.Dir)
 }
 
 func (l *Log) release() {
@@ -410,7 +411,7 @@ func (l *Log) begin() error {
 		first.Files = []string{before.name}
 	}
 	if err = l.put([]Event{first}); err == nil {
-		err = syncDir(l.o.Dir)
+		err = durable.SyncDir(l.o.Dir)
 	}
 	if err != nil {
 		_ = f.Close()

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"shannot-gateway/internal/linux/durable"
 )
 
 // maxSegment is the size at which a new file begins whatever the day, in bytes.
@@ -151,20 +153,11 @@ func readLines(r io.Reader, fn func(text []byte, length int64, whole bool) error
 	}
 }
 
-func syncDir(name string) error {
-	d, err := os.Open(name) // #nosec G304 -- a folder of our own
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
-}
-
 func remove(dir string, names []string) error {
 	for _, name := range names {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/internal/linux/durable"
 )
 
 // blobFolder is where blobs are kept, beside the database: each in a file that is named by the SHA-256 of its content,
@@ -73,24 +74,21 @@ func (s *Store) PutBlob(ctx context.Context, r io.Reader, limit int64) (sha stri
 
 // put writes content under a temporary name, syncs it, and gives it its own name.
 func (b *blobs) put(ctx context.Context, r io.Reader, limit int64) (sha string, size int64, err error) {
-	f, err := os.CreateTemp(b.dir, newBlob+"*") // O_EXCL, 0600
+	f, err := durable.New(b.dir, newBlob+"*")
 	if err != nil {
 		return "", 0, err
 	}
-	defer func() { _ = os.Remove(f.Name()) }()
+	defer f.Discard()
 	sum := sha256.New()
 	size, err = fill(ctx, io.MultiWriter(f, sum), r, limit)
 	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
+		err = f.Seal()
 	}
 	if err != nil {
 		return "", 0, err
 	}
 	sha = hex.EncodeToString(sum.Sum(nil))
-	return sha, size, b.publish(f.Name(), sha)
+	return sha, size, b.publish(f, sha)
 }
 
 // fill copies r, or fails where it gives more than limit bytes.
@@ -119,23 +117,20 @@ func (c contextReader) Read(p []byte) (int, error) {
 }
 
 // publish gives a written file its name. One of that name is replaced: it has the same content, or is damaged.
-func (b *blobs) publish(temporary, sha string) error {
+func (b *blobs) publish(f *durable.File, sha string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.loose[sha] = b.now()
 	name := b.name(sha)
 	switch err := os.Mkdir(filepath.Dir(name), 0o700); {
 	case err == nil:
-		if err := syncDir(b.dir); err != nil {
+		if err := durable.SyncDir(b.dir); err != nil {
 			return err
 		}
 	case !errors.Is(err, fs.ErrExist):
 		return err
 	}
-	if err := os.Rename(temporary, name); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(name))
+	return f.Replace(name)
 }
 
 // has reports whether there is content of that name, damaged or not.
@@ -211,15 +206,6 @@ func (b *blobs) walk(visit func(sha, name string) error) error {
 		}
 		return visit(sha, name)
 	})
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name) // #nosec G304 -- a folder of our own
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
 }
 
 // OpenBlob implements approvals.Blobs.

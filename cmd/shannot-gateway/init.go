@@ -14,6 +14,7 @@ import (
 
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/hostkeys"
+	"shannot-gateway/internal/linux/durable"
 	"shannot-gateway/targets/local"
 )
 
@@ -120,7 +121,7 @@ func (p *program) init(_ context.Context, args []string) int {
 		return p.fail(fmt.Errorf("make the state directory: %w", err))
 	}
 	account := p.account(*dir == "")
-	switch err := writeNew(file, fmt.Sprintf(template, state, account)); {
+	switch err := durable.Create(file, fmt.Appendf(nil, template, state, account)); {
 	case errors.Is(err, fs.ErrExist):
 		_, _ = fmt.Fprintf(p.stdout, "%s is there already and stays as it is\n", file)
 	case err != nil:
@@ -183,20 +184,4 @@ func places(dir string) (file, state string, err error) {
 		return "", "", err
 	}
 	return filepath.Join(dir, "config.toml"), filepath.Join(dir, "state"), nil
-}
-
-// writeNew writes a file that must not exist.
-func writeNew(name, text string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }

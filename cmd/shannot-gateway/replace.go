@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"shannot-gateway/internal/linux/durable"
 )
 
 // How long an edit waits for another one, and how often it looks.
@@ -58,26 +60,20 @@ func replaceFile(name string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	f, err := durable.New(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return fmt.Errorf("write the configuration, whose directory has to be writable: %w", err)
 	}
-	defer func() { _ = os.Remove(f.Name()) }()
+	defer f.Discard()
 	_, err = f.Write(text)
 	if err == nil {
-		err = keepOwner(f, info)
+		err = keepOwner(f.File, info)
 	}
 	if err == nil {
 		err = f.Chmod(info.Mode().Perm())
 	}
 	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
+		err = f.Replace(name)
 	}
 	if err != nil {
 		return fmt.Errorf("write the configuration: %w", err)

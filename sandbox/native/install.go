@@ -22,6 +22,7 @@ import (
 	"github.com/kluctl/go-embed-python/python"
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/durable"
 	"shannot-gateway/sandbox/guest"
 	"shannot-gateway/vfs"
 )
@@ -226,11 +227,10 @@ func (in *installation) unpack(ctx context.Context, dir string, libraries map[st
 	if err := os.WriteFile(filepath.Join(root, completeMark), nil, 0o600); err != nil {
 		return err
 	}
-	unix.Sync() // once: every file of the tree before its name
 	if err := os.RemoveAll(in.root); err != nil {
 		return err
 	}
-	return os.Rename(root, in.root)
+	return durable.RenameTree(root, in.root)
 }
 
 // compileLibrary writes the byte code of the whole standard library, to a file for each module and once more to one for

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"shannot-gateway/internal/linux/durable"
 )
 
 // Bounds of a download.
@@ -77,7 +79,7 @@ func (f *fetcher) fetch(ctx context.Context, dir string, a Archive) (string, err
 		var fatal bool
 		if fatal, err = f.more(ctx, &d); err == nil {
 			if err = checkHash(d.part, a.SHA256); err == nil {
-				return name, os.Rename(d.part, name)
+				return name, durable.Rename(d.part, name)
 			}
 			_ = os.Remove(d.part) // and from the beginning, where it was gone on with: perhaps wrongly
 			fatal = d.whole

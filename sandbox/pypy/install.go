@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"golang.org/x/sys/unix"
+
+	"shannot-gateway/internal/linux/durable"
 )
 
 // InstallOptions say what is installed, and from where.
@@ -123,6 +124,5 @@ func assemble(runtime, dir string, archives [2]string) error {
 	if err := root.Chmod(executableFile, 0o755); err != nil {
 		return err
 	}
-	unix.Sync() // once: every file of the tree before its name
-	return os.Rename(temp, dir)
+	return durable.RenameTree(temp, dir)
 }
