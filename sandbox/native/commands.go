@@ -14,7 +14,9 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/sandbox/internal/streams"
+	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/tasks"
 )
 
@@ -26,7 +28,7 @@ func (r *run) connect() (int, unix.Errno) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		r.tree.disconnect()
-		return -1, errnoOf(err)
+		return -1, vfs.ErrnoOf(err)
 	}
 	_ = unix.SetNonblock(pair[0], true)
 	ours := os.NewFile(uintptr(pair[0]), "guest")
@@ -134,7 +136,7 @@ func whileOpen(conn *os.File, gone func()) (stop func()) {
 // once the command runs, however long a human takes. ctx ends the waiting and the command; cancel is called when the
 // command has ended.
 func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (int, error) {
-	if r.children.full() || int(r.tree.running.Load()) >= tasks.Commands() {
+	if r.children.Count() >= posix.MaxChildren || int(r.tree.running.Load()) >= tasks.Commands() {
 		return 0, unix.EAGAIN
 	}
 	dir, taken, err := r.prepareCommand(q)
@@ -169,12 +171,12 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 	r.tree.running.Add(1)
 	// The streams go first when the run ends: what waits for a reader or a writer that is the gateway itself ends with them.
 	unlink := context.AfterFunc(ctx, taken.Close)
-	return r.children.add(0, process, func() {
+	return r.children.Add(0, process, func() {
 		r.tree.running.Add(-1)
 		unlink()
 		taken.Close()
 		cancel()
-	}), nil
+	}).PID, nil
 }
 
 // prepareCommand resolves a command's working directory, as it is on the target, and takes its streams. There are none for
@@ -358,7 +360,7 @@ func private(fd, mode int) (*os.File, unix.Errno) {
 	own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), mode|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	_ = unix.Close(fd)
 	if err != nil {
-		return nil, errnoOf(err)
+		return nil, vfs.ErrnoOf(err)
 	}
 	return os.NewFile(uintptr(own), "stream"), 0
 }
@@ -383,23 +385,5 @@ func (r *run) commandDir(dir string) (string, error) {
 	r.tree.turn.Lock()
 	defer r.tree.turn.Unlock()
 	r.tree.asks(r, r.pid)
-	cwd := r.workingDirectory()
-	if dir == "" {
-		return cwd, nil
-	}
-	if dir[0] != '/' {
-		dir = join(cwd, dir)
-	}
-	canonical, err := r.job.FS.Canonical(dir)
-	if err != nil {
-		return "", err
-	}
-	info, err := r.job.FS.Stat(canonical)
-	if err != nil {
-		return "", err
-	}
-	if !info.IsDir() {
-		return "", unix.ENOTDIR
-	}
-	return canonical, nil
+	return r.names.CommandDir(r.names.Dir.Path(), dir)
 }

@@ -18,6 +18,7 @@ import (
 
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
 )
 
 // Confinement is a program of the operator's that needs nothing of the kernel but its streams and memory: an interpreter
@@ -170,7 +171,7 @@ func (p *Confined) open(n *seccomp.Notification, address uint64) answer {
 	}
 	fd, err := unix.Open(real, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	return answer{inject: true, fd: fd, cloexec: true}
 }
@@ -186,12 +187,12 @@ func (p *Confined) describe(n *seccomp.Notification) answer {
 	}
 	fd, err := unix.PidfdGetfd(p.r.pidfd, int(int32(n.Args[0])), 0) // #nosec G115 -- a descriptor
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	return failed(p.r.put(n, n.Args[2], asBytes(&st)))
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
@@ -58,17 +59,20 @@ func (r *run) throughDirectory(name string) (string, unix.Errno) {
 	if !own {
 		return name, 0
 	}
-	dir, e := r.directory(number)
-	if e == unix.EBADF {
-		e = unix.ENOENT
+	dir, err := r.directory(number)
+	switch {
+	case err == unix.EBADF:
+		return "", unix.ENOENT
+	case err != nil:
+		return "", vfs.ErrnoOf(err)
 	}
-	return join(dir, name[end+1:]), e
+	return posix.Join(dir, name[end+1:]), 0
 }
 
 // toDirectory is where the name of a directory's descriptor leads, and any other name itself. It is for calls that follow links.
 func (r *run) toDirectory(name string) string {
 	if fd, own := r.ownDescriptor(name); own {
-		if dir, e := r.directory(fd); e == 0 {
+		if dir, err := r.directory(fd); err == nil {
 			return dir
 		}
 	}
@@ -91,11 +95,11 @@ func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flag
 	defer func() { _ = unix.Close(own) }()
 	mode, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	info, err := (&processes{tree: r.tree}).Lstat(fmt.Sprintf("/%d/fd/%d", r.pid, fd))
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	const linkSize = 64 // what the kernel says of each
 	allowed := map[int]uint32{unix.O_RDONLY: 0o500, unix.O_WRONLY: 0o300, unix.O_RDWR: 0o700}
@@ -112,8 +116,8 @@ func (r *run) descriptorLink(fd int32) (string, error) {
 		return "", unix.ENOENT
 	}
 	if h.file != nil {
-		text, e := placeOf(h.file)
-		if info, err := h.file.Info(); e != 0 || err == nil && info.Nlink == 0 {
+		text, removed := posix.PlaceOf(h.file)
+		if info, err := h.file.Info(); removed != nil || err == nil && info.Nlink == 0 {
 			text = h.file.Path() + " (deleted)"
 		}
 		return text, nil

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/posix"
 )
 
 // Engine runs scripts with the embedded CPython. It unpacks the interpreter on first use.
@@ -145,11 +146,14 @@ func (r *run) release() {
 func newRun(ctx context.Context, e *Engine, job sandbox.Job) *run {
 	runCtx, cancel := context.WithCancelCause(ctx)
 	r := &run{
-		job: job, ctx: runCtx, cancel: cancel, pidfd: -1, listener: -1, cwd: job.Dir, umask: 0o022,
+		job: job, ctx: runCtx, cancel: cancel, pidfd: -1, listener: -1,
+		names: posix.Names{FS: job.FS, Umask: 0o022},
 	}
+	r.names.Directory = r.directory
+	r.names.Dir.Begin(job.Dir)
 	r.log = func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", r.job.Session)...) }
 	r.stdin.pipe = -1
-	r.children.init(r.childEnded, r.guard)
+	r.children.Init(r.childEnded, r.guard)
 	return r
 }
 
@@ -211,7 +215,7 @@ func (r *run) attend(e *Engine, supervised <-chan struct{}) (sandbox.Result, err
 	state := r.reap(supervised)
 	r.tree.remove(r, state)
 	// Commands that the script left running keep its streams, as they would a login's.
-	r.children.wait(r.ctx)
+	r.children.WaitAll()
 	r.tree.end()
 	r.tree.share(0)
 	output.Wait()
@@ -266,7 +270,7 @@ func (r *run) close() {
 			_ = unix.Close(fd)
 		}
 	}
-	r.leave()
+	r.names.Dir.Close()
 	for _, p := range r.inherit { // it never came so far
 		_ = unix.Close(p.fd)
 	}

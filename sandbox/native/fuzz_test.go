@@ -312,8 +312,8 @@ func judge(t *testing.T, r *run, name string, n *seccomp.Notification, a answer)
 	if a.errno >= 4096 {
 		t.Errorf("%s%v: errno %d", name, n.Args, a.errno)
 	}
-	if !path.IsAbs(r.cwd) || path.Clean(r.cwd) != r.cwd || strings.ContainsRune(r.cwd, 0) {
-		t.Errorf("%s%v: the working directory is %q", name, n.Args, r.cwd)
+	if cwd := r.names.Dir.Path(); !path.IsAbs(cwd) || path.Clean(cwd) != cwd || strings.ContainsRune(cwd, 0) {
+		t.Errorf("%s%v: the working directory is %q", name, n.Args, cwd)
 	}
 	// Where only the descriptor decides, the call is the filter's on any other.
 	byDescriptor := slices.ContainsFunc(table, func(r row) bool { return r.Call == name && r.Do == allow })

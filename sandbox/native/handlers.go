@@ -3,12 +3,10 @@
 package native
 
 import (
-	"errors"
-	"syscall"
-
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/vfs"
 )
 
 // An answer is what the supervisor says to one system call. The zero value is success with 0.
@@ -28,17 +26,9 @@ func failed(e unix.Errno) answer { return answer{errno: e} }
 // outcome is the answer to a call that returns 0 or an error of the view.
 func outcome(err error) answer {
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	return answer{}
-}
-
-func errnoOf(err error) unix.Errno {
-	var e syscall.Errno
-	if errors.As(err, &e) && e != 0 {
-		return e
-	}
-	return unix.EIO
 }
 
 // A handler answers one system call. It runs on the supervising goroutine, one at a time.
@@ -169,9 +159,7 @@ var handlers = map[string]handler{
 	// Nothing is judged: it waits until the supervisor has let go of the thread, see affinity.go.
 	"sched_getaffinity": func(*run, *seccomp.Notification) answer { return answer{resume: true} },
 	"umask": func(r *run, n *seccomp.Notification) answer {
-		old := r.umask
-		r.umask = uint32(n.Args[0]) & 0o777
-		return answer{val: int64(old)}
+		return answer{val: int64(r.names.SetUmask(uint32(n.Args[0])))}
 	},
 	"getuid":    func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
 	"getgid":    func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
@@ -200,18 +188,12 @@ func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name st
 	case text[0] == '/':
 		name, e = r.throughDirectory(text)
 		return name, false, e
-	case dirfd == unix.AT_FDCWD:
-		here, e := r.here()
-		if e != 0 {
-			return "", false, e
-		}
-		return join(here, text), false, 0
 	}
-	dir, e := r.directory(dirfd)
-	if e != 0 {
-		return "", false, e
+	name, err := r.names.Absolute(dirfd, text)
+	if err != nil {
+		return "", false, vfs.ErrnoOf(err)
 	}
-	return join(dir, text), false, 0
+	return name, false, 0
 }
 
 // path is pathAt for calls that refuse an empty path.
@@ -238,12 +220,4 @@ func (r *run) target(n *seccomp.Notification, dirfd int32, addr uint64, flags in
 		e = unix.ENOENT
 	}
 	return name, own, e
-}
-
-// join does not clean: "a/.." means something where a is a link.
-func join(dir, name string) string {
-	if dir == "/" {
-		return "/" + name
-	}
-	return dir + "/" + name
 }

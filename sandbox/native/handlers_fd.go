@@ -25,7 +25,7 @@ func (r *run) fstat(n *seccomp.Notification, fd int32, out uint64) answer {
 	}
 	info, err := h.file.Info()
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	if info.IsRegular() && !h.byName {
 		info.Size, info.Blocks = st.Size, st.Blocks
@@ -49,12 +49,12 @@ func (r *run) getdents(n *seccomp.Notification) answer {
 	}
 	position, err := unix.Seek(own, 0, unix.SEEK_CUR)
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	if position == 0 || h.entries == nil {
 		entries, err := h.file.ReadDir()
 		if err != nil {
-			return failed(errnoOf(err))
+			return failed(vfs.ErrnoOf(err))
 		}
 		r.handles.files.list(h, entries)
 	}
@@ -79,7 +79,7 @@ func (r *run) getdents(n *seccomp.Notification) answer {
 		return failed(e)
 	}
 	if _, err := unix.Seek(own, next, unix.SEEK_SET); err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	return answer{val: int64(len(out))}
 }
@@ -104,11 +104,11 @@ func appendDirent(b []byte, d vfs.Dirent, offset int64) []byte {
 }
 
 func (r *run) fchdir(n *seccomp.Notification) answer {
-	dir, e := r.directory(int32(n.Args[0]))
-	if e != 0 {
-		return failed(e)
+	dir, err := r.directory(int32(n.Args[0]))
+	if err != nil {
+		return failed(vfs.ErrnoOf(err))
 	}
-	return outcome(r.enter(dir))
+	return outcome(r.names.Enter(dir))
 }
 
 func (r *run) fchmod(fd int32, mode uint32) answer {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
@@ -38,14 +39,14 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	}
 	byName := flags&unix.O_PATH != 0
 	flags &^= unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_ASYNC | unix.O_DIRECT
-	file, err := r.job.FS.Open(name, flags, mode&^r.umask&0o7777)
+	file, err := r.job.FS.Open(name, flags, r.names.Masked(mode))
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	isDir, err := isDirectory(file, byName)
 	if err != nil {
 		_ = file.Close()
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	var fd int
 	stream := streamOf(file)
@@ -62,7 +63,7 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 	}
 	if err != nil {
 		_ = file.Close()
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	if _, own := r.ownDescriptor(file.Path()); own {
 		// A copy of what the script has already, and the supervisor knows.
@@ -96,9 +97,11 @@ func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags
 		if dirfd != unix.AT_FDCWD {
 			return r.fstat(n, dirfd, out)
 		}
-		if name, e = r.here(); e != 0 {
-			return failed(e)
+		here, err := r.names.Dir.Here()
+		if err != nil {
+			return failed(vfs.ErrnoOf(err))
 		}
+		name = here
 	}
 	if flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
 		name = throughDevice(name)
@@ -106,15 +109,9 @@ func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags
 	if fd, own := r.ownDescriptor(name); own {
 		return r.statDescriptor(n, fd, out, flags)
 	}
-	var info vfs.Info
-	var err error
-	if flags&unix.AT_SYMLINK_NOFOLLOW != 0 {
-		info, err = r.job.FS.Lstat(name)
-	} else {
-		info, err = r.job.FS.Stat(name)
-	}
+	info, err := r.names.Info(name, flags&unix.AT_SYMLINK_NOFOLLOW == 0)
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	st := toStat(info)
 	return failed(r.put(n, out, asBytes(&st)))
@@ -167,7 +164,7 @@ func (r *run) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, s
 		text, err = r.job.FS.Readlink(name)
 	}
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	b := []byte(text)
 	if len(b) > int(size) {
@@ -180,9 +177,9 @@ func (r *run) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, s
 }
 
 func (r *run) getcwd(n *seccomp.Notification) answer {
-	here, e := r.here()
-	if e != 0 {
-		return failed(e)
+	here, err := r.names.Dir.Here()
+	if err != nil {
+		return failed(vfs.ErrnoOf(err))
 	}
 	b := append([]byte(here), 0)
 	if uint64(len(b)) > n.Args[1] {
@@ -199,52 +196,7 @@ func (r *run) chdir(n *seccomp.Notification) answer {
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.enter(r.toDirectory(name)))
-}
-
-// enter makes a directory the working directory, one that may be passed.
-func (r *run) enter(name string) error {
-	dir, err := r.job.FS.Open(name, unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return err
-	}
-	if err := r.job.FS.Access(name, unix.X_OK); err != nil {
-		_ = dir.Close()
-		return err
-	}
-	r.leave()
-	r.dirLock.Lock()
-	r.dir, r.cwd = dir, dir.Path()
-	r.dirLock.Unlock()
-	return nil
-}
-
-// leave closes the working directory.
-func (r *run) leave() {
-	if r.dir != nil {
-		_ = r.dir.Close()
-	}
-}
-
-// here is the working directory's path now, for the supervising goroutine. ENOENT where it was removed.
-func (r *run) here() (string, unix.Errno) {
-	if r.dir == nil {
-		return r.cwd, 0
-	}
-	name, e := placeOf(r.dir)
-	if e == 0 && name != r.cwd {
-		r.dirLock.Lock()
-		r.cwd = name
-		r.dirLock.Unlock()
-	}
-	return name, e
-}
-
-// workingDirectory is the working directory for other goroutines than the supervising one.
-func (r *run) workingDirectory() string {
-	r.dirLock.Lock()
-	defer r.dirLock.Unlock()
-	return r.cwd
+	return outcome(r.names.Enter(r.toDirectory(name)))
 }
 
 func (r *run) mkdir(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32) answer {
@@ -252,7 +204,7 @@ func (r *run) mkdir(n *seccomp.Notification, dirfd int32, addr uint64, mode uint
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.job.FS.Mkdir(name, mode&^r.umask&0o7777))
+	return outcome(r.job.FS.Mkdir(name, r.names.Masked(mode)))
 }
 
 func (r *run) unlink(n *seccomp.Notification, dirfd int32, addr uint64, flags int) answer {
@@ -260,10 +212,7 @@ func (r *run) unlink(n *seccomp.Notification, dirfd int32, addr uint64, flags in
 	if e != 0 {
 		return failed(e)
 	}
-	if flags&unix.AT_REMOVEDIR != 0 {
-		return outcome(r.job.FS.Rmdir(name))
-	}
-	return outcome(r.job.FS.Unlink(name))
+	return outcome(r.names.Remove(name, flags&unix.AT_REMOVEDIR != 0))
 }
 
 func (r *run) rename(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64, flags uint32) answer {
@@ -328,67 +277,24 @@ func (r *run) chown(n *seccomp.Notification, dirfd int32, addr uint64, uid, gid 
 // utimens answers utimensat(2), whose null path means the descriptor itself.
 func (r *run) utimens(n *seccomp.Notification) answer {
 	dirfd, addr, times, flags := int32(n.Args[0]), n.Args[1], n.Args[2], int(n.Args[3])
-	var spec [2]unix.Timespec
-	if times == 0 {
-		spec[0].Nsec, spec[1].Nsec = unix.UTIME_NOW, unix.UTIME_NOW
-	} else if e := r.get(n, times, asBytes(&spec)); e != 0 {
-		return failed(e)
+	spec := posix.Now()
+	if times != 0 {
+		if e := r.get(n, times, asBytes(&spec)); e != 0 {
+			return failed(e)
+		}
 	}
 	if addr == 0 {
 		h, e := r.handles.usable(dirfd)
 		if e != 0 {
 			return failed(e)
 		}
-		if h.file == nil {
-			return failed(unix.EPERM)
-		}
-		info, err := h.file.Info()
-		if err != nil {
-			return failed(errnoOf(err))
-		}
-		atime, mtime, e := r.newTimes(spec, info)
-		if e != 0 {
-			return failed(e)
-		}
-		return outcome(h.file.Utimes(atime, mtime))
+		return outcome(posix.SetTimes(h.file, spec, time.Now()))
 	}
 	name, e := r.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
 	}
-	follow := flags&unix.AT_SYMLINK_NOFOLLOW == 0
-	info, err := r.job.FS.Lstat(name)
-	if follow {
-		info, err = r.job.FS.Stat(name)
-	}
-	if err != nil {
-		return failed(errnoOf(err))
-	}
-	atime, mtime, e := r.newTimes(spec, info)
-	if e != 0 {
-		return failed(e)
-	}
-	return outcome(r.job.FS.Utimes(name, atime, mtime, follow))
-}
-
-// newTimes resolves UTIME_NOW and UTIME_OMIT.
-func (r *run) newTimes(spec [2]unix.Timespec, old vfs.Info) (atime, mtime time.Time, e unix.Errno) {
-	pick := func(s unix.Timespec, old time.Time) (time.Time, unix.Errno) {
-		switch {
-		case s.Nsec == unix.UTIME_NOW:
-			return time.Now(), 0
-		case s.Nsec == unix.UTIME_OMIT:
-			return old, 0
-		case s.Nsec < 0 || s.Nsec > 999_999_999:
-			return old, unix.EINVAL
-		}
-		return time.Unix(s.Unix()), 0
-	}
-	if atime, e = pick(spec[0], old.Atime); e != 0 {
-		return atime, mtime, e
-	}
-	mtime, e = pick(spec[1], old.Mtime)
-	return atime, mtime, e
+	return outcome(r.names.SetTimes(name, spec, time.Now(), flags&unix.AT_SYMLINK_NOFOLLOW == 0))
 }
 
 func (r *run) truncate(n *seccomp.Notification) answer {
@@ -410,7 +316,7 @@ func (r *run) statfs(n *seccomp.Notification, addr, out uint64) answer {
 	}
 	space, err := r.job.Space(name)
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	return r.putStatfs(n, out, space)
 }

@@ -6,29 +6,31 @@ import (
 	"encoding/binary"
 	"errors"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/sandbox/internal/posix"
 )
 
 // signal answers kill(2) for anything but the script itself, which the filter lets through: commands have virtual
 // process ids, and nothing else may be signalled. Whether there is such a process the script sees in /proc anyway.
 func (r *run) signal(n *seccomp.Notification) answer {
 	pid, sig := int32(n.Args[0]), int32(n.Args[1])
-	if sig < 0 || sig > 64 {
+	if !posix.ValidSignal(sig) {
 		return failed(unix.EINVAL)
 	}
 	if pid < -1 {
 		pid = -pid // a command leads a process group of its own
 	}
-	if c := r.children.get(int(pid)); c != nil {
-		return failed(c.signal(sig))
+	if c := r.children.Get(int(pid)); c != nil {
+		return outcome(c.Signal(sig))
 	}
 	// Another interpreter of the process tree, each of which leads a group of its own too.
 	var err error
 	if !r.tree.member(int(pid), func(m *run) { err = unix.PidfdSendSignal(m.pidfd, unix.Signal(sig), nil, 0) }) {
-		if pid >= firstPID {
+		if pid >= posix.FirstPID {
 			return failed(unix.ESRCH) // a command that was waited for
 		}
 		if _, err := r.job.FS.Lstat("/proc/" + strconv.Itoa(int(pid))); errors.Is(err, unix.ENOENT) && pid > 0 {
@@ -46,7 +48,7 @@ func (r *run) processGroup(n *seccomp.Notification) answer {
 	if pid == 0 || int(pid) == r.pid {
 		return answer{val: int64(r.pid)}
 	}
-	if r.children.get(int(pid)) == nil && !r.tree.member(int(pid), func(*run) {}) {
+	if r.children.Get(int(pid)) == nil && !r.tree.member(int(pid), func(*run) {}) {
 		return failed(unix.ESRCH)
 	}
 	return answer{val: int64(pid)}
@@ -62,9 +64,9 @@ func (r *run) wait4(n *seccomp.Notification) answer {
 	if options&unix.WNOHANG != 0 {
 		none = func() answer { return answer{} }
 	}
-	return r.wait(n, waitTarget(pid), none, func(c *child) answer {
+	return r.wait(n, posix.WaitTarget(pid), none, func(c *posix.Child) answer {
 		if status != 0 {
-			word := uint32(c.status())
+			word := c.Status()
 			if e := r.put(n, status, asBytes(&word)); e != 0 {
 				return failed(e)
 			}
@@ -72,8 +74,8 @@ func (r *run) wait4(n *seccomp.Notification) answer {
 		if e := r.putUsage(n, usage); e != 0 {
 			return failed(e)
 		}
-		r.children.remove(c)
-		return answer{val: int64(c.pid)}
+		r.children.Remove(c)
+		return answer{val: int64(c.PID)}
 	})
 }
 
@@ -96,7 +98,7 @@ func (r *run) waitid(n *seccomp.Notification) answer {
 		if id < 0 {
 			return failed(unix.EINVAL)
 		}
-		pid = waitTarget(-id)
+		pid = posix.WaitTarget(-id)
 	default:
 		return failed(unix.EINVAL) // P_PIDFD: nobody here has one
 	}
@@ -104,7 +106,7 @@ func (r *run) waitid(n *seccomp.Notification) answer {
 	if options&unix.WNOHANG != 0 {
 		none = func() answer { return failed(r.putSigInfo(n, info, nil, 0)) }
 	}
-	return r.wait(n, pid, none, func(c *child) answer {
+	return r.wait(n, pid, none, func(c *posix.Child) answer {
 		if e := r.putSigInfo(n, info, c, r.job.Host.UID); e != 0 {
 			return failed(e)
 		}
@@ -112,28 +114,20 @@ func (r *run) waitid(n *seccomp.Notification) answer {
 			return failed(e)
 		}
 		if options&unix.WNOWAIT == 0 {
-			r.children.remove(c)
+			r.children.Remove(c)
 		}
 		return answer{}
 	})
 }
 
-// waitTarget turns wait4's first argument into a child's process id, or -1 for any: a command leads its own group.
-func waitTarget(pid int32) int {
-	switch {
-	case pid == 0: // the script's own group, which its children count for
-		return -1
-	case pid < -1:
-		return -int(pid)
-	}
-	return int(pid)
-}
+// pollWait is how long a blocking wait4 goes without EINTR. CPython's signal handlers run no later than that.
+const pollWait = 50 * time.Millisecond
 
 // wait answers a call that waits for a child: with collect for one that has ended, with none where there is no such one
 // yet. Without none it blocks: it is answered with EINTR when a child has ended, and from time to time, so that CPython
 // runs its signal handlers and calls again.
-func (r *run) wait(n *seccomp.Notification, pid int, none func() answer, collect func(*child) answer) answer {
-	c, any := r.children.waitable(pid)
+func (r *run) wait(n *seccomp.Notification, pid int, none func() answer, collect func(*posix.Child) answer) answer {
+	c, any := r.children.Waitable(pid)
 	switch {
 	case !any:
 		return failed(unix.ECHILD)
@@ -143,7 +137,7 @@ func (r *run) wait(n *seccomp.Notification, pid int, none func() answer, collect
 		return none()
 	}
 	// Collected by the next call; only here the answer can say so without losing it to a thread that died.
-	return r.askAgain(n, func() { r.children.waitBriefly(r.ctx, pid) })
+	return r.askAgain(n, func() { r.children.WaitBriefly(r.ctx, pid, pollWait) })
 }
 
 // askAgain has a call that waits answered with EINTR when pause returns, so that the script's signal handlers run and it
@@ -182,20 +176,20 @@ const (
 )
 
 // putSigInfo writes the siginfo_t of an ended child, or an empty one for none.
-func (r *run) putSigInfo(n *seccomp.Notification, to uint64, c *child, uid uint32) unix.Errno {
+func (r *run) putSigInfo(n *seccomp.Notification, to uint64, c *posix.Child, uid uint32) unix.Errno {
 	if to == 0 {
 		return 0
 	}
 	var b [sigInfoSize]byte
 	put := func(at int, v uint32) { binary.NativeEndian.PutUint32(b[at:], v) }
 	if c != nil {
-		code, outcome := uint32(cldExited), uint32(c.exit.Code&0xff)
-		if c.exit.Signal != 0 {
-			code, outcome = cldKilled, uint32(c.exit.Signal)
+		code, outcome := uint32(cldExited), uint32(c.Exit.Code&0xff)
+		if c.Exit.Signal != 0 {
+			code, outcome = cldKilled, uint32(c.Exit.Signal)
 		}
 		put(0, uint32(unix.SIGCHLD))
 		put(sigInfoCode, code)
-		put(sigInfoFields, uint32(c.pid))
+		put(sigInfoFields, uint32(c.PID))
 		put(sigInfoUID, uid)
 		put(sigInfoOutcome, outcome)
 	}

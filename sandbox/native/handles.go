@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
@@ -85,7 +86,7 @@ func newOpenFiles(f *processTree) *openFiles {
 func (t *handleTable) add(fd int, h *handle) unix.Errno {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return errnoOf(err)
+		return vfs.ErrnoOf(err)
 	}
 	f := t.files
 	f.mu.Lock()
@@ -181,7 +182,7 @@ func (t *handleTable) grab(fd int32) (int, unix.Errno) {
 	}
 	own, err := unix.PidfdGetfd(t.run.pidfd, int(fd), 0)
 	if err != nil {
-		return -1, errnoOf(err)
+		return -1, vfs.ErrnoOf(err)
 	}
 	return own, 0
 }
@@ -204,7 +205,7 @@ func (t *handleTable) open(fd int32) (int, *handle, unix.Errno) {
 	var st unix.Stat_t
 	if err := unix.Fstat(own, &st); err != nil {
 		_ = unix.Close(own)
-		return -1, nil, errnoOf(err)
+		return -1, nil, vfs.ErrnoOf(err)
 	}
 	t.files.mu.Lock()
 	h := t.files.all[inodeOf(&st)]
@@ -236,28 +237,15 @@ func (t *handleTable) openUsable(fd int32) (int, *handle, unix.Errno) {
 }
 
 // directory returns the path of an open directory.
-func (r *run) directory(fd int32) (string, unix.Errno) {
+func (r *run) directory(fd int32) (string, error) {
 	h, e := r.handles.find(fd)
-	if e != 0 {
+	switch {
+	case e != 0:
 		return "", e
-	}
-	if !h.dir {
+	case !h.dir:
 		return "", unix.ENOTDIR
 	}
-	return placeOf(h.file)
-}
-
-// placeOf is the path that an open directory has now.
-func placeOf(file vfs.File) (string, unix.Errno) {
-	place, ok := file.(vfs.Place)
-	if !ok {
-		return file.Path(), 0
-	}
-	name, err := place.Where()
-	if err != nil {
-		return "", errnoOf(err)
-	}
-	return name, 0
+	return posix.PlaceOf(h.file)
 }
 
 // placeholder makes the descriptor that stands for a directory: empty, sealed, read-only, with an inode and a

@@ -152,7 +152,7 @@ func (r *run) fcntlLock(n *seccomp.Notification) answer {
 	}
 	flags, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	access, asks := flags&unix.O_ACCMODE, false
 	switch int32(n.Args[1]) {
@@ -254,7 +254,7 @@ func lockedRange(own int, b []byte, size int64) (first, last int64, e unix.Errno
 	case unix.SEEK_CUR:
 		at, err := unix.Seek(own, 0, unix.SEEK_CUR)
 		if err != nil {
-			return 0, 0, errnoOf(err)
+			return 0, 0, vfs.ErrnoOf(err)
 		}
 		base = at
 	case unix.SEEK_END:

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
@@ -124,7 +125,7 @@ func (p *processes) asks(at process) bool {
 // links are texts: a name below them is resolved in the view.
 func (at process) links() map[string]string {
 	return map[string]string{
-		"exe": Interpreter, "cwd": at.run.workingDirectory(), "root": "/",
+		"exe": Interpreter, "cwd": at.run.names.Dir.Path(), "root": "/",
 		"net": hostProcess + "net", "mounts": hostProcess + "mounts", "mountinfo": hostProcess + "mountinfo",
 		"cgroup": hostProcess + "cgroup",
 	}
@@ -177,7 +178,7 @@ func (at process) content() []byte {
 func (p *processes) Lstat(name string) (vfs.Info, error) {
 	info := vfs.Info{
 		Nlink: 1, UID: p.tree.asking.job.Host.UID, GID: p.tree.asking.job.Host.GID,
-		Atime: p.made, Mtime: p.made, Ctime: p.made, Ino: hash("process" + name),
+		Atime: p.made, Mtime: p.made, Ctime: p.made, Ino: posix.Inode("process" + name),
 	}
 	link := func(text string) (vfs.Info, error) {
 		info.Mode, info.Size = unix.S_IFLNK|0o777, int64(len(text))
@@ -223,7 +224,7 @@ func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
 	var out []vfs.Dirent
 	add := func(kind uint32, names ...string) {
 		for _, n := range names {
-			out = append(out, vfs.Dirent{Name: n, Type: kind, Ino: hash("process" + path.Join(name, n))})
+			out = append(out, vfs.Dirent{Name: n, Type: kind, Ino: posix.Inode("process" + path.Join(name, n))})
 		}
 	}
 	if name == "/" {

@@ -19,6 +19,7 @@ import (
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
@@ -401,7 +402,7 @@ func (r *run) isInterpreter(q frames.Start, dir string) bool {
 			continue
 		}
 		if name[0] != '/' {
-			name = join(dir, name)
+			name = posix.Join(dir, name)
 		}
 		r.slow()
 		if r.ctx.Err() != nil {
@@ -450,10 +451,11 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 		return 0, err
 	}
 	n := newRun(ctx, r.tree.engine, job)
-	n.tree, n.depth, n.parent, n.umask, n.group = r.tree, r.depth+1, r.pid, r.umask, r.group
+	n.tree, n.depth, n.parent, n.group = r.tree, r.depth+1, r.pid, r.group
+	n.names.Umask = r.names.Umask
 	r.tree.turn.Lock()
 	r.tree.asks(r, r.pid)
-	err := n.enter(dir)
+	err := n.names.Enter(dir)
 	r.tree.turn.Unlock()
 	if err != nil {
 		n.cancel(nil)
@@ -467,7 +469,7 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 		r.tree.exited()
 	}
 	if err != nil {
-		n.leave()
+		n.names.Dir.Close()
 		n.cancel(nil)
 		return 0, err
 	}
@@ -559,7 +561,7 @@ func (r *run) startChild(n *run, config stageConfig, files [3]*os.File, done fun
 		p.exit = exitStatus(state)
 		close(p.ended)
 		// Commands that it left running go on; its place in the process tree is free.
-		n.children.wait(n.ctx)
+		n.children.WaitAll()
 		n.close()
 		n.cancel(nil)
 		done()
@@ -569,7 +571,7 @@ func (r *run) startChild(n *run, config stageConfig, files [3]*os.File, done fun
 	case <-n.up:
 	case <-p.ended:
 	}
-	return r.children.add(n.pid, p, func() {}), nil
+	return r.children.Add(n.pid, p, func() {}).PID, nil
 }
 
 // interpreter is a further interpreter as a child of the one that started it.

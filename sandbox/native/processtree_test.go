@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/posix"
 )
 
 func TestFurtherInterpretersRunInTheSameSandbox(t *testing.T) {
@@ -413,7 +414,7 @@ func useOf(t *testing.T, cmd *exec.Cmd) (shared int64) {
 	if _, memory := f.used(0, 1<<40); memory < own+shared || memory > 1<<40 {
 		t.Errorf("%d bytes below the limit, told as %d", own+shared, memory)
 	}
-	if cpu := processorTime(firstPID); cpu != 0 {
+	if cpu := processorTime(posix.FirstPID); cpu != 0 {
 		t.Errorf("nobody has used %v", cpu)
 	}
 	return shared

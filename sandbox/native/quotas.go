@@ -310,7 +310,7 @@ func (r *run) makeEpoll(n *seccomp.Notification) answer {
 	}
 	fd, err := e.epolls.instance()
 	if err != nil {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	return answer{inject: true, fd: fd, cloexec: flags != 0}
 }

@@ -21,6 +21,7 @@ import (
 	"shannot-gateway/internal/linux/cgroup"
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/await"
 )
@@ -59,13 +60,10 @@ type run struct {
 	// The state below belongs to the supervising goroutine.
 	holds      *vfs.Session // whose rights over files its thread has
 	buffer     [seccomp.MaxPath]byte
-	umask      uint32
 	opens      opens
 	nextStream int // the number after which a free one for a stream is looked for, downwards
 
-	dirLock sync.Mutex
-	cwd     string   // written by the supervising goroutine alone
-	dir     vfs.File // the working directory itself, nil before it was entered; of the supervising goroutine
+	names posix.Names // of the supervising goroutine, and of the tree's turn where another one answers
 
 	// The interpreters of the job, this one's place among them, and what it is handed when it starts.
 	tree    *processTree
@@ -81,7 +79,7 @@ type run struct {
 
 	handshake *preforkHandshake // nil for one that has its job from the beginning
 
-	children children
+	children posix.Children
 	stdin    stdinState
 }
 

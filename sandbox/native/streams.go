@@ -119,7 +119,7 @@ func (r *run) readStream(n *seccomp.Notification) answer {
 	buf := make([]byte, min(size, maxStreamRead))
 	got, err := s.ReadAt(buf, offset)
 	if got == 0 && err != nil && !errors.Is(err, io.EOF) {
-		return failed(errnoOf(err))
+		return failed(vfs.ErrnoOf(err))
 	}
 	if got > 0 {
 		if e := r.put(n, addr, buf[:got]); e != 0 {
@@ -128,7 +128,7 @@ func (r *run) readStream(n *seccomp.Notification) answer {
 	}
 	if moves {
 		if _, err := unix.Seek(own, offset+int64(got), unix.SEEK_SET); err != nil {
-			return failed(errnoOf(err))
+			return failed(vfs.ErrnoOf(err))
 		}
 	}
 	return answer{val: int64(got)}
@@ -173,7 +173,7 @@ func offsetOf(n *seccomp.Notification, own int) (offset int64, moves bool, e uni
 	}
 	offset, err := unix.Seek(own, 0, unix.SEEK_CUR)
 	if err != nil {
-		return 0, false, errnoOf(err)
+		return 0, false, vfs.ErrnoOf(err)
 	}
 	return offset, true, 0
 }

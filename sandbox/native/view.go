@@ -12,16 +12,18 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
 // mount puts the engine's own trees into the script's view.
 func (r *run) mount(in *installation) error {
+	r.names.FS = r.job.FS
 	r.job.FS.SetMeter(r.tree.walked)
 	made := time.Now()
 	mounts := []vfs.Mount{
 		{Path: Prefix, Source: in.library},
-		{Path: "/dev", Source: &devices{tree: r.tree, made: made}},
+		{Path: "/dev", Source: &posix.Devices{Made: made, Added: r.devices()}},
 		{Path: "/proc", Source: &processes{tree: r.tree, made: made}, Union: true},
 	}
 	for _, m := range mounts {
@@ -32,20 +34,11 @@ func (r *run) mount(in *installation) error {
 	if err := r.job.FS.AddScratch(sharedMemory); err != nil {
 		return fmt.Errorf("make %s: %w", sharedMemory, err)
 	}
-	return r.enter(r.job.Dir)
+	return r.names.Enter(r.job.Dir)
 }
 
 // sharedMemory is where glibc keeps named semaphores and shared memory, see shm_overview(7). It is the session's own.
 const sharedMemory = "/dev/shm"
-
-// devices is /dev in a script's view: the devices that lead nowhere, and the way to the supervisor.
-type devices struct {
-	tree *processTree
-	made time.Time
-}
-
-// memory devices of the Linux device list (devices.txt), by minor number of major 1.
-var memoryDevices = map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
 
 // terminalDevice is the script's terminal, where it has one.
 const terminalDevice = "tty"
@@ -60,13 +53,31 @@ var deviceLinks = map[string]string{
 	"stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2", "fd": "/proc/self/fd",
 }
 
-// script is the text of scriptFile, "" where there is none.
-func (d *devices) script() string {
-	job := &d.tree.root.job
-	if len(job.Args) == 0 || job.Args[0] != "-" || job.Terminal != nil {
-		return ""
+// devices are what the engine adds to the memory devices of /dev.
+func (r *run) devices() map[string]posix.Device {
+	all := map[string]posix.Device{
+		guestDevice: {Mode: unix.S_IFCHR | 0o600, Hidden: true, Open: func(int) (int, error) {
+			fd, e := r.tree.asking.connect()
+			return fd, orNil(e)
+		}},
+		strings.TrimPrefix(sharedMemory, "/dev/"): {Mode: unix.S_IFDIR | 0o1777, Hidden: true},
 	}
-	return job.Script
+	for name, to := range deviceLinks {
+		all[name] = posix.Device{Mode: unix.S_IFLNK | 0o777, Link: to}
+	}
+	job := r.tree.root.job
+	switch {
+	case job.Terminal != nil:
+		all[terminalDevice] = posix.Device{
+			Mode: unix.S_IFCHR | 0o666, Rdev: unix.Mkdev(5, 0), Open: func(int) (int, error) { return r.tree.root.stdio.slave() },
+		}
+	case len(job.Args) > 0 && job.Args[0] == "-" && job.Script != "":
+		all[scriptFile] = posix.Device{
+			Mode: unix.S_IFREG | 0o444, Size: int64(len(job.Script)), Hidden: true,
+			Open: func(int) (int, error) { return vfs.Sealed("script", []byte(job.Script)) },
+		}
+	}
+	return all
 }
 
 // throughDevice is the name that a link of devices leads to, any other name itself. What it leads to may be a descriptor,
@@ -76,81 +87,6 @@ func throughDevice(name string) string {
 		return deviceLinks[base]
 	}
 	return name
-}
-
-func (d *devices) Lstat(name string) (vfs.Info, error) {
-	base := strings.TrimPrefix(name, "/")
-	info := vfs.Info{Nlink: 1, Atime: d.made, Mtime: d.made, Ctime: d.made, Ino: hash(name)}
-	switch {
-	case base == "":
-		info.Mode, info.Nlink = unix.S_IFDIR|0o755, 2
-	case name == strings.TrimPrefix(sharedMemory, "/dev"):
-		info.Mode, info.Nlink = unix.S_IFDIR|0o1777, 2
-	case deviceLinks[base] != "":
-		info.Mode, info.Size = unix.S_IFLNK|0o777, int64(len(deviceLinks[base]))
-	case memoryDevices[base] != 0:
-		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(1, memoryDevices[base])
-	case base == guestDevice:
-		info.Mode = unix.S_IFCHR | 0o600
-	case base == scriptFile && d.script() != "":
-		info.Mode, info.Size = unix.S_IFREG|0o444, int64(len(d.script()))
-	case base == terminalDevice && d.tree.root.job.Terminal != nil:
-		info.Mode, info.Rdev = unix.S_IFCHR|0o666, unix.Mkdev(5, 0)
-	default:
-		return vfs.Info{}, unix.ENOENT
-	}
-	return info, nil
-}
-
-func (d *devices) ReadDir(name string) ([]vfs.Dirent, error) {
-	if name != "/" {
-		return nil, unix.ENOTDIR
-	}
-	var out []vfs.Dirent
-	for n := range memoryDevices {
-		out = append(out, vfs.Dirent{Name: n, Type: unix.S_IFCHR, Ino: hash("/" + n)})
-	}
-	if d.tree.root.job.Terminal != nil {
-		out = append(out, vfs.Dirent{Name: terminalDevice, Type: unix.S_IFCHR, Ino: hash("/" + terminalDevice)})
-	}
-	for n := range deviceLinks {
-		out = append(out, vfs.Dirent{Name: n, Type: unix.S_IFLNK, Ino: hash("/" + n)})
-	}
-	return out, nil
-}
-
-func (d *devices) Readlink(name string) (string, error) {
-	if text := deviceLinks[strings.TrimPrefix(name, "/")]; text != "" {
-		return text, nil
-	}
-	return "", unix.EINVAL
-}
-
-func (d *devices) Open(name string, flags int) (int, error) {
-	base := strings.TrimPrefix(name, "/")
-	if base == guestDevice {
-		fd, e := d.tree.asking.connect()
-		return fd, orNil(e)
-	}
-	if base == terminalDevice && d.tree.root.job.Terminal != nil {
-		return d.tree.root.stdio.slave()
-	}
-	if base == scriptFile && d.script() != "" {
-		return vfs.Sealed("script", []byte(d.script()))
-	}
-	if memoryDevices[base] == 0 {
-		return -1, unix.ENOENT
-	}
-	fd, err := unix.Open("/dev/"+base, flags&(unix.O_ACCMODE|unix.O_APPEND)|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
-	if err != nil {
-		return -1, err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Rdev != unix.Mkdev(1, memoryDevices[base]) {
-		_ = unix.Close(fd) // this host's /dev is not what it should be
-		return -1, unix.ENXIO
-	}
-	return fd, nil
 }
 
 func nulTerminated(items []string) []byte {
@@ -184,15 +120,6 @@ func readSmall(name string) []byte {
 		b = b[:len(b)+n]
 	}
 	return nil
-}
-
-// hash numbers made-up inodes (FNV-1a).
-func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h >> 16
 }
 
 func orNil(e unix.Errno) error {

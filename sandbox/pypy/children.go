@@ -5,126 +5,37 @@ package pypy
 import (
 	"context"
 	"errors"
-	"sync"
+	"shannot-gateway/sandbox/internal/posix"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"shannot-gateway/sandbox"
 )
 
-// firstPID is above the kernel's largest process id (PID_MAX_LIMIT, 4 Mi on 64 bits), so that a virtual process id is
-// never a real one.
-const firstPID = 1<<22 + 1
-
-// command is a command that the script started.
-type command struct {
-	pid     int
-	process sandbox.Process
-	done    chan struct{}
-	exit    sandbox.ExitStatus // once done is closed
-}
-
-// status encodes the exit for waitpid(2).
-func (c *command) status() uint32 {
-	if c.exit.Signal != 0 {
-		return uint32(c.exit.Signal) & 0x7f // #nosec G115 -- a signal
-	}
-	return uint32(c.exit.Code&0xff) << 8 // #nosec G115 -- eight bits
-}
-
-func (c *command) ended() bool {
-	select {
-	case <-c.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// children are the commands that were not waited for. The table belongs to the driver's goroutine; running does not.
-type children struct {
-	last    int
-	byPID   map[int]*command
-	running sync.WaitGroup
-	some    chan struct{} // has an element when one has ended since it was looked at
-	guard   func(string)  // deferred where a goroutine works for the script
-}
-
-func (t *children) init(guard func(string)) {
-	t.last, t.byPID, t.some, t.guard = firstPID-1, map[int]*command{}, make(chan struct{}, 1), guard
-}
-
-func (t *children) get(pid int) *command { return t.byPID[pid] }
-
-// add takes a started command into the table and waits for it. closing runs when it has ended.
-func (t *children) add(p sandbox.Process, closing func()) int {
-	t.last++
-	c := &command{pid: t.last, process: p, done: make(chan struct{})}
-	t.byPID[c.pid] = c
-	t.running.Go(func() {
-		defer t.guard("waiting for a command")
-		exit := sandbox.ExitStatus{Code: 255} // where it cannot be told
-		defer func() {
-			closing()
-			c.exit = exit
-			close(c.done)
-			select {
-			case t.some <- struct{}{}:
-			default:
-			}
-		}()
-		if ended, err := p.Wait(); err == nil {
-			exit = ended
-		}
-	})
-	return c.pid
-}
-
-// waitable is a command that has ended, pid -1 meaning any, and whether there is one to wait for at all.
-func (t *children) waitable(pid int) (c *command, any bool) {
-	if pid > 0 {
-		c = t.byPID[pid]
-		if c == nil || c.ended() {
-			return c, c != nil
-		}
-		return nil, true
-	}
-	for _, c := range t.byPID {
-		if c.ended() {
-			return c, true
-		}
-	}
-	return nil, len(t.byPID) > 0
-}
-
-// waitAll returns when every command has ended, whose contexts end with the run's.
-func (t *children) waitAll() { t.running.Wait() }
-
 func (d *driver) waitpid(a []uint64) (int64, error) {
-	pid, options := int(i32(a[0])), i32(a[2])
+	pid, options := posix.WaitTarget(i32(a[0])), i32(a[2])
 	if options&^(unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED) != 0 {
 		return 0, unix.EINVAL
 	}
 	for {
-		c, any := d.children.waitable(pid)
+		changed := d.children.Changed()
+		c, any := d.children.Waitable(pid)
 		switch {
 		case !any:
 			return 0, unix.ECHILD
 		case c != nil:
 			if a[1] != 0 {
-				if err := d.wire.store(a[1], le32(c.status())); err != nil {
+				if err := d.wire.store(a[1], le32(c.Status())); err != nil {
 					return 0, err
 				}
 			}
-			delete(d.children.byPID, c.pid)
-			return int64(c.pid), nil
+			d.children.Remove(c)
+			return int64(c.PID), nil
 		case options&unix.WNOHANG != 0:
 			return 0, nil
 		}
 		select {
-		case <-d.children.some:
+		case <-changed:
 		case <-d.ctx.Done():
 			return 0, context.Cause(d.ctx)
 		}
@@ -134,7 +45,7 @@ func (d *driver) waitpid(a []uint64) (int64, error) {
 func (d *driver) kill(a []uint64) (int64, error) { return d.signal(int(i32(a[0])), i32(a[1])) }
 
 func (d *driver) killpg(a []uint64) (int64, error) {
-	if pid := int(i32(a[0])); d.children.get(pid) != nil {
+	if pid := int(i32(a[0])); d.children.Get(pid) != nil {
 		return d.signal(pid, i32(a[1]))
 	}
 	return 0, unix.ESRCH
@@ -142,25 +53,20 @@ func (d *driver) killpg(a []uint64) (int64, error) {
 
 // signal sends a signal to a command, or ends the script as its own would.
 func (d *driver) signal(pid int, sig int32) (int64, error) {
-	if sig < 0 || sig > 64 {
+	if !posix.ValidSignal(sig) {
 		return 0, unix.EINVAL
 	}
 	if pid == d.child.PID() || pid == 0 {
 		return d.signalSelf(syscall.Signal(sig))
 	}
-	c := d.children.get(pid)
+	c := d.children.Get(pid)
 	switch {
 	case c == nil && pid < 0:
 		return 0, unix.EPERM
 	case c == nil:
 		return 0, unix.ESRCH
-	case sig == 0 || c.ended():
-		return 0, nil // an ended child is a zombie, which takes any signal
 	}
-	if err := c.process.Signal(syscall.Signal(sig)); err != nil {
-		return 0, errnoOf(err)
-	}
-	return 0, nil
+	return 0, c.Signal(sig)
 }
 
 // ignored are the signals whose default is to do nothing; this interpreter has no handlers of its own.

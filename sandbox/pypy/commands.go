@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path"
 	"strconv"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/sandbox/internal/streams"
+	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/tasks"
 )
 
@@ -180,31 +183,30 @@ func (d *driver) system(a []uint64) (int64, error) {
 	case err != nil:
 		return 127 << 8, nil
 	}
-	c := d.children.get(pid)
+	c := d.children.Get(pid)
 	select {
-	case <-c.done:
+	case <-c.Done():
 	case <-d.ctx.Done():
 		return 0, context.Cause(d.ctx)
 	}
-	delete(d.children.byPID, pid)
-	return int64(c.status()), nil
+	d.children.Remove(c)
+	return int64(c.Status()), nil
 }
 
 // start passes a command to the gate with copies of the script's streams. It returns once the command runs, however
 // long a human takes.
 func (d *driver) start(q frames.Start) (int, error) {
-	if len(d.children.byPID) >= min(maxChildren, tasks.Commands()) {
+	if d.children.Count() >= min(posix.MaxChildren, tasks.Commands()) {
 		return 0, unix.EAGAIN
 	}
 	if len(q.Pass) > 0 {
 		return 0, &sandbox.Refusal{Errno: unix.ENOTSUP, Reason: "a command runs on the target and gets stdin, stdout and stderr alone"}
 	}
-	dir, err := d.here()
-	if q.Dir != "" {
-		if dir, err = d.absolute(unix.AT_FDCWD, q.Dir); err == nil {
-			dir, err = d.canonicalDirectory(dir)
-		}
+	here, err := d.names.Dir.Here()
+	if err != nil && !path.IsAbs(q.Dir) {
+		return 0, err
 	}
+	dir, err := d.names.CommandDir(here, q.Dir)
 	if err != nil {
 		return 0, err
 	}
@@ -230,11 +232,11 @@ func (d *driver) start(q frames.Start) (int, error) {
 	d.running.Add(1)
 	// The streams go first when the run ends: what waits for a reader or a writer that is the gateway itself ends with them.
 	unlink := context.AfterFunc(d.ctx, s.Close)
-	return d.children.add(process, func() {
+	return d.children.Add(0, process, func() {
 		d.running.Add(-1)
 		unlink()
 		s.Close()
-	}), nil
+	}).PID, nil
 }
 
 func (d *driver) takeStreams(q frames.Start) (*streams.Streams, error) {
@@ -325,7 +327,7 @@ func another(p *os.File, mode int) (*os.File, error) {
 		return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
-		return nil, errnoOf(err)
+		return nil, vfs.ErrnoOf(err)
 	}
 	return os.NewFile(uintptr(fd), "pipe"), nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/sandbox/internal/posix"
 )
 
 // recorder is a gate that lets everything pass to programs of its own, by the first argument: echo prints the others,
@@ -419,7 +420,7 @@ func TestConnectionsOfTheGuestAreFew(t *testing.T) {
 func TestCommandsThatWereNotWaitedForAreFew(t *testing.T) {
 	c, _, _ := begin(t, func(j *sandbox.Job) { j.Commands = new(recorder) })
 	g := newGuest(c)
-	for range maxChildren {
+	for range posix.MaxChildren {
 		if pid, reply := g.begin(-1, 1, 2, nil, "exit", ""); pid == 0 {
 			t.Fatalf("refused: %q", reply)
 		}
@@ -428,8 +429,8 @@ func TestCommandsThatWereNotWaitedForAreFew(t *testing.T) {
 	if _, reply := g.begin(-1, 1, 2, nil, "exit", ""); len(reply) != 3 || reply[1][0] != byte(unix.EAGAIN) {
 		t.Errorf("one more is %q", reply)
 	}
-	for range maxChildren {
-		if pid := g.call("waitpid(ipi)i", ^uint64(0), null, 0); pid < firstPID {
+	for range posix.MaxChildren {
+		if pid := g.call("waitpid(ipi)i", ^uint64(0), null, 0); pid < posix.FirstPID {
 			t.Fatalf("waited for %d", pid)
 		}
 	}

@@ -4,18 +4,17 @@ package pypy
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
@@ -309,15 +308,6 @@ func onPipe(p *os.File, f func(fd int) (int, error)) (n int, err error) {
 	return n, err
 }
 
-// errnoOf is an error as the script may see it.
-func errnoOf(err error) error {
-	var e syscall.Errno
-	if errors.As(err, &e) && e != 0 {
-		return e
-	}
-	return unix.EIO
-}
-
 // waiting calls f, which blocks on a pipe, so that it ends with the run.
 func (d *driver) waiting(p *os.File, f func() (int, error)) (int, error) {
 	stop := context.AfterFunc(d.ctx, func() { _ = p.SetDeadline(time.Unix(1, 0)) })
@@ -358,7 +348,7 @@ func (d *driver) pipeError(err error) error {
 	if cause := context.Cause(d.ctx); cause != nil {
 		return cause
 	}
-	return errnoOf(err)
+	return vfs.ErrnoOf(err)
 }
 
 // retry repeats a call that a signal interrupted: those are the gateway's own.
@@ -413,7 +403,7 @@ func (s *source) empty() bool {
 func (x *description) name() (string, error) {
 	switch {
 	case x.kind == directory:
-		return placeOf(x.file)
+		return posix.PlaceOf(x.file)
 	case x.file != nil:
 		return x.file.Path(), nil
 	case x.kind == link:

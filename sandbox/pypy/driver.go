@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
-	"shannot-gateway/vfs"
+	"shannot-gateway/sandbox/internal/posix"
 )
 
 // Bounds of one run that no configuration changes. Descriptors, listings and connections are the gateway's own memory
@@ -24,7 +24,6 @@ import (
 const (
 	maxDescriptors = 256
 	maxListings    = 64                     // directories being listed at once
-	maxChildren    = 256                    // commands that were not waited for
 	maxLinks       = 4                      // connections of the guest
 	maxVariables   = 1 << 20                // bytes of the environment
 	maxNames       = 1 << 12                // variables in it
@@ -52,8 +51,7 @@ type driver struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	dir         vfs.File // the working directory, which keeps its place when it is moved; none where the job's does not exist
-	umask       uint32
+	names       posix.Names
 	descriptors map[int32]*description
 	listings    map[uint64]*listing
 	links       int
@@ -66,7 +64,7 @@ type driver struct {
 	zone        *time.Location
 	memory      childMemory
 
-	children children
+	children posix.Children
 	starting atomic.Bool  // the script itself is inside the start of a command
 	running  atomic.Int32 // commands that run
 
@@ -105,16 +103,18 @@ func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader
 	log func(string, ...any)) (*driver, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &driver{
-		job: job, now: now, log: log, wire: newWire(in, out), child: child, ctx: ctx, cancel: cancel, umask: 0o022,
+		job: job, now: now, log: log, wire: newWire(in, out), child: child, ctx: ctx, cancel: cancel, names: posix.Names{FS: job.FS, Umask: 0o022},
 		descriptors: map[int32]*description{}, listings: map[uint64]*listing{}, block: make([]byte, maxBlock), wallClock: now(),
 	}
 	d.dialogue.init(child)
 	d.environment.set(job.Env)
 	d.memory.strings = map[string]uint64{}
-	d.children.init(d.guard)
+	d.children.Init(func() {}, d.guard)
 	d.job.FS.SetMeter(d.walked)
-	if d.enter(job.Dir) != nil {
-		_ = d.enter("/")
+	d.names.Directory, d.names.Dir.Longest = d.directory, maxPath
+	d.names.Dir.Begin(job.Dir)
+	if d.names.Enter(job.Dir) != nil {
+		_ = d.names.Enter("/")
 	}
 	d.zone = targetZone(job.FS, d.environment.get("TZ"))
 	var err error
@@ -137,7 +137,7 @@ func (d *driver) release() {
 		_ = l.file.Close()
 	}
 	clear(d.listings)
-	d.leave()
+	d.names.Dir.Close()
 	d.stdin.close()
 }
 

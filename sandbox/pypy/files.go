@@ -37,7 +37,7 @@ func (d *driver) openAt(dirfd int32, address uint64, flags int, mode uint32) (in
 	if _, err := d.free(0); err != nil {
 		return 0, err
 	}
-	file, err := d.job.FS.Open(name, flags, mode&0o7777&^d.umask)
+	file, err := d.job.FS.Open(name, flags, d.names.Masked(mode))
 	if err != nil {
 		return 0, err
 	}
@@ -107,7 +107,7 @@ func (f *pieces) readAt(p []byte, offset int64) (int, error) {
 	if n > 0 || err == nil || errors.Is(err, io.EOF) {
 		return n, nil
 	}
-	return 0, errnoOf(err)
+	return 0, vfs.ErrnoOf(err)
 }
 
 func (f *pieces) read(p []byte) (int, error) {

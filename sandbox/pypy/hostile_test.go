@@ -238,7 +238,7 @@ func FuzzHostileChild(f *testing.F) {
 		err = d.serve()
 		d.cancel(nil)
 		d.release()
-		d.children.waitAll()
+		d.children.WaitAll()
 		if err == nil {
 			t.Fatal("the driver serves for ever")
 		}

@@ -5,6 +5,7 @@ package pypy
 import (
 	"encoding/binary"
 	"math"
+	"shannot-gateway/sandbox/internal/posix"
 	"strconv"
 	"strings"
 
@@ -55,7 +56,7 @@ func (d *driver) processGroup(a []uint64) (int64, error) {
 	if pid == 0 || pid == d.child.PID() {
 		return int64(d.child.PID()), nil
 	}
-	if d.children.get(pid) != nil {
+	if d.children.Get(pid) != nil {
 		return int64(pid), nil
 	}
 	return 0, unix.ESRCH
@@ -71,7 +72,7 @@ func (d *driver) sysconf(a []uint64) (int64, error) {
 	case argMax:
 		return 2 << 20, nil
 	case childMax:
-		return maxChildren, nil
+		return posix.MaxChildren, nil
 	case clockTicks:
 		return ticksPerSecond, nil
 	case nGroups:

@@ -4,20 +4,12 @@ package pypy
 
 import (
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
-
-// join does not clean: "a/.." means something where a is a link.
-func join(dir, name string) string {
-	if dir == "/" {
-		return "/" + name
-	}
-	return dir + "/" + name
-}
 
 // pathAt reads a path argument and makes it absolute. ENOENT for an empty one.
 func (d *driver) pathAt(dirfd int32, address uint64) (string, error) {
@@ -25,27 +17,7 @@ func (d *driver) pathAt(dirfd int32, address uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return d.absolute(dirfd, name)
-}
-
-func (d *driver) absolute(dirfd int32, name string) (string, error) {
-	switch {
-	case name == "":
-		return "", unix.ENOENT
-	case name[0] == '/':
-		return name, nil
-	case dirfd == unix.AT_FDCWD:
-		here, err := d.here()
-		if err != nil {
-			return "", err
-		}
-		return join(here, name), nil
-	}
-	dir, err := d.directory(dirfd)
-	if err != nil {
-		return "", err
-	}
-	return join(dir, name), nil
+	return d.names.Absolute(dirfd, name)
 }
 
 // directory is the path that an open directory has now. ENOENT where it was removed.
@@ -64,49 +36,7 @@ func (d *driver) directory(fd int32) (string, error) {
 	if !info.IsDir() {
 		return "", unix.ENOTDIR
 	}
-	return placeOf(x.file)
-}
-
-// placeOf is the path that an open directory has now: another may have its old name.
-func placeOf(file vfs.File) (string, error) {
-	if place, ok := file.(vfs.Place); ok {
-		return place.Where()
-	}
-	return file.Path(), nil
-}
-
-// here is the working directory's path. ENOENT where it was removed.
-func (d *driver) here() (string, error) {
-	if d.dir == nil {
-		return d.job.Dir, nil
-	}
-	return placeOf(d.dir)
-}
-
-// enter makes a directory the working directory.
-func (d *driver) enter(name string) error {
-	dir, err := d.job.FS.Open(name, unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return err
-	}
-	if err := d.job.FS.Access(name, unix.X_OK); err != nil {
-		_ = dir.Close()
-		return err
-	}
-	if len(dir.Path()) >= maxPath {
-		_ = dir.Close()
-		return unix.ENAMETOOLONG
-	}
-	d.leave()
-	d.dir = dir
-	return nil
-}
-
-// leave closes the working directory.
-func (d *driver) leave() {
-	if d.dir != nil {
-		_ = d.dir.Close()
-	}
+	return posix.PlaceOf(x.file)
 }
 
 // pathsAt reads two path arguments in one round trip.
@@ -115,10 +45,10 @@ func (d *driver) pathsAt(dir1 int32, address1 uint64, dir2 int32, address2 uint6
 	if err != nil {
 		return "", "", err
 	}
-	if first, err = d.absolute(dir1, names[0]); err != nil {
+	if first, err = d.names.Absolute(dir1, names[0]); err != nil {
 		return "", "", err
 	}
-	second, err = d.absolute(dir2, names[1])
+	second, err = d.names.Absolute(dir2, names[1])
 	return first, second, err
 }
 
@@ -137,10 +67,8 @@ func (d *driver) statAt(dirfd int32, address, out uint64, follow bool) (int64, e
 	var info vfs.Info
 	if fd, ok := descriptorName(name); ok && d.descriptors[fd] != nil {
 		info, err = d.info(d.descriptors[fd])
-	} else if follow {
-		info, err = d.job.FS.Stat(name)
 	} else {
-		info, err = d.job.FS.Lstat(name)
+		info, err = d.names.Info(name, follow)
 	}
 	if err != nil {
 		return 0, err
@@ -191,7 +119,7 @@ func (d *driver) readlinkAt(dirfd int32, address, out, size uint64) (int64, erro
 
 // getcwd answers the address of the buffer that it fills, or NULL.
 func (d *driver) getcwd(a []uint64) (int64, error) {
-	here, err := d.here()
+	here, err := d.names.Dir.Here()
 	if err != nil {
 		return 0, err
 	}
@@ -206,25 +134,7 @@ func (d *driver) chdir(a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return 0, d.enter(name)
-}
-
-// canonicalDirectory resolves a directory's name in the view. It never grows beyond what a path may have.
-func (d *driver) canonicalDirectory(name string) (string, error) {
-	dir, err := d.job.FS.Canonical(name)
-	if err != nil {
-		return "", err
-	}
-	info, err := d.job.FS.Stat(dir)
-	switch {
-	case err != nil:
-		return "", err
-	case !info.IsDir():
-		return "", unix.ENOTDIR
-	case len(dir) >= maxPath:
-		return "", unix.ENAMETOOLONG
-	}
-	return dir, nil
+	return 0, d.names.Enter(name)
 }
 
 func (d *driver) fchdir(a []uint64) (int64, error) {
@@ -232,7 +142,7 @@ func (d *driver) fchdir(a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return 0, d.enter(dir)
+	return 0, d.names.Enter(dir)
 }
 
 func (d *driver) mkdir(a []uint64) (int64, error)   { return d.mkdirIn(unix.AT_FDCWD, a[0], a[1]) }
@@ -243,7 +153,7 @@ func (d *driver) mkdirIn(dirfd int32, address, mode uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return 0, d.job.FS.Mkdir(name, uint32(mode)&0o7777&^d.umask) // #nosec G115 -- the low half
+	return 0, d.job.FS.Mkdir(name, d.names.Masked(uint32(mode))) // #nosec G115 -- the low half
 }
 
 func (d *driver) unlink(a []uint64) (int64, error) { return d.remove(unix.AT_FDCWD, a[0], false) }
@@ -258,10 +168,7 @@ func (d *driver) remove(dirfd int32, address uint64, dir bool) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if dir {
-		return 0, d.job.FS.Rmdir(name)
-	}
-	return 0, d.job.FS.Unlink(name)
+	return 0, d.names.Remove(name, dir)
 }
 
 func (d *driver) rename(a []uint64) (int64, error) {
@@ -305,7 +212,7 @@ func (d *driver) symlinkIn(text uint64, dirfd int32, address uint64) (int64, err
 	if err != nil {
 		return 0, err
 	}
-	name, err := d.absolute(dirfd, names[1])
+	name, err := d.names.Absolute(dirfd, names[1])
 	if err != nil {
 		return 0, err
 	}
@@ -372,19 +279,11 @@ func (d *driver) utimensat(a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	follow := i32(a[3])&unix.AT_SYMLINK_NOFOLLOW == 0
-	info, err := d.job.FS.Lstat(name)
-	if follow {
-		info, err = d.job.FS.Stat(name)
-	}
+	spec, err := d.newTimes(a[2])
 	if err != nil {
 		return 0, err
 	}
-	atime, mtime, err := d.newTimes(a[2], info)
-	if err != nil {
-		return 0, err
-	}
-	return 0, d.job.FS.Utimes(name, atime, mtime, follow)
+	return 0, d.names.SetTimes(name, spec, d.now(), i32(a[3])&unix.AT_SYMLINK_NOFOLLOW == 0)
 }
 
 func (d *driver) futimens(a []uint64) (int64, error) {
@@ -392,48 +291,27 @@ func (d *driver) futimens(a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if x.file == nil {
-		return 0, unix.EPERM
-	}
-	info, err := x.file.Info()
+	spec, err := d.newTimes(a[1])
 	if err != nil {
 		return 0, err
 	}
-	atime, mtime, err := d.newTimes(a[1], info)
-	if err != nil {
-		return 0, err
-	}
-	return 0, x.file.Utimes(atime, mtime)
+	return 0, posix.SetTimes(x.file, spec, d.now())
 }
 
 // newTimes reads two struct timespec, as utimensat(2) takes them; a null pointer means now.
-func (d *driver) newTimes(address uint64, old vfs.Info) (atime, mtime time.Time, err error) {
+func (d *driver) newTimes(address uint64) ([2]unix.Timespec, error) {
+	spec := posix.Now()
 	if address == 0 {
-		now := d.now()
-		return now, now, nil
+		return spec, nil
 	}
 	var p [32]byte
 	if err := d.wire.fetch(address, p[:]); err != nil {
-		return atime, mtime, err
+		return spec, err
 	}
-	if atime, err = d.newTime(p[:16], old.Atime); err != nil {
-		return atime, mtime, err
+	for i := range spec {
+		spec[i] = unix.Timespec{Sec: word(p[:], 16*i), Nsec: word(p[:], 16*i+8)}
 	}
-	mtime, err = d.newTime(p[16:], old.Mtime)
-	return atime, mtime, err
-}
-
-func (d *driver) newTime(p []byte, old time.Time) (time.Time, error) {
-	seconds, nanoseconds := word(p, 0), word(p, 8)
-	switch {
-	case nanoseconds == unix.UTIME_NOW:
-		return d.now(), nil
-	case nanoseconds == unix.UTIME_OMIT:
-		return old, nil
-	case nanoseconds < 0 || nanoseconds >= int64(time.Second):
-		return old, unix.EINVAL
-	}
-	return time.Unix(seconds, nanoseconds), nil
+	return spec, nil
 }
 
 func (d *driver) statvfs(a []uint64) (int64, error) {
@@ -463,9 +341,7 @@ func (d *driver) fstatvfs(a []uint64) (int64, error) {
 }
 
 func (d *driver) setUmask(a []uint64) (int64, error) {
-	old := d.umask
-	d.umask = uint32(a[0]) & 0o777 // #nosec G115 -- the low half
-	return int64(old), nil
+	return int64(d.names.SetUmask(uint32(a[0]))), nil // #nosec G115 -- the low half
 }
 
 // pathconf knows the bounds of pathconf(3) that the view has.

@@ -69,7 +69,7 @@ func converse(ctx context.Context, job sandbox.Job, c child, now func() time.Tim
 	}
 	d.release()
 	// Commands that the script left running keep its streams, as they would a login's.
-	d.children.waitAll()
+	d.children.WaitAll()
 	close(stop)
 	<-watched
 	stopKilling()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
@@ -21,7 +22,7 @@ import (
 func mount(job sandbox.Job, library vfs.Source, made time.Time) error {
 	for _, m := range []vfs.Mount{
 		{Path: Prefix, Source: library},
-		{Path: "/dev", Source: &devices{made: made}},
+		{Path: "/dev", Source: &posix.Devices{Made: made, Added: addedDevices, Flags: unix.O_NONBLOCK}},
 		{Path: "/proc/self", Source: ownProcess(job, made)},
 	} {
 		if err := job.FS.Mount(m); err != nil {
@@ -54,73 +55,14 @@ func ownProcess(job sandbox.Job, made time.Time) *vfs.Static {
 	return t
 }
 
-// devices is /dev in a script's view: the devices that lead nowhere, its own streams, and the way to the driver.
-type devices struct{ made time.Time }
-
-// memoryDevices are those of the Linux device list (devices.txt), by minor number of major 1.
-var memoryDevices = map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
-
-// ownStreams are opened by the driver, which knows what they are.
-var ownStreams = []string{"stdin", "stdout", "stderr"}
-
-func (d *devices) Lstat(name string) (vfs.Info, error) {
-	base := strings.TrimPrefix(name, "/")
-	info := vfs.Info{Nlink: 1, Atime: d.made, Mtime: d.made, Ctime: d.made, Ino: uint64(len(base)) + 2}
-	switch minor := memoryDevices[base]; {
-	case base == "":
-		info.Mode, info.Nlink, info.Ino = unix.S_IFDIR|0o755, 2, 1
-	case minor != 0:
-		info.Mode, info.Rdev, info.Ino = unix.S_IFCHR|0o666, unix.Mkdev(1, minor), uint64(100+minor)
-	case name == strings.TrimPrefix(guestPath, "/dev"):
-		info.Mode, info.Ino = unix.S_IFCHR|0o600, 99
-	case slices.Contains(ownStreams, base):
-		info.Mode = unix.S_IFCHR | 0o600
-	default:
-		return vfs.Info{}, unix.ENOENT
-	}
-	return info, nil
-}
-
-func (d *devices) ReadDir(name string) ([]vfs.Dirent, error) {
-	if name != "/" {
-		return nil, unix.ENOTDIR
-	}
-	names := slices.Clone(ownStreams)
-	for n := range memoryDevices {
-		names = append(names, n)
-	}
-	var out []vfs.Dirent
-	for _, n := range names {
-		info, err := d.Lstat("/" + n)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, vfs.Dirent{Name: n, Type: info.Type(), Ino: info.Ino})
-	}
-	return out, nil
-}
-
-func (d *devices) Readlink(string) (string, error) { return "", unix.EINVAL }
-
-func (d *devices) Open(name string, flags int) (int, error) {
-	base := strings.TrimPrefix(name, "/")
-	if "/dev/"+base == guestPath {
-		return vfs.Sealed("guest", nil) // stands for the connection, which the driver makes
-	}
-	minor := memoryDevices[base]
-	if minor == 0 {
-		return -1, unix.ENOENT
-	}
-	fd, err := unix.Open("/dev/"+base, flags&(unix.O_ACCMODE|unix.O_APPEND)|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return -1, err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Rdev != unix.Mkdev(1, minor) {
-		_ = unix.Close(fd) // this host's /dev is not what it should be
-		return -1, unix.ENXIO
-	}
-	return fd, nil
+// addedDevices are beside the memory devices: the script's own streams, which the driver opens since it knows what they are,
+// and the way to the driver.
+var addedDevices = map[string]posix.Device{
+	"stdin": {Mode: unix.S_IFCHR | 0o600}, "stdout": {Mode: unix.S_IFCHR | 0o600}, "stderr": {Mode: unix.S_IFCHR | 0o600},
+	strings.TrimPrefix(guestPath, "/dev/"): {
+		Mode: unix.S_IFCHR | 0o600, Hidden: true,
+		Open: func(int) (int, error) { return vfs.Sealed("guest", nil) }, // stands for the connection, which the driver makes
+	},
 }
 
 // library is the interpreter's tree in a view: the standard library on disk, with the guest's modules in place of what

@@ -11,9 +11,9 @@ import (
 	"io"
 	"math"
 	"slices"
-	"syscall"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/vfs"
 )
 
 // Bounds of a message from the guest: argv and environment together are at most what execve(2) takes on Linux with
@@ -254,13 +254,5 @@ func StartReply(pid int, err error) [][]byte {
 	if errors.As(err, &refusal) {
 		return [][]byte{[]byte("error"), EncodeInt(int64(refusal.Errno)), []byte(refusal.Reason)}
 	}
-	return [][]byte{[]byte("error"), EncodeInt(int64(errnoOf(err))), nil}
-}
-
-func errnoOf(err error) syscall.Errno {
-	var e syscall.Errno
-	if errors.As(err, &e) && e != 0 {
-		return e
-	}
-	return syscall.EIO
+	return [][]byte{[]byte("error"), EncodeInt(int64(vfs.ErrnoOf(err))), nil}
 }
