@@ -2,7 +2,7 @@
 
 // Package local is the gateway's own host as a target. Commands run here, as the configured user, in a session and process
 // group of their own. Files are read and changed with that user's rights. The package knows the contract of a target, views
-// and the jail. It must never pass on the gateway's environment or a descriptor of its own. Begin with Target in this file;
+// and the jail. It must never pass on the gateway's environment or a descriptor of its own. Begin with Local in this file;
 // change_linux.go makes approved changes.
 package local
 
