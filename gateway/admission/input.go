@@ -5,28 +5,30 @@ import (
 	"time"
 )
 
-// Slight is what a connection may hold whatever the rest of its identity does, in bytes: a connection that only asks and
+// Slight is what a connection may hold whatever the rest of its identity does, in bytes. A connection that only asks and
 // answers is never stopped.
 const Slight = 64 << 10
 
-// quiet is how long nothing has to come, while whoever reads waits for more, until what was taken in is known to have been
-// read: a reader gets at once what there is, and what is on its way inside the gateway arrives in far less.
+// quiet is how long a reader has to wait in vain until the gateway knows that it has read all that came before. A reader
+// gets at once what there is, and what is on its way inside the gateway arrives in far less.
 const quiet = 100 * time.Millisecond
 
-// Input bounds what the gateway holds of what its clients have sent. The SSH library lets a client send 2 MiB into each
-// channel that nobody reads, and the bytes that it keeps for them cannot be asked for, since a byte may come in a packet of
-// its own. So the bytes of the connection are counted as they come in, and taken off as they are read from channels; what
-// is not data of a channel is taken off when it is certain that all of it has been read, see Arrived. What was read from a
-// channel counts on until the channel ends, up to the size of a script: the gateway may keep it as one.
+// Input bounds what the gateway holds of what its clients have sent.
 //
-// Where an identity holds more than its budget, its connections are not read from until it holds less, which its clients
-// see as a slow network. What holds for one identity:
+// The SSH library lets a client send 2 MiB into each channel that nobody reads. It cannot say how many bytes it keeps for
+// them: each byte may have come in a packet of its own. So Input counts the bytes of a connection as they come in, and
+// takes them off as somebody reads them from channels. It takes off the rest, which is no data of a channel, when it is
+// certain that all has been read, see Arrived. What was read from a channel counts on until the channel ends, up to the
+// size of a script: the gateway may keep it as one.
+//
+// While an identity holds more than its budget, the gateway does not read from its connections. The clients see a slow
+// network. For one identity:
 //
 //   - A connection with less than Slight is always read from.
-//   - Of those with more, one is read from even then, as long as it holds less than what one alone may need: the oldest,
-//     until it holds little or has ended. So what waits for the rest of its input ends, one after the other.
-//   - So in sum it holds no more than the budget, what one alone may need, and for each connection Slight and what one
-//     read brings.
+//   - Of those with more, the gateway goes on reading from one: the oldest, until it holds little, has ended, or holds
+//     what one alone may need. So what waits for the rest of its input ends, one after the other.
+//   - In sum the identity holds no more than the budget, what one alone may need, and for each connection Slight and what
+//     one read brings.
 type Input struct {
 	now func() time.Time
 
@@ -181,9 +183,9 @@ func (m *Meter) may() bool {
 // own is what the connection holds. The caller holds the lock.
 func (m *Meter) own() int64 { return m.unread + m.kept }
 
-// next is the one connection that is read from although it holds more than little of a budget that is used up. It stays
-// the same until it holds little: were it always the oldest, an older one could come to it that held little before, and
-// another one after that. The caller holds the lock.
+// next is the one connection that the gateway goes on reading from when the budget is used up. It stays the same until it
+// holds little. Were it always the oldest, an older one that held little before could take its place, and another one
+// after that. The caller holds the lock.
 func (a *account) next() *Meter {
 	if a.goesOn != nil && !a.goesOn.closed && a.goesOn.own() >= Slight {
 		return a.goesOn
@@ -197,8 +199,8 @@ func (a *account) next() *Meter {
 	return a.goesOn
 }
 
-// Arrived counts bytes that came, after the connection had waited for them for so long. Where that was long, and somebody
-// has waited as long for more of each channel, all that came before has been read.
+// Arrived counts bytes that came, after the connection had waited for them for so long. If that was long, and somebody
+// has waited as long for more of each channel, then all that came before has been read.
 func (m *Meter) Arrived(bytes int, after time.Duration) {
 	m.settle(after)
 	m.in.mu.Lock()
@@ -209,7 +211,7 @@ func (m *Meter) Arrived(bytes int, after time.Duration) {
 	}
 }
 
-// settle takes off what was not data of a channel, where all that came has been read.
+// settle takes off what was not data of a channel, if all that came has been read.
 func (m *Meter) settle(after time.Duration) {
 	if after < quiet {
 		return
@@ -261,7 +263,7 @@ type Stream struct {
 	closed bool
 }
 
-// Stream counts a channel in. Empty is asked after the client has ended it, and must not wait for the client.
+// Stream counts a channel in. It calls empty after the client has ended the channel; empty must not wait for the client.
 func (m *Meter) Stream(empty func() bool) *Stream {
 	m.in.mu.Lock()
 	defer m.in.mu.Unlock()
@@ -281,7 +283,7 @@ func (s *Stream) Reads() {
 	}
 }
 
-// overhead is the part of a packet of the usual size that is no data, as what it is divided by.
+// overhead is the part of a packet of the usual size that is no data: one byte in so many.
 const overhead = 512
 
 // Read notes what came of it.

@@ -19,14 +19,14 @@ const (
 // Pending are the connections whose clients have not logged in. What holds:
 //
 //   - There are never more than the limit.
-//   - Where it is reached, a newcomer takes the place of a connection of the most crowded address, the newcomer counted.
-//     That is the one that has kept the gateway waiting the longest, where each step that it has come makes the gateway
-//     more patient, see patience: who says nothing goes before who is in the middle of a login. Of whom something has
-//     come that a busy gateway has not read goes after others.
-//   - No more than half of the limit have exchanged keys and keep the gateway waiting for what comes next, which may
-//     be large: of these, the one that has kept it waiting the longest goes.
-//   - A newcomer is refused only where all connections of the most crowded address wait for the gateway, and the newcomer
-//     is one more of that address.
+//   - At the limit a newcomer takes the place of another connection of the most crowded address, the newcomer counted:
+//     the one that has kept the gateway waiting the longest. With each step of its login the gateway is more patient, see
+//     patience. So who says nothing goes before who is in the middle of a login. A connection of which something has come
+//     that a busy gateway has not read goes after others.
+//   - No more than half of the limit have exchanged keys and keep the gateway waiting for what comes next, which may be
+//     large. Of these, the one that has kept it waiting the longest goes.
+//   - The gateway refuses a newcomer only if all connections of the most crowded address wait for the gateway, and the
+//     newcomer is one more of that address.
 type Pending struct {
 	now func() time.Time
 
@@ -38,9 +38,9 @@ type Pending struct {
 	keyed   int // that have exchanged keys
 }
 
-// patience is how much longer the gateway waits for each step that a login has come, as a power of two. An honest client says
-// its version as soon as it is connected, and then computes for some milliseconds; who fills the gateway with silent
-// connections faster than it can compute must not find it among the oldest.
+// patience is how much longer the gateway waits for each step of a login, as a power of two. An honest client says its
+// version as soon as it is connected, and then computes for some milliseconds. Somebody may fill the gateway with silent
+// connections faster than it can compute; the honest client must not be among the oldest then.
 const patience = 3
 
 // NewPending makes an empty Pending for at most so many.
@@ -48,7 +48,7 @@ func NewPending(most int, now func() time.Time) *Pending {
 	return &Pending{now: now, most: most, guests: map[*Guest]struct{}{}, crowds: map[string]int{}}
 }
 
-// SetLimit changes the limit. Those that are over it stay until somebody comes.
+// SetLimit changes the limit. Connections over it stay until somebody comes.
 func (p *Pending) SetLimit(most int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,9 +77,9 @@ type Guest struct {
 	gone  bool
 }
 
-// Admit takes a connection in, which then owes its first message, or returns nil. Evict is called, from Admit for another
-// one or from Shed, where the connection has to go; it has left by then. Unread is asked before, with a lock held: it
-// reports at once whether something has come of the client that nobody has read.
+// Admit takes a connection in, which then owes its first message, or returns nil. Admit, for another connection, or Shed
+// calls evict when this one has to go; it has left by then. They call unread before, with a lock held: it reports at once
+// whether something has come from the client that nobody has read.
 func (p *Pending) Admit(address string, evict func(), unread func() bool) *Guest {
 	p.mu.Lock()
 	var victims []*Guest
@@ -105,7 +105,7 @@ func (p *Pending) Admit(address string, evict func(), unread func() bool) *Guest
 	return g
 }
 
-// Shed lets one connection go, where something that all of them need is used up, and reports whether there was one that
+// Shed lets one connection go, when something that all of them need is used up. It reports whether there was one that
 // kept the gateway waiting.
 func (p *Pending) Shed() bool {
 	const nobody = ""
@@ -123,7 +123,7 @@ func (p *Pending) Shed() bool {
 	return true
 }
 
-// victim is who goes for a newcomer, nil where the newcomer does. The caller holds the lock.
+// victim is the connection that goes for a newcomer, nil where the newcomer has to go. The caller holds the lock.
 func (p *Pending) victim(newcomer string) *Guest {
 	crowded := p.crowded(newcomer)
 	late := p.latest(func(g *Guest) bool { return crowded[g.address] })
@@ -154,12 +154,11 @@ func (p *Pending) crowded(newcomer string) map[string]bool {
 	return found
 }
 
-// asks is of how many it is looked whether something of them was not read: for each, all are gone through.
+// asks is how many connections latest asks for unread input. Each question goes through all connections.
 const asks = 4
 
-// latest is the connection among some that has kept the gateway waiting the longest, nil where none does. One of which
-// something was not read goes only where that is so of the others too: it is the gateway then that is late, with all of
-// them. The caller holds the lock.
+// latest is the connection among some that has kept the gateway waiting the longest, nil where none does. One with unread
+// input goes only where the others have some too: then the gateway is late, with all of them. The caller holds the lock.
 func (p *Pending) latest(among func(*Guest) bool) *Guest {
 	var heard []*Guest
 	for len(heard) < asks {
@@ -177,7 +176,7 @@ func (p *Pending) latest(among func(*Guest) bool) *Guest {
 	return heard[0]
 }
 
-// longest is latest whatever was not read. The caller holds the lock.
+// longest is latest without regard to unread input. The caller holds the lock.
 func (p *Pending) longest(among func(*Guest) bool) *Guest {
 	var found *Guest
 	var longest time.Duration
@@ -237,8 +236,8 @@ func (g *Guest) Reached(s Step) {
 	}
 }
 
-// oneKeyedMore counts a connection that has exchanged keys, and returns who goes for it, nil for nobody. The caller holds
-// the lock.
+// oneKeyedMore counts a connection that has exchanged keys. It returns the one that has to go for it, nil for none. The
+// caller holds the lock.
 func (p *Pending) oneKeyedMore() *Guest {
 	if p.keyed++; p.keyed <= max(1, p.most/2) {
 		return nil

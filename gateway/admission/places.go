@@ -28,9 +28,9 @@ type PlaceLimits struct {
 // Places are the connections whose clients have logged in. What holds:
 //
 //   - Those who ask never have more than Max - Reserved places, those who decide never more than Reserved.
-//   - An identity never has more than PerIdentity, and never more than leave to every other one of its kind, connected or
-//     not, what it is guaranteed.
-//   - Who waits gets a place before whoever of the same identity comes later.
+//   - An identity never has more than PerIdentity. It leaves to every other identity of its kind, connected or not, what
+//     that one is guaranteed.
+//   - Of one identity, who waits longer gets a place first.
 //   - Of one identity no more than Waiting wait.
 type Places struct {
 	mu      sync.Mutex
@@ -48,7 +48,7 @@ type Place struct {
 	has      bool // guarded by places.mu
 }
 
-// NewPlaces makes places of which none is taken.
+// NewPlaces makes Places with none taken.
 func NewPlaces(l PlaceLimits) *Places {
 	p := &Places{limits: l}
 	for k := range p.used {
@@ -129,8 +129,8 @@ func (p *Places) may(k Kind, identity string) bool {
 	if own >= p.limits.PerIdentity {
 		return false
 	}
-	// What this identity and those that have less than they are guaranteed leave of all: the guaranteed places are counted as
-	// taken, whether they are or not.
+	// Counts the guaranteed places as taken, whether they are or not. The rest is left for this identity and for others
+	// that want more than they are guaranteed.
 	n := max(p.limits.Identities[k], len(used), 1)
 	guaranteed := min(p.limits.Guaranteed, p.limits.PerIdentity, size/n)
 	if own < guaranteed {

@@ -2,8 +2,8 @@ package admission
 
 import "sync"
 
-// Turns are the right to compute for a login: so many at once, whoever waits. Addresses take turns; of one address, the
-// login that has come furthest goes first, so that what was begun ends, and of those the one that has waited longest.
+// Turns are the right to compute for a login: so many at once, whoever waits. Addresses take turns. Of one address, the
+// login that has come furthest goes first, so that what was begun ends; of those, the one that has waited longest.
 type Turns struct {
 	mu      sync.Mutex
 	free    int // negative where the number was made smaller
