@@ -82,10 +82,10 @@ func (p people) standing(name, fingerprint string) (approvals.Standing, bool) {
 	return who.Standing, ok && len(who.keys) > 0 && (fingerprint == "" || who.keys[fingerprint])
 }
 
-// authenticate is the server's public key callback. A client may offer any number of keys before it proves that it
-// has one, so this remembers nothing: who a key belongs to travels in the Permissions of exactly that key, and the
-// library attaches to the connection the Permissions of the key whose signature it verified (CVE-2024-45337 is what
-// happens otherwise). A certificate is no key of the ring and is refused.
+// authenticate is the server's public key callback. A client may offer any number of keys before it proves that it has
+// one, so this remembers nothing. Who a key belongs to travels in the Permissions of exactly that key. The library
+// attaches to the connection the Permissions of the key whose signature it verified; CVE-2024-45337 is what happens
+// otherwise. A certificate is no key of the ring: the gateway refuses it.
 func (k keyring) authenticate(_ gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
 	m := k[string(key.Marshal())]
 	if m == nil {

@@ -9,8 +9,9 @@ import (
 	"shannot-gateway/sandbox"
 )
 
-// leaving is how long the work of a session may go on after the session was told to end: killed processes end, and what they
-// wrote last is recorded. Work that takes longer is left behind, with nothing that it could start, and its place is free.
+// leaving is how long the work of a session may go on after the session was told to end. In that time killed processes
+// end, and the gateway records what they wrote last. It leaves longer work behind, lets it start nothing more, and frees
+// its place.
 const leaving = 1250 * time.Millisecond
 
 // errLifetime ends a session that was alive for limits.lifetime.
@@ -54,8 +55,8 @@ func (s *session) guarded(work func() approvals.Outcome) (outcome approvals.Outc
 	return work()
 }
 
-// withinWall ends what runs with errWall once limits.wall has passed, without the time in which the session is held. stop
-// ends the watching.
+// withinWall ends what runs with errWall once limits.wall has passed, without the time in which the session is held. The
+// returned stop ends the watching.
 func (s *session) withinWall(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
 	wall := s.limits().Wall
 	if wall <= 0 {

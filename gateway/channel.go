@@ -16,8 +16,8 @@ import (
 // maxCommand is the longest command line that is taken, in bytes.
 const maxCommand = 256 << 10
 
-// channelContext is the context of one session channel: it ends with the channel, not only with the connection, and
-// it knows who authenticated.
+// channelContext is the context of one session channel. It ends with the channel, not only with the connection, and it
+// knows who authenticated.
 type channelContext struct {
 	ssh.Context
 	ctx    context.Context
@@ -58,8 +58,8 @@ func (g *Gateway) offered(ctx ssh.Context, c *connection, conn *gossh.ServerConn
 	}()
 }
 
-// session serves a session channel. The library's own handler does the work, with what newServer has made of it; it sees only
-// the requests that pass the filter, and a channel that ends as it should.
+// session serves a session channel. The library's own handler does the work, with what newServer has made of it. It sees
+// only the requests that pass the filter, and a channel that ends as it should.
 func (g *Gateway) session(ctx ssh.Context, c *connection, conn *gossh.ServerConn, m *member, offered gossh.NewChannel) {
 	own, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -165,9 +165,9 @@ func (f *filter) passes(r *gossh.Request) bool {
 	return true
 }
 
-// allowedRequest is the list of what a session channel may ask. Not in it: auth-agent-req and x11-req (forwarding),
-// subsystem, break, xon-xoff and what nobody knows. Of env there is what a terminal says about its colours, which
-// reaches the approval screen alone: the environment of a command is the gateway's to choose.
+// allowedRequest is the list of what a session channel may ask. It leaves out auth-agent-req and x11-req (forwarding),
+// subsystem, break, xon-xoff and what nobody knows. Of env it has what a terminal says about its colours, which reaches
+// the approval screen alone: the gateway chooses the environment of a command.
 func allowedRequest(r *gossh.Request) bool {
 	switch r.Type {
 	case "exec":
@@ -241,10 +241,11 @@ func (m *meteredChannel) Close() error {
 // onlyReader hides everything else that a reader can do.
 type onlyReader struct{ io.Reader }
 
-// orderedChannel ends a channel with EOF before the close, after the exit status: RFC 4254 wants no data after EOF,
-// and clients that wait for EOF would otherwise take the close for a broken connection. The library's channel lets nobody write,
-// or end it a second time, while it is ended, and no two write into one of its streams at once: they would share a buffer. Where somebody still writes when it is to be closed, there is no EOF: a write may
-// wait for its client for ever, and the close ends it.
+// orderedChannel ends a channel with EOF before the close, after the exit status. RFC 4254 wants no data after EOF, and
+// clients that wait for EOF would take the close for a broken connection. While the library's channel is being ended, it
+// lets nobody write, or end it a second time. No two write into one of its streams at once: they would share a buffer. If
+// somebody still writes when it is to be closed, there is no EOF: a write may wait for its client for ever, and the close
+// ends it.
 type orderedChannel struct {
 	gossh.Channel
 

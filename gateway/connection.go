@@ -84,8 +84,8 @@ func descriptors() uint64 {
 	return limit.Cur
 }
 
-// pendingLimit is how many clients may be logging in. Nobody without a key takes more than a quarter of the descriptors, which
-// sessions need too.
+// pendingLimit is how many clients may be logging in. Those without a key get no more than a quarter of the descriptors,
+// which sessions need too.
 func pendingLimit(c config.Connections, descriptors uint64) int {
 	if quarter := descriptors / 4; quarter > 0 && quarter < uint64(c.Pending) { // #nosec G115 -- positive
 		return int(quarter) // #nosec G115 -- less than Pending
@@ -115,8 +115,8 @@ func placeLimits(c *config.Config) admission.PlaceLimits {
 	return l
 }
 
-// inputLimits lets a channel keep the largest script, and what is read ahead for a command. One connection alone may need
-// that, and the two windows of a channel that is read slowly and one that nobody reads.
+// inputLimits lets a channel keep the largest script, and what the gateway reads ahead for a command. One connection
+// alone may need that, and the two windows of a channel that somebody reads slowly and of one that nobody reads.
 func inputLimits(c *config.Config) admission.InputLimits {
 	const window = 2 << 20 // of the SSH library, for one channel
 	keep := max(c.Limits.Script, maxIntake) + maxCommand
@@ -327,8 +327,8 @@ func (c *connection) done() {
 	}
 }
 
-// works notes that something was asked for in a channel: until it has ended, the connection is not idle. A channel alone is
-// nothing, and neither is an answer to a question of ours.
+// works notes that the client asked for something in a channel. Until that has ended, the connection is not idle. A
+// channel alone does not count, nor does an answer to a question of the gateway.
 func (c *connection) works() {
 	c.table.mu.Lock()
 	defer c.table.mu.Unlock()

@@ -184,7 +184,7 @@ func (g *Gateway) settle(c *connection, m *member) error {
 }
 
 // Serve accepts connections until ctx ends, lets what runs come to its end for a bounded time, and returns. It returns
-// nil where it was ended by ctx.
+// nil where ctx ended it.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	if few := fewDescriptors(g.options.Config, descriptors()); few != "" {
 		g.log.Warn(few)

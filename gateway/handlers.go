@@ -10,9 +10,9 @@ import (
 	"shannot-gateway/gateway/command"
 )
 
-// newServer makes the server of what runs in session channels: Wish's, with a middleware for each thing that is done before a
-// verb runs. It never listens: connections are taken in, and identities found, before there is a channel, by accept and
-// serverConfig.
+// newServer makes the server of what runs in session channels: Wish's, with a middleware for each thing that comes before
+// a verb runs. It never listens. accept takes connections in and serverConfig finds identities, before there is a
+// channel.
 func (g *Gateway) newServer() (*ssh.Server, error) {
 	hostKeys := func(s *ssh.Server) error { // else the library would make one, and keep it in a file
 		for _, key := range g.options.HostKeys {
@@ -45,8 +45,8 @@ func (g *Gateway) faults(next ssh.Handler) ssh.Handler {
 	}
 }
 
-// present lets through who is in the configuration still, and notes who that is and what is in force: for all that follows in
-// the channel, whatever a reload changes meanwhile.
+// present lets a client through who is still in the configuration. It notes who that is and which settings are in force,
+// for all that follows in the channel, whatever a reload changes meanwhile.
 func (g *Gateway) present(next ssh.Handler) ssh.Handler {
 	return func(s ssh.Session) {
 		ctx := channelOf(s)

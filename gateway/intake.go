@@ -10,8 +10,8 @@ import (
 	"shannot-gateway/sandbox"
 )
 
-// What a shell command is given on stdin is read ahead, up to a size and for a moment: what has ended by then is known
-// before anyone decides, and is part of what is decided. The rest is a stream.
+// The gateway reads ahead what a client gives a shell command on stdin, up to a size and for a moment. What has ended by
+// then is known before anyone decides, and is part of the decision. The rest is a stream.
 const (
 	maxIntake  = 1 << 20 // bytes
 	intakeTime = 250 * time.Millisecond

@@ -34,8 +34,8 @@ func NewJudge(c *config.Config) (approvals.Judge, error) {
 	return j, nil
 }
 
-// of is the judge for a target. One that the configuration does not name, and was taken out of it while a session began,
-// has none that knows what it hides: a human is asked.
+// of is the judge for a target. A target may leave the configuration while a session begins there. No judge knows what it
+// hides then, so a human decides on everything.
 func (j *judges) of(target string) approvals.Judge {
 	switch r, ok := j.remotes[target]; {
 	case ok:

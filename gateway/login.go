@@ -12,8 +12,8 @@ import (
 )
 
 // What a client may send before it has logged in and has a place, in bytes: its first line by RFC 4253, section 4.2, a
-// packet before keys are exchanged, and all. The library makes room for a packet when it has read its length, and takes 256
-// KiB. OpenSSH's packets have less than two, and for each key that a client offers some hundred bytes.
+// packet before keys are exchanged, and all. The library makes room for a packet of up to 256 KiB when it has read its
+// length. OpenSSH's packets have less than two KiB, and for each key that a client offers some hundred bytes.
 const (
 	maxVersion = 255
 	maxPlain   = 16 << 10
@@ -28,9 +28,9 @@ var (
 	errMadeRoom = errors.New("the connection had to make room for another one")
 )
 
-// login is a connection until its client has logged in. It sees the connection's reads and writes: what happens between the
-// end of a read and the next read or write is the gateway's own work, for which it takes a turn. Only what the client takes
-// counts against the client's time.
+// login is a connection until its client has logged in. It sees the connection's reads and writes. What happens between
+// the end of a read and the next read or write is the gateway's own work, for which it takes a turn. Only the client's
+// own time counts against the client.
 type login struct {
 	c       *connection
 	guest   *admission.Guest

@@ -121,8 +121,8 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 // transferTold is how long a client waits for its turn to read files before it is told why.
 const transferTold = time.Second
 
-// transfer waits for an identity's turn to read and copy files in a channel: each channel holds files open, and what its client
-// has asked for and does not read.
+// transfer waits for an identity's turn to read and copy files in a channel. Each channel holds files open, and data that
+// its client has asked for and does not read.
 func (g *Gateway) transfer(ctx context.Context, s ssh.Session, identity string, most int) (done func(), err error) {
 	tell := time.AfterFunc(transferTold, func() {
 		_, _ = fmt.Fprintf(s.Stderr(), "shannot: waits for its turn: files are read and copied in %d channels of yours (connections.transfers)\n", most)
@@ -134,8 +134,8 @@ func (g *Gateway) transfer(ctx context.Context, s ssh.Session, identity string, 
 // maxOpenFiles is how many files an identity may have open over SFTP.
 const maxOpenFiles = 1024
 
-// openFiles is how many files an identity may have open over SFTP, and all together, of the descriptors that the process may
-// have, which connections and sessions need too.
+// openFiles is how many files an identity may have open over SFTP, and all identities together. They come out of the
+// descriptors that the process may have, which connections and sessions need too.
 func openFiles(descriptors uint64) (each, all int) {
 	if descriptors == 0 {
 		return maxOpenFiles, 0
@@ -150,8 +150,8 @@ func newTransfer() string { return "sftp-" + strings.ToLower(rand.Text()[:8]) }
 // errNotMade is the end of a change that nobody approved.
 var errNotMade = errors.New("nobody approved it")
 
-// change makes a session of one change over SFTP and brings it to its end: it waits for a human, and is made or not. The
-// session ends with its client: it cannot be parked, for nothing would make the change again.
+// change makes a session of one change over SFTP and brings it to its end: it waits for a human, and the change is made
+// or not. The session ends with its client. It cannot be parked, for nothing would make the change again.
 func (r *runner) change(ctx context.Context, who approvals.Identity, c relay.Change) error {
 	if _, ok := c.Target.(targets.FileTarget); !ok || r.options.Blobs == nil {
 		return fmt.Errorf("files of %s cannot be changed: %w", c.Target.Name(), syscall.EROFS)

@@ -21,8 +21,8 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// runner runs sessions: a script in the engine, or one shell command, each with the gate before everything that it
-// starts. A session belongs to no connection: it goes on when its client leaves.
+// runner runs sessions: a script in the engine, or one shell command. The gate comes before everything that they start. A
+// session belongs to no connection: it goes on when its client leaves.
 type runner struct {
 	*shared
 	Settings
@@ -136,8 +136,8 @@ func (r *runner) target(name string) targets.Target {
 	return nil
 }
 
-// restart says how a parked session would start again now. What it read from its client is gone, unless it was the script itself.
-// patient waits a while for a target that cannot be reached.
+// restart says how a parked session would start again now. It has lost what it read from its client, unless that was the
+// script itself. With patient it waits a while for a target that cannot be reached.
 func (r *runner) restart(ctx context.Context, parked approvals.Session, patient bool) (approvals.Rerun, error) {
 	target, err := r.restartable(ctx, parked)
 	if err == nil {
@@ -195,8 +195,8 @@ type session struct {
 	remote      targets.View // nil where the target is the gateway's own host
 	// terminal is what the script's own terminal is shown at, nil for a session without one
 	terminal *command.Terminal
-	// unwritten says that something was not run since it could not be recorded: whatever the script makes of that, the
-	// session has failed, and not by its own doing
+	// unwritten says that something did not run because it could not be recorded. Then the session has failed, whatever
+	// the script makes of that, and not by its own doing.
 	unwritten atomic.Bool
 	told      atomic.Bool // the agent was told that its changes stay here
 }
@@ -500,8 +500,8 @@ func (s *session) stopped() approvals.Outcome {
 	return approvals.Outcome{Status: approvals.Expired, ExitCode: command.ExitNotPermitted, Reason: reason}
 }
 
-// tellChanges says once, plainly, where the target's files cannot be changed, that what the script changed outside of
-// scratch was not changed there.
+// tellChanges tells the agent once, where the target's files cannot be changed, that what the script changed outside of
+// scratch is not on the target.
 func (s *session) tellChanges() {
 	if s.view == nil || s.writable() {
 		return
@@ -702,8 +702,8 @@ func (s *session) shellInput() (in input, stop func(), err error) {
 	return in, func() { closeFile(); ahead.close() }, nil
 }
 
-// shellAgain says why a shell command that was parked cannot run any more, nil where it can: of a stream that its client had sent
-// nothing of, nothing is missing.
+// shellAgain says why a parked shell command cannot run any more, nil where it can. A stream whose client had sent
+// nothing yet has lost nothing.
 func shellAgain(ops []approvals.Operation, sentNothing bool) error {
 	if len(ops) == 0 || ops[0].Command == nil {
 		return nil
@@ -715,8 +715,7 @@ func shellAgain(ops []approvals.Operation, sentNothing bool) error {
 	return nil
 }
 
-// pipe gives a command a real pipe to read, so that nobody waits for a client that sends nothing once the command has
-// ended.
+// pipe gives a command a real pipe to read. So nobody waits for a client that sends nothing once the command has ended.
 func pipe(from io.Reader) (read *os.File, stop func(), err error) {
 	read, write, err := os.Pipe()
 	if err != nil {

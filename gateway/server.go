@@ -35,9 +35,9 @@ const (
 	lastAcceptPause  = time.Second
 )
 
-// run accepts connections until the listener is closed or ctx ends, which is the only end: what the kernel refuses for want
-// of something (descriptors, memory, inotify watches of the user) it gives again later, and whatever else is wrong, an
-// agent that brought it about must not end the service with it.
+// run accepts connections until the listener is closed or ctx ends. Nothing else ends it. The kernel may lack something
+// (descriptors, memory, inotify watches of the user) and give it again later; whatever else is wrong, an agent may have
+// brought it about, and must not end the service with it.
 func (a accepting) run(ctx context.Context) error {
 	pause := time.Duration(0)
 	for {
@@ -108,8 +108,8 @@ func (g *Gateway) accept(conn net.Conn) {
 	go g.converse(c)
 }
 
-// converse serves one connection to its end. Whatever a client sends that is neither a session nor within a session is
-// answered here, one after the other: a client that does not read the answers gets no more of them.
+// converse serves one connection to its end. It answers whatever a client sends that is neither a session nor within a
+// session, one after the other. A client that does not read the answers gets no more of them.
 func (g *Gateway) converse(c *connection) {
 	defer func() { _ = c.Close() }()
 	defer g.recovered("connection")
@@ -155,12 +155,12 @@ func (e *exchanges) wait(now time.Time) time.Duration {
 	return wait
 }
 
-// errKeysAgain ends a login in which keys are exchanged a second time, which no client has a use for: each exchange would be
-// computed before the logins of others.
+// errKeysAgain ends a login in which keys are exchanged a second time. No client has a use for that, and the gateway
+// would compute each exchange before the logins of others.
 var errKeysAgain = errors.New("new keys before the login")
 
-// exchanged notes an exchange, and slows down a client that asks for one after the other: each costs the gateway as much as
-// a login.
+// exchanged notes an exchange of keys. It slows down a client that asks for one after the other: each costs the gateway
+// as much as a login.
 func (c *connection) exchanged() error {
 	if !c.login.over.Load() && c.login.guest.Step() == admission.Keyed {
 		return errKeysAgain

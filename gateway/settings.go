@@ -24,8 +24,8 @@ type Settings struct {
 	Targets []targets.Target // those that work; the configuration may name more
 }
 
-// settings are Settings and all that is made of them, as one value that never changes: a reload puts another one in its
-// place. Who begins something takes it once, and stays with it.
+// settings are Settings and all that is made of them, as one value that never changes. A reload puts another one in its
+// place. Whatever begins takes it once, and stays with it.
 type settings struct {
 	Settings
 	keys     keyring
@@ -65,10 +65,12 @@ func (s Settings) rules() approvals.Rules {
 	}}
 }
 
-// Reload puts settings in force: for every command line from now on. Sessions that are alive keep those that they began
-// with. A connection whose key, name or role is not in them ends, and who had it decides on nothing any more; what somebody sees
-// and decides on shrinks at once, on open screens too. Settings by which nobody can connect are put in force as well: they are
-// what is left of taking the last key away. It fails, and changes nothing, where they are no good or where that cannot be written into the audit log.
+// Reload puts settings in force, for every command line from now on. Sessions that are alive keep those that they began
+// with. A connection ends whose key, name or role is not in the new ones, and who had it decides on nothing any more.
+// What approvers see and decide on shrinks at once, on open screens too.
+//
+// Reload takes up settings by which nobody can connect as well: they are what is left when the last key is taken away. It
+// fails, and changes nothing, where the settings are no good or the audit log cannot be written.
 func (g *Gateway) Reload(s Settings) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
@@ -100,8 +102,8 @@ func (g *Gateway) current(m *member) (*settings, *member) {
 	return now, now.keys.current(m)
 }
 
-// latest is the runner for a session that is asked for by older settings: a client may have been long in sending its script.
-// Those in force have to name who asks, and the target as it was.
+// latest is the runner for a session that a client asked for by older settings: it may have been long in sending its
+// script. The settings in force have to name who asks, and the target as it was.
 func (r *runner) latest(who approvals.Identity, target string) (*runner, error) {
 	now := r.settings.Load()
 	if now.runner == r {
@@ -153,8 +155,8 @@ func sameShown(a, b *settings, inA, inB *member) bool {
 	})
 }
 
-// ReloadRefused notes that a configuration was not taken up, so that nobody takes the one in force for it: for status and the
-// audit log.
+// ReloadRefused notes that a configuration was not taken up, for status and the audit log. So nobody takes it for the one
+// in force.
 func (g *Gateway) ReloadRefused(file string, why error) {
 	g.refusal.Store(&command.Refusal{At: g.options.Now(), Why: why.Error()})
 	if log := g.options.Audit; log != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // shares are places that several identities share: so many in all, and so many for each. An identity that has none gets
-// one whatever others hold, so that nobody is kept out: the number of identities is the configuration's.
+// one whatever others hold, so that nobody is kept out. The configuration bounds the number of identities.
 type shares struct {
 	mu    sync.Mutex
 	taken map[string]int

@@ -56,9 +56,9 @@ type Key struct {
 // Fingerprint is SHA256:… of the public key, as ssh-keygen -l prints it.
 func (k Key) Fingerprint() string { return ssh.FingerprintSHA256(k.Signer.PublicKey()) }
 
-// Load returns a key of each type from dir, making dir (mode 0700) and the keys (mode 0600) that are missing. Several
-// processes may start at once: all end with the same key. Without types it is one Ed25519 key. Random is where new
-// keys come from, crypto/rand.Reader outside of tests.
+// Load returns a key of each type from dir. It makes dir (mode 0700) and the keys (mode 0600) that are missing. Several
+// processes may start at once: all end with the same key. Without types it is one Ed25519 key. New keys come from random,
+// crypto/rand.Reader outside of tests.
 func Load(dir string, types []Type, random io.Reader) ([]Key, error) {
 	if len(types) == 0 {
 		types = []Type{Ed25519}
@@ -175,8 +175,8 @@ func checkPrivate(name string, info fs.FileInfo) error {
 	return nil
 }
 
-// LoadOwn returns the Ed25519 key of the gateway that serves a purpose other than being its host key, by the same rules
-// as Load: "ca" signs certificates for targets, "client" logs in on them.
+// LoadOwn returns an Ed25519 key of the gateway that is no host key, by the same rules as Load. Its purpose is "ca",
+// which signs certificates for targets, or "client", which logs in on them.
 func LoadOwn(dir, purpose string, random io.Reader) (Key, error) {
 	if err := makeDir(dir); err != nil {
 		return Key{}, fmt.Errorf("prepare the key directory: %w", err)
@@ -259,8 +259,8 @@ func typeOf(s ssh.Signer) Type {
 	return Type(s.PublicKey().Type())
 }
 
-// create writes a new key under a temporary name and links it to its own, which fails where one is there already: no
-// key is ever overwritten, and none is seen half-written. A key that is there already is no error.
+// create writes a new key under a temporary name and links it to its own. That fails where a key is there already, which
+// is no error. So no key is ever overwritten, and nobody sees half of one.
 func create(dir, name string, t Type, random io.Reader) error {
 	text, err := generate(t, random)
 	if err != nil {
@@ -300,8 +300,8 @@ func generate(t Type, random io.Reader) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// KnownHosts is a line for a client's known_hosts file that names this key for a host, "host" or "[host]:port" as
-// known_hosts wants it.
+// KnownHosts is a line for a client's known_hosts file that names this key for a host. The host is "host" or
+// "[host]:port", as known_hosts has it.
 func (k Key) KnownHosts(host string) string {
 	return host + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.Signer.PublicKey())))
 }

@@ -15,8 +15,8 @@ import (
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
 
-// Known is what is known of the host keys of one target: fingerprints from the configuration, or files as of sshd(8),
-// SSH_KNOWN_HOSTS FILE FORMAT, with hashed names, @cert-authority and @revoked.
+// Known is what the gateway knows of the host keys of one target: fingerprints from the configuration, or files by
+// sshd(8), SSH_KNOWN_HOSTS FILE FORMAT, with hashed names, @cert-authority and @revoked.
 type Known struct {
 	target       string
 	fingerprints []string
@@ -87,9 +87,9 @@ func PlainAlgorithms() [][]string {
 	}
 }
 
-// Algorithms are the lists of host key algorithms to ask the host at address ("host:port") for, one after the other
-// until it shows a key that is known: a host has keys of several types, and a fingerprint does not tell which. A nil
-// list asks for any.
+// Algorithms are the lists of host key algorithms to ask the host at address ("host:port") for, one after the other until
+// it shows a key that is known. A host has keys of several types, and a fingerprint does not tell which. A nil list asks
+// for any.
 func (k *Known) Algorithms(address string) [][]string {
 	if len(k.fingerprints) > 0 {
 		return PlainAlgorithms()

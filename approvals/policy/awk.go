@@ -70,8 +70,8 @@ func assignsOne(a arg) bool {
 // awkWords are refused wherever they stand, even in a string: what they do does not show in the program.
 var awkWords = []string{"getline", "ARGV", "ARGC", "SYMTAB", "FUNCTAB", "/inet", "@load", "@include"}
 
-// awkProgram returns why a program is not known to only read, or "". It is a scanner, not a parser: a program writes
-// or runs only through the words above, an output redirection or a pipe, or an indirect call.
+// awkProgram returns why a program may do more than read, or "". It is a scanner, not a parser: a program writes or runs
+// only through the words above, an output redirection or a pipe, or an indirect call.
 func awkProgram(text string) string {
 	if awkSystem.MatchString(text) {
 		return "holds system()"
@@ -148,8 +148,8 @@ func (s *awkScanner) token(text string, operand bool) {
 	s.last, s.operand, s.unclear = text, operand, false
 }
 
-// quoted moves past a string or a pattern; a delimiter within the brackets of a pattern is read differently by
-// different programs.
+// quoted moves past a string or a pattern. Different programs read a delimiter within the brackets of a pattern
+// differently.
 func (s *awkScanner) quoted(delim byte) bool {
 	open := false
 	for s.at++; s.at < len(s.text); s.at++ {

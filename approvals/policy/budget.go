@@ -6,11 +6,11 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// Whoever sends a command chooses how much work it is to judge. Each judgement therefore has a budget of work, of memory and of
-// the length of a value that it follows, and asks where that is spent. What was found before, and is refused, stays refused.
+// Whoever sends a command chooses how much work it is to judge. So each judgement has a budget: of work, of memory, and
+// of the length of a value that it follows. It asks where the budget is spent. What it found before, and refuses, stays
+// refused.
 const (
-	// maxWork bounds a judgement's steps. A step is some 25 ns on a common server, so that all of
-	// them are about 25 ms.
+	// maxWork bounds a judgement's steps. A step takes some 25 ns on a common server, so all of them take about 25 ms.
 	maxWork = 1_000_000
 	// maxBytes bounds what a judgement allocates for the values that it follows, in sum.
 	maxBytes = 8 << 20

@@ -6,8 +6,8 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// A variable that the text gives one constant value, once, in a command of its own that runs in any case, has that value in
-// what follows. So has one that holds the number that a command prints. Other variables are not known.
+// A variable has a known value in what follows if the text gives it one constant value, once, in a command of its own
+// that runs in any case; or if it holds the number that a command prints. Other variables are not known.
 
 // topLevel judges a whole text, and remembers the constants on the way.
 func (c *call) topLevel(file *syntax.File, text string) Decision {
@@ -211,8 +211,8 @@ func printsNumber(stmts []*syntax.Stmt) bool {
 	return false
 }
 
-// plainText is a word's text where nothing in it expands. It does not look into what does: that would take for ever in nested
-// substitutions.
+// plainText is a word's text where nothing in it expands. It does not look into what expands: in nested substitutions
+// that would take for ever.
 func plainText(w *syntax.Word) (string, bool) {
 	for _, part := range w.Parts {
 		if lit, ok := part.(*syntax.Lit); ok && strings.ContainsAny(lit.Value, "\\*?[{~") {
@@ -249,8 +249,9 @@ func isCount(name string, args []string) bool {
 	return false
 }
 
-// counters are the variables that hold whole numbers, or nothing, whatever happens: each place that gives them a value gives a
-// number. It begins with all that may be, and takes off what some place contradicts, until nothing changes.
+// counters are the variables that hold whole numbers, or nothing, whatever happens: each place that gives them a value
+// gives a number. The search begins with all that may be, and takes off what some place contradicts, until nothing
+// changes.
 func (c *call) counters(file *syntax.File) map[string]bool {
 	values := map[string][]*syntax.Word{}
 	not := map[string]int{}

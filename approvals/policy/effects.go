@@ -14,8 +14,8 @@ var protected = strings.Fields(`/ ~ /bin /boot /dev /etc /home /lib /lib32 /lib6
 // rawDisk matches block devices that hold file systems.
 var rawDisk = regexp.MustCompile(`^/dev/(sd[a-z]+|hd[a-z]+|vd[a-z]+|xvd[a-z]+|nvme[0-9]+(n[0-9]+)?|mmcblk[0-9]+|dm-[0-9]+|md[0-9]*|loop[0-9]+|nbd[0-9]+|zd[0-9]+|mapper/.+|disk/.+|vg.*/.+|mem|kmem|port)(p?[0-9]+)?$`)
 
-// effect spots what is refused whatever the profile says, by what the command does rather than how it is spelled. It
-// looks at best guesses: a wrong guess refuses nothing that is certain to be harmless.
+// effect spots what the policy refuses whatever the profile says, by what the command does rather than how it is spelled.
+// It looks at best guesses: a wrong guess refuses nothing that is certain to be harmless.
 func (c *call) effect(name string, args []arg) Decision {
 	switch name {
 	case "rm":

@@ -9,8 +9,8 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// fileRules say which files a command may name without a human. They look at names alone: a command that walks a
-// directory, or makes up a name while it runs, is bounded by the user that it runs as.
+// fileRules say which files a command may name without a human. They look at names alone. The user that a command runs as
+// bounds one that walks a directory, or makes up a name while it runs.
 type fileRules struct {
 	seen     *vfs.Policy
 	bounded  bool            // there is a list of what may be read
@@ -201,8 +201,8 @@ func looksLikePath(text string) bool {
 	return strings.Contains(text, "/") && (text[0] == '/' || text[0] == '.' || text[0] == '~')
 }
 
-// places are the absolute names that a word may have. A home directory is one of root's or of somebody's; a word that starts
-// where the shell stands is looked at below / and in a home where that is not known.
+// places are the absolute names that a word may have. A home directory is root's or somebody's. Where the working
+// directory is not known, a word that starts there may be below / or in a home.
 func (c *call) places(text string) []string {
 	switch {
 	case text[0] == '/':
@@ -237,7 +237,7 @@ func placesIn(dir, text string) []string {
 	return []string{path.Join("/", text), path.Join("/home/x", text), path.Join("/etc", text)}
 }
 
-// throughProc takes the directories off through which a process shows a file system ("/proc/1/root/etc"), and reports
+// throughProc takes off the directories through which a process shows a file system ("/proc/1/root/etc"). It reports
 // whether the rest is not known: a working directory, or an open file.
 func (c *call) throughProc(name string) (string, bool) {
 	for {
@@ -308,8 +308,8 @@ func (c *call) hidesSome(name string) bool {
 	return false
 }
 
-// meets reports whether a hide pattern and a name with patterns of the shell's have a name in common. deep is whether "**"
-// was met: after it, a component of the name that is a star alone is not taken for every name that is hidden somewhere.
+// meets reports whether a hide pattern and a name with patterns of the shell's have a name in common. deep says that "**"
+// was met. After it, a star alone in a name does not stand for every name that is hidden somewhere.
 func meets(hide, name []string, deep bool) bool {
 	switch {
 	case len(hide) == 0:
@@ -369,8 +369,8 @@ func tokens(pattern string) []string {
 	return all
 }
 
-// overlap reports whether a name matches both a pattern of stars and characters and one of the shell's. row[j] is whether what
-// has been looked at of hide can match the first j parts of name.
+// overlap reports whether one name matches both a pattern of stars and characters and a pattern of the shell's. row[j]
+// says whether the part of hide so far can match the first j parts of name.
 func overlap(hide string, name []string) bool {
 	row := make([]bool, len(name)+1)
 	row[0] = true

@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// findTests are the words of find(1) that only look, with the number of words that follow each. The rest of its
-// language writes, runs programs, or is not known.
+// findTests are the words of find(1) that only look, with the number of words that follow each. The rest of its language
+// writes, runs programs, or is unknown to us.
 var findTests = map[string]int{}
 
 func init() {
@@ -96,8 +96,8 @@ func (c *call) foundHidden(args []arg) Decision {
 	return allow()
 }
 
-// execCommand is the command that follows -exec, and how many words it takes. What stands for the found names is not
-// known; find makes it begin as the starting points do.
+// execCommand is the command that follows -exec, and how many words it takes. The names that find puts in are not known;
+// they begin as the starting points do.
 func execCommand(args []arg) ([]arg, int) {
 	var command []arg
 	for i, a := range args {

@@ -111,9 +111,8 @@ func (a *arg) matches(e *regexp.Regexp) bool {
 	return true
 }
 
-// leads reports whether the beginning of a word is a harmless flag with its value, so that the rest of the word is no more than
-// that.
-// A short flag whose value may turn out empty would take the next word for it.
+// leads reports whether the beginning of a word is a harmless flag with its value, so that the rest of the word is no
+// more than that. A short flag whose value may turn out empty would take the next word for it.
 func (g *grammar) leads(a arg, have map[string]bool) bool {
 	lead := a.lead
 	if g.values != nil || len(lead) < 2 || lead[0] != '-' {
@@ -139,8 +138,8 @@ func (g *grammar) leads(a arg, have map[string]bool) bool {
 	return false
 }
 
-// checkValue judges the word after a flag. It must be one that can only be its value: where a value is optional, a
-// program takes a word that looks like a flag for one. Of some flags it is certain that they need one.
+// checkValue judges the word after a flag. It must be one that can only be the flag's value: where a value is optional, a
+// program takes a word that looks like a flag for one. Some flags certainly need a value.
 func (g *grammar) checkValue(name, flag string, a arg) Decision {
 	sure := g.sure[flag] || len(flag) > 2 && flag[1] != '-' && g.sure["-"+flag[len(flag)-1:]]
 	certain := !a.many && (sure || !a.dash)
@@ -242,8 +241,8 @@ func (g *grammar) checkLong(name, word string, have map[string]bool) (bool, Deci
 	return false, ask(Caution, shown(name)+" may do more than read with "+shown(word))
 }
 
-// abbreviated returns the flag that the beginning of one stands for. A beginning of a harmful one counts as that; one of
-// several harmless ones must mean the same to each.
+// abbreviated returns the flag that the beginning of one stands for. The beginning of a harmful flag counts as that flag.
+// The beginning of several harmless ones must mean the same to each.
 func (g *grammar) abbreviated(flag string) (string, kind) {
 	found, k := flag, unknownFlag
 	for _, long := range g.longs {

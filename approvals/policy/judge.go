@@ -14,19 +14,19 @@ import (
 
 // Profile is what the user's configuration says of commands.
 type Profile struct {
-	// AutoApprove holds commands that run unattended, each one or more words ("df", "systemctl status"). A program
-	// that the package has a grammar for runs unattended only as the grammar says that it reads; of any other program
-	// the first words are compared, and whatever follows them is the user's own decision.
+	// AutoApprove holds commands that run unattended, each one or more words ("df", "systemctl status"). A program with a
+	// grammar runs unattended only as the grammar says that it reads. Of any other program the judge compares the first
+	// words, and whatever follows them is the user's own decision.
 	AutoApprove []string
-	// AlwaysDeny holds commands that are refused: a program ("mkfs", which is mkfs.ext4 as well), or a program with
-	// flags and operands that must all be there, in any order ("rm -rf /"). Text with shell operators is compared with
-	// the shell text, blanks apart.
+	// AlwaysDeny holds commands that the judge refuses: a program ("mkfs", which is mkfs.ext4 as well), or a program with
+	// flags and operands that must all be there, in any order ("rm -rf /"). It compares an entry with shell operators
+	// with the shell text, blanks apart.
 	AlwaysDeny []string
-	// Programs are the user's own rows of the table, by name. A row takes the place of the built-in one. A program with
-	// a row runs unattended as the row says, or, where AutoApprove names it, as both say.
+	// Programs are the user's own rows of the table, by name. A row replaces the built-in one. A program with a row runs
+	// unattended as the row says, or, where AutoApprove names it, as both say.
 	Programs map[string]Program
-	// Hide holds the files whose content a command may not show unattended, and Read, if there is any, those that it
-	// may: patterns as in vfs.NewPolicy. A command that names such a file asks, unless it shows no more than names.
+	// Hide holds the files whose content a command may not show unattended, and Read, if there is any, those that it may:
+	// patterns as in vfs.NewPolicy. A command that names such a file asks, unless it shows no more than names.
 	Read, Hide []string
 }
 
@@ -60,8 +60,8 @@ type denial struct {
 	words   []string // long flags and operands
 }
 
-// New checks a profile and makes a Judge of it. An entry without a word is an error, and so is a row that contradicts
-// itself or is for a program that the package judges by its own means.
+// New checks a profile and makes a Judge of it. Errors are an entry without a word, a row that contradicts itself, and a
+// row for a program that the package judges by its own means.
 func New(p Profile) (*Judge, error) {
 	t := builtinTable()
 	j := &Judge{approve: map[string][][]string{}, programs: t.programs, versions: t.versions}

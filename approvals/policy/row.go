@@ -9,29 +9,29 @@ import (
 	"strings"
 )
 
-// Program says how a program is used when it only reads. It is a row of the package's table, and of a user's own,
-// [programs.NAME] in the configuration. It lists what is harmless; all else asks.
+// Program says how a program is used when it only reads. It is a row of the package's table, and of a user's own
+// ([programs.NAME] in the configuration). It lists what is harmless; all else asks.
 type Program struct {
 	// Any: whatever its words are, the program only reads.
 	Any bool `toml:"any"`
 	// Names: what the program shows of the files that it names is no more than names and numbers.
 	Names bool `toml:"names"`
-	// Flags are the harmless flags, separated by blanks: "-abc" are three short ones, "-n=" takes a value (attached or
-	// the next word), "-n==" one that is the next word whatever it looks like (POSIX's getopt), "-n?" one that may be attached; "--lines",
-	// "--lines=", "--color?" are long ones.
+	// Flags are the harmless flags, separated by blanks. "-abc" are three short ones. "-n=" takes a value, attached or as
+	// the next word; "-n==" takes the next word whatever it looks like (POSIX's getopt); "-n?" may have one attached.
+	// "--lines", "--lines=", "--color?" are long ones.
 	Flags string `toml:"flags"`
 	// Global are harmless flags of the program and of each of its subcommands.
 	Global string `toml:"global"`
-	// Writes, Runs, Network, Changes and Harm are flags, without values, that are known to write a file, to run a
-	// program, to use the network, to change the system, or to do something else that is not reading. Each would ask
-	// without being listed; listed, the reason says why. "*" means the program as a whole.
+	// Writes, Runs, Network, Changes and Harm are flags, without values, that write a file, run a program, use the
+	// network, change the system, or do something else that is not reading. Each would ask without being listed; listed,
+	// the reason says why. "*" means the program as a whole.
 	Writes  string `toml:"writes"`
 	Runs    string `toml:"runs"`
 	Network string `toml:"network"`
 	Changes string `toml:"changes"`
 	Harm    string `toml:"harm"`
-	// Need: one of these flags must be there, or the program does something else. "/" stands for an operand that is an
-	// absolute path, "+x" for that operand.
+	// Need has flags of which one must be there; without it the program does something else. "/" stands for an operand
+	// that is an absolute path, "+x" for that operand.
 	Need string `toml:"need"`
 	// Operands is how many operands there may be: a number, or "any". None, if it is absent.
 	Operands any `toml:"operands"`
@@ -69,8 +69,8 @@ const (
 	harmfulFlag
 )
 
-// compile checks a row and makes a grammar of it. global are the flags that the rows above give to all below, harm are
-// those that do harm there, too.
+// compile checks a row and makes a grammar of it. global has the flags that the rows above give to all below, harm those
+// that do harm there, too.
 func (p Program) compile(global string, harm map[string]string, depth int) (*grammar, error) {
 	g := &grammar{
 		any: p.Any, names: p.Names, single: p.SingleDash, abbreviates: p.Abbreviates, bare: p.Bare,

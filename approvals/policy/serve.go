@@ -28,9 +28,10 @@ type reply struct {
 	Reason  string          `json:"reason"`
 }
 
-// Serve answers JSON lines {"id","argv"} or {"id","shell"}, each with an optional "env" (as Context.EnvChanges) and "dir" (as
-// Context.Dir), with {"id","verdict","risk","reason"}. A line that is no such request, or is longer than MaxLine, is answered
-// ask, with the reason, and the next one is read. Serve returns at the end of r, or with the error of a read or write.
+// Serve answers JSON lines {"id","argv"} or {"id","shell"} with {"id","verdict","risk","reason"}. A request may have
+// "env" (as Context.EnvChanges) and "dir" (as Context.Dir). Where a line is no request, or is longer than MaxLine, the
+// answer is ask, with the reason, and Serve reads the next one. It returns at the end of r, or with the error of a read
+// or write.
 func Serve(r io.Reader, w io.Writer, j *Judge) error {
 	return render.Answer(r, w, MaxLine, func(line []byte, err error) any {
 		if err != nil {

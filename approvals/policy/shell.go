@@ -11,8 +11,9 @@ import (
 // MaxShell is the longest command, in bytes, that is judged; a longer one asks.
 const MaxShell = 64 << 10
 
-// The parser recurses, and takes memory for each level. What may open a level is therefore counted before it runs: brackets,
-// backquotes and the words that begin a compound command, whether they stand in quotes or not; and what makes a chain.
+// The parser recurses, and takes memory for each level. So the package counts before it parses: brackets, backquotes and
+// the words that begin a compound command, whether they stand in quotes or not, since each may open a level; and what
+// makes a chain.
 const (
 	maxNesting = 2000
 	maxChain   = 8192 // & and |
@@ -27,8 +28,8 @@ var opens = map[string]bool{
 	"coproc": true, "function": true,
 }
 
-// Shell judges a command line as a shell would read it. Which shell is not known, so the text must be harmless in
-// bash and in dash: what only one of them runs counts as run.
+// Shell judges a command line as a shell would read it. Nobody knows which shell, so the text must be harmless in bash
+// and in dash: what only one of them runs counts as run.
 func (j *Judge) Shell(text string, ctx Context) Decision {
 	return j.shellWithin(newBudget(), text, ctx)
 }
@@ -119,8 +120,8 @@ func (c *call) nestsDeep(file *syntax.File) bool {
 	return deep
 }
 
-// hasLineText reports whether a text holds a comment or here-document. Whether a backslash continues their lines is
-// where the parser and shells differ.
+// hasLineText reports whether a text holds a comment or here-document. The parser and shells differ on whether a
+// backslash continues their lines.
 func (c *call) hasLineText(file *syntax.File) bool {
 	found := len(file.Last) > 0
 	c.walk(file, func(n syntax.Node) bool {
@@ -498,8 +499,8 @@ func init() {
 	}
 }
 
-// dangerousName reports whether a variable changes how later commands are found, split or run. Lower-case names are
-// the text's own.
+// dangerousName reports whether a variable changes how later commands are found, split or run. Lower-case names are the
+// text's own.
 func dangerousName(name string) bool {
 	return !isVariable(name) && !ownNames[name] && !harmlessEnv(name, "") || strings.HasPrefix(name, "_") ||
 		strings.HasSuffix(name, "_proxy")
@@ -726,8 +727,8 @@ func comparesNumbers(op syntax.BinTestOperator) bool {
 	return false
 }
 
-// beginsWithFlag reports whether the first word of an expression is an operator such as -f, so that a shell that takes && for
-// its own finds no program of that name.
+// beginsWithFlag reports whether the first word of an expression is an operator such as -f. A shell that takes && for its
+// own then finds no program of that name.
 func beginsWithFlag(x syntax.TestExpr) bool {
 	switch x := x.(type) {
 	case *syntax.UnaryTest:

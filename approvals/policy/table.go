@@ -13,9 +13,9 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// DefaultProfile is what runs unattended without a configuration: programs that only look at the host. Programs that
-// reach the network, a container engine, a cluster or a repository with hooks of its own are not among them, even where
-// the package knows how they are used to read.
+// DefaultProfile is what runs unattended without a configuration: programs that only look at the host. It leaves out
+// programs that reach the network, a container engine, a cluster or a repository with hooks of its own, even where the
+// package knows how they read.
 func DefaultProfile() Profile {
 	return Profile{
 		AutoApprove: strings.Fields(`

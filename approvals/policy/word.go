@@ -10,8 +10,8 @@ import (
 // maxBraces bounds the words that braces expand to.
 const maxBraces = 64
 
-// word is what a word of shell text becomes: one argument or, with braces, several. Anything that a shell runs on the
-// way is judged.
+// word is what a word of shell text becomes: one argument or, with braces, several. It judges anything that a shell runs
+// on the way.
 func (c *call) word(w *syntax.Word) ([]arg, Decision) {
 	d := c.parts(w)
 	if w == nil || len(w.Parts) == 0 {
@@ -454,8 +454,8 @@ func (c *call) expression(x syntax.ArithmExpr) Decision {
 	return c.inside(x)
 }
 
-// arithmetic allows numbers only: bash evaluates the value of a variable as an expression, subscripts and the
-// commands in them included.
+// arithmetic allows numbers only. bash evaluates the value of a variable as an expression, with the subscripts and
+// commands in it.
 func (c *call) arithmetic(x syntax.ArithmExpr) Decision {
 	switch x := x.(type) {
 	case nil:

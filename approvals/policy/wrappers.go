@@ -352,8 +352,8 @@ func judgeSu(c *call, name string, args []arg) Decision {
 	return d
 }
 
-// RunsOthers reports whether a program runs, or may run, what its words say: a shell, an interpreter, a wrapper, or a program with
-// a language of its own.
+// RunsOthers reports whether a program runs, or may run, what its words say: a shell, an interpreter, a wrapper, or a
+// program with a language of its own.
 func RunsOthers(name string) bool {
 	if _, ok := wrappers[name]; ok {
 		return true

@@ -261,7 +261,7 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-// Parse checks the text of a configuration. Path names it in errors, and relative file names in it start from its
+// Parse checks the text of a configuration. Path is its name: errors have it, and relative file names start from its
 // directory.
 func Parse(text []byte, path string) (*Config, error) {
 	var f file
@@ -581,8 +581,8 @@ func roles() []approvals.Role {
 	return []approvals.Role{approvals.Agent, approvals.Approver, approvals.Admin}
 }
 
-// StateOf is the state directory that a file names which does not load: it looks for the one line at its top. DefaultState where
-// there is none.
+// StateOf is the state directory that a file names which does not load. It looks for the one line at the file's top.
+// Without one it is DefaultState.
 func StateOf(path string) string {
 	f, err := os.Open(path) // #nosec G304 -- the operator names it
 	if err != nil {

@@ -142,8 +142,8 @@ type keySpan struct {
 	from, to int
 }
 
-// remoteSpans finds the sections [remotes.NAME] and those below it, in order. A remote that is written otherwise is an
-// error.
+// remoteSpans finds the sections [remotes.NAME] and those below it, in order. A remote that is written in another way is
+// an error.
 func remoteSpans(text []byte, name string) ([]span, error) {
 	var out []span
 	var in []string // the section that the expression is in

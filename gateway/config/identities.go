@@ -22,8 +22,8 @@ type Identity struct {
 	Role    approvals.Role
 	Keys    []Key
 	Targets []string // by name; those that they may use
-	// Everywhere says that nothing was written of the targets of one who decides: they do on every target, those included that
-	// are in no configuration any more.
+	// Everywhere says that the file has no targets for one who decides. They decide on every target, also on one that is
+	// in no configuration any more.
 	Everywhere bool
 }
 
@@ -103,8 +103,8 @@ func (c *Config) warn(format string, args ...any) {
 	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
 }
 
-// keys parses the keys of an identity, those of its file included. What cannot be read of that file is no key, and a warning, as
-// it is for sshd(8): a file that was emptied, removed or broken must not keep in force what it held before.
+// keys parses the keys of an identity, those of its file included. A file or line that cannot be read gives no key, and a
+// warning, as with sshd(8): a file that was emptied, removed or broken must not keep in force what it held before.
 func (i fileIdentity) keys(c *Config, identity string) ([]Key, error) {
 	var keys []Key
 	for n, text := range i.Keys {
@@ -164,8 +164,8 @@ func (c *Config) readKeysFile(name string) ([]byte, error) {
 	return text, err
 }
 
-// parseKey reads one line of authorized_keys(5): type, key, comment. Options are refused, since an option that is not
-// honoured would promise a restriction that is not there.
+// parseKey reads one line of authorized_keys(5): type, key, comment. It refuses options: one that the gateway does not
+// honour would promise a restriction that is not there.
 func parseKey(line, from string) (Key, error) {
 	line = strings.TrimSpace(line)
 	if strings.ContainsAny(line, "\r\n\x00") {

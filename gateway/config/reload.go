@@ -2,8 +2,8 @@ package config
 
 import "reflect"
 
-// KeepFixed prepares a configuration for a gateway that runs by an older one: what holds from its start to its end stays
-// as it is there. It returns the names of what the new one would have otherwise, which takes a restart.
+// KeepFixed prepares a configuration for a gateway that runs by an older one: it keeps what holds from the gateway's
+// start to its end. It returns the names of what the new one would have otherwise, which takes a restart.
 func (c *Config) KeepFixed(old *Config) (restart []string, err error) {
 	if c.State != old.State {
 		restart = append(restart, "state")

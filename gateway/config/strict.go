@@ -16,11 +16,11 @@ var ErrLoose = errors.New("somebody else can change it")
 // maxLinks bounds the symbolic links on the way to a file.
 const maxLinks = 40
 
-// CheckModes makes sure that nobody but root and this process's user can change a file or directory, or put another in its
-// place: neither it nor a directory or link on the way to it may belong to somebody else, or be writable by its group or by
-// others. It is sshd's rule (StrictModes in sshd_config(5)), with one difference: a directory on the way may be writable by
-// all where it is root's and sticky, as /tmp is, for there nobody but its owner can rename or remove an entry. The error says
-// what to type, and wraps ErrLoose; one about a file that is not there wraps fs.ErrNotExist.
+// CheckModes makes sure that nobody but root and this process's user can change a file or directory, or put another in
+// its place. Neither it nor a directory or link on the way to it may belong to somebody else, or be writable by its group
+// or by others. It is sshd's rule (StrictModes in sshd_config(5)), with one difference: all may write a directory on the
+// way that is root's and sticky, as /tmp is, since only its owner can rename or remove an entry there. The error says
+// what to type, and wraps ErrLoose. One about a file that is not there wraps fs.ErrNotExist.
 func CheckModes(name string) error {
 	absolute, err := filepath.Abs(name)
 	if err != nil {

@@ -42,7 +42,7 @@ func unknownKey(line int, key []string) error {
 	return fmt.Errorf("%s; the nearest known one is %s", message, quoteKey(nearest))
 }
 
-// siblings follows a key through the document's type to the first part that is not known, and lists what could stand
+// siblings follows a key through the document's type to the first part that it does not know, and lists what could stand
 // there.
 func siblings(key []string) (path, known []string) {
 	t := reflect.TypeFor[file]()
