@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
@@ -190,7 +191,7 @@ func (p *prepared) goOn(s *Session) error {
 		return errParked
 	}
 	if p.places[s.ID] != nil {
-		again(s)
+		return s.Apply(journal.Event{What: journal.Restart})
 	}
 	return nil
 }
@@ -209,11 +210,6 @@ func (p *prepared) begin(m *Manager, s Session) error {
 	delete(p.claims, s.ID)
 	go m.goOn(s.ID, release)
 	return nil
-}
-
-// again makes a parked session a running one.
-func again(s *Session) {
-	s.Status, s.Deadline, s.Plan, s.GoesOn = Running, time.Time{}, false, false
 }
 
 // start starts a session that has been made a running one again. Its earlier output is discarded: the script runs from its
@@ -239,8 +235,7 @@ func (m *Manager) repark(s Session) error {
 		if s.Status != Running {
 			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, s.ID, s.Status)
 		}
-		m.toParked(s, m.config.Now())
-		return nil
+		return s.Apply(m.parkingNow(s))
 	})
 	if err != nil {
 		return err
@@ -304,8 +299,7 @@ func (m *Manager) goOn(id string, release func()) {
 				return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
 			}
 			notice = unused(s)
-			again(s)
-			return nil
+			return s.Apply(journal.Event{What: journal.Restart})
 		})
 		switch {
 		case errors.Is(err, ErrNotWaiting):
@@ -339,17 +333,17 @@ func (m *Manager) stay(id string, why error) {
 		if s.Status != Parked {
 			return ErrNotWaiting
 		}
-		s.GoesOn = false
-		reopenAll(s, string(render.Line(why.Error())), time.Time{})
-		if s.Waits() {
-			return nil
+		if err := s.Apply(journal.Event{What: journal.Unschedule}); err != nil {
+			return err
+		}
+		if _, err := reopen(s, string(render.Line(why.Error())), time.Time{}); err != nil || s.Waits() {
+			return err
 		}
 		status, exit, reason := Failed, ExitUnreachable, "it cannot go on: "+string(render.Line(why.Error()))
 		if said, ok := refused(s); ok {
 			status, exit, reason = Rejected, ExitNotPermitted, said
 		}
-		finish(s, status, exit, reason, now)
-		return nil
+		return s.Apply(ending(status, exit, reason, now))
 	})
 	switch {
 	case errors.Is(err, ErrNotWaiting):
@@ -369,20 +363,16 @@ func (m *Manager) stay(id string, why error) {
 
 // reopen takes back the approvals of a session that have not been used, all that were given before some time, or all where that is
 // zero. It reports whether there was one.
-func reopenAll(s *Session, why string, before time.Time) (any bool) {
+func reopen(s *Session, why string, before time.Time) (any bool, err error) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
 		if o.Decision != Approved || !o.Started.IsZero() || !before.IsZero() && !o.Decided.Before(before) {
 			continue
 		}
-		by := o.By
-		reopen(o)
-		o.Reason, any = fmt.Sprintf("was approved by %s and could not be carried out: %s", render.Line(by), why), true
+		if err := o.Apply(journal.Event{What: journal.Reopen, Reason: why}); err != nil {
+			return any, err
+		}
+		any = true
 	}
-	return any
-}
-
-// reopen takes a decision off an operation again, which waits then.
-func reopen(o *Operation) {
-	o.Decision, o.By, o.ByKey, o.Decided, o.Grant, o.Reason = Waiting, "", "", time.Time{}, 0, ""
+	return any, nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"shannot-gateway/approvals/journal"
 )
 
 // Attend says that a client of the session's own identity waits for it, until ctx ends or leave is called. When the last
@@ -118,9 +120,7 @@ func (l *Live) cancelAlone() {
 		if s.Status != Held || !s.Waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting
 		}
-		settle(s, Withdrawn, l.m.config.Now())
-		s.Status = Running
-		return nil
+		return s.Apply(journal.Event{What: journal.Withdraw, At: l.m.config.Now()})
 	})
 	if err != nil {
 		return

@@ -35,9 +35,11 @@ const maxHashed = 1 << 30
 
 // change is one change of the session's view as an operation.
 type change struct {
-	of  []vfs.Change // one, or several that are made as one
-	op  Operation
-	old bool // of an earlier run, or of an earlier command that still waits
+	of []vfs.Change // one, or several that are made as one
+	op Operation
+	// first is what happens to a new one when it is taken in.
+	first journal.Event
+	old   bool // of an earlier run, or of an earlier command that still waits
 }
 
 // SetFiles gives the session the view whose changes it is to make on the target. hidden says which paths the read
@@ -275,9 +277,9 @@ func (l *Live) prepared(c *change) {
 		d.Reason += fmt.Sprintf("; the script ended with exit status %d", l.exit)
 	}
 	c.op.Summary, c.op.Created = string(f.Summary()), now
-	c.op.Verdict, c.op.Risk, c.op.Why, c.op.Decision = d.Verdict, d.Risk, d.Reason, Waiting
+	c.op.Verdict, c.op.Risk, c.op.Why, c.first = d.Verdict, d.Risk, d.Reason, journal.Event{What: journal.Ask}
 	if why := deniedChange(f, l.hidden); why != "" {
-		c.op.Verdict, c.op.Why, c.op.Decision, c.op.By, c.op.Decided = policy.Deny, why, Denied, journal.PolicyName, now
+		c.op.Verdict, c.op.Why, c.first = policy.Deny, why, journal.Event{What: journal.Deny, At: now}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
@@ -80,18 +79,18 @@ func (l *Live) withFiles(command *Command, d policy.Decision, files []*change) *
 		Kind: CommandKind, Summary: string(summary(command)), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
 		Digest: command.Digest(), Created: l.m.config.Now(), Command: command,
 	}
+	c := &change{op: o, first: journal.Event{What: journal.Ask}}
 	switch d.Verdict {
 	case policy.Allow:
-		o.Decision, o.By, o.Decided = Allowed, journal.PolicyName, o.Created
-		if l.plan { // it is shown with the rest, and runs when the plan is approved
-			o.Decision, o.By, o.Decided = Waiting, "", time.Time{}
+		if !l.plan { // there it is shown with the rest, and runs when the plan is approved
+			c.first = journal.Event{What: journal.Allow, At: o.Created}
 		}
 	case policy.Deny:
-		o.Decision, o.By, o.Decided = Denied, journal.PolicyName, o.Created
+		c.first = journal.Event{What: journal.Deny, At: o.Created}
 	default:
-		o.Verdict, o.Decision = policy.Ask, Waiting
+		c.op.Verdict = policy.Ask
 	}
-	return &change{op: o}
+	return c
 }
 
 // journalise records the operations of a group, or finds them in the journal of an earlier run: equal ones, at their
@@ -109,56 +108,76 @@ func (l *Live) journalise(g *group) error {
 			l.prepared(c)
 		}
 	}
-	var denied *change
-	for _, c := range g.files {
-		if c.op.Decision == Denied {
-			denied = c
-		}
-	}
-	if c := g.command; c != nil && denied != nil && !c.old && c.op.Decision == Waiting {
-		c.op.Verdict, c.op.Decision, c.op.By, c.op.Decided = policy.Deny, Denied, journal.PolicyName, c.op.Created
-		c.op.Why = "a change of a file before it is denied: " + denied.op.Why
-	}
+	g.denyAfterDenied()
 	// A grant that is revoked from here on was in force when the operation came.
 	l.m.grants.mu.RLock()
 	defer l.m.grants.mu.RUnlock()
 	if c := g.command; c != nil && !c.old && len(g.files) == 0 {
-		l.useGrant(&c.op)
+		l.useGrant(c)
 	}
+	taken := map[*change]Operation{}
 	_, err = l.m.config.Store.Update(l.id, func(s *Session) error {
 		if s.Status.Final() || s.Status == Parked || l.ctx.Err() != nil {
 			return l.ending()
 		}
 		for _, c := range fresh {
-			c.op.N = len(s.Operations) + 1
-			if s.Waits() {
-				ungrant(&c.op) // what comes before it is not decided
+			op, first := c.op, c.first
+			if first.What == journal.Grant && s.Waits() { // what comes before it is not decided
+				first = journal.Event{What: journal.Ask}
 			}
 			if c == g.command && len(g.files) > 0 {
-				command := *c.op.Command
-				command.Needs = nil
-				for _, f := range g.files {
-					command.Needs = append(command.Needs, f.op.N)
+				op.Command = g.withNeeds(op.Command, taken)
+			}
+			o, err := s.Add(op, first)
+			if err != nil {
+				return err
+			}
+			if taken[c] = *o; o.Decision == Waiting && !l.plan {
+				if err := s.Apply(l.holdNow()); err != nil {
+					return err
 				}
-				c.op.Command = &command
 			}
-			if c.op.Decision == Allowed {
-				c.op.Started = c.op.Created
-			}
-			if c.op.Decision == Waiting && !l.plan {
-				l.setHeld(s)
-			}
-			s.Operations = append(s.Operations, c.op)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	for c, o := range taken {
+		c.op = o
+	}
 	for _, c := range g.files {
 		l.inflight[c.op.Digest] = c.op.N
 	}
 	return nil
+}
+
+// denyAfterDenied denies a command after a change of a file that the policy denies.
+func (g *group) denyAfterDenied() {
+	c := g.command
+	if c == nil || c.old || c.first.What != journal.Ask {
+		return
+	}
+	for _, f := range g.files {
+		if f.op.Decision == Denied || !f.old && f.first.What == journal.Deny {
+			c.op.Verdict, c.first = policy.Deny, journal.Event{What: journal.Deny, At: c.op.Created}
+			c.op.Why = "a change of a file before it is denied: " + f.op.Why
+		}
+	}
+}
+
+// withNeeds is a command that names the changes before it by their numbers; those that were just taken in have them there.
+func (g *group) withNeeds(c *Command, taken map[*change]Operation) *Command {
+	command := *c
+	command.Needs = nil
+	for _, f := range g.files {
+		n := f.op.N
+		if o, fresh := taken[f]; fresh {
+			n = o.N
+		}
+		command.Needs = append(command.Needs, n)
+	}
+	return &command
 }
 
 // matchJournal takes up what an earlier run has recorded and returns what is new.
@@ -255,17 +274,17 @@ func (l *Live) retake(c *change) error {
 		if o == nil {
 			return ErrNotFound
 		}
-		if o.Decision == Waiting && o.Verdict == policy.Allow && !l.plan { // of a plan; the policy has decided
-			o.Decision, o.By, o.Decided = Allowed, journal.PolicyName, l.m.config.Now()
-			o.Started = o.Decided
+		var err error
+		switch {
+		case o.Decision == Waiting && o.Verdict == policy.Allow && !l.plan: // of a plan; the policy has decided
+			err = o.Apply(journal.Event{What: journal.Allow, At: l.m.config.Now()})
+		case o.Decision == Lapsed || o.Decision == Withdrawn:
+			err = o.Apply(journal.Event{What: journal.AskAgain})
 		}
-		if o.Decision == Lapsed || o.Decision == Withdrawn {
-			o.Decision, o.Decided, o.By, o.ByKey, o.Reason = Waiting, time.Time{}, "", "", ""
+		if err == nil && o.Decision == Waiting && !l.plan {
+			err = s.Apply(l.holdNow())
 		}
-		if o.Decision == Waiting && !l.plan {
-			l.setHeld(s)
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
@@ -372,8 +391,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 		if o == nil {
 			return ErrNotFound
 		}
-		recordChange(o, failed, l.m.config.Now())
-		return nil
+		return o.Apply(outcomeOf(failed, l.m.config.Now()))
 	})
 	if err != nil {
 		return fmt.Errorf("record a change: %w", err)
@@ -395,16 +413,13 @@ func (l *Live) abandonRest(g *group) error {
 		for _, c := range g.all() {
 			o := s.Operation(c.op.N)
 			if o != nil && o.Undecided() {
-				o.Decision, o.Reason = Withdrawn, "an operation before it was not made"
-				if o.Decided.IsZero() {
-					o.Decided = l.m.config.Now()
+				err := o.Apply(journal.Event{What: journal.Cancel, At: l.m.config.Now(), Reason: "an operation before it was not made"})
+				if err != nil {
+					return err
 				}
 			}
 		}
-		if s.Status == Held && !s.Waits() {
-			s.Status, s.Deadline = Running, time.Time{}
-		}
-		return nil
+		return release(s)
 	})
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"shannot-gateway/approvals/journal"
 )
 
 // maxReason bounds a rejection's reason, in bytes.
@@ -42,7 +44,7 @@ func (m *Manager) approve(ctx context.Context, ids []string, by Identity, a Appr
 
 // decision is the approval as a decision of somebody.
 func (a *Approval) decision(by Identity, named chooser) decision {
-	return decision{by: by, named: named, approves: true, set: func(o *Operation) { o.Decision, o.Reason = Approved, "" }, check: a.confirmed}
+	return decision{by: by, named: named, approves: true, event: journal.Event{What: journal.Approve, By: by}, check: a.confirmed}
 }
 
 // prepared approves, with those sessions that are parked prepared to go on.
@@ -68,7 +70,7 @@ func (m *Manager) Reject(ctx context.Context, id string, by Identity, ops []int,
 		return Session{}, err
 	}
 	return only(m.decide(ctx, []string{id}, decision{
-		by: by, set: func(o *Operation) { o.Decision, o.Reason = Refused, reason },
+		by: by, event: journal.Event{What: journal.Reject, By: by, Reason: reason},
 		named: func(all []*Session) ([][]*Operation, error) {
 			chosen, err := choose(all[0], ops)
 			return [][]*Operation{chosen}, err
@@ -90,7 +92,7 @@ type chooser func([]*Session) ([][]*Operation, error)
 type decision struct {
 	by    Identity
 	named chooser
-	set   func(*Operation)
+	event journal.Event // what happens to each operation, but for the time
 	// approves says that something is to run by it: see Obstacle.
 	approves bool
 	check    func(*Session, []*Operation) error // has the last word on all that was decided in a session; nil for none
@@ -131,7 +133,9 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepa
 			if !parked[i] {
 				continue
 			}
-			s.GoesOn = true
+			if err := s.Apply(journal.Event{What: journal.Schedule}); err != nil {
+				return err
+			}
 			if p != nil {
 				if err := p.goOn(s); err != nil {
 					return err
@@ -179,13 +183,16 @@ func (m *Manager) alive(id string) *Live {
 // take puts a decision into a session.
 func (d decision) take(s *Session, chosen []*Operation, now time.Time) error {
 	var decided []*Operation
-	decideOn := func(o *Operation) {
+	event := d.event
+	event.At = now
+	decideOn := func(o *Operation) error {
 		decided = append(decided, o)
-		d.set(o)
-		o.By, o.ByKey, o.Decided = d.by.Name, d.by.Fingerprint, now
+		return o.Apply(event)
 	}
 	for _, o := range chosen {
-		decideOn(o)
+		if err := decideOn(o); err != nil {
+			return err
+		}
 	}
 	if err := together(s, chosen, decideOn); err != nil {
 		return err
@@ -195,15 +202,12 @@ func (d decision) take(s *Session, chosen []*Operation, now time.Time) error {
 			return err
 		}
 	}
-	if s.Status == Held && !s.Waits() {
-		s.Status, s.Deadline = Running, time.Time{}
-	}
-	return nil
+	return release(s)
 }
 
 // together extends a decision to what hangs on it: the changes before a command, and the commands after a rejected
 // change.
-func together(s *Session, chosen []*Operation, decideOn func(*Operation)) error {
+func together(s *Session, chosen []*Operation, decideOn func(*Operation) error) error {
 	for _, o := range chosen {
 		if o.Command == nil {
 			continue
@@ -214,7 +218,9 @@ func together(s *Session, chosen []*Operation, decideOn func(*Operation)) error 
 			case file == nil:
 				return fmt.Errorf("%w: operation %d needs operation %d, which is not there", ErrStore, o.N, n)
 			case file.Decision == Waiting:
-				decideOn(file)
+				if err := decideOn(file); err != nil {
+					return err
+				}
 			case o.Decision == Approved && (file.Decision == Refused || file.Decision == Withdrawn):
 				return fmt.Errorf("%w: operation %d, which comes before operation %d, is %s", ErrNotWaiting, n, o.N, decidedBy(file))
 			}
@@ -227,8 +233,13 @@ func together(s *Session, chosen []*Operation, decideOn func(*Operation)) error 
 		}
 		for _, n := range o.Command.Needs {
 			if file := s.Operation(n); file != nil && file.Decision == Refused {
-				o.Decision, o.By, o.ByKey, o.Decided = Refused, file.By, file.ByKey, file.Decided
-				o.Reason = fmt.Sprintf("operation %d, which comes before it, was rejected: %s", n, file.Reason)
+				err := o.Apply(journal.Event{
+					What: journal.Reject, At: file.Decided, By: Identity{Name: file.By, Fingerprint: file.ByKey},
+					Reason: fmt.Sprintf("operation %d, which comes before it, was rejected: %s", n, file.Reason),
+				})
+				if err != nil {
+					return err
+				}
 				break
 			}
 		}
@@ -280,7 +291,7 @@ func (m *Manager) Cancel(ctx context.Context, id string, by Identity) (Session, 
 	}
 	l := m.alive(id)
 	if l == nil {
-		s, err = m.endParked(id, Cancelled, Withdrawn, "cancelled by "+by.Name)
+		s, err = m.endParked(id, Cancelled, "cancelled by "+by.Name)
 		if !errors.Is(err, ErrNotWaiting) {
 			return s, err
 		}
@@ -291,14 +302,13 @@ func (m *Manager) Cancel(ctx context.Context, id string, by Identity) (Session, 
 	}
 	s, err = m.config.Store.Update(id, func(s *Session) error {
 		now := m.config.Now()
-		settle(s, Withdrawn, now)
-		switch s.Status {
-		case Parked: // and its script has not ended yet
-			finish(s, Cancelled, ExitNotPermitted, "cancelled by "+by.Name, now)
-		case Held:
-			s.Status, s.Deadline = Running, time.Time{}
+		switch {
+		case s.Status == Parked: // and its script has not ended yet
+			return s.Apply(ending(Cancelled, ExitNotPermitted, "cancelled by "+by.Name, now))
+		case s.Status.Final(): // at this moment
+			return nil
 		}
-		return nil
+		return s.Apply(journal.Event{What: journal.Withdraw, At: now})
 	})
 	if err != nil {
 		return s, err

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
@@ -135,22 +136,22 @@ func isShell(path string) bool {
 	return false
 }
 
-func (l *Live) setHeld(s *Session) {
-	s.Status, s.Deadline = Held, time.Time{}
+// holdNow says that the script waits for a human from now on.
+func (l *Live) holdNow() journal.Event {
+	e := journal.Event{What: journal.Hold}
 	if h := l.rules.Limits.Hold; h > 0 {
-		s.Deadline = l.m.config.Now().Add(h)
+		e.Deadline = l.m.config.Now().Add(h)
 	}
+	return e
 }
 
 // withdraw closes what an earlier run left waiting and this one does not ask for any more.
 func (l *Live) withdraw() error {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		for i := range s.Operations {
-			if o := &s.Operations[i]; o.Undecided() {
-				o.Decision, o.Decided = Withdrawn, l.m.config.Now()
-			}
+		if s.Status == Parked || s.Status.Final() {
+			return l.ending()
 		}
-		return nil
+		return s.Apply(journal.Event{What: journal.Withdraw, At: l.m.config.Now()})
 	})
 	return err
 }
@@ -262,13 +263,12 @@ func (l *Live) abandon(g *group) error {
 		}
 		for _, c := range g.all() {
 			if o := s.Operation(c.op.N); o != nil && o.Undecided() {
-				o.Decision, o.Decided = Withdrawn, l.m.config.Now()
+				if err := o.Apply(journal.Event{What: journal.Cancel, At: l.m.config.Now()}); err != nil {
+					return err
+				}
 			}
 		}
-		if s.Status == Held && !s.Waits() {
-			s.Status, s.Deadline = Running, time.Time{}
-		}
-		return nil
+		return release(s)
 	})
 	for _, c := range g.files {
 		l.forget(c)
@@ -292,8 +292,8 @@ func (l *Live) lapse(n int) error {
 			return l.ending()
 		}
 		if o := s.Operation(n); o != nil && o.Decision == Waiting {
-			settle(s, Lapsed, l.m.config.Now())
-			finish(s, Expired, ExitNotPermitted, reason, l.m.config.Now()) // the script's end may never be recorded
+			// The script's end may never be recorded.
+			return s.Apply(ending(Expired, ExitNotPermitted, reason, l.m.config.Now()))
 		}
 		return nil
 	})
@@ -428,8 +428,7 @@ func (l *Live) consume(o Operation) (Operation, error) {
 		if stored.Digest != o.Digest || !stored.Intact(o.Digest) {
 			return fmt.Errorf("%w: operation %d of session %s is not what was approved", ErrStore, o.N, l.id)
 		}
-		stored.Started = l.m.config.Now()
-		return nil
+		return stored.Apply(journal.Event{What: journal.Start, At: l.m.config.Now()})
 	})
 	if err != nil {
 		return o, err
@@ -456,14 +455,14 @@ func (l *Live) result(n int, exit targets.Exit, output string, cut, lost bool) e
 		if o == nil {
 			return ErrNotFound
 		}
-		o.ExitCode, o.Signal, o.Finished, o.Output, o.OutputCut = &code, int(exit.Signal), l.m.config.Now(), output, cut
-		if lost {
-			o.Decision = UnknownState
+		e := journal.Event{What: journal.Finish, At: l.m.config.Now(), Result: &journal.Result{
+			ExitCode: code, Signal: int(exit.Signal), Output: output, OutputCut: cut,
+		}}
+		// One that was stopped half way, when the session was parked, may have done anything.
+		if lost || errors.Is(context.Cause(l.ctx), ErrParked) && exit.Signal == syscall.SIGKILL {
+			e.What = journal.Lose
 		}
-		if errors.Is(context.Cause(l.ctx), ErrParked) && exit.Signal == syscall.SIGKILL {
-			o.Decision = UnknownState // it was stopped half way, when the session was parked
-		}
-		return nil
+		return o.Apply(e)
 	})
 	l.m.publish(l.subject(), EventFinished, "")
 	if err != nil {

@@ -441,21 +441,14 @@ func (m *Manager) granted(session, identity string, o *Operation) *Grant {
 }
 
 // useGrant lets an operation that the policy asks about run by a grant, if there is one.
-func (l *Live) useGrant(o *Operation) {
-	if o.Decision != Waiting || o.Verdict != policy.Ask || l.plan || len(o.Command.Before)+len(o.Command.Scratch) > 0 {
+func (l *Live) useGrant(c *change) {
+	o := &c.op
+	if c.first.What != journal.Ask || o.Verdict != policy.Ask || l.plan || len(o.Command.Before)+len(o.Command.Scratch) > 0 {
 		return
 	}
 	g := l.m.granted(l.id, l.identity, o)
 	if g == nil {
 		return
 	}
-	o.Decision, o.By, o.ByKey, o.Decided, o.Grant = Approved, g.By, g.ByKey, o.Created, g.N
-	o.Reason = fmt.Sprintf("by grant %d", g.N)
-}
-
-// ungrant takes a grant off an operation again, which waits then.
-func ungrant(o *Operation) {
-	if o.Grant != 0 {
-		reopen(o)
-	}
+	c.first = journal.Event{What: journal.Grant, At: o.Created, By: Identity{Name: g.By, Fingerprint: g.ByKey}, Grant: g.N}
 }

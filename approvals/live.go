@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
@@ -168,11 +169,11 @@ func (l *Live) park() bool {
 		if s.Status != Held || !s.Waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting
 		}
-		l.keepParked(s, l.m.config.Now())
+		e := l.parkingNow(s)
 		// A run that was for what had been approved, and did not come to it, is not followed by another for the same: that would wait
 		// for the same other thing, again without end. A decision on that is what starts the next.
-		s.GoesOn = s.GoesOn && (!l.resumed || approvedSince(s, l.began))
-		return nil
+		e.GoesOn = e.GoesOn && (!l.resumed || s.ApprovedSince(l.began))
+		return s.Apply(e)
 	})
 	if err != nil {
 		return false
@@ -184,12 +185,13 @@ func (l *Live) park() bool {
 	return true
 }
 
-// keepParked parks the session's record, of a script that can be started again.
-func (l *Live) keepParked(s *Session, now time.Time) {
+// parkingNow parks the session's record, of a script that can be started again.
+func (l *Live) parkingNow(s *Session) journal.Event {
+	e := l.m.parkingNow(s)
 	l.mu.Lock()
-	s.NothingSent = l.sent != nil || l.nothingSent
-	l.mu.Unlock()
-	l.m.toParked(s, now)
+	defer l.mu.Unlock()
+	e.NothingSent = l.sent != nil || l.nothingSent
+	return e
 }
 
 // Outcome is how a session's script ended.
@@ -276,26 +278,22 @@ func (l *Live) record(o Outcome, reads *Reads) (parked bool) {
 		if reads != nil {
 			s.Reads = reads
 		}
-		if errors.Is(context.Cause(l.ctx), ErrShutdown) && s.ApprovedNotStarted() && l.restartable() {
-			l.keepParked(s, now) // it was approved in the last moment: the next gateway starts it, and says so
+		if s.Status.Final() { // the hold ended, and the script with it
 			return nil
+		}
+		if errors.Is(context.Cause(l.ctx), ErrShutdown) && s.ApprovedNotStarted() && l.restartable() {
+			return s.Apply(l.parkingNow(s)) // it was approved in the last moment: the next gateway starts it, and says so
 		}
 		// A script often ends badly in a plan, where commands print nothing.
 		ended := o.Status == Done || o.Status == Failed && o.ExitCode != ExitFault
 		if s.Plan && ended && s.Waits() && l.m.config.Restart != nil {
-			l.m.toParked(s, now)
-			return nil
+			return s.Apply(l.m.parkingNow(s))
 		}
 		if reason, ok := refused(s); ok && o.Status == Failed {
 			o.Status, o.Reason = Rejected, reason
 		}
 		o = filesOutcome(s, o)
-		if s.Status == Expired { // the hold ended, and the script with it
-			o.Status, o.Reason, o.ExitCode = Expired, s.Reason, ExitNotPermitted
-		}
-		settle(s, Withdrawn, now)
-		finish(s, o.Status, o.ExitCode, o.Reason, now)
-		return nil
+		return s.Apply(ending(o.Status, o.ExitCode, o.Reason, now))
 	})
 	if err != nil {
 		l.m.config.Log.Error("record a session's end", "session", l.id, "error", err)

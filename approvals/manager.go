@@ -206,7 +206,10 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	s := Session{
 		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
 		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell, Interactive: r.Interactive,
-		Group: r.Group, ScriptSHA256: journal.SHA256Hex([]byte(r.Script)), Status: Running, Created: m.config.Now(), Env: r.Env,
+		Group: r.Group, ScriptSHA256: journal.SHA256Hex([]byte(r.Script)), Env: r.Env,
+	}
+	if err := s.Apply(journal.Event{What: journal.Begin, At: m.config.Now()}); err != nil {
+		return nil, err
 	}
 	for range 8 {
 		if s.ID, err = journal.NewID(m.config.Random); err != nil {
@@ -452,20 +455,18 @@ func (m *Manager) ExpireParked() {
 	}
 	m.mu.Unlock()
 	for _, id := range due {
-		m.endParked(id, Expired, Lapsed, "nobody decided in time")
+		m.endParked(id, Expired, "nobody decided in time")
 	}
 }
 
 // endParked gives a parked session its final status.
-func (m *Manager) endParked(id string, status Status, decision Decision, reason string) (s Session, err error) {
+func (m *Manager) endParked(id string, status Status, reason string) (s Session, err error) {
 	now := m.config.Now()
 	s, err = m.config.Store.Update(id, func(s *Session) error {
 		if s.Status != Parked {
 			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
 		}
-		settle(s, decision, now)
-		finish(s, status, ExitNotPermitted, reason, now)
-		return nil
+		return s.Apply(ending(status, ExitNotPermitted, reason, now))
 	})
 	if err != nil {
 		return s, err
@@ -481,9 +482,7 @@ func (m *Manager) endParked(id string, status Status, decision Decision, reason 
 // fail ends a session whose gateway could not do its work.
 func (m *Manager) fail(id, reason string) {
 	_, err := m.config.Store.Update(id, func(s *Session) error {
-		settle(s, Withdrawn, m.config.Now())
-		finish(s, Failed, ExitFault, reason, m.config.Now())
-		return nil
+		return s.Apply(ending(Failed, ExitFault, reason, m.config.Now()))
 	})
 	if err != nil {
 		m.config.Log.Error("record a session's end", "session", id, "error", err)
@@ -513,7 +512,11 @@ func (m *Manager) recover() error {
 	for i := range open {
 		o := &open[i]
 		answers, after := m.resolved(o), o.Clone()
-		if m.recoverSession(&after, now, answers); reflect.DeepEqual(after, *o) {
+		if _, err := m.recoverSession(&after, now, answers); err != nil {
+			m.config.Log.Error("a session is left as it is; shannot-gateway store check may say more", "session", o.ID, "error", err)
+			continue
+		}
+		if reflect.DeepEqual(after, *o) {
 			m.takeUp(o, now)
 			continue
 		}
@@ -523,7 +526,11 @@ func (m *Manager) recover() error {
 	for ids := range slices.Chunk(changed, recoveredAtOnce) {
 		all, err := m.config.Store.UpdateAll(ids, func(all []*Session) error {
 			for _, s := range all {
-				if why := m.recoverSession(s, now, found[s.ID]); why != "" {
+				why, err := m.recoverSession(s, now, found[s.ID])
+				if err != nil {
+					return err
+				}
+				if why != "" {
 					m.config.Log.Warn("an approval is taken back: "+why, "session", s.ID)
 				}
 			}
@@ -554,53 +561,90 @@ func (m *Manager) takeUp(s *Session, now time.Time) {
 }
 
 // recoverSession decides what became of a session whose gateway died. It says why it took an approval back, if it did.
-func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) (takenBack string) {
-	unknown := false
+func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) (takenBack string, err error) {
 	s.Placed = nil
+	unknown, err := recoverOperations(s, now, answers)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case unknown:
+		return "", s.Apply(ending(Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", now))
+	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
+		return recoverParked(s, now, m.rules.Load().Limits.Expire, answers)
+	}
+	return "", s.Apply(ending(Failed, ExitFault, "the gateway stopped while it ran", now))
+}
+
+// recoverOperations says of what was under way what is known of it by now. unknown is whether there is one of which nothing is.
+func recoverOperations(s *Session, now time.Time, answers answers) (unknown bool, err error) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
-		if o.Started.IsZero() || !o.Finished.IsZero() {
+		if o.State() != journal.StateRunning {
 			continue
 		}
 		switch answers[o.N] {
 		case wasMade:
-			o.Finished = now
+			err = o.Apply(journal.Event{What: journal.Finish, At: now})
 		case notMade:
-			o.Started = time.Time{} // it is still approved
+			err = o.Apply(journal.Event{What: journal.NotMade}) // it is still approved
 		case notKnown:
-			o.Decision, unknown = UnknownState, true
+			err, unknown = o.Apply(journal.Event{What: journal.Interrupt}), true
+		}
+		if err != nil {
+			return unknown, err
 		}
 	}
-	switch {
-	case unknown:
-		settle(s, Withdrawn, now)
-		finish(s, Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", now)
-	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
-		// What was to start when the gateway stopped goes on. An approval that was left lying, or is old by now, does not.
-		// In one that waits for something else too, it is used once that is decided: nothing starts for it by itself.
-		idle := s.Status == Parked && !s.GoesOn && s.Waits() && !answers.anyMade()
-		if s.Status == Parked && !s.GoesOn && !idle && reopenAll(s, "the gateway stopped before", time.Time{}) {
-			takenBack = "it was never carried out"
-		}
-		if e := m.rules.Load().Limits.Expire; e > 0 && reopenAll(s, "the gateway came back too late (limits.expire)", now.Add(-e)) {
-			takenBack = "it is too old"
-		}
-		if s.Status != Parked {
-			m.toParked(s, now)
-		}
-		s.GoesOn = !idle && (s.ApprovedNotStarted() || s.GoesOn && !s.Waits() || answers.anyMade())
-	default:
-		settle(s, Withdrawn, now)
-		finish(s, Failed, ExitFault, "the gateway stopped while it ran", now)
-	}
-	return takenBack
+	return unknown, nil
 }
 
-func (m *Manager) toParked(s *Session, now time.Time) {
-	s.Status, s.Deadline, s.GoesOn = Parked, time.Time{}, s.ApprovedNotStarted()
-	if e := m.rules.Load().Limits.Expire; e > 0 {
-		s.Deadline = now.Add(e)
+// recoverParked parks a session that can start again. What was to start when the gateway stopped goes on. An approval that was left
+// lying, or is old by now, does not. In one that waits for something else too, it is used once that is decided: nothing starts for it
+// by itself.
+func recoverParked(s *Session, now time.Time, expire time.Duration, answers answers) (takenBack string, err error) {
+	idle := s.Status == Parked && !s.GoesOn && s.Waits() && !answers.anyMade()
+	if s.Status == Parked && !s.GoesOn && !idle {
+		any, err := reopen(s, "the gateway stopped before", time.Time{})
+		if err != nil {
+			return "", err
+		}
+		if any {
+			takenBack = "it was never carried out"
+		}
 	}
+	if expire > 0 {
+		any, err := reopen(s, "the gateway came back too late (limits.expire)", now.Add(-expire))
+		if err != nil {
+			return "", err
+		}
+		if any {
+			takenBack = "it is too old"
+		}
+	}
+	if s.Status != Parked {
+		if err := s.Apply(parking(s, now, expire)); err != nil {
+			return "", err
+		}
+	}
+	e := journal.Event{What: journal.Unschedule}
+	if !idle && (s.ApprovedNotStarted() || s.GoesOn && !s.Waits() || answers.anyMade()) {
+		e.What = journal.Schedule
+	}
+	return takenBack, s.Apply(e)
+}
+
+// parking parks a session from now on. It goes on at once where something of it was approved.
+func parking(s *Session, now time.Time, expire time.Duration) journal.Event {
+	e := journal.Event{What: journal.Park, GoesOn: s.ApprovedNotStarted()}
+	if expire > 0 {
+		e.Deadline = now.Add(expire)
+	}
+	return e
+}
+
+// parkingNow is parking by the rules of now.
+func (m *Manager) parkingNow(s *Session) journal.Event {
+	return parking(s, m.config.Now(), m.rules.Load().Limits.Expire)
 }
 
 // sweepEvery is how many sessions may begin before outputs of removed ones are looked for.

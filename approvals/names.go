@@ -36,27 +36,27 @@ const (
 	Approver = journal.Approver
 	Admin    = journal.Admin
 
-	Running    = journal.Running
-	Held       = journal.Held
-	Parked     = journal.Parked
-	Done       = journal.Done
-	Failed     = journal.Failed
-	Rejected   = journal.Rejected
-	Cancelled  = journal.Cancelled
-	Expired    = journal.Expired
-	TimedOut   = journal.TimedOut
-	RolledBack = journal.RolledBack
+	Running    = journal.StatusRunning
+	Held       = journal.StatusHeld
+	Parked     = journal.StatusParked
+	Done       = journal.StatusDone
+	Failed     = journal.StatusFailed
+	Rejected   = journal.StatusRejected
+	Cancelled  = journal.StatusCancelled
+	Expired    = journal.StatusExpired
+	TimedOut   = journal.StatusTimedOut
+	RolledBack = journal.StatusRolledBack
 
 	Waiting      = journal.Waiting
 	Allowed      = journal.Allowed
 	Denied       = journal.Denied
 	Approved     = journal.Approved
-	Refused      = journal.Refused
-	Lapsed       = journal.Lapsed
-	Withdrawn    = journal.Withdrawn
-	UnknownState = journal.UnknownState
+	Refused      = journal.Rejected
+	Lapsed       = journal.Expired
+	Withdrawn    = journal.Cancelled
+	UnknownState = journal.Unknown
 	Conflicted   = journal.Conflicted
-	Broken       = journal.Broken
+	Broken       = journal.Failed
 
 	CommandKind  = journal.CommandKind
 	RollbackKind = journal.RollbackKind

@@ -75,8 +75,7 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 		return steps, fmt.Errorf("roll back session %s: %w: not everything could be restored", id, ErrChangedSince)
 	}
 	_, err = m.config.Store.Update(id, func(s *Session) error {
-		s.Status, s.Reason = RolledBack, "rolled back by "+by.Name
-		return nil
+		return s.Apply(journal.Event{What: journal.RollBack, By: by})
 	})
 	m.publish(about(&s), EventRolledBack, by.Name)
 	return steps, err
@@ -125,7 +124,9 @@ func (m *Manager) clearRollback(ctx context.Context, files targets.FileTarget, s
 	}
 	_, err := m.config.Store.Update(s.ID, func(s *Session) error {
 		for n := range left {
-			s.Operation(n).Decision = UnknownState
+			if err := s.Operation(n).Apply(journal.Event{What: journal.Interrupt}); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -327,12 +328,17 @@ func (m *Manager) rollStep(ctx context.Context, files targets.FileTarget, id str
 	n := 0
 	_, err := m.config.Store.Update(id, func(s *Session) error {
 		now := m.config.Now()
-		n = len(s.Operations) + 1
-		s.Operations = append(s.Operations, Operation{
-			N: n, Kind: RollbackKind, Summary: string(f.Summary()), Verdict: policy.Ask, Risk: policy.Caution, Why: "it undoes a change of this session",
-			Decision: Approved, By: by.Name, ByKey: by.Fingerprint, Digest: f.Digest(), Created: now, Decided: now, Started: now, File: f,
-		})
-		return nil
+		o, err := s.Add(
+			Operation{
+				Kind: RollbackKind, Summary: string(f.Summary()), Verdict: policy.Ask, Risk: policy.Caution, Why: "it undoes a change of this session",
+				Digest: f.Digest(), Created: now, File: f,
+			},
+			journal.Event{What: journal.Ask}, journal.Event{What: journal.Approve, At: now, By: by}, journal.Event{What: journal.Start, At: now},
+		)
+		if err == nil {
+			n = o.N
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -344,8 +350,7 @@ func (m *Manager) rollStep(ctx context.Context, files targets.FileTarget, id str
 		if o == nil {
 			return ErrNotFound
 		}
-		recordChange(o, failed, m.config.Now())
-		return nil
+		return o.Apply(outcomeOf(failed, m.config.Now()))
 	})
 	if failed != nil {
 		return errors.Join(&Conflict{N: n, Reason: string(render.Line(failed.Error()))}, err)
@@ -353,18 +358,17 @@ func (m *Manager) rollStep(ctx context.Context, files targets.FileTarget, id str
 	return err
 }
 
-// record notes how a change ended.
-func recordChange(o *Operation, failed error, now time.Time) {
-	o.Finished = now
+// outcomeOf is how a change ended.
+func outcomeOf(failed error, now time.Time) journal.Event {
+	if failed == nil {
+		return journal.Event{What: journal.Finish, At: now}
+	}
+	e := journal.Event{What: journal.Fail, At: now, Reason: string(render.Line(failed.Error()))}
 	switch {
 	case errors.Is(failed, targets.ErrConflict):
-		o.Decision = Conflicted
+		e.What = journal.Conflict
 	case errors.Is(failed, errNotKnown):
-		o.Decision = UnknownState
-	case failed != nil:
-		o.Decision = Broken
+		e.What = journal.Lose
 	}
-	if failed != nil {
-		o.Reason = string(render.Line(failed.Error()))
-	}
+	return e
 }

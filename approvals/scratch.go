@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
@@ -78,11 +79,11 @@ func (l *Live) notPlaced(n int, f *File, failed error) error {
 		if o == nil {
 			return ErrNotFound
 		}
-		if o.Decision = Broken; errors.Is(failed, targets.ErrConflict) {
-			o.Decision = Conflicted
+		e := journal.Event{What: journal.Fail, At: l.m.config.Now(), Reason: reason}
+		if errors.Is(failed, targets.ErrConflict) {
+			e.What = journal.Conflict
 		}
-		o.Finished, o.Reason = l.m.config.Now(), reason
-		return nil
+		return o.Apply(e)
 	})
 	l.Notice("operation %d did not run: %s", n, reason)
 	l.m.publish(l.subject(), EventFinished, "")

@@ -1,16 +1,10 @@
 package approvals
 
-import "time"
+import (
+	"time"
 
-// approvedSince reports whether a decision has been given since a time, and not used.
-func approvedSince(s *Session, t time.Time) bool {
-	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Decision == Approved && o.Started.IsZero() && !o.Decided.Before(t) {
-			return true
-		}
-	}
-	return false
-}
+	"shannot-gateway/approvals/journal"
+)
 
 // refused reports whether a human rejected something.
 func refused(s *Session) (string, bool) {
@@ -42,22 +36,15 @@ func filesOutcome(s *Session, o Outcome) Outcome {
 	return o
 }
 
-// settle gives every operation that waits a decision that nobody took. One that was approved and never started is
-// withdrawn: the session that it was for has ended.
-func settle(s *Session, d Decision, now time.Time) {
-	for i := range s.Operations {
-		o := &s.Operations[i]
-		switch {
-		case o.Decision == Waiting:
-			o.Decision, o.Decided = d, now
-		case o.Undecided():
-			o.Decision = Withdrawn
-		}
-	}
+// ending ends a session.
+func ending(status Status, exit int, reason string, now time.Time) journal.Event {
+	return journal.Event{What: journal.End, At: now, Reason: reason, End: &journal.Ending{Status: status, ExitCode: exit}}
 }
 
-// finish gives the session its final status.
-func finish(s *Session, status Status, exit int, reason string, now time.Time) {
-	s.Status, s.Reason, s.Ended, s.Deadline = status, reason, now, time.Time{}
-	s.ExitCode, s.GoesOn = &exit, false
+// release lets a script that is held run on where nothing of it waits any more.
+func release(s *Session) error {
+	if s.Status != Held || s.Waits() {
+		return nil
+	}
+	return s.Apply(journal.Event{What: journal.Release})
 }

@@ -94,20 +94,20 @@ func began(s *approvals.Session) Event {
 
 // operation lists what became of an operation: it was asked for, decided, started, and had a result.
 func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation) (out []Event) {
-	had := approvals.Operation{Decision: approvals.Waiting}
+	had, decision := approvals.Operation{}, approvals.Waiting
 	if before == nil {
 		e := l.asked(s, after)
 		if after.By == "" || after.Decision == approvals.Allowed || after.Decision == approvals.Denied {
 			// What the policy decides at once is told with the verdict.
-			e.Decision, had.Decision = string(after.Decision), after.Decision
+			e.Decision, decision = string(after.Decision), after.Decision
 		}
 		out = append(out, e)
 	} else {
-		had = *before
+		had, decision = *before, before.Decision
 	}
 	ended := had.Finished.IsZero() && !after.Finished.IsZero()
 	human := after.Decision == approvals.Approved || after.Decision == approvals.Refused
-	if after.Decision != had.Decision && (human || !ended) {
+	if after.Decision != decision && (human || !ended) {
 		e := Event{Event: Decision, Decision: string(after.Decision), Reason: after.Reason, Digest: after.Digest}
 		if human {
 			e.Identity, e.Key = after.By, after.ByKey
@@ -119,7 +119,7 @@ func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation
 	}
 	if ended {
 		e := Event{Event: Result, ExitCode: after.ExitCode, Signal: after.Signal, Cut: after.OutputCut}
-		if after.Decision != had.Decision && !human { // a conflict, a failure, or an end that is not known
+		if after.Decision != decision && !human { // a conflict, a failure, or an end that is not known
 			e.Decision, e.Reason = string(after.Decision), after.Reason
 		}
 		out = append(out, e)

@@ -12,18 +12,18 @@ type Decision string
 // Decisions. Waiting and Approved are not final; Unknown is an approved operation whose gateway died before the
 // result was recorded: it may have run, and is never run again by itself.
 const (
-	Waiting      Decision = "waiting"
-	Allowed      Decision = "allowed"  // by policy, no human
-	Denied       Decision = "denied"   // by policy
-	Approved     Decision = "approved" // by a human
-	Refused      Decision = "rejected" // by a human
-	Lapsed       Decision = "expired"
-	Withdrawn    Decision = "cancelled"
-	UnknownState Decision = "unknown"
+	Waiting   Decision = "waiting"
+	Allowed   Decision = "allowed"  // by policy, no human
+	Denied    Decision = "denied"   // by policy
+	Approved  Decision = "approved" // by a human
+	Rejected  Decision = "rejected" // by a human
+	Expired   Decision = "expired"
+	Cancelled Decision = "cancelled"
+	Unknown   Decision = "unknown"
 	// Conflicted is an approved change of a file that was not made, since the target holds something else by now;
-	// Broken is one that could not be made. Nothing was changed in either case.
+	// Failed is one that could not be made. Nothing was changed in either case.
 	Conflicted Decision = "conflict"
-	Broken     Decision = "failed"
+	Failed     Decision = "failed"
 )
 
 // Kind is what sort of operation it is.

@@ -27,7 +27,7 @@ func (c Change) Operations(fn func(before, after *Operation)) {
 // Starts reports whether the change lets something happen that could not happen before: a session begins or goes on,
 // an operation is taken in, decided to be done, or started. What only records an end, a refusal or a result does not.
 func (c Change) Starts() bool {
-	if c.Before == nil || c.Before.Status == Parked && !c.After.Status.Final() && c.After.Status != Parked {
+	if c.Before == nil || c.Before.Status == StatusParked && !c.After.Status.Final() && c.After.Status != StatusParked {
 		return true
 	}
 	starts := false

@@ -13,22 +13,22 @@ import (
 // Status is where a session stands.
 type Status string
 
-// Statuses. Running, Held and Parked are the ones that are not final.
+// Statuses. StatusRunning, StatusHeld and StatusParked are the ones that are not final.
 const (
-	Running    Status = "running"
-	Held       Status = "held"   // alive, waits inside an operation
-	Parked     Status = "parked" // not alive, a decision starts it again
-	Done       Status = "done"
-	Failed     Status = "failed" // the script ended non-zero
-	Rejected   Status = "rejected"
-	Cancelled  Status = "cancelled"
-	Expired    Status = "expired"
-	TimedOut   Status = "timeout"
-	RolledBack Status = "rolled_back"
+	StatusRunning    Status = "running"     // its script runs
+	StatusHeld       Status = "held"        // alive, waits inside an operation
+	StatusParked     Status = "parked"      // not alive, a decision starts it again
+	StatusDone       Status = "done"        // the script ended with exit status 0
+	StatusFailed     Status = "failed"      // the script ended with another, or something of it could not be done
+	StatusRejected   Status = "rejected"    // a human or the policy refused what it could not go on without
+	StatusCancelled  Status = "cancelled"   // by its owner or by an approver
+	StatusExpired    Status = "expired"     // nobody decided in time
+	StatusTimedOut   Status = "timeout"     // the script took too long
+	StatusRolledBack Status = "rolled_back" // what it had changed was undone
 )
 
 // Final reports whether the session has ended for good.
-func (s Status) Final() bool { return s != Running && s != Held && s != Parked }
+func (s Status) Final() bool { return s != StatusRunning && s != StatusHeld && s != StatusParked }
 
 // Session is one run of one script, or of one command line, by one identity on one target.
 type Session struct {
@@ -109,7 +109,7 @@ func (s *Session) Operation(n int) *Operation {
 
 // MayRollBack reports whether the session has changed files that a rollback can restore.
 func (s *Session) MayRollBack() bool {
-	if s.Status == RolledBack {
+	if s.Status == StatusRolledBack {
 		return false
 	}
 	for i := range s.Operations {

@@ -5,22 +5,18 @@ import (
 	"fmt"
 )
 
-// Sound lists what is wrong with a session's record by itself: what this program never writes.
+// Sound lists what is wrong with a session's record by itself: what this program never writes. States are those of the tables by which
+// they are written.
 func (s *Session) Sound() []error {
 	var found []error
 	wrong := func(format string, args ...any) {
 		found = append(found, fmt.Errorf("session %s: "+format, append([]any{s.ID}, args...)...))
 	}
-	switch s.Status {
-	case Running, Held, Parked, Done, Failed, Rejected, Cancelled, Expired, TimedOut, RolledBack:
-	default:
-		wrong("its status is %q", s.Status)
+	if s.Status == statusNew {
+		wrong("it has no status")
 	}
-	if s.Status.Final() != !s.Ended.IsZero() {
-		wrong("it is %s, and its end is %v", s.Status, s.Ended)
-	}
-	if s.Status.Final() && s.Waits() {
-		wrong("it is %s, and an operation of it waits", s.Status)
+	for _, err := range s.misshapen() {
+		wrong("%w", err)
 	}
 	if sum := SHA256Hex([]byte(s.Script)); sum != s.ScriptSHA256 {
 		wrong("its script has the SHA-256 %s, and %s is recorded", sum, s.ScriptSHA256)
@@ -43,7 +39,7 @@ func (s *Session) Sound() []error {
 	return found
 }
 
-func (o *Operation) decidedByHuman() bool { return o.Decision == Approved || o.Decision == Refused }
+func (o *Operation) decidedByHuman() bool { return o.ByKey != "" }
 
 func (o *Operation) sound() (found []error) {
 	if o.Command != nil && !o.Command.Intact(o.Digest) {
@@ -52,36 +48,8 @@ func (o *Operation) sound() (found []error) {
 	if o.File != nil && !o.Intact(o.Digest) {
 		found = append(found, errors.New("its change of a file is not the one of its digest"))
 	}
-	switch o.Decision {
-	case Waiting:
-		if o.By != "" || !o.Started.IsZero() {
-			found = append(found, errors.New("it waits, and was decided or started"))
-		}
-	case Approved, Refused:
-		if o.By == "" || o.ByKey == "" || o.Decided.IsZero() {
-			found = append(found, fmt.Errorf("it is %s without an approver, a key or a time", o.Decision))
-		}
-	case Allowed, Denied:
-		if o.By != PolicyName {
-			found = append(found, fmt.Errorf("it is %s by %q, which the policy alone does", o.Decision, o.By))
-		}
-	case Conflicted, Broken:
-		if o.Started.IsZero() || o.Finished.IsZero() || o.Reason == "" {
-			found = append(found, fmt.Errorf("it is %s without a start, an end or a reason", o.Decision))
-		}
-	case Lapsed, Withdrawn, UnknownState:
-	default:
-		found = append(found, fmt.Errorf("its decision is %q", o.Decision))
+	if o.State() == StateNew {
+		found = append(found, errors.New("it was never taken in"))
 	}
-	if !o.Started.IsZero() && o.Decision != Allowed && o.Decision != Approved && o.Decision != UnknownState &&
-		o.Decision != Conflicted && o.Decision != Broken {
-		found = append(found, fmt.Errorf("it was started, and is %s", o.Decision))
-	}
-	if o.Started.IsZero() && !o.Finished.IsZero() {
-		found = append(found, errors.New("it has a result, and was never started"))
-	}
-	return found
+	return append(found, o.misshapen()...)
 }
-
-// PolicyName is who decides where no human does.
-const PolicyName = "policy"

@@ -34,11 +34,11 @@ func sound(t *testing.T) (name, blob string) {
 	approved := journalled(2)
 	approved.Decision, approved.By, approved.ByKey, approved.Decided, approved.Started, approved.Finished = approvals.Approved, "alice", "SHA256:a", at, at, at
 	allowed := journalled(1)
-	allowed.Verdict, allowed.Decision, allowed.By, allowed.Decided = policy.Allow, approvals.Allowed, "policy", at
+	allowed.Verdict, allowed.Decision, allowed.By, allowed.Decided, allowed.Started, allowed.Finished = policy.Allow, approvals.Allowed, "policy", at, at, at
 	large := strings.Repeat("#", maxInlineScript+1)
 	for _, session := range []approvals.Session{
 		{ID: "parked", Identity: "claude", Key: "SHA256:c", Status: approvals.Parked, Script: "x", Operations: []approvals.Operation{asked, approved}},
-		{ID: "done", Identity: "claude", Key: "SHA256:c", Status: approvals.Done, Ended: at, Script: "x", Operations: []approvals.Operation{allowed}},
+		{ID: "done", Identity: "claude", Key: "SHA256:c", Status: approvals.Done, Ended: at, ExitCode: new(int), Script: "x", Operations: []approvals.Operation{allowed}},
 		{ID: "large", Identity: "claude", Key: "SHA256:c", Status: approvals.Running, Script: large},
 	} {
 		session.ScriptSHA256, session.Created = sum(session.Script), at
@@ -112,7 +112,7 @@ func TestEveryInconsistencyIsNamed(t *testing.T) {
 		"a session's record":            {set(sessionBucket, "parked", "{"), `session "parked" is damaged`},
 		"another's record":              {session(func(r *sessionRecord) { r.Session.ID = "done" }), `says that it is "done"`},
 		"a status of no meaning":        {session(func(r *sessionRecord) { r.Session.Status = "resting" }), `its status is "resting"`},
-		"an end too early":              {session(func(r *sessionRecord) { r.Session.Ended = time.Unix(5, 0) }), "parked, and its end"},
+		"an end too early":              {session(func(r *sessionRecord) { r.Session.Ended = time.Unix(5, 0) }), "it is parked, and Ended is recorded"},
 		"fewer operations":              {session(func(r *sessionRecord) { r.Operations = 1 }), "has 2 operations and should have 1"},
 		"the last operation is missing": {unset(operationBucket, string(operationKey([]byte("parked"), 2))), "has 1 operations and should have 2"},
 		"a gap in the operations":       {unset(operationBucket, string(operationKey([]byte("parked"), 1))), "has the number 2"},
@@ -121,13 +121,13 @@ func TestEveryInconsistencyIsNamed(t *testing.T) {
 		"an operation without session":  {set(operationBucket, string(operationKey([]byte("gone"), 1)), `{"N":1}`), `session "gone": there is no such session`},
 		"a malformed key":               {set(operationBucket, "x", "{}"), "key is malformed"},
 		"what was approved":             {operation(2, func(o *approvals.Operation) { o.Command.Argv = []string{"rm"} }), "not the one of its digest"},
-		"an approval by nobody":         {operation(2, func(o *approvals.Operation) { o.By = "" }), "without an approver"},
+		"an approval by nobody":         {operation(2, func(o *approvals.Operation) { o.By = "" }), "it is done, and By is not recorded"},
 		"an approval without a key":     {operation(2, func(o *approvals.Operation) { o.ByKey = "" }), "without an approver"},
 		"one's own approval":            {operation(2, func(o *approvals.Operation) { o.By = "claude" }), "decided by the one who asked"},
 		"one's own key":                 {operation(2, func(o *approvals.Operation) { o.ByKey = "SHA256:c" }), "decided by the one who asked"},
 		"an allowance by a human":       {operation(2, func(o *approvals.Operation) { o.Decision = approvals.Allowed }), "which the policy alone does"},
-		"a start without a decision":    {operation(1, func(o *approvals.Operation) { o.Started = time.Unix(5, 0) }), "it waits, and was decided or started"},
-		"a start after a rejection":     {operation(2, func(o *approvals.Operation) { o.Decision = approvals.Refused }), "it was started, and is rejected"},
+		"a start without a decision":    {operation(1, func(o *approvals.Operation) { o.Started = time.Unix(5, 0) }), "it is waiting, and Started is recorded"},
+		"a start after a rejection":     {operation(2, func(o *approvals.Operation) { o.Decision = approvals.Refused }), "it is rejected, and Started is recorded"},
 		"a result without a start":      {operation(2, func(o *approvals.Operation) { o.Started = time.Time{} }), "was never started"},
 		"a decision of no meaning":      {operation(1, func(o *approvals.Operation) { o.Decision = "maybe" }), `its decision is "maybe"`},
 		"a script":                      {set(scriptBucket, "parked", "y"), "its script has the SHA-256"},

@@ -20,7 +20,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
 )
 
@@ -282,6 +282,18 @@ func (b *bench) pss() (int64, error) {
 	return total, nil
 }
 
+// parkedSession waits for a human.
+func parkedSession(id string) (journal.Session, error) {
+	s := journal.Session{ID: id, Identity: "agent", Target: "local", Engine: "native", Args: journal.Strings{"-"}, Script: hello}
+	now := time.Now()
+	begun := s.Apply(journal.Event{What: journal.Begin, At: now})
+	_, added := s.Add(journal.Operation{
+		Kind: journal.CommandKind, Summary: "touch x", Verdict: "ask", Risk: "unknown", Created: now,
+		Command: &journal.Command{Target: "local", RunAs: "root", Path: "/usr/bin/touch", Argv: journal.Strings{"touch", id}, Dir: "/", Input: "none"},
+	}, journal.Event{What: journal.Ask})
+	return s, errors.Join(begun, added, s.Apply(journal.Event{What: journal.Park, Deadline: now.Add(24 * time.Hour)}))
+}
+
 // restart starts gateways with and without many parked sessions.
 func restart(ctx context.Context, b *bench) (result, error) {
 	full, empty := filepath.Join(b.dir, "full"), filepath.Join(b.dir, "empty")
@@ -300,15 +312,8 @@ func restart(ctx context.Context, b *bench) (result, error) {
 	for i := range parked {
 		digits := strconv.FormatInt(int64(i), 10)
 		id := "a" + strings.Repeat("0", 7-len(digits)) + digits
-		err = s.Create(approvals.Session{
-			ID: id, Identity: "agent", Target: "local", Engine: "native", Args: approvals.Strings{"-"}, Script: hello, Status: approvals.Parked,
-			Created: time.Now(), Deadline: time.Now().Add(24 * time.Hour),
-			Operations: []approvals.Operation{{
-				N: 1, Kind: approvals.CommandKind, Summary: "touch x", Verdict: "ask", Risk: "unknown", Decision: approvals.Waiting, Created: time.Now(),
-				Command: &approvals.Command{Target: "local", RunAs: "root", Path: "/usr/bin/touch", Argv: approvals.Strings{"touch", id}, Dir: "/", Input: "none"},
-			}},
-		})
-		if err != nil {
+		session, failed := parkedSession(id)
+		if err = errors.Join(failed, s.Create(session)); err != nil {
 			break
 		}
 	}
