@@ -20,8 +20,8 @@ type Engine interface {
 	Name() string
 	// Check reports why the engine cannot run on this machine, or nil.
 	Check(ctx context.Context) error
-	// Run runs one script to its end. The error is nil whenever the script itself ended or was ended by a limit or
-	// by ctx; it says what failed where the engine could not do its work.
+	// Run runs one script to its end. The error is nil whenever the script itself ended, or a limit or ctx ended it. Else
+	// it says what the engine could not do.
 	Run(ctx context.Context, job Job) (Result, error)
 	// Close stops what the engine keeps between runs.
 	Close() error
@@ -60,7 +60,7 @@ type Job struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Terminal is the terminal that a human sits at, nil where there is none. With it the script has a terminal of the
-	// engine's own as its standard streams: Stdin is what is typed, Stdout is what is shown, Stderr gets nothing.
+	// engine's own as its standard streams: Stdin is what the human types, Stdout is what they see, Stderr gets nothing.
 	Terminal *Terminal
 	// Commands starts what the script wants to run.
 	Commands Commander
@@ -96,12 +96,12 @@ type Limits struct {
 	CPU    time.Duration // processor time of all interpreters in sum
 	Memory int64         // bytes of address space of one interpreter, and of resident memory of all in sum
 	Write  int64         // bytes of one file, and of everything the view holds in sum
-	// Processes is how many interpreters a script may have at once, its own included, Threads how many threads these have
-	// in sum, Files how many descriptors each of them may have open. 0 leaves it to the engine, which always has a bound,
-	// and a value beyond that bound is the bound.
+	// Processes is how many interpreters a script may have at once, its own included. Threads is how many threads these
+	// have in sum. Files is how many descriptors each of them may have open. 0 leaves it to the engine, which always has
+	// a bound; a value beyond that bound is the bound.
 	Processes, Threads, Files int
-	// Calls is how many system calls a second, of all interpreters in sum, the engine answers. Beyond it the script is
-	// slowed down; it is not ended.
+	// Calls is how many system calls a second, of all interpreters in sum, the engine answers. Beyond it the engine slows
+	// the script down; it does not end it.
 	Calls int
 }
 
@@ -145,15 +145,15 @@ type Commander interface {
 type Command struct {
 	// Argv is the argument vector; Argv[0] need not name the executable.
 	Argv []string
-	// Executables are the paths that CPython would try in order; a single name without a slash was already looked up
-	// by the guest along PATH.
+	// Executables are the paths that CPython would try in order. The guest has already looked up a single name without a
+	// slash along PATH.
 	Executables []string
 	// Dir is the working directory on the target.
 	Dir string
 	// Env is the whole environment, KEY=VALUE; nil means the session's own.
 	Env []string
-	// Stdin is nil where the command gets no input. Stdout and Stderr are the same value where the script gave the
-	// same file for both. Start takes ownership: the streams are closed when the command has ended or was refused.
+	// Stdin is nil where the command gets no input. Stdout and Stderr are the same value where the script gave the same
+	// file for both. Start takes ownership: it closes the streams when the command has ended or was refused.
 	Stdin          io.ReadCloser
 	Stdout, Stderr io.WriteCloser
 	// Input describes where Stdin comes from.

@@ -2,8 +2,8 @@ package sandbox
 
 import "shannot-gateway/vfs"
 
-// Space describes the file system that a file of the script's view is on, as statfs(2): the target's where that is known.
-// Else it is the session's own.
+// Space describes the file system that a file of the script's view is on, as statfs(2): the target's where that is known,
+// else the session's own.
 func (j *Job) Space(name string) (vfs.Space, error) {
 	space, known, err := j.FS.Space(name)
 	if err != nil || known {

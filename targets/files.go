@@ -70,9 +70,8 @@ func (s *State) IsRegular() bool { return s != nil && s.Type() == syscall.S_IFRE
 // IsLink reports whether it is a symbolic link. Nil is nothing.
 func (s *State) IsLink() bool { return s != nil && s.Type() == syscall.S_IFLNK }
 
-// Same reports whether two states are the same as far as a change is concerned: type, permission bits, owner, a
-// link's text, a file's content. Two contents of which one has no hash are the same where size and time of the last
-// change are. Nil is nothing.
+// Same reports whether two states are the same for a change: type, permission bits, owner, a link's text, a file's
+// content. Where one content has no hash, size and time of the last change decide. Nil is nothing.
 func (s *State) Same(o *State) bool {
 	switch {
 	case s == nil || o == nil:
@@ -98,8 +97,8 @@ var ErrInterrupted = errors.New("the connection was lost while it was made")
 // neither as the last component nor before: ELOOP.
 type FileTarget interface {
 	Target
-	// State describes what is at a path, with a regular file's hash; nil where nothing is there, which includes a
-	// missing directory on the way.
+	// State describes what is at a path, with a regular file's hash. It is nil where nothing is there, or where a
+	// directory on the way is missing.
 	State(ctx context.Context, path string) (*State, error)
 	// Content opens a regular file for reading and describes it, without its hash.
 	Content(ctx context.Context, path string) (io.ReadCloser, *State, error)

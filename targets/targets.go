@@ -14,8 +14,8 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// ErrLost is wrapped by errors about a command of which it is not known what became of it: it may have run, run still, or
-// never have started. It is never started again by itself.
+// ErrLost is wrapped by errors about a command of which nobody knows what became of it: it may have run, run still, or
+// never have started. The gateway never starts it again by itself.
 var ErrLost = errors.New("what the command did is not known")
 
 // Target is one host.
@@ -57,8 +57,8 @@ type Command struct {
 
 // Inheritable is an input of a command that is a descriptor which the command can have itself.
 type Inheritable interface {
-	// Inherit returns the descriptor, blocking, for a command that is about to start. It is closed by who asked for it, and
-	// the input is not read any more.
+	// Inherit returns the descriptor, blocking, for a command that is about to start. The caller closes it, and the input
+	// is not read any more.
 	Inherit() (*os.File, error)
 }
 
@@ -93,8 +93,8 @@ type Account struct {
 // Path is where executables are looked for, whatever PATH a script sets.
 const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Env is the environment that a session begins with, as a login of the account would have it at a terminal of type
-// term ("dumb" for none). Nothing of the gateway's own is in it, nor anything that a client sent.
+// Env is the environment that a session begins with, as a login of the account would have it at a terminal of type term
+// ("dumb" for none). It has nothing of the gateway's own, nor anything that a client sent.
 func (a Account) Env(term string) []string {
 	shell := a.Shell
 	if shell == "" {

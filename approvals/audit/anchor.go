@@ -6,8 +6,8 @@ import (
 	"shannot-gateway/approvals"
 )
 
-// differs says how a log is another than the one that the journal knows, "" where it is not. The log ends at line end; known
-// is the hash of the line that the journal knows, as it is in the log, "" where it is not there.
+// differs says how a log differs from the one that the journal knows, "" where it does not. The log ends at line end.
+// known is the hash that the log has for the line that the journal knows, "" where the log does not have that line.
 //
 // A log that begins after that line is no finding: max_files may have removed its file since the journal was written, and
 // whoever puts an older log there puts one that ends before it.

@@ -46,8 +46,8 @@ type Options struct {
 	BytesEach int64
 	Signer    Signer
 	Former    []Signer // that may have signed the log so far, and hand it over
-	// Anchor is how far the log went when the journal was last written; nil where it does not say. The log may go further,
-	// never less far.
+	// Anchor is how far the log went when the journal was last written, nil where the journal does not say. The log may
+	// go further, never less far.
 	Anchor *approvals.Anchor
 	// Redact finds secrets in texts.
 	Redact *Redactor
@@ -105,8 +105,8 @@ type end struct {
 	hash  string // of the last line
 }
 
-// Open opens or begins the log of a directory. What a crash cut off is removed and recorded; so is a log that is not
-// the one that its head was signed for. A log that another process has open is an error.
+// Open opens or begins the log of a directory. It removes what a crash cut off, and records that. It records a log that
+// is not the one that its head was signed for. A log that another process has open is an error.
 func Open(o Options) (*Log, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -199,8 +199,8 @@ func (l *Log) Append(events ...Event) error {
 	return nil
 }
 
-// Later takes events of what has happened already, or of what nobody waits for. They are written soon, before those
-// that come later, and wait in memory while the log cannot be written. What there is no room for is counted.
+// Later takes events of what has happened already, or of what nobody waits for. It writes them soon, before those that
+// come later. They wait in memory while the log cannot be written. Later counts those that it has no room for.
 func (l *Log) Later(events ...Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -305,8 +305,8 @@ func (l *Log) write(events []Event) (err error) {
 	}
 	l.pending, l.lost = nil, 0
 	l.last.Store(&approvals.Anchor{Seq: l.seq, Hash: l.hash})
-	// The lines are on the disk. A head that lags behind is caught up with by the next; a crash meanwhile leaves lines
-	// that verify counts as not signed.
+	// The lines are on the disk. The next head catches up with one that lags behind; after a crash meanwhile, verify
+	// counts lines as not signed.
 	if err := l.writeHead(); err != nil {
 		l.o.Log.Error("sign the audit log", "error", err)
 	}
@@ -428,7 +428,7 @@ func (l *Log) begin() error {
 	return l.expire()
 }
 
-// tooMany lists the files that are too many. Where there is one for each day, days count: a day on which somebody was noisy
+// tooMany lists the files that are too many. With a file for each day, it counts days: a day on which somebody was noisy
 // has several files, and pushes out no more than another.
 func (l *Log) tooMany() []string {
 	if l.o.MaxFiles <= 0 {
@@ -449,8 +449,7 @@ func (l *Log) tooMany() []string {
 	return nil
 }
 
-// expire removes the files that are too many: first the log says so, then its head does not speak of them any more,
-// then they go.
+// expire removes the files that are too many. First the log says so, then its head speaks of them no more, then they go.
 func (l *Log) expire() error {
 	old := l.tooMany()
 	if len(old) == 0 {

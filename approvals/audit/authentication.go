@@ -6,8 +6,8 @@ func (l *Log) Authenticated(identity, role, key, address string) {
 	l.Later(Event{Event: Authentication, owner: identity, OK: &ok, Identity: identity, Role: role, Key: key, Address: address})
 }
 
-// Refused records an authentication that failed. Their number is bounded: what comes faster is counted, and the number
-// is told by the next one that is written.
+// Refused records an authentication that failed. Their number is bounded: it counts what comes faster, and the next one
+// that it writes tells the number.
 func (l *Log) Refused(key, address, reason string) {
 	kept, write := l.failures.take()
 	if !write {

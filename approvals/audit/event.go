@@ -43,8 +43,8 @@ const (
 	Accepted  = "accepted"  // an operator has seen findings, and signs that they may stand
 )
 
-// Event is what a line tells. Its texts are other people's words; JSON keeps them in their place, and whoever shows
-// them renders them.
+// Event is what a line tells. Its texts are other people's words. JSON keeps them in their place, and whoever shows them
+// renders them.
 type Event struct {
 	Event string `json:"event"`
 

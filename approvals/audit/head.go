@@ -19,8 +19,8 @@ type Signer interface {
 	Sign(random io.Reader, data []byte) (*ssh.Signature, error)
 }
 
-// headFile holds the signed head in two places that are written in turn, so that one is whole whatever happens. The
-// head is written when the lines that it speaks of are on the disk: it is never ahead of the log.
+// headFile holds the signed head in two places, written in turn, so that one is whole whatever happens. The log writes
+// its head when the lines that it speaks of are on the disk: the head is never ahead of the log.
 const headFile = "head"
 
 // slotSize is the size of each place, in bytes: a line, filled with spaces. An RSA key of 4096 bits takes 1.7 kB.

@@ -127,8 +127,8 @@ func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation
 	return out
 }
 
-// asked describes an operation. A command is described anew from its arguments, so that each is searched for secrets
-// as the whole that it is.
+// asked describes an operation. It describes a command anew from its arguments, so that the search for secrets sees each
+// argument as a whole.
 func (l *Log) asked(s *approvals.Session, o *approvals.Operation) Event {
 	e := Event{
 		Event: Operation, Identity: s.Identity, Key: s.Key, Target: s.Target, Kind: string(o.Kind), Summary: o.Summary,

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// How many authentications that fail are written: so many at once, and then so many a second. The rest are counted: who
-// fails has read nothing.
+// How many failed authentications the log has: so many at once, and then so many a second. It counts the rest: who fails
+// has read nothing.
 const (
 	burst = 100
 	rate  = 5 // a second

@@ -7,7 +7,7 @@ import (
 )
 
 // How fast an identity reads files over SFTP and with scp: so many lines of the log at once, and then so many a second.
-// What comes faster waits, and is written.
+// What comes faster waits, and the log has it all the same.
 const (
 	readBurst = 1000
 	readRate  = 50 // a second

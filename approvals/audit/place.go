@@ -18,8 +18,8 @@ func (l *Log) openHead() error {
 	return err
 }
 
-// gone says which of the open files is no longer under its name, "" for none: what is written there would be lost with the
-// last descriptor.
+// gone says which of the open files is no longer under its name, "" for none. What the log writes there would be lost
+// with the last descriptor.
 func (l *Log) gone() string {
 	for _, f := range []struct {
 		name string

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// recover finds the log's end, removes what a crash cut off, and compares the end with the signed head. It returns
-// what the log is to be told of that.
+// recover finds the log's end, removes what a crash cut off, and compares the end with the signed head. It returns the
+// events that tell the log of that.
 func (l *Log) recover() (news []Event, err error) {
 	head, key, damaged, err := readHead(filepath.Join(l.o.Dir, headFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -104,8 +104,8 @@ func (l *Log) anchored() (hash string, err error) {
 	return "", nil
 }
 
-// compareAnchor says how the log differs from what the journal knows of it. known is the hash of the line that it knows, as
-// it is in the log.
+// compareAnchor says how the log differs from what the journal knows of it. known is the hash that the log has for the
+// line that the journal knows.
 func (l *Log) compareAnchor(known string) (news []Event) {
 	reason := differs(*l.o.Anchor, l.seq, known)
 	if reason == "" {
@@ -119,8 +119,8 @@ func (l *Log) compareAnchor(known string) (news []Event) {
 	return news
 }
 
-// compare says how the log differs from its signed head. The log goes on where it ends; that it was found so stays in
-// it, and verify names it.
+// compare says how the log differs from its signed head. The log goes on where it ends. The finding stays in it, and
+// verify names it.
 func (l *Log) compare(head *head, key ssh.PublicKey, damaged bool) (news []Event) {
 	broken := func(format string, args ...any) {
 		e := Event{Event: Broken, Reason: fmt.Sprintf(format, args...)}

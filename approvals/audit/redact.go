@@ -34,8 +34,8 @@ type rule struct {
 	within string
 }
 
-// builtin finds secrets in texts as people write them. Of each match the groups are the secrets. A text may be cut at
-// any place, so that a quote need not end.
+// builtin finds secrets in texts as people write them. Of each match the groups are the secrets. A text may be cut at any
+// place, so a quote need not end.
 func builtin() []rule {
 	const word = `('[^']*(?:'|$)|"[^"]*(?:"|$)|[^\s'"<>|;&-]\S*)` // of a shell, no flag
 	const value = `(<\([^)]*(?:\)|$)|'[^']*(?:'|$)|"[^"]*(?:"|$)|\\+"[^"]*(?:"|$)|[^\s'"]\S*)`
@@ -157,8 +157,8 @@ var (
 	secretFlag     = regexp.MustCompile(`(?i)^--?[\w-]*` + secretWords + `[\w-]*$`)
 )
 
-// maxSearch is how much of a text is searched, in bytes; the rest is left out. It is more than a line takes, since what
-// is taken out makes room.
+// maxSearch is how much of a text a redactor searches, in bytes; it leaves out the rest. It is more than a line takes,
+// since what it takes out makes room.
 const maxSearch = 2 * maxText
 
 // Redactor takes secrets out of texts. A nil one takes out nothing.
@@ -170,8 +170,8 @@ type pattern struct {
 	within *regexp.Regexp // nil where the groups are the secrets
 }
 
-// NewRedactor makes one of the built-in patterns and more, in the syntax of Go's regexp. What a pattern's groups match
-// is taken out, or the whole match where it has none. The error names the pattern.
+// NewRedactor makes a redactor of the built-in patterns and more, in the syntax of Go's regexp. It takes out what a
+// pattern's groups match, or the whole match where the pattern has no group. The error names the pattern.
 func NewRedactor(more []string) (*Redactor, error) {
 	if len(more) > maxPatterns {
 		return nil, fmt.Errorf("there are more than %d patterns", maxPatterns)
@@ -259,8 +259,8 @@ func redactMatches(p *regexp.Regexp, text string) string {
 	return out.String()
 }
 
-// Argv returns a copy of arguments without the secrets in them, each taken as the whole that it is. Of arguments that
-// are more than is searched the rest is left out.
+// Argv returns a copy of arguments without the secrets in them. It searches each as a whole. Of arguments longer than it
+// searches, it leaves out the rest.
 func (r *Redactor) Argv(argv []string) []string {
 	var out []string
 	size := 0

@@ -9,8 +9,8 @@ import (
 // ring is what a verification knows of keys, by their fingerprints.
 type ring struct {
 	trusted map[string]bool
-	// takenOver are those that the log goes on with, though no key handed over to them: that was a finding, and once is
-	// enough. Nothing else that they sign is believed.
+	// takenOver are keys that the log goes on with although no key handed over to them. That was a finding, and once is
+	// enough. Nothing else that they sign counts.
 	takenOver map[string]bool
 	links     []link
 }
@@ -28,8 +28,8 @@ func newRing(keys []string) ring {
 
 func (r *ring) known(key string) bool { return r.trusted[key] || r.takenOver[key] }
 
-// close trusts every key that hand-overs connect with one that is trusted. They do so in both directions, since each key has
-// signed that the other is this gateway's: who knows the new key alone can verify what was before it.
+// close trusts every key that hand-overs connect with one that is trusted, in both directions: each key has signed that
+// the other is this gateway's. So who knows the new key alone can verify what was before it.
 func (r *ring) close() {
 	for range r.links {
 		for _, l := range r.links {
@@ -65,8 +65,8 @@ func (c *chain) handedOver(where string, l *line) {
 // maxLinks bounds the hand-overs of a log, and the acceptances in it.
 const maxLinks = 1000
 
-// acceptance is a line by which an operator accepts findings. It names each by its text, in which the place and kind are, so
-// that it covers nothing else that was done to the log, or is done later.
+// acceptance is a line by which an operator accepts findings. It names each by its text, which has the place and the
+// kind. So it covers nothing else that happened, or happens later, to the log.
 type acceptance struct {
 	where  string
 	by     string // fingerprint
@@ -75,8 +75,8 @@ type acceptance struct {
 	reason string
 }
 
-// accept sorts out the findings that a trusted key has accepted. An acceptance by another key is a finding itself, which a
-// later one may accept.
+// accept sorts out the findings that a trusted key has accepted. An acceptance by another key is itself a finding, which
+// a later one may accept.
 func (c *chain) accept() {
 	found := c.v.Findings
 	c.v.Findings = nil
@@ -108,8 +108,8 @@ func findingDigest(finding string) string { return hashOf([]byte(finding))[:32] 
 // MaxAccepted is how many findings can be accepted at once.
 const MaxAccepted = maxNames
 
-// Accept records that an operator has seen findings, at most MaxAccepted, and why they may stand. It signs that with the host
-// key: verify lists them as accepted from then on.
+// Accept records that an operator has seen findings, at most MaxAccepted, and why they may stand. It signs the line with
+// the host key. From then on verify lists them as accepted.
 func (l *Log) Accept(findings []string, who, reason string) error {
 	e := Event{Event: Accepted, Identity: who, Reason: reason, signer: l.o.Signer}
 	for _, f := range findings {

@@ -20,8 +20,8 @@ import (
 // maxSegment is the size at which a new file begins whatever the day, in bytes.
 const maxSegment = 64 << 20
 
-// segmentName is the name of the log's file number n. The number makes it unique and gives the order, whatever a
-// clock says; the day is for people.
+// segmentName is the name of the log's file number n. The number makes it unique and gives the order, whatever a clock
+// says; the day is for people.
 func segmentName(n int, at time.Time) string {
 	return fmt.Sprintf("audit-%s-%08d.jsonl", at.UTC().Format(time.DateOnly), n)
 }
@@ -99,8 +99,8 @@ func findEnd(name string) (p place, err error) {
 	return p, err
 }
 
-// findLine looks for a line by its number. It returns the number of the file's first line, and the line's hash, "" where it
-// is not there.
+// findLine looks for a line by its number. It returns the number of the file's first line, and the line's hash, "" where
+// the file does not have it.
 func findLine(name string, seq uint64) (first uint64, hash string, err error) {
 	f, err := os.Open(name) // #nosec G304 -- a file of our own
 	if err != nil {
@@ -125,8 +125,8 @@ func findLine(name string, seq uint64) (first uint64, hash string, err error) {
 	return first, hash, err
 }
 
-// readLines calls fn with each line, without its newline, and its length in bytes, with it; whole is false for what
-// follows the last newline. Of a line that is longer than any that is written fn gets the beginning.
+// readLines calls fn with each line, without its newline, and its length in bytes, with it. whole is false for what
+// follows the last newline. Of a line longer than any that the log writes, fn gets the beginning.
 func readLines(r io.Reader, fn func(text []byte, length int64, whole bool) error) error {
 	in := bufio.NewReaderSize(r, 2*maxLine)
 	for {

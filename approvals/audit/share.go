@@ -8,8 +8,8 @@ import (
 // day is the time in which a share of the log comes back.
 const day = 24 * time.Hour
 
-// spending is what identities have written of late. Each may write a share at once, which comes back within a day: nobody
-// fills the disk with evidence against themselves, and no event is left out.
+// spending is what identities have written of late. Each may write a share at once, which comes back within a day. So
+// nobody fills the disk with evidence against themselves, and the log leaves out no event.
 type spending struct {
 	now   func() time.Time
 	share int64 // bytes a day, 0 for no limit
@@ -48,7 +48,7 @@ func (s *spending) charge(bytes map[string]int) {
 	}
 }
 
-// Over reports whether an identity has used up its share of the log. What it asks for must wait: its events are written
+// Over reports whether an identity has used up its share of the log. What it asks for must wait. Its events are written
 // all the same.
 func (l *Log) Over(identity string) bool {
 	s := &l.spending

@@ -84,8 +84,8 @@ func (l *line) signature(by, format string, sig []byte) (string, error) {
 	return ssh.FingerprintSHA256(key), nil
 }
 
-// handover says that another key signs the log from here on, and is signed by it. The key that signed the log until now, old,
-// signs it too, where it is still there: former are those that are.
+// handover says that another key signs the log from here on. The new key signs the line. The key that signed the log
+// until now, old, signs it too, if it is still among the former ones.
 func handover(old ssh.PublicKey, to Signer, former []Signer) Event {
 	e := Event{Event: HostKey, Key: ssh.FingerprintSHA256(old), next: to}
 	for _, f := range former {

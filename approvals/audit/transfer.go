@@ -10,8 +10,8 @@ import (
 	"shannot-gateway/approvals/render"
 )
 
-// Transfer is what one client reads over SFTP. Every file that it opens is in the log before anything of it is shown. An
-// identity that opens many is slowed down, so that nobody floods the log.
+// Transfer is what one client reads over SFTP. Every file that it opens is in the log before the client sees anything of
+// it. An identity that opens many is slowed down, so that nobody floods the log.
 type Transfer struct {
 	log    *Log
 	id     string
@@ -26,7 +26,7 @@ type Transfer struct {
 // reader is an identity that reads, over however many connections.
 type reader struct {
 	pace pace
-	// mu is held while a line is written: the identity's clients wait for each other here, and others who write to the log
+	// mu is held while a line is written. The identity's clients wait for each other here. Others who write to the log
 	// wait for one of them at most.
 	mu sync.Mutex
 }
@@ -46,9 +46,9 @@ func (l *Log) Transfer(id string, who approvals.Identity, address string) (*Tran
 	return &Transfer{log: l, id: id, who: who, reader: r}, err
 }
 
-// Read records that a file of a target was opened, before anything of it is shown, or that it was refused. asked is the
-// name that the client gave, path the one that it led to. It returns once the names are in the log; a client that is
-// faster than its identity may be waits here, until ctx ends. Nothing may be shown after an error.
+// Read records, before the client sees anything of it, that a file of a target was opened, or that it was refused. asked
+// is the name that the client gave, path the one that it led to. Read returns once the names are in the log. A client
+// that is faster than its identity may be waits here, until ctx ends. After an error nothing may be shown.
 func (t *Transfer) Read(ctx context.Context, target, asked, path string, refused error) error {
 	events := t.events(target, asked, path, refused)
 	if err := t.log.wait(ctx, t.reader.pace.reserve(t.log.o.Now(), len(events))); err != nil {

@@ -38,13 +38,13 @@ type Verification struct {
 
 // Check is what a log is verified with.
 type Check struct {
-	// Keys are the fingerprints, SHA256:…, of the keys that the log may be signed with. Those that one of them handed over to
-	// in the log are trusted, too.
+	// Keys are the fingerprints, SHA256:…, of the keys that may sign the log. Keys that one of them handed over to in the
+	// log count, too.
 	Keys []string
 	// Anchor is what the journal knows of the log, read before; nil where there is no journal, as for a copy.
 	Anchor *approvals.Anchor
-	// Lists are the SHA-256, in hex, of the lists of files that scripts have read, by session, as the journal keeps them; nil
-	// where there is no journal.
+	// Lists are the SHA-256, in hex, of the lists of files that scripts have read, by session, as the journal keeps them;
+	// nil where there is no journal.
 	Lists map[string]string
 
 	pause func() bool // is called now and then; false ends the verification

@@ -28,8 +28,8 @@ func (v *verified) soon() {
 	}
 }
 
-// Watch verifies the log now, then every hour, and whenever its files are found taken away, in the background and slowly, until it is closed. check says with what; its
-// anchor is the end of the log as it is known here.
+// Watch verifies the log in the background, slowly: now, then every hour, and whenever it finds files taken away, until
+// the log is closed. check says with what. The anchor of the check is the end of the log as it is known here.
 func (l *Log) Watch(check Check) {
 	check.pause = func() bool {
 		select {

@@ -102,8 +102,9 @@ func Compare(before, after []byte, context int) Diff {
 	return d
 }
 
-// maxLines is from how many lines on, of both contents, the search for the shortest difference is left out: its time grows
-// with their product. What lies between the first and the last line that differ is then one change.
+// maxLines is the number of lines, of both contents, from which on Compare does not search for the shortest difference:
+// the time of the search grows with their product. What lies between the first and the last line that differ is then one
+// change.
 const maxLines = 50_000
 
 func edit(before, after []byte) []udiff.Edit {

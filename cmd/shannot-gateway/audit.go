@@ -175,8 +175,8 @@ func publicKey(line string) (gossh.PublicKey, error) {
 	return key, err
 }
 
-// auditAccept is `audit accept`: an operator has looked into what verify finds, and signs with the host key that it may stand.
-// The gateway must not be running.
+// auditAccept is `audit accept`. An operator has looked into what verify finds, and signs with the host key that it may
+// stand. The gateway must not be running.
 func (p *program) auditAccept(args []string) int {
 	f := p.flags("audit accept")
 	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")

@@ -20,8 +20,8 @@ import (
 	"shannot-gateway/gateway/config"
 )
 
-// The control socket is how local commands speak with a gateway that runs: in a directory of the state directory that its
-// user alone can enter. A client sends one line with one word, and gets one line with a JSON object.
+// The control socket is how local commands speak with a running gateway. It is in a directory of the state directory that
+// its user alone can enter. A client sends one line with one word, and gets one line with a JSON object.
 const (
 	controlFolder = "control"
 	controlSocket = "socket"
@@ -62,8 +62,8 @@ type control struct {
 	clients  sync.WaitGroup
 }
 
-// listenControl makes the socket in a state directory that this process alone uses: one that an earlier gateway has left behind
-// is replaced.
+// listenControl makes the socket in a state directory that this process alone uses. It replaces one that an earlier
+// gateway has left behind.
 func listenControl(state string, answer func(word string) controlAnswer) (*control, error) {
 	folder := filepath.Join(state, controlFolder)
 	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -199,8 +199,8 @@ func (p *program) reloadCommand(ctx context.Context, args []string) int {
 	return exitOK
 }
 
-// stateOf is the state directory that a configuration names, even where it does not load: that is what a gateway is to be told
-// then.
+// stateOf is the state directory that a configuration names. A gateway has to be told of a file that does not load, too,
+// so it finds it even then.
 func stateOf(file string) string {
 	c, err := loadConfig(file, "", "")
 	if err == nil {

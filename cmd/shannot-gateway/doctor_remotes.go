@@ -21,8 +21,8 @@ import (
 	"shannot-gateway/hostkeys"
 )
 
-// remotes checks what the gateway needs to log in on each remote target, and with connect whether that works. Without it
-// nothing is sent anywhere, and no key is made.
+// remotes checks what the gateway needs to log in on each remote target, and with connect whether that works. Without
+// connect it sends nothing anywhere, and makes no key.
 func (c *checkup) remotes(ctx context.Context, conf *config.Config, connect bool) {
 	names := slices.Sorted(maps.Keys(conf.Remotes))
 	if len(names) == 0 {

@@ -148,8 +148,8 @@ func (p *program) init(_ context.Context, args []string) int {
 // noAccount is the section of the configuration where nothing is to be said.
 const noAccount = "# [local]\n# run_as = \"" + local.DefaultAccount + "\""
 
-// account is the section of the configuration that names the account of this host. Where the gateway is to be installed for root
-// it is made, unless it is there.
+// account is the section of the configuration that names the account of this host. With install, for root, it makes the
+// account, unless it is there.
 func (p *program) account(install bool) string {
 	if os.Geteuid() != 0 {
 		return noAccount

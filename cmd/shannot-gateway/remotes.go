@@ -20,8 +20,8 @@ const clientKeyFolder = "clientkeys"
 // systemKnownHosts is ssh(1)'s own file for the whole system.
 const systemKnownHosts = "/etc/ssh/ssh_known_hosts"
 
-// remoteTargets makes the targets of a configuration, by name. It connects to none. Those of an earlier configuration that
-// are reached in the same way are taken over, with their connections.
+// remoteTargets makes the targets of a configuration, by name. It connects to none. It takes over those of an earlier
+// configuration that are reached in the same way, with their connections.
 func remoteTargets(c *config.Config, log *slog.Logger, old *config.Config, there map[string]*ssh.Target) (map[string]*ssh.Target, error) {
 	out := map[string]*ssh.Target{}
 	for _, name := range slices.Sorted(maps.Keys(c.Remotes)) {

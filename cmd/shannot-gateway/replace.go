@@ -18,8 +18,8 @@ const (
 	lockPause    = 20 * time.Millisecond
 )
 
-// lockFile locks a file that is going to be replaced, against others who do the same. The lock is on the file that stands
-// under the name once it is taken.
+// lockFile locks a file that the caller is about to replace, against others who do the same. The lock is on the file that
+// stands under the name once it is taken.
 func lockFile(ctx context.Context, name string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lockPatience, errors.New("somebody else is editing it: try again"))
 	defer cancel()

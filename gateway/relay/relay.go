@@ -40,16 +40,16 @@ type Change struct {
 type Options struct {
 	Targets []targets.Target // that the identity may use
 	Policy  func(target string) *vfs.Policy
-	// Opened is told of each file that a client wants to read, before it sees anything of it: the name that it asked for,
-	// where that led to, and why it is refused, if it is. It may take its time, which slows the client down. An error
-	// refuses the file.
+	// Opened hears of each file that a client wants to read, before the client sees anything of it: the name that it
+	// asked for, where that led to, and why it is refused, if it is. It may take its time, which slows the client down.
+	// An error refuses the file.
 	Opened func(ctx context.Context, target, asked, path string, refused error) error
 	// Ask brings a change before a human and returns once it is made; else the error says why it is not.
 	Ask func(ctx context.Context, c Change) error
 	// File takes a place for a file that is open; ok is false where there is none for this client's identity.
 	File    func() (give func(), ok bool)
 	MaxFile int64 // bytes of one upload; 0 means no limit
-	// Upload takes a place for a change, whose content is kept in memory until a human has decided; ok is false where there
+	// Upload takes a place for a change, whose content stays in memory until a human has decided. ok is false where there
 	// is none for this client's identity.
 	Upload  func() (give func(), ok bool)
 	Notices io.Writer // lines for the human at the client, who sees them beside what their client says
@@ -101,8 +101,8 @@ func Serve(ctx context.Context, channel io.ReadWriteCloser, o Options) error {
 	return err
 }
 
-// listened is a channel that tells when nothing comes any more. Who has said that will read no answer either: a client of SFTP,
-// or of scp, waits for the last one before.
+// listened is a channel that tells when the client sends no more. Then it reads no answer either: a client of SFTP, or of
+// scp, waits for the last one before.
 type listened struct {
 	io.ReadWriteCloser
 	gone func()

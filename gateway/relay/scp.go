@@ -121,8 +121,8 @@ type copier struct {
 // errTold ends the work on one file: the client knows why.
 var errTold = errors.New("the client was told")
 
-// ServeCopy serves one scp until it has what it wants. ok is false where something of it was refused, of which the
-// client was told.
+// ServeCopy serves one scp until it has what it wants. ok is false where the gateway refused something of it, and told
+// the client.
 func ServeCopy(ctx context.Context, channel io.ReadWriter, o Options, q Copy) (ok bool, err error) {
 	asking, gone := context.WithCancel(ctx)
 	defer gone()

@@ -63,7 +63,7 @@ func (c *copier) sendTimes(found vfs.Info) error {
 	return c.say("T%d 0 %d 0", max(0, found.Mtime.Unix()), max(0, found.Atime.Unix()))
 }
 
-// sendFile sends as many bytes as were announced. Where there are fewer by now, zeros stand for the rest, and the client
+// sendFile sends as many bytes as it announced. Where the file has fewer by now, zeros stand for the rest, and the client
 // is told.
 func (c *copier) sendFile(name string, found vfs.Info) error {
 	content, err := c.openFile(name)

@@ -17,8 +17,8 @@ import (
 // maxContents bounds what is kept of diffs for one session's screen, in bytes of text.
 const maxContents = 32 << 20
 
-// contents are what changes of files write, compared with what is there: read once for each change, and beside the
-// screen, since contents may be large.
+// contents are what changes of files write, compared with what is there. They are read once for each change, and beside
+// the screen, since they may be large.
 type contents struct {
 	backend Backend
 
@@ -109,8 +109,8 @@ func (c *contents) await(work *workers) tea.Cmd {
 	})
 }
 
-// missing says why not all that belongs to a decision is on the screen, "" where it is. Nil is an operation that is
-// not on the screen: one that was is not taken for read.
+// missing says why not all that belongs to a decision is on the screen, "" where it is. Nil stands for an operation that
+// is not on the screen; one that was there once does not count as read.
 func (c *contents) missing() string {
 	if c == nil {
 		return ""

@@ -27,8 +27,8 @@ func (p *page) findKey(k tea.KeyPressMsg) {
 	}
 }
 
-// findNext moves to the next row below the top one that has the word; behind the last comes the first. What it jumps
-// over does not count as seen.
+// findNext moves to the next row below the top one that has the word. Behind the last comes the first. What it jumps over
+// does not count as seen.
 func (p *page) findNext() {
 	word := asciiLower(p.find.text())
 	if word == "" {

@@ -42,8 +42,8 @@ func (m *model) grantOn(v verdict, s *subject) result {
 	return r
 }
 
-// grantDialog asks what else may run without being asked about, and spells it out. It cannot be confirmed before all
-// of that has been on the screen.
+// grantDialog asks what else may run without a question, and spells it out. The human can confirm it once all of that has
+// been on the screen.
 type grantDialog struct {
 	subject  subject
 	session  approvals.Session

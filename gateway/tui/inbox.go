@@ -103,8 +103,8 @@ func (b *inbox) move(n int) {
 	}
 }
 
-// next returns the first session that waits behind id, or the first one, that the identity may decide. It goes through
-// the list as it is shown, or through all that wait where decided ones are shown.
+// next returns the first session behind id that waits, or the first one, that the identity may decide on. It goes through
+// the list as it is shown, or, where the list shows decided ones, through all that wait.
 func (b *inbox) next(id string, me approvals.Identity) string {
 	rows := b.shown
 	if b.recent {

@@ -14,9 +14,9 @@ const maxPaste = 4096
 // pasteEnd ends a bracketed paste (xterm control sequences, "Bracketed Paste Mode").
 const pasteEnd = "\x1b[201~"
 
-// decoder turns the bytes of a terminal into keys and pastes, one byte at a time and in bounded memory. It knows the
-// few sequences that the screen uses (ECMA-48 control sequences, xterm's cursor and editing keys, bracketed paste);
-// every other sequence, a terminal's report included, is swallowed whole and can never become a key.
+// decoder turns the bytes of a terminal into keys and pastes, one byte at a time and in bounded memory. It knows the few
+// sequences that the screen uses (ECMA-48 control sequences, xterm's cursor and editing keys, bracketed paste). It
+// swallows every other sequence whole, a terminal's report included: none can become a key.
 type decoder struct {
 	state   decoderState
 	params  []byte // of a control sequence, bounded

@@ -417,8 +417,8 @@ func (m *model) noteLines() []line {
 	return lines
 }
 
-// state says where things stand. It has the same number of rows while something is typed as after it, so that what
-// was found stays where it is.
+// state says where things stand. It has the same number of rows while the human types as after it, so that what was found
+// stays where it is.
 func (m *model) state() []line {
 	var lines []line
 	switch {

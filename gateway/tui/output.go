@@ -25,8 +25,8 @@ const (
 	outputPause = 40 * time.Millisecond
 )
 
-// output is what a session has written, as far as it is kept. It is filled by the goroutine that follows the session
-// and drawn by the screen.
+// output is what a session has written, as far as it is kept. The goroutine that follows the session fills it, and the
+// screen draws it.
 type output struct {
 	stop    context.CancelFunc
 	changed chan struct{} // holds one token while something is new

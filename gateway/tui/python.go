@@ -8,10 +8,10 @@ import (
 	"shannot-gateway/approvals/render"
 )
 
-// colourPython returns the tone of every byte of a Python program, by the rules of Python's own lexical analysis
-// (The Python Language Reference, chapter 2, version 3.14): what a comment hides or a string holds must look like
-// that to Python too, or an agent could dress up a call as a remark. Replacement fields of formatted strings are
-// code, as deep as they nest.
+// colourPython returns the tone of every byte of a Python program, by the rules of Python's own lexical analysis (The
+// Python Language Reference, chapter 2, version 3.14). What a comment hides or a string holds must look like that to
+// Python too, or an agent could dress up a call as a remark. Replacement fields of formatted strings are code, as deep as
+// they nest.
 func colourPython(script string) []tone {
 	c := colourer{src: script, tones: make([]tone, len(script))}
 	for c.at < len(c.src) {

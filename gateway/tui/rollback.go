@@ -18,8 +18,8 @@ func canRollBack(s *approvals.Session, me approvals.Identity) bool {
 	})
 }
 
-// rollbackDialog shows what a rollback would do, and does it once the human has read that. What has changed since is
-// overwritten only where they say so and type the target's name.
+// rollbackDialog shows what a rollback would do, and does it once the human has read that. It overwrites what has changed
+// since only where they say so and type the target's name.
 type rollbackDialog struct {
 	id     string
 	target string

@@ -193,8 +193,8 @@ func (v *sessionView) page() *page {
 	return nil
 }
 
-// scriptPage is the script with line numbers; a line that asked is marked. asking is the paragraph that says so of the
-// first one that waits, else of the last one, or -1.
+// scriptPage is the script with line numbers, and a mark at each line that asked. asking is the paragraph of the first
+// line that waits, else of the last one that asked, or -1.
 func scriptPage(s *approvals.Session, tones []tone) (p *page, asking int) {
 	p, asking = newPage(), -1
 	waits := false

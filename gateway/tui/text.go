@@ -162,8 +162,8 @@ func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// clean is the last line of defence behind the renderer: a control or format character that it let through is
-// escaped, whoever made the line.
+// clean is the last line of defence behind the renderer. It escapes a control or format character that the renderer let
+// through, whoever made the line.
 func (l line) clean() line {
 	if !slices.ContainsFunc(l, func(s span) bool { return !printable(string(s.text)) }) {
 		return l

@@ -29,8 +29,8 @@ import (
 // Size is the size of the terminal's window in character cells.
 type Size struct{ Width, Height int }
 
-// Backend is what the screen needs of the approvals; *approvals.Manager implements it. Its answers are copies, and only about
-// what is shown to who asks.
+// Backend is what the screen needs of the approvals; *approvals.Manager implements it. Its answers are copies, and only
+// about what the human may see.
 type Backend interface {
 	Sessions(by approvals.Identity, f approvals.Filter) ([]approvals.Session, error)
 	Session(by approvals.Identity, id string) (approvals.Session, error)
@@ -192,7 +192,7 @@ type faultMsg struct {
 	stack []byte
 }
 
-// guarded keeps a fault of the screen inside the screen: it is logged, the terminal is restored and Run returns an
+// guarded keeps a fault of the screen inside the screen. It logs the fault, restores the terminal, and Run returns an
 // error. Bubble Tea's own catching would write to the server's standard error.
 type guarded struct {
 	model *model

@@ -9,9 +9,9 @@ import (
 	"shannot-gateway/vfs/await"
 )
 
-// answer gives an observer /dev/null where it opens that for writing, and EACCES where it opens anything else. It
-// returns when no process of the jail is left. The gateway opens the device itself: whatever a process makes of the
-// memory that its path was read from, it gets the null device or nothing.
+// answer gives an observer /dev/null where it opens that for writing, and EACCES where it opens anything else for
+// writing. It returns when no process of the jail is left. The gateway opens the device itself: whatever a process makes
+// of the memory that held the path, it gets the null device or nothing.
 func answer(listener int) {
 	defer func() { _ = unix.Close(listener) }()
 	null, err := openNull(unix.O_RDWR)

@@ -20,8 +20,8 @@ import (
 	"shannot-gateway/internal/linux/landlock"
 )
 
-// The jail is entered by this executable, started again in the command's place: it takes rights away from itself and
-// then becomes the command.
+// This executable enters the jail, started again in the command's place. It takes rights away from itself and then
+// becomes the command.
 const (
 	stageName = "shannot-jail"
 	report    = 3 // a socket; closed by the exec, so that its end is the good news
@@ -97,8 +97,8 @@ func Prepare(cmd *exec.Cmd) (*Started, error) {
 	return s, nil
 }
 
-// makeTemporary makes the directory that the command may fill, as tac(1) does with what a pipe brings. It lies in one
-// that is the gateway's, so that the command's user cannot put something else in its place before it is removed.
+// makeTemporary makes the directory that the command may fill, as tac(1) does with what a pipe brings. It lies in a
+// directory of the gateway's, so that the command's user cannot put something else in its place before it is removed.
 func (s *Started) makeTemporary(cmd *exec.Cmd) (string, error) {
 	var err error
 	if s.dir, err = os.MkdirTemp("", "shannot-jail-"); err != nil {

@@ -14,9 +14,9 @@ type kind int
 const (
 	// plain has Landlock: no write but to /dev/null, no TCP.
 	plain kind = iota
-	// observer is for commands that look into other processes, which Landlock forbids to whom it restricts, reading
-	// included (ptrace(2), "Ptrace access mode checking"). The filter holds every open for writing instead, and the
-	// gateway answers it: with /dev/null, or with EACCES.
+	// observer is for commands that look into other processes. Landlock forbids that to whom it restricts, reading
+	// included (ptrace(2), "Ptrace access mode checking"). So the filter holds each open for writing, and the gateway
+	// answers it: with /dev/null, or with EACCES.
 	observer
 	// caller is plain, with TCP connections: what its commands read is at the other end of one.
 	caller
@@ -40,7 +40,7 @@ func words(s string) map[string]bool {
 	return m
 }
 
-// kindOf says which jail a command gets. Argv[0] of a shell tells nothing, so a text's words are looked at; a text can
+// kindOf says which jail a command gets. Argv[0] of a shell tells nothing, so kindOf looks at a text's words. A text can
 // thereby choose between plain, observer and caller, none of which lets it write to the host or signal it.
 func kindOf(argv []string) kind {
 	line := strings.Join(argv, " ")

@@ -8,8 +8,9 @@ import (
 	"os/user"
 )
 
-// DefaultAccount is the user of commands on this host, and of everything that is read there, where the gateway runs as root and
-// nobody says which. It has no other use, so that it owns nothing and nobody else's processes are its own.
+// DefaultAccount is the user of commands on this host, and of everything that the gateway reads there for others, where
+// the gateway runs as root and nobody says which. It has no other use: it owns nothing, and has no processes but those of
+// commands.
 const DefaultAccount = "shannot"
 
 // MakeAccount is how it is made, as one types it.
@@ -21,8 +22,8 @@ const (
 	lastUser    = "65534"
 )
 
-// Account is the RunAs of a gateway whose configuration says runAs, and a warning about it, "" for none. Root's rights are for
-// who asks for them by name.
+// Account is the RunAs of a gateway whose configuration says runAs, and a warning about it, "" for none. Root's rights
+// must be asked for by name.
 func Account(runAs string) (account, warning string) {
 	if os.Geteuid() != 0 {
 		return runAs, ""

@@ -100,8 +100,8 @@ func (w *work) occupy(temp, base string) error {
 	return err
 }
 
-// exchange lets two names change places, and back again where the one that is to go is not what was verified: however
-// short the moment since, it was written or replaced in it.
+// exchange lets two names change places. It looks once more at the file that is to go, and changes them back where that
+// is not what was verified: somebody may have written or replaced it in the short moment since.
 func (w *work) exchange(fromDir int, from string, toDir int, to string, verified inode) error {
 	err := unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_EXCHANGE)
 	switch err {
@@ -198,7 +198,7 @@ func own(fd int, uid, gid, mode uint32) error {
 }
 
 // copied reports whether a new content keeps an extended attribute of the old one: what users set, access control lists,
-// and the label of SELinux. Others vouch for the content (capabilities, IMA) or belong to the system.
+// and the label of SELinux. Other attributes vouch for the content (capabilities, IMA) or belong to the system.
 func copied(name string) bool {
 	return strings.HasPrefix(name, "user.") || name == "system.posix_acl_access" || name == labelAttribute
 }
@@ -424,8 +424,8 @@ func setTime(name string, at time.Time) error {
 	return unix.UtimesNanoAt(unix.AT_FDCWD, name, times, 0)
 }
 
-// durableInode makes the attributes of a file durable. What cannot be opened, or should not be since opening a device
-// means something, is synced with the whole system.
+// durableInode makes the attributes of a file durable. A file that cannot be opened, or should not be, since opening a
+// device means something, is synced with the whole system.
 func durableInode(name string, was *targets.State) error {
 	if !was.IsRegular() && !was.IsDir() {
 		unix.Sync()

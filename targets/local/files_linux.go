@@ -33,8 +33,8 @@ func beneath(name string, flags int) (int, error) {
 
 func closeFD(fd int) { _ = unix.Close(fd) }
 
-// as runs f with the account's rights over files: the kernel then decides on every open, rename, chmod and chown as it would
-// for the account's own programs.
+// as runs f with the account's rights over files. The kernel then decides on every open, rename, chmod and chown as for
+// the account's own programs.
 func (l *Local) as(f func() error) (err error) {
 	if refused := l.rights.Do(func() { err = f() }); refused != nil {
 		return refused
@@ -238,8 +238,8 @@ func (l *Local) Apply(ctx context.Context, c targets.Change) error {
 	return l.as(func() error { return w.do(ctx) })
 }
 
-// work is one change while it is made. The directories are opened with the account's rights and held, so that nothing
-// that is renamed meanwhile leads elsewhere.
+// work is one change while it is made. It opens the directories with the account's rights and holds them, so that a
+// rename meanwhile leads nowhere else.
 type work struct {
 	l          *Local
 	c          *targets.Change
@@ -268,8 +268,8 @@ func (w *work) open() error {
 	})
 }
 
-// directoryOf opens the directory that a path is in, for names to be changed there. A directory that is not there any
-// more, or is a link now, is a conflict: the human was shown another path.
+// directoryOf opens the directory that a path is in, to change names there. A directory that is gone, or is a link now,
+// is a conflict: the human was shown another path.
 func directoryOf(name string) (int, error) {
 	fd, err := beneath(path.Dir(name), unix.O_RDONLY|unix.O_DIRECTORY)
 	if err == unix.EACCES { // one that may be searched and not be listed; then nothing can be synced
@@ -281,8 +281,8 @@ func directoryOf(name string) (int, error) {
 	return fd, err
 }
 
-// verify compares what is there with what was decided upon. What the account cannot read, which it may well be allowed to
-// replace, was decided upon by size and time.
+// verify compares what is there with what was decided on. The account may be allowed to replace a file that it cannot
+// read; such a file was decided on by size and time.
 func (w *work) verify(ctx context.Context) (err error) {
 	if w.was, err = expect(ctx, w.dir, w.c.Path, w.c.Was); err != nil {
 		return err

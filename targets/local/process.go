@@ -52,8 +52,8 @@ func (p *process) startJailed() error {
 	return nil
 }
 
-// attend waits for the command and for what it wrote. The end of ctx kills it; what cannot be killed, and what holds its
-// streams afterwards, is given up.
+// attend waits for the command and for its output. The end of ctx kills it. attend gives up on a command that cannot be
+// killed, and on whoever holds its streams afterwards.
 func (p *process) attend(ctx context.Context, w *wires) {
 	defer close(p.ended)
 	exited := make(chan error, 1)

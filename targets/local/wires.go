@@ -13,12 +13,12 @@ import (
 	"shannot-gateway/targets"
 )
 
-// afterExit is how long a command that has ended may be waited for on its streams, held by what it left behind. What is still
-// in them is read first, however slowly it is taken.
+// afterExit is how long attend waits for the streams of a command that has ended, which something that it left behind may
+// hold. It reads first what is still in them, however slowly somebody takes it.
 const afterExit = 5 * time.Second
 
-// wires are the ends of a command's streams, which are pipes: the command gets no file of anybody's, but an input that says it
-// can be handed on.
+// wires are the ends of a command's streams, which are pipes. The command gets no file of anybody's, but for an input
+// that says that it can be handed on.
 type wires struct {
 	theirs []*os.File  // to be closed here once the command has them
 	input  *os.File    // where the input is written to, nil where the command reads it itself

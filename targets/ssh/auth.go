@@ -19,8 +19,8 @@ import (
 	"shannot-gateway/hostkeys"
 )
 
-// Login says how the gateway proves who it is. The first one that is set is used; with none, what ssh(1) would try: the
-// agent of SSH_AUTH_SOCK and the keys in ~/.ssh.
+// Login says how the gateway proves who it is. The first field that is set counts. With none, the gateway tries what
+// ssh(1) would: the agent of SSH_AUTH_SOCK and the keys in ~/.ssh.
 type Login struct {
 	// Authority signs a certificate for every login, with a key that exists only for it. It names the session, which
 	// gets connections of its own.
@@ -141,8 +141,8 @@ func plain(word string) string {
 	}, word[:min(len(word), 64)])
 }
 
-// certificate makes a key and a certificate for it that is good for user, from here, for minutes, and for nothing but
-// commands: no terminal, no forwarding.
+// certificate makes a key and a certificate for it. The certificate is good for user, from here, for minutes, and for
+// nothing but commands: no terminal, no forwarding.
 func (l Login) certificate(user, keyID string, local net.Addr, now time.Time) (gossh.Signer, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -146,8 +146,8 @@ func feed(to io.WriteCloser, from io.Reader) {
 	_ = to.Close()
 }
 
-// sink takes a stream of the command. Where nobody wants it any more the command gets SIGPIPE, as from a pipe, and the
-// rest is dropped: the channel has to be read to its end.
+// sink takes a stream of the command. When nobody wants the stream any more, the command gets SIGPIPE, as from a pipe,
+// and sink drops the rest: the channel has to be read to its end.
 type sink struct {
 	p    *process
 	mu   sync.Mutex
@@ -261,8 +261,8 @@ func signalOf(name string) syscall.Signal {
 	return syscall.SIGKILL
 }
 
-// Wait returns when the command has ended and everything it wrote was copied. The error wraps targets.ErrLost where it
-// is not known how, or whether, it ended.
+// Wait returns when the command has ended and everything that it wrote was copied. The error wraps targets.ErrLost where
+// nobody knows how, or whether, it ended.
 func (p *process) Wait() (targets.Exit, error) {
 	<-p.ended
 	return p.exit, p.err
@@ -333,8 +333,8 @@ func (p *process) killGroup(ctx context.Context, name string) error {
 	return nil
 }
 
-// afterKill is how long a killed command may take to end, its streams held by what it left behind, or its target by nobody
-// knows what.
+// afterKill is how long a killed command may take to end. What it left behind may hold its streams, or the target may
+// hang.
 const afterKill = time.Second
 
 // kill ends the command, and gives up on one that does not. What a target that hangs is asked is asked beside.

@@ -87,10 +87,10 @@ type remoteFile struct {
 	ended  bool // head is all of it
 }
 
-// openRemote opens a file and makes sure that it is the one that stands under the name, no other that a link leads to:
-// the server follows links, and somebody on the target may put one there between our look and our open. The protocol
-// has no open that refuses links, nor inode numbers, so what was opened is compared with what stands under the name
-// afterwards, and the name with its own canonical form. The first bytes are asked for in the same breath.
+// openRemote opens a file and makes sure that it is the one that stands under the name, not another that a link leads to.
+// The server follows links, and somebody on the target may put one there between our look and our open. The protocol has
+// no open that refuses links, nor inode numbers. So openRemote compares what it opened with what stands under the name
+// afterwards, and the name with its own canonical form. It asks for the first bytes in the same breath.
 func (v *View) openRemote(r *relay, name string, size int64) (*remoteFile, error) {
 	h, err := r.Open(v.ctx, name, sftp.OpenRead, 0)
 	if err != nil {

@@ -182,8 +182,8 @@ func localAddress(through *gossh.Client, conn net.Conn) net.Addr {
 const maxSilent = 3
 
 // KeepAlive asks the other end of a connection for a sign of life, as ServerAliveInterval and ClientAliveInterval of
-// OpenSSH do, and closes the connection after three unanswered questions: nobody else would notice that the other end is
-// gone. It returns when stop is closed.
+// OpenSSH do. It closes the connection after three questions without an answer: nobody else would notice that the other
+// end is gone. It returns when stop is closed.
 func KeepAlive(conn gossh.Conn, every time.Duration, stop <-chan struct{}) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -216,8 +216,8 @@ func KeepAlive(conn gossh.Conn, every time.Duration, stop <-chan struct{}) {
 // errShown ends a handshake once the host has shown its key.
 var errShown = errors.New("the host key was shown")
 
-// shownKey asks a host for its key and goes no further: nothing is proven to it, and nothing believed. The hosts before
-// it on the way are those of the configuration, by the keys that are known.
+// shownKey asks a host for its key and goes no further: it proves nothing to the host, and believes nothing. The hosts
+// before it on the way are those of the configuration, by the keys that are known.
 func (d *dialer) shownKey(ctx context.Context, hops []Hop, use string) (gossh.PublicKey, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, fmt.Errorf("no answer within %v", d.timeout))
 	defer cancel()

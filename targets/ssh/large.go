@@ -240,8 +240,8 @@ func (f *large) beyond(p []byte, off int64) (int, error) {
 	return copy(p, data), err
 }
 
-// expect has the pieces from one to another fetched, all at once, and the following ones for a script that reads in order:
-// more and more. One that seeks gets what it asks for.
+// expect fetches the pieces from one to another, all at once. For a script that reads in order it fetches the following
+// ones too, more and more. A script that seeks gets what it asks for.
 func (f *large) expect(from, to int64) error {
 	f.v.mu.Lock()
 	defer f.v.mu.Unlock()

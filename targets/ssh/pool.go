@@ -269,9 +269,8 @@ func (p *pool) dial(ctx context.Context) error {
 	return nil
 }
 
-// full notes that the server opens no more channels on a connection, and gives the place back. It reports false where
-// the connection had no other channel: then the server has not noticed yet that others were closed, or it opens none at
-// all.
+// full notes that the server opens no more channels on a connection, and gives the place back. It reports false where the
+// connection has no other channel: then the server has not noticed yet that others were closed, or it opens none at all.
 func (p *pool) full(l *pooled) bool {
 	p.mu.Lock()
 	l.used--
@@ -417,7 +416,7 @@ func (p *pool) relay(ctx context.Context) (*relay, error) {
 	return r, nil
 }
 
-// asking runs a question over a channel of the pool, and asks it again where the connection broke under it: a question
+// asking runs a question over a channel of the pool. It asks again where the connection broke under it: a question
 // changes nothing.
 func asking[T any](ctx context.Context, p *pool, question func(*relay) (T, error)) (answer T, err error) {
 	for try := 1; ; try++ {

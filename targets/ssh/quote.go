@@ -19,8 +19,8 @@ func quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// posixShells understand what this package sends. A login shell with another grammar would make another command of it, and
-// a restricted one (rbash) changes no directory.
+// posixShells understand what this package sends. A login shell with another grammar would make another command of it,
+// and a restricted one (rbash) changes no directory.
 var posixShells = map[string]bool{
 	"sh": true, "bash": true, "dash": true, "ash": true, "ksh": true, "ksh93": true, "mksh": true,
 	"lksh": true, "oksh": true, "yash": true, "zsh": true, "busybox": true,

@@ -37,7 +37,7 @@ type Options struct {
 }
 
 // Target is one host, as one use of it sees it: a session's, or whatever comes before one. All uses share what is known
-// of the host. It connects when it is first used.
+// of the host. It connects at its first use.
 type Target struct {
 	*host
 	pool *pool
@@ -120,8 +120,8 @@ func (h *host) use(identity, session string) *Target {
 	return t
 }
 
-// For returns the target for a session of an identity; "" is what comes before a session. Where logins are by
-// certificate they name the session, and its connections are nobody else's: Close ends them.
+// For returns the target for a session of an identity; "" is what comes before a session. Where logins are by certificate
+// they name the session. Its connections are nobody else's then, and Close ends them.
 func (t *Target) For(identity, session string) targets.Remote { return t.use(identity, session) }
 
 // last is the hop that is the target itself.
@@ -166,7 +166,7 @@ func (t *Target) Close() error {
 	return nil
 }
 
-// Retire ends every connection that nobody uses, and each other one when its sessions have ended: the target has left the
+// Retire ends every connection that nobody uses, and each other one when its sessions have ended. The target has left the
 // configuration, or is another one there. Sessions that have begun go on.
 func (t *Target) Retire() {
 	t.mu.Lock()

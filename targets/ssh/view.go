@@ -261,7 +261,7 @@ func (v *View) standing() (*relay, error) {
 	return nil, nil
 }
 
-// maxAsked is how often a question is asked over connections that break: each idle channel of the pool may be one that
+// maxAsked is how often a view asks a question over connections that break. Each idle channel of the pool may be one that
 // broke unnoticed, and then a fresh one must have its chance.
 const maxAsked = maxIdleRelays + 2
 
@@ -283,8 +283,8 @@ func ask[T any](v *View, question func(*relay) (T, error)) (T, error) {
 	}
 }
 
-// failure turns what went wrong into the errno that a script sees. Where it is the connection, the agent is told once
-// in words.
+// failure turns what went wrong into the errno that a script sees. Of a failing connection it tells the agent once, in
+// words.
 func (v *View) failure(err error) error {
 	if err == nil {
 		return nil
@@ -455,8 +455,8 @@ func (v *View) lookAhead(name string) {
 	}
 }
 
-// setOut notes where the script is going. Where it has been there too often, the way is looked at anew: what changed may
-// be a link on it.
+// setOut notes where the script is going. Where it has been there too often, the view looks at the way anew: what changed
+// may be a link on it.
 func (v *View) setOut(name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -544,8 +544,8 @@ func (v *View) answers(l *listing, byScript bool) bool {
 	return !l.visits.due(l.at, v.target.now())
 }
 
-// fetchListing asks for a listing, and at the same time whether the name is the directory that it was taken for: the
-// server follows links, and one may have been put there.
+// fetchListing asks for a listing, and at the same time whether the name is still a directory: the server follows links,
+// and somebody may have put one there.
 func (v *View) fetchListing(name string, l, old *listing, began time.Time) {
 	v.mu.Lock()
 	age := v.age
@@ -604,7 +604,7 @@ func canonical(ctx context.Context, real sftp.Future[string], name string) error
 	return nil
 }
 
-// keepEntries completes a listing. What the server said of each entry saves a question for it: keep is given that, with the
+// keepEntries completes a listing. What the server said of each entry saves a question about it: keep gets that, with the
 // lock held.
 func (v *View) keepEntries(dir string, l *listing, entries []sftp.Entry, keep func(map[string]*look)) {
 	seen := make(map[string]bool, len(entries))
