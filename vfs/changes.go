@@ -44,8 +44,8 @@ func (c Change) Open() (fd int, err error) {
 }
 
 // Changes lists what differs from the target outside of scratch, in an order in which it could be done: a directory
-// before what is in it, removals within a directory before its own. A file that was opened for writing and holds
-// what it held is not in the list. It reads everything that was written, and holds the session's lock meanwhile.
+// before what is in it, removals within a directory before its own. It leaves out a file that was opened for writing and
+// holds what it held. It reads everything that was written, and holds the session's lock meanwhile.
 func (s *Session) Changes() []Change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,8 +136,8 @@ func (w *changeWalk) file(c Change, e *entry) {
 	w.out = append(w.out, c)
 }
 
-// holds reports whether a file is the origin with its content unchanged. A file of the script's own that took the
-// place is not, unless mode and owner are the same.
+// holds reports whether a file is the origin with its content unchanged. A file of the script's own in its place is not,
+// unless mode and owner are the same.
 func (o *Origin) holds(c Change, sum [sha256.Size]byte) bool {
 	if o == nil || !o.Hashed || o.SHA256 != sum {
 		return false

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// under returns the overlay's node of a directory of the view, made where there is none. EROFS within a mount.
+// under returns the overlay's node of a directory of the view. It makes one where there is none. EROFS within a mount.
 // Called with the lock held.
 func (s *Session) under(dir *spot) (*node, error) {
 	if dir.readOnly() {
@@ -61,9 +61,9 @@ func (s *Session) mergedChild(parent *node, name, full string) (*node, error) {
 	return n, nil
 }
 
-// writable leads to a file that the overlay holds, copied up from the target where need be: regular files with their
-// content (or without it, to be truncated), links with their text, directories with their attributes. Called with
-// the lock held, which it gives up while it reads a file; f is then walked anew.
+// writable leads to a file that the overlay holds. It copies up from the target where need be: regular files with their
+// content (or without it, to be truncated), links with their text, directories with their attributes. Called with the
+// lock held. It gives the lock up while it reads a file, and walks f anew afterwards.
 func (s *Session) writable(name string, end ending, empty bool, f *found) error {
 	for range retries {
 		if err := s.find(name, end, f); err != nil {
@@ -131,8 +131,7 @@ func (s *Session) copyLink(f *found) error {
 	return nil
 }
 
-// copyFile copies a file up. It reads without the lock and reports false where the file, or the view, changed
-// meanwhile.
+// copyFile copies a file up. It reads without the lock, and reports false where the file, or the view, changed meanwhile.
 func (s *Session) copyFile(f *found, empty bool) (done bool, err error) {
 	info, err := s.stat(f)
 	if err != nil {

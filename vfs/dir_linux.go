@@ -30,9 +30,9 @@ const (
 	maxAbsentName = 256
 )
 
-// NewDir exposes a real directory as a source, for an engine's library. The directory must not change afterwards:
-// what was found of a file once is not asked for again. Links within it are told, never followed. It is the process's own, and
-// read with its rights.
+// NewDir exposes a real directory as a source, for an engine's library. The directory must not change afterwards: NewDir
+// asks once for what it finds of a file. It tells links and never follows them. The directory is the process's own, read
+// with its rights.
 func NewDir(root string) (Source, error) {
 	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 )
 
 // The kernel lets a process look into itself whatever rights its thread has (same_thread_group in __ptrace_may_access of
-// kernel/ptrace.c). So of the gateway's own directories in /proc the account is shown here what the kernel shows anybody of a
-// process of root's, by fs/proc/base.c.
+// kernel/ptrace.c). So the view shows the account, of the gateway's own directories in /proc, what the kernel shows
+// anybody of a process of root's, by fs/proc/base.c.
 
-// ofProcesses reports whether the kernel's answer about a name may depend on what one may know of a process: it is /proc, whose
-// list may be shortened by its mount option hidepid, or below the directory of a process.
+// ofProcesses reports whether the kernel's answer about a name may depend on the right to look into a process. That is
+// /proc, whose list its mount option hidepid may shorten, and what is below the directory of a process.
 func ofProcesses(name string) bool {
 	rest, ok := strings.CutPrefix(name, "/proc")
 	return ok && (rest == "" || len(rest) > 1 && rest[0] == '/' && rest[1] >= '0' && rest[1] <= '9')
@@ -47,8 +47,8 @@ var ofEverybody = map[string]bool{
 // closedDirectories hold what only the process itself may name.
 var closedDirectories = []string{"fd/", "fdinfo/", "map_files/"}
 
-// shownOfEverybody reports whether a name in the gateway's own directory can be described. What can be done with it beyond
-// that is for readableOfGateway to say.
+// shownOfEverybody reports whether a name in the gateway's own directory can be described. readableOfGateway says what
+// else can be done with it.
 func shownOfEverybody(name string) bool {
 	rest := withinGateway(name)
 	for _, dir := range closedDirectories {
@@ -77,8 +77,8 @@ func (h *host) openOfGateway(held int, name string) (int, error) {
 	return h.openKernelFile(held, nil)
 }
 
-// strangersStat is stat of a process as somebody is told it who may not look into it, see proc_pid_stat(5) and do_task_stat in
-// fs/proc/array.c: addresses, where it waits, and its exit status are left out.
+// strangersStat is stat of a process as the kernel tells it to somebody who may not look into it, see proc_pid_stat(5)
+// and do_task_stat in fs/proc/array.c: without addresses, where it waits, and its exit status.
 func strangersStat(text []byte) []byte {
 	end := bytes.LastIndexByte(text, ')')
 	if end < 0 {

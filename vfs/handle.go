@@ -78,8 +78,8 @@ func (s *Session) alter(n *node, change func(now time.Time) error) error {
 	return change(s.c.Now())
 }
 
-// sourceFile is an open file of the target or of a mount. It keeps no descriptor after the first was handed out: a
-// second is opened by name, and only if the name still leads to the same file.
+// sourceFile is an open file of the target or of a mount. It keeps no descriptor after it has handed out the first. It
+// opens a second one by name, and only if the name still leads to the same file.
 type sourceFile struct {
 	s     *Session
 	layer *layer

@@ -28,12 +28,12 @@ const (
 	maxKernel  = 8 << 20 // bytes of one kernel file
 )
 
-// NewHost returns this machine's file tree. It follows no link, opens nothing but regular files and directories, and
+// NewHost returns this machine's file tree. It follows no link and opens nothing but regular files and directories. It
 // has no /proc/self, which would be this process.
 func NewHost() Source { return NewHostAs(nil) }
 
-// NewHostAs returns the tree as an account sees it: each call is the kernel's decision by these rights, and so is its error. What
-// is open stays open. nil stands for the process's own rights.
+// NewHostAs returns the tree as an account sees it: the kernel decides on each call by these rights, and so does its
+// error. What is open stays open. nil stands for the process's own rights.
 func NewHostAs(rights *Rights) Source {
 	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -101,9 +101,9 @@ func (h *host) closed(name string) bool {
 	return h.rights != nil && OfTheGateway(name) && !readableOfGateway(name)
 }
 
-// absent reports whether the host has a file that no view has: what depends on the reader, what is concealed, and threads by
-// their numbers in /proc itself. The kernel does not list these and opens them, and they would lead past what is said of
-// the processes that they belong to.
+// absent reports whether the host has a file that no view has: what depends on the reader, what is concealed, and threads
+// by their numbers in /proc itself. The kernel does not list such threads but opens them, and they would lead past what
+// the view says of their processes.
 func absent(name string) bool {
 	if OfTheReader(name) {
 		return true
@@ -209,8 +209,8 @@ func accessHeld(fd int, mode uint32) error {
 	return err
 }
 
-// Open opens a regular file for reading. It first holds the name without opening it, so that a device, FIFO or socket
-// is never touched: EACCES and ENXIO. A kernel file is read at once, so that a script never holds this process's own
+// Open opens a regular file for reading. It first holds the name without opening it, so that it never touches a device,
+// FIFO or socket: EACCES and ENXIO. It reads a kernel file at once, so that a script never holds this process's own
 // descriptor to it; EAGAIN where that would block, EFBIG beyond 8 MiB.
 func (h *host) Open(name string, flags int) (int, error) {
 	held, info, err := h.Hold(name)
@@ -309,8 +309,8 @@ func openOrdinary(held int, owned bool) (int, error) {
 	return fd, nil
 }
 
-// kernelMade reports whether a file system's files are made by the kernel when they are read. Magic numbers of
-// linux/magic.h, of statfs(2).
+// kernelMade reports whether the kernel makes the files of a file system when they are read. The magic numbers of
+// statfs(2) are those of linux/magic.h.
 func kernelMade(magic int64) bool {
 	switch uint32(magic) { // #nosec G115 -- f_type is a 32-bit number, sign-extended on some machines
 	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC,
@@ -351,8 +351,8 @@ func openPromptFile(held int) (int, error) {
 	return Sealed("kernel file", data)
 }
 
-// openKernelFile reads a file that the kernel makes and returns a sealed copy, of what tell makes of it where that is not nil. It
-// is opened and read by one thread, since the kernel asks for rights at either.
+// openKernelFile reads a file that the kernel makes and returns a sealed copy, of what tell makes of it where tell is not
+// nil. One thread opens and reads it, since the kernel asks for rights at either.
 func (h *host) openKernelFile(held int, tell func([]byte) []byte) (int, error) {
 	again, err := unix.FcntlInt(uintptr(held), unix.F_DUPFD_CLOEXEC, 0) // which outlives this call where the file hangs
 	if err != nil {
@@ -395,8 +395,9 @@ func (h *host) Space(name string) (Space, error) {
 	}, func() { closeFD(fd) })
 }
 
-// bounded calls what the kernel may ask somebody else for. So many may be under way at once, and the others wait for them; one
-// that hangs goes on without us: EAGAIN, also where all that may be under way hang. Where it is not called, instead is.
+// bounded calls what the kernel may ask somebody else for. So many calls may be under way at once, and others wait for
+// them. A call that hangs goes on without us: EAGAIN, also where all that may be under way hang. Where bounded does not
+// call it, it calls instead.
 func bounded[T any](h *host, call func() (T, error), instead func()) (T, error) {
 	type result struct {
 		value T

@@ -18,9 +18,9 @@ const (
 	Visible
 )
 
-// Policy says which paths of a target a session sees. It judges canonical paths only, one component after the other,
-// so that a link in a visible place never opens a hidden one. A second name that the kernel itself gives a file, by a
-// hard link or a bind mount, is another path and judged as such. It is immutable.
+// Policy says which paths of a target a session sees. It judges canonical paths only, one component after the other, so
+// that a link in a visible place never opens a hidden one. A second name that the kernel itself gives a file, by a hard
+// link or a bind mount, is another path. A Policy is immutable.
 type Policy struct{ root *scope }
 
 // maxPatterns bounds what one lookup costs.
@@ -83,8 +83,8 @@ func (p *Policy) start() *scope {
 	return p.root
 }
 
-// scope is the position of all patterns at one directory. Most names in it are named by no pattern, and those that are mean
-// the same each time: a scope remembers what it found, for all sessions that have the policy.
+// scope is the position of all patterns at one directory. No pattern names most of what is in it, and what the patterns
+// name means the same each time. So a scope remembers what it found, for all sessions that have the policy.
 type scope struct {
 	verdict    Verdict
 	read, hide []rest // what may still match further down; never empty ones

@@ -23,8 +23,8 @@ var concealed struct {
 	pids map[int]int
 }
 
-// Conceal takes a process of this machine out of /proc of every view, by its number and those of its threads: it runs for
-// one session, and is nobody else's to look at. Show takes it back.
+// Conceal takes a process of this machine out of /proc of every view, by its number and those of its threads. The process
+// runs for one session, and nobody else may look at it. Show takes that back.
 func Conceal(pid int) { conceal(pid, 1) }
 
 // Show is to be called once for each Conceal, when the process has ended.

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Rebase says that changes of this session's list were made on the target, or are certain to be: they are not listed
-// again, and what the script changes after them is a change against them. The view stays as it is.
+// Rebase says that changes of this session's list were made on the target, or certainly will be. Changes lists them no
+// more, and what the script changes after them is a change against them. The view stays as it is.
 func (s *Session) Rebase(changes []Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +76,7 @@ type Forgetter interface {
 }
 
 // Refresh lets the view show what the target has now, where the session itself has nothing that differs: a command may
-// have changed it. Files that a handle is open on stay as they are in the view.
+// have changed it. Files that a handle holds open stay as they are in the view.
 func (s *Session) Refresh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

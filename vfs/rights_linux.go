@@ -13,17 +13,17 @@ import (
 )
 
 // Rights are those of an account of this host over its files: user, group and supplementary groups, and none of the
-// capabilities by which root passes over permissions. The kernel decides with them on every call that names a file, as it does
-// for the account's own programs: modes, access control lists, security modules, what a process may know of another one. The
-// process must be root.
+// capabilities by which root passes over permissions. The kernel decides with them on every call that names a file, as
+// for the account's own programs: modes, access control lists, security modules, what a process may know of another one.
+// The process must be root.
 //
-// Credentials are a thread's in Linux (credentials(7)), so a call is made on a thread that has them: on one of a few that are
-// kept for this and never do anything else, or on one that took them for good by Hold. Such a thread is never unlocked and
-// ends with its goroutine, so that no rights are ever given back.
+// Credentials are a thread's in Linux (credentials(7)). So a thread that has them makes the call: one of a few that do
+// nothing else, or one that took them for good by Hold. Such a thread is never unlocked and ends with its goroutine, so
+// that nobody gives rights back.
 //
-// What is changed is the effective user and group, not only those for files: the kernel asks for them where a file system is
-// another user's alone (FUSE), and where a process is in a user namespace that root made. The real and saved user stay the
-// gateway's, without which the account could signal the thread, and with it the gateway: see kill(2).
+// The effective user and group change, not only those for files: the kernel asks for them where a file system is another
+// user's alone (FUSE), and where a process is in a user namespace that root made. The real and saved user stay the
+// gateway's. Otherwise the account could signal the thread, and with it the gateway: see kill(2).
 type Rights struct {
 	uid, gid uint32
 	groups   []uint32
@@ -123,10 +123,10 @@ func (e *errand) run() {
 // interpreter that it looks after.
 const kept = 1<<unix.CAP_SYS_PTRACE | 1<<unix.CAP_SYS_NICE | 1<<unix.CAP_KILL
 
-// Hold gives the calling thread the rights for good. It must be locked to its goroutine and never be unlocked. It keeps the
-// right to look into other processes, which is put aside for calls about the files that tell of processes. What such a thread
-// does for the process itself it does by Apart. The process's first thread, which stands for it in /proc, stays as it is, and so
-// does any where r is nil: then calls are made as Do makes them.
+// Hold gives the calling thread the rights for good. The thread must be locked to its goroutine and never be unlocked. It
+// keeps the right to look into other processes, and puts it aside for calls about the files that tell of processes. What
+// such a thread does for the process itself it does by Apart. The process's first thread, which stands for it in /proc,
+// stays as it is, and so does any where r is nil: then calls are made as Do makes them.
 func (r *Rights) Hold() error {
 	if r == nil || unix.Gettid() == os.Getpid() {
 		return nil
@@ -160,8 +160,8 @@ func Apart(f func()) {
 	}
 }
 
-// become changes the calling thread: all its ids but the real and the saved user, and of its capabilities it leaves these few.
-// By the raw calls, since the library's would change every thread.
+// become changes the calling thread: all its ids but the real and the saved user. Of its capabilities it leaves these
+// few. It makes the raw calls, since the library's would change every thread.
 func (r *Rights) become(leave uint32) error {
 	const same = ^uintptr(0)
 	var first unsafe.Pointer
@@ -206,8 +206,8 @@ func (r *Rights) check(leave uint32) error {
 	return nil
 }
 
-// untraced calls f while the calling thread has no right to look into other processes, which Hold has left it. Where it
-// cannot have it back afterwards, the interpreter that it looks after cannot go on.
+// untraced calls f while the calling thread has no right to look into other processes, which Hold has left it. Where the
+// thread cannot have it back afterwards, the interpreter that it looks after cannot go on.
 func untraced(f func()) error {
 	permitted, effective, err := capabilities()
 	if err != nil {

@@ -37,16 +37,16 @@ type Config struct {
 	MaxBytes, MaxFile int64
 	// MaxNodes bounds the files that are made, copied up or removed; 0 means 65,536.
 	MaxNodes int
-	// Opened is told of each file of Base whose content is shown: its path, links resolved. It must return at once; nil for
-	// none. The path is valid until it returns.
+	// Opened hears of each file of Base whose content the session shows: its path, links resolved. It must return at
+	// once; nil for none. The path is valid until it returns.
 	Opened   func(name string)
 	UID, GID uint32           // owner of what the session makes
 	Now      func() time.Time // nil means time.Now
 }
 
-// Session is one script's view of a target's files. All its paths are absolute and may hold ".", ".." and links; its
-// errors are syscall.Errno. Its methods may be called from several goroutines. It checks no permission bits against
-// its user: what may be seen is the policy's to say, and what is written goes nowhere.
+// Session is one script's view of a target's files. All its paths are absolute and may hold ".", ".." and links. Its
+// errors are syscall.Errno. Several goroutines may call its methods. It checks no permission bits against its user: the
+// policy says what a script may see, and what it writes goes nowhere.
 type Session struct {
 	c    Config
 	base *layer
@@ -83,8 +83,8 @@ type distant interface {
 	Ahead(name string)
 }
 
-// holding is a source that keeps hold of a file while it is judged, so that what is then opened is the file that was judged,
-// and its name is looked up once.
+// holding is a source that keeps hold of a file while the session judges it. So what the session then opens is the file
+// that it judged, and the source looks its name up once.
 type holding interface {
 	// Hold is Lstat, and returns a descriptor that stands for the file without opening it. The caller closes it.
 	Hold(name string) (held int, info Info, err error)
@@ -131,8 +131,8 @@ func (l *layer) told(info Info, err error) (Info, error) {
 	return info, nil
 }
 
-// Hold gives the calling thread the rights by which the target's files are read, for good, so that no call about them needs
-// another thread: see Rights.Hold. Where they are read by the process's own rights it does nothing.
+// Hold gives the calling thread, for good, the rights by which the target's files are read. So no call about them needs
+// another thread: see Rights.Hold. Where the process's own rights read them it does nothing.
 func (s *Session) Hold() error {
 	if s.base == nil {
 		return nil
@@ -177,9 +177,9 @@ func NewSession(c Config) (*Session, error) {
 	return s, nil
 }
 
-// SetMeter has every walk that is long ask whether it may go on: meter is told how many components were looked at since it
-// was last asked, and its error, a syscall.Errno, ends the walk. Forty links of 4096 bytes lead a walk through some eighty
-// thousand components. meter is called with the session's lock held, and must not call the session.
+// SetMeter has every long walk ask whether it may go on. meter hears how many components the walk has looked at since the
+// last question. Its error, a syscall.Errno, ends the walk. Forty links of 4096 bytes lead a walk through some eighty
+// thousand components. The caller of meter holds the session's lock: meter must not call the session.
 func (s *Session) SetMeter(meter func(components int) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -311,8 +311,8 @@ type contents struct {
 	closed bool
 }
 
-// modest is how many files a session can make however many others have: beyond it none takes the last quarter of what this
-// process can hold.
+// modest is how many files a session can make however many others have. Beyond it no session takes the last quarter of
+// what this process can hold.
 const modest = 128
 
 // add counts a new file, or closes it. ENFILE where the session has many and the process little room left.
@@ -374,8 +374,8 @@ func (c *contents) sumLocked() int64 {
 	return total
 }
 
-// room reports whether n more bytes fit below limit. It counts anew often enough that the cost per call stays that of
-// a few files, and always before it refuses; in between, growth through descriptors is Used's caller to see.
+// room reports whether n more bytes fit below limit. It counts anew often enough that the cost per call stays that of a
+// few files, and always before it refuses. In between, Used's caller has to see what grows through descriptors.
 func (c *contents) room(n, limit int64) bool {
 	if limit <= 0 {
 		return true

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// Snapshot is a target's tree as it was before some of its files were changed: a script that runs again sees what it saw
+// Snapshot is a target's tree as it was before some of its files were changed. A script that runs again sees what it saw
 // the first time, until it has come to the change itself.
 type Snapshot struct {
 	base Source
@@ -27,8 +27,8 @@ type SnapshotFile struct {
 	Content func() (io.ReadCloser, error)
 }
 
-// NewSnapshot returns a view of base with files as they were. A nil SnapshotFile stands for nothing: what is below it is not
-// there either.
+// NewSnapshot returns a view of base with files as they were. A nil SnapshotFile stands for nothing: the view has nothing
+// below it either.
 func NewSnapshot(base Source, files map[string]*SnapshotFile) *Snapshot {
 	return &Snapshot{base: base, files: maps.Clone(files)}
 }

@@ -1,7 +1,7 @@
 package vfs
 
-// Stream is the content of a file that comes piece by piece, when it is asked for: too large, or too far away, to be had
-// at once. Its methods may be called from several goroutines.
+// Stream is the content of a file that comes piece by piece, as somebody asks for it: too large, or too far away, to have
+// at once. Several goroutines may call its methods.
 type Stream interface {
 	// ReadAt is io.ReaderAt's, but may give fewer bytes without an error.
 	ReadAt(p []byte, off int64) (int, error)
@@ -20,7 +20,7 @@ type streaming interface {
 // Streamed is a File that may be a stream.
 type Streamed interface {
 	File
-	// Stream returns the file's content as a stream, nil where it is to be had by Descriptor. The file closes it.
-	// Descriptor would have all of it at once, and fails where it is too large.
+	// Stream returns the file's content as a stream, nil where Descriptor has it. The file closes the stream. Descriptor
+	// would have all of it at once, and fails where it is too large.
 	Stream() Stream
 }

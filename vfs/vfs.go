@@ -44,13 +44,13 @@ type Dirent struct {
 	Type uint32
 }
 
-// Source is a read-only tree: a target's files, or something an engine makes up (its library, /proc/self, /dev).
-// Names are absolute within the source, clean, and free of symbolic links in every component but the last: the
-// session resolves links itself, one component at a time, and asks Lstat and Readlink for each. A source must not
-// follow a link, not even one that was put there after the session looked; it answers ELOOP instead.
+// Source is a read-only tree: a target's files, or something an engine makes up (its library, /proc/self, /dev). Names
+// are absolute within the source, clean, and free of symbolic links in every component but the last. The session resolves
+// links itself, one component at a time, and asks Lstat and Readlink for each. A source must not follow a link, not even
+// one that somebody put there after the session looked; it answers ELOOP instead.
 //
-// A source may be asked by several goroutines, and while a session's lock is held: it must not call the session, nor
-// wait for anybody who does. What it answers is not trusted beyond the file that was asked for.
+// Several goroutines may ask a source, also while they hold a session's lock: it must not call the session, nor wait for
+// anybody who does. The session trusts what it answers no further than the file that it asked for.
 type Source interface {
 	// Lstat describes the file itself, a link as a link.
 	Lstat(name string) (Info, error)
@@ -69,8 +69,8 @@ type File interface {
 	Path() string
 	// Info describes the file now, as fstat(2).
 	Info() (Info, error)
-	// Chmod, Chown (-1 keeps a value) and Utimes change the session's view of the file; where it was the target's,
-	// it is copied up first.
+	// Chmod, Chown (-1 keeps a value) and Utimes change the session's view of the file. They copy up a file of the target
+	// first.
 	Chmod(mode uint32) error
 	Chown(uid, gid int) error
 	Utimes(atime, mtime time.Time) error

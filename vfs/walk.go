@@ -253,8 +253,8 @@ func (w *walker) atDirectory(f *found, dot string) {
 // maxDirs bounds the directories that a session remembers.
 const maxDirs = 4096
 
-// look finds one component in a directory. Where the name is the last, a directory is looked at again even if an
-// earlier walk passed it: a source never follows a link, so that trusting the earlier look can only fail closed.
+// look finds one component in a directory. Where the name is the last, look looks at a directory again even if an earlier
+// walk passed it. A source never follows a link, so trusting the earlier look can only fail closed.
 func (s *Session) look(dir *spot, name, full string, last bool, f *found) error {
 	f.known = false
 	if dir.node != nil {

@@ -18,8 +18,8 @@ type Waiter struct {
 	raw  syscall.RawConn
 }
 
-// New makes a waiter for events of poll(2) on a descriptor, of which nothing is changed and which stays the caller's. Close
-// it before the descriptor is.
+// New makes a waiter for events of poll(2) on a descriptor. It changes nothing of the descriptor, which stays the
+// caller's. Close the waiter before the descriptor.
 func New(fd int, events int16) (*Waiter, error) {
 	group, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 // Commands is how many of a session may run at once, where all commands have AllCommands.
 func Commands() int { return ofSession(AllCommands()) }
 
-// AllCommands is how many commands may run at once: by a quarter of what there is, and by half of the files that this process may
-// open, of which each takes a dozen for its streams and what is recorded of them.
+// AllCommands is how many commands may run at once: by a quarter of what there is, and by half of the files that this
+// process may open. Each command takes a dozen files for its streams and its records.
 func AllCommands() int { return ofAll(Most(), files()) }
 
 func ofAll(most, files int) int { return max(16, min(most/4, files/24)) }

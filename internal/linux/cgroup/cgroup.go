@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of the groups that are made. A group of processes may not have both processes and controlled groups below it, so
-// that this process moves into a leaf.
+// Names of the groups that this package makes. A group may not have both processes and controlled groups below it, so
+// this process moves into a leaf.
 const (
 	leaf   = "gateway"
 	prefix = "session-" // then the process id of who made it, and a number
@@ -113,8 +113,8 @@ func usable(dir string) error {
 	return fmt.Errorf("%s is systemd's; a unit with Delegate=yes hands it over", dir)
 }
 
-// managed reports whether systemd may keep groups there: then that this process can write says nothing, since root can
-// everywhere and a user in all that the user's own manager has.
+// managed reports whether systemd may keep groups there. Then the right to write there says nothing: root has it
+// everywhere, and a user in all that the user's own manager has.
 func managed(dir string) bool {
 	if os.Geteuid() != 0 {
 		return strings.Contains(dir, "/user@")
@@ -191,8 +191,8 @@ type Group struct {
 	handle *os.File
 }
 
-// New makes an empty group whose processes have at most memory bytes between them; 0 means no bound. Where that does not
-// do, the kernel ends all of them.
+// New makes an empty group whose processes have at most memory bytes between them; 0 means no bound. Where they need
+// more, the kernel ends all of them.
 func (t *Tree) New(memory int64) (*Group, error) {
 	g := &Group{dir: filepath.Join(t.dir, fmt.Sprintf("%s%d-%d", prefix, os.Getpid(), t.made.Add(1)))}
 	if err := os.Mkdir(g.dir, 0o755); err != nil {

@@ -1,5 +1,6 @@
-// Package landlock takes file system and network rights away from the calling thread, and from what it execs, with
-// the kernel's Landlock (landlock(7), Documentation/userspace-api/landlock.rst). It must never give one back.
+// Package landlock takes file system and network rights away from the calling thread, and from what it execs, with the
+// kernel's Landlock (landlock(7), Documentation/userspace-api/landlock.rst). It knows the kernel alone: which rights to
+// leave is its callers' business. It must never give one back. Begin with Restrict.
 package landlock
 
 import (
