@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -13,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
@@ -23,54 +22,54 @@ import (
 	"shannot-gateway/hostkeys"
 )
 
-const auditUsage = `usage: shannot-gateway audit verify [--config FILE] [--state DIR]
-       shannot-gateway audit verify --dir DIR --host-key FILE|SHA256:… [--host-key …]
-       shannot-gateway audit accept --reason TEXT [--config FILE] [--state DIR]
-`
-
-// audit is `audit verify` and `audit accept`.
-func (p *program) audit(_ context.Context, args []string) int {
-	verbs := map[string]func([]string) int{"verify": p.auditVerify, "accept": p.auditAccept}
-	if len(args) > 0 && verbs[args[0]] != nil {
-		return verbs[args[0]](args[1:])
-	}
-	_, _ = io.WriteString(p.stderr, auditUsage)
-	return exitUsage
+// auditCommand is `audit verify` and `audit accept`.
+func (p *program) auditCommand() *cobra.Command {
+	return group("audit COMMAND", "look into the audit log", "Verifies the audit log, and accepts what was found in it.", p.auditVerifyCommand(), p.auditAcceptCommand())
 }
 
-// auditVerify says whether the audit log is the one that the gateway wrote. The gateway may be running. A copy of the log on
-// another host needs the public host key alone.
-func (p *program) auditVerify(args []string) int {
-	f := p.flags("audit verify")
-	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
-	dir := f.String("dir", "", "verify a copy of the log in this `directory`")
+// auditVerifyCommand is `audit verify [--config FILE] [--state DIR]`, and `audit verify --dir DIR --host-key …` for a copy.
+func (p *program) auditVerifyCommand() *cobra.Command {
+	var where place
 	var keys []string
-	f.Func("host-key", "public host key: a `file`, or SHA256:…; instead of those in the state directory", func(value string) error {
+	dir := ""
+	cmd := &cobra.Command{
+		Use:   "verify [--config FILE] [--state DIR] | --dir DIR --host-key FILE|SHA256:…",
+		Short: "name what in the audit log is not as it was written",
+		Long: `Names what in the audit log is not as the gateway wrote it; then the exit status is 1. The gateway may be running. A copy of ` +
+			`the log on another host needs the gateway's public host key alone.`,
+		Example: `shannot-gateway audit verify
+shannot-gateway audit verify --dir COPY --host-key ssh_host_ed25519_key.pub`,
+	}
+	where.flags(cmd)
+	cmd.Flags().StringVar(&dir, "dir", "", "verify a copy of the log in the directory `DIR`")
+	cmd.Flags().Func("host-key", "the gateway's public host key: a `FILE`, or SHA256:…; instead of those in the state directory", func(value string) error {
 		more, err := namedKeys(value)
 		keys = append(keys, more...)
 		return err
 	})
-	if status, ok := p.parse(f, args); !ok {
-		return status
-	}
-	if *dir != "" {
-		if len(keys) == 0 || isSet(f, "config") || isSet(f, "state") {
-			_, _ = fmt.Fprintf(p.stderr, "%s: --dir is for a copy of the log: give the gateway's public key with --host-key, and no --config or --state\n", f.Name())
-			return exitUsage
+	_ = cmd.MarkFlagDirname("dir")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if dir != "" && (len(keys) == 0 || cmd.Flags().Changed("config") || cmd.Flags().Changed("state")) {
+			return errors.New("--dir is for a copy of the log: give the gateway's public key with --host-key, and no --config or --state")
 		}
-		return p.verified(audit.Verify(*dir, audit.Check{Keys: keys}))
+		return nil
 	}
-	c, err := loadConfig(*file, "", *state)
+	return p.does(cmd, func(context.Context, []string) int {
+		if dir != "" {
+			return p.verified(audit.Verify(dir, audit.Check{Keys: keys}))
+		}
+		return p.auditVerify(where, keys)
+	})
+}
+
+// auditVerify says whether the audit log is the one that the gateway wrote. The gateway may be running.
+func (p *program) auditVerify(where place, keys []string) int {
+	c, err := loadConfig(where.config, "", where.state)
 	if err != nil {
 		return p.fail(err)
 	}
 	v, err := verifyLog(c, keys)
 	return p.verified(v, err)
-}
-
-func isSet(f *flag.FlagSet, name string) (set bool) {
-	f.Visit(func(g *flag.Flag) { set = set || g.Name == name })
-	return set
 }
 
 // verified prints what a verification found.
@@ -175,20 +174,32 @@ func publicKey(line string) (gossh.PublicKey, error) {
 	return key, err
 }
 
-// auditAccept is `audit accept`. An operator has looked into what verify finds, and signs with the host key that it may
-// stand. The gateway must not be running.
-func (p *program) auditAccept(args []string) int {
-	f := p.flags("audit accept")
-	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
-	reason := f.String("reason", "", "why the findings may stand, in `words`")
-	if status, ok := p.parse(f, args); !ok {
-		return status
+// auditAcceptCommand is `audit accept --reason TEXT [--config FILE] [--state DIR]`.
+func (p *program) auditAcceptCommand() *cobra.Command {
+	var where place
+	reason := ""
+	cmd := &cobra.Command{
+		Use:   "accept --reason TEXT [--config FILE] [--state DIR]",
+		Short: "say that what verify finds may stand",
+		Long: `Says that what verify finds may stand: an operator has looked into it, and signs that with the host key. The gateway must ` +
+			`not be running.`,
+		Example: `shannot-gateway audit accept --reason 'the disk was restored from Monday'`,
 	}
-	if *reason == "" || len(*reason) > maxReason {
-		_, _ = fmt.Fprintf(p.stderr, "%s: say why with --reason TEXT, in at most %d bytes\n", f.Name(), maxReason)
-		return exitUsage
+	where.flags(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "why the findings may stand: `TEXT`")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if reason == "" || len(reason) > maxReason {
+			return fmt.Errorf("say why with --reason TEXT, in at most %d bytes", maxReason)
+		}
+		return nil
 	}
-	c, err := loadConfig(*file, "", *state)
+	return p.does(cmd, func(context.Context, []string) int { return p.auditAccept(where, reason) })
+}
+
+// auditAccept is for an operator who has looked into what verify finds: it signs with the host key that it may stand. The
+// gateway must not be running.
+func (p *program) auditAccept(where place, reason string) int {
+	c, err := loadConfig(where.config, "", where.state)
 	if err != nil {
 		return p.fail(err)
 	}
@@ -232,7 +243,7 @@ func (p *program) auditAccept(args []string) int {
 		return p.fail(fmt.Errorf("more than %d findings are too many to be looked at: move %s away, for who looks into it, and accept that loss",
 			audit.MaxAccepted, c.AuditDir()))
 	}
-	if err := l.Accept(v.Findings, operator(), string(render.Line(*reason))); err != nil {
+	if err := l.Accept(v.Findings, operator(), string(render.Line(reason))); err != nil {
 		return p.fail(err)
 	}
 	// From here on the journal compares with the log as it was accepted.

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 )
@@ -172,17 +174,26 @@ func askGateway(ctx context.Context, state, word string) (a controlAnswer, err e
 	return a, nil
 }
 
-// reloadCommand is `reload`: the gateway that runs takes up its configuration, or the command fails and says why not.
-func (p *program) reloadCommand(ctx context.Context, args []string) int {
-	f := p.flags("reload")
-	file, state := f.String("config", "", "configuration `file` of the gateway"), f.String("state", "", "state `directory` of the gateway")
-	if status, ok := p.parse(f, args); !ok {
-		return status
+// reloadCommand is `reload [--config FILE] [--state DIR]`.
+func (p *program) reloadCommand() *cobra.Command {
+	var where place
+	cmd := &cobra.Command{
+		Use:   "reload [--config FILE] [--state DIR]",
+		Short: "make the server that runs take up its configuration",
+		Long: `Makes the server that runs take up its configuration, or says why it does not: then the one before stays in force and the ` +
+			`exit status is 1. What takes effect at the next start only is named.`,
+		Example: "shannot-gateway reload",
 	}
-	if *state == "" {
-		*state = stateOf(*file)
+	where.flags(cmd)
+	return p.does(cmd, func(ctx context.Context, _ []string) int { return p.askReload(ctx, where) })
+}
+
+// askReload makes the gateway that runs take up its configuration, or fails and says why it does not.
+func (p *program) askReload(ctx context.Context, where place) int {
+	if where.state == "" {
+		where.state = stateOf(where.config)
 	}
-	a, err := askGateway(ctx, *state, controlReload)
+	a, err := askGateway(ctx, where.state, controlReload)
 	if err != nil {
 		return p.fail(err)
 	}

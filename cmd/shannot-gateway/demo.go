@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
@@ -24,17 +25,26 @@ import (
 	"shannot-gateway/gateway/config"
 )
 
-// demo shows the whole of it: a gateway that lives for a minute, an agent, an approver, one script.
-func (p *program) demo(ctx context.Context, args []string) int {
-	f := p.flags("demo")
-	goClient := f.Bool("go-client", false, "use the built-in SSH client instead of ssh")
-	if status, ok := p.parse(f, args); !ok {
-		return status
+// demoCommand is `demo [--go-client]`.
+func (p *program) demoCommand() *cobra.Command {
+	goClient := false
+	cmd := &cobra.Command{
+		Use:   "demo [--go-client]",
+		Short: "see it work: no configuration, nothing stays behind",
+		Long: `Shows all of it in a minute: a gateway with throwaway keys, an agent that sends a script, and an approver who decides. ` +
+			`Nothing stays behind but the unpacked interpreter in your cache directory.`,
+		Example: "shannot-gateway demo",
 	}
+	cmd.Flags().BoolVar(&goClient, "go-client", false, "use the built-in SSH client instead of ssh")
+	return p.does(cmd, func(ctx context.Context, _ []string) int { return p.demo(ctx, goClient) })
+}
+
+// demo shows the whole of it: a gateway that lives for a minute, an agent, an approver, one script.
+func (p *program) demo(ctx context.Context, goClient bool) int {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	d := &demonstration{out: p.stdout}
-	status, err := d.run(ctx, *goClient)
+	status, err := d.run(ctx, goClient)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = errors.New("the demo was interrupted")

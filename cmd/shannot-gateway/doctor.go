@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/approvals"
@@ -45,22 +46,33 @@ func (c *checkup) fail(name string, err error) {
 	c.report("FAIL", name, err.Error())
 }
 
-func (p *program) doctor(ctx context.Context, args []string) int {
-	f := p.flags("doctor")
-	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
-	connect := f.Bool("remotes", false, "connect to the remote targets, too")
-	if status, ok := p.parse(f, args); !ok {
-		return status
+// doctorCommand is `doctor [--config FILE] [--state DIR] [--remotes]`.
+func (p *program) doctorCommand() *cobra.Command {
+	var where place
+	connect := false
+	cmd := &cobra.Command{
+		Use:   "doctor [--config FILE] [--state DIR] [--remotes]",
+		Short: "say what works on this machine",
+		Long: `Says line by line what works on this machine: the kernel, the sandbox, the configuration and its identities, the state ` +
+			`directory, the journal and the audit log. The exit status is 1 where serve could not do its work.`,
+		Example: `shannot-gateway doctor
+shannot-gateway doctor --config config.toml --remotes`,
 	}
+	where.flags(cmd)
+	cmd.Flags().BoolVar(&connect, "remotes", false, "connect to the remote targets, too")
+	return p.does(cmd, func(ctx context.Context, _ []string) int { return p.doctor(ctx, where, connect) })
+}
+
+func (p *program) doctor(ctx context.Context, where place, connect bool) int {
 	check := &checkup{p: p}
-	c, err := loadConfig(*file, "", *state)
+	c, err := loadConfig(where.config, "", where.state)
 	if err != nil {
 		check.fail("configuration", err)
-		if *state == "" {
-			*state = stateOf(*file)
+		if where.state == "" {
+			where.state = stateOf(where.config)
 		}
 		if c, err = config.Load(""); err == nil {
-			err = c.SetState(*state)
+			err = c.SetState(where.state)
 		}
 		if err != nil {
 			return p.fail(err)
@@ -79,7 +91,7 @@ func (p *program) doctor(ctx context.Context, args []string) int {
 	check.pypy(ctx, c)
 	check.people(c)
 	check.commands(c)
-	check.remotes(ctx, c, *connect)
+	check.remotes(ctx, c, connect)
 	check.address(c)
 	if check.failed {
 		return exitFailure

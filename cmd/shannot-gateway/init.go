@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/internal/linux/durable"
@@ -104,13 +106,24 @@ state  = %q
 # types = ["ed25519"]          # also "ecdsa", "rsa"
 `
 
-func (p *program) init(_ context.Context, args []string) int {
-	f := p.flags("init")
-	dir := f.String("dir", "", "`directory` to write to")
-	if status, ok := p.parse(f, args); !ok {
-		return status
+// initCommand is `init [--dir DIR]`.
+func (p *program) initCommand() *cobra.Command {
+	dir := ""
+	cmd := &cobra.Command{
+		Use:   "init [--dir DIR]",
+		Short: "write a configuration and a host key",
+		Long: `Writes a commented configuration and a host key: for root to /etc/shannot-gateway and /var/lib/shannot-gateway, for others ` +
+			`to their own configuration directory. What is there already stays as it is. Root gets an account for approved commands, too.`,
+		Example: `shannot-gateway init
+shannot-gateway init --dir ./gateway`,
 	}
-	file, state, err := places(*dir)
+	cmd.Flags().StringVar(&dir, "dir", "", "write everything into the directory `DIR`")
+	_ = cmd.MarkFlagDirname("dir")
+	return p.does(cmd, func(context.Context, []string) int { return p.init(dir) })
+}
+
+func (p *program) init(dir string) int {
+	file, state, err := places(dir)
 	if err != nil {
 		return p.fail(err)
 	}
@@ -120,7 +133,7 @@ func (p *program) init(_ context.Context, args []string) int {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return p.fail(fmt.Errorf("make the state directory: %w", err))
 	}
-	account := p.account(*dir == "")
+	account := p.account(dir == "")
 	switch err := durable.Create(file, fmt.Appendf(nil, template, state, account)); {
 	case errors.Is(err, fs.ErrExist):
 		_, _ = fmt.Fprintf(p.stdout, "%s is there already and stays as it is\n", file)

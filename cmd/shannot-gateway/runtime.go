@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,57 +13,65 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/gateway/config"
+	"shannot-gateway/internal/commandline"
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/sandbox/pypy"
 )
 
-// names collects the values of a flag that may be given several times.
-type names []string
+// interpreters is what can be done with an interpreter that scripts run in.
+type interpreters map[string]func(ctx context.Context, c *config.Config, dir string, from []string) int
 
-// String implements flag.Value.
-func (n *names) String() string { return strings.Join(*n, ", ") }
-
-// Set implements flag.Value.
-func (n *names) Set(s string) error {
-	*n = append(*n, s)
-	return nil
+// runtimeCommand is `runtime install|status|remove [native|pypy]`.
+func (p *program) runtimeCommand() *cobra.Command {
+	return group("runtime COMMAND", "the interpreters that scripts run in", "Installs, shows and removes the interpreters that scripts run in.",
+		p.runtimeVerb("install", "install an interpreter", `Installs an interpreter into the state directory and tries it in the sandbox: native, the CPython `+
+			`that is built in (serve does the same), or pypy, which is downloaded, unless --from names what was brought here.`,
+			interpreters{config.NativeEngine: p.installNative, config.PyPyEngine: p.installPyPy}),
+		p.runtimeVerb("status", "say which interpreter is installed", "Says which interpreter is installed. The exit status is 1 where there is none.",
+			interpreters{config.NativeEngine: p.nativeStatus, config.PyPyEngine: p.pypyStatus}),
+		p.runtimeVerb("remove", "remove an installed interpreter", "Removes an installed interpreter. serve installs the native one again.",
+			interpreters{config.NativeEngine: p.removeNative, config.PyPyEngine: p.removePyPy}))
 }
 
-const runtimeUsage = "usage: shannot-gateway runtime install|status|remove [native|pypy] [--config FILE] [--state DIR] [--from ARCHIVE ...]"
-
-// runtime is `runtime install|status|remove [native|pypy]`.
-func (p *program) runtime(ctx context.Context, args []string) int {
-	what, engine := "", config.NativeEngine
-	if len(args) > 0 {
-		what, args = args[0], args[1:]
+// runtimeVerb is one of `runtime …`.
+func (p *program) runtimeVerb(name, short, long string, verbs interpreters) *cobra.Command {
+	var where place
+	var from []string
+	engine := config.NativeEngine
+	cmd := &cobra.Command{
+		Use: name + " [native|pypy] [--config FILE] [--state DIR]", Short: short, Long: long,
+		Example:   "shannot-gateway runtime " + name + " pypy",
+		ValidArgs: config.Engines(),
 	}
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		engine, args = args[0], args[1:]
+	where.flags(cmd)
+	if name == "install" {
+		cmd.Use += " [--from ARCHIVE]…"
+		cmd.Flags().StringArrayVar(&from, "from", nil, "for pypy: an `ARCHIVE` that was brought here; say it for both, and nothing is downloaded")
 	}
-	f := p.flags("runtime " + what)
-	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
-	var from names
-	if what == "install" && engine == config.PyPyEngine {
-		f.Var(&from, "from", "an `archive` that was brought here; say it for both, and nothing is downloaded")
+	cmd.Args = func(_ *cobra.Command, words []string) error {
+		if len(words) > 0 {
+			engine = words[0]
+		}
+		switch {
+		case len(words) > 1:
+			return commandline.Unexpected(words[1])
+		case verbs[engine] == nil:
+			return fmt.Errorf("there is no engine %q: it is native or pypy", commandline.Shortened(engine))
+		case len(from) > 0 && engine != config.PyPyEngine:
+			return errors.New("--from is for pypy")
+		}
+		return nil
 	}
-	verbs := map[string]map[string]func(context.Context, *config.Config, string, []string) int{
-		config.NativeEngine: {"install": p.installNative, "status": p.nativeStatus, "remove": p.removeNative},
-		config.PyPyEngine:   {"install": p.installPyPy, "status": p.pypyStatus, "remove": p.removePyPy},
-	}
-	verb := verbs[engine][what]
-	if verb == nil {
-		_, _ = fmt.Fprintln(p.stderr, runtimeUsage)
-		return exitUsage
-	}
-	if status, ok := p.parse(f, args); !ok {
-		return status
-	}
-	c, err := loadConfig(*file, "", *state)
-	if err != nil {
-		return p.fail(err)
-	}
-	return verb(ctx, c, filepath.Join(c.State, runtimeFolder), from)
+	return p.does(cmd, func(ctx context.Context, _ []string) int {
+		c, err := loadConfig(where.config, "", where.state)
+		if err != nil {
+			return p.fail(err)
+		}
+		return verbs[engine](ctx, c, filepath.Join(c.State, runtimeFolder), from)
+	})
 }
 
 func (p *program) installNative(ctx context.Context, _ *config.Config, dir string, _ []string) int {

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway"
@@ -48,18 +50,29 @@ const noIdentity = `Add at least an agent and an approver to the configuration, 
 A new key is made by: ssh-keygen -t ed25519 -f FILE. To begin with a commented file: shannot-gateway init
 `
 
-func (p *program) serve(ctx context.Context, args []string) int {
-	f := p.flags("serve")
-	file, listen, state := f.String("config", "", "configuration `file`"), f.String("listen", "", "`address` to listen on, HOST:PORT"),
-		f.String("state", "", "state `directory`")
-	if status, ok := p.parse(f, args); !ok {
-		return status
+// serveCommand is `serve [--config FILE] [--listen ADDR] [--state DIR]`.
+func (p *program) serveCommand() *cobra.Command {
+	var where place
+	listen := ""
+	cmd := &cobra.Command{
+		Use:   "serve [--config FILE] [--listen ADDRESS] [--state DIR]",
+		Short: "run the server",
+		Long: `Runs the server in the foreground. It prints "listening on ADDRESS" on stderr once it accepts connections. SIGHUP makes it ` +
+			`take up its configuration, SIGTERM lets what runs come to its end.`,
+		Example: `shannot-gateway serve
+shannot-gateway serve --config config.toml --listen 0.0.0.0:2222`,
 	}
+	where.flags(cmd)
+	cmd.Flags().StringVar(&listen, "listen", "", "listen on `ADDRESS`, HOST:PORT, instead of the configuration's")
+	return p.does(cmd, func(ctx context.Context, _ []string) int { return p.serve(ctx, where, listen) })
+}
+
+func (p *program) serve(ctx context.Context, where place, listen string) int {
 	// From the beginning: with its default action the signal would end the process.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	load := func() (*config.Config, error) { return loadConfig(*file, *listen, *state) }
+	load := func() (*config.Config, error) { return loadConfig(where.config, listen, where.state) }
 	c, err := load()
 	if err != nil {
 		return p.fail(err)

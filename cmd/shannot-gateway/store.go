@@ -5,34 +5,32 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/approvals/store"
-	"shannot-gateway/gateway/config"
 )
 
-// ofState parses `NAME VERB [--config FILE | --state DIR]`. ok is false with the status to return.
-func (p *program) ofState(name, verb string, args []string) (c *config.Config, status int, ok bool) {
-	if len(args) == 0 || args[0] != verb {
-		_, _ = fmt.Fprintf(p.stderr, "usage: shannot-gateway %s %s [--config FILE | --state DIR]\n", name, verb)
-		return nil, exitUsage, false
+// storeCommand is `store check`.
+func (p *program) storeCommand() *cobra.Command {
+	var where place
+	check := &cobra.Command{
+		Use:   "check [--config FILE] [--state DIR]",
+		Short: "name what is inconsistent in the journal",
+		Long: `Names what is inconsistent in the journal of a gateway that does not run. The exit status is 1 where something is, and ` +
+			`nothing is changed.`,
+		Example: "shannot-gateway store check",
 	}
-	f := p.flags(name + " " + verb)
-	file, state := f.String("config", "", "configuration `file`"), f.String("state", "", "state `directory`")
-	if status, ok := p.parse(f, args[1:]); !ok {
-		return nil, status, false
-	}
-	c, err := loadConfig(*file, "", *state)
-	if err != nil {
-		return nil, p.fail(err), false
-	}
-	return c, exitOK, true
+	where.flags(check)
+	p.does(check, func(context.Context, []string) int { return p.storeCheck(where) })
+	return group("store COMMAND", "look into the journal of a gateway that does not run", "Looks into the journal of a gateway that does not run.", check)
 }
 
-// store is `store check`: whether the journal is whole. The gateway must not be running.
-func (p *program) store(_ context.Context, args []string) int {
-	c, status, ok := p.ofState("store", "check", args)
-	if !ok {
-		return status
+// storeCheck says whether the journal is whole. The gateway must not be running.
+func (p *program) storeCheck(where place) int {
+	c, err := loadConfig(where.config, "", where.state)
+	if err != nil {
+		return p.fail(err)
 	}
 	r, err := store.Inspect(filepath.Join(c.State, databaseFile))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,26 +15,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/hostkeys"
+	"shannot-gateway/internal/commandline"
 )
 
-const targetsUsage = `usage: shannot-gateway targets list|test [NAME…]
-       shannot-gateway targets add NAME --host HOST [--user USER] [--port PORT] [--jump NAME,NAME]
-                               [--key FILE | --agent SOCKET | --certificate] [--fingerprint SHA256:…]
-       shannot-gateway targets trust NAME [--fingerprint SHA256:… | --yes]
-       shannot-gateway targets remove NAME
-       each with [--config FILE] [--state DIR]
-`
-
-// targetsCommand is one run of `targets …`.
-type targetsCommand struct {
+// targetsRun is one run of `targets …`.
+type targetsRun struct {
 	*program
-	file  string
-	state string
+	where place
 	names []string
 
 	add struct {
@@ -47,77 +39,112 @@ type targetsCommand struct {
 	yes         bool
 }
 
-// targets is `targets list|add|test|trust|remove`: an operator's way to the [remotes.*] of the configuration. What it
+// targetsCommand is `targets list|add|test|trust|remove`: an operator's way to the [remotes.*] of the configuration. What it
 // writes is checked first, and keeps every comment.
-func (p *program) targets(ctx context.Context, args []string) int {
-	verbs := map[string]func(*targetsCommand, context.Context, *config.Config) error{
-		"list": (*targetsCommand).list, "test": (*targetsCommand).test, "add": (*targetsCommand).addTarget,
-		"trust": (*targetsCommand).trust, "remove": (*targetsCommand).remove,
-	}
-	verb := ""
-	if len(args) > 0 {
-		verb, args = args[0], args[1:]
-	}
-	run := verbs[verb]
-	if run == nil {
-		_, _ = io.WriteString(p.stderr, targetsUsage)
-		return exitUsage
-	}
-	t := &targetsCommand{program: p}
-	f := p.flags("targets " + verb)
-	f.StringVar(&t.file, "config", "", "configuration `file`")
-	f.StringVar(&t.state, "state", "", "state `directory`")
-	switch verb {
+func (p *program) targetsCommand() *cobra.Command {
+	list := p.targetsVerb(&cobra.Command{
+		Use: "list [--config FILE] [--state DIR]", Short: "list what the configuration says of them",
+		Example: "shannot-gateway targets list",
+	}, noTarget, (*targetsRun).list)
+	test := p.targetsVerb(&cobra.Command{
+		Use: "test [NAME…] [--config FILE] [--state DIR]", Short: "connect, log in and read, as a session would",
+		Example: "shannot-gateway targets test prod",
+	}, anyTargets, (*targetsRun).test)
+	add := p.targetsVerb(&cobra.Command{
+		Use: "add NAME --host HOST [flags]", Short: "add a host to the configuration",
+		Long: `Adds a host to the configuration and says what the host has to know of the gateway. It keeps every comment. Without --key, ` +
+			`--agent or --certificate the gateway logs in with a key of its own.`,
+		Example: "shannot-gateway targets add prod --host prod.example.com --user ops",
+	}, oneTarget, (*targetsRun).addTarget)
+	trust := p.targetsVerb(&cobra.Command{
+		Use: "trust NAME [--fingerprint SHA256:… | --yes] [--config FILE] [--state DIR]", Short: "accept the host key that a host shows now",
+		Long:    "Shows the host key that a host has now, asks whether it is the right one, and writes it into the configuration.",
+		Example: "shannot-gateway targets trust prod",
+	}, oneTarget, (*targetsRun).trust)
+	remove := p.targetsVerb(&cobra.Command{
+		Use: "remove NAME [--config FILE] [--state DIR]", Short: "take a host out of the configuration",
+		Example: "shannot-gateway targets remove prod",
+	}, oneTarget, (*targetsRun).remove)
+	return group("targets COMMAND", "hosts that are reached over SSH",
+		"Changes and tries the hosts that are reached over SSH: [remotes.*] of the configuration.", list, add, test, trust, remove)
+}
+
+// targetsOf is how many names a command of targets takes.
+type targetsOf int
+
+const (
+	noTarget targetsOf = iota
+	oneTarget
+	anyTargets
+)
+
+// targetsVerb is one of `targets …`.
+func (p *program) targetsVerb(cmd *cobra.Command, names targetsOf, run func(*targetsRun, context.Context, *config.Config) error) *cobra.Command {
+	t := &targetsRun{program: p}
+	t.where.flags(cmd)
+	f := cmd.Flags()
+	switch cmd.Name() {
 	case "add":
-		f.StringVar(&t.add.host, "host", "", "`name` or address")
-		f.StringVar(&t.add.user, "user", "", "`account` on the target")
-		f.IntVar(&t.add.port, "port", 0, "SSH `port`, 22")
-		f.StringVar(&t.add.key, "key", "", "`file` with a private key")
-		f.StringVar(&t.add.agent, "agent", "", "`socket` of an ssh-agent")
+		f.StringVar(&t.add.host, "host", "", "its `HOST` name or address")
+		f.StringVar(&t.add.user, "user", "", "the account there: `USER`")
+		f.IntVar(&t.add.port, "port", 0, "its SSH `PORT`, 22 where none is named")
+		f.StringVar(&t.add.key, "key", "", "log in with the private key in `FILE`")
+		f.StringVar(&t.add.agent, "agent", "", "log in by the ssh-agent at `SOCKET`")
 		f.BoolVar(&t.add.certificate, "certificate", false, "log in with certificates of the gateway's authority")
-		f.StringVar(&t.add.jump, "jump", "", "`targets` to go through, with commas")
-		f.StringVar(&t.add.fingerprint, "fingerprint", "", "host key's `SHA256:…`")
+		f.StringVar(&t.add.jump, "jump", "", "go through the targets `NAME,NAME`")
+		f.StringVar(&t.add.fingerprint, "fingerprint", "", "its host key's fingerprint, `SHA256:…`")
 	case "trust":
-		f.StringVar(&t.fingerprint, "fingerprint", "", "accept this `SHA256:…` and no other")
+		f.StringVar(&t.fingerprint, "fingerprint", "", "accept the key `SHA256:…` and no other")
 		f.BoolVar(&t.yes, "yes", false, "accept what the host shows, unseen")
 	}
-	var err error
-	if t.names, err = parseAnywhere(f, args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitOK
+	cmd.Args = func(_ *cobra.Command, words []string) error {
+		switch {
+		case names == oneTarget && len(words) == 0:
+			return errors.New("the target's name is missing")
+		case names == noTarget && len(words) > 0:
+			return commandline.Unexpected(words[0])
+		case names == oneTarget && len(words) > 1:
+			return commandline.Unexpected(words[1])
 		}
-		return exitUsage
+		return nil
 	}
-	if one := verb == "add" || verb == "trust" || verb == "remove"; one && len(t.names) != 1 || verb == "list" && len(t.names) > 0 {
-		_, _ = io.WriteString(p.stderr, targetsUsage)
-		return exitUsage
+	if cmd.Name() != "add" && names != noTarget {
+		cmd.ValidArgsFunction = t.complete
 	}
-	c, err := loadConfig(t.file, "", t.state)
+	return p.does(cmd, func(ctx context.Context, words []string) int {
+		t.names = words
+		c, err := loadConfig(t.where.config, "", t.where.state)
+		if err == nil {
+			err = run(t, ctx, c)
+		}
+		if err != nil {
+			return p.fail(err)
+		}
+		return exitOK
+	})
+}
+
+// complete are the names that a shell completes: those of the configuration.
+func (t *targetsRun) complete(_ *cobra.Command, words []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c, err := loadConfig(t.where.config, "", t.where.state)
 	if err != nil {
-		return p.fail(err)
+		return nil, cobra.ShellCompDirectiveError
 	}
-	if err := run(t, ctx, c); err != nil {
-		return p.fail(err)
-	}
-	return exitOK
-}
-
-// parseAnywhere parses flags before and after words.
-func parseAnywhere(f *flag.FlagSet, args []string) (words []string, err error) {
-	for {
-		if err := f.Parse(args); err != nil || f.NArg() == 0 {
-			return words, err
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(c.Remotes)) {
+		if !slices.Contains(words, name) {
+			names = append(names, name)
 		}
-		words, args = append(words, f.Arg(0)), f.Args()[1:]
 	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func (t *targetsCommand) print(format string, args ...any) {
+func (t *targetsRun) print(format string, args ...any) {
 	_, _ = fmt.Fprintf(t.stdout, format, args...)
 }
 
 // list is `targets list`: what the configuration says.
-func (t *targetsCommand) list(_ context.Context, c *config.Config) error {
+func (t *targetsRun) list(_ context.Context, c *config.Config) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Remotes)) {
 		r := c.Remotes[name]
 		t.print("%-16s %s@%s port %d, %s, host key %s", name, r.User, r.Host, r.Port, login(r), known(r))
@@ -158,7 +185,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 const testPatience = 30 * time.Second
 
 // test is `targets test [NAME…]`: it connects, logs in and reads, all of it as a session would.
-func (t *targetsCommand) test(ctx context.Context, c *config.Config) error {
+func (t *targetsRun) test(ctx context.Context, c *config.Config) error {
 	names := t.names
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(c.Remotes))
@@ -191,7 +218,7 @@ func exists(c *config.Config, name string) error {
 }
 
 // addTarget is `targets add NAME …`.
-func (t *targetsCommand) addTarget(ctx context.Context, c *config.Config) error {
+func (t *targetsRun) addTarget(ctx context.Context, c *config.Config) error {
 	if t.add.host == "" {
 		return errors.New("--host is missing")
 	}
@@ -244,7 +271,7 @@ func absolute(name string) string {
 }
 
 // tellLogin says what the target has to know of the gateway.
-func (t *targetsCommand) tellLogin(c *config.Config, name string) error {
+func (t *targetsRun) tellLogin(c *config.Config, name string) error {
 	r := c.Remotes[name]
 	switch {
 	case r.Certificate:
@@ -268,7 +295,7 @@ func publicLine(k hostkeys.Key) string {
 }
 
 // trust is `targets trust NAME`: the host key that the target shows now becomes the one that it must show.
-func (t *targetsCommand) trust(ctx context.Context, c *config.Config) error {
+func (t *targetsRun) trust(ctx context.Context, c *config.Config) error {
 	name := t.names[0]
 	if err := exists(c, name); err != nil {
 		return err
@@ -318,7 +345,7 @@ func (t *targetsCommand) trust(ctx context.Context, c *config.Config) error {
 }
 
 // agree asks the operator, unless they said it already.
-func (t *targetsCommand) agree() error {
+func (t *targetsRun) agree() error {
 	if t.fingerprint != "" || t.yes {
 		return nil
 	}
@@ -335,7 +362,7 @@ func (t *targetsCommand) agree() error {
 }
 
 // remove is `targets remove NAME`.
-func (t *targetsCommand) remove(ctx context.Context, c *config.Config) error {
+func (t *targetsRun) remove(ctx context.Context, c *config.Config) error {
 	name := t.names[0]
 	if err := exists(c, name); err != nil {
 		return err
@@ -349,7 +376,7 @@ func (t *targetsCommand) remove(ctx context.Context, c *config.Config) error {
 
 // edit changes the configuration's text, checks that it still loads, and replaces the file. Of two that edit at the same
 // time the second one sees what the first has written.
-func (t *targetsCommand) edit(ctx context.Context, c *config.Config, change func([]byte) ([]byte, error)) (*config.Config, error) {
+func (t *targetsRun) edit(ctx context.Context, c *config.Config, change func([]byte) ([]byte, error)) (*config.Config, error) {
 	if c.Path == "" {
 		return nil, errors.New("there is no configuration file; make one with: shannot-gateway init")
 	}
@@ -374,8 +401,8 @@ func (t *targetsCommand) edit(ctx context.Context, c *config.Config, change func
 	if err != nil {
 		return nil, fmt.Errorf("nothing was changed, since it would not load any more: %w", err)
 	}
-	if t.state != "" {
-		if err := now.SetState(t.state); err != nil {
+	if t.where.state != "" {
+		if err := now.SetState(t.where.state); err != nil {
 			return nil, err
 		}
 	}

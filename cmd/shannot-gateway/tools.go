@@ -6,34 +6,47 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
 
-// policy is `policy check` and `policy render`: JSON lines in, a line out for each.
-func (p *program) policy(_ context.Context, args []string) int {
-	what := ""
-	if len(args) > 0 {
-		what, args = args[0], args[1:]
-	}
-	f := p.flags("policy " + what)
+// policyCommand is `policy check` and `policy render`: JSON lines in, a line out for each.
+func (p *program) policyCommand() *cobra.Command {
 	file := ""
-	if what == "check" {
-		f.StringVar(&file, "config", "", "configuration `file`")
+	check := &cobra.Command{
+		Use:   "check [--config FILE]",
+		Short: "judge commands, given as JSON lines on stdin",
+		Long: `Judges commands, and runs none. On stdin is a JSON object in each line, on stdout the answer to each:
+
+    {"id": 1, "argv": ["ls", "-l"]}, or {"id": 1, "shell": "ls | wc"}
+    {"id": 1, "verdict": "allow", "risk": "safe", "reason": "…"}
+
+The verdict is allow, ask or deny.`,
+		Example: `echo '{"id":1,"shell":"ls; rm -rf /"}' | shannot-gateway policy check`,
 	}
-	if what != "check" && what != "render" {
-		_, _ = fmt.Fprintln(p.stderr, "usage: shannot-gateway policy check [--config FILE] | policy render, with JSON lines on stdin")
-		return exitUsage
-	}
-	if status, ok := p.parse(f, args); !ok {
-		return status
-	}
-	if what == "render" {
+	check.Flags().StringVar(&file, "config", "", "judge by the [profile] of the configuration `FILE`, not by the built-in one")
+	_ = check.MarkFlagFilename("config", "toml")
+	p.does(check, func(context.Context, []string) int { return p.policyCheck(file) })
+	rendering := p.does(&cobra.Command{
+		Use:   "render",
+		Short: "render untrusted text, given as JSON lines on stdin",
+		Long: `Renders text as humans are shown it. On stdin is a JSON object in each line, on stdout the answer to each:
+
+    {"id": 1, "text": "…"}, {"id": 1, "b64": "…"} or {"id": 1, "argv": ["…"]}
+    {"id": 1, "shown": "…"}`,
+		Example: `echo '{"id":1,"argv":["ls","a b"]}' | shannot-gateway policy render`,
+	}, func(context.Context, []string) int {
 		if err := render.Serve(p.stdin, p.stdout); err != nil {
 			return p.fail(err)
 		}
 		return exitOK
-	}
+	})
+	return group("policy COMMAND", "judge commands, or render text, given as JSON lines", "Judges commands, or renders untrusted text: JSON lines in, a line out for each.", check, rendering)
+}
+
+func (p *program) policyCheck(file string) int {
 	profile := policy.DefaultProfile()
 	if file != "" {
 		c, err := loadConfig(file, "", "")

@@ -70,6 +70,14 @@ func Flags(cmd *cobra.Command) []Flag {
 	return out
 }
 
+// Unquote takes the quotes around names of values out of the descriptions of all flags, for what shows these as they are.
+func Unquote(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { _, f.Usage = pflag.UnquoteUsage(f) })
+	for _, child := range cmd.Commands() {
+		Unquote(child)
+	}
+}
+
 // flagColumn is where the texts of flags begin, in terminal cells.
 const flagColumn = 24
 
