@@ -22,12 +22,12 @@ func (v *View) Open(name string, flags int) (int, error) {
 	}
 	v.question()
 	defer v.answered()
-	v.leaveTrail(readsFiles, name)
+	v.noteAccess(readsFiles, name)
 	if f := v.take(name); f != nil {
 		v.following(name)
 		return vfs.Sealed(path.Base(name), f.data)
 	}
-	l, err := v.look(name)
+	l, err := v.lstat(name)
 	if err != nil {
 		return -1, err
 	}

@@ -56,11 +56,11 @@ type large struct {
 	opening sync.Mutex // held while a handle is got
 
 	// Guarded by v.mu.
-	r      *relay
-	handle sftp.Handle
-	closed bool
-	last   int64 // index of the last piece that was read, -1 before the first
-	ahead  int64 // how many pieces are asked for ahead
+	r         *relay
+	handle    sftp.Handle
+	closed    bool
+	last      int64 // index of the last piece that was read, -1 before the first
+	readahead int64 // how many pieces are asked for ahead
 }
 
 // OpenStream is Open, and gives a large file as a stream: what is not read is not moved.
@@ -71,7 +71,7 @@ func (v *View) OpenStream(name string, flags int) (int, vfs.Stream, error) {
 	}
 	v.question()
 	defer v.answered()
-	l, err := v.look(name)
+	l, err := v.lstat(name)
 	if err != nil {
 		return -1, nil, err
 	}
@@ -209,7 +209,7 @@ func (f *large) piece(index int64) (*part, error) {
 		return nil, syscall.EBADF
 	}
 	c := f.fetch(index)
-	if next := index + f.ahead; f.ahead > 0 && next <= (f.Size()-1)/sftp.MaxRead {
+	if next := index + f.readahead; f.readahead > 0 && next <= (f.Size()-1)/sftp.MaxRead {
 		f.fetch(next) // the line stays full while this one is read
 	}
 	f.v.mu.Unlock()
@@ -250,13 +250,13 @@ func (f *large) expect(from, to int64) error {
 	}
 	switch {
 	case from != f.last && from != f.last+1:
-		f.ahead = 0
+		f.readahead = 0
 	case to > f.last:
-		f.ahead = min(max(2*f.ahead, 4), mostInFlight)
+		f.readahead = min(max(2*f.readahead, 4), mostInFlight)
 	}
 	f.last = to
 	end := (f.Size() - 1) / sftp.MaxRead
-	for i := from; i <= min(end, from+mostInFlight, max(to, from+f.ahead)); i++ {
+	for i := from; i <= min(end, from+mostInFlight, max(to, from+f.readahead)); i++ {
 		f.fetch(i)
 	}
 	return nil

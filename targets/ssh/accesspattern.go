@@ -12,44 +12,45 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// A script that asks for the same name in one directory after the other (/proc/1/stat, /proc/2/stat) leaves a trail, and
-// what comes next on it is asked for ahead: a few names first, more as long as the script takes what was fetched in time.
+// A script that asks for the same name in one directory after the other (/proc/1/stat, /proc/2/stat) has an access
+// pattern. The view asks ahead for what comes next: a few names first, more as long as the script takes in time what was
+// fetched.
 const (
-	firstAhead    = 4
-	mostAhead     = 32
-	maxTrails     = 16 // of a view
+	firstWindow   = 4
+	maxWindow     = 32
+	maxPatterns   = 16 // of a view
 	maxBelow      = 4  // components of the name below the directories
-	nearOnTrail   = 8  // from one directory to the next, in those that the listing has: scripts leave some out
+	maxStride     = 8  // from one directory to the next, in those that the listing has: scripts leave some out
 	kernelLife    = time.Second
 	maxNumberSize = 18 // digits
 )
 
-// trailKey is what a trail is found by: names are DIR/SIBLING/REST.
-type trailKey struct {
-	kind      trailKind
+// patternKey is what a pattern is found by: names are DIR/SIBLING/REST.
+type patternKey struct {
+	kind      accessKind
 	dir, rest string
 }
 
-// trailKind is what a script does with the names.
-type trailKind int
+// accessKind is what a script does with the names.
+type accessKind int
 
 const (
-	readsFiles trailKind = iota
+	readsFiles accessKind = iota
 	readsLinks
 	listsDirs
 )
 
-// trail is how far a script has come.
-type trail struct {
-	last  string   // sibling
-	order []string // siblings as the script takes them, nil as long as that is not known
-	less  func(a, b string) int
-	next  int // in order: the first that was not asked for
-	ahead int // how many are asked for
+// pattern is how far a script has come.
+type pattern struct {
+	last   string   // sibling
+	order  []string // siblings as the script takes them, nil as long as that is not known
+	less   func(a, b string) int
+	next   int // in order: the first that was not asked for
+	window int // how many are asked for
 }
 
-// leaveTrail notes that a script asks for a name, and asks ahead where that is on a trail.
-func (v *View) leaveTrail(kind trailKind, name string) {
+// noteAccess notes that a script asks for a name, and reads ahead where the name is part of a pattern.
+func (v *View) noteAccess(kind accessKind, name string) {
 	if v.o.Policy == nil {
 		return
 	}
@@ -58,16 +59,16 @@ func (v *View) leaveTrail(kind trailKind, name string) {
 	if v.closed {
 		return
 	}
-	key, sibling, l := v.onTrail(kind, name)
+	key, sibling, l := v.patternOf(kind, name)
 	if l == nil {
 		return
 	}
-	t := v.trails[key]
+	t := v.patterns[key]
 	if t == nil {
-		if len(v.trails) >= maxTrails {
-			clear(v.trails)
+		if len(v.patterns) >= maxPatterns {
+			clear(v.patterns)
 		}
-		v.trails[key] = &trail{last: sibling}
+		v.patterns[key] = &pattern{last: sibling}
 		return
 	}
 	if sibling == t.last {
@@ -78,20 +79,20 @@ func (v *View) leaveTrail(kind trailKind, name string) {
 		t.order = nil
 		return
 	}
-	if t.next-at > t.ahead/2 {
+	if t.next-at > t.window/2 {
 		return
 	}
-	for i := max(t.next, at+1); i < len(t.order) && i <= at+t.ahead; i++ {
-		if !v.fetchAhead(key, t, t.order[i]) {
+	for i := max(t.next, at+1); i < len(t.order) && i <= at+t.window; i++ {
+		if !v.prefetch(key, t, t.order[i]) {
 			return
 		}
 		t.next = i + 1
 	}
 }
 
-// onTrail parts a name at the nearest directory above it that the script has listed, but for its own. The listing is nil
-// where there is none. The caller holds the lock.
-func (v *View) onTrail(kind trailKind, name string) (key trailKey, sibling string, l *listing) {
+// patternOf parts a name at the nearest directory above it that the script has listed, but for its own. The listing is
+// nil where there is none. The caller holds the lock.
+func (v *View) patternOf(kind accessKind, name string) (key patternKey, sibling string, l *listing) {
 	rest, dir := path.Base(name), path.Dir(name)
 	for range maxBelow {
 		if dir == "/" {
@@ -99,16 +100,16 @@ func (v *View) onTrail(kind trailKind, name string) (key trailKey, sibling strin
 		}
 		up, base := path.Dir(dir), path.Base(dir)
 		if l = v.listings[up]; l != nil && done(l.ready) && l.err == nil {
-			return trailKey{kind, up, rest}, base, l
+			return patternKey{kind, up, rest}, base, l
 		}
 		rest, dir = path.Join(base, rest), up
 	}
 	return key, "", nil
 }
 
-// step is the place of a sibling, a few steps behind the last one, in the order of the trail: that of the listing, or of
-// the numbers that the names are.
-func (t *trail) step(sibling string, l *listing) (at int, ok bool) {
+// step is the place of a sibling, a few steps behind the last one, in the order of the pattern: that of the listing, or
+// of the numbers that the names are.
+func (t *pattern) step(sibling string, l *listing) (at int, ok bool) {
 	if t.order != nil {
 		return t.forward(sibling)
 	}
@@ -120,7 +121,7 @@ func (t *trail) step(sibling string, l *listing) (at int, ok bool) {
 	}
 	numbers := slices.DeleteFunc(slices.Clone(dirs), func(name string) bool { return !isNumber(name) })
 	slices.SortFunc(numbers, byNumber)
-	t.next, t.ahead = 0, firstAhead
+	t.next, t.window = 0, firstWindow
 	for _, try := range []struct {
 		order []string
 		less  func(a, b string) int
@@ -134,10 +135,10 @@ func (t *trail) step(sibling string, l *listing) (at int, ok bool) {
 }
 
 // forward finds a sibling that is a few steps behind the last one.
-func (t *trail) forward(sibling string) (at int, ok bool) {
+func (t *pattern) forward(sibling string) (at int, ok bool) {
 	at, ok = slices.BinarySearchFunc(t.order, sibling, t.less)
 	before, known := slices.BinarySearchFunc(t.order, t.last, t.less)
-	return at, ok && known && at > before && at-before <= nearOnTrail
+	return at, ok && known && at > before && at-before <= maxStride
 }
 
 func isNumber(name string) bool {
@@ -153,18 +154,18 @@ func byNumber(a, b string) int {
 	return cmp.Compare(x, y)
 }
 
-// taken adjusts how far a trail is asked ahead: what came too late was asked for too early.
-func (t *trail) taken(inTime bool) {
+// adjust sets how far the view reads ahead. What the script took too late was asked for too early.
+func (t *pattern) adjust(inTime bool) {
 	if inTime {
-		t.ahead = min(2*t.ahead, mostAhead)
+		t.window = min(2*t.window, maxWindow)
 	} else {
-		t.ahead = max(t.ahead/2, 1)
+		t.window = max(t.window/2, 1)
 	}
 }
 
-// fetchAhead asks for a name on a trail in the background, if the session may see it. It reports false where too much is
-// under way already. The caller holds the lock.
-func (v *View) fetchAhead(key trailKey, t *trail, sibling string) bool {
+// prefetch asks for the next name of a pattern in the background, if the session may see it. It reports false where too
+// much is under way already. The caller holds the lock.
+func (v *View) prefetch(key patternKey, t *pattern, sibling string) bool {
 	way := v.visible(path.Join(key.dir, sibling), key.rest)
 	if way == nil {
 		return true
@@ -178,11 +179,11 @@ func (v *View) fetchAhead(key trailKey, t *trail, sibling string) bool {
 	}
 	var f *fetched
 	if key.kind == readsFiles {
-		f = &fetched{ready: make(chan struct{}), trail: t}
+		f = &fetched{ready: make(chan struct{}), pattern: t}
 		v.contents.add(name, f)
 	}
 	v.reading.Go(func() {
-		defer func() { <-v.ahead }()
+		defer func() { <-v.prefetches }()
 		l, err := v.wayTo(way)
 		switch key.kind {
 		case readsFiles:
@@ -224,30 +225,30 @@ func (v *View) visible(dir, rest string) (way []string) {
 	}
 }
 
-// wayTo looks at every step at once, and returns the last one where those before it are directories.
-func (v *View) wayTo(way []string) (*look, error) {
-	looks := make([]*look, len(way))
+// wayTo asks for the attributes of every step at once. It returns the last one where those before it are directories.
+func (v *View) wayTo(way []string) (*cachedAttrs, error) {
+	found := make([]*cachedAttrs, len(way))
 	for i, name := range way {
-		l, err := v.look(name)
+		l, err := v.lstat(name)
 		if err != nil {
 			return nil, err
 		}
-		looks[i] = l
+		found[i] = l
 	}
-	for i, l := range looks {
+	for i, l := range found {
 		<-l.ready
 		switch {
 		case l.err != nil:
 			return nil, l.err
-		case i < len(looks)-1 && !l.info.IsDir():
+		case i < len(found)-1 && !l.info.IsDir():
 			return nil, syscall.ENOTDIR
 		}
 	}
-	return looks[len(looks)-1], nil
+	return found[len(found)-1], nil
 }
 
 // readSibling reads a small regular file.
-func (v *View) readSibling(name string, l *look) ([]byte, error) {
+func (v *View) readSibling(name string, l *cachedAttrs) ([]byte, error) {
 	if !l.info.IsRegular() || l.info.Size > smallFile {
 		return nil, syscall.EFBIG
 	}
@@ -273,7 +274,7 @@ type linkText struct {
 }
 
 // readLink is the text of a link, asked for once.
-func (v *View) readLink(name string, l *look) (string, error) {
+func (v *View) readLink(name string, l *cachedAttrs) (string, error) {
 	v.mu.Lock()
 	t := l.text
 	if t != nil && (!done(t.ready) || t.err == nil) {

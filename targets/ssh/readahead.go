@@ -11,7 +11,7 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// What is read ahead: scripts read the files of a directory one after the other, and walk trees.
+// What the view reads ahead: scripts read the files of a directory one after the other, and walk trees.
 const (
 	filesAhead    = 32
 	smallFile     = 64 << 10 // bytes; larger files are never read ahead
@@ -19,7 +19,7 @@ const (
 	listingsAhead = 16
 )
 
-// contents are small files that were read ahead.
+// contents are small files that the view has read ahead.
 type contents struct {
 	files map[string]*fetched
 	order []string // oldest first
@@ -28,11 +28,11 @@ type contents struct {
 
 // fetched is a file that was read, or is being read.
 type fetched struct {
-	ready chan struct{}
-	at    time.Time // when it was asked for
-	data  []byte
-	err   error
-	trail *trail // that it is on, nil for none
+	ready   chan struct{}
+	at      time.Time // when it was asked for
+	data    []byte
+	err     error
+	pattern *pattern // that it is part of, nil for none
 }
 
 func (c *contents) clear() {
@@ -104,8 +104,8 @@ func (v *View) take(name string) *fetched {
 		life = kernelLife
 	}
 	inTime := v.target.now().Sub(f.at) < life
-	if f.trail != nil {
-		f.trail.taken(inTime)
+	if f.pattern != nil {
+		f.pattern.adjust(inTime)
 	}
 	if !inTime {
 		return nil
@@ -147,7 +147,7 @@ func done(c <-chan struct{}) bool {
 
 // readAhead reads a small regular file in the background, if the session may see it. The caller holds the lock.
 func (v *View) readAhead(name string) {
-	l := v.looks[name]
+	l := v.attrs[name]
 	if l == nil || !done(l.ready) || l.err != nil || !l.info.IsRegular() || l.info.Size == 0 || l.info.Size > smallFile {
 		return
 	}
@@ -157,7 +157,7 @@ func (v *View) readAhead(name string) {
 	f := &fetched{ready: make(chan struct{})}
 	v.contents.add(name, f)
 	v.reading.Go(func() {
-		defer func() { <-v.ahead }()
+		defer func() { <-v.prefetches }()
 		began := v.target.now()
 		var err error
 		f.data, err = v.readSibling(name, l)
@@ -168,14 +168,14 @@ func (v *View) readAhead(name string) {
 // background takes one of the places for questions that nobody waits for yet.
 func (v *View) background() bool {
 	select {
-	case v.ahead <- struct{}{}:
+	case v.prefetches <- struct{}{}:
 		return true
 	default:
 		return false
 	}
 }
 
-// walking notes that a directory was listed, and lists the next ones ahead once that looks like a walk.
+// walking notes that the script listed a directory. Once that looks like a walk, it lists the next ones ahead.
 func (v *View) walking(name string, l *listing) {
 	if v.o.Policy == nil || kernelFile(name) {
 		return
@@ -215,14 +215,14 @@ func (v *View) listAhead(dir string, entries []vfs.Dirent) {
 		if known || vfs.OfTheReader(full) || v.o.Policy.Decide(full) == vfs.Hidden || !v.background() {
 			continue
 		}
-		if _, err := v.list(full, false, func() { <-v.ahead }); err != nil {
+		if _, err := v.list(full, false, func() { <-v.prefetches }); err != nil {
 			return
 		}
 	}
 }
 
-// kernelFile reports whether a file is made by the kernel when it is read: its size says nothing, and reading it may
-// cost the target something.
+// kernelFile reports whether the kernel makes a file as it is read. Its size says nothing then, and reading it may cost
+// the target something.
 func kernelFile(name string) bool {
 	for _, dir := range []string{"/proc", "/sys"} {
 		if name == dir || strings.HasPrefix(name, dir+"/") {

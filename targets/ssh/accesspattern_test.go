@@ -82,7 +82,7 @@ func TestFilesOfTheSameNameAreReadAhead(t *testing.T) {
 			}
 		}
 		asked := s.askedFor("Get", "/proc/%s/stat", way)
-		if n := len(asked); n < 6 || n > 4+mostAhead || !slices.Equal(asked, way[:n]) {
+		if n := len(asked); n < 6 || n > 4+maxWindow || !slices.Equal(asked, way[:n]) {
 			t.Errorf("asked for %v", asked)
 		}
 		for _, pid := range way[4:] {
@@ -110,7 +110,7 @@ func TestFilesFurtherDownAndLinksAndListingsAreAskedForAhead(t *testing.T) {
 		}
 	}
 	for method, name := range map[string]string{"Readlink": "/proc/%s/exe", "List": "/proc/%s/task"} {
-		if asked := s.askedFor(method, name, pids); len(asked) < 6 || len(asked) > 4+mostAhead || !slices.Equal(asked, pids[:len(asked)]) {
+		if asked := s.askedFor(method, name, pids); len(asked) < 6 || len(asked) > 4+maxWindow || !slices.Equal(asked, pids[:len(asked)]) {
 			t.Errorf("%s of %v", method, asked)
 		}
 	}
@@ -166,7 +166,7 @@ func TestWhatWasReadAheadOfAKernelIsNotShownLate(t *testing.T) {
 }
 
 // Hidden names, links, FIFOs, devices, large files, and links in place of directories: none of them is opened ahead.
-func TestATrailLeadsToNothingThatTheSessionMayNotSee(t *testing.T) {
+func TestReadAheadSeesNothingThatTheSessionMayNotSee(t *testing.T) {
 	files, pids := processes(60)
 	traps := map[string]*fakeFile{
 		pids[8]: {mode: fs.ModeNamedPipe | 0o644}, pids[9]: {mode: fs.ModeSymlink | 0o777, target: "/etc/shadow"},
@@ -197,7 +197,7 @@ func TestATrailLeadsToNothingThatTheSessionMayNotSee(t *testing.T) {
 		}
 	}
 	if f.times("Get /proc/"+pids[20]+"/stat") != 1 {
-		t.Error("the trail was lost")
+		t.Error("the pattern was lost")
 	}
 	for name := range files {
 		if n := f.times("Get " + name); n > 0 && strings.HasSuffix(name, "environ") {
