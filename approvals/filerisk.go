@@ -152,6 +152,19 @@ func fileRisk(f *File) (policy.Risk, string) {
 	return policy.Safe, "it is new, and nothing that exists changes"
 }
 
+// DeniedPath says why nobody is asked about a change of this path, whatever it is; "" where somebody is. The text is rendered.
+func DeniedPath(name string, hidden func(string) bool) string {
+	for _, kernel := range []string{"/proc", "/sys", "/dev"} {
+		if name == kernel || strings.HasPrefix(name, kernel+"/") {
+			return string(render.Line(name)) + " is the kernel's; use a command for what is set there"
+		}
+	}
+	if hidden != nil && hidden(name) {
+		return "the read policy does not show " + string(render.Line(name)) + ", so it cannot be changed either"
+	}
+	return ""
+}
+
 // denied says why a change is not even asked about, "" where it is.
 func deniedChange(f *File, hidden func(string) bool) string {
 	names := []string{string(f.Path)}
@@ -159,13 +172,8 @@ func deniedChange(f *File, hidden func(string) bool) string {
 		names = append(names, string(f.To))
 	}
 	for _, name := range names {
-		for _, kernel := range []string{"/proc", "/sys", "/dev"} {
-			if name == kernel || strings.HasPrefix(name, kernel+"/") {
-				return string(render.Line(name)) + " is the kernel's; use a command for what is set there"
-			}
-		}
-		if hidden != nil && hidden(name) {
-			return "the read policy does not show " + string(render.Line(name)) + ", so it cannot be changed either"
+		if why := DeniedPath(name, hidden); why != "" {
+			return why
 		}
 	}
 	if f.Was != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"syscall"
@@ -33,6 +34,10 @@ const exitCopy = 1
 
 // copied serves scp's old protocol where a command line asks for that.
 func (g *Gateway) copied(ctx *channelContext, s ssh.Session) (status int, ok bool) {
+	if command.IsRsync(s.RawCommand()) {
+		_, _ = io.WriteString(s.Stderr(), "shannot: rsync needs its own program on both sides, which is not run here; use sftp, scp or sshfs: paths begin with /TARGET\n")
+		return command.ExitUsage, true
+	}
 	words, ok := command.CopyWords(s.RawCommand())
 	if !ok {
 		return 0, false
@@ -80,9 +85,10 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 		}
 	}
 	options := relay.Options{
-		Opened: opened,
-		Policy: func(target string) *vfs.Policy { return now.runner.policies[target] },
-		Ask:    func(ctx context.Context, c relay.Change) error { return now.runner.change(ctx, who, c) },
+		Opened:     opened,
+		Policy:     func(target string) *vfs.Policy { return now.runner.policies[target] },
+		Ask:        func(ctx context.Context, c relay.Change) error { return now.runner.change(ctx, who, c) },
+		Changeable: now.runner.changeable,
 		Upload: func() (func(), bool) {
 			limits := g.settings.Load().Config.Limits
 			return g.uploads.take(who.Name, limits.UploadsPerIdentity, limits.Uploads)
@@ -147,15 +153,24 @@ func openFiles(descriptors uint64) (each, all int) {
 // newTransfer is an id for what one client reads over SFTP: there is no session of it. Logins on targets bear it.
 func newTransfer() string { return "sftp-" + strings.ToLower(rand.Text()[:8]) }
 
+// changeable says why a path of a target cannot be changed over SFTP, whoever approves it. The error's text is rendered.
+func (r *runner) changeable(target targets.Target, path string) error {
+	if _, ok := target.(targets.FileTarget); !ok || r.options.Blobs == nil {
+		return fmt.Errorf("files of %s cannot be changed: %w", target.Name(), syscall.EROFS)
+	}
+	shown := r.policies[target.Name()]
+	if why := approvals.DeniedPath(path, func(path string) bool { return shown.Decide(path) != vfs.Visible }); why != "" {
+		return fmt.Errorf("%w: %s", syscall.EACCES, why)
+	}
+	return nil
+}
+
 // errNotMade is the end of a change that nobody approved.
 var errNotMade = errors.New("nobody approved it")
 
 // change makes a session of one change over SFTP and brings it to its end: it waits for a human, and the change is made
 // or not. The session ends with its client. It cannot be parked, for nothing would make the change again.
 func (r *runner) change(ctx context.Context, who approvals.Identity, c relay.Change) error {
-	if _, ok := c.Target.(targets.FileTarget); !ok || r.options.Blobs == nil {
-		return fmt.Errorf("files of %s cannot be changed: %w", c.Target.Name(), syscall.EROFS)
-	}
 	r, err := r.latest(who, c.Target.Name())
 	if err != nil {
 		return fmt.Errorf("%w: %w", syscall.EACCES, err)

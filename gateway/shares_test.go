@@ -7,6 +7,8 @@ import (
 
 	"github.com/pkg/sftp"
 	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/approvals"
 )
 
 func TestNobodyTakesAnothersShare(t *testing.T) {
@@ -44,7 +46,8 @@ func TestNobodyTakesAnothersShare(t *testing.T) {
 func TestOneAgentsUploadsDoNotKeepAnotherOut(t *testing.T) {
 	other, key := newSigner(t)
 	dir := t.TempDir()
-	r := start(t, fmt.Sprintf("[identities.second]\nrole = \"agent\"\nkeys = [%q]\n[files]\nread = [%q]\nscratch = []\n[limits]\nuploads = 3\nuploads_per_identity = 3\n", strings.TrimSpace(key), dir))
+	blobs := func(o *Options) { o.Blobs = o.Store.(approvals.Blobs) } // uploads can be approved
+	r := startAltered(t, fmt.Sprintf("[identities.second]\nrole = \"agent\"\nkeys = [%q]\n[files]\nread = [%q]\nscratch = []\n[limits]\nuploads = 3\nuploads_per_identity = 3\n", strings.TrimSpace(key), dir), nil, blobs)
 	create := func(signer gossh.Signer, name string) error {
 		c, err := sftp.NewClient(r.as(signer))
 		if err != nil {

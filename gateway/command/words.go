@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"path"
 	"slices"
 	"strings"
 )
@@ -129,6 +130,16 @@ func isPython(line string) bool {
 		}
 	}
 	return true
+}
+
+// IsRsync reports whether a line starts the far side of rsync(1), by whatever path and through whatever program.
+func IsRsync(line string) bool {
+	words, err := split(line)
+	if err != nil || slices.ContainsFunc(words, func(w word) bool { return w.operator }) {
+		return false
+	}
+	started := slices.IndexFunc(words, func(w word) bool { return path.Base(w.text) == "rsync" })
+	return started >= 0 && started+1 < len(words) && words[started+1].text == "--server"
 }
 
 // CopyWords are the words of a line in which a client's scp(1) asks for its old protocol, after "scp"; false where the

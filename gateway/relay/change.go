@@ -2,76 +2,64 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/pkg/sftp"
+	"golang.org/x/sys/unix"
 
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/internal/sftpwire"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
 
 // upload is a file that a client writes. It is kept in memory; when it is closed, a human is asked.
 type upload struct {
-	r      *relay
-	name   string // the client's
-	target targets.Target
-	tree   *tree // of its own
-	path   string
-	file   *os.File
-	broken error // the transfer did not come to its end
-	closed bool
-	done   func() // gives its place back
+	r        *relay
+	name     string // the client's
+	target   targets.Target
+	tree     *tree // of its own
+	path     string
+	file     *os.File
+	readable bool
+	append   bool   // what is written goes to the end, wherever the client says
+	broken   error  // the transfer did not come to its end
+	closed   bool   // a human is asked
+	done     func() // gives its place back
 }
-
-// Filewrite opens a file for writing.
-func (h handlers) Filewrite(r *sftp.Request) (_ io.WriterAt, err error) {
-	defer h.guard(&err)
-	flags, want := syscall.O_RDWR, r.Pflags()
-	for _, f := range []struct {
-		set  bool
-		flag int
-	}{{want.Creat, syscall.O_CREAT}, {want.Trunc, syscall.O_TRUNC}, {want.Excl, syscall.O_EXCL}} {
-		if f.set {
-			flags |= f.flag
-		}
-	}
-	mode := uint32(newFileMode)
-	if r.AttrFlags().Permissions {
-		mode = r.Attributes().Mode & 0o777
-	}
-	return h.write(r.Filepath, flags, mode)
-}
-
-// newFileMode is that of a new file where the client does not say.
-const newFileMode = 0o644
 
 // write begins an upload, by the client's name for the file.
-func (h handlers) write(file string, flags int, mode uint32) (*upload, error) {
-	target, name, err := h.split(file)
+func (r *relay) write(file string, flags int, mode uint32) (*upload, error) {
+	target, name, err := r.split(file)
 	switch {
 	case err != nil || target == nil || name == "/":
 		return nil, syscall.EACCES
 	}
-	done, err := h.begin(file)
+	done, err := r.begin(file)
 	if err != nil {
 		return nil, err
 	}
-	u, err := h.newUpload(target, name, flags, mode)
+	u, err := r.newUpload(target, name, flags, mode)
 	if err != nil {
 		done()
 		return nil, err
 	}
 	u.name, u.done = path.Clean("/"+file), done
-	h.mu.Lock()
-	h.uploads[u.name] = u
-	h.mu.Unlock()
+	r.mu.Lock()
+	r.uploads[u.name] = u
+	r.mu.Unlock()
 	return u, nil
+}
+
+// uploading is the file that this client uploads under a name, nil for none.
+func (r *relay) uploading(name string) *upload {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.uploads[path.Clean("/"+name)]
 }
 
 // begin takes a place for a change: of the client's, and of its identity's. EAGAIN where there is none.
@@ -93,8 +81,8 @@ func (r *relay) begin(name string) (done func(), err error) {
 	}, nil
 }
 
-func (h handlers) newUpload(target targets.Target, name string, flags int, mode uint32) (*upload, error) {
-	t, err := h.newTree(target)
+func (r *relay) newUpload(target targets.Target, name string, flags int, mode uint32) (*upload, error) {
+	t, err := r.newTree(target)
 	if err != nil {
 		return nil, err
 	}
@@ -103,26 +91,106 @@ func (h handlers) newUpload(target targets.Target, name string, flags int, mode 
 		t.close()
 		return nil, err
 	}
-	fd, err := file.Descriptor(syscall.O_RDWR)
 	canonical := file.Path()
+	if err := r.changeable(target, canonical); err != nil {
+		_ = file.Close()
+		t.close()
+		return nil, err
+	}
+	fd, err := file.Descriptor(syscall.O_RDWR)
 	_ = file.Close()
 	if err != nil {
 		t.close()
 		return nil, err
 	}
 	return &upload{
-		r: h.relay, target: target, tree: t, path: canonical, file: os.NewFile(uintptr(fd), "upload"), // #nosec G115 -- a descriptor
+		r: r, target: target, tree: t, path: canonical, file: os.NewFile(uintptr(fd), "upload"), // #nosec G115 -- a descriptor
 	}, nil
+}
+
+// changeable refuses at once what nobody would be asked about: a client may never look at how its upload ended.
+func (r *relay) changeable(target targets.Target, name string) error {
+	err := r.o.Changeable(target, name)
+	if err == nil {
+		return nil
+	}
+	r.notice("%s cannot be changed: %s", render.Line(name), render.Line(err.Error()))
+	return err
 }
 
 // WriteAt implements io.WriterAt. EFBIG beyond the limit.
 func (u *upload) WriteAt(p []byte, off int64) (int, error) {
+	if u.append {
+		end, err := u.file.Seek(0, io.SeekEnd)
+		if err != nil {
+			return 0, err
+		}
+		off = end
+	}
 	if limit := u.r.o.MaxFile; off < 0 || limit > 0 && off+int64(len(p)) > limit {
-		u.TransferError(syscall.EFBIG)
-		u.r.notice("%s is larger than %d bytes (limits.write)", render.Line(u.name), limit)
-		return 0, syscall.EFBIG
+		return 0, u.tooLarge()
 	}
 	return u.file.WriteAt(p, off)
+}
+
+// tooLarge ends an upload that does not fit.
+func (u *upload) tooLarge() error {
+	u.TransferError(syscall.EFBIG)
+	limit := u.r.o.MaxFile
+	u.r.notice("%s is larger than %d bytes (limits.write)", render.Line(u.name), limit)
+	return refused(syscall.EFBIG, fmt.Sprintf("larger than %d bytes (limits.write)", limit))
+}
+
+// describe is an upload as its client sees it, which no one else does.
+func (u *upload) describe() (vfs.Info, error) {
+	found, err := u.tree.view.Lstat(u.path)
+	if err != nil {
+		return vfs.Info{}, err
+	}
+	st, err := u.file.Stat()
+	if err != nil {
+		return vfs.Info{}, err
+	}
+	found.Size = st.Size()
+	return found, nil
+}
+
+// content is what was written so far, for the client that wrote it. EBADF where it is an upload no more.
+func (u *upload) content() (*os.File, error) {
+	u.r.mu.Lock()
+	defer u.r.mu.Unlock()
+	if u.r.uploads[u.name] != u {
+		return nil, syscall.EBADF
+	}
+	raw, err := u.file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fd int
+	failed := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	if failed != nil || err != nil {
+		return nil, errors.Join(failed, err)
+	}
+	return os.NewFile(uintptr(fd), "upload"), nil // #nosec G115 -- a descriptor
+}
+
+// set sets attributes of an upload. EBUSY where a human has been asked about it already.
+func (u *upload) set(a sftpwire.Attributes) error {
+	u.r.mu.Lock()
+	closed := u.closed
+	u.r.mu.Unlock()
+	if closed {
+		return refused(syscall.EBUSY, "it waits for a human as it is")
+	}
+	if a.Flags&sftpwire.AttrSize != 0 {
+		if limit := u.r.o.MaxFile; a.Size > 1<<62 || limit > 0 && a.Size > uint64(limit) { // #nosec G115 -- not negative
+			return u.tooLarge()
+		}
+		if err := u.file.Truncate(int64(a.Size)); err != nil { // #nosec G115 -- bounded
+			return err
+		}
+	}
+	return setAttributes(u.tree.view, u.path, a, true)
 }
 
 // TransferError is how the library says that the client left in the middle.
@@ -143,20 +211,25 @@ func (u *upload) Close() (err error) {
 		return nil
 	}
 	u.closed = true
-	if u.r.uploads[u.name] == u {
-		delete(u.r.uploads, u.name)
-	}
 	broken := u.broken
 	u.r.mu.Unlock()
-	defer u.done()
-	defer u.tree.close()
-	if cerr := u.file.Close(); broken == nil {
-		broken = cerr
-	}
+	defer u.forget()
 	if broken != nil {
 		return broken // half a file is nobody's
 	}
 	return u.r.ask(u.tree, "sftp: put "+u.name)
+}
+
+// forget drops an upload that was made or not.
+func (u *upload) forget() {
+	u.r.mu.Lock()
+	defer u.r.mu.Unlock()
+	if u.r.uploads[u.name] == u {
+		delete(u.r.uploads, u.name)
+	}
+	_ = u.file.Close()
+	u.tree.close()
+	u.done()
 }
 
 // ask brings what a view holds before a human, and lets the client see what came of it.
@@ -166,116 +239,90 @@ func (r *relay) ask(t *tree, summary string) error {
 		return nil
 	}
 	for _, c := range changes {
-		if r.o.Policy(t.target.Name()).Decide(c.Path) != vfs.Visible {
-			return syscall.EACCES // nobody changes what they cannot see
+		if err := r.changeable(t.target, c.Path); err != nil {
+			return err
 		}
 	}
 	shown := render.Line(summary)
-	queued := func(why string) { r.notice("%s: %s", shown, render.Line(why)) }
-	err := r.o.Ask(r.ctx, Change{Target: t.target, Summary: summary, View: t.view, Base: t.base, Queued: queued, Told: func(id string) {
-		r.notice("%s waits for a human as session %s; it goes on when somebody runs: show %s, and the approve line that this ends with (or: reject %s)", shown, id, id, id)
-	}})
+	var session string
+	err := r.o.Ask(r.ctx, Change{
+		Target: t.target, Summary: summary, View: t.view, Base: t.base,
+		Queued: func(why string) { r.notice("%s: %s", shown, render.Line(why)) },
+		Told: func(id string) {
+			session = id
+			r.notice("%s waits for a human as session %s; it goes on when somebody runs: show %s, and the approve line that this ends with (or: reject %s)", shown, id, id, id)
+		},
+	})
 	r.mu.Lock()
 	mine := r.trees[t.target.Name()]
 	r.mu.Unlock()
 	if mine != nil {
 		mine.refresh()
 	}
-	if err != nil {
-		r.notice("%s was not made: %s", shown, render.Line(err.Error()))
-		var errno syscall.Errno
-		if errors.As(err, &errno) {
-			return errno
+	if err == nil {
+		return nil
+	}
+	r.notice("%s was not made: %s", shown, render.Line(err.Error()))
+	errno := syscall.EACCES
+	errors.As(err, &errno)
+	text := render.Line(err.Error()).String()
+	if session != "" {
+		text = "session " + session + ": " + text
+	}
+	return refused(errno, text)
+}
+
+// setAttributes sets what a client gave, but for the size.
+func setAttributes(view *vfs.Session, name string, a sftpwire.Attributes, follow bool) error {
+	if a.Flags&sftpwire.AttrOwner != 0 {
+		if err := view.Chown(name, int(a.UID), int(a.GID), follow); err != nil {
+			return err
 		}
-		return syscall.EACCES
+	}
+	if a.Flags&sftpwire.AttrPermissions != 0 {
+		if err := view.Chmod(name, a.Mode&0o7777, follow); err != nil {
+			return err
+		}
+	}
+	if a.Flags&sftpwire.AttrTimes != 0 {
+		return view.Utimes(name, time.Unix(int64(a.Atime), 0), time.Unix(int64(a.Mtime), 0), follow)
 	}
 	return nil
 }
 
-// Filecmd makes, removes and renames, and sets attributes.
-func (h handlers) Filecmd(r *sftp.Request) (err error) {
-	defer h.guard(&err)
-	if r.Method == "Setstat" {
-		if done, err := h.setUpload(r); done {
-			return err
-		}
-	}
-	return h.change(r)
+// edit is a change of one path.
+type edit struct {
+	verb  string
+	name  string // the client's
+	other string // where it leads to, where there is one: as the client gave it
+	do    func(view *vfs.Session, name string) error
 }
 
-// PosixRename is a rename that replaces.
-func (h handlers) PosixRename(r *sftp.Request) (err error) {
-	defer h.guard(&err)
-	return h.change(r)
-}
-
-// setUpload sets attributes of a file that the client is uploading.
-func (h handlers) setUpload(r *sftp.Request) (done bool, err error) {
-	h.mu.Lock()
-	u := h.uploads[path.Clean("/"+r.Filepath)]
-	h.mu.Unlock()
-	if u == nil {
-		return false, nil
-	}
-	if r.AttrFlags().Size {
-		size := int64(min(r.Attributes().Size, 1<<62)) // #nosec G115 -- bounded
-		if h.o.MaxFile > 0 {
-			size = min(size, h.o.MaxFile)
-		}
-		if err := u.file.Truncate(size); err != nil {
-			return true, err
-		}
-	}
-	return true, setAttributes(u.tree.view, u.path, r)
-}
-
-func setAttributes(view *vfs.Session, name string, r *sftp.Request) error {
-	flags, a := r.AttrFlags(), r.Attributes()
-	if flags.UidGid {
-		if err := view.Chown(name, int(a.UID), int(a.GID), false); err != nil {
-			return err
-		}
-	}
-	if flags.Permissions {
-		if err := view.Chmod(name, a.Mode&0o7777, false); err != nil {
-			return err
-		}
-	}
-	if flags.Acmodtime {
-		return view.Utimes(name, time.Unix(int64(a.Atime), 0), time.Unix(int64(a.Mtime), 0), false)
-	}
-	return nil
-}
-
-// change makes a change in a view of its own and asks about it.
-func (h handlers) change(r *sftp.Request) error {
-	where := r.Filepath
-	if r.Method == "Symlink" { // of which the library has the text there
-		where = r.Target
-	}
-	target, name, err := h.split(where)
+// edit makes a change in a view of its own and asks about it.
+func (r *relay) edit(e edit) error {
+	target, name, err := r.split(e.name)
 	if err != nil || target == nil || name == "/" {
 		return syscall.EACCES
 	}
-	done, err := h.begin(r.Filepath)
+	done, err := r.begin(e.name)
 	if err != nil {
 		return err
 	}
 	defer done()
-	t, err := h.newTree(target)
+	t, err := r.newTree(target)
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	summary := "sftp: " + strings.ToLower(r.Method) + " " + r.Filepath
-	if r.Target != "" {
-		summary += " " + r.Target
+	summary := "sftp: " + e.verb + " " + e.name
+	if e.other != "" {
+		summary += " " + e.other
 	}
-	if err := h.apply(t.view, r, target, name); err != nil {
-		h.explain(summary, err)
+	if err := e.do(t.view, name); err != nil {
+		r.explain(summary, err)
 		return err
 	}
-	return h.ask(t, summary)
+	return r.ask(t, summary)
 }
 
 // explain tells in words why a change cannot be made, where the client knows no more than that it failed.
@@ -287,43 +334,4 @@ func (r *relay) explain(summary string, err error) {
 	default:
 		r.notice("%s cannot be done: %s", render.Line(summary), render.Line(err.Error()))
 	}
-}
-
-// renameNoReplace is RENAME_NOREPLACE of renameat2(2).
-const renameNoReplace = 1
-
-func (h handlers) apply(view *vfs.Session, r *sftp.Request, target targets.Target, name string) error {
-	switch r.Method {
-	case "Setstat":
-		if r.AttrFlags().Size {
-			if err := view.Truncate(name, int64(min(r.Attributes().Size, 1<<62))); err != nil { // #nosec G115 -- bounded
-				return err
-			}
-		}
-		return setAttributes(view, name, r)
-	case "Mkdir":
-		mode := uint32(0o755)
-		if r.AttrFlags().Permissions {
-			mode = r.Attributes().Mode & 0o7777
-		}
-		return view.Mkdir(name, mode)
-	case "Rmdir":
-		return view.Rmdir(name)
-	case "Remove":
-		return view.Unlink(name)
-	case "Rename", "PosixRename":
-		other, to, err := h.split(r.Target)
-		switch {
-		case err != nil || other == nil || to == "/":
-			return syscall.EACCES
-		case other != target:
-			return syscall.EXDEV
-		case r.Method == "Rename":
-			return view.Rename(name, to, renameNoReplace)
-		}
-		return view.Rename(name, to, 0)
-	case "Symlink":
-		return view.Symlink(r.Filepath, name)
-	}
-	return syscall.EOPNOTSUPP
 }

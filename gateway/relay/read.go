@@ -2,44 +2,37 @@ package relay
 
 import (
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"sync"
 	"syscall"
-
-	"github.com/pkg/sftp"
 
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
 
-// handlers are the answers to a client's requests, as the library wants them. Its workers call them at the same time.
-type handlers struct{ *relay }
-
-// Fileread opens a file for reading.
-func (h handlers) Fileread(r *sftp.Request) (_ io.ReaderAt, err error) {
-	defer h.guard(&err)
-	return h.openFile(r.Filepath)
-}
-
 // openFile opens a file for reading, by the client's name for it.
-func (h handlers) openFile(file string) (*reader, error) {
-	target, name, err := h.split(file)
+func (r *relay) openFile(file string) (*reader, error) {
+	target, name, err := r.split(file)
 	switch {
 	case err != nil:
 		return nil, err
 	case target == nil:
 		return nil, syscall.EISDIR
 	}
-	done, err := h.place()
+	done, err := r.place()
 	if err != nil {
 		return nil, err
 	}
-	content, canonical, err := h.read(target, name)
-	if recorded := h.o.Opened(h.ctx, target.Name(), name, canonical, err); recorded != nil {
-		h.notice("%s is not shown: %s", render.Line(file), render.Line(recorded.Error()))
+	if u := r.uploading(file); u != nil {
+		if content, err := u.content(); err == nil { // else it was just made, or not
+			return &reader{content, done}, nil
+		}
+	}
+	content, canonical, err := r.read(target, name)
+	if recorded := r.o.Opened(r.ctx, target.Name(), name, canonical, err); recorded != nil {
+		r.notice("%s is not shown: %s", render.Line(file), render.Line(recorded.Error()))
 		if err == nil {
 			_ = content.Close()
 		}
@@ -53,22 +46,22 @@ func (h handlers) openFile(file string) (*reader, error) {
 }
 
 // place takes a place for an open file: of the client's, and of its identity's. done may be called more than once.
-func (h handlers) place() (done func(), err error) {
-	if !take(h.open) {
+func (r *relay) place() (done func(), err error) {
+	if !take(r.open) {
 		return nil, syscall.EMFILE
 	}
-	back, ok := h.o.File()
+	back, ok := r.o.File()
 	if !ok {
-		give(h.open)
-		h.notice("too many files are open over SFTP")
+		give(r.open)
+		r.notice("too many files are open over SFTP")
 		return nil, syscall.EMFILE
 	}
-	return sync.OnceFunc(func() { give(h.open); back() }), nil
+	return sync.OnceFunc(func() { give(r.open); back() }), nil
 }
 
 // read opens a file of a target, and says where its name led to.
-func (h handlers) read(target targets.Target, name string) (c content, canonical string, err error) {
-	t, err := h.at(target)
+func (r *relay) read(target targets.Target, name string) (c content, canonical string, err error) {
+	t, err := r.at(target)
 	if err != nil {
 		return nil, name, err
 	}
@@ -130,67 +123,76 @@ func (s streamContent) ReadAt(p []byte, off int64) (n int, err error) {
 // Close implements io.Closer.
 func (s streamContent) Close() error { return s.file.Close() }
 
-// Filelist answers listings and what stat(2) asks.
-func (h handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
-	if r.Method == "List" {
-		return h.list(r.Filepath)
-	}
-	return h.stat(r.Filepath, true)
-}
+// directory describes "/", and the directory of a target.
+var directory = vfs.Info{Mode: syscall.S_IFDIR | 0o755, Nlink: 2}
 
-// Lstat describes a file itself.
-func (h handlers) Lstat(r *sftp.Request) (sftp.ListerAt, error) { return h.stat(r.Filepath, false) }
-
-func (h handlers) stat(name string, follow bool) (_ sftp.ListerAt, err error) {
-	defer h.guard(&err)
-	target, rest, err := h.split(name)
-	if err != nil {
-		return nil, err
+// stat describes a file, by the client's name for it. follow says whether a link stands for what it leads to.
+func (r *relay) stat(name string, follow bool) (vfs.Info, error) {
+	target, rest, err := r.split(name)
+	switch {
+	case err != nil:
+		return vfs.Info{}, err
+	case target == nil, rest == "/":
+		return directory, nil
 	}
-	if target == nil || rest == "/" {
-		base := path.Base(path.Clean("/" + name))
-		return entries{info{base, vfs.Info{Mode: syscall.S_IFDIR | 0o755}}}, nil
+	if u := r.uploading(name); u != nil {
+		if found, err := u.describe(); err == nil { // else it was just made, or not
+			return found, nil
+		}
 	}
-	t, err := h.at(target)
+	t, err := r.at(target)
 	if err != nil {
-		return nil, err
+		return vfs.Info{}, err
 	}
 	found, err := t.view.Lstat(rest)
 	if err == nil && follow && found.IsSymlink() {
 		found, err = t.view.Stat(rest)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return entries{info{path.Base(rest), found}}, nil
+	return found, err
 }
 
-func (h handlers) list(name string) (_ sftp.ListerAt, err error) {
-	defer h.guard(&err)
-	target, rest, err := h.split(name)
+// space describes the file system of a file, by the client's name for it. One of nothing where that is not known.
+func (r *relay) space(name string) (vfs.Space, error) {
+	none := vfs.Space{BlockSize: 4096, FragmentSize: 4096, MaxName: 255}
+	target, rest, err := r.split(name)
+	if err != nil || target == nil {
+		return none, err
+	}
+	t, err := r.at(target)
+	if err != nil {
+		return none, err
+	}
+	space, known, err := t.view.Space(rest)
+	if err != nil || !known {
+		return none, err
+	}
+	return space, nil
+}
+
+// list opens a directory, by the client's name for it. EMFILE where too many are open.
+func (r *relay) list(name string) (*listing, error) {
+	target, rest, err := r.split(name)
 	if err != nil {
 		return nil, err
 	}
-	if target == nil {
-		var out entries
-		for _, t := range h.o.Targets {
-			out = append(out, info{t.Name(), vfs.Info{Mode: syscall.S_IFDIR | 0o755}})
-		}
-		return out, nil
-	}
-	t, err := h.at(target)
-	if err != nil {
-		return nil, err
-	}
-	if !take(h.lists) {
+	if !take(r.lists) {
 		return nil, syscall.EMFILE
 	}
-	dir, names, err := t.list(rest)
+	l := &listing{done: sync.OnceFunc(func() { give(r.lists) })}
+	if target == nil {
+		for _, t := range r.o.Targets {
+			l.names = append(l.names, vfs.Dirent{Name: t.Name(), Type: syscall.S_IFDIR})
+		}
+		return l, nil
+	}
+	if l.t, err = r.at(target); err == nil {
+		l.dir, l.names, err = l.t.list(rest)
+	}
 	if err != nil {
-		give(h.lists)
+		l.done()
 		return nil, err
 	}
-	return &listing{t: t, dir: dir, names: names, done: sync.OnceFunc(func() { give(h.lists) })}, nil
+	return l, nil
 }
 
 // list lists a directory without . and .., and says where its name led to.
@@ -208,28 +210,38 @@ func (t *tree) list(name string) (canonical string, names []vfs.Dirent, err erro
 
 // listing is an open directory. Its entries are described when they are read.
 type listing struct {
-	t     *tree
-	dir   string
-	names []vfs.Dirent
-	done  func()
+	t    *tree // nil for the directory of targets
+	dir  string
+	done func()
+
+	mu    sync.Mutex
+	names []vfs.Dirent // that are left
 }
 
-// ListAt implements sftp.ListerAt.
-func (l *listing) ListAt(to []fs.FileInfo, off int64) (n int, err error) {
-	for n < len(to) {
-		at := off + int64(n)
-		if at >= int64(len(l.names)) {
-			return n, io.EOF
+// entry is a name in a directory, with what it is.
+type entry struct {
+	name string
+	vfs.Info
+}
+
+// next returns up to so many more entries, none at the end.
+func (l *listing) next(most int) []entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	names := l.names[:min(most, len(l.names))]
+	l.names = l.names[len(names):]
+	out := make([]entry, 0, len(names))
+	for _, n := range names {
+		found, err := directory, error(nil)
+		if l.t != nil {
+			found, err = l.t.view.Lstat(path.Join(l.dir, n.Name))
 		}
-		name := l.names[at].Name
-		found, err := l.t.view.Lstat(path.Join(l.dir, name))
 		if err != nil { // it is gone, or cannot be described: its name is there nevertheless
-			found = vfs.Info{Mode: l.names[at].Type}
+			found = vfs.Info{Mode: n.Type}
 		}
-		to[n] = info{name, found}
-		n++
+		out = append(out, entry{n.Name, found})
 	}
-	return n, nil
+	return out
 }
 
 // Close implements io.Closer.
@@ -238,47 +250,30 @@ func (l *listing) Close() error {
 	return nil
 }
 
-// entries is a short listing.
-type entries []fs.FileInfo
-
-// ListAt implements sftp.ListerAt.
-func (e entries) ListAt(to []fs.FileInfo, off int64) (int, error) {
-	if off >= int64(len(e)) {
-		return 0, io.EOF
-	}
-	n := copy(to, e[off:])
-	if n < len(to) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// Readlink returns a link's text, as the target has it: an absolute one names a path of the target.
-func (h handlers) Readlink(name string) (_ string, err error) {
-	defer h.guard(&err)
-	target, rest, err := h.split(name)
+// readlink returns a link's text, as the target has it: an absolute one names a path of the target.
+func (r *relay) readlink(name string) (string, error) {
+	target, rest, err := r.split(name)
 	if err != nil {
 		return "", err
 	}
 	if target == nil {
 		return "", syscall.EINVAL
 	}
-	t, err := h.at(target)
+	t, err := r.at(target)
 	if err != nil {
 		return "", err
 	}
 	return t.view.Readlink(rest)
 }
 
-// RealPath resolves a path within its target. What does not exist is made clean only, as sshd does.
-func (h handlers) RealPath(name string) (_ string, err error) {
-	defer h.guard(&err)
+// realPath resolves a path within its target. What does not exist is made clean only, as sshd does.
+func (r *relay) realPath(name string) (string, error) {
 	clean := path.Clean("/" + name)
-	target, rest, err := h.split(clean)
+	target, rest, err := r.split(clean)
 	if err != nil || target == nil || rest == "/" {
 		return clean, nil
 	}
-	t, err := h.at(target)
+	t, err := r.at(target)
 	if err != nil {
 		return clean, nil
 	}

@@ -7,19 +7,14 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"path"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
-
-	"github.com/pkg/sftp"
 
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
@@ -46,6 +41,8 @@ type Options struct {
 	Opened func(ctx context.Context, target, asked, path string, refused error) error
 	// Ask brings a change before a human and returns once it is made; else the error says why it is not.
 	Ask func(ctx context.Context, c Change) error
+	// Changeable says why a path of a target cannot be changed whoever approves it, nil where it can be.
+	Changeable func(target targets.Target, path string) error
 	// File takes a place for a file that is open; ok is false where there is none for this client's identity.
 	File    func() (give func(), ok bool)
 	MaxFile int64 // bytes of one upload; 0 means no limit
@@ -90,31 +87,10 @@ func Serve(ctx context.Context, channel io.ReadWriteCloser, o Options) error {
 	defer gone()
 	r := newRelay(asking, o)
 	defer r.close()
-	h := handlers{r}
-	server := sftp.NewRequestServer(listened{channel, gone}, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = channel.Close() })
 	defer stop()
-	err := server.Serve()
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return err
-}
-
-// listened is a channel that tells when the client sends no more. Then it reads no answer either: a client of SFTP, or of
-// scp, waits for the last one before.
-type listened struct {
-	io.ReadWriteCloser
-	gone func()
-}
-
-// Read implements io.Reader.
-func (l listened) Read(p []byte) (int, error) {
-	n, err := l.ReadWriteCloser.Read(p)
-	if err != nil {
-		l.gone()
-	}
-	return n, err
+	// A client that sends no more reads no answer either: one of SFTP, or of scp, waits for the last one before.
+	return newServer(r, channel).run(gone)
 }
 
 func newRelay(ctx context.Context, o Options) *relay {
@@ -243,51 +219,3 @@ func take(places chan struct{}) bool {
 }
 
 func give(places chan struct{}) { <-places }
-
-// info is a file for a client.
-type info struct {
-	name string
-	vfs.Info
-}
-
-// Name, Size, Mode, ModTime, IsDir and Sys implement fs.FileInfo; Uid and Gid are how the library asks for an owner.
-func (i info) Name() string { return i.name }
-func (i info) Size() int64  { return i.Info.Size }
-func (i info) ModTime() time.Time {
-	if i.Mtime.IsZero() { // of a target's own directory
-		return time.Unix(0, 0)
-	}
-	return i.Mtime
-}
-func (i info) IsDir() bool { return i.Info.IsDir() }
-func (i info) Sys() any    { return nil }
-func (i info) Uid() uint32 { return i.UID } //nolint:revive // the library's name
-func (i info) Gid() uint32 { return i.GID } //nolint:revive // the library's name
-
-// Mode turns st_mode into the standard library's.
-func (i info) Mode() fs.FileMode {
-	mode := fs.FileMode(i.Info.Mode & 0o777)
-	switch i.Type() {
-	case syscall.S_IFDIR:
-		mode |= fs.ModeDir
-	case syscall.S_IFLNK:
-		mode |= fs.ModeSymlink
-	case syscall.S_IFIFO:
-		mode |= fs.ModeNamedPipe
-	case syscall.S_IFSOCK:
-		mode |= fs.ModeSocket
-	case syscall.S_IFBLK:
-		mode |= fs.ModeDevice
-	case syscall.S_IFCHR:
-		mode |= fs.ModeDevice | fs.ModeCharDevice
-	}
-	for _, bit := range []struct {
-		unix uint32
-		std  fs.FileMode
-	}{{syscall.S_ISUID, fs.ModeSetuid}, {syscall.S_ISGID, fs.ModeSetgid}, {syscall.S_ISVTX, fs.ModeSticky}} {
-		if i.Info.Mode&bit.unix != 0 {
-			mode |= bit.std
-		}
-	}
-	return mode
-}

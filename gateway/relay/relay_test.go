@@ -37,6 +37,8 @@ func (h host) Account() targets.Account {
 type asked struct {
 	mu      sync.Mutex
 	changes []string
+	modes   []uint32
+	texts   []string
 	answer  error
 }
 
@@ -46,6 +48,10 @@ func (a *asked) ask(_ context.Context, c Change) error {
 	c.Told("abcd1234")
 	for _, change := range c.View.Changes() {
 		a.changes = append(a.changes, fmt.Sprintf("%s %s %s", c.Target.Name(), change.Op, change.Path))
+		a.modes = append(a.modes, change.Info.Mode&0o7777)
+		if change.Op == "write" {
+			a.texts = append(a.texts, textOf(change))
+		}
 	}
 	return a.answer
 }
@@ -71,6 +77,12 @@ func options(t testing.TB, a *asked, notices io.Writer) Options {
 	return Options{
 		Targets: []targets.Target{host{name: "one", files: files}, host{name: "two", files: &vfs.Static{}}},
 		Policy:  func(string) *vfs.Policy { return policy }, Ask: a.ask, MaxFile: 1 << 20,
+		Changeable: func(_ targets.Target, name string) error {
+			if policy.Decide(name) != vfs.Visible {
+				return fmt.Errorf("%w: it is not shown", syscall.EACCES)
+			}
+			return nil
+		},
 		Upload: func() (func(), bool) { return func() {}, true }, File: func() (func(), bool) { return func() {}, true }, Notices: notices,
 		Opened: func(context.Context, string, string, string, error) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}

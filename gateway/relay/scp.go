@@ -111,7 +111,7 @@ func plainName(name string) bool {
 
 // copier serves one scp.
 type copier struct {
-	handlers
+	*relay
 	Copy
 	in     *bufio.Reader
 	out    io.Writer
@@ -136,7 +136,7 @@ func ServeCopy(ctx context.Context, channel io.ReadWriter, o Options, q Copy) (o
 		gone()
 		_ = pump.CloseWithError(err)
 	}()
-	c := &copier{handlers: handlers{r}, Copy: q, in: bufio.NewReaderSize(ahead, maxHeader), out: channel}
+	c := &copier{relay: r, Copy: q, in: bufio.NewReaderSize(ahead, maxHeader), out: channel}
 	if q.Brings {
 		err = c.receive()
 	} else if err = c.answer(); err == nil {

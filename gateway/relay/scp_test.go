@@ -154,7 +154,7 @@ func TestScpBringsOneChangeForEachFile(t *testing.T) {
 		{Copy{Path: "/one/etc", Directory: true, Times: true}, "T1700000000 0 1700000000 0\nC0640 1 x\na\x00", "\x00\x00\x00\x00", "one write /etc/x"},
 		// What a client is not let do, or says wrong.
 		{Copy{Path: "/one/etc/hosts", Directory: true}, "C0640 3 x\nabc\x00", "\x01scp: /one/etc/hosts: not a directory\n", ""},
-		{Copy{Path: "/one/etc/shadow"}, "C0640 3 x\nabc\x00", "\x00\x00\x01", ""},
+		{Copy{Path: "/one/etc/shadow"}, "C0640 3 x\nabc\x00", "\x00\x01scp: /one/etc/shadow: permission denied: it is not shown\n", ""},
 		{Copy{Path: "/one/root/new"}, "C0640 3 x\nabc\x00", "\x00\x01", ""},
 		{Copy{Path: "/three/new"}, "C0640 3 x\nabc\x00", "\x00\x01", ""},
 		{Copy{Path: "/"}, "C0640 3 x\nabc\x00", "\x00\x01", ""},
@@ -177,7 +177,7 @@ func TestScpBringsOneChangeForEachFile(t *testing.T) {
 	}
 	a := &asked{answer: syscall.EACCES}
 	said, ok, _ := copied(t, options(t, a, io.Discard), Copy{Path: "/one/etc/new", Brings: true}, "C0640 3 x\nabc\x00")
-	if said != "\x00\x00\x01scp: /one/etc/new: permission denied\n" || ok {
+	if said != "\x00\x00\x01scp: /one/etc/new: session abcd1234: permission denied\n" || ok {
 		t.Errorf("rejected: %q, %v", said, ok)
 	}
 }

@@ -73,7 +73,7 @@ func (c *copier) receiveFile(line string, announced times) error {
 	if c.o.MaxFile > 0 && h.size > c.o.MaxFile {
 		return c.refuse(name, syscall.EFBIG)
 	}
-	u, err := c.write(name, syscall.O_RDWR|syscall.O_CREAT|syscall.O_TRUNC, h.mode&0o777)
+	u, err := c.write(name, syscall.O_RDWR|syscall.O_CREAT|syscall.O_TRUNC, h.mode&0o777&^umask)
 	if err != nil {
 		return c.refuse(name, err)
 	}
