@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,8 @@ func newList() *verb {
 	l := &verb{Command: &cobra.Command{
 		Use:   "list [--all] [--json]",
 		Short: "list the sessions that run or wait; --all: the past, too",
-		Long:  "Lists the sessions that run or wait. An agent sees its own, an approver those on their targets.",
+		Long: `Lists the sessions that run or wait. An agent sees its own, an approver those on their targets. At a terminal (ssh -t) the ` +
+			`table is as wide as the terminal.`,
 		Example: `ssh HOST list
 ssh HOST list --all`,
 	}}
@@ -49,16 +51,27 @@ func (v *Verbs) list(c *invocation, all, asJSON bool) int {
 		c.notice("nothing runs or waits%s", map[bool]string{false: "; list --all shows what has ended", true: ""}[all])
 		return ExitOK
 	}
-	_, _ = fmt.Fprintf(c.text(), "%-9s %-5s %-9s %-12s %-10s %s\n", "SESSION", "AGE", "STATUS", "IDENTITY", "TARGET", "WHAT")
-	for _, s := range sessions {
-		row := fmt.Sprintf("%-9s %-5s %-9s %-12s %-10s ", s.ID, age(v.Now().Sub(s.Created)), s.Status, cell(render.Line(s.Identity), 12), cell(render.Line(s.Target), 10))
-		shown := what(s)
-		if v.Sessions.Obstacle(&s) != "" {
-			shown = "(cannot be approved) " + shown // show says why
-		}
-		_, _ = fmt.Fprintln(c.text(), row+string(cell(shown, 80-len(row))))
+	rows, width := make([]listRow, 0, len(sessions)), 0
+	if c.Terminal != nil {
+		width = c.Terminal.Width
 	}
+	for _, s := range sessions {
+		rows = append(rows, rowOf(s, v.Now().Sub(s.Created), v.Sessions.Obstacle(&s) != ""))
+	}
+	_, _ = io.WriteString(c.text(), listTable(rows, width))
 	return ExitOK
+}
+
+// rowOf is what list says of a session of some age, and whether something is in the way of its approval.
+func rowOf(s approvals.Session, old time.Duration, obstacle bool) listRow {
+	shown := what(s)
+	if obstacle {
+		shown = "(cannot be approved) " + shown // show says why
+	}
+	return listRow{
+		sessionColumn: render.Line(s.ID), ageColumn: render.Line(age(old)), statusColumn: render.Line(string(s.Status)),
+		identityColumn: render.Line(s.Identity), targetColumn: render.Line(s.Target), whatColumn: shown,
+	}
 }
 
 // what is a session's most telling line: what waits, else its name, else what it ran last.
@@ -77,12 +90,6 @@ func what(s approvals.Session) render.Text {
 		return "a command"
 	}
 	return "a script"
-}
-
-// cell fits text to a column, cut with a visible mark.
-func cell(t render.Text, width int) render.Text {
-	t, _ = render.Fit(t, width)
-	return t
 }
 
 // age is a time span in at most four characters.
