@@ -89,7 +89,7 @@ func (h *handle) close() error {
 	return h.reader.Close()
 }
 
-func (s *server) takeOpen(r request) error {
+func takeOpen(s *server, r request) error {
 	name, flags, attributes := r.String(), r.Uint32(), r.Attributes()
 	if r.Bad() {
 		return s.status(r.id, errMessage)
@@ -101,9 +101,9 @@ func (s *server) takeOpen(r request) error {
 func (s *server) open(id uint32, name string, flags uint32, attributes sftpwire.Attributes) (p sftpwire.Encoder, err error) {
 	h := &handle{name: name}
 	if flags&(openWrite|openAppend|openCreate|openTrunc) == 0 {
-		h.reader, err = s.openFile(name)
+		h.reader, err = s.r.openFile(name)
 	} else {
-		h.upload, err = s.write(name, openFlags(flags), openMode(attributes))
+		h.upload, err = s.r.write(name, openFlags(flags), openMode(attributes))
 		if err == nil {
 			h.upload.readable, h.upload.append = flags&openRead != 0, flags&openAppend != 0
 		}
@@ -149,7 +149,7 @@ func openMode(attributes sftpwire.Attributes) uint32 {
 	return attributes.Mode & 0o777 &^ umask
 }
 
-func (s *server) takeClose(r request) error {
+func takeClose(s *server, r request) error {
 	key := r.String()
 	if r.Bad() {
 		return s.status(r.id, errMessage)
@@ -165,7 +165,7 @@ func (s *server) takeClose(r request) error {
 	}
 }
 
-func (s *server) takeRead(r request) error {
+func takeRead(s *server, r request) error {
 	key, offset, length := r.String(), r.Uint64(), r.Uint32()
 	if r.Bad() || offset > 1<<62 {
 		return s.status(r.id, errMessage)
@@ -214,7 +214,7 @@ func readPacket(id uint32, from io.ReaderAt, offset int64, length int) (sftpwire
 }
 
 // takeWrite writes at once: into memory, in the order in which it comes.
-func (s *server) takeWrite(r request) error {
+func takeWrite(s *server, r request) error {
 	key, offset, data := r.String(), r.Uint64(), r.Bytes()
 	if r.Bad() || offset > 1<<62 {
 		return s.status(r.id, errMessage)
@@ -231,7 +231,7 @@ func (s *server) takeWrite(r request) error {
 	return s.status(r.id, err)
 }
 
-func (s *server) takeFstat(r request) error {
+func takeFstat(s *server, r request) error {
 	return s.lookThrough(r, func(h *handle) (sftpwire.Encoder, error) {
 		found, err := s.describeHandle(h)
 		return attributesPacket(r.id, found), err
@@ -243,12 +243,12 @@ func (s *server) describeHandle(h *handle) (vfs.Info, error) {
 	if h.upload != nil {
 		return h.upload.describe()
 	}
-	return s.stat(h.name, true)
+	return s.r.stat(h.name, true)
 }
 
-func (s *server) takeFstatvfs(r request) error {
+func takeFstatvfs(s *server, r request) error {
 	return s.lookThrough(r, func(h *handle) (sftpwire.Encoder, error) {
-		space, err := s.space(h.name)
+		space, err := s.r.space(h.name)
 		return spacePacket(r.id, space), err
 	})
 }
@@ -284,7 +284,7 @@ func (s *server) lookInto(id uint32, h *handle, done func(), answer func() (sftp
 	return nil
 }
 
-func (s *server) takeFsetstat(r request) error {
+func takeFsetstat(s *server, r request) error {
 	key, attributes := r.String(), r.Attributes()
 	if r.Bad() {
 		return s.status(r.id, errMessage)
@@ -300,9 +300,9 @@ func (s *server) takeFsetstat(r request) error {
 	return s.setAttributes(r.id, h.name, attributes, true)
 }
 
-func (s *server) takeOpendir(r request) error {
+func takeOpendir(s *server, r request) error {
 	return s.lookAt(r, func(name string) (sftpwire.Encoder, error) {
-		l, err := s.list(name)
+		l, err := s.r.list(name)
 		if err != nil {
 			return nil, err
 		}
@@ -317,7 +317,7 @@ func (s *server) takeOpendir(r request) error {
 // maxEntries is how many entries one answer to READDIR has.
 const maxEntries = 100
 
-func (s *server) takeReaddir(r request) error {
+func takeReaddir(s *server, r request) error {
 	return s.lookThrough(r, func(h *handle) (sftpwire.Encoder, error) {
 		if h.listing == nil {
 			return nil, syscall.EBADF

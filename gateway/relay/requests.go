@@ -28,28 +28,28 @@ var extensions = []struct {
 	name, version string
 	take          func(*server, request) error
 }{
-	{"posix-rename@openssh.com", "1", (*server).takePosixRename},
-	{"statvfs@openssh.com", "2", (*server).takeStatvfs},
-	{"fstatvfs@openssh.com", "2", (*server).takeFstatvfs},
-	{"lsetstat@openssh.com", "1", (*server).takeLsetstat},
-	{"limits@openssh.com", "1", (*server).takeLimits},
+	{"posix-rename@openssh.com", "1", takePosixRename},
+	{"statvfs@openssh.com", "2", takeStatvfs},
+	{"fstatvfs@openssh.com", "2", takeFstatvfs},
+	{"lsetstat@openssh.com", "1", takeLsetstat},
+	{"limits@openssh.com", "1", takeLimits},
 }
 
 func init() { // a table that names what answers by it would be a circle
 	requests = map[byte]func(*server, request) error{
-		sftpwire.TypeOpen: (*server).takeOpen, sftpwire.TypeClose: (*server).takeClose,
-		sftpwire.TypeRead: (*server).takeRead, sftpwire.TypeWrite: (*server).takeWrite,
-		sftpwire.TypeLstat: (*server).takeLstat, sftpwire.TypeStat: (*server).takeStat, sftpwire.TypeFstat: (*server).takeFstat,
-		sftpwire.TypeSetstat: (*server).takeSetstat, sftpwire.TypeFsetstat: (*server).takeFsetstat,
-		sftpwire.TypeOpendir: (*server).takeOpendir, sftpwire.TypeReaddir: (*server).takeReaddir,
-		sftpwire.TypeRemove: (*server).takeRemove, sftpwire.TypeMkdir: (*server).takeMkdir, sftpwire.TypeRmdir: (*server).takeRmdir,
-		sftpwire.TypeRealpath: (*server).takeRealpath, sftpwire.TypeReadlink: (*server).takeReadlink,
-		sftpwire.TypeRename: (*server).takeRename, sftpwire.TypeSymlink: (*server).takeSymlink,
-		sftpwire.TypeExtended: (*server).takeExtended,
+		sftpwire.TypeOpen: takeOpen, sftpwire.TypeClose: takeClose,
+		sftpwire.TypeRead: takeRead, sftpwire.TypeWrite: takeWrite,
+		sftpwire.TypeLstat: takeLstat, sftpwire.TypeStat: takeStat, sftpwire.TypeFstat: takeFstat,
+		sftpwire.TypeSetstat: takeSetstat, sftpwire.TypeFsetstat: takeFsetstat,
+		sftpwire.TypeOpendir: takeOpendir, sftpwire.TypeReaddir: takeReaddir,
+		sftpwire.TypeRemove: takeRemove, sftpwire.TypeMkdir: takeMkdir, sftpwire.TypeRmdir: takeRmdir,
+		sftpwire.TypeRealpath: takeRealpath, sftpwire.TypeReadlink: takeReadlink,
+		sftpwire.TypeRename: takeRename, sftpwire.TypeSymlink: takeSymlink,
+		sftpwire.TypeExtended: takeExtended,
 	}
 }
 
-func (s *server) takeExtended(r request) error {
+func takeExtended(s *server, r request) error {
 	name := r.String()
 	for _, e := range extensions {
 		if e.name == name && !r.Bad() {
@@ -71,7 +71,7 @@ func (s *server) lookAt(r request, answer func(name string) (sftpwire.Encoder, e
 // guarded is an answer, or the status that says why there is none.
 func (s *server) guarded(id uint32, answer func() (sftpwire.Encoder, error)) sftpwire.Encoder {
 	p, err := func() (p sftpwire.Encoder, err error) {
-		defer s.guard(&err)
+		defer s.r.guard(&err)
 		return answer()
 	}()
 	if err != nil {
@@ -80,12 +80,12 @@ func (s *server) guarded(id uint32, answer func() (sftpwire.Encoder, error)) sft
 	return p
 }
 
-func (s *server) takeStat(r request) error  { return s.takeDescription(r, true) }
-func (s *server) takeLstat(r request) error { return s.takeDescription(r, false) }
+func takeStat(s *server, r request) error  { return takeDescription(s, r, true) }
+func takeLstat(s *server, r request) error { return takeDescription(s, r, false) }
 
-func (s *server) takeDescription(r request, follow bool) error {
+func takeDescription(s *server, r request, follow bool) error {
 	return s.lookAt(r, func(name string) (sftpwire.Encoder, error) {
-		found, err := s.stat(name, follow)
+		found, err := s.r.stat(name, follow)
 		return attributesPacket(r.id, found), err
 	})
 }
@@ -113,16 +113,16 @@ func seconds(t time.Time) uint32 {
 	return uint32(min(max(0, t.Unix()), 1<<32-1)) // #nosec G115 -- bounded
 }
 
-func (s *server) takeRealpath(r request) error {
+func takeRealpath(s *server, r request) error {
 	return s.lookAt(r, func(name string) (sftpwire.Encoder, error) {
-		real, err := s.realPath(name)
+		real, err := s.r.realPath(name)
 		return namePacket(r.id, real), err
 	})
 }
 
-func (s *server) takeReadlink(r request) error {
+func takeReadlink(s *server, r request) error {
 	return s.lookAt(r, func(name string) (sftpwire.Encoder, error) {
-		text, err := s.readlink(name)
+		text, err := s.r.readlink(name)
 		return namePacket(r.id, text), err
 	})
 }
@@ -138,9 +138,9 @@ func namePacket(id uint32, name string) sftpwire.Encoder {
 	return p
 }
 
-func (s *server) takeStatvfs(r request) error {
+func takeStatvfs(s *server, r request) error {
 	return s.lookAt(r, func(name string) (sftpwire.Encoder, error) {
-		space, err := s.space(name)
+		space, err := s.r.space(name)
 		return spacePacket(r.id, space), err
 	})
 }
@@ -159,7 +159,7 @@ func spacePacket(id uint32, space vfs.Space) sftpwire.Encoder {
 	return p
 }
 
-func (s *server) takeLimits(r request) error {
+func takeLimits(s *server, r request) error {
 	p := sftpwire.NewPacket(sftpwire.TypeExtendedReply)
 	p.Uint32(r.id)
 	for _, v := range []uint64{sftpwire.MaxPacket, maxRead, maxRead, maxOpen} {
@@ -168,7 +168,7 @@ func (s *server) takeLimits(r request) error {
 	return s.send(p)
 }
 
-func (s *server) takeMkdir(r request) error {
+func takeMkdir(s *server, r request) error {
 	name, attributes := r.String(), r.Attributes()
 	mode := uint32(newDirectoryMode)
 	if attributes.Flags&sftpwire.AttrPermissions != 0 {
@@ -177,11 +177,11 @@ func (s *server) takeMkdir(r request) error {
 	return s.alter(r, "mkdir", name, func(view *vfs.Session, name string) error { return view.Mkdir(name, mode) })
 }
 
-func (s *server) takeRmdir(r request) error {
+func takeRmdir(s *server, r request) error {
 	return s.alter(r, "rmdir", r.String(), func(view *vfs.Session, name string) error { return view.Rmdir(name) })
 }
 
-func (s *server) takeRemove(r request) error {
+func takeRemove(s *server, r request) error {
 	return s.alter(r, "remove", r.String(), func(view *vfs.Session, name string) error { return view.Unlink(name) })
 }
 
@@ -190,14 +190,14 @@ func (s *server) alter(r request, verb, name string, do func(view *vfs.Session, 
 	if r.Bad() {
 		return s.status(r.id, errMessage)
 	}
-	return s.change(r.id, func() error { return s.edit(edit{verb: verb, name: name, do: do}) })
+	return s.change(r.id, func() error { return s.r.edit(edit{verb: verb, name: name, do: do}) })
 }
 
-func (s *server) takeSetstat(r request) error  { return s.takeAttributes(r, true) }
-func (s *server) takeLsetstat(r request) error { return s.takeAttributes(r, false) }
+func takeSetstat(s *server, r request) error  { return takeAttributes(s, r, true) }
+func takeLsetstat(s *server, r request) error { return takeAttributes(s, r, false) }
 
 // takeAttributes sets those of a path: at once where it is an upload of this client's that is still open.
-func (s *server) takeAttributes(r request, follow bool) error {
+func takeAttributes(s *server, r request, follow bool) error {
 	name, attributes := r.String(), r.Attributes()
 	if r.Bad() {
 		return s.status(r.id, errMessage)
@@ -206,11 +206,11 @@ func (s *server) takeAttributes(r request, follow bool) error {
 }
 
 func (s *server) setAttributes(id uint32, name string, attributes sftpwire.Attributes, follow bool) error {
-	if u := s.uploading(name); u != nil {
+	if u := s.r.uploading(name); u != nil {
 		return s.status(id, u.set(attributes))
 	}
 	return s.change(id, func() error {
-		return s.edit(edit{verb: "setstat", name: name, do: func(view *vfs.Session, name string) error {
+		return s.r.edit(edit{verb: "setstat", name: name, do: func(view *vfs.Session, name string) error {
 			if attributes.Flags&sftpwire.AttrSize != 0 {
 				if err := view.Truncate(name, int64(min(attributes.Size, 1<<62))); err != nil { // #nosec G115 -- bounded
 					return err
@@ -221,24 +221,24 @@ func (s *server) setAttributes(id uint32, name string, attributes sftpwire.Attri
 	})
 }
 
-func (s *server) takeRename(r request) error      { return s.takeMove(r, "rename", renameNoReplace) }
-func (s *server) takePosixRename(r request) error { return s.takeMove(r, "posixrename", 0) }
+func takeRename(s *server, r request) error      { return takeMove(s, r, "rename", renameNoReplace) }
+func takePosixRename(s *server, r request) error { return takeMove(s, r, "posixrename", 0) }
 
 // renameNoReplace is RENAME_NOREPLACE of renameat2(2).
 const renameNoReplace = 1
 
-func (s *server) takeMove(r request, verb string, flags uint32) error {
+func takeMove(s *server, r request, verb string, flags uint32) error {
 	from, to := r.String(), r.String()
 	if r.Bad() {
 		return s.status(r.id, errMessage)
 	}
 	return s.change(r.id, func() error {
-		return s.edit(edit{verb: verb, name: from, other: to, do: func(view *vfs.Session, name string) error {
-			here, _, err := s.split(from)
+		return s.r.edit(edit{verb: verb, name: from, other: to, do: func(view *vfs.Session, name string) error {
+			here, _, err := s.r.split(from)
 			if err != nil {
 				return err
 			}
-			target, to, err := s.split(to)
+			target, to, err := s.r.split(to)
 			switch {
 			case err != nil || target == nil || to == "/":
 				return syscall.EACCES
@@ -251,13 +251,13 @@ func (s *server) takeMove(r request, verb string, flags uint32) error {
 }
 
 // takeSymlink has the text first and the name after it, as OpenSSH's both sides have it, against the draft.
-func (s *server) takeSymlink(r request) error {
+func takeSymlink(s *server, r request) error {
 	text, name := r.String(), r.String()
 	if r.Bad() {
 		return s.status(r.id, errMessage)
 	}
 	return s.change(r.id, func() error {
-		return s.edit(edit{verb: "symlink", name: name, other: text, do: func(view *vfs.Session, name string) error {
+		return s.r.edit(edit{verb: "symlink", name: name, other: text, do: func(view *vfs.Session, name string) error {
 			return view.Symlink(text, name)
 		}})
 	})

@@ -36,7 +36,7 @@ var errProtocol = errors.New("the client broke the SFTP protocol")
 //
 // A change that waits for a human keeps no look waiting.
 type server struct {
-	*relay
+	r   *relay
 	in  *bufio.Reader
 	out struct {
 		sync.Mutex
@@ -56,7 +56,7 @@ type server struct {
 
 func newServer(r *relay, channel io.ReadWriter) *server {
 	s := &server{
-		relay: r, in: bufio.NewReaderSize(channel, requestBuf),
+		r: r, in: bufio.NewReaderSize(channel, requestBuf),
 		looks: make(chan struct{}, maxLooks), paths: make(chan func(), maxLooks), queue: make(chan func(), maxQueue),
 	}
 	s.out.w = channel
@@ -138,8 +138,8 @@ func (s *server) inOrder(id uint32, answer func() (sftpwire.Encoder, error)) err
 	select {
 	case s.paths <- func() { _ = s.send(s.guarded(id, answer)) }: // whoever does not read is noticed by reading
 		return nil
-	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
+	case <-s.r.ctx.Done():
+		return context.Cause(s.r.ctx)
 	}
 }
 
@@ -148,8 +148,8 @@ func (s *server) inOrder(id uint32, answer func() (sftpwire.Encoder, error)) err
 func (s *server) look(after <-chan struct{}, do func() sftpwire.Encoder) (sent <-chan struct{}, err error) {
 	select {
 	case s.looks <- struct{}{}:
-	case <-s.ctx.Done():
-		return nil, context.Cause(s.ctx)
+	case <-s.r.ctx.Done():
+		return nil, context.Cause(s.r.ctx)
 	}
 	done := make(chan struct{})
 	s.work.Go(func() {
@@ -168,7 +168,7 @@ func (s *server) look(after <-chan struct{}, do func() sftpwire.Encoder) (sent <
 func (s *server) change(id uint32, do func() error) error {
 	guarded := func() {
 		_ = s.status(id, func() (err error) {
-			defer s.guard(&err)
+			defer s.r.guard(&err)
 			return do()
 		}())
 	}
