@@ -36,7 +36,6 @@ var larger = map[string]size{
 	"sandbox/native.processTree":  {0, 24},
 	"sandbox/native.run":          {136, 35},
 	"sandbox/pypy.driver":         {176, 30},
-	"targets/ssh.View":            {46, 23},
 	"targets/ssh/sshdtest.Server": {0, 16},
 	"vfs.Session":                 {86, 0},
 	"vfs.node":                    {0, 25},

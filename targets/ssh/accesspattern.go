@@ -99,7 +99,7 @@ func (v *View) patternOf(kind accessKind, name string) (key patternKey, sibling 
 			return key, "", nil
 		}
 		up, base := path.Dir(dir), path.Base(dir)
-		if l = v.listings[up]; l != nil && done(l.ready) && l.err == nil {
+		if l = v.cache.listings[up]; l != nil && done(l.ready) && l.err == nil {
 			return patternKey{kind, up, rest}, base, l
 		}
 		rest, dir = path.Join(base, rest), up

@@ -59,9 +59,9 @@ type cachedAttrs struct {
 func (v *View) lstatForScript(name string) (*cachedAttrs, error) {
 	v.mu.Lock()
 	now := v.target.now()
-	onTheWay := strings.HasPrefix(v.way, name+"/") && now.Sub(v.setOff) < visitLength
-	if l := v.attrs[name]; l != nil && done(l.ready) && !onTheWay && !l.visits.more(l.at, now) {
-		delete(v.attrs, name)
+	onTheWay := strings.HasPrefix(v.cache.way, name+"/") && now.Sub(v.cache.setOff) < visitLength
+	if l := v.cache.attrs[name]; l != nil && done(l.ready) && !onTheWay && !l.visits.more(l.at, now) {
+		delete(v.cache.attrs, name)
 	}
 	v.mu.Unlock()
 	l, err := v.lstat(name)
@@ -83,28 +83,28 @@ func (v *View) lstat(name string) (*cachedAttrs, error) {
 	if v.closed {
 		return nil, syscall.EIO
 	}
-	if l := v.attrs[name]; l != nil && v.fresh(l) {
+	if l := v.cache.attrs[name]; l != nil && v.cache.fresh(l) {
 		return l, nil
 	}
 	l := &cachedAttrs{ready: make(chan struct{})}
-	v.remember(name, l)
+	v.cache.remember(name, l)
 	v.reading.Go(func() {
 		l.attrs, l.err = ask(v, func(r *relay) (sftp.Attributes, error) { return r.Lstat(v.ctx, name) })
-		v.complete(name, l)
+		l.complete(name, v.target.now())
 	})
 	return l, nil
 }
 
 // fresh reports whether cached attributes still count, or are on their way.
-func (v *View) fresh(l *cachedAttrs) bool { return !done(l.ready) || v.believed(l.at, l.err) }
+func (c *cache) fresh(l *cachedAttrs) bool { return !done(l.ready) || c.believed(l.at, l.err) }
 
 // believed reports whether an answer still counts.
-func (v *View) believed(at time.Time, err error) bool {
-	age := v.target.now().Sub(at)
+func (c *cache) believed(at time.Time, err error) bool {
+	age := c.target.now().Sub(at)
 	if failed(err) {
 		return age < failureLife
 	}
-	return v.target.cache <= 0 || age < v.target.cache
+	return c.target.cache <= 0 || age < c.target.cache
 }
 
 // failed reports whether an error says nothing of the file: it is the connection's.
@@ -117,33 +117,33 @@ func failed(err error) bool {
 	return false
 }
 
-// remember caches attributes. The caller holds the lock.
-func (v *View) remember(name string, l *cachedAttrs) {
-	if len(v.attrs) >= maxAttrs {
-		clear(v.attrs)
+// remember caches attributes.
+func (c *cache) remember(name string, l *cachedAttrs) {
+	if len(c.attrs) >= maxAttrs {
+		clear(c.attrs)
 	}
-	v.attrs[name] = l
+	c.attrs[name] = l
 }
 
 // complete fills in what follows from the attributes, and ends the waiting for them.
-func (v *View) complete(name string, l *cachedAttrs) {
+func (l *cachedAttrs) complete(name string, now time.Time) {
 	if l.err == nil {
 		l.info, l.err = sftp.Info(l.attrs)
 		l.info.Dev, l.info.Ino = remoteDev, inode(name)
 	}
-	l.at = v.target.now()
+	l.at = now
 	close(l.ready)
 }
 
 // learned caches what an open has told of a file.
 func (v *View) learned(name string, attrs sftp.Attributes) {
 	found := &cachedAttrs{ready: make(chan struct{}), attrs: attrs}
-	v.complete(name, found)
+	found.complete(name, v.target.now())
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if l := v.attrs[name]; !v.closed && l != nil && done(l.ready) && found.err == nil {
+	if l := v.cache.attrs[name]; !v.closed && l != nil && done(l.ready) && found.err == nil {
 		found.visits = l.visits
-		v.attrs[name] = found
+		v.cache.attrs[name] = found
 	}
 }
 
@@ -193,12 +193,12 @@ func (v *View) revalidateWay(name string) {
 	if path.Clean(name) != name {
 		return
 	}
-	v.way, v.setOff = name, v.target.now()
-	l := v.attrs[name]
+	v.cache.way, v.cache.setOff = name, v.target.now()
+	l := v.cache.attrs[name]
 	if l == nil || !done(l.ready) || l.visits.more(l.at, v.target.now()) {
 		return
 	}
 	for ; name != "/"; name = path.Dir(name) {
-		delete(v.attrs, name)
+		delete(v.cache.attrs, name)
 	}
 }

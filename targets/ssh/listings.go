@@ -37,10 +37,10 @@ func (v *View) list(name string, byScript bool, then func()) (*listing, error) {
 		return nil, syscall.EIO
 	}
 	if byScript { // it is told of the directory above, too
-		v.way, v.setOff = name, v.target.now()
+		v.cache.way, v.cache.setOff = name, v.target.now()
 	}
-	old := v.listings[name]
-	if old != nil && v.answers(old, byScript) {
+	old := v.cache.listings[name]
+	if old != nil && v.cache.answers(old, byScript) {
 		then()
 		return old, nil
 	}
@@ -48,10 +48,10 @@ func (v *View) list(name string, byScript bool, then func()) (*listing, error) {
 	if byScript {
 		l.visits.first(v.target.now())
 	}
-	if len(v.listings) >= maxListings || v.listed >= maxListed {
-		v.forgetListings()
+	if len(v.cache.listings) >= maxListings || v.cache.listed >= maxListed {
+		v.cache.forgetListings()
 	}
-	v.listings[name] = l
+	v.cache.listings[name] = l
 	v.reading.Go(func() {
 		defer then()
 		v.fetchListing(name, l, old, v.target.now())
@@ -59,27 +59,27 @@ func (v *View) list(name string, byScript bool, then func()) (*listing, error) {
 	return l, nil
 }
 
-// answers reports whether a listing answers a question of the script, or one that reads ahead. The caller holds the lock.
-func (v *View) answers(l *listing, byScript bool) bool {
+// answers reports whether a listing answers a question of the script, or one that reads ahead.
+func (c *cache) answers(l *listing, byScript bool) bool {
 	switch {
 	case !done(l.ready):
 		if byScript {
-			l.visits.first(v.target.now())
+			l.visits.first(c.target.now())
 		}
 		return true
-	case !v.believed(l.at, l.err):
+	case !c.believed(l.at, l.err):
 		return false
 	case byScript:
-		return l.visits.more(l.at, v.target.now())
+		return l.visits.more(l.at, c.target.now())
 	}
-	return !l.visits.due(l.at, v.target.now())
+	return !l.visits.due(l.at, c.target.now())
 }
 
 // fetchListing asks for a listing, and at the same time whether the name is still a directory: the server follows links,
 // and somebody may have put one there.
 func (v *View) fetchListing(name string, l, old *listing, began time.Time) {
 	v.mu.Lock()
-	age := v.age
+	age := v.cache.age
 	v.mu.Unlock()
 	entries, err := ask(v, func(r *relay) ([]sftp.Entry, error) {
 		real, attrs := r.StartRealpath(v.ctx, name), r.StartLstat(v.ctx, name)
@@ -103,12 +103,12 @@ func (v *View) fetchListing(name string, l, old *listing, began time.Time) {
 	}
 	l.err = err
 	v.keepEntries(name, l, entries, func(fresh map[string]*cachedAttrs) {
-		if v.age != age {
+		if v.cache.age != age {
 			return // a command ran meanwhile
 		}
 		for name, found := range fresh {
-			if known := v.attrs[name]; known == nil || done(known.ready) && known.at.Before(began) {
-				v.remember(name, found)
+			if known := v.cache.attrs[name]; known == nil || done(known.ready) && known.at.Before(began) {
+				v.cache.remember(name, found)
 			}
 		}
 		if old == nil || !done(old.ready) {
@@ -116,8 +116,8 @@ func (v *View) fetchListing(name string, l, old *listing, began time.Time) {
 		}
 		for _, e := range old.entries { // those that are gone
 			full := path.Join(name, e.Name)
-			if known := v.attrs[full]; fresh[full] == nil && known != nil && done(known.ready) && known.at.Before(began) {
-				delete(v.attrs, full)
+			if known := v.cache.attrs[full]; fresh[full] == nil && known != nil && done(known.ready) && known.at.Before(began) {
+				delete(v.cache.attrs, full)
 			}
 		}
 	})
@@ -150,7 +150,7 @@ func (v *View) keepEntries(dir string, l *listing, entries []sftp.Entry, keep fu
 		if info, err := sftp.Info(e.Attributes); err == nil {
 			d.Type = info.Type()
 			found := &cachedAttrs{ready: make(chan struct{}), attrs: e.Attributes}
-			v.complete(full, found)
+			found.complete(full, v.target.now())
 			fresh[full] = found
 		}
 		l.entries = append(l.entries, d)
@@ -158,7 +158,7 @@ func (v *View) keepEntries(dir string, l *listing, entries []sftp.Entry, keep fu
 	slices.SortFunc(l.entries, func(a, b vfs.Dirent) int { return strings.Compare(a.Name, b.Name) })
 	v.mu.Lock()
 	if !v.closed {
-		v.listed += len(l.entries)
+		v.cache.listed += len(l.entries)
 		keep(fresh)
 	}
 	v.mu.Unlock()

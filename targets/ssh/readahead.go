@@ -121,7 +121,7 @@ func (v *View) following(name string) {
 	dir := path.Dir(name)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	l := v.listings[dir]
+	l := v.cache.listings[dir]
 	if l == nil || v.closed || !done(l.ready) || l.err != nil {
 		return
 	}
@@ -147,7 +147,7 @@ func done(c <-chan struct{}) bool {
 
 // readAhead reads a small regular file in the background, if the session may see it. The caller holds the lock.
 func (v *View) readAhead(name string) {
-	l := v.attrs[name]
+	l := v.cache.attrs[name]
 	if l == nil || !done(l.ready) || l.err != nil || !l.info.IsRegular() || l.info.Size == 0 || l.info.Size > smallFile {
 		return
 	}
@@ -181,7 +181,7 @@ func (v *View) walking(name string, l *listing) {
 		return
 	}
 	v.mu.Lock()
-	up := v.listings[path.Dir(name)]
+	up := v.cache.listings[path.Dir(name)]
 	if name != "/" && up != nil && done(up.ready) && up.err == nil {
 		v.walks++
 	}
@@ -209,8 +209,8 @@ func (v *View) listAhead(dir string, entries []vfs.Dirent) {
 		}
 		full := path.Join(dir, d.Name)
 		v.mu.Lock()
-		l := v.listings[full]
-		known := l != nil && v.answers(l, false)
+		l := v.cache.listings[full]
+		known := l != nil && v.cache.answers(l, false)
 		v.mu.Unlock()
 		if known || vfs.OfTheReader(full) || v.o.Policy.Decide(full) == vfs.Hidden || !v.background() {
 			continue

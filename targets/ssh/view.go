@@ -2,8 +2,6 @@ package ssh
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"syscall"
@@ -47,23 +45,15 @@ type View struct {
 	prefetches chan struct{} // bounds what is asked ahead of the script
 	reading    sync.WaitGroup
 
+	channel *channel
+
 	mu       sync.Mutex
-	relay    *relay
-	making   chan struct{} // holds one: who opens a channel
 	closed   bool
-	attrs    map[string]*cachedAttrs
-	listings map[string]*listing
-	listed   int // entries of them in sum
+	cache    cache
 	contents contents
 	pieces   pieces
 	patterns map[patternKey]*pattern
 	walks    int // listings of directories that a listing named, as a walk makes
-	told     bool
-	asking   int       // questions of the script under way
-	asked    time.Time // when the last one ended
-	way      string    // what the script is asking for, while the directories on the way to it are looked at
-	setOff   time.Time // when it began to
-	age      int       // how often everything was forgotten
 }
 
 // maxPrefetches is how many questions are asked ahead of the script at a time.
@@ -74,9 +64,9 @@ const maxPrefetches = 48
 func (t *Target) View(o targets.ViewOptions) targets.View {
 	ctx, stop := context.WithCancel(context.Background())
 	v := &View{
-		making: make(chan struct{}, 1),
+		channel: newChannel(ctx, t, o.Tell), cache: newCache(t),
 		target: t, o: o, ctx: ctx, stop: stop, prefetches: make(chan struct{}, maxPrefetches),
-		attrs: map[string]*cachedAttrs{}, listings: map[string]*listing{}, contents: contents{files: map[string]*fetched{}}, pieces: newPieces(),
+		contents: contents{files: map[string]*fetched{}}, pieces: newPieces(),
 		patterns: map[patternKey]*pattern{},
 	}
 	if o.Policy != nil { // what every script begins with
@@ -95,11 +85,11 @@ func (v *View) Close() error {
 	}
 	v.closed = true
 	v.mu.Unlock()
+	v.channel.close()
 	v.stop()
 	v.reading.Wait()
+	r := v.channel.take()
 	v.mu.Lock()
-	r := v.relay
-	v.relay = nil
 	var handles []sftp.Handle
 	for _, f := range v.pieces.open {
 		if f.r == r {
@@ -107,7 +97,7 @@ func (v *View) Close() error {
 		}
 		f.r, f.handle, f.closed = nil, "", true
 	}
-	v.attrs, v.listings, v.contents, v.pieces, v.patterns = nil, nil, contents{}, newPieces(), nil
+	v.cache.attrs, v.cache.listings, v.contents, v.pieces, v.patterns = nil, nil, contents{}, newPieces(), nil
 	v.mu.Unlock()
 	if r != nil {
 		for _, h := range handles {
@@ -123,150 +113,28 @@ func (v *View) Forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.closed {
-		v.forgetLooks()
+		v.cache.forget()
 		v.contents.clear()
 		clear(v.pieces.all)
 		v.pieces.order.Init()
 	}
 }
 
-// forgetLooks drops what was seen, and what is on its way. The caller holds the lock.
-func (v *View) forgetLooks() {
-	v.age++
-	clear(v.attrs)
-	v.forgetListings()
-}
-
 // question begins one of the script's, and answered ends it.
 func (v *View) question() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.asking == 0 && !v.closed && !v.asked.IsZero() && v.target.now().Sub(v.asked) >= pauseLength {
-		v.forgetLooks()
+	if c := &v.cache; c.asking == 0 && !v.closed && !c.asked.IsZero() && v.target.now().Sub(c.asked) >= pauseLength {
+		c.forget()
 	}
-	v.asking++
+	v.cache.asking++
 }
 
 func (v *View) answered() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.asking--
-	v.asked = v.target.now()
-}
-
-// forgetListings drops what was listed. The caller holds the lock.
-func (v *View) forgetListings() {
-	clear(v.listings)
-	v.listed = 0
-}
-
-// channel returns the view's SFTP channel, a new one where it has none that works. One is opened at a time.
-func (v *View) channel() (*relay, error) {
-	if r, err := v.standing(); r != nil || err != nil {
-		return r, err
-	}
-	select {
-	case v.making <- struct{}{}:
-	case <-v.ctx.Done():
-		return nil, syscall.EIO
-	}
-	defer func() { <-v.making }()
-	if r, err := v.standing(); r != nil || err != nil { // by somebody else
-		return r, err
-	}
-	fresh, err := v.target.pool.relay(v.ctx)
-	if err != nil {
-		return nil, err
-	}
-	v.mu.Lock()
-	if v.closed {
-		v.mu.Unlock()
-		v.target.pool.giveBack(fresh)
-		return nil, syscall.EIO
-	}
-	old := v.relay
-	v.relay = fresh
-	v.mu.Unlock()
-	if old != nil {
-		v.target.pool.end(old)
-	}
-	return fresh, nil
-}
-
-// standing is the channel that there is, nil where none works.
-func (v *View) standing() (*relay, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.closed {
-		return nil, syscall.EIO
-	}
-	if v.relay != nil && v.relay.Err() == nil {
-		return v.relay, nil
-	}
-	return nil, nil
-}
-
-// maxAsked is how often a view asks a question over connections that break. Each idle channel of the pool may be one that
-// broke unnoticed, and then a fresh one must have its chance.
-const maxAsked = maxIdleRelays + 2
-
-// ask runs a question, and asks it again where the connection broke under it: a question changes nothing.
-func ask[T any](v *View, question func(*relay) (T, error)) (T, error) {
-	for try := 1; ; try++ {
-		r, err := v.channel()
-		if err != nil {
-			var none T
-			return none, v.failure(err)
-		}
-		answer, err := question(r)
-		if err == nil || r.Err() == nil {
-			return answer, v.failure(err)
-		}
-		if try >= maxAsked || errors.Is(err, sftp.ErrTimeout) || errors.Is(err, sftp.ErrProtocol) {
-			return answer, v.failure(err)
-		}
-	}
-}
-
-// failure turns what went wrong into the errno that a script sees. Of a failing connection it tells the agent once, in
-// words.
-func (v *View) failure(err error) error {
-	if err == nil {
-		return nil
-	}
-	var unreachable *UnreachableError
-	out := syscall.EIO
-	switch {
-	case errors.As(err, &unreachable):
-		out = syscall.EHOSTUNREACH
-	case errors.Is(err, sftp.ErrTimeout):
-		out = syscall.ETIMEDOUT
-	case errors.Is(err, sftp.ErrProtocol):
-		out = syscall.EPROTO
-	case errors.Is(err, sftp.ErrEnded):
-		out = syscall.ECONNRESET
-	default:
-		var e syscall.Errno
-		if errors.As(err, &e) {
-			return e
-		}
-		if v.ctx.Err() != nil {
-			return syscall.EINTR
-		}
-	}
-	v.tell(err)
-	return out
-}
-
-func (v *View) tell(err error) {
-	v.mu.Lock()
-	first := !v.told
-	v.told = true
-	v.mu.Unlock()
-	v.target.log.Warn("read from a target", "target", v.target.Name(), "error", err)
-	if first && v.o.Tell != nil {
-		v.o.Tell(fmt.Sprintf("reading from the target %s failed: %v", v.target.Name(), err))
-	}
+	v.cache.asking--
+	v.cache.asked = v.target.now()
 }
 
 // Lstat describes the file itself.
