@@ -375,7 +375,8 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 	}
 	record, err := createOutput(l.m.operationName(l.id, o.N), l.recordLimit())
 	if err != nil {
-		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exitCannotRun}, "", false, false))
+		l.result(o.N, targets.Exit{Code: exitCannotRun}, "", false, false)
+		return nil, err
 	}
 	stdout, stderr := tee(c.Stdout, record, StreamStdout), tee(c.Stderr, record, StreamStderr)
 	if targets.Same(c.Stdout, c.Stderr) {
@@ -396,7 +397,8 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 		if errors.Is(err, syscall.ENOENT) {
 			exit = exitNotFound
 		}
-		return nil, errors.Join(err, l.result(o.N, targets.Exit{Code: exit}, "", false, errors.Is(err, targets.ErrLost)))
+		l.result(o.N, targets.Exit{Code: exit}, "", false, errors.Is(err, targets.ErrLost))
+		return nil, err
 	}
 	l.refresh() // what the script has settled is the target's from now on
 	running := &process{Process: p, live: l, n: o.N, record: record, ended: make(chan struct{})}
@@ -443,32 +445,40 @@ func (l *Live) consume(o Operation) (Operation, error) {
 	return o, nil
 }
 
-// result records how an operation's command ended. Of one that was lost it is not known: it may have run, run still, or
-// never have started, and is not started again.
-func (l *Live) result(n int, exit targets.Exit, output string, cut, lost bool) error {
+// result records how an operation's command ended, before whatever the session does next. Of one that was lost it is not known: it
+// may have run, run still, or never have started, and is not started again.
+func (l *Live) result(n int, exit targets.Exit, output string, cut, lost bool) {
 	code := exit.Code
 	if exit.Signal != 0 {
 		code = 128 + int(exit.Signal)
 	}
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+	finished := l.m.config.Now()
+	// One that was stopped half way, when the session was parked, is as unknown as one that was lost.
+	unknown := lost || errors.Is(context.Cause(l.ctx), ErrParked) && exit.Signal == syscall.SIGKILL
+	l.m.ended.Add(1)
+	l.m.config.Store.UpdateSoon(l.id, func(s *Session) error {
 		o := s.Operation(n)
 		if o == nil {
 			return ErrNotFound
 		}
-		e := journal.Event{What: journal.Finish, At: l.m.config.Now(), Result: &journal.Result{
+		e := journal.Event{What: journal.Finish, At: finished, Result: &journal.Result{
 			ExitCode: code, Signal: int(exit.Signal), Output: output, OutputCut: cut,
 		}}
-		// One that was stopped half way, when the session was parked, may have done anything.
-		if lost || errors.Is(context.Cause(l.ctx), ErrParked) && exit.Signal == syscall.SIGKILL {
+		if unknown {
 			e.What = journal.Lose
 		}
 		return o.Apply(e)
+	}, func(err error) {
+		defer l.m.ended.Done()
+		if err != nil {
+			l.m.config.Log.Error("record a command's result", "session", l.id, "operation", n, "error", err)
+			return
+		}
+		if output != "" {
+			l.m.dropOutput(l.m.operationName(l.id, n))
+		}
 	})
 	l.m.publish(l.subject(), EventFinished, "")
-	if err != nil {
-		return fmt.Errorf("record the result: %w", err)
-	}
-	return nil
 }
 
 // process is a running command. Its result is recorded whether anybody waits for it or not.
@@ -487,7 +497,6 @@ func (p *process) finish() {
 	defer close(p.ended)
 	p.exit, p.err = p.Process.Wait()
 	p.live.refresh()
-	// The output is durable before the result that it belongs to.
 	m, name := p.live.m, p.live.m.operationName(p.live.id, p.n)
 	err := p.record.end(m.config.Blobs == nil)
 	output := ""
@@ -503,15 +512,10 @@ func (p *process) finish() {
 	if lost {
 		p.exit = targets.Exit{Code: exitLost}
 	}
-	if err := p.live.result(p.n, p.exit, output, cut, lost); err != nil {
-		m.config.Log.Error("record a command's result", "session", p.live.id, "operation", p.n, "error", err)
-		p.err = errors.Join(p.err, err)
-		return
-	}
-	m.dropOutput(name, output)
+	p.live.result(p.n, p.exit, output, cut, lost)
 }
 
-// Wait returns when the command has ended and its result was recorded.
+// Wait returns when the command has ended. Its result is in the journal before anything that the session does next.
 func (p *process) Wait() (targets.Exit, error) {
 	<-p.ended
 	return p.exit, p.err

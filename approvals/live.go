@@ -217,17 +217,17 @@ func (l *Live) End(o Outcome) {
 	// What the script left running ends with it, and its results come before the session's.
 	l.cancel(errEnded)
 	l.tidy()
-	kind := EventEnded
+	kind, kept := EventEnded, false
 	reads := l.keepReads()
 	if parked {
 		l.recordReads(reads)
 	} else {
-		parked = l.record(o, reads)
+		parked, kept = l.record(o, reads)
 	}
 	if parked {
 		kind = EventParked
 	}
-	l.finish(kind)
+	l.finish(kind, kept)
 }
 
 // recordReads stores what the script of a session that is parked has read.
@@ -267,8 +267,9 @@ func (l *Live) tidy() {
 	}
 }
 
-// record stores the outcome. It reports whether the session is parked instead, because it was only planned.
-func (l *Live) record(o Outcome, reads *Reads) (parked bool) {
+// record stores the outcome, and what the script has said where that can be kept. It reports whether the session is parked instead, because it was only planned.
+func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
+	output, kept := keepOutput(l.m.config, l.out, l.m.outputName(l.id))
 	now := l.m.config.Now()
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		s.Truncated = s.Truncated || l.out.truncated()
@@ -293,16 +294,21 @@ func (l *Live) record(o Outcome, reads *Reads) (parked bool) {
 			o.Status, o.Reason = Rejected, reason
 		}
 		o = filesOutcome(s, o)
-		return s.Apply(ending(o.Status, o.ExitCode, o.Reason, now))
+		err := s.Apply(ending(o.Status, o.ExitCode, o.Reason, now))
+		if err == nil {
+			s.Output = output
+		}
+		return err
 	})
 	if err != nil {
 		l.m.config.Log.Error("record a session's end", "session", l.id, "error", err)
 	}
-	return err == nil && s.Status == Parked
+	return err == nil && s.Status == Parked, kept && err == nil
 }
 
-// finish takes the session out of the living. A parked one starts again at once where something of it was approved already.
-func (l *Live) finish(kind string) {
+// finish takes the session out of the living. A parked one starts again at once where something of it was approved already. kept
+// says that its output is kept with its record, if that is the record of its end.
+func (l *Live) finish(kind string, kept bool) {
 	s, err := l.m.session(l.id)
 	parked := err == nil && s.Status == Parked
 	if !parked {
@@ -311,7 +317,8 @@ func (l *Live) finish(kind string) {
 	if kind == EventParked {
 		l.say(Parked)
 	}
-	if err := l.out.close(); err != nil { // before anybody starts it again, with an output of its own
+	kept = kept && err == nil && s.Status.Final()
+	if err := l.out.end(!kept); err != nil { // before anybody starts it again, with an output of its own
 		l.m.config.Log.Error("record a session's output", "session", l.id, "error", err)
 	}
 	l.m.mu.Lock()
@@ -326,7 +333,10 @@ func (l *Live) finish(kind string) {
 	}
 	l.m.mu.Unlock()
 	l.m.publish(l.subject(), kind, "")
-	if kind == EventEnded && err == nil {
+	switch {
+	case kept:
+		l.m.dropOutput(l.m.outputName(l.id))
+	case kind == EventEnded && err == nil:
 		l.m.keepSessionOutput(l.id) // nobody waits for it
 	}
 	l.m.ended.Done()

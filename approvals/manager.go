@@ -23,7 +23,7 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// Store keeps sessions. Every change is durable when the method returns; an error wraps ErrStore.
+// Store keeps sessions. Every change is durable when the method returns, but for those of UpdateSoon; an error wraps ErrStore.
 type Store interface {
 	// Create adds a session. It fails with ErrExists where the id is taken.
 	Create(s Session) error
@@ -33,6 +33,9 @@ type Store interface {
 	Update(id string, change func(*Session) error) (Session, error)
 	// UpdateAll is Update for several sessions, each named once: all are changed, or none.
 	UpdateAll(ids []string, change func([]*Session) error) ([]Session, error)
+	// UpdateSoon is Update for what nobody waits for. It is made before every change that comes after it, and before anybody
+	// looks at the session; done is called once it is durable, or has failed. Neither may wait for the store.
+	UpdateSoon(id string, change func(*Session) error, done func(error))
 	// Session returns one, or ErrNotFound.
 	Session(id string) (Session, error)
 	// Sessions returns those that match, newest first, without their scripts; unless all, only those that have not

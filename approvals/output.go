@@ -48,6 +48,7 @@ type output struct {
 	used    int64 // bytes of stdout and stderr
 	said    int64 // bytes of notices
 	cut     bool  // something is missing: the limit was reached, or the disk is full
+	sealed  bool  // the script and its commands add nothing any more
 	closed  bool
 	changed chan struct{} // closed and replaced when something was added
 }
@@ -68,7 +69,7 @@ func createOutput(name string, limit int64) (*output, error) {
 func (o *output) add(stream Stream, p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed {
+	if o.closed || o.sealed && (stream == StreamStdout || stream == StreamStderr) {
 		return 0, os.ErrClosed
 	}
 	written := 0
@@ -115,6 +116,14 @@ func (o *output) truncated() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.cut
+}
+
+// seal lets nothing be added but the gateway's own words, and returns the size in bytes.
+func (o *output) seal() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sealed = true
+	return o.size
 }
 
 // close makes the output durable and ends it; readers get to its end.

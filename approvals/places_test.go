@@ -58,6 +58,11 @@ func (m *memory) UpdateAll(ids []string, change func([]*approvals.Session) error
 	return after, nil
 }
 
+func (m *memory) UpdateSoon(id string, change func(*approvals.Session) error, done func(error)) {
+	_, err := m.Update(id, change)
+	done(err)
+}
+
 func (m *memory) Session(id string) (approvals.Session, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -33,10 +34,7 @@ func (m *Manager) storeOutput(name string) (sha256 string, err error) {
 }
 
 // dropOutput removes the file of an output that is content by now.
-func (m *Manager) dropOutput(name, sha256 string) {
-	if sha256 == "" {
-		return
-	}
+func (m *Manager) dropOutput(name string) {
 	if err := os.Remove(name); err != nil {
 		m.config.Log.Error("remove recorded output that is kept elsewhere", "error", err)
 	}
@@ -102,6 +100,26 @@ func (m *Manager) wholeOutput(id string, o *Operation) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
+// keepOutput makes what a script has said content, "" where it has said nothing, for the record of the session's end. Nothing is
+// added to it any more. ok is false where it stays in its file, which has this name.
+func keepOutput(c Config, out *output, name string) (sha256 string, ok bool) {
+	if c.Blobs == nil {
+		return "", false
+	}
+	if out.seal() == 0 {
+		return "", true
+	}
+	f, err := os.Open(name) // #nosec G304 -- a name of our own making
+	if err == nil {
+		defer func() { _ = f.Close() }()
+		sha256, _, err = c.Blobs.PutBlob(context.Background(), f, 0)
+	}
+	if err != nil {
+		c.Log.Error("keep a session's output", "file", filepath.Base(name), "error", err)
+	}
+	return sha256, err == nil
+}
+
 // keepSessionOutput makes the output of a session that has ended content.
 func (m *Manager) keepSessionOutput(id string) {
 	name := m.outputName(id)
@@ -119,7 +137,9 @@ func (m *Manager) keepSessionOutput(id string) {
 		m.config.Log.Error("keep a session's output", "session", id, "error", err) // it stays in its file
 		return
 	}
-	m.dropOutput(name, sha)
+	if sha != "" {
+		m.dropOutput(name)
+	}
 }
 
 // replay gives a command's recorded result and output.

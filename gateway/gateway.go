@@ -34,18 +34,19 @@ type Options struct {
 	Config   *config.Config
 	HostKeys []hostkeys.Key
 	Store    approvals.Store
-	Kept     func(identity string) int64 // bytes that the store keeps of an identity; nil where nobody counts
-	Blobs    approvals.Blobs             // without it files of targets are not changed
-	Grants   approvals.GrantStore        // without it approvers cannot make any
-	Audit    *audit.Log                  // nil where there is none
-	Judge    approvals.Judge
-	Engine   sandbox.Engine   // for what needs no other, and for terminals: config.NativeEngine
-	Engines  []sandbox.Engine // further ones, which need not work
-	Targets  []targets.Target // those that work; the configuration may name more
-	Version  string
-	Drain    time.Duration    // for running sessions after the server was told to stop; 10 s where 0
-	Now      func() time.Time // time.Now where nil
-	Log      *slog.Logger     // slog.Default where nil
+	// Over reports whether the store keeps more than so many bytes of an identity, and how many; nil where nobody counts.
+	Over    func(identity string, most int64) (bytes int64, over bool)
+	Blobs   approvals.Blobs      // without it files of targets are not changed
+	Grants  approvals.GrantStore // without it approvers cannot make any
+	Audit   *audit.Log           // nil where there is none
+	Judge   approvals.Judge
+	Engine  sandbox.Engine   // for what needs no other, and for terminals: config.NativeEngine
+	Engines []sandbox.Engine // further ones, which need not work
+	Targets []targets.Target // those that work; the configuration may name more
+	Version string
+	Drain   time.Duration    // for running sessions after the server was told to stop; 10 s where 0
+	Now     func() time.Time // time.Now where nil
+	Log     *slog.Logger     // slog.Default where nil
 }
 
 // outputs is the folder of the state directory where sessions' outputs are kept.

@@ -37,8 +37,8 @@ func (s *shares) take(identity string, each, all int) (give func(), ok bool) {
 
 // share says why an identity may add nothing to what is kept of it now, nil where it may.
 func (g *Gateway) share(identity string) error {
-	if most := g.options.Config.Retention.BytesPerIdentity; most > 0 && g.options.Kept != nil {
-		if kept := g.options.Kept(identity); kept > most {
+	if most := g.options.Config.Retention.BytesPerIdentity; most > 0 && g.options.Over != nil {
+		if kept, over := g.options.Over(identity, most); over {
 			return fmt.Errorf("%d bytes are kept of your sessions, retention.bytes_per_identity allows %d; those that have ended go within minutes, the oldest first", kept, most)
 		}
 	}

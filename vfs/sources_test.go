@@ -47,32 +47,6 @@ func TestStaticHoldsWhatWasAdded(t *testing.T) {
 	}
 }
 
-// The race detector sees what is read of a directory while a file is added below it.
-func TestStaticIsReadWhileFilesAreAdded(t *testing.T) {
-	var s vfs.Static
-	s.AddFile("/lib/a", 0o444, nil)
-	added := make(chan struct{})
-	go func() {
-		defer close(added)
-		for i := range 2000 {
-			s.AddFile("/lib/"+itoa(i)+"/b", 0o444, nil)
-		}
-	}()
-	for {
-		if info, err := s.Lstat("/lib"); err != nil || !info.IsDir() {
-			t.Fatalf("%+v, %v", info, err)
-		}
-		select {
-		case <-added:
-			if names, err := s.ReadDir("/lib"); err != nil || len(names) != 2001 {
-				t.Errorf("%d names, %v", len(names), err)
-			}
-			return
-		default:
-		}
-	}
-}
-
 func itoa(n int) string {
 	if n < 10 {
 		return string(rune('0' + n))

@@ -9,8 +9,8 @@ import (
 // Blobs keeps large content under its SHA-256: scripts, outputs, and what files held before and after.
 // Content that no record names goes after a while; Session.Blobs and Operation.Blobs say what a record names.
 type Blobs interface {
-	// PutBlob keeps all that r gives, which is durable on return, and returns its SHA-256 in lower-case hex and its size
-	// in bytes. Content of more than limit bytes is ErrTooLarge and nothing is kept; 0 means no limit. An error of r is
+	// PutBlob keeps all that r gives, and returns its SHA-256 in lower-case hex and its size in bytes. It is durable once a
+	// record that names it is. Content of more than limit bytes is ErrTooLarge and nothing is kept; 0 means no limit. An error of r is
 	// returned wrapped. What is put must be named by a record within the hour.
 	PutBlob(ctx context.Context, r io.Reader, limit int64) (sha256 string, size int64, err error)
 	// OpenBlob opens content and returns its size in bytes. The content is checked as it is read: a damaged blob ends

@@ -16,8 +16,11 @@ import (
 // they grow by themselves, and a change that comes alone waits for nobody.
 const maxBatch = 256
 
-// errClosed is for changes that come too late.
-var errClosed = errors.New("the store is closed")
+// Errors of changes that come too late, and whose own code panics while nobody waits for them.
+var (
+	errClosed = errors.New("the store is closed")
+	errPanic  = errors.New("the change panicked")
+)
 
 // request is one change of sessions, of all of them or of none.
 type request struct {
@@ -30,6 +33,23 @@ type request struct {
 	err      error
 	panicked any
 	done     chan struct{}
+	// written is told what came of a change that nobody waits for, in the writer's goroutine; nil for others.
+	written func(error)
+}
+
+// end tells whoever asked for the change that it was made, or not.
+func (r *request) end(s *Store) {
+	if r.written == nil {
+		close(r.done)
+		return
+	}
+	err := r.err
+	if r.panicked != nil {
+		s.options.Log.Error("panic in a change of a session", "session", r.ids[0], "panic", r.panicked)
+		err = failure(r.name(), errPanic)
+	}
+	s.soon.written(r.ids[0])
+	r.written(err)
 }
 
 // name names the sessions in an error.
@@ -69,11 +89,19 @@ func (s *Store) write() {
 	anchor := time.NewTicker(anchorEvery)
 	defer anchor.Stop()
 	defer s.catchUp()
+	defer func() { s.commit(s.soon.close()) }()
+	var late <-chan time.Time // when what nobody waits for is written at the latest
 	for {
 		select {
 		case r := <-s.requests:
 			s.commit(s.gather(r))
+		case <-s.soon.some:
+			late = time.After(soonIs)
+		case <-late:
+			late = nil
+			s.commit(s.soon.take())
 		case task := <-s.tasks:
+			s.commit(s.soon.take())
 			task()
 		case <-ticker.C:
 			if err := s.housekeep(); err != nil {
@@ -87,13 +115,13 @@ func (s *Store) write() {
 	}
 }
 
-// gather takes what else waits at this moment.
+// gather takes what else waits at this moment. A change comes after those that nobody waits for and that came before it.
 func (s *Store) gather(first *request) []*request {
-	batch := []*request{first}
+	batch := append(s.soon.take(), first)
 	for len(batch) < maxBatch {
 		select {
 		case r := <-s.requests:
-			batch = append(batch, r)
+			batch = append(append(batch, s.soon.take()...), r)
 		default:
 			return batch
 		}
@@ -103,9 +131,12 @@ func (s *Store) gather(first *request) []*request {
 
 // commit writes a batch. Where the transaction fails, each change is tried in one of its own, so that it fails alone.
 func (s *Store) commit(batch []*request) {
+	if len(batch) == 0 {
+		return
+	}
 	defer func() {
 		for _, r := range batch {
-			close(r.done)
+			r.end(s)
 		}
 	}()
 	err := s.try(batch)
@@ -159,7 +190,8 @@ func (s *Store) try(batch []*request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.audit(changes); err != nil {
+	// What must be durable before the changes are: the content that they name and their lines in the audit log.
+	if err := beside(func() error { return s.blobs.sync(delta) }, func() error { return s.audit(changes) }); err != nil {
 		return err
 	}
 	if err := s.keepAnchor(tx); err != nil {
@@ -175,6 +207,14 @@ func (s *Store) try(batch []*request) error {
 		s.committed(d, grown[id])
 	}
 	return nil
+}
+
+// beside does both at the same time and returns their errors.
+func beside(other, own func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- other() }()
+	err := own()
+	return errors.Join(err, <-done)
 }
 
 // audit has changes recorded before they are made. Where that cannot be, those that let nothing happen are made all the

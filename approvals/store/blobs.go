@@ -9,8 +9,10 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,6 +40,8 @@ type blobs struct {
 
 	mu    sync.Mutex
 	loose map[string]time.Time // content that no record may name: since when that may be so
+	fresh map[string]bool      // content that is not durable yet. It is before a record names it
+	young map[string]bool      // folders that are not durable yet
 }
 
 func openBlobs(dir string, now func() time.Time) (*blobs, error) {
@@ -53,7 +57,11 @@ func openBlobs(dir string, now func() time.Time) (*blobs, error) {
 			return nil, err
 		}
 	}
-	return &blobs{dir: dir, now: now, loose: map[string]time.Time{}}, nil
+	// A folder that an earlier process made last may not be durable.
+	if err := durable.SyncDir(dir); err != nil {
+		return nil, err
+	}
+	return &blobs{dir: dir, now: now, loose: map[string]time.Time{}, fresh: map[string]bool{}, young: map[string]bool{}}, nil
 }
 
 // validSHA reports whether s is a SHA-256 in lower-case hex. It becomes a file's name, so nothing else gets that far.
@@ -72,19 +80,16 @@ func (s *Store) PutBlob(ctx context.Context, r io.Reader, limit int64) (sha stri
 	return sha, size, err
 }
 
-// put writes content under a temporary name, syncs it, and gives it its own name.
+// put writes content under a temporary name, and gives it its own name. It is not durable until sync.
 func (b *blobs) put(ctx context.Context, r io.Reader, limit int64) (sha string, size int64, err error) {
-	f, err := durable.New(b.dir, newBlob+"*")
+	f, err := os.CreateTemp(b.dir, newBlob+"*") // O_EXCL, 0600
 	if err != nil {
 		return "", 0, err
 	}
-	defer f.Discard()
+	defer func() { _ = os.Remove(f.Name()) }()
+	defer func() { _ = f.Close() }()
 	sum := sha256.New()
-	size, err = fill(ctx, io.MultiWriter(f, sum), r, limit)
-	if err == nil {
-		err = f.Seal()
-	}
-	if err != nil {
+	if size, err = fill(ctx, io.MultiWriter(f, sum), r, limit); err != nil {
 		return "", 0, err
 	}
 	sha = hex.EncodeToString(sum.Sum(nil))
@@ -116,21 +121,73 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// publish gives a written file its name. One of that name is replaced: it has the same content, or is damaged.
-func (b *blobs) publish(f *durable.File, sha string) error {
+// publish gives a written file its name, where there is not that content already.
+func (b *blobs) publish(f *os.File, sha string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.loose[sha] = b.now()
 	name := b.name(sha)
 	switch err := os.Mkdir(filepath.Dir(name), 0o700); {
 	case err == nil:
-		if err := durable.SyncDir(b.dir); err != nil {
-			return err
-		}
+		b.young[filepath.Dir(name)] = true
 	case !errors.Is(err, fs.ErrExist):
 		return err
 	}
-	return f.Replace(name)
+	if _, err := os.Lstat(name); err == nil {
+		if b.intact(sha) {
+			return nil
+		}
+		// Records may name the damaged one: what takes its place is durable first.
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	b.fresh[sha] = true
+	return nil
+}
+
+// sync makes content durable before a record names it. All of it waits for the disk at once.
+func (b *blobs) sync(named map[string]int) error {
+	files, folders := b.unsynced(named)
+	if len(files) == 0 {
+		return nil
+	}
+	names := make([]string, len(files))
+	for i, sha := range files {
+		names[i] = b.name(sha)
+	}
+	if err := durable.SyncAll(append(names, folders...)...); err != nil {
+		return failure("keep content", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, sha := range files {
+		delete(b.fresh, sha)
+		delete(b.young, filepath.Dir(b.name(sha)))
+	}
+	return nil
+}
+
+// unsynced lists which of the named content is not durable, and the folders that have to be synced for it.
+func (b *blobs) unsynced(named map[string]int) (files, folders []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	dirs := map[string]bool{}
+	for sha := range named {
+		if !b.fresh[sha] {
+			continue
+		}
+		files = append(files, sha)
+		dir := filepath.Dir(b.name(sha))
+		dirs[dir] = true
+		if b.young[dir] {
+			dirs[b.dir] = true
+		}
+	}
+	return files, slices.Collect(maps.Keys(dirs))
 }
 
 // has reports whether there is content of that name, damaged or not.
@@ -177,6 +234,7 @@ func (b *blobs) collect(named func(sha string) bool) error {
 		if named(sha) {
 			continue
 		}
+		delete(b.fresh, sha)
 		if err := os.Remove(b.name(sha)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			failed = err
 		}

@@ -181,7 +181,10 @@ func TestDamageOfContentIsNamed(t *testing.T) {
 			return errors.Join(os.Mkdir(filepath.Join(dir, "zz"), 0o700), os.Rename(blob, filepath.Join(dir, "zz", filepath.Base(blob))))
 		}, "is no content"},
 		"named by nothing": {func(dir, _ string) error {
-			s := &blobs{dir: dir, now: time.Now, loose: map[string]time.Time{}}
+			s, err := openBlobs(dir, time.Now)
+			if err != nil {
+				return err
+			}
 			sha, _, err := s.put(noContext, bytes.NewReader([]byte("orphan")), 0)
 			return errors.Join(err, os.Chtimes(s.name(sha), old, old))
 		}, "is there, and nothing names it"},
@@ -201,10 +204,13 @@ func TestDamageOfContentIsNamed(t *testing.T) {
 func TestWhatACrashMayLeaveOfContentIsNoFinding(t *testing.T) {
 	name, _ := sound(t)
 	dir := filepath.Join(filepath.Dir(name), blobFolder)
+	s, err := openBlobs(dir, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, newBlob+"1"), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &blobs{dir: dir, now: time.Now, loose: map[string]time.Time{}}
 	if _, _, err := s.put(noContext, bytes.NewReader([]byte("not named yet")), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,19 @@ func (a *accounts) get(identity string) account {
 // Bytes is how much is kept of an identity's sessions, in bytes: their records, scripts, outputs, and contents of files.
 func (s *Store) Bytes(identity string) int64 { return s.accounts.get(identity).bytes }
 
+// maxSoonBytes is how much a change that nobody waits for adds to what is kept, in bytes: a command's result, whose recorded
+// output has at most six times its 1 MiB, where each byte of it has a header of its own.
+const maxSoonBytes = 8 << 20
+
+// Over reports whether more than most bytes are kept of an identity's sessions, and how many are.
+func (s *Store) Over(identity string, most int64) (bytes int64, over bool) {
+	if bytes = s.Bytes(identity); bytes <= most && bytes > most-int64(s.soon.len())*maxSoonBytes {
+		s.settle("")
+		bytes = s.Bytes(identity)
+	}
+	return bytes, bytes > most
+}
+
 // standing is how a session counts for its identity, bytes left out.
 func standing(s *approvals.Session) (a account) {
 	if s == nil || !s.Status.Final() {

@@ -131,6 +131,9 @@ func TestBytesOfAnIdentityAreBounded(t *testing.T) {
 	for range 40 {
 		s.ended("noisy", 100<<10, false)
 	}
+	if kept, over := s.Over("noisy", 40*100<<10-1); !over {
+		t.Errorf("%d bytes are not over the share", kept)
+	}
 	if s.Bytes("noisy") < 40*100<<10 {
 		t.Errorf("%d bytes are counted", s.Bytes("noisy"))
 	}
@@ -166,5 +169,21 @@ func TestBytesOfLiveSessionsCount(t *testing.T) {
 	var a account
 	if err := s.db.View(func(*bbolt.Tx) error { a = s.accounts.get("a"); return nil }); err != nil || a.ended != 1 {
 		t.Errorf("account %+v, %v", a, err)
+	}
+}
+
+// A result that nobody waits for counts before its identity is asked for more.
+func TestWhatIsNotWrittenYetCountsForItsIdentity(t *testing.T) {
+	s, _ := openTest(t)
+	if err := s.Create(approvals.Session{ID: "one", Identity: "a", Status: approvals.Running}); err != nil {
+		t.Fatal(err)
+	}
+	share := s.Bytes("a") + 1000
+	if kept, over := s.Over("a", share); over {
+		t.Fatalf("%d bytes are over", kept)
+	}
+	s.UpdateSoon("one", func(session *approvals.Session) error { session.Reason = strings.Repeat("x", 2000); return nil }, func(error) {})
+	if kept, over := s.Over("a", share); !over {
+		t.Errorf("%d bytes are not over %d", kept, share)
 	}
 }

@@ -56,6 +56,7 @@ type Store struct {
 	accounts accounts
 
 	requests chan *request
+	soon     soon
 	tasks    chan func() // that run between transactions
 	stop     chan struct{}
 	stopOnce sync.Once
@@ -91,6 +92,7 @@ func Open(name string, o Options) (*Store, error) {
 	s := &Store{
 		options: o, db: db, accounts: accounts{of: map[string]account{}}, alive: map[string]*approvals.Session{},
 		requests: make(chan *request), tasks: make(chan func()), stop: make(chan struct{}), stopped: make(chan struct{}),
+		soon: soon{some: make(chan struct{}, 1), of: map[string]int{}},
 	}
 	if err := s.prepare(name); err != nil {
 		_ = db.Close()
@@ -182,6 +184,7 @@ func (s *Store) UpdateAll(ids []string, change func([]*approvals.Session) error)
 
 // Session returns one session.
 func (s *Store) Session(id string) (session approvals.Session, err error) {
+	s.settle(id)
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		session, err = s.get(tx, id)
 		return err
@@ -196,6 +199,7 @@ func (s *Store) Session(id string) (session approvals.Session, err error) {
 // match sees has no operations. One whose record is damaged is logged and left out: it cannot be changed, so that nothing
 // of it runs any more, and others are not lost with it.
 func (s *Store) Sessions(all bool, match func(*approvals.Session) bool) (out []approvals.Session, err error) {
+	s.settle("")
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		visit := func(id []byte) error {
 			record, err := getRecord(tx, id)

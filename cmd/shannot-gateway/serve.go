@@ -264,7 +264,7 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 		}
 	}
 	a.Gateway, err = gateway.New(gateway.Options{
-		Config: c, HostKeys: a.keys, Store: journal, Kept: journal.Bytes, Blobs: journal, Grants: journal, Audit: record, Judge: judge, Engine: engine,
+		Config: c, HostKeys: a.keys, Store: journal, Over: journal.Over, Blobs: journal, Grants: journal, Audit: record, Judge: judge, Engine: engine,
 		Engines: []sandbox.Engine{other}, Targets: a.targets(a.remotes),
 		Version: version(), Log: log,
 	})

@@ -103,3 +103,18 @@ func SyncDir(name string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// SyncAll brings the content of files, and the names in directories, to the disk. It waits for all of them at once. It is for
+// who writes much that nobody depends on before a certain moment, and then syncs each file, its directory, and the directories
+// above that are new.
+func SyncAll(names ...string) error {
+	results := make(chan error, len(names))
+	for _, name := range names {
+		go func() { results <- SyncDir(name) }()
+	}
+	var err error
+	for range names {
+		err = errors.Join(err, <-results)
+	}
+	return err
+}
