@@ -135,11 +135,8 @@ func (g *Gateway) Sessions() *approvals.Manager { return g.sessions }
 // serverConfig makes the configuration of one connection. A public key is the only way in: with this callback set and
 // no other, the library offers neither "none" nor a password.
 func (g *Gateway) serverConfig(c *connection) *gossh.ServerConfig {
-	algorithms := g.options.Config.SSH
 	set := &gossh.ServerConfig{
-		Config: gossh.Config{
-			KeyExchanges: algorithms.KeyExchanges, Ciphers: algorithms.Ciphers, MACs: algorithms.MACs,
-		},
+		Config: algorithmsOf(g.options.Config.SSH), PublicKeyAuthAlgorithms: loginAlgorithms(),
 		ServerVersion:       serverVersion,
 		MaxAuthTries:        maxAuthTries,
 		PreAuthConnCallback: func(conn gossh.ServerPreAuthConn) { c.before = conn },

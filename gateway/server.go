@@ -204,7 +204,7 @@ func (s signer) SignWithAlgorithm(random io.Reader, data []byte, algorithm strin
 // hostKey is a host key for one connection, or the key as it is where it cannot be told an algorithm.
 func (c *connection) hostKey(key gossh.Signer) gossh.Signer {
 	if of, ok := key.(gossh.AlgorithmSigner); ok {
-		return signer{of, c.exchanged}
+		return strongSigner(signer{of, c.exchanged})
 	}
 	return key
 }
