@@ -6,8 +6,21 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// A variable has a known value in what follows if the text gives it one constant value, once, in a command of its own
-// that runs in any case; or if it holds the number that a command prints. Other variables are not known.
+// variables is what is known of the values of variables and substitutions. A variable has a known value in what follows if
+// the text gives it one constant value, once, in a command of its own that runs in any case; or if it holds the number that a
+// command prints. Other variables are not known.
+type variables struct {
+	last  map[string]string // constant of every variable, for spotting what to refuse; never for allowing
+	loops map[string]arg    // loop variables of the loops around
+	// constants are variables whose value is certain, see topLevel.
+	constants map[string]arg
+	// numbers are variables that hold whole numbers, see counters.
+	numbers map[string]bool
+	// naming are the substitutions that print the name of a hidden file, fetching those that run a downloader.
+	naming   map[syntax.Node]string
+	fetching map[syntax.Node]bool
+	*budget
+}
 
 // topLevel judges a whole text, and remembers the constants on the way.
 func (c *call) topLevel(file *syntax.File, text string) Decision {
@@ -28,7 +41,7 @@ func (c *call) topLevel(file *syntax.File, text string) Decision {
 }
 
 // remember takes up the constants of a command that only assigns.
-func (c *call) remember(s *syntax.Stmt, once map[string]bool) {
+func (e *variables) remember(s *syntax.Stmt, once map[string]bool) {
 	call, ok := s.Cmd.(*syntax.CallExpr)
 	if !ok || len(call.Args) > 0 || len(s.Redirs) > 0 || s.Background || s.Coprocess || s.Disown || s.Negated {
 		return
@@ -40,19 +53,19 @@ func (c *call) remember(s *syntax.Stmt, once map[string]bool) {
 		if mayBrace(a.Value) {
 			continue
 		}
-		value := c.value(a.Value)
+		value := e.value(a.Value)
 		value.many = false // an assignment does not split its value
 		if value.known || value.number {
-			c.constants[a.Name.Value] = value
+			e.constants[a.Name.Value] = value
 		}
 	}
 }
 
 // assignedOnce are the variables that one place of a text assigns. It is nil where that cannot be told.
-func (c *call) assignedOnce(file *syntax.File) map[string]bool {
+func (b *budget) assignedOnce(file *syntax.File) map[string]bool {
 	count := map[string]int{}
 	sure := true
-	c.walk(file, func(n syntax.Node) bool {
+	b.walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Assign:
 			if n.Name != nil {
@@ -163,19 +176,19 @@ func isMixed(part syntax.WordPart) bool {
 }
 
 // constant adds a variable's constant value to a word, and reports whether it has one.
-func (c *call) constant(name string, v *arg, quoted bool) bool {
-	value, ok := c.constants[name]
+func (e *variables) constant(name string, v *arg, quoted bool) bool {
+	value, ok := e.constants[name]
 	switch {
-	case !ok && (c.numbers[name] || numbersOfTheShell[name]):
-		v.dash = v.dash || v.text == "" && c.numbers[name] // one may be negative
-		c.add(v, "0")
+	case !ok && (e.numbers[name] || numbersOfTheShell[name]):
+		v.dash = v.dash || v.text == "" && e.numbers[name] // one may be negative
+		e.add(v, "0")
 		v.number, v.known, v.closed, v.many = true, false, false, v.many || !quoted
 	case !ok:
 		return false
 	case value.known && (quoted || isPlain(value.text)):
-		c.add(v, value.text)
+		e.add(v, value.text)
 	case value.number:
-		c.add(v, "0")
+		e.add(v, "0")
 		v.number = true
 		v.known, v.closed, v.many = false, false, v.many || !quoted
 	default:
@@ -252,7 +265,7 @@ func isCount(name string, args []string) bool {
 // counters are the variables that hold whole numbers, or nothing, whatever happens: each place that gives them a value
 // gives a number. The search begins with all that may be, and takes off what some place contradicts, until nothing
 // changes.
-func (c *call) counters(file *syntax.File) map[string]bool {
+func (e *variables) counters(file *syntax.File) map[string]bool {
 	values := map[string][]*syntax.Word{}
 	not := map[string]int{}
 	sure := true
@@ -261,7 +274,7 @@ func (c *call) counters(file *syntax.File) map[string]bool {
 			values[name] = nil
 		}
 	}
-	c.walk(file, func(n syntax.Node) bool {
+	e.walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Assign:
 			if n.Name == nil {
@@ -279,7 +292,7 @@ func (c *call) counters(file *syntax.File) map[string]bool {
 			}
 			named(n.Name.Value)
 			for _, item := range n.Items {
-				if !c.countsUp(item) {
+				if !e.countsUp(item) {
 					values[n.Name.Value] = append(values[n.Name.Value], item)
 				}
 			}
@@ -301,14 +314,14 @@ func (c *call) counters(file *syntax.File) map[string]bool {
 			found[name] = true
 		}
 	}
-	before := c.numbers
-	defer func() { c.numbers = before }()
+	before := e.numbers
+	defer func() { e.numbers = before }()
 	for changed := true; changed; {
 		changed = false
-		c.numbers = found
+		e.numbers = found
 		for name := range found {
 			for _, value := range values[name] {
-				if c.spend(costWord); !c.isWhole(value) {
+				if e.spend(costWord); !e.isWhole(value) {
 					delete(found, name)
 					changed = true
 					break
@@ -320,7 +333,7 @@ func (c *call) counters(file *syntax.File) map[string]bool {
 }
 
 // countsUp reports whether a word of a loop's list becomes numbers: {1..5}, $(seq 1 5).
-func (c *call) countsUp(w *syntax.Word) bool {
+func (e *variables) countsUp(w *syntax.Word) bool {
 	if len(w.Parts) != 1 {
 		return false
 	}
@@ -348,7 +361,7 @@ func (c *call) countsUp(w *syntax.Word) bool {
 }
 
 // isWhole reports whether a value is a whole number or nothing.
-func (c *call) isWhole(w *syntax.Word) bool {
+func (e *variables) isWhole(w *syntax.Word) bool {
 	if len(w.Parts) == 1 {
 		part := w.Parts[0]
 		if q, ok := part.(*syntax.DblQuoted); ok && len(q.Parts) == 1 {
@@ -361,7 +374,7 @@ func (c *call) isWhole(w *syntax.Word) bool {
 	if mayBrace(w) {
 		return false
 	}
-	a := c.value(w)
+	a := e.value(w)
 	return a.number || a.known && (a.text == "" || isNumber(strings.TrimPrefix(a.text, "-")))
 }
 

@@ -102,9 +102,9 @@ func flagged(args []arg, letters, long string) bool {
 	return false
 }
 
-func (c *call) removal(args []arg) Decision {
+func (w *cwd) removal(args []arg) Decision {
 	for _, a := range args {
-		if !strings.HasPrefix(a.text, "-") && c.isProtected(a.text) {
+		if !strings.HasPrefix(a.text, "-") && w.isProtected(a.text) {
 			return deny("removes " + shown(a.text) + " and everything below it")
 		}
 	}
@@ -139,28 +139,28 @@ func deletes(args []arg) bool {
 	return false
 }
 
-func (c *call) diskOperand(args []arg) Decision {
+func (w *cwd) diskOperand(args []arg) Decision {
 	for _, a := range args {
-		if c.isDisk(a.text) {
+		if w.isDisk(a.text) {
 			return deny("writes over the disk " + shown(a.text))
 		}
 	}
 	return allow()
 }
 
-func (c *call) makeFileSystem(args []arg) Decision {
+func (w *cwd) makeFileSystem(args []arg) Decision {
 	for _, a := range args {
-		if strings.HasPrefix(c.location(a.text), "/dev/") || !a.known && a.text == "" {
+		if strings.HasPrefix(w.location(a.text), "/dev/") || !a.known && a.text == "" {
 			return deny("makes a file system on " + shown(a.text))
 		}
 	}
 	return allow()
 }
 
-func (c *call) isDisk(text string) bool { return rawDisk.MatchString(c.location(text)) }
+func (w *cwd) isDisk(text string) bool { return rawDisk.MatchString(w.location(text)) }
 
 // location is the cleaned path of a word, as far as the working directory is known.
-func (c *call) location(text string) string {
+func (w *cwd) location(text string) string {
 	switch {
 	case text == "":
 		return ""
@@ -168,23 +168,23 @@ func (c *call) location(text string) string {
 		return path.Clean(text)
 	case strings.HasPrefix(text, "~"):
 		return path.Clean(text)
-	case c.dir != "":
-		c.spend(costPathByte * (len(c.dir) + len(text)))
-		return path.Join(c.dir, text)
+	case w.dir != "":
+		w.spend(costPathByte * (len(w.dir) + len(text)))
+		return path.Join(w.dir, text)
 	}
 	return text
 }
 
 // isProtected reports whether removing a path, or what its pattern matches, removes a protected directory.
-func (c *call) isProtected(text string) bool {
-	p := c.location(text)
+func (w *cwd) isProtected(text string) bool {
+	p := w.location(text)
 	for {
 		// "/etc/*" and "/etc/.*" empty the directory.
 		base := path.Base(p)
 		if p == "/" || strings.Trim(base, "*.?") != "" || !strings.ContainsAny(base, "*?") {
 			break
 		}
-		c.hold(len(p)) // which is copied; a word may be all stars
+		w.hold(len(p)) // which is copied; a word may be all stars
 		p = path.Dir(p)
 	}
 	if strings.HasPrefix(p, "~") && !strings.Contains(p, "/") {

@@ -62,9 +62,17 @@ func init() {
 	}
 }
 
+// cwd is where the shell may stand, and what names mean from there.
+type cwd struct {
+	files *fileRules // nil where nothing is hidden
+	dir   string     // where a cd went, "" if not known
+	dirs  []string   // all places where the shell may stand: those of a cd that may not have run as well
+	*budget
+}
+
 // reads judges the words of a command that shows what is in the files that it names.
-func (c *call) reads(name string, args []arg) Decision {
-	if c.judge.files == nil {
+func (w *cwd) reads(name string, args []arg) Decision {
+	if w.files == nil {
 		return allow()
 	}
 	for _, a := range args {
@@ -76,7 +84,7 @@ func (c *call) reads(name string, args []arg) Decision {
 		}
 		for _, text := range append([]string{a.text}, a.others...) {
 			for _, candidate := range fileWords(text) {
-				if why := c.secret(candidate, a.known); why != "" {
+				if why := w.secret(candidate, a.known); why != "" {
 					return ask(Caution, shown(name)+" "+why)
 				}
 			}
@@ -102,27 +110,27 @@ func (c *call) mention(args []arg) {
 const maxDirs = 12
 
 // moved takes note of a cd. Whether it runs is not always known, so that the places before it count as well.
-func (c *call) moved(to arg) {
-	if c.dirs == nil {
-		c.dirs = []string{c.dir}
+func (w *cwd) moved(to arg) {
+	if w.dirs == nil {
+		w.dirs = []string{w.dir}
 	}
-	c.hold(costPlace*bytesPerStep + len(c.dir) + len(to.text))
-	c.dir = c.location(to.text)
-	more := []string{c.dir}
+	w.hold(costPlace*bytesPerStep + len(w.dir) + len(to.text))
+	w.dir = w.location(to.text)
+	more := []string{w.dir}
 	if !strings.HasPrefix(to.text, "/") && !strings.HasPrefix(to.text, "~") {
-		for _, dir := range c.dirs {
+		for _, dir := range w.dirs {
 			if dir != "" {
-				c.hold(costPlace*bytesPerStep + len(dir) + len(to.text))
+				w.hold(costPlace*bytesPerStep + len(dir) + len(to.text))
 				more = append(more, path.Join(dir, to.text))
 			}
 		}
 	}
-	if to.text == "-" || len(c.dirs)+len(more) > maxDirs {
-		c.dir = "a directory that is not known"
-		more = []string{c.dir}
-		c.dirs = c.dirs[:min(len(c.dirs), maxDirs)]
+	if to.text == "-" || len(w.dirs)+len(more) > maxDirs {
+		w.dir = "a directory that is not known"
+		more = []string{w.dir}
+		w.dirs = w.dirs[:min(len(w.dirs), maxDirs)]
 	}
-	c.dirs = append(c.dirs, more...)
+	w.dirs = append(w.dirs, more...)
 }
 
 // fileWords are the parts of a word that may name a file: the word, the value after "=", what is attached to a short flag.
@@ -146,18 +154,18 @@ func fileWords(text string) []string {
 }
 
 // secret says why the content of a file is not for an agent alone, or "".
-func (c *call) secret(text string, known bool) string {
-	r := c.judge.files
+func (w *cwd) secret(text string, known bool) string {
+	r := w.files
 	if r == nil || text == "" || len(text) > 4096 || strings.IndexByte(text, 0) >= 0 {
 		return ""
 	}
-	c.spend(costWord)
+	w.spend(costWord)
 	if goesUp(text) {
 		return "reads " + shown(text) + ", which goes up from a directory that may be a link"
 	}
-	for _, name := range c.places(text) {
-		c.spend(costPathByte * len(name))
-		name, through := c.throughProc(name)
+	for _, name := range w.places(text) {
+		w.spend(costPathByte * len(name))
+		name, through := w.throughProc(name)
 		if through {
 			return "reads " + shown(text) + ", which goes through a process"
 		}
@@ -167,7 +175,7 @@ func (c *call) secret(text string, known bool) string {
 			}
 		}
 		switch {
-		case c.hides(name), !known && strings.ContainsAny(text, "*?[") && c.hidesSome(name):
+		case w.hides(name), !known && strings.ContainsAny(text, "*?[") && w.hidesSome(name):
 			return "reads " + shown(text) + ", which is hidden by the read policy"
 		case r.bounded && looksLikePath(text) && r.seen.Decide(name) == vfs.Hidden:
 			return "reads " + shown(text) + ", which the read policy does not show"
@@ -203,20 +211,20 @@ func looksLikePath(text string) bool {
 
 // places are the absolute names that a word may have. A home directory is root's or somebody's. Where the working
 // directory is not known, a word that starts there may be below / or in a home.
-func (c *call) places(text string) []string {
+func (w *cwd) places(text string) []string {
 	switch {
 	case text[0] == '/':
 		return []string{path.Clean(text)}
 	case text[0] == '~':
 		_, rest, _ := strings.Cut(text, "/")
 		return []string{path.Join("/root", rest), path.Join("/home/x", rest)}
-	case c.dirs == nil:
-		return placesIn(c.dir, text)
+	case w.dirs == nil:
+		return placesIn(w.dir, text)
 	}
 	var all []string
-	for i, dir := range c.dirs {
-		if !slices.Contains(c.dirs[:i], dir) {
-			c.hold(costPlace*bytesPerStep + len(dir) + len(text))
+	for i, dir := range w.dirs {
+		if !slices.Contains(w.dirs[:i], dir) {
+			w.hold(costPlace*bytesPerStep + len(dir) + len(text))
 			all = append(all, placesIn(dir, text)...)
 		}
 	}
@@ -239,9 +247,9 @@ func placesIn(dir, text string) []string {
 
 // throughProc takes off the directories through which a process shows a file system ("/proc/1/root/etc"). It reports
 // whether the rest is not known: a working directory, or an open file.
-func (c *call) throughProc(name string) (string, bool) {
+func (w *cwd) throughProc(name string) (string, bool) {
 	for {
-		c.spend(costPathByte * len(name))
+		w.spend(costPathByte * len(name))
 		parts := strings.Split(name, "/")
 		if len(parts) < 4 || parts[1] != "proc" {
 			return name, false
@@ -262,13 +270,13 @@ func (c *call) throughProc(name string) (string, bool) {
 }
 
 // hides reports whether a name, or a directory on the way to it, is hidden.
-func (c *call) hides(name string) bool {
-	r := c.judge.files
+func (w *cwd) hides(name string) bool {
+	r := w.files
 	for rest := name; rest != ""; {
 		var part string
 		part, rest, _ = strings.Cut(strings.TrimLeft(rest, "/"), "/")
 		if r.last[part] || r.starred(part) {
-			c.spend(costHidden + strings.Count(name, "/")*costWord)
+			w.spend(costHidden + strings.Count(name, "/")*costWord)
 			return r.seen.Decide(name) == vfs.Hidden && !(r.bounded && r.outside(name))
 		}
 	}
@@ -296,9 +304,9 @@ func (r *fileRules) starred(part string) bool {
 }
 
 // hidesSome reports whether a name with the shell's patterns in it may become a hidden one.
-func (c *call) hidesSome(name string) bool {
-	r := c.judge.files
-	c.spend(costPattern + strings.Count(name, "/")*costPart + len(name)*costStarByte)
+func (w *cwd) hidesSome(name string) bool {
+	r := w.files
+	w.spend(costPattern + strings.Count(name, "/")*costPart + len(name)*costStarByte)
 	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '/' })
 	for _, p := range r.patterns {
 		if meets(p, parts, false) {

