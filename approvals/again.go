@@ -25,67 +25,14 @@ var ErrUnable = errors.New("it cannot be carried out now")
 // errParked is for a session that was parked while a decision on it as one that is alive was under way.
 var errParked = errors.New("the session has just been parked")
 
-// claimPatience is how long an approval waits for a script that is about to end, or for a session that is about to go on.
-const claimPatience = 10 * time.Second
-
 // Rerun is the next run of a parked session, about to begin.
 type Rerun struct {
 	Target targets.Target
 	Start  func(*Live) // runs its script; it returns at once
 }
 
-// claim makes the caller the only one who lets a parked session go on, until release. One whose script has not ended yet is waited for.
-func (m *Manager) claim(ctx context.Context, id string) (release func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, claimPatience)
-	defer cancel()
-	for {
-		m.mu.Lock()
-		l, going := m.live[id], m.going[id]
-		if l == nil && going == nil {
-			release = m.claimLocked(id)
-			m.mu.Unlock()
-			return release, nil
-		}
-		m.mu.Unlock()
-		if l != nil {
-			going = l.gone
-		}
-		select {
-		case <-going:
-		case <-ctx.Done():
-			return nil, errors.New("its script is about to end, or to start again: try again")
-		}
-	}
-}
-
-// claimLocked is claim where nobody else has. The caller holds m.mu.
-func (m *Manager) claimLocked(id string) (release func()) {
-	done := make(chan struct{})
-	m.going[id] = done
-	return func() {
-		m.mu.Lock()
-		delete(m.going, id)
-		m.mu.Unlock()
-		close(done)
-	}
-}
-
-// settled returns once a session is not about to go on, or with ctx.
-func (m *Manager) settled(ctx context.Context, id string) {
-	for {
-		m.mu.Lock()
-		l, going := m.live[id], m.going[id]
-		m.mu.Unlock()
-		if l != nil || going == nil {
-			return
-		}
-		select {
-		case <-going:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
+// resumer lets parked sessions go on.
+type resumer struct{ m *Manager }
 
 // prepared are the parked ones of the sessions that a decision is about.
 type prepared struct {
@@ -106,19 +53,19 @@ func (p *prepared) release() {
 }
 
 // prepare finds out how the parked ones of some sessions would go on. Nobody else lets them go on until release.
-func (m *Manager) prepare(ctx context.Context, ids []string) *prepared {
+func (r *resumer) prepare(ctx context.Context, ids []string) *prepared {
 	p := &prepared{runs: map[string]Rerun{}, unable: map[string]error{}, claims: map[string]func(){}, places: map[string]func(){}}
 	var parked []Session
 	for _, id := range slices.Sorted(slices.Values(ids)) { // in one order for everybody
-		if s, err := m.session(id); err != nil || s.Status != Parked {
+		if s, err := r.m.session(id); err != nil || s.Status != Parked {
 			continue // the decision says what is wrong, where something is
 		}
-		release, err := m.claim(ctx, id)
+		release, err := r.m.claim(ctx, id)
 		if err != nil {
 			p.unable[id] = err
 			continue
 		}
-		s, err := m.session(id)
+		s, err := r.m.session(id)
 		if err != nil || s.Status != Parked { // it has gone on, or ended
 			release()
 			continue
@@ -126,12 +73,12 @@ func (m *Manager) prepare(ctx context.Context, ids []string) *prepared {
 		p.claims[id] = release
 		parked = append(parked, s)
 	}
-	p.ask(ctx, m, parked)
+	p.ask(ctx, r.m, parked)
 	for _, s := range parked {
 		if p.unable[s.ID] != nil {
 			continue
 		}
-		if free := m.placeNow(s); free != nil {
+		if free := r.m.placeNow(s); free != nil {
 			p.places[s.ID] = free
 		}
 	}
@@ -164,22 +111,16 @@ func (p *prepared) ask(ctx context.Context, m *Manager, parked []Session) {
 }
 
 // rerun asks how a parked session would go on.
-func (m *Manager) rerun(ctx context.Context, s Session, patient bool) (Rerun, error) {
+func (r *resumer) rerun(ctx context.Context, s Session, patient bool) (Rerun, error) {
 	switch {
-	case m.isClosing():
+	case r.m.isClosing():
 		return Rerun{}, ErrShutdown
-	case m.Obstacle(&s) != "":
-		return Rerun{}, errors.New(m.Obstacle(&s))
-	case m.config.Restart == nil:
+	case r.m.Obstacle(&s) != "":
+		return Rerun{}, errors.New(r.m.Obstacle(&s))
+	case r.m.config.Restart == nil:
 		return Rerun{}, errors.New("this gateway starts no session again")
 	}
-	return m.config.Restart(ctx, s, patient)
-}
-
-func (m *Manager) isClosing() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.closing
+	return r.m.config.Restart(ctx, s, patient)
 }
 
 // goOn makes a parked session a running one, in the transaction of a decision. errParked where it was not prepared.
@@ -208,19 +149,23 @@ func (p *prepared) begin(m *Manager, s Session) error {
 	}
 	release := p.claims[s.ID]
 	delete(p.claims, s.ID)
-	go m.goOn(s.ID, release)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.spawn(func() { m.goOn(s.ID, release) }) {
+		p.claims[s.ID] = release // the next gateway sees to it
+	}
 	return nil
 }
 
 // start starts a session that has been made a running one again. Its earlier output is discarded: the script runs from its
 // start and takes its operations' results from the journal. Where it cannot be made alive it is parked as before.
-func (m *Manager) start(s Session, run Rerun, notice string) error {
-	m.mu.Lock()
-	delete(m.parked, s.ID)
-	m.mu.Unlock()
-	l, err := m.enliven(context.Background(), s, run.Target, true)
+func (r *resumer) start(s Session, run Rerun, notice string) error {
+	r.m.mu.Lock()
+	delete(r.m.parked, s.ID)
+	r.m.mu.Unlock()
+	l, err := r.m.enliven(context.WithoutCancel(r.m.closed), s, run.Target, true)
 	if err != nil {
-		return errors.Join(err, m.repark(s))
+		return errors.Join(err, r.repark(s))
 	}
 	if notice != "" {
 		l.Notice("%s", notice)
@@ -230,71 +175,75 @@ func (m *Manager) start(s Session, run Rerun, notice string) error {
 }
 
 // repark makes a session parked again that was to start.
-func (m *Manager) repark(s Session) error {
-	s, err := m.config.Store.Update(s.ID, func(s *Session) error {
+func (r *resumer) repark(s Session) error {
+	s, err := r.m.config.Store.Update(s.ID, func(s *Session) error {
 		if s.Status != Running {
 			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, s.ID, s.Status)
 		}
-		return s.Apply(m.parkingNow(s))
+		return s.Apply(r.m.rules.Load().parking(s, r.m.config.Now()))
 	})
 	if err != nil {
 		return err
 	}
-	m.mu.Lock()
-	m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
-	m.mu.Unlock()
+	r.m.mu.Lock()
+	r.m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
+	r.m.mu.Unlock()
 	return nil
 }
 
 // goOnSoon lets a parked session start again for a decision that was taken before, once its script has ended and nobody else is about
 // to let it go on.
-func (m *Manager) goOnSoon(id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.goOnSoonLocked(id)
+func (r *resumer) goOnSoon(id string) {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	r.goOnSoonLocked(id)
 }
 
 // goOnSoonLocked is goOnSoon for a caller that holds m.mu.
-func (m *Manager) goOnSoonLocked(id string) {
-	if m.live[id] == nil && m.going[id] == nil {
-		go m.goOn(id, m.claimLocked(id))
+func (r *resumer) goOnSoonLocked(id string) {
+	if r.m.closing {
+		return // the next gateway sees to it
+	}
+	if r.m.live[id] == nil && r.m.going[id] == nil {
+		release := r.m.claimLocked(id)
+		r.m.spawn(func() { r.goOn(id, release) })
 		return
 	}
-	go func() {
-		for m.closed.Err() == nil {
-			if release, err := m.claim(m.closed, id); err == nil {
-				m.goOn(id, release)
+	r.m.spawn(func() {
+		for r.m.closed.Err() == nil {
+			if release, err := r.m.claim(r.m.closed, id); err == nil {
+				r.goOn(id, release)
 				return
 			}
 		}
-	}()
+	})
 }
 
 // goOn starts a parked session again for a decision that was taken before. Where that cannot be, nothing of it is approved any more.
 // The caller has claimed the session.
-func (m *Manager) goOn(id string, release func()) {
+func (r *resumer) goOn(id string, release func()) {
 	defer release()
-	s, err := m.session(id)
-	if err != nil || s.Status != Parked || !s.GoesOn && s.Waits() || m.isClosing() {
+	s, err := r.m.session(id)
+	if err != nil || s.Status != Parked || !s.GoesOn && s.Waits() || r.m.isClosing() {
 		return
 	}
-	run, err := m.rerun(m.closed, s, true)
+	run, err := r.rerun(r.m.closed, s, true)
 	if err == nil {
-		free := m.placeNow(s)
+		free := r.m.placeNow(s)
 		if free == nil {
-			if free, err = m.place(m.closed, &waiter{identity: s.Identity, session: id}, nil); err != nil {
+			if free, err = r.m.place(r.m.closed, &waiter{identity: s.Identity, session: id}, nil); err != nil {
 				return // it was cancelled, or the next gateway sees to it
 			}
-			run, err = m.rerun(m.closed, s, false) // as it is by now
+			run, err = r.rerun(r.m.closed, s, false) // as it is by now
 		}
 		defer free()
 	}
-	if m.isClosing() {
+	if r.m.isClosing() {
 		return
 	}
 	notice := ""
 	if err == nil {
-		s, err = m.config.Store.Update(id, func(s *Session) error {
+		s, err = r.m.config.Store.Update(id, func(s *Session) error {
 			if s.Status != Parked {
 				return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
 			}
@@ -305,14 +254,14 @@ func (m *Manager) goOn(id string, release func()) {
 		case errors.Is(err, ErrNotWaiting):
 			return // it was cancelled, or has expired
 		case err == nil:
-			err = m.start(s, run, notice)
+			err = r.start(s, run, notice)
 		}
-		if err == nil || m.isClosing() { // the next gateway sees to it
+		if err == nil || r.m.isClosing() { // the next gateway sees to it
 			return
 		}
 	}
-	m.config.Log.Warn("a parked session cannot go on", "session", id, "error", err)
-	m.stay(id, err)
+	r.m.config.Log.Warn("a parked session cannot go on", "session", id, "error", err)
+	r.stay(id, err)
 }
 
 // unused says which decisions a session goes on for that were taken before and not used, "" where there are none.
@@ -327,9 +276,9 @@ func unused(s *Session) string {
 
 // stay takes back what was approved in a parked session that cannot go on: it waits again. A session in which nothing waits then has
 // ended.
-func (m *Manager) stay(id string, why error) {
-	now := m.config.Now()
-	s, err := m.config.Store.Update(id, func(s *Session) error {
+func (r *resumer) stay(id string, why error) {
+	now := r.m.config.Now()
+	s, err := r.m.config.Store.Update(id, func(s *Session) error {
 		if s.Status != Parked {
 			return ErrNotWaiting
 		}
@@ -349,16 +298,16 @@ func (m *Manager) stay(id string, why error) {
 	case errors.Is(err, ErrNotWaiting):
 		return
 	case err != nil:
-		m.config.Log.Error("take back what cannot be carried out", "session", id, "error", err)
+		r.m.config.Log.Error("take back what cannot be carried out", "session", id, "error", err)
 		return
 	case s.Status == Parked:
-		m.publish(about(&s), EventWaiting, "")
+		r.m.publish(about(&s), EventWaiting, "")
 		return
 	}
-	m.mu.Lock()
-	delete(m.parked, id)
-	m.mu.Unlock()
-	m.publish(about(&s), EventEnded, "")
+	r.m.mu.Lock()
+	delete(r.m.parked, id)
+	r.m.mu.Unlock()
+	r.m.publish(about(&s), EventEnded, "")
 }
 
 // reopen takes back the approvals of a session that have not been used, all that were given before some time, or all where that is

@@ -154,7 +154,7 @@ func TestApprovalThatWasLeftLyingIsTakenBack(t *testing.T) {
 	old := b.parkAppending(filepath.Join(b.dir, "mark"))
 	_, err := b.config.Store.Update(old, func(s *approvals.Session) error {
 		o := &s.Operations[0]
-		o.Decision, o.By, o.Decided = approvals.Approved, "alice", now
+		o.Decision, o.By, o.ByKey, o.Decided = approvals.Approved, "alice", "SHA256:alice", now
 		return nil
 	})
 	if err != nil {
@@ -375,4 +375,42 @@ func shortly(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	return ctx
+}
+
+func TestShutdownWaitsForASessionThatIsAboutToGoOn(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), nil)
+	id := b.parkAppending(filepath.Join(b.dir, "mark"))
+	asked, answer := make(chan struct{}), make(chan struct{})
+	n := *b
+	n.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+		close(asked)
+		<-answer
+		return approvals.Rerun{}, errGone
+	}
+	g := n.next()
+	if _, err := g.Reject(t.Context(), id, alice, nil, "no"); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := g.Shutdown(late); !errors.Is(err, context.Canceled) {
+		t.Errorf("it has stopped while a session was about to go on: %v", err)
+	}
+	close(answer)
+	if err := g.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSubscriptionsEndWithTheGateway(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), nil)
+	before := b.Subscribe(t.Context())
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, events := range []<-chan approvals.Event{before, b.Subscribe(t.Context())} {
+		for range events { // until it is closed
+		}
+	}
 }

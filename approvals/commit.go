@@ -385,7 +385,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 	files, _ := l.target.(targets.FileTarget) // canChangeFiles has looked
 	// It is made whole or not at all, so that an end of the session need not stop it half way.
 	failed := files.Apply(context.WithoutCancel(ctx), targetChange(c.op.File, changeID(l.id, c.op.N), l.m.config.Blobs))
-	failed = l.m.afterLoss(files, l.id, &c.op, failed)
+	failed = l.m.look.afterLoss(ctx, files, l.id, &c.op, failed)
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		o := s.Operation(c.op.N)
 		if o == nil {

@@ -173,13 +173,6 @@ func (m *Manager) wake(id string) {
 	}
 }
 
-// alive is a session that is alive, nil for another.
-func (m *Manager) alive(id string) *Live {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.live[id]
-}
-
 // take puts a decision into a session.
 func (d decision) take(s *Session, chosen []*Operation, now time.Time) error {
 	var decided []*Operation

@@ -43,7 +43,8 @@ type subscription struct {
 	lost bool               // the last place went to EventLost
 }
 
-func (b *bus) subscribe(ctx context.Context, sees func(subject) bool) <-chan Event {
+// subscribe delivers until one of the contexts ends: the subscriber's own, and that of the service.
+func (b *bus) subscribe(ctx, open context.Context, sees func(subject) bool) <-chan Event {
 	s := &subscription{c: make(chan Event, eventBuffer), sees: sees}
 	b.mu.Lock()
 	if b.subs == nil {
@@ -51,12 +52,14 @@ func (b *bus) subscribe(ctx context.Context, sees func(subject) bool) <-chan Eve
 	}
 	b.subs[s] = struct{}{}
 	b.mu.Unlock()
-	context.AfterFunc(ctx, func() {
+	end := sync.OnceFunc(func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		delete(b.subs, s)
 		close(s.c)
 	})
+	stop := context.AfterFunc(open, end)
+	context.AfterFunc(ctx, func() { stop(); end() })
 	return s.c
 }
 

@@ -9,10 +9,15 @@ import (
 	"shannot-gateway/approvals/journal"
 )
 
+// contents are what the journal's records name.
+type contents struct {
+	blobs Blobs // nil where files are not changed
+}
+
 // Diff compares what a file holds with what a change writes; context is diff.Compare's. ok is false where the change
 // writes no content or what is there before was not kept; both are in Details.
-func (m *Manager) Diff(f *File, context int) (d diff.Diff, ok bool, err error) {
-	if m.config.Blobs == nil || f.Op != journal.Write && f.Op != journal.Delete {
+func (c *contents) Diff(f *File, context int) (d diff.Diff, ok bool, err error) {
+	if c.blobs == nil || f.Op != journal.Write && f.Op != journal.Delete {
 		return d, false, nil
 	}
 	var before, after []byte
@@ -20,12 +25,12 @@ func (m *Manager) Diff(f *File, context int) (d diff.Diff, ok bool, err error) {
 		if !f.Kept {
 			return d, false, nil
 		}
-		if before, err = m.content(s.SHA256); err != nil {
+		if before, err = c.content(s.SHA256); err != nil {
 			return d, false, err
 		}
 	}
 	if f.Op == journal.Write {
-		if after, err = m.content(f.SHA256); err != nil {
+		if after, err = c.content(f.SHA256); err != nil {
 			return d, false, err
 		}
 	}
@@ -33,8 +38,8 @@ func (m *Manager) Diff(f *File, context int) (d diff.Diff, ok bool, err error) {
 }
 
 // content reads a blob for a diff: of a large one only so much that it is known to be large.
-func (m *Manager) content(sha string) ([]byte, error) {
-	r, size, err := m.config.Blobs.OpenBlob(sha)
+func (c *contents) content(sha string) ([]byte, error) {
+	r, size, err := c.blobs.OpenBlob(sha)
 	if err != nil {
 		return nil, fmt.Errorf("read kept content: %w", err)
 	}

@@ -36,7 +36,7 @@ func withFiles(tb testing.TB, dir string, change func(*approvals.Config)) (*book
 	tb.Helper()
 	var b *book
 	b, again := parking(tb, dir, func(c *approvals.Config) {
-		c.Blobs = c.Store.(*store.Store)
+		c.Blobs = c.Store.(soundStore).Store.(*store.Store)
 		c.Target = func(string) targets.Target { return newTarget(tb) }
 		if change != nil {
 			change(c)

@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
@@ -105,7 +107,7 @@ func (l *Live) replay(o Operation, c Start) (targets.Process, error) {
 	if o.OutputCut {
 		return nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
 	}
-	recorded, err := l.m.wholeOutput(l.id, &o)
+	recorded, err := l.m.outputs.Whole(l.id, o.N, o.Output)
 	if err != nil {
 		l.m.config.Log.Error("replay an operation", "session", l.id, "operation", o.N, "error", err)
 		return nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d is damaged, so it cannot be replayed", o.N), By: "the gateway"}
@@ -373,12 +375,12 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 	if err := l.place(ctx, o); err != nil {
 		return nil, err
 	}
-	record, err := createOutput(l.m.operationName(l.id, o.N), l.recordLimit())
+	record, err := l.m.outputs.Operation(l.id, o.N, l.recordLimit())
 	if err != nil {
 		l.result(o.N, targets.Exit{Code: exitCannotRun}, "", false, false)
 		return nil, err
 	}
-	stdout, stderr := tee(c.Stdout, record, StreamStdout), tee(c.Stderr, record, StreamStderr)
+	stdout, stderr := record.Tee(c.Stdout, output.Stdout), record.Tee(c.Stderr, output.Stderr)
 	if targets.Same(c.Stdout, c.Stderr) {
 		stderr = stdout
 	}
@@ -392,7 +394,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 	})
 	if err != nil {
 		release()
-		_ = record.close() // it is empty
+		_ = record.Close() // it is empty
 		exit := exitCannotRun
 		if errors.Is(err, syscall.ENOENT) {
 			exit = exitNotFound
@@ -455,7 +457,7 @@ func (l *Live) result(n int, exit targets.Exit, output string, cut, lost bool) {
 	finished := l.m.config.Now()
 	// One that was stopped half way, when the session was parked, is as unknown as one that was lost.
 	unknown := lost || errors.Is(context.Cause(l.ctx), ErrParked) && exit.Signal == syscall.SIGKILL
-	l.m.ended.Add(1)
+	l.m.work.Add(1)
 	l.m.config.Store.UpdateSoon(l.id, func(s *Session) error {
 		o := s.Operation(n)
 		if o == nil {
@@ -469,13 +471,13 @@ func (l *Live) result(n int, exit targets.Exit, output string, cut, lost bool) {
 		}
 		return o.Apply(e)
 	}, func(err error) {
-		defer l.m.ended.Done()
+		defer l.m.work.Done()
 		if err != nil {
 			l.m.config.Log.Error("record a command's result", "session", l.id, "operation", n, "error", err)
 			return
 		}
 		if output != "" {
-			l.m.dropOutput(l.m.operationName(l.id, n))
+			l.m.outputs.DropOperation(l.id, n)
 		}
 	})
 	l.m.publish(l.subject(), EventFinished, "")
@@ -486,7 +488,7 @@ type process struct {
 	targets.Process
 	live   *Live
 	n      int
-	record *output
+	record *output.Recording
 	ended  chan struct{}
 	exit   targets.Exit // after ended
 	err    error
@@ -497,22 +499,18 @@ func (p *process) finish() {
 	defer close(p.ended)
 	p.exit, p.err = p.Process.Wait()
 	p.live.refresh()
-	m, name := p.live.m, p.live.m.operationName(p.live.id, p.n)
-	err := p.record.end(m.config.Blobs == nil)
-	output := ""
-	if err == nil {
-		output, err = m.storeOutput(name)
-	}
+	m := p.live.m
+	kept, err := m.outputs.KeepOperation(p.live.ctx, p.record)
 	if err != nil {
 		m.config.Log.Error("keep a command's output", "session", p.live.id, "operation", p.n, "error", err)
 	}
-	cut := err != nil || p.record.truncated()
-	p.live.keep(p.record.kept())
+	cut := err != nil || p.record.Truncated()
+	p.live.keep(p.record.Kept())
 	lost := errors.Is(p.err, targets.ErrLost)
 	if lost {
 		p.exit = targets.Exit{Code: exitLost}
 	}
-	p.live.result(p.n, p.exit, output, cut, lost)
+	p.live.result(p.n, p.exit, kept, cut, lost)
 }
 
 // Wait returns when the command has ended. Its result is in the journal before anything that the session does next.
@@ -536,21 +534,28 @@ type replayed struct {
 func (r replayed) Wait() (targets.Exit, error) { <-r.done; return r.exit, nil }
 func (replayed) Signal(syscall.Signal) error   { return nil }
 
-// teeWriter copies what a command writes into its record. What does not fit any more is only passed on.
-type teeWriter struct {
-	to     io.Writer
-	record *output
-	stream Stream
-}
-
-func tee(to io.Writer, record *output, stream Stream) io.Writer {
-	if to == nil {
-		to = io.Discard
+// replay gives a command's recorded result and output.
+func replay(recorded []byte, o Operation, c Start) replayed {
+	r := replayed{done: make(chan struct{})}
+	switch {
+	case o.Signal != 0:
+		r.exit.Signal = syscall.Signal(o.Signal)
+	case o.ExitCode != nil:
+		r.exit.Code = *o.ExitCode
 	}
-	return &teeWriter{to, record, stream}
-}
-
-func (t *teeWriter) Write(p []byte) (int, error) {
-	_, _ = t.record.add(t.stream, p) // what is missing is known from the record
-	return t.to.Write(p)
+	go func() {
+		defer close(r.done)
+		_ = output.Replay(bytes.NewReader(recorded), func(chunk Chunk) error {
+			to := c.Stdout
+			if chunk.Stream == StreamStderr {
+				to = c.Stderr
+			}
+			if to != nil {
+				_, err := to.Write(chunk.Data)
+				return err
+			}
+			return nil
+		})
+	}()
+	return r
 }

@@ -100,10 +100,117 @@ var (
 // maxGrants bounds the grants that are kept, those that are over included.
 const maxGrants = 1000
 
-// grants are a manager's, as the store has them.
+// grants are all that are remembered, as the store has them.
 type grants struct {
+	store    GrantStore                                    // nil for none
+	record   func(g Grant, what string, by Identity) error // see Config.Granted, may be nil
+	now      func() time.Time
+	sessions Store
+	void     func(g *Grant) string // see Manager.Void
+
 	mu  sync.RWMutex
 	all []Grant // by number
+}
+
+// makeRoom forgets the oldest grants that are over. The caller holds the lock.
+func (k *grants) makeRoom() error {
+	now := k.now()
+	for i := 0; len(k.all) >= maxGrants && i < len(k.all); {
+		g := &k.all[i]
+		if g.Active(now) && !k.over(g) {
+			i++
+			continue
+		}
+		if err := k.store.DeleteGrant(g.N); err != nil {
+			return err
+		}
+		k.all = slices.Delete(k.all, i, i+1)
+	}
+	if len(k.all) >= maxGrants {
+		return fmt.Errorf("%w: %d grants are in force; revoke some", ErrTooMany, maxGrants)
+	}
+	return nil
+}
+
+// add keeps a new grant. The caller holds the lock.
+func (k *grants) add(g *Grant, by Identity) error {
+	if err := k.audited(*g, "granted", by); err != nil {
+		return err
+	}
+	if err := k.store.PutGrant(g); err != nil {
+		return err
+	}
+	k.all = append(k.all, *g)
+	return nil
+}
+
+// over reports whether the session that a grant is for has ended.
+func (k *grants) over(g *Grant) bool {
+	if g.Session == "" {
+		return false
+	}
+	s, err := k.sessions.Session(g.Session)
+	return err != nil || s.Status.Final()
+}
+
+// audited records a grant or its end in the audit log, before it takes effect.
+func (k *grants) audited(g Grant, what string, by Identity) error {
+	if k.record == nil {
+		return nil
+	}
+	if err := k.record(g, what, by); err != nil {
+		return fmt.Errorf("record that it was %s: %w", what, err)
+	}
+	return nil
+}
+
+// shown are the grants that somebody sees: what is in force or void, or all that are remembered.
+func (k *grants) shown(scope scope, all bool) (out []Grant) {
+	now := k.now()
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for i := range k.all {
+		g := &k.all[i]
+		if scope.sees(g.Identity, g.Target) && (all || g.Active(now) && !k.over(g)) {
+			out = append(out, *g)
+		}
+	}
+	return out
+}
+
+// revoke ends a grant on what somebody decides on.
+func (k *grants) revoke(n int, scope scope) (Grant, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range k.all {
+		g := k.all[i]
+		if g.N != n || !scope.covers(g.Target) {
+			continue
+		}
+		if !g.Active(k.now()) {
+			return g, fmt.Errorf("%w: grant %d is over", ErrNoGrant, n)
+		}
+		g.Revoked, g.RevokedBy = k.now(), scope.by.Name
+		k.all[i] = g // from here on it counts no more, whatever the disk says
+		if err := k.audited(g, "revoked", scope.by); err != nil {
+			return g, err
+		}
+		return g, k.store.PutGrant(&g)
+	}
+	return Grant{}, fmt.Errorf("%w: %d", ErrNoGrant, n)
+}
+
+// granted finds the grant that a command of a session may run by. The caller holds the lock for reading until the operation is in
+// the journal, so that a revocation that has returned is obeyed.
+func (k *grants) granted(session, identity string, o *Operation) *Grant {
+	now := k.now()
+	for i := range k.all {
+		g := &k.all[i]
+		if g.Identity == identity && (g.Session == "" || g.Session == session) && g.Active(now) && g.covers(o.Command, o.Digest) && k.void(g) == "" {
+			return g
+		}
+	}
+	return nil
 }
 
 // Active reports whether the grant holds at that time.
@@ -323,7 +430,7 @@ func (m *Manager) approveGranting(ctx context.Context, before Session, by Identi
 	if _, err := m.PreviewGrant(before, n, by, spec); err != nil {
 		return nil, Grant{}, err
 	}
-	if err := m.makeRoom(); err != nil {
+	if err := m.grants.makeRoom(); err != nil {
 		return nil, Grant{}, err
 	}
 	all, err := m.decide(ctx, []string{before.ID}, a.decision(by, a.chooseOne), p)
@@ -333,73 +440,17 @@ func (m *Manager) approveGranting(ctx context.Context, before Session, by Identi
 	s := all[0]
 	g, err := m.PreviewGrant(s, n, by, spec) // of the record as it was approved
 	if err == nil {
-		err = m.audited(g, "granted", by)
-	}
-	if err == nil {
-		err = m.config.Grants.PutGrant(&g)
+		err = m.grants.add(&g, by)
 	}
 	if err != nil {
 		return all, Grant{}, fmt.Errorf("%w: %w", ErrNotGranted, err)
 	}
-	m.grants.all = append(m.grants.all, g)
 	return all, g, nil
-}
-
-// makeRoom forgets the oldest grants that are over.
-func (m *Manager) makeRoom() error {
-	now := m.config.Now()
-	for i := 0; len(m.grants.all) >= maxGrants && i < len(m.grants.all); {
-		g := &m.grants.all[i]
-		if g.Active(now) && !m.over(g) {
-			i++
-			continue
-		}
-		if err := m.config.Grants.DeleteGrant(g.N); err != nil {
-			return err
-		}
-		m.grants.all = slices.Delete(m.grants.all, i, i+1)
-	}
-	if len(m.grants.all) >= maxGrants {
-		return fmt.Errorf("%w: %d grants are in force; revoke some", ErrTooMany, maxGrants)
-	}
-	return nil
-}
-
-// over reports whether the session that a grant is for has ended.
-func (m *Manager) over(g *Grant) bool {
-	if g.Session == "" {
-		return false
-	}
-	s, err := m.session(g.Session)
-	return err != nil || s.Status.Final()
-}
-
-// audited records a grant or its end in the audit log, before it takes effect.
-func (m *Manager) audited(g Grant, what string, by Identity) error {
-	if m.config.Granted == nil {
-		return nil
-	}
-	if err := m.config.Granted(g, what, by); err != nil {
-		return fmt.Errorf("record that it was %s: %w", what, err)
-	}
-	return nil
 }
 
 // Grants returns the grants that are shown to who asks, those for themselves and those on what they decide on: what is in force
 // or void, or all that are remembered.
-func (m *Manager) Grants(by Identity, all bool) []Grant {
-	now, scope := m.config.Now(), m.scope(by)
-	m.grants.mu.RLock()
-	defer m.grants.mu.RUnlock()
-	var out []Grant
-	for i := range m.grants.all {
-		g := &m.grants.all[i]
-		if scope.sees(g.Identity, g.Target) && (all || g.Active(now) && !m.over(g)) {
-			out = append(out, *g)
-		}
-	}
-	return out
-}
+func (m *Manager) Grants(by Identity, all bool) []Grant { return m.grants.shown(m.scope(by), all) }
 
 // Revoke ends a grant: once it returns, no command starts by it. ErrNotPermitted, ErrNoGrant.
 func (m *Manager) Revoke(_ context.Context, n int, by Identity) (Grant, error) {
@@ -407,37 +458,7 @@ func (m *Manager) Revoke(_ context.Context, n int, by Identity) (Grant, error) {
 	if err := scope.decides("revoking"); err != nil {
 		return Grant{}, err
 	}
-	m.grants.mu.Lock()
-	defer m.grants.mu.Unlock()
-	for i := range m.grants.all {
-		g := m.grants.all[i]
-		if g.N != n || !scope.covers(g.Target) {
-			continue
-		}
-		if !g.Active(m.config.Now()) {
-			return g, fmt.Errorf("%w: grant %d is over", ErrNoGrant, n)
-		}
-		g.Revoked, g.RevokedBy = m.config.Now(), by.Name
-		m.grants.all[i] = g // from here on it counts no more, whatever the disk says
-		if err := m.audited(g, "revoked", by); err != nil {
-			return g, err
-		}
-		return g, m.config.Grants.PutGrant(&g)
-	}
-	return Grant{}, fmt.Errorf("%w: %d", ErrNoGrant, n)
-}
-
-// granted finds the grant that a command of a session may run by. The caller holds grants.mu for reading until the operation is in
-// the journal, so that a revocation that has returned is obeyed.
-func (m *Manager) granted(session, identity string, o *Operation) *Grant {
-	now := m.config.Now()
-	for i := range m.grants.all {
-		g := &m.grants.all[i]
-		if g.Identity == identity && (g.Session == "" || g.Session == session) && g.Active(now) && g.covers(o.Command, o.Digest) && m.Void(g) == "" {
-			return g
-		}
-	}
-	return nil
+	return m.grants.revoke(n, scope)
 }
 
 // useGrant lets an operation that the policy asks about run by a grant, if there is one.
@@ -446,7 +467,7 @@ func (l *Live) useGrant(c *change) {
 	if c.first.What != journal.Ask || o.Verdict != policy.Ask || l.plan || len(o.Command.Before)+len(o.Command.Scratch) > 0 {
 		return
 	}
-	g := l.m.granted(l.id, l.identity, o)
+	g := l.m.grants.granted(l.id, l.identity, o)
 	if g == nil {
 		return
 	}

@@ -26,7 +26,7 @@ func newGranting(t *testing.T, dir string) *granting {
 	t.Helper()
 	g := &granting{now: time.Unix(1_800_000_000, 0)}
 	g.book = open(t, dir, func(c *approvals.Config) {
-		g.store = c.Store.(*store.Store)
+		g.store = c.Blobs.(*store.Store)
 		c.Grants, c.Now, c.Limits.Grant = g.store, func() time.Time { return g.now }, 24*time.Hour
 		c.Granted = func(grant approvals.Grant, what string, by approvals.Identity) error {
 			g.told = append(g.told, what+" by "+by.Name)

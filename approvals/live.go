@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
@@ -26,7 +27,7 @@ type Live struct {
 	// interactive sessions are never parked
 	interactive bool
 	resumed     bool // it was parked
-	out         *output
+	out         *output.Recording
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
 
@@ -82,14 +83,14 @@ func (l *Live) Target() targets.Target { return l.target }
 func (l *Live) Context() context.Context { return l.ctx }
 
 // Stdout records what the script writes to standard output. A write fails with ErrOutputLimit past the limit.
-func (l *Live) Stdout() io.Writer { return recorder{l.out, StreamStdout} }
+func (l *Live) Stdout() io.Writer { return l.out.Writer(output.Stdout) }
 
 // Stderr is Stdout for standard error. Both share the limit.
-func (l *Live) Stderr() io.Writer { return recorder{l.out, StreamStderr} }
+func (l *Live) Stderr() io.Writer { return l.out.Writer(output.Stderr) }
 
 // Notice says something on the gateway's behalf, one line. What is untrusted in it must have been rendered.
 func (l *Live) Notice(format string, args ...any) {
-	_, _ = l.out.add(StreamNotice, fmt.Appendf(nil, format, args...))
+	_, _ = l.out.Add(output.Notice, fmt.Appendf(nil, format, args...))
 }
 
 // Stop ends the session as a cancellation does; cause is the cause of its context.
@@ -109,11 +110,14 @@ func (l *Live) sayCurrent() {
 	}
 }
 
+// maxRecorded bounds the output of all operations of a session that is kept, in bytes.
+const maxRecorded = 64 << 20
+
 // recordLimit is how much output of one more command is kept.
 func (l *Live) recordLimit() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return max(1, min(maxRecorded, maxRecordedSession-l.recorded))
+	return max(1, min(output.MaxOperation, maxRecorded-l.recorded))
 }
 
 // keep counts recorded output of a command.
@@ -124,7 +128,7 @@ func (l *Live) keep(n int64) {
 }
 
 // say records a change of status for followers.
-func (l *Live) say(s Status) { _, _ = l.out.add(StreamState, []byte(s)) }
+func (l *Live) say(s Status) { _, _ = l.out.Add(output.State, []byte(s)) }
 
 // hold counts one operation that waits.
 func (l *Live) hold() {
@@ -187,7 +191,7 @@ func (l *Live) park() bool {
 
 // parkingNow parks the session's record, of a script that can be started again.
 func (l *Live) parkingNow(s *Session) journal.Event {
-	e := l.m.parkingNow(s)
+	e := l.m.rules.Load().parking(s, l.m.config.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.NothingSent = l.sent != nil || l.nothingSent
@@ -269,10 +273,10 @@ func (l *Live) tidy() {
 
 // record stores the outcome, and what the script has said where that can be kept. It reports whether the session is parked instead, because it was only planned.
 func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
-	output, kept := keepOutput(l.m.config, l.out, l.m.outputName(l.id))
+	output, kept := l.m.outputs.KeepEnded(l.ctx, l.out)
 	now := l.m.config.Now()
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		s.Truncated = s.Truncated || l.out.truncated()
+		s.Truncated = s.Truncated || l.out.Truncated()
 		if s.Status == Parked { // at this moment: the script has ended of it, or beside it
 			return nil
 		}
@@ -280,6 +284,7 @@ func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
 			s.Reads = reads
 		}
 		if s.Status.Final() { // the hold ended, and the script with it
+			s.Output = output
 			return nil
 		}
 		if errors.Is(context.Cause(l.ctx), ErrShutdown) && s.ApprovedNotStarted() && l.restartable() {
@@ -288,7 +293,7 @@ func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
 		// A script often ends badly in a plan, where commands print nothing.
 		ended := o.Status == Done || o.Status == Failed && o.ExitCode != ExitFault
 		if s.Plan && ended && s.Waits() && l.m.config.Restart != nil {
-			return s.Apply(l.m.parkingNow(s))
+			return s.Apply(l.m.rules.Load().parking(s, l.m.config.Now()))
 		}
 		if reason, ok := refused(s); ok && o.Status == Failed {
 			o.Status, o.Reason = Rejected, reason
@@ -318,7 +323,7 @@ func (l *Live) finish(kind string, kept bool) {
 		l.say(Parked)
 	}
 	kept = kept && err == nil && s.Status.Final()
-	if err := l.out.end(!kept); err != nil { // before anybody starts it again, with an output of its own
+	if err := l.out.End(!kept); err != nil { // before anybody starts it again, with an output of its own
 		l.m.config.Log.Error("record a session's output", "session", l.id, "error", err)
 	}
 	l.m.mu.Lock()
@@ -335,9 +340,30 @@ func (l *Live) finish(kind string, kept bool) {
 	l.m.publish(l.subject(), kind, "")
 	switch {
 	case kept:
-		l.m.dropOutput(l.m.outputName(l.id))
+		l.m.outputs.DropSession(l.id)
 	case kind == EventEnded && err == nil:
-		l.m.keepSessionOutput(l.id) // nobody waits for it
+		keepSessionOutput(l.ctx, l.m, l.id) // nobody waits for it
 	}
-	l.m.ended.Done()
+	l.m.work.Done()
+}
+
+// keepSessionOutput makes the output of a session that has ended content.
+func keepSessionOutput(ctx context.Context, m *Manager, id string) {
+	sha, err := m.outputs.KeepSession(ctx, id)
+	if err == nil && sha != "" {
+		_, err = m.config.Store.Update(id, func(s *Session) error {
+			if !s.Status.Final() {
+				return fmt.Errorf("%w: session %s goes on", ErrNotWaiting, id)
+			}
+			s.Output = sha
+			return nil
+		})
+	}
+	if err != nil {
+		m.config.Log.Error("keep a session's output", "session", id, "error", err) // it stays in its file
+		return
+	}
+	if sha != "" {
+		m.outputs.DropSession(id)
+	}
 }

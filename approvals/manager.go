@@ -8,16 +8,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
@@ -64,12 +61,6 @@ type Limits struct {
 	Grant               time.Duration // how long a grant may last
 }
 
-// maxRecorded bounds the output of one operation that is kept for a replay and for show, in bytes.
-const maxRecorded = 1 << 20
-
-// maxRecordedSession bounds the output of all operations of a session that is kept, in bytes.
-const maxRecordedSession = 64 << 20
-
 // Rules are what a session is judged and bounded by, from its beginning to its end.
 type Rules struct {
 	Judge  Judge
@@ -109,32 +100,21 @@ type Config struct {
 
 // Manager owns all sessions of a gateway.
 type Manager struct {
+	registry
+	scopes
+	contents
+	resumer
 	config   Config
 	rules    atomic.Pointer[Rules] // of sessions that begin now
 	bus      bus
 	programs programs
 	grants   grants
 	turns    Turns
+	outputs  *output.Folder
+	look     look
+	rolling  exclusive // sessions that are being rolled back
 
-	mu      sync.Mutex
-	live    map[string]*Live
-	places  places
-	present map[string]int // by session: clients of its own that wait for it
-	parked  map[string]parkedSession
-	rolling map[string]bool          // sessions that are being rolled back
-	going   map[string]chan struct{} // sessions that are about to start again; closed once they have
-	closing bool
-	closed  context.Context // ends with closing
-	close   context.CancelFunc
-	// rescoped is closed, and another put in its place, when the configuration has changed who may see what.
-	rescoped chan struct{}
-	begun    atomic.Int64
-	ended    sync.WaitGroup // of live sessions
-}
-
-type parkedSession struct {
-	identity, target string
-	deadline         time.Time
+	begun atomic.Int64
 }
 
 // New opens the sessions of an earlier gateway: what was held is parked, what ran has failed, and an operation that
@@ -149,25 +129,32 @@ func New(c Config) (*Manager, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory for outputs: %w", err)
+	outputs, err := output.Open(c.Dir, c.Blobs, c.Log)
+	if err != nil {
+		return nil, err
 	}
 	m := &Manager{
-		config: c, live: map[string]*Live{}, places: newPlaces(), present: map[string]int{}, parked: map[string]parkedSession{},
-		rolling: map[string]bool{}, going: map[string]chan struct{}{}, rescoped: make(chan struct{}),
+		config: c, outputs: outputs, scopes: scopes{standing: c.Standing, changed: make(chan struct{})}, contents: contents{c.Blobs},
+		look: look{c.Target, c.Log}, rolling: exclusive{held: map[string]bool{}},
+		grants: grants{store: c.Grants, record: c.Granted, now: c.Now},
+		registry: registry{
+			live: map[string]*Live{}, places: newPlaces(), present: map[string]int{}, parked: map[string]parkedSession{}, going: map[string]chan struct{}{},
+			used: c.Share,
+		},
 	}
+	m.resumer.m, m.grants.sessions, m.grants.void = m, c.Store, m.Void
+	m.limits = func() Limits { return m.rules.Load().Limits }
 	m.closed, m.close = context.WithCancel(context.Background())
 	m.SetRules(Rules{c.Judge, c.Limits})
 	if c.Grants != nil {
-		var err error
 		if m.grants.all, err = c.Grants.Grants(); err != nil {
 			return nil, fmt.Errorf("read the grants: %w", err)
 		}
 	}
-	if err := m.recover(); err != nil {
+	if err := (&recovery{m, c.Now()}).run(); err != nil {
 		return nil, fmt.Errorf("recover sessions: %w", err)
 	}
-	m.sweep()
+	sweep(m.outputs, c.Store)
 	return m, nil
 }
 
@@ -226,7 +213,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 		return nil, fmt.Errorf("record the session: %w", err)
 	}
 	if m.begun.Add(1)%sweepEvery == 0 {
-		m.sweep()
+		sweep(m.outputs, m.config.Store)
 	}
 	l, err := m.enliven(ctx, s, r.Target, false)
 	switch {
@@ -241,7 +228,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 // enliven makes a recorded session alive. Where it fails, the record stays as it is.
 func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target, again bool) (*Live, error) {
 	rules := m.rules.Load()
-	out, err := createOutput(m.outputName(s.ID), rules.Limits.Output)
+	out, err := m.outputs.Session(s.ID, rules.Limits.Output)
 	if err != nil {
 		return nil, err
 	}
@@ -260,12 +247,12 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 	if m.closing {
 		cancel(ErrShutdown)
 		unuse()
-		_ = out.close()
+		_ = out.Close()
 		return nil, ErrShutdown
 	}
 	l.alone = again && m.present[s.ID] == 0
 	m.live[s.ID] = l
-	m.ended.Add(1)
+	m.work.Add(1)
 	m.publish(about(&s), EventStarted, "")
 	return l, nil
 }
@@ -358,10 +345,10 @@ func (m *Manager) follow(ctx context.Context, l *Live, s Session, fn func(Chunk)
 		return s, err
 	}
 	if l != nil {
-		err = l.out.follow(ctx, m.outputName(id), fn)
+		err = l.out.Follow(ctx, fn)
 	}
 	if l == nil || errors.Is(err, os.ErrNotExist) { // it may have ended at this moment
-		err = m.readOutput(id, m.outputName(id), func(s *Session) string { return s.Output }, fn)
+		err = m.readOutput(id, fn)
 	}
 	if err != nil {
 		return s, err
@@ -369,12 +356,20 @@ func (m *Manager) follow(ctx context.Context, l *Live, s Session, fn func(Chunk)
 	return m.session(id)
 }
 
+// readOutput calls fn with what the script of a session that is not alive has said.
+func (m *Manager) readOutput(id string, fn func(Chunk) error) error {
+	return m.outputs.ReadSession(id, func() (string, error) {
+		s, err := m.session(id)
+		return s.Output, err
+	}, fn)
+}
+
 // Output calls fn with what a session's script has said so far.
 func (m *Manager) Output(by Identity, id string, fn func(Chunk) error) error {
 	if _, err := m.Session(by, id); err != nil {
 		return err
 	}
-	return m.readOutput(id, m.outputName(id), func(s *Session) string { return s.Output }, fn)
+	return m.readOutput(id, fn)
 }
 
 // OperationOutput calls fn with the recorded output of one operation's command.
@@ -382,17 +377,18 @@ func (m *Manager) OperationOutput(by Identity, id string, n int, fn func(Chunk) 
 	if _, err := m.Session(by, id); err != nil {
 		return err
 	}
-	return m.readOutput(id, m.operationName(id, n), func(s *Session) string {
+	return m.outputs.ReadOperation(id, n, func() (string, error) {
+		s, err := m.session(id)
 		if o := s.Operation(n); o != nil {
-			return o.Output
+			return o.Output, err
 		}
-		return ""
+		return "", err
 	}, fn)
 }
 
-// Subscribe delivers the events of sessions that are shown to who asks, until ctx ends.
+// Subscribe delivers the events of sessions that are shown to who asks, until ctx ends or Shutdown begins. The channel is closed then.
 func (m *Manager) Subscribe(ctx context.Context, by Identity) <-chan Event {
-	return m.bus.subscribe(ctx, func(about subject) bool { return m.scope(by).sees(about.identity, about.target) })
+	return m.bus.subscribe(ctx, m.closed, func(about subject) bool { return m.scope(by).sees(about.identity, about.target) })
 }
 
 // Counts says how many of the sessions that are shown to who asks run, are held and are parked.
@@ -420,7 +416,7 @@ func (m *Manager) Counts(by Identity) (running, held, parked int) {
 // Check reports whether the journal can be written now.
 func (m *Manager) Check(context.Context) error { return m.config.Store.Check() }
 
-// Shutdown parks what is held and ends what runs, and returns when all have ended or ctx does.
+// Shutdown ends all subscriptions, parks what is held, ends what runs, and returns when nothing of that goes on or ctx has ended.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closing = true
@@ -437,7 +433,7 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 		}
 	}
 	done := make(chan struct{})
-	go func() { m.ended.Wait(); close(done) }()
+	go func() { m.work.Wait(); close(done) }()
 	select {
 	case <-done:
 		return nil
@@ -496,184 +492,22 @@ func (m *Manager) publish(about subject, kind, by string) {
 	m.bus.publish(Event{Session: about.session, Kind: kind, At: m.config.Now(), By: by}, about)
 }
 
-func (m *Manager) outputName(id string) string { return filepath.Join(m.config.Dir, id+".out") }
-
-func (m *Manager) operationName(id string, n int) string {
-	return filepath.Join(m.config.Dir, id+".op"+strconv.Itoa(n))
-}
-
-// recover brings the store to a state that this process can vouch for.
-func (m *Manager) recover() error {
-	open, err := m.config.Store.Sessions(false, func(*Session) bool { return true })
-	if err != nil {
-		return err
-	}
-	now := m.config.Now()
-	// Most are parked and stay as they are: a start must not write each of them.
-	var changed []string
-	found := map[string]answers{}
-	for i := range open {
-		o := &open[i]
-		answers, after := m.resolved(o), o.Clone()
-		if _, err := m.recoverSession(&after, now, answers); err != nil {
-			m.config.Log.Error("a session is left as it is; shannot-gateway store check may say more", "session", o.ID, "error", err)
-			continue
-		}
-		if reflect.DeepEqual(after, *o) {
-			m.takeUp(o, now)
-			continue
-		}
-		changed = append(changed, o.ID)
-		found[o.ID] = answers
-	}
-	for ids := range slices.Chunk(changed, recoveredAtOnce) {
-		all, err := m.config.Store.UpdateAll(ids, func(all []*Session) error {
-			for _, s := range all {
-				why, err := m.recoverSession(s, now, found[s.ID])
-				if err != nil {
-					return err
-				}
-				if why != "" {
-					m.config.Log.Warn("an approval is taken back: "+why, "session", s.ID)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for i := range all {
-			m.takeUp(&all[i], now)
-		}
-	}
-	return nil
-}
-
-// recoveredAtOnce is how many sessions are changed in one transaction at a start.
-const recoveredAtOnce = 500
-
-// takeUp takes a session that is parked into the manager's own table, and starts it again where a decision says so.
-func (m *Manager) takeUp(s *Session, now time.Time) {
-	if s.Status != Parked {
-		return
-	}
-	m.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
-	if late := !s.Deadline.IsZero() && !now.Before(s.Deadline); m.config.Restart != nil && !late && (s.GoesOn || !s.Waits()) {
-		m.goOnSoon(s.ID)
-	}
-}
-
-// recoverSession decides what became of a session whose gateway died. It says why it took an approval back, if it did.
-func (m *Manager) recoverSession(s *Session, now time.Time, answers answers) (takenBack string, err error) {
-	s.Placed = nil
-	unknown, err := recoverOperations(s, now, answers)
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case unknown:
-		return "", s.Apply(ending(Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", now))
-	case m.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
-		return recoverParked(s, now, m.rules.Load().Limits.Expire, answers)
-	}
-	return "", s.Apply(ending(Failed, ExitFault, "the gateway stopped while it ran", now))
-}
-
-// recoverOperations says of what was under way what is known of it by now. unknown is whether there is one of which nothing is.
-func recoverOperations(s *Session, now time.Time, answers answers) (unknown bool, err error) {
-	for i := range s.Operations {
-		o := &s.Operations[i]
-		if o.State() != journal.StateRunning {
-			continue
-		}
-		switch answers[o.N] {
-		case wasMade:
-			err = o.Apply(journal.Event{What: journal.Finish, At: now})
-		case notMade:
-			err = o.Apply(journal.Event{What: journal.NotMade}) // it is still approved
-		case notKnown:
-			err, unknown = o.Apply(journal.Event{What: journal.Interrupt}), true
-		}
-		if err != nil {
-			return unknown, err
-		}
-	}
-	return unknown, nil
-}
-
-// recoverParked parks a session that can start again. What was to start when the gateway stopped goes on. An approval that was left
-// lying, or is old by now, does not. In one that waits for something else too, it is used once that is decided: nothing starts for it
-// by itself.
-func recoverParked(s *Session, now time.Time, expire time.Duration, answers answers) (takenBack string, err error) {
-	idle := s.Status == Parked && !s.GoesOn && s.Waits() && !answers.anyMade()
-	if s.Status == Parked && !s.GoesOn && !idle {
-		any, err := reopen(s, "the gateway stopped before", time.Time{})
-		if err != nil {
-			return "", err
-		}
-		if any {
-			takenBack = "it was never carried out"
-		}
-	}
-	if expire > 0 {
-		any, err := reopen(s, "the gateway came back too late (limits.expire)", now.Add(-expire))
-		if err != nil {
-			return "", err
-		}
-		if any {
-			takenBack = "it is too old"
-		}
-	}
-	if s.Status != Parked {
-		if err := s.Apply(parking(s, now, expire)); err != nil {
-			return "", err
-		}
-	}
-	e := journal.Event{What: journal.Unschedule}
-	if !idle && (s.ApprovedNotStarted() || s.GoesOn && !s.Waits() || answers.anyMade()) {
-		e.What = journal.Schedule
-	}
-	return takenBack, s.Apply(e)
-}
-
 // parking parks a session from now on. It goes on at once where something of it was approved.
-func parking(s *Session, now time.Time, expire time.Duration) journal.Event {
+func (r *Rules) parking(s *Session, now time.Time) journal.Event {
 	e := journal.Event{What: journal.Park, GoesOn: s.ApprovedNotStarted()}
-	if expire > 0 {
+	if expire := r.Limits.Expire; expire > 0 {
 		e.Deadline = now.Add(expire)
 	}
 	return e
-}
-
-// parkingNow is parking by the rules of now.
-func (m *Manager) parkingNow(s *Session) journal.Event {
-	return parking(s, m.config.Now(), m.rules.Load().Limits.Expire)
 }
 
 // sweepEvery is how many sessions may begin before outputs of removed ones are looked for.
 const sweepEvery = 512
 
 // sweep removes the outputs of sessions that the store has no more.
-func (m *Manager) sweep() {
-	entries, err := os.ReadDir(m.config.Dir)
-	if err != nil {
-		m.config.Log.Error("look for old outputs", "error", err)
-		return
-	}
-	gone := map[string]bool{}
-	for _, e := range entries {
-		id, _, ok := strings.Cut(e.Name(), ".")
-		if !ok || !ValidID(id) {
-			continue
-		}
-		if _, known := gone[id]; !known {
-			_, err := m.config.Store.Session(id)
-			gone[id] = errors.Is(err, ErrNotFound)
-		}
-		if gone[id] {
-			if err := os.Remove(filepath.Join(m.config.Dir, e.Name())); err != nil {
-				m.config.Log.Error("remove an old output", "error", err)
-			}
-		}
-	}
+func sweep(outputs *output.Folder, of Store) {
+	outputs.Sweep(func(id string) bool {
+		_, err := of.Session(id)
+		return errors.Is(err, ErrNotFound)
+	})
 }

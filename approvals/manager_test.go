@@ -62,7 +62,7 @@ func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = s.Close() })
-	b := &book{tb: tb, target: newTarget(tb), dir: dir, config: approvals.Config{Store: s, Blobs: s, Judge: fixedJudge{}, Dir: filepath.Join(dir, "output")}}
+	b := &book{tb: tb, target: newTarget(tb), dir: dir, config: approvals.Config{Store: soundStore{s, tb}, Blobs: s, Judge: fixedJudge{}, Dir: filepath.Join(dir, "output")}}
 	if change != nil {
 		change(&b.config)
 	}

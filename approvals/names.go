@@ -6,6 +6,7 @@ package approvals
 
 import (
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 )
 
 // The journal's records, under the names of the service that keeps them.
@@ -28,6 +29,9 @@ type (
 	Change    = journal.Change
 	Anchor    = journal.Anchor
 	Auditor   = journal.Auditor
+
+	Stream = output.Stream
+	Chunk  = output.Chunk
 )
 
 // The journal's roles, statuses, decisions and kinds.
@@ -57,6 +61,11 @@ const (
 	UnknownState = journal.Unknown
 	Conflicted   = journal.Conflicted
 	Broken       = journal.Failed
+
+	StreamStdout = output.Stdout
+	StreamStderr = output.Stderr
+	StreamNotice = output.Notice
+	StreamState  = output.State
 
 	CommandKind  = journal.CommandKind
 	RollbackKind = journal.RollbackKind

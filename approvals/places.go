@@ -38,7 +38,7 @@ type waiter struct {
 
 func (w *waiter) resumed() bool { return w.session != "" }
 
-// places says who has a place among those alive and who waits for one, guarded by Manager.mu. Places are given in the
+// places says who has a place among those alive and who waits for one, guarded by registry.mu. Places are given in the
 // order in which they were asked for, with two exceptions: what a human has decided on comes first, and of several
 // identities that wait the one with the fewest sessions alive does.
 type places struct {
@@ -66,15 +66,15 @@ func (b *Busy) Unwrap() error { return ErrTooMany }
 // place takes a place, and waits for one where there is none. The place is held until release, by when the session is
 // alive and has it itself. A new session waits as long as its identity's line moves at least every Limits.Queue, so
 // that the last of many is served as the first is; one that goes on waits until ctx ends.
-func (m *Manager) place(ctx context.Context, w *waiter, queued func(why string)) (release func(), err error) {
+func (r *registry) place(ctx context.Context, w *waiter, queued func(why string)) (release func(), err error) {
 	w.given = make(chan struct{})
-	if err := m.queue(w); err != nil {
+	if err := r.queue(w); err != nil {
 		return nil, err
 	}
 	select {
 	case <-w.given:
 	default:
-		if err := m.await(ctx, w, queued); err != nil {
+		if err := r.await(ctx, w, queued); err != nil {
 			return nil, err
 		}
 	}
@@ -82,18 +82,18 @@ func (m *Manager) place(ctx context.Context, w *waiter, queued func(why string))
 		return nil, w.err
 	}
 	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.places.starting, w)
-		m.dispatch()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.places.starting, w)
+		r.dispatch()
 	}, nil
 }
 
 // placeNow takes a place for a parked session if there is one, until release; nil where there is none.
-func (m *Manager) placeNow(s Session) (release func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	release, err := m.place(ctx, &waiter{identity: s.Identity, session: s.ID}, nil)
+func (r *registry) placeNow(s Session) (release func()) {
+	now, cancel := context.WithCancel(r.closed)
+	cancel() // it waits for none
+	release, err := r.place(now, &waiter{identity: s.Identity, session: s.ID}, nil)
 	if err != nil {
 		return nil
 	}
@@ -101,48 +101,48 @@ func (m *Manager) placeNow(s Session) (release func()) {
 }
 
 // queue puts a waiter into the line, from which it may have been served already.
-func (m *Manager) queue(w *waiter) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closing {
+func (r *registry) queue(w *waiter) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing {
 		return ErrShutdown
 	}
 	if !w.resumed() { // what is kept of that is there already
-		if err := m.share(w.identity); err != nil {
+		if err := r.share(w.identity); err != nil {
 			return err
 		}
 	}
-	if err := m.tooManyParked(w); err != nil {
+	if err := r.tooManyParked(w); err != nil {
 		return err
 	}
-	m.places.waiting = append(m.places.waiting, w)
-	m.dispatch()
-	if why := m.noQueue(w); why != "" {
-		m.leaveQueue(w)
-		return m.busy(w, why)
+	r.places.waiting = append(r.places.waiting, w)
+	r.dispatch()
+	if why := r.noQueue(w); why != "" {
+		r.leaveQueue(w)
+		return r.busy(w, why)
 	}
 	return nil
 }
 
 // share is a *Busy error for who has used up their share of what is kept.
-func (m *Manager) share(identity string) error {
-	if m.config.Share == nil {
+func (r *registry) share(identity string) error {
+	if r.used == nil {
 		return nil
 	}
-	if err := m.config.Share(identity); err != nil {
+	if err := r.used(identity); err != nil {
 		return &Busy{Reason: err.Error()}
 	}
 	return nil
 }
 
 // tooManyParked refuses a new session where too many of its identity wait for humans: no place that becomes free would help.
-func (m *Manager) tooManyParked(w *waiter) error {
-	limit := m.rules.Load().Limits.SessionsPerIdentity
+func (r *registry) tooManyParked(w *waiter) error {
+	limit := r.limits().SessionsPerIdentity
 	if limit <= 0 || w.resumed() {
 		return nil
 	}
 	var parked []string
-	for id, p := range m.parked {
+	for id, p := range r.parked {
 		if p.identity == w.identity {
 			parked = append(parked, id)
 		}
@@ -151,7 +151,7 @@ func (m *Manager) tooManyParked(w *waiter) error {
 		return nil
 	}
 	slices.SortFunc(parked, func(a, b string) int {
-		return cmp.Or(m.parked[a].deadline.Compare(m.parked[b].deadline), strings.Compare(a, b))
+		return cmp.Or(r.parked[a].deadline.Compare(r.parked[b].deadline), strings.Compare(a, b))
 	})
 	return &Busy{
 		Reason: fmt.Sprintf("%d of yours wait for a human, %d times limits.sessions_per_identity; cancel some", len(parked), parkedFactor),
@@ -160,12 +160,12 @@ func (m *Manager) tooManyParked(w *waiter) error {
 }
 
 // noQueue says why a waiter that was not served may not wait, "" where it may.
-func (m *Manager) noQueue(w *waiter) string {
-	if w.resumed() || !slices.Contains(m.places.waiting, w) {
+func (r *registry) noQueue(w *waiter) string {
+	if w.resumed() || !slices.Contains(r.places.waiting, w) {
 		return ""
 	}
 	own, size, ownSize := 0, 0, 0
-	for _, other := range m.places.waiting {
+	for _, other := range r.places.waiting {
 		size += other.size
 		if other.identity == w.identity {
 			own++
@@ -173,19 +173,19 @@ func (m *Manager) noQueue(w *waiter) string {
 		}
 	}
 	switch {
-	case m.rules.Load().Limits.Queue <= 0:
+	case r.limits().Queue <= 0:
 		return "limits.queue lets nobody wait"
 	case own > maxQueuedBy || ownSize > maxQueuedBytesBy:
 		return fmt.Sprintf("%d of yours wait for a place already", own-1)
-	case len(m.places.waiting) > maxQueued || size > maxQueuedBytes:
-		return fmt.Sprintf("%d wait for a place already", len(m.places.waiting)-1)
+	case len(r.places.waiting) > maxQueued || size > maxQueuedBytes:
+		return fmt.Sprintf("%d wait for a place already", len(r.places.waiting)-1)
 	}
 	return ""
 }
 
 // await waits until a waiter has its place.
-func (m *Manager) await(ctx context.Context, w *waiter, queued func(why string)) error {
-	patience := m.rules.Load().Limits.Queue
+func (r *registry) await(ctx context.Context, w *waiter, queued func(why string)) error {
+	patience := r.limits().Queue
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	expired := timer.C
@@ -195,9 +195,9 @@ func (m *Manager) await(ctx context.Context, w *waiter, queued func(why string))
 	tell := time.NewTimer(queuedAfter)
 	defer tell.Stop()
 	for {
-		m.mu.Lock()
-		moved := m.places.line(w.identity)
-		m.mu.Unlock()
+		r.mu.Lock()
+		moved := r.places.line(w.identity)
+		r.mu.Unlock()
 		select {
 		case <-w.given:
 			return w.err
@@ -205,23 +205,23 @@ func (m *Manager) await(ctx context.Context, w *waiter, queued func(why string))
 			timer.Reset(patience)
 		case <-tell.C:
 			if queued != nil {
-				queued("waits for a place: " + m.whyFull(w))
+				queued("waits for a place: " + r.whyFull(w))
 			}
 		case <-ctx.Done():
-			return m.giveUp(w, context.Cause(ctx))
+			return r.giveUp(w, context.Cause(ctx))
 		case <-expired:
-			return m.giveUp(w, m.busyNow(w, fmt.Sprintf("no place became free within %v (limits.queue)", patience)))
+			return r.giveUp(w, r.busyNow(w, fmt.Sprintf("no place became free within %v (limits.queue)", patience)))
 		}
 	}
 }
 
 // giveUp takes a waiter out of the line, or gives back the place that it has got meanwhile.
-func (m *Manager) giveUp(w *waiter, err error) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.leaveQueue(w)
-	delete(m.places.starting, w)
-	m.dispatch()
+func (r *registry) giveUp(w *waiter, err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leaveQueue(w)
+	delete(r.places.starting, w)
+	r.dispatch()
 	return err
 }
 
@@ -236,8 +236,8 @@ func (p *places) line(identity string) <-chan struct{} {
 }
 
 // leaveQueue takes a waiter out of the line, and tells those behind it. The caller holds the lock.
-func (m *Manager) leaveQueue(w *waiter) {
-	p := &m.places
+func (r *registry) leaveQueue(w *waiter) {
+	p := &r.places
 	at := slices.Index(p.waiting, w)
 	if at < 0 {
 		return
@@ -250,23 +250,23 @@ func (m *Manager) leaveQueue(w *waiter) {
 }
 
 // dispatch gives the places that are free to those who wait. The caller holds the lock.
-func (m *Manager) dispatch() {
+func (r *registry) dispatch() {
 	for {
-		w := m.next()
+		w := r.next()
 		if w == nil {
 			return
 		}
-		m.leaveQueue(w)
-		m.places.starting[w] = true
+		r.leaveQueue(w)
+		r.places.starting[w] = true
 		close(w.given)
 	}
 }
 
 // notResumed takes a parked session out of the line, which has ended. The caller holds the lock.
-func (m *Manager) notResumed(id string) {
-	for _, w := range slices.Clone(m.places.waiting) {
+func (r *registry) notResumed(id string) {
+	for _, w := range slices.Clone(r.places.waiting) {
 		if w.session == id {
-			m.leaveQueue(w)
+			r.leaveQueue(w)
 			w.err = fmt.Errorf("%w: session %s has ended", ErrNotWaiting, id)
 			close(w.given)
 		}
@@ -274,21 +274,21 @@ func (m *Manager) notResumed(id string) {
 }
 
 // toResume reports whether a parked session waits for a place only. The caller holds the lock.
-func (m *Manager) toResume(id string) bool {
-	return slices.ContainsFunc(m.places.waiting, func(w *waiter) bool { return w.session == id })
+func (r *registry) toResume(id string) bool {
+	return slices.ContainsFunc(r.places.waiting, func(w *waiter) bool { return w.session == id })
 }
 
 // closePlaces tells all who wait that there will be no place any more. The caller holds the lock.
-func (m *Manager) closePlaces() {
-	for _, w := range slices.Clone(m.places.waiting) {
-		m.leaveQueue(w)
+func (r *registry) closePlaces() {
+	for _, w := range slices.Clone(r.places.waiting) {
+		r.leaveQueue(w)
 		w.err = ErrShutdown
 		close(w.given)
 	}
 }
 
 // taken counts the places that are taken: in all, by an identity, and of those by sessions that were parked.
-func (m *Manager) taken(identity string) (all, own, resumed int) {
+func (r *registry) taken(identity string) (all, own, resumed int) {
 	count := func(of string, again bool) {
 		all++
 		if of == identity {
@@ -298,10 +298,10 @@ func (m *Manager) taken(identity string) (all, own, resumed int) {
 			}
 		}
 	}
-	for _, l := range m.live {
+	for _, l := range r.live {
 		count(l.identity, l.resumed)
 	}
-	for w := range m.places.starting {
+	for w := range r.places.starting {
 		count(w.identity, w.resumed())
 	}
 	return all, own, resumed
@@ -309,19 +309,19 @@ func (m *Manager) taken(identity string) (all, own, resumed int) {
 
 // next is who gets a place now, nil where nobody does. One that goes on counts only what goes on like it of its identity:
 // it does not wait for scripts that wait for humans themselves.
-func (m *Manager) next() (best *waiter) {
-	if m.closing || len(m.places.waiting) == 0 {
+func (r *registry) next() (best *waiter) {
+	if r.closing || len(r.places.waiting) == 0 {
 		return nil
 	}
-	limits, fewest := m.rules.Load().Limits, 0
+	limits, fewest := r.limits(), 0
 	seen := map[string]bool{}
-	for _, w := range m.places.waiting {
+	for _, w := range r.places.waiting {
 		key := fmt.Sprint(w.resumed(), w.identity)
 		if seen[key] { // somebody of theirs comes before
 			continue
 		}
 		seen[key] = true
-		all, own, resumed := m.taken(w.identity)
+		all, own, resumed := r.taken(w.identity)
 		if limits.Sessions > 0 && all >= limits.Sessions {
 			return nil
 		}
@@ -340,16 +340,16 @@ func (m *Manager) next() (best *waiter) {
 }
 
 // busyNow is busy for who does not hold the lock.
-func (m *Manager) busyNow(w *waiter, why string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.busy(w, why)
+func (r *registry) busyNow(w *waiter, why string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.busy(w, why)
 }
 
 // busy is the error for who gets no place. The caller holds the lock.
-func (m *Manager) busy(w *waiter, why string) error {
+func (r *registry) busy(w *waiter, why string) error {
 	var own []*Live
-	for _, l := range m.live {
+	for _, l := range r.live {
 		if l.identity == w.identity {
 			own = append(own, l)
 		}
@@ -363,23 +363,23 @@ func (m *Manager) busy(w *waiter, why string) error {
 	slices.SortFunc(own, func(a, b *Live) int {
 		return cmp.Or(cmp.Compare(held[a], held[b]), a.began.Compare(b.began), strings.Compare(a.id, b.id))
 	})
-	b := &Busy{Reason: m.full(w) + "; " + why}
+	b := &Busy{Reason: r.full(w) + "; " + why}
 	for _, l := range own[:min(len(own), maxInTheWay)] {
 		b.InWay = append(b.InWay, l.id)
 	}
 	return b
 }
 
-func (m *Manager) whyFull(w *waiter) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.full(w)
+func (r *registry) whyFull(w *waiter) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.full(w)
 }
 
 // full says which limit is reached. The caller holds the lock.
-func (m *Manager) full(w *waiter) string {
-	limits := m.rules.Load().Limits
-	all, own, _ := m.taken(w.identity)
+func (r *registry) full(w *waiter) string {
+	limits := r.limits()
+	all, own, _ := r.taken(w.identity)
 	if limits.SessionsPerIdentity > 0 && own >= limits.SessionsPerIdentity {
 		return fmt.Sprintf("you have %d alive, limits.sessions_per_identity allows no more", own)
 	}

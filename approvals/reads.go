@@ -105,7 +105,7 @@ func (l *Live) keepReads() *Reads {
 	}
 	err := ErrNoContent
 	if l.m.config.Blobs != nil {
-		_, _, err = l.m.config.Blobs.PutBlob(context.Background(), bytes.NewReader(r.List), 0)
+		_, _, err = l.m.config.Blobs.PutBlob(context.WithoutCancel(l.ctx), bytes.NewReader(r.List), 0)
 	}
 	if r.List = nil; err != nil {
 		r.Lost = "the list could not be kept"
@@ -127,16 +127,16 @@ func (l *Live) recallReads(r *Reads) {
 }
 
 // readsList is the list of a record, checked against its digest.
-func (m *Manager) readsList(r *Reads) ([]byte, error) {
+func (c *contents) readsList(r *Reads) ([]byte, error) {
 	list := r.List
 	if r.Lost != "" {
 		return nil, errors.New(r.Lost)
 	}
 	if len(list) == 0 {
-		if m.config.Blobs == nil {
+		if c.blobs == nil {
 			return nil, ErrNoContent
 		}
-		from, size, err := m.config.Blobs.OpenBlob(r.SHA256)
+		from, size, err := c.blobs.OpenBlob(r.SHA256)
 		if err != nil {
 			return nil, err
 		}

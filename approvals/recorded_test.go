@@ -130,3 +130,23 @@ func TestDamagedOutputIsNotReplayed(t *testing.T) {
 		l.End(approvals.Outcome{Status: approvals.Failed})
 	}
 }
+
+func TestOutputOfAnExpiredSessionIsKept(t *testing.T) {
+	b := open(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	l := b.begin()
+	if _, err := io.WriteString(l.Stdout(), "said before"); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-start(l, command(io.Discard, "true")); !errors.Is(r.err, approvals.ErrExpired) {
+		t.Fatalf("%v, want ErrExpired", r.err)
+	}
+	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	s, err := b.Session(l.ID())
+	if err != nil || s.Status != approvals.Expired || s.Output == "" {
+		t.Errorf("session is %s, its output %q, %v", s.Status, s.Output, err)
+	}
+	var said []byte
+	if err := b.Output(watcher, l.ID(), func(c approvals.Chunk) error { said = append(said, c.Data...); return nil }); err != nil || string(said) != "said before" {
+		t.Errorf("%q, %v", said, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"shannot-gateway/approvals/journal"
@@ -35,30 +36,36 @@ func (a answers) anyMade() bool {
 	return false
 }
 
+// look finds out what is on targets.
+type look struct {
+	target func(name string) targets.Target // see Config.Target, may be nil
+	log    *slog.Logger
+}
+
 // files is a target whose files can be changed, for an identity and a session that is not alive; nil where there is none
 // of that name. done ends its use.
-func (m *Manager) files(name, identity, session string) (files targets.FileTarget, done func()) {
-	if m.config.Target == nil {
+func (k look) files(name, identity, session string) (files targets.FileTarget, done func()) {
+	if k.target == nil {
 		return nil, func() {}
 	}
-	t, done := targets.For(m.config.Target(name), identity, session)
+	t, done := targets.For(k.target(name), identity, session)
 	files, _ = t.(targets.FileTarget)
 	return files, done
 }
 
 // resolve compares what is on the target with what a change was to make and with what was there before. Only where
 // that is certain it is an answer. What the interrupted change has left beside the file is removed.
-func (m *Manager) resolve(files targets.FileTarget, id string, o *Operation) answer {
+func (k look) resolve(ctx context.Context, files targets.FileTarget, id string, o *Operation) answer {
 	if files == nil || files.Name() != o.File.Target {
 		return notKnown
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTime)
 	defer cancel()
 	f := o.File
 	now := map[string]*targets.State{}
 	for path := range f.Before() {
 		if err := files.Sweep(ctx, changeID(id, o.N), path); err != nil {
-			m.config.Log.Error("remove what an interrupted change left", "session", id, "operation", o.N, "error", err)
+			k.log.Error("remove what an interrupted change left", "session", id, "operation", o.N, "error", err)
 		}
 		var err error
 		if now[path], err = files.State(ctx, path); err != nil {
@@ -93,11 +100,11 @@ var errNotKnown = errors.New("whether it was made is not known")
 
 // afterLoss says what became of a change whose connection broke in the middle, by a look over another one: nil where it was
 // made. What is left of it beside the file is removed.
-func (m *Manager) afterLoss(files targets.FileTarget, id string, o *Operation, failed error) error {
+func (k look) afterLoss(ctx context.Context, files targets.FileTarget, id string, o *Operation, failed error) error {
 	if !errors.Is(failed, targets.ErrInterrupted) {
 		return failed
 	}
-	switch m.resolve(files, id, o) {
+	switch k.resolve(ctx, files, id, o) {
 	case wasMade:
 		return nil
 	case notMade:
@@ -108,24 +115,24 @@ func (m *Manager) afterLoss(files targets.FileTarget, id string, o *Operation, f
 
 // resolved brings a session's interrupted changes to a state that this process can vouch for, and removes what its
 // commands were given of scratch.
-func (m *Manager) resolved(s *Session) answers {
+func (r *recovery) resolved(ctx context.Context, s *Session) answers {
 	found := answers{}
-	files, done := m.files(s.Target, s.Identity, s.ID)
+	files, done := r.look.files(s.Target, s.Identity, s.ID)
 	defer done()
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.File != nil && !o.Started.IsZero() && o.Finished.IsZero() {
-			found[o.N] = m.resolve(files, s.ID, o)
+			found[o.N] = r.look.resolve(ctx, files, s.ID, o)
 		}
 	}
 	if files != nil && len(s.Placed) > 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+		ctx, cancel := context.WithTimeout(ctx, lookTime)
 		defer cancel()
 		names := make([]string, len(s.Placed))
 		for i, name := range s.Placed {
 			names[i] = string(name)
 		}
 		for _, left := range removePlaced(ctx, files, changeID(s.ID, 0), names) {
-			m.config.Log.Warn("a file of a session's scratch stays on the target", "session", s.ID, "error", left)
+			r.config.Log.Warn("a file of a session's scratch stays on the target", "session", s.ID, "error", left)
 		}
 	}
 	return found

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"shannot-gateway/approvals/journal"
@@ -37,21 +38,22 @@ type Step struct {
 // With plan nothing is done. Every step is journalled before it is made. The session is RolledBack when all is as it was.
 // ErrNotPermitted, ErrNotFound, ErrNothingToRollBack, ErrChangedSince; a *Conflict where a step could not be made.
 func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, plan bool) ([]Step, error) {
-	s, err := m.mayRollBack(id, by)
+	s, err := mayRollBack(m, id, by)
 	if err != nil {
 		return nil, err
 	}
-	release, err := m.rollingBack(id)
+	release, err := m.rolling.take(id)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	files, done := m.files(s.Target, by.Name, id)
+	files, done := m.look.files(s.Target, by.Name, id)
 	defer done()
 	if files == nil {
 		return nil, fmt.Errorf("roll back session %s: the target %s is not there, or its files cannot be changed", id, s.Target)
 	}
-	steps, todo, err := m.planRollback(ctx, files, &s)
+	b := &rolling{m, files, id, by}
+	steps, todo, err := b.plan(ctx, &s)
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +65,11 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 	case problems && !force:
 		return steps, fmt.Errorf("roll back session %s: %w; nothing was done", id, ErrChangedSince)
 	}
-	if err := m.clearRollback(ctx, files, &s); err != nil {
+	if err := b.clear(ctx, &s); err != nil {
 		return steps, err
 	}
 	for _, f := range todo {
-		if err := m.rollStep(ctx, files, id, by, f); err != nil {
+		if err := b.step(ctx, f); err != nil {
 			return steps, err
 		}
 	}
@@ -82,7 +84,7 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 }
 
 // mayRollBack checks who asks and for what.
-func (m *Manager) mayRollBack(id string, by Identity) (Session, error) {
+func mayRollBack(m *Manager, id string, by Identity) (Session, error) {
 	scope := m.scope(by)
 	if err := scope.decides("rolling back"); err != nil {
 		return Session{}, err
@@ -107,14 +109,22 @@ func (m *Manager) mayRollBack(id string, by Identity) (Session, error) {
 	return s, fmt.Errorf("%w: session %s has changed no file", ErrNothingToRollBack, id)
 }
 
-// clearRollback ends what an earlier rollback has left half done, when the gateway died in it. What it did is known by a
+// rolling is one rollback of a session.
+type rolling struct {
+	*Manager
+	files targets.FileTarget
+	id    string
+	by    Identity
+}
+
+// clear ends what an earlier rollback has left half done, when the gateway died in it. What it did is known by a
 // look at the target.
-func (m *Manager) clearRollback(ctx context.Context, files targets.FileTarget, s *Session) error {
+func (b *rolling) clear(ctx context.Context, s *Session) error {
 	left := map[int]bool{}
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Kind == RollbackKind && o.Finished.IsZero() && o.Decision == Approved {
 			left[o.N] = true
-			if err := files.Sweep(ctx, changeID(s.ID, o.N), string(o.File.Path)); err != nil {
+			if err := b.files.Sweep(ctx, changeID(s.ID, o.N), string(o.File.Path)); err != nil {
 				return fmt.Errorf("remove what an interrupted rollback left: %w", err)
 			}
 		}
@@ -122,7 +132,7 @@ func (m *Manager) clearRollback(ctx context.Context, files targets.FileTarget, s
 	if len(left) == 0 {
 		return nil
 	}
-	_, err := m.config.Store.Update(s.ID, func(s *Session) error {
+	_, err := b.config.Store.Update(s.ID, func(s *Session) error {
 		for n := range left {
 			if err := s.Operation(n).Apply(journal.Event{What: journal.Interrupt}); err != nil {
 				return err
@@ -133,18 +143,23 @@ func (m *Manager) clearRollback(ctx context.Context, files targets.FileTarget, s
 	return err
 }
 
-// rollingBack makes sure that one rollback of a session runs at a time.
-func (m *Manager) rollingBack(id string) (release func(), err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.rolling[id] {
+// exclusive makes sure that one rollback of a session runs at a time.
+type exclusive struct {
+	mu   sync.Mutex
+	held map[string]bool
+}
+
+func (e *exclusive) take(id string) (release func(), err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.held[id] {
 		return nil, fmt.Errorf("%w: session %s is being rolled back", ErrNothingToRollBack, id)
 	}
-	m.rolling[id] = true
+	e.held[id] = true
 	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.rolling, id)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.held, id)
 	}, nil
 }
 
@@ -181,21 +196,21 @@ func changedPaths(s *Session) []*restored {
 	return slices.SortedFunc(maps.Values(all), func(a, b *restored) int { return cmp.Compare(a.path, b.path) })
 }
 
-// planRollback looks at every path and lists what is to be done, in that order: first what is removed, the deepest first,
+// plan looks at every path and lists what is to be done, in that order: first what is removed, the deepest first,
 // then what is made, the highest first.
-func (m *Manager) planRollback(ctx context.Context, files targets.FileTarget, s *Session) (steps []Step, todo []*File, err error) {
+func (b *rolling) plan(ctx context.Context, s *Session) (steps []Step, todo []*File, err error) {
 	var away, back []*File
 	paths := changedPaths(s)
 	for _, r := range paths {
-		now, err := files.State(ctx, r.path)
+		now, err := b.files.State(ctx, r.path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("look at %s: %w", render.Line(r.path), err)
 		}
 		if now.Same(targetState(r.was)) && !r.touchedAlone {
 			continue // as it was: by an earlier try, or by somebody
 		}
-		problem, hard := m.inTheWay(r, now)
-		remove, restore := m.undo(s, r, stateOf(now))
+		problem, hard := b.inTheWay(r, now)
+		remove, restore := b.undo(s, r, stateOf(now))
 		step := Step{Path: r.path, Problem: render.Text(problem), Forced: !hard}
 		for _, f := range []*File{remove, restore} {
 			if f == nil {
@@ -213,7 +228,7 @@ func (m *Manager) planRollback(ctx context.Context, files targets.FileTarget, s 
 		}
 		steps = append(steps, step)
 	}
-	m.mindOthers(files, away, steps)
+	b.mindOthers(away, steps)
 	slices.SortStableFunc(away, func(a, b *File) int { return cmp.Compare(depth(b), depth(a)) })
 	slices.SortStableFunc(back, func(a, b *File) int { return cmp.Compare(depth(a), depth(b)) })
 	order := map[string]int{}
@@ -231,7 +246,7 @@ func (m *Manager) planRollback(ctx context.Context, files targets.FileTarget, s 
 }
 
 // mindOthers marks the removal of directories in which somebody else has put something since.
-func (m *Manager) mindOthers(files targets.FileTarget, away []*File, steps []Step) {
+func (b *rolling) mindOthers(away []*File, steps []Step) {
 	going := map[string]bool{}
 	for _, f := range away {
 		going[string(f.Path)] = true
@@ -242,7 +257,7 @@ func (m *Manager) mindOthers(files targets.FileTarget, away []*File, steps []Ste
 		if at < 0 {
 			continue
 		}
-		entries, err := files.Files().ReadDir(step.Path)
+		entries, err := b.files.Files().ReadDir(step.Path)
 		if err != nil {
 			continue // the removal itself will tell
 		}
@@ -258,11 +273,11 @@ func (m *Manager) mindOthers(files targets.FileTarget, away []*File, steps []Ste
 func depth(f *File) int { return strings.Count(string(f.Path), "/") }
 
 // inTheWay says why a path cannot be restored; hard where force does not help.
-func (m *Manager) inTheWay(r *restored, now *targets.State) (problem string, hard bool) {
+func (b *rolling) inTheWay(r *restored, now *targets.State) (problem string, hard bool) {
 	switch {
 	case r.lost != "":
 		return "what was there is not kept: " + string(render.Line(r.lost)), true
-	case r.was != nil && r.was.SHA256 != "" && !m.has(r.was.SHA256):
+	case r.was != nil && r.was.SHA256 != "" && !b.has(r.was.SHA256):
 		return "what was there is not kept any more", true
 	case !now.Same(targetState(r.left)):
 		return "it has changed since the session", false
@@ -271,8 +286,8 @@ func (m *Manager) inTheWay(r *restored, now *targets.State) (problem string, har
 }
 
 // has reports whether a content is kept.
-func (m *Manager) has(sha string) bool {
-	r, _, err := m.config.Blobs.OpenBlob(sha)
+func (c *contents) has(sha string) bool {
+	r, _, err := c.blobs.OpenBlob(sha)
 	if err != nil {
 		return false
 	}
@@ -281,7 +296,7 @@ func (m *Manager) has(sha string) bool {
 }
 
 // undo makes what restores a path: a removal, a change, or both where another kind of file is in the way.
-func (m *Manager) undo(s *Session, r *restored, now *FileState) (remove, restore *File) {
+func (b *rolling) undo(s *Session, r *restored, now *FileState) (remove, restore *File) {
 	f := File{Target: s.Target, Path: Exact(r.path), Was: now}
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.File != nil {
@@ -323,17 +338,17 @@ func sameContent(a, b *FileState) bool {
 	return (a.Mode^b.Mode)&^0o7777 == 0 && targetState(&x).Same(targetState(&y))
 }
 
-// rollStep journals one step, makes it, and records what came of it.
-func (m *Manager) rollStep(ctx context.Context, files targets.FileTarget, id string, by Identity, f *File) error {
+// step journals one step, makes it, and records what came of it.
+func (b *rolling) step(ctx context.Context, f *File) error {
 	n := 0
-	_, err := m.config.Store.Update(id, func(s *Session) error {
-		now := m.config.Now()
+	_, err := b.config.Store.Update(b.id, func(s *Session) error {
+		now := b.config.Now()
 		o, err := s.Add(
 			Operation{
 				Kind: RollbackKind, Summary: string(f.Summary()), Verdict: policy.Ask, Risk: policy.Caution, Why: "it undoes a change of this session",
 				Digest: f.Digest(), Created: now, File: f,
 			},
-			journal.Event{What: journal.Ask}, journal.Event{What: journal.Approve, At: now, By: by}, journal.Event{What: journal.Start, At: now},
+			journal.Event{What: journal.Ask}, journal.Event{What: journal.Approve, At: now, By: b.by}, journal.Event{What: journal.Start, At: now},
 		)
 		if err == nil {
 			n = o.N
@@ -343,14 +358,14 @@ func (m *Manager) rollStep(ctx context.Context, files targets.FileTarget, id str
 	if err != nil {
 		return err
 	}
-	failed := files.Apply(context.WithoutCancel(ctx), targetChange(f, changeID(id, n), m.config.Blobs))
-	failed = m.afterLoss(files, id, &Operation{N: n, File: f}, failed)
-	_, err = m.config.Store.Update(id, func(s *Session) error {
+	failed := b.files.Apply(context.WithoutCancel(ctx), targetChange(f, changeID(b.id, n), b.config.Blobs))
+	failed = b.look.afterLoss(ctx, b.files, b.id, &Operation{N: n, File: f}, failed)
+	_, err = b.config.Store.Update(b.id, func(s *Session) error {
 		o := s.Operation(n)
 		if o == nil {
 			return ErrNotFound
 		}
-		return o.Apply(outcomeOf(failed, m.config.Now()))
+		return o.Apply(outcomeOf(failed, b.config.Now()))
 	})
 	if failed != nil {
 		return errors.Join(&Conflict{N: n, Reason: string(render.Line(failed.Error()))}, err)

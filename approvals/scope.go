@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // Standing is what the configuration in force says of somebody.
@@ -23,11 +24,20 @@ type scope struct {
 	known bool // they are who they were: the name, the role and the key are in the configuration
 }
 
-func (m *Manager) scope(by Identity) scope {
-	if m.config.Standing == nil {
+// scopes knows what everybody may see and decide on.
+type scopes struct {
+	standing func(name, fingerprint string) (Standing, bool) // see Config.Standing, may be nil
+
+	lock sync.Mutex
+	// changed is closed, and another put in its place, when the configuration has changed who may see what.
+	changed chan struct{}
+}
+
+func (k *scopes) scope(by Identity) scope {
+	if k.standing == nil {
 		return scope{by, Standing{Role: by.Role, Everywhere: true}, true}
 	}
-	now, ok := m.config.Standing(by.Name, by.Fingerprint)
+	now, ok := k.standing(by.Name, by.Fingerprint)
 	return scope{by, now, ok && now.Role == by.Role && by.Fingerprint != ""} // an empty one stands for any key there
 }
 
@@ -67,11 +77,11 @@ func (s scope) decidesOn(session *Session, doing string) error {
 
 // absent says in a few words why an agent cannot run anything any more on a target, "" where it can. An empty target stands
 // for any.
-func (m *Manager) absent(agent, target string) string {
-	if m.config.Standing == nil {
+func (k *scopes) absent(agent, target string) string {
+	if k.standing == nil {
 		return ""
 	}
-	now, ok := m.config.Standing(agent, "")
+	now, ok := k.standing(agent, "")
 	switch {
 	case !ok:
 		return "its agent " + agent + " is not in the configuration any more, or has no key there"
@@ -85,12 +95,12 @@ func (m *Manager) absent(agent, target string) string {
 
 // Obstacle says in a few words why nothing of a session can be approved now, whoever asks; "" where nothing is in the way. An
 // agent that was taken out of the configuration gets nothing approved. One that only lost the target keeps what is alive there.
-func (m *Manager) Obstacle(s *Session) string {
+func (k *scopes) Obstacle(s *Session) string {
 	switch s.Status {
 	case Running, Held:
-		return m.absent(s.Identity, "")
+		return k.absent(s.Identity, "")
 	case Parked:
-		return m.absent(s.Identity, s.Target)
+		return k.absent(s.Identity, s.Target)
 	case Done, Failed, Rejected, Cancelled, Expired, TimedOut, RolledBack:
 	}
 	return ""
@@ -98,11 +108,11 @@ func (m *Manager) Obstacle(s *Session) string {
 
 // Void says in a few words why a grant lets nothing run, though neither its time is over nor anybody has taken it back; "" where
 // nothing is in the way. A grant is as good as who made it: by the same key they must still be able to approve what it lets run.
-func (m *Manager) Void(g *Grant) string {
-	if m.config.Standing == nil {
+func (k *scopes) Void(g *Grant) string {
+	if k.standing == nil {
 		return ""
 	}
-	now, ok := m.config.Standing(g.By, g.ByKey)
+	now, ok := k.standing(g.By, g.ByKey)
 	switch by := (scope{Identity{Name: g.By, Role: now.Role, Fingerprint: g.ByKey}, now, true}); {
 	case !ok || g.ByKey == "":
 		return g.By + ", who made it, is not in the configuration any more, or not by that key"
@@ -111,22 +121,26 @@ func (m *Manager) Void(g *Grant) string {
 	case !by.covers(g.Target):
 		return g.By + ", who made it, may not decide on the target " + g.Target + " any more"
 	}
-	return m.absent(g.Identity, g.Target)
+	return k.absent(g.Identity, g.Target)
 }
 
 // Rescoped says that the configuration has changed who may see and decide on what. Whoever follows a session that they do not
 // see any more is left, and every subscriber is told to look at everything again.
 func (m *Manager) Rescoped() {
-	m.mu.Lock()
-	old := m.rescoped
-	m.rescoped = make(chan struct{})
-	m.mu.Unlock()
-	close(old)
+	m.change()
 	m.bus.publish(Event{Kind: EventReloaded, At: m.config.Now()}, subject{})
 }
 
+// change says that the configuration has changed.
+func (k *scopes) change() {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
 // whileSeen returns a context that ends, with ErrNotFound, once somebody does not see a session any more.
-func (m *Manager) whileSeen(ctx context.Context, by Identity, s *Session) (context.Context, context.CancelFunc) {
+func (k *scopes) whileSeen(ctx context.Context, by Identity, s *Session) (context.Context, context.CancelFunc) {
 	if s.Identity == by.Name {
 		return ctx, func() {} // nobody takes their own from them
 	}
@@ -134,10 +148,10 @@ func (m *Manager) whileSeen(ctx context.Context, by Identity, s *Session) (conte
 	identity, target := s.Identity, s.Target
 	go func() {
 		for {
-			m.mu.Lock()
-			changed := m.rescoped
-			m.mu.Unlock()
-			if !m.scope(by).sees(identity, target) {
+			k.lock.Lock()
+			changed := k.changed
+			k.lock.Unlock()
+			if !k.scope(by).sees(identity, target) {
 				cancel(ErrNotFound)
 				return
 			}

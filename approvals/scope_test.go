@@ -62,7 +62,7 @@ func newScoped(t *testing.T) *scoped {
 	s := &scoped{directory: d}
 	s.book = open(t, t.TempDir(), func(c *approvals.Config) {
 		c.Standing = d.standing
-		c.Grants = c.Store.(approvals.GrantStore)
+		c.Grants = c.Blobs.(approvals.GrantStore)
 	})
 	d.set("watcher", approvals.Admin, true)
 	d.set("claude", approvals.Agent, false, "local", "prod")

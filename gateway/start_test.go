@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -44,6 +45,7 @@ type running struct {
 	gateway         *Gateway
 	settings        Settings // those that it began with
 	agent, approver gossh.Signer
+	stop            func() error // stops it as a signal does, and returns what Serve does
 }
 
 func newSigner(tb testing.TB) (gossh.Signer, string) {
@@ -127,9 +129,9 @@ func startAltered(tb testing.TB, more string, auditor approvals.Auditor, alter f
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- g.Serve(ctx, l) }()
+	r.stop = sync.OnceValue(func() error { stop(); return <-ended })
 	tb.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
+		if err := r.stop(); err != nil {
 			tb.Errorf("serve: %v", err)
 		}
 	})

@@ -313,6 +313,9 @@ func (v *Verbs) watch(ctx context.Context, c *invocation, asJSON bool) int {
 			return ExitFault
 		}
 	}
+	if ctx.Err() == nil {
+		c.notice("%v", approvals.ErrShutdown)
+	}
 	return ExitOK
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/tui"
 	"shannot-gateway/internal/commandline"
@@ -92,6 +93,10 @@ func (v *Verbs) screen(ctx context.Context, c *invocation, o screenOptions) int 
 		show = v.Plain
 	}
 	err := show(ctx, o.Options)
+	if errors.Is(err, approvals.ErrShutdown) {
+		c.notice("%v", err)
+		return ExitOK
+	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
 		c.notice("the approval screen ended: %s", render.Line(err.Error()))
 		return ExitFault

@@ -291,23 +291,6 @@ func TestHelpListsTheKeysInContext(t *testing.T) {
 	s.shows("end of operation 1")
 }
 
-func TestWithoutEventsTheScreenLooksByItself(t *testing.T) {
-	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
-	s := openScreen(t, f, alice, 80, 24, "")
-	s.until("1 wait")
-	f.mu.Lock()
-	listeners := f.listeners
-	f.listeners = nil
-	f.mu.Unlock()
-	for _, l := range listeners {
-		close(l)
-	}
-	s.until("No live updates any more")
-	f.add(held("aaaa0002", policy.Caution, "halt"))
-	s.take(tickMsg{})
-	s.until("2 wait")
-}
-
 func TestShellCommandOfASessionIsShownBeforeItAsks(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
 	x.Operations, x.Script, x.Shell = nil, "\n  uptime; reboot\n", true

@@ -38,7 +38,7 @@ type model struct {
 	note          line // until the next key
 	loading       bool // a look at the backend is under way
 	stale         bool // and is out of date already
-	deaf          bool // no events come any more
+	over          bool // the gateway stops: no events come any more
 	left          bool // the human has left
 
 	heard []approvals.Event // decisions of others that were not looked up yet
@@ -103,15 +103,11 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 	case eventMsg:
 		m.hear(msg.decided)
 		if msg.closed {
-			m.deaf = true
-			m.say(own(toneCaution, "No live updates any more; looking every second instead."))
-			return m.refresh()
+			m.over = true
+			return tea.Quit
 		}
 		return tea.Batch(m.refresh(), m.awaitEvent())
 	case tickMsg:
-		if m.deaf {
-			return tea.Batch(m.refresh(), m.tick())
-		}
 		return m.tick()
 	case snapshot:
 		return m.loaded(&msg)

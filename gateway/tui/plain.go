@@ -126,8 +126,7 @@ func (p *plain) loop(cancel context.CancelCauseFunc) error {
 			p.interrupt(p.writeResult)
 		case e, ok := <-events:
 			if !ok {
-				events = nil
-				continue
+				return approvals.ErrShutdown
 			}
 			msg := eventMsg{}
 			waits := msg.note(e)

@@ -306,3 +306,36 @@ func TestColoursForALightBackground(t *testing.T) {
 		}
 	}
 }
+
+// closeEvents ends all subscriptions, as a gateway that stops does.
+func (f *fakeBackend) closeEvents() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range f.listeners {
+		close(l)
+	}
+	f.listeners = nil
+}
+
+func TestScreenEndsWhenTheGatewayStops(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+	c := connect(t, t.Context(), f, nil)
+	c.sees("reboot")
+	f.closeEvents()
+	if err := c.ends(); !errors.Is(err, approvals.ErrShutdown) {
+		t.Errorf("the screen ended with %v", err)
+	}
+	if sent := c.sent.String(); !strings.Contains(sent, "\x1b[?1049l") {
+		t.Errorf("the terminal was not restored: %q", sent)
+	}
+}
+
+func TestPlainScreenEndsWhenTheGatewayStops(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+	c := connectPlain(t, f, nil)
+	c.sees("> ")
+	f.closeEvents()
+	if err := c.ends(); !errors.Is(err, approvals.ErrShutdown) {
+		t.Errorf("the screen ended with %v", err)
+	}
+}

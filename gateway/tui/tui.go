@@ -74,7 +74,7 @@ type Options struct {
 }
 
 // Run shows the screen until the human leaves, ctx ends, In ends or Out fails, and returns after everything that it
-// started has ended. It returns nil where the human left, context.Cause(ctx) where ctx ended, io.EOF where the input
+// started has ended. It returns nil where the human left, context.Cause(ctx) where ctx ended, approvals.ErrShutdown where the gateway stops, io.EOF where the input
 // ended, the error of In or Out, and approvals.ErrNotPermitted for an identity that may not decide. A Read of In or
 // a Write to Out that the other side does not answer stays behind until the caller closes the connection; Run does
 // not wait for it.
@@ -125,6 +125,8 @@ func Run(ctx context.Context, o Options) error {
 		return nil // whatever became of the connection meanwhile
 	case cause != nil:
 		return cause
+	case m.over:
+		return approvals.ErrShutdown
 	case err != nil:
 		return fmt.Errorf("run the approval screen: %w", err)
 	}

@@ -20,7 +20,6 @@ type size struct{ methods, fields int }
 // small enough. Lower a number when the type has shrunk, and remove the type when it is small enough. Never raise one.
 var larger = map[string]size{
 	"approvals.Live":              {93, 46},
-	"approvals.Manager":           {109, 19},
 	"approvals/audit.Log":         {0, 24},
 	"approvals/policy.grammar":    {0, 18},
 	"gateway.connection":          {0, 16},

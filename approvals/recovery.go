@@ -1,0 +1,148 @@
+package approvals
+
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"shannot-gateway/approvals/journal"
+)
+
+// recovery brings what an earlier gateway has left to a state that this one can vouch for.
+type recovery struct {
+	*Manager
+	now time.Time
+}
+
+// run brings the store to a state that this process can vouch for.
+func (r *recovery) run() error {
+	open, err := r.config.Store.Sessions(false, func(*Session) bool { return true })
+	if err != nil {
+		return err
+	}
+	// Most are parked and stay as they are: a start must not write each of them.
+	var changed []string
+	found := map[string]answers{}
+	for i := range open {
+		o := &open[i]
+		answers, after := r.resolved(r.closed, o), o.Clone()
+		if _, err := r.recoverSession(&after, answers); err != nil {
+			r.config.Log.Error("a session is left as it is; shannot-gateway store check may say more", "session", o.ID, "error", err)
+			continue
+		}
+		if reflect.DeepEqual(after, *o) {
+			r.takeUp(o)
+			continue
+		}
+		changed = append(changed, o.ID)
+		found[o.ID] = answers
+	}
+	for ids := range slices.Chunk(changed, recoveredAtOnce) {
+		all, err := r.config.Store.UpdateAll(ids, func(all []*Session) error {
+			for _, s := range all {
+				why, err := r.recoverSession(s, found[s.ID])
+				if err != nil {
+					return err
+				}
+				if why != "" {
+					r.config.Log.Warn("an approval is taken back: "+why, "session", s.ID)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			r.takeUp(&all[i])
+		}
+	}
+	return nil
+}
+
+// recoveredAtOnce is how many sessions are changed in one transaction at a start.
+const recoveredAtOnce = 500
+
+// takeUp takes a session that is parked into the manager's own table, and starts it again where a decision says so.
+func (r *recovery) takeUp(s *Session) {
+	if s.Status != Parked {
+		return
+	}
+	r.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
+	if late := !s.Deadline.IsZero() && !r.now.Before(s.Deadline); r.config.Restart != nil && !late && (s.GoesOn || !s.Waits()) {
+		r.goOnSoon(s.ID)
+	}
+}
+
+// recoverSession decides what became of a session whose gateway died. It says why it took an approval back, if it did.
+func (r *recovery) recoverSession(s *Session, answers answers) (takenBack string, err error) {
+	s.Placed = nil
+	unknown, err := recoverOperations(s, r.now, answers)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case unknown:
+		return "", s.Apply(ending(Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
+	case r.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
+		return recoverParked(s, r.now, r.rules.Load(), answers)
+	}
+	return "", s.Apply(ending(Failed, ExitFault, "the gateway stopped while it ran", r.now))
+}
+
+// recoverOperations says of what was under way what is known of it by now. unknown is whether there is one of which nothing is.
+func recoverOperations(s *Session, now time.Time, answers answers) (unknown bool, err error) {
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		if o.State() != journal.StateRunning {
+			continue
+		}
+		switch answers[o.N] {
+		case wasMade:
+			err = o.Apply(journal.Event{What: journal.Finish, At: now})
+		case notMade:
+			err = o.Apply(journal.Event{What: journal.NotMade}) // it is still approved
+		case notKnown:
+			err, unknown = o.Apply(journal.Event{What: journal.Interrupt}), true
+		}
+		if err != nil {
+			return unknown, err
+		}
+	}
+	return unknown, nil
+}
+
+// recoverParked parks a session that can start again. What was to start when the gateway stopped goes on. An approval that was left
+// lying, or is old by now, does not. In one that waits for something else too, it is used once that is decided: nothing starts for it
+// by itself.
+func recoverParked(s *Session, now time.Time, rules *Rules, answers answers) (takenBack string, err error) {
+	idle := s.Status == Parked && !s.GoesOn && s.Waits() && !answers.anyMade()
+	if s.Status == Parked && !s.GoesOn && !idle {
+		any, err := reopen(s, "the gateway stopped before", time.Time{})
+		if err != nil {
+			return "", err
+		}
+		if any {
+			takenBack = "it was never carried out"
+		}
+	}
+	if expire := rules.Limits.Expire; expire > 0 {
+		any, err := reopen(s, "the gateway came back too late (limits.expire)", now.Add(-expire))
+		if err != nil {
+			return "", err
+		}
+		if any {
+			takenBack = "it is too old"
+		}
+	}
+	if s.Status != Parked {
+		if err := s.Apply(rules.parking(s, now)); err != nil {
+			return "", err
+		}
+	}
+	e := journal.Event{What: journal.Unschedule}
+	if !idle && (s.ApprovedNotStarted() || s.GoesOn && !s.Waits() || answers.anyMade()) {
+		e.What = journal.Schedule
+	}
+	return takenBack, s.Apply(e)
+}

@@ -1,0 +1,108 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// registry knows the sessions that have not ended: those that are alive, those that are parked, and those that wait for a place.
+type registry struct {
+	limits func() Limits
+	used   func(identity string) error // see Config.Share, may be nil
+
+	mu      sync.Mutex
+	live    map[string]*Live
+	places  places
+	present map[string]int // by session: clients of its own that wait for it
+	parked  map[string]parkedSession
+	going   map[string]chan struct{} // sessions that are about to start again; closed once they have
+	closing bool
+	closed  context.Context // ends with closing
+	close   context.CancelFunc
+	work    sync.WaitGroup // live sessions, and goroutines that start one
+}
+
+type parkedSession struct {
+	identity, target string
+	deadline         time.Time
+}
+
+// claimPatience is how long an approval waits for a script that is about to end, or for a session that is about to go on.
+const claimPatience = 10 * time.Second
+
+// alive is a session that is alive, nil for another.
+func (r *registry) alive(id string) *Live {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.live[id]
+}
+
+// claim makes the caller the only one who lets a parked session go on, until release. One whose script has not ended yet is waited for.
+func (r *registry) claim(ctx context.Context, id string) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, claimPatience)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		l, going := r.live[id], r.going[id]
+		if l == nil && going == nil {
+			release = r.claimLocked(id)
+			r.mu.Unlock()
+			return release, nil
+		}
+		r.mu.Unlock()
+		if l != nil {
+			going = l.gone
+		}
+		select {
+		case <-going:
+		case <-ctx.Done():
+			return nil, errors.New("its script is about to end, or to start again: try again")
+		}
+	}
+}
+
+// claimLocked is claim where nobody else has. The caller holds mu.
+func (r *registry) claimLocked(id string) (release func()) {
+	done := make(chan struct{})
+	r.going[id] = done
+	return func() {
+		r.mu.Lock()
+		delete(r.going, id)
+		r.mu.Unlock()
+		close(done)
+	}
+}
+
+// settled returns once a session is not about to go on, or with ctx.
+func (r *registry) settled(ctx context.Context, id string) {
+	for {
+		r.mu.Lock()
+		l, going := r.live[id], r.going[id]
+		r.mu.Unlock()
+		if l != nil || going == nil {
+			return
+		}
+		select {
+		case <-going:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *registry) isClosing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closing
+}
+
+// spawn runs fn on a goroutine that Shutdown waits for. Once Shutdown has begun it runs nothing, and reports false. The caller holds mu.
+func (r *registry) spawn(fn func()) bool {
+	if r.closing {
+		return false
+	}
+	r.work.Go(fn)
+	return true
+}
