@@ -123,11 +123,21 @@ func (g *Gateway) converse(c *connection) {
 	go gossh.DiscardRequests(requests) // no global request is served
 	for offered := range channels {
 		if offered.ChannelType() != "session" {
-			_ = offered.Reject(gossh.UnknownChannelType, "unsupported channel type")
+			_ = offered.Reject(refusalOf(offered.ChannelType()))
 			continue
 		}
 		g.offered(ctx, c, conn, offered)
 	}
+}
+
+// refusalOf says why a channel of a type is not opened (RFC 4254, section 5.1).
+func refusalOf(kind string) (gossh.RejectionReason, string) {
+	switch kind {
+	case "direct-tcpip", "forwarded-tcpip", "direct-streamlocal@openssh.com", "forwarded-streamlocal@openssh.com", "tun@openssh.com",
+		"x11", "auth-agent@openssh.com", "auth-agent":
+		return gossh.Prohibited, "this gateway forwards nothing: scripts and commands have no way through it"
+	}
+	return gossh.UnknownChannelType, "unsupported channel type"
 }
 
 // recovered keeps a panic within what it happened in.

@@ -236,6 +236,9 @@ func (v *Verbs) dispatch(ctx context.Context, call *Call, r row, rest string) in
 			what = "run scripts or commands"
 		}
 		call.notice("%s is %s and may not %s; see: help", call.Identity.Name, article(call.Identity.Role), what)
+		if slices.Contains(askers, call.Identity.Role) { // watch -n1 date
+			call.notice("a program of that name runs on the target by: exec -- %s", render.Line(strings.TrimSpace(call.Line)))
+		}
 		return ExitNotPermitted
 	}
 	if err != nil {

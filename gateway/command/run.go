@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/internal/commandline"
@@ -278,11 +280,34 @@ func (v *Verbs) command(ctx context.Context, c *invocation, flags runFlags, text
 	if c.Terminal == nil {
 		stdin = c.Stdin
 	}
+	if status := c.runnable(ctx, target, text); status != ExitOK {
+		return status
+	}
 	request := approvals.Request{Script: text, Shell: true}
 	if len(names) > 1 {
 		return v.fleet(ctx, c, flags, names, request, func() io.Reader { return nil })
 	}
 	return v.begin(ctx, c, flags, target, request, stdin)
+}
+
+// runnable tells at once what would only fail after a human has looked at it: text that no shell can read, and a program that the
+// target, where there is one, does not have.
+func (c *invocation) runnable(ctx context.Context, target targets.Target, text string) int {
+	program, err := policy.SimpleCommand(text)
+	if err != nil {
+		c.notice("%v; nothing was asked", err)
+		return ExitUsage
+	}
+	if program == "" || target == nil {
+		return ExitOK
+	}
+	t, done := targets.For(target, c.Identity.Name, "")
+	defer done()
+	if _, err := t.Resolve(ctx, program, "/"); errors.Is(err, syscall.ENOENT) {
+		c.notice("%s: command not found on %s; nothing was asked", render.Line(program), target.Name())
+		return exitNoCommand
+	}
+	return ExitOK
 }
 
 // target finds a target that the caller may use, and makes sure that it can be used now; nil comes with an exit status.

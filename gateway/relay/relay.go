@@ -68,6 +68,8 @@ type relay struct {
 	lists   chan struct{}
 	changes chan struct{}
 
+	hint sync.Once // how paths begin
+
 	mu      sync.Mutex
 	trees   map[string]*tree
 	uploads map[string]*upload // open ones, by the client's path
@@ -134,6 +136,13 @@ func (r *relay) split(name string) (targets.Target, string, error) {
 			return t, "/" + rest, nil
 		}
 	}
+	r.hint.Do(func() {
+		var names []string
+		for _, t := range r.o.Targets {
+			names = append(names, "/"+t.Name())
+		}
+		r.notice("paths begin with a target, which %s does not: %s", render.Line(name), render.Line(strings.Join(names, " ")))
+	})
 	return nil, "", syscall.ENOENT
 }
 
