@@ -25,8 +25,8 @@ type listRow [listColumns]render.Text
 
 var listTitles = listRow{"SESSION", "AGE", "STATUS", "IDENTITY", "TARGET", "WHAT"}
 
-// plainWidths are the columns, in terminal cells, for who has no terminal: always the same.
-var plainWidths = [listColumns]int{9, 5, 11, 12, 10, 28}
+// plainWidths are the columns, in terminal cells, for who has no terminal: always the same, 80 in all.
+var plainWidths = [listColumns]int{8, 4, 11, 12, 10, 30}
 
 const (
 	// minTable and maxTable are between which widths a table follows its terminal, in cells.

@@ -54,7 +54,7 @@ func TestATableFitsItsTerminal(t *testing.T) {
 		var rows []listRow
 		for range rapid.IntRange(0, 8).Draw(t, "rows") {
 			rows = append(rows, listRow{
-				sessionColumn: render.Line(rapid.StringMatching("[a-z0-9]{6,9}").Draw(t, "id")), ageColumn: "12s", statusColumn: "rolled_back",
+				sessionColumn: render.Line(rapid.StringMatching("[a-z0-9]{6,8}").Draw(t, "id")), ageColumn: "12s", statusColumn: "rolled_back",
 				identityColumn: render.Line(text.Draw(t, "identity")), targetColumn: render.Line(text.Draw(t, "target")), whatColumn: render.Line(text.Draw(t, "what")),
 			})
 		}
