@@ -237,7 +237,7 @@ func (v *Verbs) dispatch(ctx context.Context, call *Call, r row, rest string) in
 		}
 		call.notice("%s is %s and may not %s; see: help", call.Identity.Name, article(call.Identity.Role), what)
 		if slices.Contains(askers, call.Identity.Role) { // watch -n1 date
-			call.notice("a program of that name runs on the target by: exec -- %s", render.Line(strings.TrimSpace(call.Line)))
+			call.notice("a program of that name runs on the target by: exec -- %s ...", r.name)
 		}
 		return ExitNotPermitted
 	}
