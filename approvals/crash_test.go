@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/store"
 	"shannot-gateway/targets/jail"
 )
 
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 
 // runUntilKilled approves a command that never ends and says when it runs.
 func runUntilKilled(dir string) {
-	b := open(&testing.T{}, dir, nil)
+	b := openIn(&testing.T{}, dir, store.Open, nil)
 	l := b.begin()
 	events := b.Subscribe(context.Background())
 	mark := filepath.Join(dir, "mark")
@@ -76,7 +77,7 @@ func TestOperationCutByACrashIsUnknownAndNotRunAgain(t *testing.T) {
 		if withParking {
 			b, _ = parking(t, copyOf(t, dir), nil)
 		} else {
-			b = open(t, copyOf(t, dir), nil)
+			b = openIn(t, copyOf(t, dir), store.Open, nil)
 		}
 		all, err := b.Sessions(approvals.Filter{All: true})
 		if err != nil || len(all) != 1 {

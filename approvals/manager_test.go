@@ -55,9 +55,16 @@ type book struct {
 	again  chan *approvals.Live // sessions that have started again
 }
 
+// open makes a book whose store waits for no disk: what a machine's end leaves is the subject of the store's own tests and of the crash
+// tests.
 func open(tb testing.TB, dir string, change func(*approvals.Config)) *book {
 	tb.Helper()
-	s, err := store.Open(filepath.Join(dir, "gateway.db"), store.Options{})
+	return openIn(tb, dir, store.OpenUnsynced, change)
+}
+
+func openIn(tb testing.TB, dir string, openStore func(string, store.Options) (*store.Store, error), change func(*approvals.Config)) *book {
+	tb.Helper()
+	s, err := openStore(filepath.Join(dir, "gateway.db"), store.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -515,7 +522,7 @@ func TestExecutableDecidesAndNotTheFirstArgument(t *testing.T) {
 
 func TestUnwritableJournalRunsNothing(t *testing.T) {
 	dir := t.TempDir()
-	s, err := store.Open(filepath.Join(dir, "gateway.db"), store.Options{})
+	s, err := store.OpenUnsynced(filepath.Join(dir, "gateway.db"), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -571,7 +578,7 @@ func (f *faultyStore) Update(id string, change func(*approvals.Session) error) (
 }
 
 func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
-	b := newBook(t)
+	b := housed(t, approvals.Limits{})
 	events := b.Subscribe(t.Context())
 	for range 200 {
 		l := b.begin()

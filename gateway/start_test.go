@@ -93,7 +93,7 @@ func startAltered(tb testing.TB, more string, auditor approvals.Auditor, alter f
 	if o.HostKeys, err = hostkeys.Load(filepath.Join(state, "hostkeys"), c.HostKeys, rand.Reader); err != nil {
 		tb.Fatal(err)
 	}
-	journal, err := store.Open(filepath.Join(state, "gateway.db"), store.Options{Auditor: auditor})
+	journal, err := store.OpenUnsynced(filepath.Join(state, "gateway.db"), store.Options{Auditor: auditor})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func Anchor(name string) (a *approvals.Anchor, err error) {
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	db, err := openDatabase(name, true)
+	db, err := openDatabase(name, bbolt.Options{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func SetAnchor(name string, a approvals.Anchor) error {
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(name, false)
+	db, err := openDatabase(name, bbolt.Options{})
 	if err != nil {
 		return err
 	}

@@ -57,10 +57,6 @@ func openBlobs(dir string, now func() time.Time) (*blobs, error) {
 			return nil, err
 		}
 	}
-	// A folder that an earlier process made last may not be durable.
-	if err := durable.SyncDir(dir); err != nil {
-		return nil, err
-	}
 	return &blobs{dir: dir, now: now, loose: map[string]time.Time{}, fresh: map[string]bool{}, young: map[string]bool{}}, nil
 }
 

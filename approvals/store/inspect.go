@@ -33,7 +33,7 @@ func Inspect(name string) (*Report, error) {
 	if _, err := os.Stat(name); err != nil {
 		return nil, failure("look for the database", err)
 	}
-	db, err := openDatabase(name, true)
+	db, err := openDatabase(name, bbolt.Options{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}

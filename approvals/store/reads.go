@@ -19,7 +19,7 @@ func ReadLists(name string) (map[string]string, error) {
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	db, err := openDatabase(name, true)
+	db, err := openDatabase(name, bbolt.Options{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -144,5 +146,22 @@ func TestNoRecordNamesContentThatCannotBeSynced(t *testing.T) {
 	}
 	if got, err := s.Session("a"); err != nil || got.Output != "" {
 		t.Errorf("%q, %v", got.Output, err)
+	}
+}
+
+// What waits for no disk is for tests: no other file of the module names it.
+func TestNoGatewayOpensAnUnsyncedStore(t *testing.T) {
+	err := filepath.WalkDir("../..", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || filepath.Base(name) == "unsynced.go" {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		if strings.Contains(string(text), "OpenUnsynced(") {
+			t.Errorf("%s opens a store that waits for no disk", name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/internal/linux/durable"
 )
 
 // ErrInUse is wrapped by errors about a database that another process has open.
@@ -45,6 +46,8 @@ type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	Log *slog.Logger // nil means slog.Default
+
+	unsynced bool // see OpenUnsynced
 }
 
 // Store is an open database.
@@ -85,7 +88,7 @@ func Open(name string, o Options) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return nil, failure("make the directory", err)
 	}
-	db, err := openDatabase(name, false)
+	db, err := openDatabase(name, bbolt.Options{NoSync: o.unsynced, NoGrowSync: o.unsynced})
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +105,9 @@ func Open(name string, o Options) (*Store, error) {
 	return s, nil
 }
 
-func openDatabase(name string, readOnly bool) (*bbolt.DB, error) {
-	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly})
+func openDatabase(name string, o bbolt.Options) (*bbolt.DB, error) {
+	o.Timeout, o.FreelistType = lockTimeout, bbolt.FreelistMapType
+	db, err := bbolt.Open(name, 0o600, &o)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, failure("open "+name, ErrInUse)
 	}
@@ -124,6 +128,11 @@ func (s *Store) prepare(name string) error {
 	var err error
 	if s.blobs, err = openBlobs(filepath.Join(filepath.Dir(name), blobFolder), s.options.Now); err != nil {
 		return err
+	}
+	if !s.options.unsynced {
+		if err := durable.SyncDir(s.blobs.dir); err != nil { // a folder that an earlier process made last may not be durable
+			return err
+		}
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
 		if err := s.blobs.collectAll(func(sha string) bool { return counted(tx, sha) }); err != nil {

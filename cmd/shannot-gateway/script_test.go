@@ -206,6 +206,7 @@ type gatewayKey struct{}
 
 // scriptGateway is a script's gateway process.
 type scriptGateway struct {
+	addr string
 	cmd  *exec.Cmd
 	done chan error
 	log  scriptLog
@@ -243,6 +244,9 @@ func (l *scriptLog) String() string {
 	return strings.Join(lines, "\n")
 }
 
+// endsIn is how long a gateway may take to end, in a machine that has much else to do.
+const endsIn = 2 * time.Minute
+
 func (g *scriptGateway) end(sig syscall.Signal) error {
 	if g.cmd == nil {
 		return nil
@@ -252,9 +256,9 @@ func (g *scriptGateway) end(sig syscall.Signal) error {
 	case err := <-g.done:
 		g.cmd = nil
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(endsIn):
 		_ = g.cmd.Process.Kill()
-		return fmt.Errorf("the gateway did not end within 30 s of %v", sig)
+		return fmt.Errorf("the gateway did not end within %v of %v", endsIn, sig)
 	}
 }
 
@@ -273,7 +277,7 @@ func cmdReload(ts *testscript.TestScript, neg bool, args []string) {
 	g := ts.Value(gatewayKey{}).(*scriptGateway)
 	before, _ := g.log.from(0)
 	ts.Check(g.cmd.Process.Signal(syscall.SIGHUP))
-	late := time.After(60 * time.Second)
+	late := time.After(endsIn)
 	for {
 		lines, more := g.log.from(len(before))
 		for i, line := range lines {
@@ -322,12 +326,13 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	}()
 	select {
 	case a := <-addr:
+		g.addr = a
 		writeClientConfig(ts, a)
 	case err := <-g.done:
 		g.cmd = nil
 		ts.Logf("%s", g.log.String())
 		ts.Fatalf("the gateway did not start: %v", err)
-	case <-time.After(60 * time.Second):
+	case <-time.After(endsIn):
 		ts.Fatalf("the gateway does not listen")
 	}
 }
@@ -387,14 +392,53 @@ func cmdID(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.FieldsFunc(after, func(r rune) bool { return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z') })[0])
 }
 
+// asApprover connects as the scripts' approver, for what a script only wants to know: what a client meets is OpenSSH's to show.
+func asApprover(ts *testscript.TestScript) *ssh.Client {
+	key, err := ssh.ParsePrivateKey([]byte(ts.ReadFile("approver")))
+	ts.Check(err)
+	client, err := ssh.Dial("tcp", ts.Value(gatewayKey{}).(*scriptGateway).addr, &ssh.ClientConfig{
+		User: "shannot", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), // #nosec G106 -- the test's own gateway
+	})
+	ts.Check(err)
+	return client
+}
+
+// answer is what the gateway says to a line.
+func answer(client *ssh.Client, line string) ([]byte, error) {
+	session, err := client.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = session.Close() }()
+	return session.Output(line)
+}
+
+// ask is answer to the scripts' approver, who says nothing else.
+func ask(ts *testscript.TestScript, line string) []byte {
+	client := asApprover(ts)
+	defer func() { _ = client.Close() }()
+	out, err := answer(client, line)
+	ts.Check(err)
+	return out
+}
+
+// heldIn is how long a script may take to come to a held operation, in a machine that has much else to do. lookAgain is how often
+// the gateway is asked where no event says that something is new: one may have come before there was anybody to hear it.
+const (
+	heldIn    = 2 * time.Minute
+	lookAgain = time.Second
+)
+
 // cmdHeld asks the gateway, as its approver would, until a session is held.
 func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: held NAME")
 	}
-	deadline := time.Now().Add(30 * time.Second)
-	for time.Now().Before(deadline) {
-		out, err := exec.Command("ssh", "-F", ts.MkAbs("ssh_config"), "approver", "list", "--json").Output()
+	client := asApprover(ts)
+	defer func() { _ = client.Close() }()
+	news := events(ts, client)
+	for deadline := time.After(heldIn); ; {
+		out, err := answer(client, "list --json")
 		ts.Check(err)
 		var sessions []struct{ Session, Status string }
 		ts.Check(json.Unmarshal(out, &sessions))
@@ -404,15 +448,37 @@ func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
 				return
 			}
 		}
+		select {
+		case <-news:
+		case <-time.After(lookAgain):
+		case <-deadline:
+			ts.Fatalf("no session is held")
+		}
 	}
-	ts.Fatalf("no session is held")
+}
+
+// events is what the approver hears of, until the client is closed.
+func events(ts *testscript.TestScript, client *ssh.Client) <-chan struct{} {
+	session, err := client.NewSession()
+	ts.Check(err)
+	out, err := session.StdoutPipe()
+	ts.Check(err)
+	ts.Check(session.Start("watch --json"))
+	news := make(chan struct{}, 1)
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			select {
+			case news <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return news
 }
 
 // readShown runs show as the approver and returns the line that approves what it printed.
 func readShown(ts *testscript.TestScript, id string) string {
-	out, err := exec.Command("ssh", "-F", ts.MkAbs("ssh_config"), "approver", "show", id).Output()
-	ts.Check(err)
-	text := strings.TrimRight(string(out), "\n")
+	text := strings.TrimRight(string(ask(ts, "show "+id)), "\n")
 	line := text[strings.LastIndexByte(text, '\n')+1:]
 	if !strings.HasPrefix(line, "approve "+id+" --digest ") {
 		ts.Fatalf("show %s does not end with a line that approves it:\n%s", id, text)
@@ -440,10 +506,8 @@ func cmdGroup(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: group NAME ID")
 	}
-	out, err := exec.Command("ssh", "-F", ts.MkAbs("ssh_config"), "approver", "show", args[1], "--json").Output()
-	ts.Check(err)
 	var session struct{ Group string }
-	ts.Check(json.Unmarshal(out, &session))
+	ts.Check(json.Unmarshal(ask(ts, "show "+args[1]+" --json"), &session))
 	ts.Setenv(args[0], session.Group)
 }
 

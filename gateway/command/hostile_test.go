@@ -54,7 +54,7 @@ var (
 func newHostileHouse(t *testing.T) *hostileHouse {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := store.Open(filepath.Join(dir, "gateway.db"), store.Options{})
+	s, err := store.OpenUnsynced(filepath.Join(dir, "gateway.db"), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
