@@ -143,12 +143,17 @@ type connection struct {
 	before    gossh.ServerPreAuthConn // set before anybody logs in
 
 	// Guarded by table.mu.
-	closed   bool
-	member   *member // who has proved to have a key of theirs
-	place    *admission.Place
-	placed   bool // it has a place
-	channels int  // that are open
-	working  int  // of these, those in which something was asked for
+	closed bool
+	member *member // who has proved to have a key of theirs
+	place  *admission.Place
+	placed bool // it has a place
+	activity
+}
+
+// activity is what a client does in its connection.
+type activity struct {
+	channels int // that are open
+	working  int // of these, those in which something was asked for
 	idle     *time.Timer
 	stop     chan struct{} // ends the questions to the client; nil while there is no channel
 }

@@ -13,7 +13,7 @@ type arg struct {
 	dash    bool     // not known, and may begin with "-"
 	number  bool     // not known, and a number or nothing
 	closed  bool     // not known, and one of text and others
-	plain   bool     // of a loop\'s variable: each value stays one word where a shell splits it
+	plain   bool     // of a loop's variable: each value stays one word where a shell splits it
 	lead    string   // of a word that is not known: how it begins, whichever shell reads it
 	filled  bool     // not known, and certainly not empty beyond lead
 	names   string   // a hidden file that what the word holds may name
@@ -25,20 +25,25 @@ type arg struct {
 type grammar struct {
 	any, names, bare    bool
 	single, abbreviates bool
-	flags               map[string]kind   // with their dashes
-	longs               []string          // those of them with two dashes, sorted
-	harm                map[string]string // what a harmful flag does
-	sure                map[string]bool   // flags that take the next word for their value, whatever it is
-	harmful             string            // what the program as a whole does, "" if it may read
-	max                 int               // the greatest number of operands, -1 for any number
-	match, values       *regexp.Regexp
-	refuse              map[string]bool
-	need                []string
-	sub                 map[string]*grammar
+	flagKinds
+	harmful       string // what the program as a whole does, "" if it may read
+	max           int    // the greatest number of operands, -1 for any number
+	match, values *regexp.Regexp
+	refuse        map[string]bool
+	need          []string
+	sub           map[string]*grammar
 	// run takes over for a program with a language of its own.
 	run func(c *call, name string, args []arg) Decision
 	// builtin: a part of the shell, which no list needs to name.
 	builtin bool
+}
+
+// flagKinds are the flags that a grammar knows.
+type flagKinds struct {
+	flags map[string]kind   // with their dashes
+	longs []string          // those of them with two dashes, sorted
+	harm  map[string]string // what a harmful flag does
+	sure  map[string]bool   // flags that take the next word for their value, whatever it is
 }
 
 // judge checks the words against the grammar, and returns the subcommands it met on the way.

@@ -74,7 +74,7 @@ const (
 func (p Program) compile(global string, harm map[string]string, depth int) (*grammar, error) {
 	g := &grammar{
 		any: p.Any, names: p.Names, single: p.SingleDash, abbreviates: p.Abbreviates, bare: p.Bare,
-		flags: map[string]kind{}, harm: map[string]string{}, sure: map[string]bool{}, need: strings.Fields(p.Need),
+		flagKinds: flagKinds{flags: map[string]kind{}, harm: map[string]string{}, sure: map[string]bool{}}, need: strings.Fields(p.Need),
 	}
 	global = strings.TrimSpace(global + " " + p.Global)
 	for _, text := range []string{p.Flags, global, p.Writes, p.Runs, p.Network, p.Changes, p.Harm, p.Need, p.Match, p.Values, p.Refuse} {

@@ -18,23 +18,34 @@ type size struct{ methods, fields int }
 
 // larger are the types that have more, by package and name, with what they have today: {methods, fields}, and 0 for what is
 // small enough. Lower a number when the type has shrunk, and remove the type when it is small enough. Never raise one.
-var larger = map[string]size{
-	"approvals.Live":              {93, 46},
-	"approvals/audit.Log":         {0, 24},
-	"approvals/policy.grammar":    {0, 18},
-	"gateway.connection":          {0, 16},
-	"gateway/command.Verbs":       {49, 16},
-	"gateway/tui.Options":         {0, 16},
-	"gateway/tui.model":           {67, 28},
-	"gateway/tui.plain":           {0, 21},
-	"gateway/tui.sessionView":     {0, 17},
-	"gateway/tui.summary":         {0, 20},
-	"sandbox/native.processTree":  {0, 24},
-	"sandbox/native.run":          {136, 35},
-	"sandbox/pypy.driver":         {176, 30},
-	"targets/ssh/sshdtest.Server": {0, 16},
-	"vfs.Session":                 {86, 0},
-	"vfs.node":                    {0, 25},
+var larger = listed(
+	row{"approvals.Live", 93, 46},
+	row{"approvals/audit.Log", 0, 24},
+	row{"gateway/command.Verbs", 49, 16},
+	row{"gateway/tui.Options", 0, 16},
+	row{"gateway/tui.model", 67, 28},
+	row{"gateway/tui.plain", 0, 21},
+	row{"gateway/tui.sessionView", 0, 17},
+	row{"gateway/tui.summary", 0, 20},
+	row{"sandbox/native.processTree", 0, 24},
+	row{"sandbox/native.run", 136, 35},
+	row{"sandbox/pypy.driver", 176, 30},
+	row{"vfs.Session", 86, 0},
+	row{"vfs.node", 0, 25},
+)
+
+// row is a line of larger. It has no key, so that no row has to be moved for another one.
+type row struct {
+	name            string
+	methods, fields int
+}
+
+func listed(rows ...row) map[string]size {
+	all := map[string]size{}
+	for _, r := range rows {
+		all[r.name] = size{r.methods, r.fields}
+	}
+	return all
 }
 
 // documents are types whose fields are the keys of a document, which grows with what the product can do: the configuration
@@ -128,7 +139,7 @@ func TestTypesStaySmall(t *testing.T) {
 			t.Errorf("%s has %d methods and %d fields; it may have %d and %d. Split it by what it is for",
 				name, all[name].methods, all[name].fields, max(listed.methods, maxMethods), max(listed.fields, maxFields))
 		default:
-			t.Errorf("%s has shrunk: the list in size_test.go has to say {%d, %d} (or nothing, where both are 0)", name, is.methods, is.fields)
+			t.Errorf("%s has shrunk: the list in size_test.go has to say %d, %d (or nothing, where both are 0)", name, is.methods, is.fields)
 		}
 	}
 	for _, name := range slices.Concat(slices.Sorted(maps.Keys(larger)), documents) {

@@ -33,14 +33,19 @@ type Server struct {
 	sshd     string
 	listener net.Listener
 
-	mu      sync.Mutex
-	ended   *sync.Cond // of a connection
+	mu     sync.Mutex
+	ended  *sync.Cond // of a connection
+	delay  time.Duration
+	hung   chan struct{} // closed when it goes on; nil while nothing hangs
+	closed bool
+	connections
+}
+
+// connections are those that the server serves, and how many there were.
+type connections struct {
 	conns   map[net.Conn]bool
-	delay   time.Duration
-	hung    chan struct{} // closed when it goes on; nil while nothing hangs
 	made    int
 	serving int
-	closed  bool
 }
 
 // ErrNone is returned where this machine has no OpenSSH server.
@@ -79,7 +84,7 @@ func New(dir string, lines ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Dir: dir, Host: "127.0.0.1", User: me.Username, sshd: sshd, conns: map[net.Conn]bool{}}
+	s := &Server{Dir: dir, Host: "127.0.0.1", User: me.Username, sshd: sshd, connections: connections{conns: map[net.Conn]bool{}}}
 	s.ended = sync.NewCond(&s.mu)
 	s.Client = filepath.Join(dir, "client")
 	client, err := makeKey(s.Client)
