@@ -57,7 +57,7 @@ func (r *resumer) prepare(ctx context.Context, ids []string) *prepared {
 	p := &prepared{runs: map[string]Rerun{}, unable: map[string]error{}, claims: map[string]func(){}, places: map[string]func(){}}
 	var parked []Session
 	for _, id := range slices.Sorted(slices.Values(ids)) { // in one order for everybody
-		if s, err := r.m.session(id); err != nil || s.Status != Parked {
+		if s, err := r.m.session(id); err != nil || s.Status != StatusParked {
 			continue // the decision says what is wrong, where something is
 		}
 		release, err := r.m.claim(ctx, id)
@@ -66,7 +66,7 @@ func (r *resumer) prepare(ctx context.Context, ids []string) *prepared {
 			continue
 		}
 		s, err := r.m.session(id)
-		if err != nil || s.Status != Parked { // it has gone on, or ended
+		if err != nil || s.Status != StatusParked { // it has gone on, or ended
 			release()
 			continue
 		}
@@ -177,7 +177,7 @@ func (r *resumer) start(s Session, run Rerun, notice string) error {
 // repark makes a session parked again that was to start.
 func (r *resumer) repark(s Session) error {
 	s, err := r.m.config.Store.Update(s.ID, func(s *Session) error {
-		if s.Status != Running {
+		if s.Status != StatusRunning {
 			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, s.ID, s.Status)
 		}
 		return s.Apply(r.m.rules.Load().parking(s, r.m.config.Now()))
@@ -224,7 +224,7 @@ func (r *resumer) goOnSoonLocked(id string) {
 func (r *resumer) goOn(id string, release func()) {
 	defer release()
 	s, err := r.m.session(id)
-	if err != nil || s.Status != Parked || !s.GoesOn && s.Waits() || r.m.isClosing() {
+	if err != nil || s.Status != StatusParked || !s.GoesOn && s.Waits() || r.m.isClosing() {
 		return
 	}
 	run, err := r.rerun(r.m.closed, s, true)
@@ -244,7 +244,7 @@ func (r *resumer) goOn(id string, release func()) {
 	notice := ""
 	if err == nil {
 		s, err = r.m.config.Store.Update(id, func(s *Session) error {
-			if s.Status != Parked {
+			if s.Status != StatusParked {
 				return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
 			}
 			notice = unused(s)
@@ -279,7 +279,7 @@ func unused(s *Session) string {
 func (r *resumer) stay(id string, why error) {
 	now := r.m.config.Now()
 	s, err := r.m.config.Store.Update(id, func(s *Session) error {
-		if s.Status != Parked {
+		if s.Status != StatusParked {
 			return ErrNotWaiting
 		}
 		if err := s.Apply(journal.Event{What: journal.Unschedule}); err != nil {
@@ -288,9 +288,9 @@ func (r *resumer) stay(id string, why error) {
 		if _, err := reopen(s, string(render.Line(why.Error())), time.Time{}); err != nil || s.Waits() {
 			return err
 		}
-		status, exit, reason := Failed, ExitUnreachable, "it cannot go on: "+string(render.Line(why.Error()))
-		if said, ok := refused(s); ok {
-			status, exit, reason = Rejected, ExitNotPermitted, said
+		status, exit, reason := StatusFailed, ExitUnreachable, "it cannot go on: "+string(render.Line(why.Error()))
+		if said, ok := rejection(s); ok {
+			status, exit, reason = StatusRejected, ExitNotPermitted, said
 		}
 		return s.Apply(ending(status, exit, reason, now))
 	})
@@ -300,7 +300,7 @@ func (r *resumer) stay(id string, why error) {
 	case err != nil:
 		r.m.config.Log.Error("take back what cannot be carried out", "session", id, "error", err)
 		return
-	case s.Status == Parked:
+	case s.Status == StatusParked:
 		r.m.publish(about(&s), EventWaiting, "")
 		return
 	}

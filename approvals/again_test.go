@@ -38,7 +38,7 @@ func (b *book) parkAppending(mark string) string {
 	if r := <-result; !errors.Is(r.err, approvals.ErrParked) {
 		b.tb.Fatalf("%v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	return l.ID()
 }
 
@@ -46,7 +46,7 @@ func (b *book) parkAppending(mark string) string {
 func (b *book) waits(id string) approvals.Operation {
 	b.tb.Helper()
 	s, err := b.Session(id)
-	if err != nil || s.Status != approvals.Parked || s.GoesOn || s.Operations[0].Decision != approvals.Waiting || s.Operations[0].By != "" {
+	if err != nil || s.Status != approvals.StatusParked || s.GoesOn || s.Operations[0].Decision != approvals.Waiting || s.Operations[0].By != "" {
 		b.tb.Errorf("session %+v, %v; want one that waits", s, err)
 		return approvals.Operation{}
 	}
@@ -86,7 +86,7 @@ func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
 	l := last.resume(id)
 	r := <-start(l, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "ran\n" || len(again) != 0 {
 		t.Errorf("the file holds %q", text)
 	}
@@ -186,7 +186,7 @@ func TestRejectionOfWhatCannotGoOnEndsIt(t *testing.T) {
 		}
 	}
 	s, err := broken.Session(id)
-	if err != nil || s.Status != approvals.Rejected || s.Reason != "not today" || *s.ExitCode != approvals.ExitNotPermitted {
+	if err != nil || s.Status != approvals.StatusRejected || s.Reason != "not today" || *s.ExitCode != approvals.ExitNotPermitted {
 		t.Errorf("session %+v, %v", s, err)
 	}
 }
@@ -205,7 +205,7 @@ func TestApprovalWaitsForTheScriptThatIsParked(t *testing.T) {
 		_, err := b.approve(l.ID(), alice)
 		approved <- err
 	}()
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	if err := <-approved; err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestApprovedSessionIsSeenToGoOn(t *testing.T) {
 	}
 	seen := errors.New("seen")
 	_, err := b.Follow(t.Context(), id, func(c approvals.Chunk) error {
-		if c.Status != approvals.Running {
+		if c.Status != approvals.StatusRunning {
 			t.Errorf("it is %s", c.Status)
 		}
 		return seen
@@ -246,7 +246,7 @@ func TestWhatCannotGoOnOnceThereIsAPlaceWaitsAgain(t *testing.T) {
 		b = b.next()
 		id := b.parkOne(b.Subscribe(t.Context()))
 		l := b.begin()
-		if s, err := b.approve(id, alice); err != nil || s.Status != approvals.Parked || !s.GoesOn {
+		if s, err := b.approve(id, alice); err != nil || s.Status != approvals.StatusParked || !s.GoesOn {
 			t.Fatalf("%+v, %v", s, err)
 		}
 		synctest.Wait()
@@ -318,7 +318,7 @@ func TestApprovalOfWhatCannotBeMadeAliveIsNone(t *testing.T) {
 	if _, err := b.approve(id, alice); err != nil {
 		t.Fatal(err)
 	}
-	b.resume(id).End(approvals.Outcome{Status: approvals.Done})
+	b.resume(id).End(approvals.Outcome{Status: approvals.StatusDone})
 }
 
 // slowStore lets updates of one session wait.
@@ -356,14 +356,14 @@ func TestApprovalInTheLastMomentOfAGatewayGoesOnWithTheNext(t *testing.T) {
 		t.Fatalf("%v, want ErrShutdown", r.err)
 	}
 	_ = b.Shutdown(shortly(t))
-	l.End(approvals.Outcome{Status: approvals.Failed, ExitCode: approvals.ExitFault})
-	if s, err := b.Session(l.ID()); err != nil || s.Status != approvals.Parked || !s.GoesOn {
+	l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: approvals.ExitFault})
+	if s, err := b.Session(l.ID()); err != nil || s.Status != approvals.StatusParked || !s.GoesOn {
 		t.Fatalf("session is %s, goes on: %v, %v", s.Status, s.GoesOn, err)
 	}
 	again := b.next().resume(l.ID())
 	r := <-start(again, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
-	again.End(approvals.Outcome{Status: approvals.Done})
+	again.End(approvals.Outcome{Status: approvals.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "ran\n" {
 		t.Errorf("the file holds %q", text)
 	}

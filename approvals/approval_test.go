@@ -40,7 +40,7 @@ func TestWaitingDigestIsAsTheDocumentationSays(t *testing.T) {
 	one, three := strings.Repeat("1", 64), strings.Repeat("3", 64)
 	a := approvals.Session{ID: "aaaa0001", Operations: waitingOps(approvals.Waiting, approvals.Approved, approvals.Waiting)}
 	b := approvals.Session{ID: "bbbb0001", Operations: waitingOps(approvals.Waiting)}
-	none := approvals.Session{ID: "cccc0001", Operations: waitingOps(approvals.Approved, approvals.Withdrawn)}
+	none := approvals.Session{ID: "cccc0001", Operations: waitingOps(approvals.Approved, approvals.Cancelled)}
 	whole := reference("shannot waiting v1", one, three)
 	for name, tt := range map[string]struct{ got, want string }{
 		"two of three": {a.WaitingDigest(), whole},

@@ -117,7 +117,7 @@ func (l *Live) lingers() bool {
 // cancelAlone ends a session that waits for a human and that cannot be started again.
 func (l *Live) cancelAlone() {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status != Held || !s.Waits() || l.ctx.Err() != nil {
+		if s.Status != StatusHeld || !s.Waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting
 		}
 		return s.Apply(journal.Event{What: journal.Withdraw, At: l.m.config.Now()})
@@ -138,7 +138,7 @@ func (m *Manager) Unparked(ctx context.Context, by Identity, id string, patience
 	events := m.Subscribe(ctx, by)
 	for over := false; ; {
 		s, err := m.Session(by, id)
-		if err != nil || s.Status != Parked || over && !s.GoesOn {
+		if err != nil || s.Status != StatusParked || over && !s.GoesOn {
 			return s, err
 		}
 		for again := false; !again; {

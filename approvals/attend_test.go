@@ -35,13 +35,13 @@ func TestAbandonedSessionsKeepNoPlace(t *testing.T) {
 		result := start(l, appendCommand(io.Discard, mark, "ran"))
 		b.waiting(events, l.ID())
 		leave()
-		if s, _ := b.Session(l.ID()); s.Status != approvals.Parked {
+		if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked {
 			t.Fatalf("after its client has left it is %s", s.Status)
 		}
 		if r := <-result; !errors.Is(r.err, approvals.ErrParked) {
 			t.Fatalf("its command: %v", r.err)
 		}
-		l.End(approvals.Outcome{Status: approvals.Cancelled})
+		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 		last = l.ID()
 	}
 	if _, err := b.approve(last, alice); err != nil {
@@ -50,7 +50,7 @@ func TestAbandonedSessionsKeepNoPlace(t *testing.T) {
 	l := b.resume(last)
 	r := <-start(l, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "ran\n" {
 		t.Errorf("the file holds %q", text)
 	}
@@ -66,7 +66,7 @@ func TestSessionThatAnyClientWaitsForStaysHeld(t *testing.T) {
 	leaveSecond := b.Attend(ctx, l.ID())
 	leave()
 	leave() // once more is nothing
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Held {
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusHeld {
 		t.Fatalf("while one waits it is %s", s.Status)
 	}
 	second()
@@ -74,7 +74,7 @@ func TestSessionThatAnyClientWaitsForStaysHeld(t *testing.T) {
 	if r := <-result; !errors.Is(r.err, approvals.ErrParked) {
 		t.Errorf("its command: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 }
 
 func TestRunningSessionWithoutAClientIsParkedOnceItWaits(t *testing.T) {
@@ -89,8 +89,8 @@ func TestRunningSessionWithoutAClientIsParkedOnceItWaits(t *testing.T) {
 	if r := <-start(l, command(io.Discard, "true")); !errors.Is(r.err, approvals.ErrParked) {
 		t.Errorf("a command that waits: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked {
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked {
 		t.Errorf("session is %s", s.Status)
 	}
 }
@@ -120,7 +120,7 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 	second := start(l, appendCommand(io.Discard, mark, "second"))
 	b.waiting(events, l.ID())
 	leave()
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Held {
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusHeld {
 		t.Fatalf("while a command runs it is %s", s.Status)
 	}
 	if err := os.WriteFile(fifo, []byte("first\n"), 0o600); err != nil {
@@ -132,9 +132,9 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 	if r := <-second; !errors.Is(r.err, approvals.ErrParked) {
 		t.Fatalf("the one that waited: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	s, _ := b.Session(l.ID())
-	if s.Status != approvals.Parked || s.Operations[0].Decision != approvals.Approved || *s.Operations[0].ExitCode != 0 {
+	if s.Status != approvals.StatusParked || s.Operations[0].Decision != approvals.Approved || *s.Operations[0].ExitCode != 0 {
 		t.Fatalf("session %+v", s)
 	}
 	if _, err := b.approve(l.ID(), alice); err != nil {
@@ -146,7 +146,7 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 		r := <-start(l, c)
 		mustRun(t, r.process, r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "first\nsecond\n" || out.String() != "first\ndid second\n" {
 		t.Errorf("the file holds %q, the script saw %q", text, out.String())
 	}
@@ -171,10 +171,10 @@ func TestSessionThatCannotBeStartedAgainEndsWithItsClient(t *testing.T) {
 		if r := <-result; !errors.Is(r.err, approvals.ErrCancelled) {
 			t.Errorf("%s: %v", name, r.err)
 		}
-		if s, _ := b.Session(l.ID()); s.Operations[0].Decision != approvals.Withdrawn {
+		if s, _ := b.Session(l.ID()); s.Operations[0].Decision != approvals.Cancelled {
 			t.Errorf("%s: operation %+v", name, s.Operations[0])
 		}
-		l.End(approvals.Outcome{Status: approvals.Cancelled})
+		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	}
 }
 
@@ -188,8 +188,8 @@ func TestStreamOfWhichNothingCameDoesNotStandInTheWayOfParking(t *testing.T) {
 	b.waiting(events, l.ID())
 	leave()
 	<-result
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked || !s.NothingSent {
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked || !s.NothingSent {
 		t.Errorf("session %+v", s)
 	}
 }
@@ -202,7 +202,7 @@ func TestPatienceIsForHumansAndNotForAPlace(t *testing.T) {
 		over <- time.Now()
 		return over
 	}
-	if s, err := b.Unparked(t.Context(), watcher, id, none()); err != nil || s.Status != approvals.Parked {
+	if s, err := b.Unparked(t.Context(), watcher, id, none()); err != nil || s.Status != approvals.StatusParked {
 		t.Fatalf("session is %s, %v; want one that waits for a human", s.Status, err)
 	}
 	inWay := b.begin()
@@ -223,12 +223,12 @@ func TestPatienceIsForHumansAndNotForAPlace(t *testing.T) {
 		status <- s
 	default:
 	}
-	inWay.End(approvals.Outcome{Status: approvals.Done})
+	inWay.End(approvals.Outcome{Status: approvals.StatusDone})
 	l := b.resume(id)
-	if s := <-status; s == approvals.Parked {
+	if s := <-status; s == approvals.StatusParked {
 		t.Error("the wait for a session that goes on has ended while it was parked")
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 }
 
 func TestNobodyWaitsForADecisionOnAGatewayThatStops(t *testing.T) {

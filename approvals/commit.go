@@ -117,7 +117,7 @@ func (l *Live) journalise(g *group) error {
 	}
 	taken := map[*change]Operation{}
 	_, err = l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status.Final() || s.Status == Parked || l.ctx.Err() != nil {
+		if s.Status.Final() || s.Status == StatusParked || l.ctx.Err() != nil {
 			return l.ending()
 		}
 		for _, c := range fresh {
@@ -267,7 +267,7 @@ func (l *Live) planned(g *group) {
 // decided waits again.
 func (l *Live) retake(c *change) error {
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status.Final() || s.Status == Parked {
+		if s.Status.Final() || s.Status == StatusParked {
 			return l.ending()
 		}
 		o := s.Operation(c.op.N)
@@ -278,7 +278,7 @@ func (l *Live) retake(c *change) error {
 		switch {
 		case o.Decision == Waiting && o.Verdict == policy.Allow && !l.plan: // of a plan; the policy has decided
 			err = o.Apply(journal.Event{What: journal.Allow, At: l.m.config.Now()})
-		case o.Decision == Lapsed || o.Decision == Withdrawn:
+		case o.Decision == Expired || o.Decision == Cancelled:
 			err = o.Apply(journal.Event{What: journal.AskAgain})
 		}
 		if err == nil && o.Decision == Waiting && !l.plan {
@@ -301,13 +301,13 @@ func (l *Live) commit(ctx context.Context, g *group) error {
 	}
 	l.committing.Lock() // another command may need the same changes
 	defer l.committing.Unlock()
-	var refused, broken error
+	var rejected, failed error
 	for _, c := range g.files {
 		var err error
 		if c.op, err = l.current(c.op.N); err != nil {
 			return err
 		}
-		if c.op.Decision == Approved && c.op.Started.IsZero() && broken == nil {
+		if c.op.Decision == Approved && c.op.Started.IsZero() && failed == nil {
 			if err := l.make(ctx, c); err != nil {
 				return err
 			}
@@ -317,35 +317,35 @@ func (l *Live) commit(ctx context.Context, g *group) error {
 			if !c.op.Finished.IsZero() {
 				l.made(c)
 			}
-		case Refused:
+		case Rejected:
 			l.leave(c)
-			if refused == nil {
-				refused = &Denial{Reason: c.op.Reason, By: c.op.By}
+			if rejected == nil {
+				rejected = &Denial{Reason: c.op.Reason, By: c.op.By}
 			}
 		case Denied:
 			l.leave(c)
-			if refused == nil {
-				refused = &Denial{Reason: c.op.Why}
+			if rejected == nil {
+				rejected = &Denial{Reason: c.op.Why}
 			}
-		case Conflicted, Broken:
+		case Conflicted, Failed:
 			l.leave(c)
-			broken = &Conflict{N: c.op.N, Reason: c.op.Reason}
-		case UnknownState:
+			failed = &Conflict{N: c.op.N, Reason: c.op.Reason}
+		case Unknown:
 			l.leave(c)
-			broken = &Conflict{N: c.op.N, Reason: cmp.Or(c.op.Reason, "the gateway was stopped while it was made; whether it was is not known")}
-		case Withdrawn, Lapsed:
-			if broken == nil {
-				broken = &Conflict{N: c.op.N, Reason: "it was withdrawn"}
+			failed = &Conflict{N: c.op.N, Reason: cmp.Or(c.op.Reason, "the gateway was stopped while it was made; whether it was is not known")}
+		case Cancelled, Expired:
+			if failed == nil {
+				failed = &Conflict{N: c.op.N, Reason: "it was withdrawn"}
 			}
 			l.forget(c)
 		default:
 			return l.ending()
 		}
 	}
-	if broken != nil {
-		return errors.Join(broken, l.abandonRest(g))
+	if failed != nil {
+		return errors.Join(failed, l.abandonRest(g))
 	}
-	return refused
+	return rejected
 }
 
 // leave remembers that a change stays in the view alone.

@@ -83,7 +83,7 @@ func TestOperationCutByACrashIsUnknownAndNotRunAgain(t *testing.T) {
 		if err != nil || len(all) != 1 {
 			t.Fatalf("%d sessions, %v (the gateway said %q)", len(all), err, line)
 		}
-		if s := all[0]; s.Status != approvals.Failed || s.Operations[0].Decision != approvals.UnknownState || *s.ExitCode != approvals.ExitFault {
+		if s := all[0]; s.Status != approvals.StatusFailed || s.Operations[0].Decision != approvals.Unknown || *s.ExitCode != approvals.ExitFault {
 			t.Errorf("parking %v: session %+v", withParking, s)
 		}
 		if _, err := b.approve(all[0].ID, alice); err == nil {

@@ -120,7 +120,7 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepa
 			return err
 		}
 		for i, s := range all {
-			took[i], parked[i] = len(chosen[i]) > 0, s.Status == Parked
+			took[i], parked[i] = len(chosen[i]) > 0, s.Status == StatusParked
 			if !took[i] { // of a group, where nothing waits in this one
 				continue
 			}
@@ -214,7 +214,7 @@ func together(s *Session, chosen []*Operation, decideOn func(*Operation) error) 
 				if err := decideOn(file); err != nil {
 					return err
 				}
-			case o.Decision == Approved && (file.Decision == Refused || file.Decision == Withdrawn):
+			case o.Decision == Approved && (file.Decision == Rejected || file.Decision == Cancelled):
 				return fmt.Errorf("%w: operation %d, which comes before operation %d, is %s", ErrNotWaiting, n, o.N, decidedBy(file))
 			}
 		}
@@ -225,7 +225,7 @@ func together(s *Session, chosen []*Operation, decideOn func(*Operation) error) 
 			continue
 		}
 		for _, n := range o.Command.Needs {
-			if file := s.Operation(n); file != nil && file.Decision == Refused {
+			if file := s.Operation(n); file != nil && file.Decision == Rejected {
 				err := o.Apply(journal.Event{
 					What: journal.Reject, At: file.Decided, By: Identity{Name: file.By, Fingerprint: file.ByKey},
 					Reason: fmt.Sprintf("operation %d, which comes before it, was rejected: %s", n, file.Reason),
@@ -284,7 +284,7 @@ func (m *Manager) Cancel(ctx context.Context, id string, by Identity) (Session, 
 	}
 	l := m.alive(id)
 	if l == nil {
-		s, err = m.endParked(id, Cancelled, "cancelled by "+by.Name)
+		s, err = m.endParked(id, StatusCancelled, "cancelled by "+by.Name)
 		if !errors.Is(err, ErrNotWaiting) {
 			return s, err
 		}
@@ -296,8 +296,8 @@ func (m *Manager) Cancel(ctx context.Context, id string, by Identity) (Session, 
 	s, err = m.config.Store.Update(id, func(s *Session) error {
 		now := m.config.Now()
 		switch {
-		case s.Status == Parked: // and its script has not ended yet
-			return s.Apply(ending(Cancelled, ExitNotPermitted, "cancelled by "+by.Name, now))
+		case s.Status == StatusParked: // and its script has not ended yet
+			return s.Apply(ending(StatusCancelled, ExitNotPermitted, "cancelled by "+by.Name, now))
 		case s.Status.Final(): // at this moment
 			return nil
 		}

@@ -119,7 +119,7 @@ func (d *desk) finish() <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		err := d.live.Finish(d.live.Context(), 0)
-		d.live.End(approvals.Outcome{Status: approvals.Done})
+		d.live.End(approvals.Outcome{Status: approvals.StatusDone})
 		done <- err
 	}()
 	return done
@@ -184,7 +184,7 @@ func TestCommandWaitsForTheChangesBeforeIt(t *testing.T) {
 	if err := <-d.finish(); err != nil {
 		t.Fatal(err)
 	}
-	if s := d.session(); s.Status != approvals.Done || operations(s) != "write conf approved, command approved, command allowed" {
+	if s := d.session(); s.Status != approvals.StatusDone || operations(s) != "write conf approved, command approved, command allowed" {
 		t.Errorf("session %s: %s", s.Status, operations(s))
 	}
 }
@@ -242,7 +242,7 @@ func TestRejectedChangeIsNotAskedAboutAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := d.session()
-	if s.Status != approvals.Rejected || *s.ExitCode != approvals.ExitNotPermitted || len(s.Operations) != 4 {
+	if s.Status != approvals.StatusRejected || *s.ExitCode != approvals.ExitNotPermitted || len(s.Operations) != 4 {
 		t.Errorf("session %s, %d: %s", s.Status, *s.ExitCode, operations(s))
 	}
 	// A rejected change that becomes another one is another question.
@@ -267,7 +267,7 @@ func TestConflictStopsWhatComesAfter(t *testing.T) {
 	if got := operations(s); got != "write a approved, write b conflict, write c cancelled" {
 		t.Errorf("operations: %s", got)
 	}
-	if s.Status != approvals.Failed || *s.ExitCode != approvals.ExitConflict || !strings.Contains(s.Reason, "operation 2") {
+	if s.Status != approvals.StatusFailed || *s.ExitCode != approvals.ExitConflict || !strings.Contains(s.Reason, "operation 2") {
 		t.Errorf("session %s, %d, %q", s.Status, *s.ExitCode, s.Reason)
 	}
 	d.holds("a", "mine")
@@ -285,7 +285,7 @@ func TestHiddenAndKernelPathsAreDenied(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := d.session()
-	if s.Status != approvals.Rejected || operations(s) != "write hidden denied" || *s.ExitCode != approvals.ExitNotPermitted {
+	if s.Status != approvals.StatusRejected || operations(s) != "write hidden denied" || *s.ExitCode != approvals.ExitNotPermitted {
 		t.Errorf("session %s: %s", s.Status, operations(s))
 	}
 	d.holds("hidden", "(nothing)")
@@ -321,7 +321,7 @@ func TestPlanListsChangesAndMakesNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := p.session()
-	if s.Status != approvals.Parked || operations(s) != "write conf waiting, command waiting, write conf waiting" {
+	if s.Status != approvals.StatusParked || operations(s) != "write conf waiting, command waiting, write conf waiting" {
 		t.Fatalf("session %s: %s", s.Status, operations(s))
 	}
 	d.holds("conf", "(nothing)")
@@ -332,7 +332,7 @@ func TestPlanListsChangesAndMakesNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.holds("conf", "two")
-	if s := p.session(); s.Status != approvals.Done || operations(s) != "write conf approved, command approved, write conf approved" {
+	if s := p.session(); s.Status != approvals.StatusDone || operations(s) != "write conf approved, command approved, write conf approved" {
 		t.Errorf("session %s: %s", s.Status, operations(s))
 	}
 }
@@ -393,7 +393,7 @@ func TestScriptThatRunsAgainSeesWhatItSaw(t *testing.T) {
 	if r := <-second; !errors.Is(r.err, approvals.ErrParked) {
 		t.Fatalf("the held command: %v", r.err)
 	}
-	d.live.End(approvals.Outcome{Status: approvals.Cancelled})
+	d.live.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -408,7 +408,7 @@ func TestScriptThatRunsAgainSeesWhatItSaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := again.session()
-	if got, want := operations(s), strings.ReplaceAll(before, "waiting", "approved"); got != want || s.Status != approvals.Done {
+	if got, want := operations(s), strings.ReplaceAll(before, "waiting", "approved"); got != want || s.Status != approvals.StatusDone {
 		t.Errorf("session %s: %s, want %s", s.Status, got, want)
 	}
 	d.holds("conf", "old+1+2")
@@ -462,7 +462,7 @@ func TestWhatCannotBeKeptIsSaidBeforeItIsApproved(t *testing.T) {
 		t.Errorf("forced rollback: %v", err)
 	}
 	d.holds("small", "12345")
-	if s := d.session(); s.Status != approvals.Done {
+	if s := d.session(); s.Status != approvals.StatusDone {
 		t.Errorf("session %s although not everything is as it was", s.Status)
 	}
 }
@@ -500,7 +500,7 @@ func TestRollbackLeavesWhatOthersHaveMade(t *testing.T) {
 		t.Errorf("the directory: %v", err)
 	}
 	s := d.session()
-	if s.Status != approvals.RolledBack || operations(s) != "mkdir dir approved, write mine approved, rollback mine approved, rollback dir approved" {
+	if s.Status != approvals.StatusRolledBack || operations(s) != "mkdir dir approved, write mine approved, rollback mine approved, rollback dir approved" {
 		t.Errorf("session %s: %s", s.Status, operations(s))
 	}
 	for _, err := range s.Sound() {
@@ -533,9 +533,9 @@ func TestChangeCutByACrashIsResolvedByALook(t *testing.T) {
 		ends  approvals.Status
 		is    approvals.Decision
 	}{
-		"before it was made":         {false, "", "new", approvals.Parked, approvals.Approved},
-		"after it was made":          {true, "", "new", approvals.Parked, approvals.Approved},
-		"and then somebody wrote it": {true, "theirs", "theirs", approvals.Failed, approvals.UnknownState},
+		"before it was made":         {false, "", "new", approvals.StatusParked, approvals.Approved},
+		"after it was made":          {true, "", "new", approvals.StatusParked, approvals.Approved},
+		"and then somebody wrote it": {true, "theirs", "theirs", approvals.StatusFailed, approvals.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, nil)
@@ -566,13 +566,13 @@ func TestChangeCutByACrashIsResolvedByALook(t *testing.T) {
 				t.Fatalf("session %s: %s, %v", got.Status, operations(got), err)
 			}
 			close(looked)
-			if got.Status == approvals.Parked { // the approval still holds, and is used once
+			if got.Status == approvals.StatusParked { // the approval still holds, and is used once
 				second := (&desk{book: b2, host: d.host}).sit(b2.resume(l.ID()))
 				second.write("conf", "new")
 				if err := <-second.finish(); err != nil {
 					t.Fatal(err)
 				}
-				if s := second.session(); s.Status != approvals.Done || len(s.Operations) != 1 {
+				if s := second.session(); s.Status != approvals.StatusDone || len(s.Operations) != 1 {
 					t.Errorf("session %s: %s", s.Status, operations(s))
 				}
 			}
@@ -607,9 +607,9 @@ func TestChangeCutByItsConnectionIsResolvedByALook(t *testing.T) {
 		is    approvals.Decision
 		says  string
 	}{
-		"before it was made":         {false, "", "old", approvals.Failed, approvals.Broken, "the connection was lost while it was made: connection reset by peer"},
-		"after it was made":          {true, "", "new", approvals.Done, approvals.Approved, ""},
-		"and then somebody wrote it": {true, "theirs", "theirs", approvals.Failed, approvals.UnknownState, "whether it was made is not known"},
+		"before it was made":         {false, "", "old", approvals.StatusFailed, approvals.Failed, "the connection was lost while it was made: connection reset by peer"},
+		"after it was made":          {true, "", "new", approvals.StatusDone, approvals.Approved, ""},
+		"and then somebody wrote it": {true, "theirs", "theirs", approvals.StatusFailed, approvals.Unknown, "whether it was made is not known"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, nil)

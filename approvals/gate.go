@@ -78,13 +78,13 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 	switch o.Decision {
 	case Denied:
 		return nil, &Denial{Reason: o.Why}
-	case Refused:
+	case Rejected:
 		l.Notice("operation %d was rejected by %s: %s", o.N, render.Line(o.By), render.Line(o.Reason))
 		l.sayCurrent()
 		return nil, &Denial{Reason: o.Reason, By: o.By}
-	case UnknownState:
+	case Unknown:
 		return nil, &Denial{Reason: fmt.Sprintf("operation %d was stopped while it ran, what it did is not known", o.N), By: "the gateway"}
-	case Conflicted, Broken:
+	case Conflicted, Failed:
 		return nil, &Conflict{N: o.N, Reason: o.Reason}
 	case Waiting:
 		if l.plan && unsettled == nil {
@@ -150,7 +150,7 @@ func (l *Live) holdNow() journal.Event {
 // withdraw closes what an earlier run left waiting and this one does not ask for any more.
 func (l *Live) withdraw() error {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status == Parked || s.Status.Final() {
+		if s.Status == StatusParked || s.Status.Final() {
 			return l.ending()
 		}
 		return s.Apply(journal.Event{What: journal.Withdraw, At: l.m.config.Now()})
@@ -180,7 +180,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 	l.hold()
 	defer l.release()
 	l.tellWaiting(waiting)
-	l.say(Held)
+	l.say(StatusHeld)
 	l.m.publish(l.subject(), EventWaiting, "")
 	var expired <-chan time.Time
 	hold := func() {}
@@ -204,7 +204,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 		case <-l.ctx.Done():
 			return l.ending()
 		case <-expired:
-			if err := l.lapse(n); err != nil {
+			if err := l.expire(n); err != nil {
 				return err
 			}
 			hold() // one was decided in the last moment; the others wait on
@@ -260,7 +260,7 @@ func (l *Live) abandon(g *group) error {
 		return l.ending()
 	}
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status == Parked || s.Status.Final() {
+		if s.Status == StatusParked || s.Status.Final() {
 			return nil
 		}
 		for _, c := range g.all() {
@@ -279,8 +279,8 @@ func (l *Live) abandon(g *group) error {
 	return errors.Join(l.ending(), err)
 }
 
-// lapse ends a hold that nobody answered: the session is parked, or where there is no parking, it expires.
-func (l *Live) lapse(n int) error {
+// expire ends a hold that nobody answered: the session is parked, or where there is no parking, it expires.
+func (l *Live) expire(n int) error {
 	if l.park() {
 		l.Notice("nobody has decided within %v; session %s is parked. Come back with: wait %s", l.rules.Limits.Hold, l.id, l.id)
 		return ErrParked
@@ -288,21 +288,21 @@ func (l *Live) lapse(n int) error {
 	reason := fmt.Sprintf("nobody decided within %v", l.rules.Limits.Hold)
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		switch {
-		case s.Status == Parked: // at this moment, since its client has left
+		case s.Status == StatusParked: // at this moment, since its client has left
 			return ErrParked
 		case l.ctx.Err() != nil:
 			return l.ending()
 		}
 		if o := s.Operation(n); o != nil && o.Decision == Waiting {
 			// The script's end may never be recorded.
-			return s.Apply(ending(Expired, ExitNotPermitted, reason, l.m.config.Now()))
+			return s.Apply(ending(StatusExpired, ExitNotPermitted, reason, l.m.config.Now()))
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if s.Operation(n).Decision == Lapsed {
+	if s.Operation(n).Decision == Expired {
 		l.Notice("%s; nothing was run", reason)
 		l.m.publish(l.subject(), EventDecided, "")
 		l.cancel(fmt.Errorf("%w: %s", ErrExpired, reason))
@@ -422,7 +422,7 @@ const (
 // consume takes an approval, so that it starts one command and no second one, and returns the record that was approved.
 func (l *Live) consume(o Operation) (Operation, error) {
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status == Parked || s.Status.Final() || l.ctx.Err() != nil {
+		if s.Status == StatusParked || s.Status.Final() || l.ctx.Err() != nil {
 			return l.ending() // the decision is for the next run, or for none
 		}
 		stored := s.Operation(o.N)

@@ -113,7 +113,7 @@ func TestExactGrantLetsTheSameCommandRunInItsSession(t *testing.T) {
 	g.refused(t, l, "true", "x", "x")
 	other := g.beginAs(t, claude)
 	g.refused(t, other, "true", "x")
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	if list := g.Grants(false); len(list) != 0 {
 		t.Errorf("after its session the grant is still in force: %v", list)
 	}
@@ -130,7 +130,7 @@ func TestGrantOfAnIdentityLastsUntilItsTime(t *testing.T) {
 	if grant.Session != "" || !grant.Until.Equal(g.now.Add(time.Hour)) {
 		t.Errorf("the grant is %+v", grant)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	g.now = g.now.Add(time.Hour - 1)
 	second := g.beginAs(t, claude)
 	if op := g.runs(t, second, "true", "x"); op.Grant != 1 {
@@ -240,7 +240,7 @@ func TestWhatCannotBeGrantedIsNotApproved(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-result
-		l.End(approvals.Outcome{Status: approvals.Cancelled})
+		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	}
 	if list := g.Grants(true); len(list) != 0 || len(g.told) != 0 {
 		t.Errorf("grants were made: %v, %v", list, g.told)
@@ -341,7 +341,7 @@ func TestPolicyDeniesInSpiteOfAGrant(t *testing.T) {
 	if err := g.store.PutGrant(&grant); err != nil {
 		t.Fatal(err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	again, err := approvals.New(g.config)
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +351,7 @@ func TestPolicyDeniesInSpiteOfAGrant(t *testing.T) {
 	if _, err := second.Start(second.Context(), command(io.Discard, "env", "x")); !errors.As(err, &denial) {
 		t.Errorf("a grant beats a denial: %v", err)
 	}
-	second.End(approvals.Outcome{Status: approvals.Failed})
+	second.End(approvals.Outcome{Status: approvals.StatusFailed})
 }
 
 func TestGrantsOutliveTheGateway(t *testing.T) {
@@ -365,7 +365,7 @@ func TestGrantsOutliveTheGateway(t *testing.T) {
 	if _, err := g.Revoke(context.Background(), 1, alice); err != nil {
 		t.Fatal(err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	if err := g.store.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -417,5 +417,5 @@ func TestPlanRunsNothingByAGrant(t *testing.T) {
 	if op := s.Operations[0]; op.Decision != approvals.Waiting || op.Grant != 0 || !op.Started.IsZero() {
 		t.Errorf("the operation is %+v", op)
 	}
-	plan.End(approvals.Outcome{Status: approvals.Done})
+	plan.End(approvals.Outcome{Status: approvals.StatusDone})
 }

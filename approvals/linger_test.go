@@ -23,7 +23,7 @@ func (b *book) parkTwo(mark string) *approvals.Live {
 	leave()
 	<-first
 	<-second
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	if _, err := b.approve(l.ID(), alice, 2); err != nil {
 		b.tb.Fatal(err)
 	}
@@ -39,9 +39,9 @@ func TestSessionThatDoesNotComeToWhatWasApprovedIsNotStartedForEver(t *testing.T
 	if !errors.Is(r.err, approvals.ErrParked) {
 		t.Fatalf("%v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	s, err := b.Session(l.ID())
-	if err != nil || s.Status != approvals.Parked || s.GoesOn {
+	if err != nil || s.Status != approvals.StatusParked || s.GoesOn {
 		t.Fatalf("session %+v, %v", s, err)
 	}
 	if first, second := s.Operations[0].Decision, s.Operations[1].Decision; first != approvals.Waiting || second != approvals.Approved {
@@ -61,7 +61,7 @@ func TestSessionThatDoesNotComeToWhatWasApprovedIsNotStartedForEver(t *testing.T
 		r := <-start(l, appendCommand(io.Discard, mark, word))
 		mustRun(t, r.process, r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 }
 
 // Where the script comes to it in another thread, what was approved runs though the session waits for something else.
@@ -77,5 +77,5 @@ func TestWhatWasApprovedRunsBesideWhatWaits(t *testing.T) {
 	if r := <-first; !errors.Is(r.err, approvals.ErrParked) {
 		t.Errorf("what waits: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 }

@@ -170,7 +170,7 @@ func (l *Live) park() bool {
 		return false
 	}
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status != Held || !s.Waits() || l.ctx.Err() != nil {
+		if s.Status != StatusHeld || !s.Waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting
 		}
 		e := l.parkingNow(s)
@@ -277,7 +277,7 @@ func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
 	now := l.m.config.Now()
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		s.Truncated = s.Truncated || l.out.Truncated()
-		if s.Status == Parked { // at this moment: the script has ended of it, or beside it
+		if s.Status == StatusParked { // at this moment: the script has ended of it, or beside it
 			return nil
 		}
 		if reads != nil {
@@ -291,12 +291,12 @@ func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
 			return s.Apply(l.parkingNow(s)) // it was approved in the last moment: the next gateway starts it, and says so
 		}
 		// A script often ends badly in a plan, where commands print nothing.
-		ended := o.Status == Done || o.Status == Failed && o.ExitCode != ExitFault
+		ended := o.Status == StatusDone || o.Status == StatusFailed && o.ExitCode != ExitFault
 		if s.Plan && ended && s.Waits() && l.m.config.Restart != nil {
 			return s.Apply(l.m.rules.Load().parking(s, l.m.config.Now()))
 		}
-		if reason, ok := refused(s); ok && o.Status == Failed {
-			o.Status, o.Reason = Rejected, reason
+		if reason, ok := rejection(s); ok && o.Status == StatusFailed {
+			o.Status, o.Reason = StatusRejected, reason
 		}
 		o = filesOutcome(s, o)
 		err := s.Apply(ending(o.Status, o.ExitCode, o.Reason, now))
@@ -308,19 +308,19 @@ func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
 	if err != nil {
 		l.m.config.Log.Error("record a session's end", "session", l.id, "error", err)
 	}
-	return err == nil && s.Status == Parked, kept && err == nil
+	return err == nil && s.Status == StatusParked, kept && err == nil
 }
 
 // finish takes the session out of the living. A parked one starts again at once where something of it was approved already. kept
 // says that its output is kept with its record, if that is the record of its end.
 func (l *Live) finish(kind string, kept bool) {
 	s, err := l.m.session(l.id)
-	parked := err == nil && s.Status == Parked
+	parked := err == nil && s.Status == StatusParked
 	if !parked {
 		kind = EventEnded
 	}
 	if kind == EventParked {
-		l.say(Parked)
+		l.say(StatusParked)
 	}
 	kept = kept && err == nil && s.Status.Final()
 	if err := l.out.End(!kept); err != nil { // before anybody starts it again, with an output of its own

@@ -317,7 +317,7 @@ func (m *Manager) Follow(ctx context.Context, by Identity, id string, fn func(Ch
 	if err != nil {
 		return s, err
 	}
-	if l == nil && s.Status == Running { // a decision has just started it again
+	if l == nil && s.Status == StatusRunning { // a decision has just started it again
 		m.settled(ctx, id)
 		l = m.alive(id)
 		if s, err = m.Session(by, id); err != nil {
@@ -454,7 +454,7 @@ func (m *Manager) ExpireParked() {
 	}
 	m.mu.Unlock()
 	for _, id := range due {
-		m.endParked(id, Expired, "nobody decided in time")
+		m.endParked(id, StatusExpired, "nobody decided in time")
 	}
 }
 
@@ -462,7 +462,7 @@ func (m *Manager) ExpireParked() {
 func (m *Manager) endParked(id string, status Status, reason string) (s Session, err error) {
 	now := m.config.Now()
 	s, err = m.config.Store.Update(id, func(s *Session) error {
-		if s.Status != Parked {
+		if s.Status != StatusParked {
 			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
 		}
 		return s.Apply(ending(status, ExitNotPermitted, reason, now))
@@ -481,7 +481,7 @@ func (m *Manager) endParked(id string, status Status, reason string) (s Session,
 // fail ends a session whose gateway could not do its work.
 func (m *Manager) fail(id, reason string) {
 	_, err := m.config.Store.Update(id, func(s *Session) error {
-		return s.Apply(ending(Failed, ExitFault, reason, m.config.Now()))
+		return s.Apply(ending(StatusFailed, ExitFault, reason, m.config.Now()))
 	})
 	if err != nil {
 		m.config.Log.Error("record a session's end", "session", id, "error", err)

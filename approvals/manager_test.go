@@ -197,9 +197,9 @@ func TestAllowedCommandRunsAtOnceAndIsRecorded(t *testing.T) {
 	var out bytes.Buffer
 	p, err := l.Start(t.Context(), command(&out, "echo", "hello"))
 	mustRun(t, p, err)
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	s, err := b.Session(l.ID())
-	if err != nil || out.String() != "hello\n" || s.Status != approvals.Done || len(s.Operations) != 1 {
+	if err != nil || out.String() != "hello\n" || s.Status != approvals.StatusDone || len(s.Operations) != 1 {
 		t.Fatalf("output %q, session %+v, %v", out.String(), s, err)
 	}
 	if o := s.Operations[0]; o.Decision != approvals.Allowed || o.By != "policy" || o.ExitCode == nil || *o.ExitCode != 0 || o.Digest == "" {
@@ -258,7 +258,7 @@ func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
 	mark := filepath.Join(b.dir, "mark")
 	result := start(l, command(io.Discard, "sh", "-c", "echo ran >> "+mark))
 	s := b.waiting(events, l.ID())
-	if s.Status != approvals.Held || s.Operations[0].Decision != approvals.Waiting {
+	if s.Status != approvals.StatusHeld || s.Operations[0].Decision != approvals.Waiting {
 		t.Fatalf("while it waits the journal says %+v", s)
 	}
 	if _, err := os.Stat(mark); err == nil {
@@ -272,7 +272,7 @@ func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
 	if _, err := b.approve(l.ID(), bob); !errors.Is(err, approvals.ErrNotWaiting) {
 		t.Errorf("second approval: %v, want ErrNotWaiting", err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	text, _ := os.ReadFile(mark)
 	s, _ = b.Session(l.ID())
 	o := s.Operations[0]
@@ -330,8 +330,8 @@ func TestRejectionIsADenialWithTheReason(t *testing.T) {
 	if !errors.As(r.err, &denial) || denial.Reason != "not today" || denial.By != "alice" {
 		t.Fatalf("error %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Failed, ExitCode: 1})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Rejected || s.Reason != "not today" {
+	l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: 1})
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusRejected || s.Reason != "not today" {
 		t.Errorf("session %+v", s)
 	}
 	if _, err := os.Stat(filepath.Join(b.dir, "x")); err == nil {
@@ -383,9 +383,9 @@ func TestUnansweredSessionExpiresAndNothingRuns(t *testing.T) {
 	if r.err == nil || l.Context().Err() == nil {
 		t.Fatalf("error %v, context %v", r.err, l.Context().Err())
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled, ExitCode: 1})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled, ExitCode: 1})
 	s, _ := b.Session(l.ID())
-	if s.Status != approvals.Expired || s.Operations[0].Decision != approvals.Lapsed {
+	if s.Status != approvals.StatusExpired || s.Operations[0].Decision != approvals.Expired {
 		t.Errorf("session %+v", s)
 	}
 	if _, err := b.approve(l.ID(), alice); !errors.Is(err, approvals.ErrNotWaiting) {
@@ -411,8 +411,8 @@ func TestCancelEndsAHeldAndARunningSession(t *testing.T) {
 	if r := <-result; !errors.Is(r.err, approvals.ErrCancelled) {
 		t.Errorf("held command: %v, want ErrCancelled", r.err)
 	}
-	held.End(approvals.Outcome{Status: approvals.Cancelled, ExitCode: 77})
-	if s, _ := b.Session(held.ID()); s.Status != approvals.Cancelled || s.Operations[0].Decision != approvals.Withdrawn {
+	held.End(approvals.Outcome{Status: approvals.StatusCancelled, ExitCode: 77})
+	if s, _ := b.Session(held.ID()); s.Status != approvals.StatusCancelled || s.Operations[0].Decision != approvals.Cancelled {
 		t.Errorf("session %+v", s)
 	}
 
@@ -454,7 +454,7 @@ func TestLimits(t *testing.T) {
 	if _, err := b.Begin(t.Context(), approvals.Request{Identity: alice, Target: b.target}); !errors.Is(err, approvals.ErrTooMany) || !strings.Contains(err.Error(), "limits.sessions ") {
 		t.Errorf("fourth session: %v", err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Failed, ExitCode: 137})
+	l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: 137})
 	if s, _ := b.Session(l.ID()); !s.Truncated {
 		t.Error("the session does not say that its output was cut")
 	}
@@ -485,13 +485,13 @@ func TestFollowGivesEverythingFromTheStart(t *testing.T) {
 	<-ready
 	_, _ = l.Stderr().Write([]byte("late"))
 	l.Notice("new")
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	if got, want := <-followed, "[4]running[1]early [3]old news[2]late[3]new"; got != want {
 		t.Errorf("live: %q, want %q", got, want)
 	}
 	var again strings.Builder
 	s, err := b.Follow(t.Context(), l.ID(), func(c approvals.Chunk) error { fmt.Fprintf(&again, "[%d]%s", c.Stream, c.Data); return nil })
-	if want := "[4]done[1]early [2]late"; again.String() != want || err != nil || s.Status != approvals.Done {
+	if want := "[4]done[1]early [2]late"; again.String() != want || err != nil || s.Status != approvals.StatusDone {
 		t.Errorf("after the end: %q, %v; want %q", again.String(), err, want)
 	}
 }
@@ -506,7 +506,7 @@ func TestProgramUnderAFalseNameIsAskedAbout(t *testing.T) {
 	if s := b.waiting(events, l.ID()); !strings.Contains(s.Operations[0].Why, "harmless") {
 		t.Errorf("operation %+v", s.Operations[0])
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 }
 
 func TestExecutableDecidesAndNotTheFirstArgument(t *testing.T) {
@@ -582,7 +582,7 @@ func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
 	events := b.Subscribe(t.Context())
 	for range 200 {
 		l := b.begin()
-		l.End(approvals.Outcome{Status: approvals.Done})
+		l.End(approvals.Outcome{Status: approvals.StatusDone})
 	}
 	// No event needs to follow for the gap to be known.
 	last := approvals.Event{}
@@ -596,7 +596,7 @@ func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
 	if e := <-events; e.Session != l.ID() {
 		t.Errorf("after the gap: %+v", e)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 }
 
 func TestInputThatIsKnownIsPartOfTheDigest(t *testing.T) {
@@ -678,7 +678,7 @@ func TestWhatTheScriptLeavesRunningEndsWithTheSession(t *testing.T) {
 	if _, err := l.Start(t.Context(), command(io.Discard, "cat", "/dev/zero")); err != nil {
 		t.Fatal(err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	s, _ := b.Session(l.ID())
 	if o := s.Operations[0]; o.Finished.IsZero() || o.ExitCode == nil || *o.ExitCode != 137 {
 		t.Errorf("operation %+v", o)
@@ -701,7 +701,7 @@ func TestOperationThatNobodyWaitsForIsWithdrawn(t *testing.T) {
 		t.Fatal("it ran")
 	}
 	s, _ := b.Session(l.ID())
-	if s.Status != approvals.Running || s.Operations[0].Decision != approvals.Withdrawn {
+	if s.Status != approvals.StatusRunning || s.Operations[0].Decision != approvals.Cancelled {
 		t.Errorf("session %+v", s)
 	}
 	if _, err := b.approve(l.ID(), alice); !errors.Is(err, approvals.ErrNotWaiting) {

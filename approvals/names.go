@@ -26,7 +26,7 @@ type (
 	Reads     = journal.Reads
 	Detail    = journal.Detail
 	Blobs     = journal.Blobs
-	Change    = journal.Change
+	Revision  = journal.Revision
 	Anchor    = journal.Anchor
 	Auditor   = journal.Auditor
 
@@ -40,27 +40,27 @@ const (
 	Approver = journal.Approver
 	Admin    = journal.Admin
 
-	Running    = journal.StatusRunning
-	Held       = journal.StatusHeld
-	Parked     = journal.StatusParked
-	Done       = journal.StatusDone
-	Failed     = journal.StatusFailed
-	Rejected   = journal.StatusRejected
-	Cancelled  = journal.StatusCancelled
-	Expired    = journal.StatusExpired
-	TimedOut   = journal.StatusTimedOut
-	RolledBack = journal.StatusRolledBack
+	StatusRunning    = journal.StatusRunning
+	StatusHeld       = journal.StatusHeld
+	StatusParked     = journal.StatusParked
+	StatusDone       = journal.StatusDone
+	StatusFailed     = journal.StatusFailed
+	StatusRejected   = journal.StatusRejected
+	StatusCancelled  = journal.StatusCancelled
+	StatusExpired    = journal.StatusExpired
+	StatusTimedOut   = journal.StatusTimedOut
+	StatusRolledBack = journal.StatusRolledBack
 
-	Waiting      = journal.Waiting
-	Allowed      = journal.Allowed
-	Denied       = journal.Denied
-	Approved     = journal.Approved
-	Refused      = journal.Rejected
-	Lapsed       = journal.Expired
-	Withdrawn    = journal.Cancelled
-	UnknownState = journal.Unknown
-	Conflicted   = journal.Conflicted
-	Broken       = journal.Failed
+	Waiting    = journal.Waiting
+	Allowed    = journal.Allowed
+	Denied     = journal.Denied
+	Approved   = journal.Approved
+	Rejected   = journal.Rejected
+	Expired    = journal.Expired
+	Cancelled  = journal.Cancelled
+	Unknown    = journal.Unknown
+	Conflicted = journal.Conflicted
+	Failed     = journal.Failed
 
 	StreamStdout = output.Stdout
 	StreamStderr = output.Stderr

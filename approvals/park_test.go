@@ -83,11 +83,11 @@ func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	if r := <-second; !errors.Is(r.err, approvals.ErrParked) {
 		t.Fatalf("the held command: %v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked || s.Operations[1].Decision != approvals.Waiting || s.Deadline.IsZero() {
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked || s.Operations[1].Decision != approvals.Waiting || s.Deadline.IsZero() {
 		t.Fatalf("session %+v", s)
 	}
 
@@ -102,12 +102,12 @@ func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	mustRun(t, p, err)
 	p, err = l2.Start(t.Context(), appendCommand(&out, mark, "two"))
 	mustRun(t, p, err)
-	l2.End(approvals.Outcome{Status: approvals.Done})
+	l2.End(approvals.Outcome{Status: approvals.StatusDone})
 	text, _ := os.ReadFile(mark)
 	if string(text) != "one\ntwo\n" || out.String() != "did one\ndid two\n" {
 		t.Errorf("the file holds %q, the script saw %q", text, out.String())
 	}
-	if s, _ := b2.Session(l.ID()); s.Status != approvals.Done || len(s.Operations) != 2 {
+	if s, _ := b2.Session(l.ID()); s.Status != approvals.StatusDone || len(s.Operations) != 2 {
 		t.Errorf("session %+v", s)
 	}
 }
@@ -120,7 +120,7 @@ func TestReplayThatDiffersIsDecidedAnew(t *testing.T) {
 	if r := <-start(l, appendCommand(io.Discard, mark, "shown")); !errors.Is(r.err, approvals.ErrParked) {
 		t.Fatalf("hold passed: %v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
@@ -129,9 +129,9 @@ func TestReplayThatDiffersIsDecidedAnew(t *testing.T) {
 	if !errors.Is(r.err, approvals.ErrParked) {
 		t.Errorf("another command than the approved one: %v, want ErrParked again", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	s, _ := b.Session(l.ID())
-	if len(s.Operations) != 2 || s.Operations[0].Decision != approvals.Withdrawn || s.Operations[1].Decision != approvals.Waiting {
+	if len(s.Operations) != 2 || s.Operations[0].Decision != approvals.Cancelled || s.Operations[1].Decision != approvals.Waiting {
 		t.Errorf("operations %+v", s.Operations)
 	}
 	if _, err := os.Stat(mark); err == nil {
@@ -143,7 +143,7 @@ func TestRejectionOfAParkedSessionReachesTheScript(t *testing.T) {
 	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
 	l := b.begin()
 	<-start(l, command(io.Discard, "touch", "/nonexistent/x"))
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
 		t.Fatal(err)
 	}
@@ -162,14 +162,14 @@ func TestParkedSessionExpires(t *testing.T) {
 	})
 	l := b.begin()
 	<-start(l, command(io.Discard, "true"))
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	b.ExpireParked()
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked {
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked {
 		t.Fatalf("before its time: %s", s.Status)
 	}
 	now = now.Add(time.Hour)
 	b.ExpireParked()
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Expired || s.Operations[0].Decision != approvals.Lapsed {
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusExpired || s.Operations[0].Decision != approvals.Expired {
 		t.Errorf("after its time: %+v", s)
 	}
 }
@@ -183,7 +183,7 @@ func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
 		mustRun(t, p, err)
 		p, err = l.Start(l.Context(), appendCommand(out, mark, "did"))
 		mustRun(t, p, err)
-		l.End(approvals.Outcome{Status: approvals.Done})
+		l.End(approvals.Outcome{Status: approvals.StatusDone})
 	}
 	l, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.Account().Env("dumb")})
 	if err != nil {
@@ -192,7 +192,7 @@ func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
 	var out bytes.Buffer
 	script(l, &out)
 	s, _ := b.Session(l.ID())
-	if _, err := os.Stat(mark); err == nil || out.Len() != 0 || s.Status != approvals.Parked || len(s.Operations) != 2 {
+	if _, err := os.Stat(mark); err == nil || out.Len() != 0 || s.Status != approvals.StatusParked || len(s.Operations) != 2 {
 		t.Fatalf("the plan ran: output %q, session %+v", out.String(), s)
 	}
 	if _, err := b.approve(l.ID(), alice); err != nil {
@@ -209,8 +209,8 @@ func TestParkedSessionCanBeCancelled(t *testing.T) {
 	b, _ := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
 	l := b.begin()
 	<-start(l, command(io.Discard, "true"))
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
-	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != approvals.Cancelled {
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != approvals.StatusCancelled {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -220,11 +220,11 @@ func TestSessionCancelledWhileItParksNeverStartsAgain(t *testing.T) {
 	l := b.begin()
 	<-start(l, command(io.Discard, "true"))
 	// Parked, and its script has not ended yet.
-	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != approvals.Cancelled {
+	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != approvals.StatusCancelled {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Expired})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Cancelled || s.Operations[0].Decision != approvals.Withdrawn {
+	l.End(approvals.Outcome{Status: approvals.StatusExpired})
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusCancelled || s.Operations[0].Decision != approvals.Cancelled {
 		t.Errorf("session %+v", s)
 	}
 	if len(again) != 0 {
@@ -242,7 +242,7 @@ func TestDecisionWhileTheScriptEndsStartsItAgain(t *testing.T) {
 	if len(again) != 0 {
 		t.Error("it started again while its script was there")
 	}
-	l.End(approvals.Outcome{Status: approvals.Expired})
+	l.End(approvals.Outcome{Status: approvals.StatusExpired})
 	b.resume(l.ID())
 }
 
@@ -251,7 +251,7 @@ func TestShutdownLeavesParkedSessionsAsTheyAre(t *testing.T) {
 	for _, approve := range []bool{true, false} {
 		l := b.begin()
 		<-start(l, command(io.Discard, "true"))
-		l.End(approvals.Outcome{Status: approvals.Expired})
+		l.End(approvals.Outcome{Status: approvals.StatusExpired})
 		stopped := b.next()
 		if err := stopped.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
@@ -260,7 +260,7 @@ func TestShutdownLeavesParkedSessionsAsTheyAre(t *testing.T) {
 			if _, err := stopped.approve(l.ID(), alice); !errors.Is(err, approvals.ErrUnable) || !errors.Is(err, approvals.ErrShutdown) {
 				t.Errorf("%v, want ErrUnable for ErrShutdown", err)
 			}
-			if s, _ := b.Session(l.ID()); s.Status != approvals.Parked || s.Operations[0].Decision != approvals.Waiting {
+			if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked || s.Operations[0].Decision != approvals.Waiting {
 				t.Errorf("session %+v", s)
 			}
 			continue
@@ -287,8 +287,8 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 		p, err := l.Start(t.Context(), command(io.Discard, "true"))
 		mustRun(t, p, err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Failed, ExitCode: 1}) // as a script does that misses its output
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked {
+	l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: 1}) // as a script does that misses its output
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked {
 		t.Fatalf("the plan is %s", s.Status)
 	}
 	if _, err := b.approve(l.ID(), alice, 1); err != nil {
@@ -299,7 +299,7 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	r := <-start(l, command(io.Discard, "true"))
 	mustRun(t, r.process, r.err)
 	second := start(l, command(io.Discard, "true"))
-	if s := b.waiting(events, l.ID()); s.Status != approvals.Held {
+	if s := b.waiting(events, l.ID()); s.Status != approvals.StatusHeld {
 		t.Errorf("session is %s", s.Status)
 	}
 	if _, err := b.approve(l.ID(), alice); err != nil {
@@ -307,10 +307,10 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	}
 	r = <-second
 	mustRun(t, r.process, r.err)
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Running || !s.Deadline.IsZero() {
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusRunning || !s.Deadline.IsZero() {
 		t.Errorf("after the decision the session is %s until %v", s.Status, s.Deadline)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 }
 
 func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
@@ -321,8 +321,8 @@ func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
 	}
 	p, err := l.Start(t.Context(), command(io.Discard, "echo", "x"))
 	mustRun(t, p, err)
-	l.End(approvals.Outcome{Status: approvals.Done})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.Parked || !s.Operations[0].Started.IsZero() {
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked || !s.Operations[0].Started.IsZero() {
 		t.Fatalf("session %+v", s)
 	}
 	if _, err := b.approve(l.ID(), alice); err != nil {
@@ -354,7 +354,7 @@ func TestReplayTellsAnExitCodeFromASignal(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.Shutdown(context.Background()) }()
 	<-last
-	l.End(approvals.Outcome{Status: approvals.Expired})
+	l.End(approvals.Outcome{Status: approvals.StatusExpired})
 	<-done
 	manager, err := approvals.New(b.config)
 	if err != nil {
@@ -384,7 +384,7 @@ func TestDecisionOnAParkedSessionOutlivesTheGateway(t *testing.T) {
 		if r := <-start(l, appendCommand(io.Discard, filepath.Join(dir, "mark"), "x")); !errors.Is(r.err, approvals.ErrParked) {
 			t.Fatalf("%v, want ErrParked", r.err)
 		}
-		l.End(approvals.Outcome{Status: approvals.Cancelled})
+		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 		killed := *b
 		killed.config.Restart = func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
 			if !approve {

@@ -94,7 +94,7 @@ func (b *book) ask(ctx context.Context, who approvals.Identity, script string, q
 	return b.Begin(ctx, approvals.Request{Identity: who, Target: b.target, Script: script, Queued: queued})
 }
 
-func end(l *approvals.Live) { l.End(approvals.Outcome{Status: approvals.Done}) }
+func end(l *approvals.Live) { l.End(approvals.Outcome{Status: approvals.StatusDone}) }
 
 // Many honest scripts at once, each as long as it likes, are all served, in order: the line moves.
 func TestLongLineIsServedToItsEndInOrder(t *testing.T) {
@@ -155,7 +155,7 @@ func TestWhoeverWaitsTooLongIsToldWhatIsInTheWay(t *testing.T) {
 		if len(said) != 1 || !strings.Contains(said[0], "waits for a place: you have 2 alive") {
 			t.Errorf("it was told %q", said)
 		}
-		second.End(approvals.Outcome{Status: approvals.Cancelled})
+		second.End(approvals.Outcome{Status: approvals.StatusCancelled})
 		<-held
 		end(first)
 	})
@@ -280,7 +280,7 @@ func (b *book) parkOne(events <-chan approvals.Event) string {
 	b.waiting(events, l.ID())
 	leave()
 	<-result
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	return l.ID()
 }
 
@@ -315,7 +315,7 @@ func TestApprovedSessionGetsTheNextPlace(t *testing.T) {
 		b.ExpireParked()
 		end(house[0])
 		l := b.resume(id)
-		if s, _ := b.Session(id); s.Status != approvals.Running {
+		if s, _ := b.Session(id); s.Status != approvals.StatusRunning {
 			t.Fatalf("the approved session is %s", s.Status)
 		}
 		end(l)
@@ -348,7 +348,7 @@ func TestCancelledSessionLeavesTheLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if s, err := b.Cancel(t.Context(), id, claude); err != nil || s.Operations[0].Decision != approvals.Withdrawn {
+		if s, err := b.Cancel(t.Context(), id, claude); err != nil || s.Operations[0].Decision != approvals.Cancelled {
 			t.Fatalf("%+v, %v", s, err)
 		}
 		end(l)

@@ -42,7 +42,7 @@ func TestOutputIsContentOnceItsRecordNamesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = l.Stdout().Write([]byte("the script's own"))
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 	s, err := b.Session(l.ID())
 	if err != nil || s.Operations[0].Output == "" || s.Operations[1].Output != "" || s.Output == "" {
 		t.Fatalf("%+v, %v", s, err)
@@ -94,7 +94,7 @@ func TestWhoeverFollowsAnEndingSessionGetsAllOfIt(t *testing.T) {
 				}
 			})
 		}
-		l.End(approvals.Outcome{Status: approvals.Done})
+		l.End(approvals.Outcome{Status: approvals.StatusDone})
 		all.Wait()
 	}
 }
@@ -113,7 +113,7 @@ func TestDamagedOutputIsNotReplayed(t *testing.T) {
 		if r := <-start(l, appendCommand(io.Discard, mark, "x")); !errors.Is(r.err, approvals.ErrParked) {
 			t.Fatalf("%v, want ErrParked", r.err)
 		}
-		l.End(approvals.Outcome{Status: approvals.Cancelled})
+		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 		s, err := b.approve(l.ID(), alice)
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +127,7 @@ func TestDamagedOutputIsNotReplayed(t *testing.T) {
 		if _, err := l.Start(t.Context(), command(&out, "echo", "hello")); !errors.As(err, &denial) || !strings.Contains(denial.Reason, "damaged") || out.Len() > 0 {
 			t.Errorf("%s: %v, %q", what, err, out.String())
 		}
-		l.End(approvals.Outcome{Status: approvals.Failed})
+		l.End(approvals.Outcome{Status: approvals.StatusFailed})
 	}
 }
 
@@ -140,9 +140,9 @@ func TestOutputOfAnExpiredSessionIsKept(t *testing.T) {
 	if r := <-start(l, command(io.Discard, "true")); !errors.Is(r.err, approvals.ErrExpired) {
 		t.Fatalf("%v, want ErrExpired", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Cancelled})
+	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	s, err := b.Session(l.ID())
-	if err != nil || s.Status != approvals.Expired || s.Output == "" {
+	if err != nil || s.Status != approvals.StatusExpired || s.Output == "" {
 		t.Errorf("session is %s, its output %q, %v", s.Status, s.Output, err)
 	}
 	var said []byte

@@ -65,7 +65,7 @@ const recoveredAtOnce = 500
 
 // takeUp takes a session that is parked into the manager's own table, and starts it again where a decision says so.
 func (r *recovery) takeUp(s *Session) {
-	if s.Status != Parked {
+	if s.Status != StatusParked {
 		return
 	}
 	r.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
@@ -83,11 +83,11 @@ func (r *recovery) recoverSession(s *Session, answers answers) (takenBack string
 	}
 	switch {
 	case unknown:
-		return "", s.Apply(ending(Failed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
-	case r.config.Restart != nil && !s.Interactive && (s.Status == Parked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
+		return "", s.Apply(ending(StatusFailed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
+	case r.config.Restart != nil && !s.Interactive && (s.Status == StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
 		return recoverParked(s, r.now, r.rules.Load(), answers)
 	}
-	return "", s.Apply(ending(Failed, ExitFault, "the gateway stopped while it ran", r.now))
+	return "", s.Apply(ending(StatusFailed, ExitFault, "the gateway stopped while it ran", r.now))
 }
 
 // recoverOperations says of what was under way what is known of it by now. unknown is whether there is one of which nothing is.
@@ -116,8 +116,8 @@ func recoverOperations(s *Session, now time.Time, answers answers) (unknown bool
 // lying, or is old by now, does not. In one that waits for something else too, it is used once that is decided: nothing starts for it
 // by itself.
 func recoverParked(s *Session, now time.Time, rules *Rules, answers answers) (takenBack string, err error) {
-	idle := s.Status == Parked && !s.GoesOn && s.Waits() && !answers.anyMade()
-	if s.Status == Parked && !s.GoesOn && !idle {
+	idle := s.Status == StatusParked && !s.GoesOn && s.Waits() && !answers.anyMade()
+	if s.Status == StatusParked && !s.GoesOn && !idle {
 		any, err := reopen(s, "the gateway stopped before", time.Time{})
 		if err != nil {
 			return "", err
@@ -135,7 +135,7 @@ func recoverParked(s *Session, now time.Time, rules *Rules, answers answers) (ta
 			takenBack = "it is too old"
 		}
 	}
-	if s.Status != Parked {
+	if s.Status != StatusParked {
 		if err := s.Apply(rules.parking(s, now)); err != nil {
 			return "", err
 		}

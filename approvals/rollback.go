@@ -96,7 +96,7 @@ func mayRollBack(m *Manager, id string, by Identity) (Session, error) {
 	switch {
 	case err != nil:
 		return Session{}, err
-	case s.Status == RolledBack:
+	case s.Status == StatusRolledBack:
 		return s, fmt.Errorf("%w: session %s was rolled back already", ErrNothingToRollBack, id)
 	case !s.Status.Final():
 		return s, fmt.Errorf("%w: session %s is %s; cancel it first", ErrNothingToRollBack, id, s.Status)

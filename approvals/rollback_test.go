@@ -198,7 +198,7 @@ func (d *desk) randomRound(t *testing.T, seed uint64) {
 		t.Fatal(err)
 	}
 	got := s.session()
-	if got.Status != approvals.Done {
+	if got.Status != approvals.StatusDone {
 		t.Fatalf("session %s, %s: %s", got.Status, got.Reason, operations(got))
 	}
 	steps, err := d.Rollback(context.Background(), got.ID, alice, false, false)
@@ -243,7 +243,7 @@ func TestRollbackThatACrashCutIsDoneAgain(t *testing.T) {
 			d.holds("a", "old")
 			d.holds("b", "old")
 			s := d.session()
-			if s.Status != approvals.RolledBack || s.Operations[2].Decision != approvals.UnknownState {
+			if s.Status != approvals.StatusRolledBack || s.Operations[2].Decision != approvals.Unknown {
 				t.Errorf("session %s: %s", s.Status, operations(s))
 			}
 			for _, err := range s.Sound() {
@@ -274,7 +274,7 @@ func TestScratchThatACrashLeftOnTheTargetIsRemoved(t *testing.T) {
 	if entries, err := os.ReadDir(scratch); err != nil || len(entries) != 0 {
 		t.Errorf("left in scratch: %v, %v", entries, err)
 	}
-	if s := d.session(); len(s.Placed) != 0 || s.Status != approvals.Failed {
+	if s := d.session(); len(s.Placed) != 0 || s.Status != approvals.StatusFailed {
 		t.Errorf("session %s, placed %q", s.Status, s.Placed)
 	}
 }

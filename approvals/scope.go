@@ -97,11 +97,11 @@ func (k *scopes) absent(agent, target string) string {
 // agent that was taken out of the configuration gets nothing approved. One that only lost the target keeps what is alive there.
 func (k *scopes) Obstacle(s *Session) string {
 	switch s.Status {
-	case Running, Held:
+	case StatusRunning, StatusHeld:
 		return k.absent(s.Identity, "")
-	case Parked:
+	case StatusParked:
 		return k.absent(s.Identity, s.Target)
-	case Done, Failed, Rejected, Cancelled, Expired, TimedOut, RolledBack:
+	case StatusDone, StatusFailed, StatusRejected, StatusCancelled, StatusExpired, StatusTimedOut, StatusRolledBack:
 	}
 	return ""
 }

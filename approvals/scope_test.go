@@ -84,7 +84,7 @@ func (s *scoped) asks(t *testing.T, by approvals.Identity, target targets.Target
 	t.Cleanup(func() {
 		_, _ = s.Cancel(context.Background(), l.ID(), by)
 		<-result
-		l.End(approvals.Outcome{Status: approvals.Cancelled})
+		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
 	})
 	return l.ID()
 }
@@ -348,7 +348,7 @@ func TestAGrantIsVoidWithoutWhoMadeIt(t *testing.T) {
 	if _, err := s.Revoke(t.Context(), n, alice); err != nil {
 		t.Error(err)
 	}
-	l.End(approvals.Outcome{Status: approvals.Done})
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
 }
 
 func TestNothingOfAnAgentWhoIsGoneIsApproved(t *testing.T) {

@@ -6,10 +6,10 @@ import (
 	"shannot-gateway/approvals/journal"
 )
 
-// refused reports whether a human rejected something.
-func refused(s *Session) (string, bool) {
+// rejection reports whether a human rejected something.
+func rejection(s *Session) (string, bool) {
 	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Decision == Refused {
+		if o := &s.Operations[i]; o.Decision == Rejected {
 			return o.Reason, true
 		}
 	}
@@ -19,18 +19,18 @@ func refused(s *Session) (string, bool) {
 // filesOutcome is how a script's end counts with what became of its files: a change that was not made is a failure of
 // the session, even where the script went on.
 func filesOutcome(s *Session, o Outcome) Outcome {
-	if o.Status != Done && o.Status != Failed && o.Status != Rejected || o.Status == Failed && o.ExitCode == ExitFault {
+	if o.Status != StatusDone && o.Status != StatusFailed && o.Status != StatusRejected || o.Status == StatusFailed && o.ExitCode == ExitFault {
 		return o
 	}
 	for i := range s.Operations {
 		op := &s.Operations[i]
 		switch {
-		case op.Decision == Conflicted || op.Decision == Broken || op.Decision == UnknownState && op.File != nil && op.Reason != "":
-			return Outcome{Status: Failed, ExitCode: ExitConflict, Reason: (&Conflict{N: op.N, Reason: op.Reason}).Error()}
-		case op.File != nil && op.Decision == Refused:
-			o = Outcome{Status: Rejected, ExitCode: ExitNotPermitted, Reason: op.Reason}
+		case op.Decision == Conflicted || op.Decision == Failed || op.Decision == Unknown && op.File != nil && op.Reason != "":
+			return Outcome{Status: StatusFailed, ExitCode: ExitConflict, Reason: (&Conflict{N: op.N, Reason: op.Reason}).Error()}
+		case op.File != nil && op.Decision == Rejected:
+			o = Outcome{Status: StatusRejected, ExitCode: ExitNotPermitted, Reason: op.Reason}
 		case op.File != nil && op.Decision == Denied:
-			o = Outcome{Status: Rejected, ExitCode: ExitNotPermitted, Reason: "denied by policy: " + op.Why}
+			o = Outcome{Status: StatusRejected, ExitCode: ExitNotPermitted, Reason: "denied by policy: " + op.Why}
 		}
 	}
 	return o
@@ -43,7 +43,7 @@ func ending(status Status, exit int, reason string, now time.Time) journal.Event
 
 // release lets a script that is held run on where nothing of it waits any more.
 func release(s *Session) error {
-	if s.Status != Held || s.Waits() {
+	if s.Status != StatusHeld || s.Waits() {
 		return nil
 	}
 	return s.Apply(journal.Event{What: journal.Release})

@@ -24,7 +24,7 @@ func (f *fullLog) set(word string) {
 	f.word = word
 }
 
-func (f *fullLog) Record(changes []approvals.Change) error {
+func (f *fullLog) Record(changes []approvals.Revision) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range changes {
@@ -39,7 +39,7 @@ func (f *fullLog) Record(changes []approvals.Change) error {
 	return nil
 }
 
-func (f *fullLog) Defer([]approvals.Change) {}
+func (f *fullLog) Defer([]approvals.Revision) {}
 
 func TestNothingRunsWhereTheAuditLogCannotBeWritten(t *testing.T) {
 	log := &fullLog{}

@@ -46,7 +46,7 @@ func (s *session) finished(work func() approvals.Outcome) approvals.Outcome {
 
 // guarded is work that cannot take the gateway along.
 func (s *session) guarded(work func() approvals.Outcome) (outcome approvals.Outcome) {
-	outcome = approvals.Outcome{Status: approvals.Failed, ExitCode: approvals.ExitFault, Reason: "the gateway failed"}
+	outcome = approvals.Outcome{Status: approvals.StatusFailed, ExitCode: approvals.ExitFault, Reason: "the gateway failed"}
 	defer func() {
 		if p := recover(); p != nil {
 			s.runner.log.Error("panic in a session", "session", s.live.ID(), "panic", p)

@@ -189,7 +189,7 @@ func (r *runner) change(ctx context.Context, who approvals.Identity, c relay.Cha
 		shown := r.policies[c.Target.Name()]
 		live.SetFiles(c.View, func(path string) bool { return shown.Decide(path) != vfs.Visible })
 		c.Told(live.ID())
-		return s.finish(live.Context(), approvals.Outcome{Status: approvals.Done})
+		return s.finish(live.Context(), approvals.Outcome{Status: approvals.StatusDone})
 	})
 	return r.outcomeOf(who, live.ID())
 }
@@ -205,11 +205,11 @@ func (r *runner) outcomeOf(who approvals.Identity, id string) error {
 		reason = errors.New(ended.Reason)
 	}
 	switch {
-	case ended.Status == approvals.Done:
+	case ended.Status == approvals.StatusDone:
 		return nil
 	case ended.ExitCode != nil && *ended.ExitCode == approvals.ExitConflict:
 		return fmt.Errorf("%w: %w", syscall.EBUSY, reason)
-	case ended.Status == approvals.Failed:
+	case ended.Status == approvals.StatusFailed:
 		return fmt.Errorf("%w: %w", syscall.EIO, reason)
 	}
 	return fmt.Errorf("%w: %w", syscall.EACCES, reason)

@@ -226,8 +226,8 @@ func (s *session) work() (outcome approvals.Outcome) {
 	} else {
 		outcome = s.script()
 	}
-	if s.unwritten.Load() && (outcome.Status == approvals.Done || outcome.Status == approvals.Failed) {
-		outcome = approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitFault, Reason: unwritten}
+	if s.unwritten.Load() && (outcome.Status == approvals.StatusDone || outcome.Status == approvals.StatusFailed) {
+		outcome = approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitFault, Reason: unwritten}
 	}
 	return outcome
 }
@@ -350,7 +350,7 @@ func (s *session) finish(ctx context.Context, outcome approvals.Outcome) approva
 	case s.live.Context().Err() != nil:
 		return s.stopped()
 	case errors.As(err, &denial):
-		return approvals.Outcome{Status: approvals.Rejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
+		return approvals.Outcome{Status: approvals.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	}
 	switch {
 	case errors.Is(err, syscall.EHOSTUNREACH):
@@ -457,17 +457,17 @@ func (s *session) outcome(r sandbox.Result) approvals.Outcome {
 
 func exited(code int) approvals.Outcome {
 	if code == 0 {
-		return approvals.Outcome{Status: approvals.Done}
+		return approvals.Outcome{Status: approvals.StatusDone}
 	}
-	return approvals.Outcome{Status: approvals.Failed, ExitCode: code}
+	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: code}
 }
 
 func outOfTime(format string, args ...any) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.TimedOut, ExitCode: command.ExitTime, Reason: fmt.Sprintf(format, args...)}
+	return approvals.Outcome{Status: approvals.StatusTimedOut, ExitCode: command.ExitTime, Reason: fmt.Sprintf(format, args...)}
 }
 
 func overLimit(format string, args ...any) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitLimit, Reason: fmt.Sprintf(format, args...)}
+	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitLimit, Reason: fmt.Sprintf(format, args...)}
 }
 
 func (s *session) outputLimit() approvals.Outcome {
@@ -478,7 +478,7 @@ func (s *session) outputLimit() approvals.Outcome {
 func (s *session) fault(doing string, err error) approvals.Outcome {
 	s.runner.log.Error("session failed", "session", s.live.ID(), "doing", doing, "error", err)
 	return approvals.Outcome{
-		Status: approvals.Failed, ExitCode: command.ExitFault, Reason: fmt.Sprintf("the gateway could not %s: %v", doing, err),
+		Status: approvals.StatusFailed, ExitCode: command.ExitFault, Reason: fmt.Sprintf("the gateway could not %s: %v", doing, err),
 	}
 }
 
@@ -489,15 +489,15 @@ func (s *session) stopped() approvals.Outcome {
 	case errors.Is(cause, errLifetime):
 		return s.outOfLifetime()
 	case errors.Is(cause, approvals.ErrCancelled):
-		return approvals.Outcome{Status: approvals.Cancelled, ExitCode: command.ExitNotPermitted, Reason: cause.Error()}
+		return approvals.Outcome{Status: approvals.StatusCancelled, ExitCode: command.ExitNotPermitted, Reason: cause.Error()}
 	case errors.Is(cause, approvals.ErrShutdown):
-		return approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitFault, Reason: cause.Error()}
+		return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitFault, Reason: cause.Error()}
 	}
 	reason := "stopped"
 	if cause != nil {
 		reason = cause.Error()
 	}
-	return approvals.Outcome{Status: approvals.Expired, ExitCode: command.ExitNotPermitted, Reason: reason}
+	return approvals.Outcome{Status: approvals.StatusExpired, ExitCode: command.ExitNotPermitted, Reason: reason}
 }
 
 // tellChanges tells the agent once, where the target's files cannot be changed, that what the script changed outside of
@@ -639,7 +639,7 @@ func (s *session) notStarted(err error) approvals.Outcome {
 	var denial *approvals.Denial
 	switch {
 	case errors.As(err, &denial):
-		return approvals.Outcome{Status: approvals.Rejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
+		return approvals.Outcome{Status: approvals.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	case s.live.Context().Err() != nil:
 		return s.stopped()
 	case errors.Is(err, approvals.ErrTooMany):
@@ -647,9 +647,9 @@ func (s *session) notStarted(err error) approvals.Outcome {
 	case errors.Is(err, targets.ErrLost), errors.Is(err, syscall.EHOSTUNREACH):
 		return unreachable(err)
 	case errors.Is(err, syscall.ENOENT):
-		return approvals.Outcome{Status: approvals.Failed, ExitCode: exitNotFound, Reason: fmt.Sprintf("the target %s has no sh, or no directory to start it in: it may be for files only", s.request.Target.Name())}
+		return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: exitNotFound, Reason: fmt.Sprintf("the target %s has no sh, or no directory to start it in: it may be for files only", s.request.Target.Name())}
 	case errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.E2BIG): // it is too much for the target, or for its shell
-		return approvals.Outcome{Status: approvals.Failed, ExitCode: exitCannotRun, Reason: string(render.Line(err.Error()))}
+		return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: exitCannotRun, Reason: string(render.Line(err.Error()))}
 	}
 	return s.fault("run the command", err)
 }
@@ -662,12 +662,12 @@ const (
 
 // busy is the end of a session whose identity may add nothing to what is kept now.
 func busy(err error) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitBusy, Reason: string(render.Line(err.Error()))}
+	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitBusy, Reason: string(render.Line(err.Error()))}
 }
 
 // unreachable is the end of a session whose target cannot be used, or was lost.
 func unreachable(err error) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.Failed, ExitCode: command.ExitUnreachable, Reason: string(render.Line(err.Error()))}
+	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitUnreachable, Reason: string(render.Line(err.Error()))}
 }
 
 // shellInput is what a shell command reads: what its client sends, or for one that was parked, what was recorded.

@@ -285,7 +285,7 @@ func (r *running) freesThePlace(t *testing.T, w stuckWay, server ...*sshdtest.Se
 	}
 	t.Logf("free after %v", time.Since(began).Round(time.Millisecond))
 	// It is not over by its own doing, and nobody is told that it was.
-	if s, err := r.gateway.Sessions().Session(approvals.Identity{Name: "claude"}, id); err != nil || s.Status != approvals.Cancelled {
+	if s, err := r.gateway.Sessions().Session(approvals.Identity{Name: "claude"}, id); err != nil || s.Status != approvals.StatusCancelled {
 		t.Errorf("the session is %q: %v", s.Status, err)
 	}
 }

@@ -11,12 +11,12 @@ import (
 var _ approvals.Auditor = (*Log)(nil)
 
 // Record implements approvals.Auditor.
-func (l *Log) Record(changes []approvals.Change) error { return l.Append(l.changes(changes)...) }
+func (l *Log) Record(changes []approvals.Revision) error { return l.Append(l.changes(changes)...) }
 
 // Defer implements approvals.Auditor.
-func (l *Log) Defer(changes []approvals.Change) { l.Later(l.changes(changes)...) }
+func (l *Log) Defer(changes []approvals.Revision) { l.Later(l.changes(changes)...) }
 
-func (l *Log) changes(changes []approvals.Change) (out []Event) {
+func (l *Log) changes(changes []approvals.Revision) (out []Event) {
 	for _, c := range changes {
 		for _, e := range l.change(c) {
 			e.owner = c.After.Identity
@@ -27,7 +27,7 @@ func (l *Log) changes(changes []approvals.Change) (out []Event) {
 }
 
 // change lists what a transaction does to a session, in the order in which it comes about.
-func (l *Log) change(c approvals.Change) (out []Event) {
+func (l *Log) change(c approvals.Revision) (out []Event) {
 	s := c.After
 	if c.Before == nil {
 		out = append(out, began(s))
@@ -45,8 +45,8 @@ func (l *Log) change(c approvals.Change) (out []Event) {
 		})
 	}
 	switch {
-	case c.Before != nil && c.Before.Status == s.Status, c.Before == nil && s.Status == approvals.Running:
-	case s.Status == approvals.RolledBack:
+	case c.Before != nil && c.Before.Status == s.Status, c.Before == nil && s.Status == approvals.StatusRunning:
+	case s.Status == approvals.StatusRolledBack:
 		out = append(out, Event{Event: Rollback, Session: s.ID, Status: string(s.Status), Reason: s.Reason})
 	case s.Status.Final():
 		out = append(out, Event{Event: Ended, Session: s.ID, Status: string(s.Status), ExitCode: s.ExitCode, Reason: s.Reason, Cut: s.Truncated})
@@ -106,7 +106,7 @@ func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation
 		had, decision = *before, before.Decision
 	}
 	ended := had.Finished.IsZero() && !after.Finished.IsZero()
-	human := after.Decision == approvals.Approved || after.Decision == approvals.Refused
+	human := after.Decision == approvals.Approved || after.Decision == approvals.Rejected
 	if after.Decision != decision && (human || !ended) {
 		e := Event{Event: Decision, Decision: string(after.Decision), Reason: after.Reason, Digest: after.Digest}
 		if human {

@@ -24,7 +24,7 @@ func TestEveryStepOfASessionIsTold(t *testing.T) {
 	conflicted := finished
 	conflicted.Decision, conflicted.Reason = approvals.Conflicted, "it holds something else by now"
 	unknown := started
-	unknown.Decision = approvals.UnknownState
+	unknown.Decision = approvals.Unknown
 	allowed := op(approvals.Allowed, "policy")
 	allowed.Started = at
 	session := func(status approvals.Status, ops ...approvals.Operation) *approvals.Session {
@@ -35,26 +35,26 @@ func TestEveryStepOfASessionIsTold(t *testing.T) {
 		before, after *approvals.Session
 		want          string
 	}{
-		{"a session", nil, session(approvals.Running), "session"},
-		{"an operation that waits", session(approvals.Running), session(approvals.Held, op(approvals.Waiting, "")), "operation:waiting status:held"},
-		{"one that is allowed", session(approvals.Running), session(approvals.Running, allowed), "operation:allowed execution"},
-		{"one that is denied", session(approvals.Running), session(approvals.Running, op(approvals.Denied, "policy")), "operation:denied"},
-		{"an approval", session(approvals.Held, op(approvals.Waiting, "")), session(approvals.Running, op(approvals.Approved, "alice")), "decision:approved:alice status:running"},
-		{"a rejection", session(approvals.Held, op(approvals.Waiting, "")), session(approvals.Running, op(approvals.Refused, "alice")), "decision:rejected:alice status:running"},
-		{"a start", session(approvals.Running, op(approvals.Approved, "alice")), session(approvals.Running, started), "execution:alice"},
-		{"a result", session(approvals.Running, started), session(approvals.Running, finished), "result"},
-		{"a conflict", session(approvals.Running, started), session(approvals.Running, conflicted), "result:conflict"},
-		{"an end", session(approvals.Running, finished), session(approvals.Done, finished), "ended:done"},
-		{"a crash", session(approvals.Running, started), session(approvals.Failed, unknown), "decision:unknown ended:failed"},
-		{"a parking", session(approvals.Held, op(approvals.Waiting, "")), session(approvals.Parked, op(approvals.Waiting, "")), "status:parked"},
-		{"an expiry", session(approvals.Parked, op(approvals.Waiting, "")), session(approvals.Expired, op(approvals.Lapsed, "")), "decision:expired ended:expired"},
-		{"a rollback", session(approvals.Done, finished), session(approvals.RolledBack, finished), "rollback:rolled_back"},
-		{"a decision in the same breath", session(approvals.Running), session(approvals.Running, op(approvals.Approved, "alice")), "operation decision:approved:alice"},
-		{"a step of a rollback", session(approvals.Done), session(approvals.Done, undone), "operation:alice decision:approved:alice execution:alice result"},
-		{"nothing", session(approvals.Running), session(approvals.Running), ""},
+		{"a session", nil, session(approvals.StatusRunning), "session"},
+		{"an operation that waits", session(approvals.StatusRunning), session(approvals.StatusHeld, op(approvals.Waiting, "")), "operation:waiting status:held"},
+		{"one that is allowed", session(approvals.StatusRunning), session(approvals.StatusRunning, allowed), "operation:allowed execution"},
+		{"one that is denied", session(approvals.StatusRunning), session(approvals.StatusRunning, op(approvals.Denied, "policy")), "operation:denied"},
+		{"an approval", session(approvals.StatusHeld, op(approvals.Waiting, "")), session(approvals.StatusRunning, op(approvals.Approved, "alice")), "decision:approved:alice status:running"},
+		{"a rejection", session(approvals.StatusHeld, op(approvals.Waiting, "")), session(approvals.StatusRunning, op(approvals.Rejected, "alice")), "decision:rejected:alice status:running"},
+		{"a start", session(approvals.StatusRunning, op(approvals.Approved, "alice")), session(approvals.StatusRunning, started), "execution:alice"},
+		{"a result", session(approvals.StatusRunning, started), session(approvals.StatusRunning, finished), "result"},
+		{"a conflict", session(approvals.StatusRunning, started), session(approvals.StatusRunning, conflicted), "result:conflict"},
+		{"an end", session(approvals.StatusRunning, finished), session(approvals.StatusDone, finished), "ended:done"},
+		{"a crash", session(approvals.StatusRunning, started), session(approvals.StatusFailed, unknown), "decision:unknown ended:failed"},
+		{"a parking", session(approvals.StatusHeld, op(approvals.Waiting, "")), session(approvals.StatusParked, op(approvals.Waiting, "")), "status:parked"},
+		{"an expiry", session(approvals.StatusParked, op(approvals.Waiting, "")), session(approvals.StatusExpired, op(approvals.Expired, "")), "decision:expired ended:expired"},
+		{"a rollback", session(approvals.StatusDone, finished), session(approvals.StatusRolledBack, finished), "rollback:rolled_back"},
+		{"a decision in the same breath", session(approvals.StatusRunning), session(approvals.StatusRunning, op(approvals.Approved, "alice")), "operation decision:approved:alice"},
+		{"a step of a rollback", session(approvals.StatusDone), session(approvals.StatusDone, undone), "operation:alice decision:approved:alice execution:alice result"},
+		{"nothing", session(approvals.StatusRunning), session(approvals.StatusRunning), ""},
 	} {
 		var got []string
-		for _, e := range (&Log{}).change(approvals.Change{Before: c.before, After: c.after}) {
+		for _, e := range (&Log{}).change(approvals.Revision{Before: c.before, After: c.after}) {
 			text := e.Event
 			for _, more := range []string{e.Decision, e.Status} {
 				if more != "" {
@@ -85,7 +85,7 @@ func TestCommandIsToldWithoutSecretsAndValuesOfVariables(t *testing.T) {
 	argv := approvals.Strings{"tool", "--password", "hunter 2", "\x1b[31m"}
 	c := &approvals.Command{Path: "/usr/bin/tool", Argv: argv, Dir: "/srv", RunAs: "ops", EnvChanges: approvals.Strings{"-HOME", "A=hunter 2"}}
 	o := approvals.Operation{N: 1, Summary: `tool --password 'hunter 2' '\x1b[31m'`, Command: c, Why: "--password=hunter2 is not known"}
-	err := b.Record([]approvals.Change{{After: &approvals.Session{ID: "s", Operations: []approvals.Operation{o}, Analysis: "token: hunter2"}}})
+	err := b.Record([]approvals.Revision{{After: &approvals.Session{ID: "s", Operations: []approvals.Operation{o}, Analysis: "token: hunter2"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,37 +1,37 @@
 package journal
 
-// Change is what one transaction does to a session. Neither side may be changed.
-type Change struct {
+// Revision is what one transaction does to a session. Neither side may be changed.
+type Revision struct {
 	Before *Session // nil for a new one
 	After  *Session
 }
 
 // Operations calls fn with each operation that differs; before is nil for a new one.
-func (c Change) Operations(fn func(before, after *Operation)) {
+func (r Revision) Operations(fn func(before, after *Operation)) {
 	had := 0
-	if c.Before != nil {
-		had = len(c.Before.Operations)
+	if r.Before != nil {
+		had = len(r.Before.Operations)
 	}
-	for i := range c.After.Operations {
-		o := &c.After.Operations[i]
+	for i := range r.After.Operations {
+		o := &r.After.Operations[i]
 		switch {
 		case i >= had:
 			fn(nil, o)
-		case *o != c.Before.Operations[i]:
+		case *o != r.Before.Operations[i]:
 			// Operations are compared as they are: what their pointers point at is never changed, only replaced.
-			fn(&c.Before.Operations[i], o)
+			fn(&r.Before.Operations[i], o)
 		}
 	}
 }
 
 // Starts reports whether the change lets something happen that could not happen before: a session begins or goes on,
 // an operation is taken in, decided to be done, or started. What only records an end, a refusal or a result does not.
-func (c Change) Starts() bool {
-	if c.Before == nil || c.Before.Status == StatusParked && !c.After.Status.Final() && c.After.Status != StatusParked {
+func (r Revision) Starts() bool {
+	if r.Before == nil || r.Before.Status == StatusParked && !r.After.Status.Final() && r.After.Status != StatusParked {
 		return true
 	}
 	starts := false
-	c.Operations(func(before, after *Operation) {
+	r.Operations(func(before, after *Operation) {
 		may := after.Decision == Approved || after.Decision == Allowed
 		if before == nil || may && before.Decision != after.Decision || before.Started.IsZero() && !after.Started.IsZero() {
 			starts = true
@@ -48,22 +48,22 @@ type Anchor struct {
 }
 
 // Read is what the change says of files that the script has opened, nil for nothing new.
-func (c Change) Read() *Reads {
+func (r Revision) Read() *Reads {
 	var before *Reads
-	if c.Before != nil {
-		before = c.Before.Reads
+	if r.Before != nil {
+		before = r.Before.Reads
 	}
-	if c.After.Reads.Same(before) {
+	if r.After.Reads.Same(before) {
 		return nil
 	}
-	return c.After.Reads
+	return r.After.Reads
 }
 
 // Auditor is told of changes before they are made.
 type Auditor interface {
 	// Record writes that the changes are made. They may be made once it returns nil; after an error, which wraps
 	// ErrStore, nothing of them was written.
-	Record(changes []Change) error
+	Record(changes []Revision) error
 	// Defer is Record for changes that are made in any case: it is written when that is possible again.
-	Defer(changes []Change)
+	Defer(changes []Revision)
 }

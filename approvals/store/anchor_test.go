@@ -17,10 +17,10 @@ type chained struct {
 
 type silent struct{}
 
-func (silent) Record([]approvals.Change) error { return nil }
-func (silent) Defer([]approvals.Change)        {}
+func (silent) Record([]approvals.Revision) error { return nil }
+func (silent) Defer([]approvals.Revision)        {}
 
-func (c *chained) Record([]approvals.Change) error {
+func (c *chained) Record([]approvals.Revision) error {
 	c.end.Seq++
 	return nil
 }
@@ -40,7 +40,7 @@ func TestJournalKeepsTheLastLineOfTheAuditLog(t *testing.T) {
 	if _, err := Anchor(name); !errors.Is(err, ErrInUse) {
 		t.Errorf("while it is open: %v", err)
 	}
-	if err := s.Create(approvals.Session{ID: "one", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "one", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	if s.anchor.Seq != 6 {

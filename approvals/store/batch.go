@@ -164,8 +164,8 @@ func (s *Store) try(batch []*request) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // without effect after a commit
-	drafts := map[string]*approvals.Change{}
-	var changes []approvals.Change
+	drafts := map[string]*approvals.Revision{}
+	var changes []approvals.Revision
 	for _, r := range batch {
 		r.after, r.err, r.panicked = nil, nil, nil
 		changes = append(changes, s.apply(tx, drafts, r)...)
@@ -223,7 +223,7 @@ func beside(other, own func() error) error {
 
 // audit has changes recorded before they are made. Where that cannot be, those that let nothing happen are made all the
 // same: what has happened must not be forgotten since it cannot be told.
-func (s *Store) audit(changes []approvals.Change) error {
+func (s *Store) audit(changes []approvals.Revision) error {
 	if s.options.Auditor == nil {
 		return nil
 	}
@@ -231,7 +231,7 @@ func (s *Store) audit(changes []approvals.Change) error {
 	if err == nil {
 		return nil
 	}
-	if slices.ContainsFunc(changes, approvals.Change.Starts) {
+	if slices.ContainsFunc(changes, approvals.Revision.Starts) {
 		return err
 	}
 	s.options.Auditor.Defer(changes)
@@ -239,8 +239,8 @@ func (s *Store) audit(changes []approvals.Change) error {
 }
 
 // apply makes one change to its drafts, to all of them or to none, and returns what it did.
-func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Change, r *request) []approvals.Change {
-	own := make([]approvals.Change, len(r.ids)) // from what the transaction began with
+func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Revision, r *request) []approvals.Revision {
+	own := make([]approvals.Revision, len(r.ids)) // from what the transaction began with
 	before := make([]*approvals.Session, len(r.ids))
 	changed := make([]*approvals.Session, len(r.ids))
 	for i, id := range r.ids {
@@ -261,10 +261,10 @@ func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Change, r *requ
 	if r.err = r.call(changed); r.err != nil || r.panicked != nil {
 		return nil
 	}
-	changes := make([]approvals.Change, len(r.ids))
+	changes := make([]approvals.Revision, len(r.ids))
 	for i := range changed {
 		changed[i].Operations = slices.Clip(changed[i].Operations)
-		changes[i] = approvals.Change{Before: before[i], After: changed[i]}
+		changes[i] = approvals.Revision{Before: before[i], After: changed[i]}
 		if err := s.complete(changes[i]); err != nil {
 			r.err = failure(r.name(), err)
 			return nil
@@ -279,7 +279,7 @@ func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Change, r *requ
 }
 
 // draft is a session as the changes before it in the transaction leave it.
-func (s *Store) draft(tx *bbolt.Tx, drafts map[string]*approvals.Change, id string) (*approvals.Change, error) {
+func (s *Store) draft(tx *bbolt.Tx, drafts map[string]*approvals.Revision, id string) (*approvals.Revision, error) {
 	if d := drafts[id]; d != nil {
 		return d, nil
 	}
@@ -287,7 +287,7 @@ func (s *Store) draft(tx *bbolt.Tx, drafts map[string]*approvals.Change, id stri
 	if err != nil && !errors.Is(err, approvals.ErrNotFound) {
 		return nil, failure("change session "+id, err)
 	}
-	return &approvals.Change{Before: before, After: before}, nil
+	return &approvals.Revision{Before: before, After: before}, nil
 }
 
 // fits reports whether the request can be made of a session, nil for one that is not there.
@@ -325,7 +325,7 @@ func (r *request) call(sessions []*approvals.Session) (err error) {
 
 // complete refuses a change that a reader could make nothing of: operations that are no continuous list, and content
 // that is not there.
-func (s *Store) complete(c approvals.Change) error {
+func (s *Store) complete(c approvals.Revision) error {
 	named := c.After.Blobs()
 	if c.Before == nil {
 		if len(c.After.Script) > maxInlineScript {
@@ -367,7 +367,7 @@ func (s *Store) complete(c approvals.Change) error {
 }
 
 // write puts what differs into the transaction, counts references to blobs, and says by how many bytes the records grow.
-func write(tx *bbolt.Tx, c *approvals.Change, delta map[string]int) (grown int64, err error) {
+func write(tx *bbolt.Tx, c *approvals.Revision, delta map[string]int) (grown int64, err error) {
 	if c.Before == nil {
 		if err := putNew(tx, c.After); err != nil {
 			return 0, err
@@ -409,11 +409,11 @@ func count(names []string, by int, delta map[string]int) {
 
 // committed remembers a session that is alive, so that its next change need not read all of it, and what is kept of its
 // identity, which has grown by so many bytes.
-func (s *Store) committed(c *approvals.Change, grown int64) {
+func (s *Store) committed(c *approvals.Revision, grown int64) {
 	before, now := standing(c.Before), standing(c.After)
 	s.accounts.add(c.After.Identity, account{ended: now.ended - before.ended, copies: now.copies - before.copies, bytes: grown})
 	switch c.After.Status {
-	case approvals.Running, approvals.Held:
+	case approvals.StatusRunning, approvals.StatusHeld:
 		s.alive[c.After.ID] = c.After
 	default:
 		delete(s.alive, c.After.ID)

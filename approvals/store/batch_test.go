@@ -31,7 +31,7 @@ func hold(t *testing.T, s *Store) (release func()) {
 func TestChangesAtTheSameTimeShareATransactionAndFailAlone(t *testing.T) {
 	s, name := openTest(t)
 	for i := range 8 {
-		if err := s.Create(approvals.Session{ID: fmt.Sprint(i), Status: approvals.Running}); err != nil {
+		if err := s.Create(approvals.Session{ID: fmt.Sprint(i), Status: approvals.StatusRunning}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,7 +89,7 @@ func TestChangesAtTheSameTimeShareATransactionAndFailAlone(t *testing.T) {
 // A transaction that fails as a whole, here for a key that bbolt does not take, is done again change by change.
 func TestFailedTransactionFailsOnlyItsCause(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "good", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "good", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
@@ -116,7 +116,7 @@ func TestFailedTransactionFailsOnlyItsCause(t *testing.T) {
 
 func TestChangesOfOneSessionFollowEachOther(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
@@ -220,7 +220,7 @@ func BenchmarkJournalledOperations(b *testing.B) {
 							have = 0
 							id = fmt.Sprintf("s%d-%d", i, round)
 							round++
-							if err := s.Create(approvals.Session{ID: id, Status: approvals.Running, Created: time.Now()}); err != nil {
+							if err := s.Create(approvals.Session{ID: id, Status: approvals.StatusRunning, Created: time.Now()}); err != nil {
 								b.Error(err)
 								return
 							}
@@ -255,7 +255,7 @@ type fakeAuditor struct {
 	recorded, deferred []string
 }
 
-func (f *fakeAuditor) Record(changes []approvals.Change) error {
+func (f *fakeAuditor) Record(changes []approvals.Revision) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range changes {
@@ -269,7 +269,7 @@ func (f *fakeAuditor) Record(changes []approvals.Change) error {
 	return nil
 }
 
-func (f *fakeAuditor) Defer(changes []approvals.Change) {
+func (f *fakeAuditor) Defer(changes []approvals.Revision) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range changes {
@@ -291,7 +291,7 @@ func TestNothingBeginsThatIsNotRecordedAndEndsAreKept(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"bad", "good"} {
-		if err := s.Create(approvals.Session{ID: id, Status: approvals.Running}); err != nil {
+		if err := s.Create(approvals.Session{ID: id, Status: approvals.StatusRunning}); err != nil {
 			t.Fatal(err)
 		}
 		for _, d := range []approvals.Decision{approvals.Waiting, approvals.Waiting, approvals.Allowed} {
@@ -315,9 +315,9 @@ func TestNothingBeginsThatIsNotRecordedAndEndsAreKept(t *testing.T) {
 		"an operation denied":    {add(approvals.Denied), true},
 		"an approval":            {set(1, func(o *approvals.Operation) { o.Decision = approvals.Approved }), true},
 		"a start":                {set(3, func(o *approvals.Operation) { o.Started = time.Unix(1, 0) }), true},
-		"a rejection":            {set(2, func(o *approvals.Operation) { o.Decision = approvals.Refused }), false},
+		"a rejection":            {set(2, func(o *approvals.Operation) { o.Decision = approvals.Rejected }), false},
 		"a result":               {set(3, func(o *approvals.Operation) { o.Finished = time.Unix(1, 0) }), false},
-		"a hold":                 {func(s *approvals.Session) error { s.Status = approvals.Held; return nil }, false},
+		"a hold":                 {func(s *approvals.Session) error { s.Status = approvals.StatusHeld; return nil }, false},
 		"an unchanged operation": {set(2, func(*approvals.Operation) {}), false},
 	} {
 		before, _ := s.Session("bad")
@@ -339,13 +339,16 @@ func TestNothingBeginsThatIsNotRecordedAndEndsAreKept(t *testing.T) {
 	if bad == nil || good != nil {
 		t.Errorf("bad: %v, good: %v", bad, good)
 	}
-	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status = approvals.Parked; return nil }); err != nil {
+	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status = approvals.StatusParked; return nil }); err != nil {
 		t.Errorf("parking: %v", err)
 	}
-	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status = approvals.Running; return nil }); err == nil {
+	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status = approvals.StatusRunning; return nil }); err == nil {
 		t.Error("a parked session was resumed")
 	}
-	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status, s.Ended = approvals.Done, time.Unix(1, 0); return nil }); err != nil {
+	if _, err := s.Update("bad", func(s *approvals.Session) error {
+		s.Status, s.Ended = approvals.StatusDone, time.Unix(1, 0)
+		return nil
+	}); err != nil {
 		t.Errorf("an end: %v", err)
 	}
 	if last := log.deferred[len(log.deferred)-1]; last != "bad done" {

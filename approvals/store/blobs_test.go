@@ -134,7 +134,7 @@ func TestWhatACrashLeftOfContentGoesAtTheNextStart(t *testing.T) {
 	s, name := openTest(t)
 	unnamed := put(t, s, "no record names it")
 	script := strings.Repeat("#", maxInlineScript+1)
-	if err := s.Create(approvals.Session{ID: "a", Script: script, Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "a", Script: script, Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	half := filepath.Join(filepath.Dir(name), blobFolder, newBlob+"1234")

@@ -37,9 +37,9 @@ func sound(t *testing.T) (name, blob string) {
 	allowed.Verdict, allowed.Decision, allowed.By, allowed.Decided, allowed.Started, allowed.Finished = policy.Allow, approvals.Allowed, "policy", at, at, at
 	large := strings.Repeat("#", maxInlineScript+1)
 	for _, session := range []approvals.Session{
-		{ID: "parked", Identity: "claude", Key: "SHA256:c", Status: approvals.Parked, Script: "x", Operations: []approvals.Operation{asked, approved}},
-		{ID: "done", Identity: "claude", Key: "SHA256:c", Status: approvals.Done, Ended: at, ExitCode: new(int), Script: "x", Operations: []approvals.Operation{allowed}},
-		{ID: "large", Identity: "claude", Key: "SHA256:c", Status: approvals.Running, Script: large},
+		{ID: "parked", Identity: "claude", Key: "SHA256:c", Status: approvals.StatusParked, Script: "x", Operations: []approvals.Operation{asked, approved}},
+		{ID: "done", Identity: "claude", Key: "SHA256:c", Status: approvals.StatusDone, Ended: at, ExitCode: new(int), Script: "x", Operations: []approvals.Operation{allowed}},
+		{ID: "large", Identity: "claude", Key: "SHA256:c", Status: approvals.StatusRunning, Script: large},
 	} {
 		session.ScriptSHA256, session.Created = sum(session.Script), at
 		if err := s.Create(session); err != nil {
@@ -127,7 +127,7 @@ func TestEveryInconsistencyIsNamed(t *testing.T) {
 		"one's own key":                 {operation(2, func(o *approvals.Operation) { o.ByKey = "SHA256:c" }), "decided by the one who asked"},
 		"an allowance by a human":       {operation(2, func(o *approvals.Operation) { o.Decision = approvals.Allowed }), "which the policy alone does"},
 		"a start without a decision":    {operation(1, func(o *approvals.Operation) { o.Started = time.Unix(5, 0) }), "it is waiting, and Started is recorded"},
-		"a start after a rejection":     {operation(2, func(o *approvals.Operation) { o.Decision = approvals.Refused }), "it is rejected, and Started is recorded"},
+		"a start after a rejection":     {operation(2, func(o *approvals.Operation) { o.Decision = approvals.Rejected }), "it is rejected, and Started is recorded"},
 		"a result without a start":      {operation(2, func(o *approvals.Operation) { o.Started = time.Time{} }), "was never started"},
 		"a decision of no meaning":      {operation(1, func(o *approvals.Operation) { o.Decision = "maybe" }), `its decision is "maybe"`},
 		"a script":                      {set(scriptBucket, "parked", "y"), "its script has the SHA-256"},

@@ -41,7 +41,7 @@ func (s *shelf) ended(identity string, size int, copied bool) (id string) {
 	id = fmt.Sprintf("%s%03d", identity, s.n)
 	script := strings.Repeat(id[:1], size)
 	session := approvals.Session{
-		ID: id, Identity: identity, Created: s.clock, Status: approvals.Done, Ended: s.clock.Add(time.Second), Script: script,
+		ID: id, Identity: identity, Created: s.clock, Status: approvals.StatusDone, Ended: s.clock.Add(time.Second), Script: script,
 		Operations: []approvals.Operation{{N: 1}},
 	}
 	if copied {
@@ -146,7 +146,7 @@ func TestBytesOfAnIdentityAreBounded(t *testing.T) {
 // Content that is named later, and sessions that have not ended, count too.
 func TestBytesOfLiveSessionsCount(t *testing.T) {
 	s := newShelf(t, Options{})
-	if err := s.Create(approvals.Session{ID: "live", Identity: "a", Status: approvals.Running, Created: s.clock}); err != nil {
+	if err := s.Create(approvals.Session{ID: "live", Identity: "a", Status: approvals.StatusRunning, Created: s.clock}); err != nil {
 		t.Fatal(err)
 	}
 	before := s.Bytes("a")
@@ -162,7 +162,7 @@ func TestBytesOfLiveSessionsCount(t *testing.T) {
 		t.Errorf("it has grown by %d bytes", got)
 	}
 	s.checkAccounts()
-	if _, err := s.Update("live", func(c *approvals.Session) error { c.Status, c.Ended = approvals.Done, s.clock; return nil }); err != nil {
+	if _, err := s.Update("live", func(c *approvals.Session) error { c.Status, c.Ended = approvals.StatusDone, s.clock; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	s.checkAccounts()
@@ -175,7 +175,7 @@ func TestBytesOfLiveSessionsCount(t *testing.T) {
 // A result that nobody waits for counts before its identity is asked for more.
 func TestWhatIsNotWrittenYetCountsForItsIdentity(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "one", Identity: "a", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "one", Identity: "a", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	share := s.Bytes("a") + 1000

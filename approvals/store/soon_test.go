@@ -18,7 +18,7 @@ func rename(to string) func(*approvals.Session) error {
 // A change that nobody waits for is made before those that come after it, and before anybody looks.
 func TestChangesThatNobodyWaitsForKeepTheirPlace(t *testing.T) {
 	s, name := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	made := 0
@@ -57,7 +57,7 @@ func TestChangesThatNobodyWaitsForKeepTheirPlace(t *testing.T) {
 // Three changes wait for the disk once, as one does.
 func TestChangesThatNobodyWaitsForShareTheNextTransaction(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	release := hold(t, s) // this goroutine is the writer until then
@@ -74,7 +74,7 @@ func TestChangesThatNobodyWaitsForShareTheNextTransaction(t *testing.T) {
 
 func TestAChangeThatNobodyWaitsForTellsItsFailure(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	own := errors.New("my own")
@@ -95,7 +95,7 @@ func TestAChangeThatNobodyWaitsForTellsItsFailure(t *testing.T) {
 // Content is durable before a record names it, and not sooner: its file and its folders wait for the disk beside the audit log.
 func TestContentIsSyncedWithTheRecordThatNamesIt(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	sha, _, err := s.PutBlob(t.Context(), strings.NewReader("said"), 0)
@@ -127,7 +127,7 @@ func TestContentIsSyncedWithTheRecordThatNamesIt(t *testing.T) {
 
 func TestNoRecordNamesContentThatCannotBeSynced(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	sha, _, err := s.PutBlob(t.Context(), strings.NewReader("said"), 0)

@@ -34,7 +34,7 @@ func everything(*approvals.Session) bool { return true }
 
 func TestWhatWasKeptIsThereAfterReopening(t *testing.T) {
 	s, name := openTest(t)
-	want := approvals.Session{ID: "abc", Identity: "claude", Script: "print()", Status: approvals.Running, Created: time.Unix(1, 0)}
+	want := approvals.Session{ID: "abc", Identity: "claude", Script: "print()", Status: approvals.StatusRunning, Created: time.Unix(1, 0)}
 	if err := s.Create(want); err != nil {
 		t.Fatal(err)
 	}
@@ -76,14 +76,14 @@ func TestIDIsTakenOnce(t *testing.T) {
 
 func TestRefusedChangeLeavesTheSessionAsItWas(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "abc", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "abc", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	own := errors.New("no")
-	if _, err := s.Update("abc", func(s *approvals.Session) error { s.Status = approvals.Done; return own }); !errors.Is(err, own) || errors.Is(err, approvals.ErrStore) {
+	if _, err := s.Update("abc", func(s *approvals.Session) error { s.Status = approvals.StatusDone; return own }); !errors.Is(err, own) || errors.Is(err, approvals.ErrStore) {
 		t.Errorf("%v, want the change's own error", err)
 	}
-	if got, _ := s.Session("abc"); got.Status != approvals.Running {
+	if got, _ := s.Session("abc"); got.Status != approvals.StatusRunning {
 		t.Errorf("status %s", got.Status)
 	}
 	for _, id := range []string{"", "nope", strings.Repeat("x", 40_000)} {
@@ -95,7 +95,7 @@ func TestRefusedChangeLeavesTheSessionAsItWas(t *testing.T) {
 
 func TestOpenSessionsAreListedNewestFirst(t *testing.T) {
 	s, _ := openTest(t)
-	for i, status := range []approvals.Status{approvals.Running, approvals.Done, approvals.Held, approvals.Parked} {
+	for i, status := range []approvals.Status{approvals.StatusRunning, approvals.StatusDone, approvals.StatusHeld, approvals.StatusParked} {
 		if err := s.Create(approvals.Session{ID: fmt.Sprint(i), Status: status, Created: time.Unix(int64(i+1), 0), Script: "x"}); err != nil {
 			t.Fatal(err)
 		}
@@ -178,14 +178,14 @@ func TestDatabaseOfSchema1IsBroughtUpToDate(t *testing.T) {
 			t.Fatal(err)
 		}
 		done, err := s.Session("0123abcd")
-		if err != nil || done.Script != "print(1)\n" || done.Status != approvals.Done || len(done.Operations) != 2 {
+		if err != nil || done.Script != "print(1)\n" || done.Status != approvals.StatusDone || len(done.Operations) != 2 {
 			t.Fatalf("%+v, %v", done, err)
 		}
 		o := done.Operations[0]
 		if o.Command.Argv[1] != "\xff" || o.Command.Digest() != o.Digest || *o.ExitCode != 7 || o.ByKey != "SHA256:a" || o.Command.Line != 3 {
 			t.Errorf("operation 1: %+v, %+v", o, o.Command)
 		}
-		if o := done.Operations[1]; o.Decision != approvals.Refused || o.Reason != "no" {
+		if o := done.Operations[1]; o.Decision != approvals.Rejected || o.Reason != "no" {
 			t.Errorf("operation 2: %+v", o)
 		}
 		open, err := s.Sessions(false, everything)
@@ -203,7 +203,7 @@ func TestDatabaseOfSchema1IsBroughtUpToDate(t *testing.T) {
 
 func TestChangeOfOneOperationWritesThatOneAlone(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "abc", Status: approvals.Running}); err != nil {
+	if err := s.Create(approvals.Session{ID: "abc", Status: approvals.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	change := func(f func(*approvals.Session)) {
@@ -247,7 +247,7 @@ func TestChangeOfOneOperationWritesThatOneAlone(t *testing.T) {
 
 func TestChangeThatNoReaderCouldUnderstandIsRefused(t *testing.T) {
 	s, _ := openTest(t)
-	session := approvals.Session{ID: "abc", Status: approvals.Running, Script: "x", Operations: []approvals.Operation{{N: 1}, {N: 2}}}
+	session := approvals.Session{ID: "abc", Status: approvals.StatusRunning, Script: "x", Operations: []approvals.Operation{{N: 1}, {N: 2}}}
 	if err := s.Create(session); err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestLargeScriptIsABlobAndGoesWithItsSession(t *testing.T) {
 		if id == "c" {
 			text += "c"
 		}
-		if err := s.Create(approvals.Session{ID: id, Script: text, Status: approvals.Running, Created: clock}); err != nil {
+		if err := s.Create(approvals.Session{ID: id, Script: text, Status: approvals.StatusRunning, Created: clock}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := s.Session(id)
@@ -302,7 +302,7 @@ func TestLargeScriptIsABlobAndGoesWithItsSession(t *testing.T) {
 	}
 	end := func(id string) {
 		t.Helper()
-		if _, err := s.Update(id, func(s *approvals.Session) error { s.Status, s.Ended = approvals.Done, clock; return nil }); err != nil {
+		if _, err := s.Update(id, func(s *approvals.Session) error { s.Status, s.Ended = approvals.StatusDone, clock; return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -359,12 +359,12 @@ func TestOldEndedSessionsGoAndWaitingOnesStay(t *testing.T) {
 			}
 			defer func() { _ = s.Close() }()
 			for i := range 10 { // 0 is parked, 9 runs, the others end half an hour after they began
-				session := approvals.Session{ID: fmt.Sprint(i), Created: clock, Status: approvals.Done, Ended: clock.Add(30 * time.Minute), Operations: []approvals.Operation{{N: 1}}}
+				session := approvals.Session{ID: fmt.Sprint(i), Created: clock, Status: approvals.StatusDone, Ended: clock.Add(30 * time.Minute), Operations: []approvals.Operation{{N: 1}}}
 				switch i {
 				case 0:
-					session.Status, session.Ended = approvals.Parked, time.Time{}
+					session.Status, session.Ended = approvals.StatusParked, time.Time{}
 				case 9:
-					session.Status, session.Ended = approvals.Running, time.Time{}
+					session.Status, session.Ended = approvals.StatusRunning, time.Time{}
 				}
 				if err := s.Create(session); err != nil {
 					t.Fatal(err)
@@ -402,7 +402,7 @@ func TestDamagedSessionIsNotChangedAndOthersAreListedAndRemoved(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	for i, id := range []string{"record", "operation", "old", "new"} {
 		at := clock.Add(time.Duration(i) * time.Second)
-		if err := s.Create(approvals.Session{ID: id, Status: approvals.Done, Created: at, Ended: at, Operations: []approvals.Operation{{N: 1}}}); err != nil {
+		if err := s.Create(approvals.Session{ID: id, Status: approvals.StatusDone, Created: at, Ended: at, Operations: []approvals.Operation{{N: 1}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -438,7 +438,7 @@ func TestSessionThatHasJustEndedStays(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	for _, id := range []string{"a", "b"} {
-		if err := s.Create(approvals.Session{ID: id, Status: approvals.Done, Created: clock, Ended: clock}); err != nil {
+		if err := s.Create(approvals.Session{ID: id, Status: approvals.StatusDone, Created: clock, Ended: clock}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -473,7 +473,7 @@ func (c *crashSuite) account(kills int) {
 	}
 	c.tb.Logf("%d kills, %d sessions, %d commands, %d files, decisions %v, %d approvals and %d rejections acknowledged",
 		kills, len(sessions), len(ran)-len(written), len(written), counts, len(c.approved), len(c.rejected))
-	if len(ran) == 0 || kills >= 50 && (len(written) == 0 || len(written) == len(ran) || counts[approvals.Refused] == 0 || counts[approvals.UnknownState] == 0) {
+	if len(ran) == 0 || kills >= 50 && (len(written) == 0 || len(written) == len(ran) || counts[approvals.Rejected] == 0 || counts[approvals.Unknown] == 0) {
 		c.tb.Error("too little happened for this test to show anything")
 	}
 }
@@ -497,16 +497,16 @@ func (c *crashSuite) check(id string, session approvals.Session, o approvals.Ope
 	case o.Started.IsZero() && n != 0:
 		c.tb.Errorf("operation %s is %s and was never started, and %s is there", id, o.Decision, mark)
 	}
-	if c.approved[id] && o.Decision != approvals.Approved && o.Decision != approvals.UnknownState && (o.Decision != approvals.Withdrawn || session.Status != approvals.Failed) {
+	if c.approved[id] && o.Decision != approvals.Approved && o.Decision != approvals.Unknown && (o.Decision != approvals.Cancelled || session.Status != approvals.StatusFailed) {
 		c.tb.Errorf("operation %s was approved, and is %s in a session that is %s (%s)", id, o.Decision, session.Status, session.Reason)
 	}
-	if c.rejected[id] && (o.Decision != approvals.Refused || n != 0) {
+	if c.rejected[id] && (o.Decision != approvals.Rejected || n != 0) {
 		c.tb.Errorf("operation %s was rejected, and is %s; %s is there %d times", id, o.Decision, mark, n)
 	}
 	if !logged["operation "+id] {
 		c.tb.Errorf("operation %s is not in the audit log", id)
 	}
-	if (o.Decision == approvals.Approved || o.Decision == approvals.Refused) && !logged["decision "+id] {
+	if (o.Decision == approvals.Approved || o.Decision == approvals.Rejected) && !logged["decision "+id] {
 		c.tb.Errorf("the decision on operation %s is not in the audit log", id)
 	}
 	if !o.Started.IsZero() && !logged["execution "+id] {

@@ -86,7 +86,7 @@ func (f *follower) chunk(p approvals.Chunk) error {
 		if f.clock == nil {
 			break
 		}
-		if p.Status == approvals.Held {
+		if p.Status == approvals.StatusHeld {
 			f.clock.held()
 		} else {
 			f.clock.running()
@@ -184,7 +184,7 @@ func (c *invocation) conclude(s approvals.Session) int {
 	switch {
 	case !s.Status.Final():
 		switch {
-		case s.Status == approvals.Running:
+		case s.Status == approvals.StatusRunning:
 			c.notice("session %s is still running; come back with: wait %s", s.ID, s.ID)
 		case s.GoesOn:
 			c.notice("session %s was decided on and starts again as soon as it can; come back with: wait %s", s.ID, s.ID)
@@ -192,9 +192,9 @@ func (c *invocation) conclude(s approvals.Session) int {
 			c.notice("session %s waits for a human (%s)%s; do not ask again, come back with: wait %s", s.ID, s.Status, waiting(s), s.ID)
 		}
 		return ExitWaiting
-	case s.Status != approvals.Done && s.Reason != "": // the gateway's own words, whichever status it gave with them
+	case s.Status != approvals.StatusDone && s.Reason != "": // the gateway's own words, whichever status it gave with them
 		c.notice("session %s: %s: %s", s.ID, s.Status, rendered(s.Reason))
-	case s.Status != approvals.Done && s.Status != approvals.Failed:
+	case s.Status != approvals.StatusDone && s.Status != approvals.StatusFailed:
 		c.notice("session %s: %s", s.ID, s.Status)
 	}
 	return exitStatus(s)
@@ -232,11 +232,11 @@ func exitStatus(s approvals.Session) int {
 		return *s.ExitCode
 	}
 	switch s.Status {
-	case approvals.Done, approvals.RolledBack:
+	case approvals.StatusDone, approvals.StatusRolledBack:
 		return ExitOK
-	case approvals.Rejected, approvals.Cancelled, approvals.Expired:
+	case approvals.StatusRejected, approvals.StatusCancelled, approvals.StatusExpired:
 		return ExitNotPermitted
-	case approvals.TimedOut:
+	case approvals.StatusTimedOut:
 		return ExitTime
 	}
 	return ExitFault
@@ -286,7 +286,7 @@ func (v *Verbs) wait(ctx context.Context, c *invocation, limit waitFlag, how fol
 		leave = v.Sessions.Attend(ctx, id)
 		defer leave()
 	}
-	if s.Status == approvals.Parked {
+	if s.Status == approvals.StatusParked {
 		if err := v.unparked(ctx, c, id, limit); err != nil {
 			return c.fail(id, err)
 		}

@@ -129,7 +129,7 @@ func (h *hostileHouse) session(t *testing.T, target targets.Target) string {
 			Argv: []string{"true", hostileText}, Executables: []string{"/bin/true", "/usr/bin/true"}, Dir: "/", Input: "data", Content: []byte(hostileText), Stdin: strings.NewReader(hostileText),
 			Env: append(target.Account().Env("dumb"), "X="+strings.ReplaceAll(hostileText, "\x00", "")), Stdout: io.Discard, Stderr: io.Discard,
 		})
-		l.End(approvals.Outcome{Status: approvals.Failed, ExitCode: 1, Reason: hostileText})
+		l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: 1, Reason: hostileText})
 	}()
 	t.Cleanup(func() {
 		_, _ = m.Cancel(context.Background(), l.ID(), hostileAgent)

@@ -40,7 +40,7 @@ func hostile(text string) approvals.Session {
 		EnvChanges: []string{text, "-" + text}, Input: text, Line: 2,
 	}
 	done := waitingOp(2, policy.Caution, "sh", "-c", text)
-	done.Decision, done.By, done.Reason, done.Decided = approvals.Refused, text, text, start
+	done.Decision, done.By, done.Reason, done.Decided = approvals.Rejected, text, text, start
 	x.Operations = append(x.Operations, done)
 	return x
 }
@@ -51,7 +51,7 @@ func TestHostileTextNeverReachesTheScreenRaw(t *testing.T) {
 			t.Run(fmt.Sprint(name, size), func(t *testing.T) {
 				t.Parallel()
 				ended := hostile(text)
-				ended.ID, ended.Status, ended.Ended = "aaaa0002", approvals.Failed, start.Add(-time.Minute)
+				ended.ID, ended.Status, ended.Ended = "aaaa0002", approvals.StatusFailed, start.Add(-time.Minute)
 				f := newFake(hostile(text), ended)
 				for _, c := range []approvals.Chunk{{Stream: approvals.StreamStdout}, {Stream: approvals.StreamStderr}, {Stream: approvals.StreamNotice}} {
 					c.Data = []byte(text + "\n")

@@ -154,7 +154,7 @@ func TestMarkedOperationsAreDecidedTogether(t *testing.T) {
 	s.press("down", "down", "enter")
 	s.until("Rejected 2 operations")
 	ops := f.find("aaaa0001").Operations
-	for i, want := range []approvals.Decision{approvals.Waiting, approvals.Refused, approvals.Refused, approvals.Waiting} {
+	for i, want := range []approvals.Decision{approvals.Waiting, approvals.Rejected, approvals.Rejected, approvals.Waiting} {
 		if ops[i].Decision != want {
 			t.Errorf("operation %d: %v, want %v", i+1, ops[i].Decision, want)
 		}
@@ -211,7 +211,7 @@ func TestOfSeveralDecisionsTheOnesThatFailAreNamed(t *testing.T) {
 		if _, err := f.Reject(t.Context(), "aaaa0001", bob, []int{2}, "no"); err != nil {
 			t.Error(err)
 		}
-		f.find("aaaa0001").Status = approvals.Held
+		f.find("aaaa0001").Status = approvals.StatusHeld
 	}
 	s.press("y")
 	s.until("2 of 3 approved. Not decided by you. Operation 2: rejected by bob")
@@ -282,7 +282,7 @@ func TestPageKeepsItsPlaceWhileOutputComes(t *testing.T) {
 
 func TestKeysThatDecideDoNothingWhereNothingWasRead(t *testing.T) {
 	x := held("aaaa0002", policy.Caution, "halt")
-	x.Status, x.Ended = approvals.Rejected, start
+	x.Status, x.Ended = approvals.StatusRejected, start
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"), x)
 	s := openScreen(t, f, alice, 80, 24, "")
 	s.until("1 wait")

@@ -355,7 +355,7 @@ func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {
 	s.press("a", "y")
 	s.until("Approved operation 1")
 	f.change("aaaa0001", func(x *approvals.Session) {
-		x.Status = approvals.Held
+		x.Status = approvals.StatusHeld
 		x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "second"), waitingOp(3, policy.Caution, "third"))
 	})
 	s.until("Operation 2 waits for a decision")
@@ -367,10 +367,10 @@ func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {
 	s.until("elsewhere changes")
 	s.press("n")
 	s.until("Operation 2 · ", "second changes")
-	f.change("aaaa0002", func(x *approvals.Session) { x.Operations[0].Decision = approvals.Withdrawn })
+	f.change("aaaa0002", func(x *approvals.Session) { x.Operations[0].Decision = approvals.Cancelled })
 	s.press("n")
 	s.shows("Operation 3 · ")
-	f.change("aaaa0001", func(x *approvals.Session) { x.Operations[1].Decision = approvals.Withdrawn })
+	f.change("aaaa0001", func(x *approvals.Session) { x.Operations[1].Decision = approvals.Cancelled })
 	s.press("esc")
 	s.until("cancelled")
 	s.press("n", "n")

@@ -168,7 +168,7 @@ func (f *fakeBackend) Approve(_ context.Context, id string, by approvals.Identit
 		}
 		op.Decision, op.Started = approvals.Approved, start
 		f.approved = append(f.approved, fmt.Sprintf("%s/%d/%s by %s", id, op.N, digest, by.Name))
-		f.find(id).Status = approvals.Running
+		f.find(id).Status = approvals.StatusRunning
 		ran := approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("it ran\n")}
 		f.chunks[id] = append(f.chunks[id], ran)
 		f.written[fmt.Sprintf("%s/%d", id, op.N)] = []approvals.Chunk{ran}
@@ -178,9 +178,9 @@ func (f *fakeBackend) Approve(_ context.Context, id string, by approvals.Identit
 
 func (f *fakeBackend) Reject(_ context.Context, id string, by approvals.Identity, ops []int, reason string) (approvals.Session, error) {
 	return f.decide(id, by, ops, func(op *approvals.Operation) error {
-		op.Decision, op.Reason = approvals.Refused, reason
+		op.Decision, op.Reason = approvals.Rejected, reason
 		s := f.find(id)
-		s.Status, s.Ended, s.Deadline = approvals.Rejected, start, time.Time{}
+		s.Status, s.Ended, s.Deadline = approvals.StatusRejected, start, time.Time{}
 		return nil
 	})
 }
@@ -246,7 +246,7 @@ func (f *fakeBackend) Rollback(_ context.Context, id string, by approvals.Identi
 		return steps, approvals.ErrChangedSince
 	}
 	f.rolled = append(f.rolled, fmt.Sprintf("%s by %s force %v", id, by.Name, force))
-	f.find(id).Status = approvals.RolledBack
+	f.find(id).Status = approvals.StatusRolledBack
 	f.changed(id)
 	return steps, nil
 }
@@ -283,7 +283,7 @@ func (f *fakeBackend) Follow(ctx context.Context, _ approvals.Identity, id strin
 			}
 			sent++
 		}
-		if now.Status.Final() || now.Status == approvals.Parked {
+		if now.Status.Final() || now.Status == approvals.StatusParked {
 			return now, nil
 		}
 		select {
@@ -324,7 +324,7 @@ func held(id string, risk policy.Risk, argv ...string) approvals.Session {
 		ID: id, Identity: "claude", Key: "SHA256:claude", Target: "prod", Engine: "native", Name: "nightly check",
 		Analysis: "frees space\nbefore the backup", Args: []string{"-"},
 		Script:       "import subprocess\nfor unit in ['a']:\n    subprocess.run(ARGV)\n",
-		ScriptSHA256: "00ff", Status: approvals.Held, Created: start.Add(-2 * time.Minute), Deadline: start.Add(8 * time.Minute),
+		ScriptSHA256: "00ff", Status: approvals.StatusHeld, Created: start.Add(-2 * time.Minute), Deadline: start.Add(8 * time.Minute),
 		Operations: []approvals.Operation{waitingOp(1, risk, argv...)},
 	}
 }

@@ -246,7 +246,7 @@ for host in HOSTS:
 	attack.Operations[0].Why = "the program is not known to the policy"
 	attack.Identity, attack.Name = "scraper", "just reading \u200bfiles"
 	parked := held("p4r8k1dd", policy.Caution, "sh", "-c", "cd /srv/app && git pull\nmake install")
-	parked.Status, parked.Deadline, parked.Created = approvals.Parked, start.Add(20*time.Hour), start.Add(-4*time.Hour)
+	parked.Status, parked.Deadline, parked.Created = approvals.StatusParked, start.Add(20*time.Hour), start.Add(-4*time.Hour)
 	parked.Operations[0].Created = start.Add(-4 * time.Hour)
 	parked.Operations = append(parked.Operations, waitingOp(2, policy.Caution, "systemctl", "restart", "app"))
 	parked.Operations[1].Created = start.Add(-4 * time.Hour)
@@ -255,12 +255,12 @@ for host in HOSTS:
 
 	done := held("w8d2g6ff", policy.Caution, "journalctl", "--vacuum-size=1G")
 	code := 0
-	done.Status, done.Ended, done.ExitCode, done.Deadline = approvals.Done, start.Add(-10*time.Minute), &code, time.Time{}
+	done.Status, done.Ended, done.ExitCode, done.Deadline = approvals.StatusDone, start.Add(-10*time.Minute), &code, time.Time{}
 	done.Operations[0].Decision, done.Operations[0].By, done.Operations[0].Started = approvals.Approved, "bob", start.Add(-11*time.Minute)
 	refused := held("r5s9h3gg", policy.Danger, "mkfs.ext4", "/dev/sdb1")
 	seventy := 77
-	refused.Status, refused.Ended, refused.ExitCode, refused.Deadline = approvals.Rejected, start.Add(-3*time.Hour), &seventy, time.Time{}
-	refused.Operations[0].Decision, refused.Operations[0].By, refused.Operations[0].Reason = approvals.Refused, "alice", "that disk is in use"
+	refused.Status, refused.Ended, refused.ExitCode, refused.Deadline = approvals.StatusRejected, start.Add(-3*time.Hour), &seventy, time.Time{}
+	refused.Operations[0].Decision, refused.Operations[0].By, refused.Operations[0].Reason = approvals.Rejected, "alice", "that disk is in use"
 	f := newFake(reload, wipe, attack, parked, mine, done, refused)
 	f.chunks["k3v9t2aa"] = []approvals.Chunk{{Stream: approvals.StreamStdout, Data: []byte("www: certificate renewed\n")}}
 	return f

@@ -104,7 +104,7 @@ func TestDangerousGrantNeedsTheTargetsName(t *testing.T) {
 func ended() *fakeBackend {
 	f := filesNight()
 	x := f.find("f1l3s0aa")
-	x.Status, x.Ended, x.Deadline = approvals.Done, start, time.Time{}
+	x.Status, x.Ended, x.Deadline = approvals.StatusDone, start, time.Time{}
 	for i := range x.Operations {
 		op := &x.Operations[i]
 		op.Decision, op.By, op.Started, op.Finished = approvals.Approved, "alice", start, start

@@ -427,7 +427,7 @@ func (b *inbox) age(now time.Time, r *summary) string {
 // left is how much time is left, and that the script is not alive where it is not.
 func (b *inbox) left(now time.Time, r *summary) line {
 	var l line
-	if r.status == approvals.Parked {
+	if r.status == approvals.StatusParked {
 		l = own(tonePlain, "parked ")
 	}
 	if r.deadline.IsZero() {
@@ -443,13 +443,13 @@ func (b *inbox) left(now time.Time, r *summary) line {
 // statusWord is a status as the screen says it.
 func statusWord(s approvals.Status) string {
 	switch s {
-	case approvals.Held:
+	case approvals.StatusHeld:
 		return "HELD"
-	case approvals.Parked:
+	case approvals.StatusParked:
 		return "PARKED"
-	case approvals.RolledBack:
+	case approvals.StatusRolledBack:
 		return "rolled back"
-	case approvals.Running, approvals.Done, approvals.Failed, approvals.Rejected, approvals.Cancelled, approvals.Expired, approvals.TimedOut:
+	case approvals.StatusRunning, approvals.StatusDone, approvals.StatusFailed, approvals.StatusRejected, approvals.StatusCancelled, approvals.StatusExpired, approvals.StatusTimedOut:
 		return string(s)
 	}
 	return "unknown"

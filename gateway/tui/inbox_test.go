@@ -38,7 +38,7 @@ func TestInboxIsLive(t *testing.T) {
 	f.add(held("aaaa0001", policy.Caution, "reboot"))
 	s.until("1 wait", "reboot")
 	f.change("aaaa0001", func(x *approvals.Session) {
-		x.Status, x.Operations[0].Decision = approvals.Running, approvals.Approved
+		x.Status, x.Operations[0].Decision = approvals.StatusRunning, approvals.Approved
 	})
 	s.until("0 wait", "1 running")
 }
@@ -218,9 +218,9 @@ func TestSelectionStaysOnItsSessionWhileOthersComeAndGo(t *testing.T) {
 	s.until("8 wait")
 	s.press("down", "j", "down", "j", "down")
 	s.shows("▸ caution touch /srv/5")
-	f.change("aaaa0002", func(x *approvals.Session) { x.Status = approvals.Expired })
+	f.change("aaaa0002", func(x *approvals.Session) { x.Status = approvals.StatusExpired })
 	s.until("7 wait", "▸ caution touch /srv/5")
-	f.change("aaaa0005", func(x *approvals.Session) { x.Status = approvals.Expired })
+	f.change("aaaa0005", func(x *approvals.Session) { x.Status = approvals.StatusExpired })
 	s.until("6 wait", "▸ caution touch /srv/6")
 	s.press("enter")
 	s.until("aaaa0006")
@@ -229,7 +229,7 @@ func TestSelectionStaysOnItsSessionWhileOthersComeAndGo(t *testing.T) {
 func TestRecentlyDecidedSessionsShowWhoAndWhatCameOfIt(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
 	code := 3
-	x.Status, x.Ended, x.ExitCode, x.Deadline = approvals.Failed, start.Add(-time.Hour), &code, time.Time{}
+	x.Status, x.Ended, x.ExitCode, x.Deadline = approvals.StatusFailed, start.Add(-time.Hour), &code, time.Time{}
 	x.Operations[0].Decision, x.Operations[0].By = approvals.Approved, "bob"
 	s := openScreen(t, newFake(x), alice, 80, 24, "")
 	s.until("Nothing waits")

@@ -101,9 +101,9 @@ func (r *summary) ownedBy(me approvals.Identity) bool {
 // byHuman reports whether a human decided.
 func byHuman(d approvals.Decision) bool {
 	switch d {
-	case approvals.Approved, approvals.Refused, approvals.UnknownState, approvals.Conflicted, approvals.Broken:
+	case approvals.Approved, approvals.Rejected, approvals.Unknown, approvals.Conflicted, approvals.Failed:
 		return true
-	case approvals.Waiting, approvals.Allowed, approvals.Denied, approvals.Lapsed, approvals.Withdrawn:
+	case approvals.Waiting, approvals.Allowed, approvals.Denied, approvals.Expired, approvals.Cancelled:
 		return false
 	}
 	return false
@@ -160,9 +160,9 @@ func waitingSessions(b Backend, me approvals.Identity) (waiting []summary, runni
 	}
 	for i := range all {
 		switch all[i].Status {
-		case approvals.Held, approvals.Parked:
+		case approvals.StatusHeld, approvals.StatusParked:
 			waiting = append(waiting, summarize(&all[i]))
-		case approvals.Running:
+		case approvals.StatusRunning:
 			running++
 		default: // ended between two looks
 		}

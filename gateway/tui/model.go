@@ -311,7 +311,7 @@ func (m *model) loadedSession(s *snapshot) tea.Cmd {
 	if v := m.session.view; v != nil {
 		cmds = append(cmds, v.followResult(m))
 	}
-	if m.session.output.overAs(approvals.Parked) && s.session.Status != approvals.Parked {
+	if m.session.output.overAs(approvals.StatusParked) && s.session.Status != approvals.StatusParked {
 		cmds = append(cmds, m.startFollowing()) // it has been started again, and may be over already
 	}
 	return tea.Batch(cmds...)

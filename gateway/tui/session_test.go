@@ -38,10 +38,10 @@ func TestDecidedOperationsShowWhoDecided(t *testing.T) {
 	denied := waitingOp(3, policy.Danger, "mkfs")
 	denied.Decision, denied.By = approvals.Denied, "policy"
 	lost := waitingOp(4, policy.Danger, "dd")
-	lost.Decision, lost.By = approvals.UnknownState, "bob"
+	lost.Decision, lost.By = approvals.Unknown, "bob"
 	conflict, broken := writeOp(5, "/etc/a"), writeOp(6, "/etc/b")
 	conflict.Decision, conflict.By = approvals.Conflicted, "bob"
-	broken.Decision, broken.By, broken.Reason = approvals.Broken, "bob", "no space\x1b"
+	broken.Decision, broken.By, broken.Reason = approvals.Failed, "bob", "no space\x1b"
 	x.Operations = append(x.Operations, done, denied, lost, conflict, broken)
 	s := openScreen(t, newFake(x), alice, 100, 24, "aaaa0001")
 	s.until("end of operation 1")
@@ -74,7 +74,7 @@ func TestOutputKeepsABoundedTailAndSaysSo(t *testing.T) {
 
 func TestOutputIsFollowedAgainWhenAParkedSessionStarts(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
-	x.Status = approvals.Parked
+	x.Status = approvals.StatusParked
 	f := newFake(x)
 	f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("first run\n")})
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
@@ -85,7 +85,7 @@ func TestOutputIsFollowedAgainWhenAParkedSessionStarts(t *testing.T) {
 
 func TestOutputIsShownOfAParkedSessionThatRanBetweenTwoLooks(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
-	x.Status = approvals.Parked
+	x.Status = approvals.StatusParked
 	f := newFake(x)
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
 	s.until("All of it has been shown")
@@ -94,7 +94,9 @@ func TestOutputIsShownOfAParkedSessionThatRanBetweenTwoLooks(t *testing.T) {
 	f.mu.Lock()
 	f.chunks["aaaa0001"] = append(f.chunks["aaaa0001"], approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("all done\n")})
 	f.mu.Unlock()
-	f.change("aaaa0001", func(x *approvals.Session) { x.Status, x.Operations[0].Decision = approvals.Done, approvals.Approved })
+	f.change("aaaa0001", func(x *approvals.Session) {
+		x.Status, x.Operations[0].Decision = approvals.StatusDone, approvals.Approved
+	})
 	s.until("all done")
 }
 

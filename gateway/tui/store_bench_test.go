@@ -26,7 +26,7 @@ func BenchmarkFirstPaintFromTheJournal(b *testing.B) {
 	b.Cleanup(func() { _ = s.Close() })
 	for i := range 1000 {
 		x := held(fmt.Sprintf("a%07d", i), policy.Caution, "systemctl", "restart", fmt.Sprintf("unit%d", i))
-		x.Status, x.Script = approvals.Parked, strings.Repeat("print('hello')\n", 200)
+		x.Status, x.Script = approvals.StatusParked, strings.Repeat("print('hello')\n", 200)
 		if err := s.Create(x); err != nil {
 			b.Fatal(err)
 		}

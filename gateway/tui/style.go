@@ -133,11 +133,11 @@ func riskOrder(r policy.Risk) int {
 // statusTone is the tone of a session's status.
 func statusTone(s approvals.Status) tone {
 	switch s {
-	case approvals.Held, approvals.Parked:
+	case approvals.StatusHeld, approvals.StatusParked:
 		return toneCaution
-	case approvals.Running, approvals.Done:
+	case approvals.StatusRunning, approvals.StatusDone:
 		return toneSafe
-	case approvals.Failed, approvals.Rejected, approvals.Cancelled, approvals.Expired, approvals.TimedOut, approvals.RolledBack:
+	case approvals.StatusFailed, approvals.StatusRejected, approvals.StatusCancelled, approvals.StatusExpired, approvals.StatusTimedOut, approvals.StatusRolledBack:
 		return toneDim
 	}
 	return toneDim

@@ -74,11 +74,11 @@ func decisionLine(op *approvals.Operation) line {
 		l = join(l, own(toneDim, " "+clock(op.Decided)))
 	}
 	switch {
-	case op.Decision == approvals.UnknownState:
+	case op.Decision == approvals.Unknown:
 		l = join(l, own(toneCaution, " · the gateway stopped while it ran; whether it ran is not known"))
 	case op.Decision == approvals.Conflicted:
 		l = join(l, own(toneCaution, " · the target held something else by then; nothing was changed"))
-	case op.Decision == approvals.Broken:
+	case op.Decision == approvals.Failed:
 		l = join(l, own(toneCaution, " · it could not be made; nothing was changed"))
 	case op.ExitCode != nil:
 		l = join(l, own(tonePlain, fmt.Sprintf(" · exit %d", *op.ExitCode)))
@@ -99,17 +99,17 @@ func decisionWord(d approvals.Decision) (string, tone) {
 		return "approved", toneSafe
 	case approvals.Denied:
 		return "denied", toneDanger
-	case approvals.Refused:
+	case approvals.Rejected:
 		return "rejected", toneDanger
-	case approvals.Lapsed:
+	case approvals.Expired:
 		return "expired", toneDim
-	case approvals.Withdrawn:
+	case approvals.Cancelled:
 		return "cancelled", toneDim
 	case approvals.Conflicted:
 		return "CONFLICT", toneDanger
-	case approvals.Broken:
+	case approvals.Failed:
 		return "FAILED", toneDanger
-	case approvals.UnknownState:
+	case approvals.Unknown:
 		return "UNKNOWN", toneCaution
 	}
 	return "UNKNOWN", toneCaution
