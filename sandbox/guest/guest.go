@@ -14,6 +14,9 @@ import (
 //go:embed sitecustomize.py
 var sitecustomize []byte
 
+//go:embed _shannot_readdirplus.py
+var readdirplus []byte
+
 //go:embed bundle.py
 var bundle []byte
 
@@ -22,13 +25,14 @@ func Bundle() []byte { return bundle }
 
 // Files are the modules that belong into an interpreter's library, by name.
 func Files() map[string][]byte {
-	return map[string][]byte{"sitecustomize.py": sitecustomize}
+	return map[string][]byte{"sitecustomize.py": sitecustomize, "_shannot_readdirplus.py": readdirplus}
 }
 
 // Version changes when a file does.
 func Version() string {
 	h := sha256.New()
 	h.Write(sitecustomize)
+	h.Write(readdirplus)
 	h.Write(bundle)
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

@@ -668,6 +668,9 @@ def _install():
     atexit.register(_say_limit)
     _library.install()
     sys.meta_path.insert(0, _Adapted)
+    import _shannot_readdirplus
+
+    _shannot_readdirplus.install(os)
     # Lines appear as they are printed, in order with what commands print.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

@@ -146,9 +146,10 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 	if taken == nil {
 		return r.spawn(ctx, cancel, q, dir)
 	}
-	handed := false
+	handed, over := false, r.tree.notice.command(&r.tree.turn)
 	defer func() {
 		if !handed {
+			over()
 			taken.Close() // the script's outputs, whose end is waited for
 		}
 	}()
@@ -173,6 +174,7 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 	unlink := context.AfterFunc(ctx, taken.Close)
 	return r.children.Add(0, process, func() {
 		r.tree.running.Add(-1)
+		over()
 		unlink()
 		taken.Close()
 		cancel()

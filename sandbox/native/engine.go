@@ -138,6 +138,9 @@ func (r *run) release() {
 	r.close()
 	r.handles.files.close()
 	r.tree.objects.epolls.close()
+	r.tree.turn.Lock()
+	r.tree.notice.close()
+	r.tree.turn.Unlock()
 	r.cancel(nil)
 	r.closeGroup()
 }

@@ -142,6 +142,7 @@ var handlers = map[string]handler{
 	"clone":         (*run).clone,
 	"fcntl":         (*run).fcntl,
 	"read":          (*run).readStream,
+	"readv":         (*run).readv,
 	"mmap":          (*run).mapping,
 	"sendfile":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[1]), unix.EINVAL) },
 	"dup":           (*run).dupStream,

@@ -91,17 +91,16 @@ func appendDirent(b []byte, d vfs.Dirent, offset int64) []byte {
 	begin := len(b)
 	b = append(b, make([]byte, size)...)
 	record := b[begin:]
-	ino := d.Ino
-	if ino == 0 {
-		ino = 1 // 0 means a deleted entry to some readers
-	}
-	binary.NativeEndian.PutUint64(record, ino)
+	binary.NativeEndian.PutUint64(record, inodeNumber(d))
 	binary.NativeEndian.PutUint64(record[8:], uint64(offset))
 	binary.NativeEndian.PutUint16(record[16:], uint16(size))
 	record[18] = byte(d.Type >> 12) // DT_* is S_IFMT shifted, dirent.h
 	copy(record[header:], d.Name)
 	return b
 }
+
+// inodeNumber is d_ino of an entry. 0 means a deleted entry to some readers.
+func inodeNumber(d vfs.Dirent) uint64 { return max(d.Ino, 1) }
 
 func (r *run) fchdir(n *seccomp.Notification) answer {
 	dir, err := r.directory(int32(n.Args[0]))

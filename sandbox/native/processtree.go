@@ -46,6 +46,7 @@ type processTree struct {
 	thread  int
 	locks   lockTable
 	objects objects
+	notice  notice
 
 	running atomic.Int32 // commands that run
 	asked   atomic.Int32 // times that a waiting call was told to ask again, in this tick

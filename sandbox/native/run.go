@@ -342,6 +342,9 @@ func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 	if r.execed && len(r.inherit) > 0 {
 		r.placeInherited(n.ID)
 	}
+	if changes(n) {
+		r.tree.notice.change()
+	}
 	a := h(r, n)
 	if a.inject {
 		r.answering.Store(int32(a.fd)) // #nosec G115 -- a descriptor

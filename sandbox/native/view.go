@@ -60,6 +60,12 @@ func (r *run) devices() map[string]posix.Device {
 			fd, e := r.tree.asking.connect()
 			return fd, orNil(e)
 		}},
+		noticeDevice: {Mode: unix.S_IFCHR | 0o400, Hidden: true, Open: func(flags int) (int, error) {
+			if flags&unix.O_ACCMODE != unix.O_RDONLY {
+				return -1, unix.EACCES
+			}
+			return r.tree.notice.open()
+		}},
 		strings.TrimPrefix(sharedMemory, "/dev/"): {Mode: unix.S_IFDIR | 0o1777, Hidden: true},
 	}
 	for name, to := range deviceLinks {
