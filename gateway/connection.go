@@ -13,6 +13,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
 
 	"shannot-gateway/gateway/admission"
 	"shannot-gateway/gateway/command"
@@ -30,6 +31,7 @@ type connections struct {
 	turns   *admission.Turns
 	places  *admission.Places
 	input   *admission.Input
+	rates   *rates
 
 	mu       sync.Mutex
 	all      map[*connection]struct{}
@@ -37,7 +39,8 @@ type connections struct {
 	empty    chan struct{} // closed once draining has come to its end
 }
 
-func newConnections(c *config.Config) *connections {
+// newConnections makes the table. clock is the one by which commands are counted.
+func newConnections(c *config.Config, clock func() time.Time) *connections {
 	now := time.Now
 	t := &connections{
 		pending: admission.NewPending(pendingLimit(c.Connections, descriptors()), now), turns: admission.NewTurns(handshakes(c.Connections)),
@@ -45,6 +48,7 @@ func newConnections(c *config.Config) *connections {
 		all: map[*connection]struct{}{}, empty: make(chan struct{}),
 	}
 	t.limits.Store(&c.Connections)
+	t.rates = &rates{perSecond: func() int { return t.limits.Load().Rate }, now: clock, all: map[string]*rate.Limiter{}}
 	return t
 }
 

@@ -89,7 +89,7 @@ func New(o Options) (*Gateway, error) {
 		o.Drain = 10 * time.Second
 	}
 	g := &Gateway{
-		options: o, log: o.Log, shared: &shared{}, started: o.Now(), connections: newConnections(o.Config), uploads: newShares(), reading: newShares(),
+		options: o, log: o.Log, shared: &shared{}, started: o.Now(), connections: newConnections(o.Config, o.Now), uploads: newShares(), reading: newShares(),
 		crowded: occasionally{to: o.Log, now: time.Now},
 	}
 	initial := Settings{o.Config, o.Judge, o.Targets}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"runtime/debug"
 
 	"charm.land/ssh"
 	"charm.land/wish/v2"
@@ -20,29 +19,15 @@ func (g *Gateway) newServer() (*ssh.Server, error) {
 		}
 		return nil
 	}
+	relay := ssh.Handler(g.relay)
+	for _, wrap := range g.around() { // a subsystem has no middlewares of its own
+		relay = wrap(relay)
+	}
 	return wish.NewServer(hostKeys,
 		ssh.EmulatePty(), // terminals are no more than a change of line ends
-		wish.WithSubsystem(sftpSubsystem, ssh.SubsystemHandler(g.faults(g.present(g.relay)))),
-		wish.WithMiddleware( // what comes first stands innermost
-			g.commands,
-			g.copies,
-			g.present,
-			g.faults,
-		),
+		wish.WithSubsystem(sftpSubsystem, ssh.SubsystemHandler(relay)),
+		wish.WithMiddleware(append([]wish.Middleware{g.commands, g.copies}, g.around()...)...), // what comes first stands innermost
 	)
-}
-
-// faults keeps a panic in one channel, whose client gets an exit status all the same.
-func (g *Gateway) faults(next ssh.Handler) ssh.Handler {
-	return func(s ssh.Session) {
-		defer func() {
-			if p := recover(); p != nil {
-				g.log.Error("panic in a channel", "panic", p, "stack", string(debug.Stack()))
-				_ = s.Exit(command.ExitFault)
-			}
-		}()
-		next(s)
-	}
 }
 
 // present lets a client through who is still in the configuration. It notes who that is and which settings are in force,
@@ -51,7 +36,7 @@ func (g *Gateway) present(next ssh.Handler) ssh.Handler {
 	return func(s ssh.Session) {
 		ctx := channelOf(s)
 		if ctx.now, ctx.who = g.current(ctx.member); ctx.who == nil {
-			_, _ = fmt.Fprintf(s.Stderr(), "shannot: %v\n", errTakenAway)
+			wish.Errorf(s, "shannot: %v\n", errTakenAway)
 			_ = s.Exit(command.ExitNotPermitted)
 			return
 		}
@@ -84,8 +69,6 @@ func (g *Gateway) commands(ssh.Handler) ssh.Handler {
 			call.Terminal = terminal(pty, sizes)
 			call.Terminal.Raw, call.Terminal.Environ = ctx.raw, s.Environ()
 		}
-		g.log.Info("command", "identity", call.Identity.Name, "key", call.Identity.Fingerprint,
-			"address", s.RemoteAddr().String(), "verb", command.VerbOf(call.Line))
 		_ = s.Exit(ctx.now.verbs.Run(ctx, call))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pkg/sftp"
 	gossh "golang.org/x/crypto/ssh"
@@ -149,7 +150,7 @@ func TestOpenFilesLeaveDescriptors(t *testing.T) {
 func TestALoginExchangesKeysOnce(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer func() { _ = theirs.Close() }()
-	c := newConnections(&config.Config{Connections: config.DefaultConnections()}).admit(ours)
+	c := newConnections(&config.Config{Connections: config.DefaultConnections()}, time.Now).admit(ours)
 	defer func() { _ = c.Close() }()
 	if err := c.exchanged(); err != nil {
 		t.Error(err)

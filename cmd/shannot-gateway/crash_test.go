@@ -196,7 +196,7 @@ func (c *crashSuite) serve() {
 			if a, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
 				listening <- a
 			}
-			if !strings.HasSuffix(lines.Text(), "verb=list") {
+			if !strings.Contains(lines.Text(), "command=list") && !strings.Contains(lines.Text(), "msg=disconnect") {
 				_, _ = fmt.Fprintln(&c.stderr, lines.Text())
 			}
 		}

@@ -17,6 +17,7 @@ type Connections struct {
 	Login       time.Duration // that a client may take to log in
 	Handshakes  int           // that are computed at once; 0 for as many as there are processors
 	Channels    int           // of one connection
+	Rate        int           // command lines and file transfers of one identity, in a second; ten seconds' worth may come at once
 	Request     time.Duration // until something has been asked for in a channel
 	Idle        time.Duration // of a connection in which nothing is done; 0 for ever
 	Keepalive   time.Duration // between questions to a client, which may leave three unanswered
@@ -30,7 +31,7 @@ func DefaultConnections() Connections {
 	return Connections{
 		Max: 512, Reserved: 64, PerIdentity: 256, Guaranteed: 8, Waiting: 256, Wait: 30 * time.Second,
 		Pending: 1024, Login: 15 * time.Second,
-		Channels: 10, Request: 10 * time.Second, Idle: 10 * time.Minute, Keepalive: 30 * time.Second,
+		Channels: 10, Rate: 200, Request: 10 * time.Second, Idle: 10 * time.Minute, Keepalive: 30 * time.Second,
 		Transfers: 32, Answers: 4, Unread: 64 << 20,
 	}
 }
@@ -47,6 +48,7 @@ type fileConnections struct {
 	Login       *duration `toml:"login"`
 	Handshakes  *int      `toml:"handshakes"`
 	Channels    *int      `toml:"channels"`
+	Rate        *int      `toml:"rate"`
 	Request     *duration `toml:"request"`
 	Idle        *duration `toml:"idle"`
 	Keepalive   *duration `toml:"keepalive"`
@@ -68,7 +70,7 @@ func (f *file) checkConnections(c *Config) error {
 	}{
 		{"max", &l.Max, from.Max, 1}, {"reserved", &l.Reserved, from.Reserved, 0}, {"per_identity", &l.PerIdentity, from.PerIdentity, 1},
 		{"guaranteed", &l.Guaranteed, from.Guaranteed, 0}, {"waiting", &l.Waiting, from.Waiting, 0}, {"pending", &l.Pending, from.Pending, 1},
-		{"handshakes", &l.Handshakes, from.Handshakes, 0}, {"channels", &l.Channels, from.Channels, 1},
+		{"handshakes", &l.Handshakes, from.Handshakes, 0}, {"channels", &l.Channels, from.Channels, 1}, {"rate", &l.Rate, from.Rate, 1},
 		{"transfers", &l.Transfers, from.Transfers, 1}, {"answers", &l.Answers, from.Answers, 1},
 	} {
 		if p.from != nil {

@@ -25,6 +25,7 @@ pending = 30
 login = "5s"
 handshakes = 1
 channels = 4
+rate = 50
 request = "3s"
 idle = 0
 keepalive = "7s"
@@ -34,7 +35,7 @@ unread = "8MiB"
 `).Connections
 	want := config.Connections{
 		Max: 20, Reserved: 2, PerIdentity: 10, Guaranteed: 3, Waiting: 0, Wait: time.Minute, Pending: 30, Login: 5 * time.Second,
-		Handshakes: 1, Channels: 4, Request: 3 * time.Second, Idle: 0, Keepalive: 7 * time.Second,
+		Handshakes: 1, Channels: 4, Rate: 50, Request: 3 * time.Second, Idle: 0, Keepalive: 7 * time.Second,
 		Transfers: 5, Answers: 6, Unread: 8 << 20,
 	}
 	if got != want {
@@ -53,6 +54,7 @@ func TestBoundsOfConnectionsThatContradictAreRefused(t *testing.T) {
 		"channels = 0":              "channels = 0",
 		"transfers = 0":             "transfers = 0",
 		"answers = -1":              "answers = -1",
+		"rate = 0":                  "rate = 0",
 		"login = 0":                 "login = 0: it has to end some time",
 		"request = \"0s\"":          "request = 0",
 		"keepalive = 0":             "keepalive = 0",
