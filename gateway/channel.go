@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"charm.land/ssh"
@@ -26,6 +27,29 @@ type channelContext struct {
 	// now is what was in force, and who the client was in it, when the work in the channel began.
 	now *settings
 	who *member
+	// signals are those that the client sends to what runs.
+	signals chan syscall.Signal
+}
+
+// maxSignals is how many signals wait to be taken. More are dropped: one is enough.
+const maxSignals = 4
+
+// signalled notes a signal request (RFC 4254, section 6.9) of those that end something.
+func (c *channelContext) signalled(r *gossh.Request) {
+	var payload struct{ Name string }
+	if gossh.Unmarshal(r.Payload, &payload) != nil {
+		return
+	}
+	sig, ok := map[string]syscall.Signal{
+		"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM,
+	}[payload.Name]
+	if !ok {
+		return
+	}
+	select {
+	case c.signals <- sig:
+	default:
+	}
 }
 
 // Done implements context.Context.
@@ -87,10 +111,10 @@ func (g *Gateway) session(ctx ssh.Context, c *connection, conn *gossh.ServerConn
 		Handler:    counted(g.server.Handler),
 		PtyHandler: g.server.PtyHandler,
 	}
-	channel := &channelContext{Context: ctx, ctx: own, member: m}
+	channel := &channelContext{Context: ctx, ctx: own, member: m, signals: make(chan syscall.Signal, maxSignals)}
 	ssh.DefaultSessionHandler(handler, conn, &filteredChannel{
 		NewChannel: offered, gone: cancel, meter: c.meter.Load(), patience: c.table.limits.Load().Request,
-		opened: func(c gossh.Channel) { channel.raw = c },
+		opened: func(c gossh.Channel) { channel.raw = c }, signalled: channel.signalled,
 	}, channel)
 }
 
@@ -101,6 +125,8 @@ type filteredChannel struct {
 	patience time.Duration       // until something is asked for; then the channel is closed
 	opened   func(gossh.Channel) // called before any request
 	gone     func()              // called when no request can come any more: the channel is closed
+	// signalled takes the requests that are signals. The library's session would let a client that sends many of them block.
+	signalled func(*gossh.Request)
 }
 
 // Accept implements gossh.NewChannel.
@@ -123,6 +149,10 @@ func (f *filteredChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error)
 		for r := range requests {
 			before := seen.started
 			ok := seen.passes(r)
+			if ok && r.Type == "signal" {
+				f.signalled(r)
+				ok = false // and it is answered, if it wants to be
+			}
 			if ok && seen.started && !before {
 				ok = unasked.Stop() // else it is being closed
 				metered.stream.Keep(len(r.Payload))
@@ -185,7 +215,7 @@ func allowedRequest(r *gossh.Request) bool {
 		return len(r.Payload) == 0 // the library would take one for a command line
 	case "pty-req":
 		return len(r.Payload) <= maxTerminal
-	case "window-change", "signal": // the session keeps signals that nobody takes
+	case "window-change", "signal":
 		return len(r.Payload) <= maxNote
 	}
 	return false

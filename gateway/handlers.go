@@ -61,7 +61,7 @@ func (g *Gateway) commands(ssh.Handler) ssh.Handler {
 		ctx := channelOf(s)
 		call := &command.Call{
 			Identity: ctx.who.identity, Targets: ctx.who.targets,
-			Line: s.RawCommand(), Stdin: s, Stdout: s, Stderr: s.Stderr(),
+			Line: s.RawCommand(), Stdin: s, Stdout: s, Stderr: s.Stderr(), Signals: ctx.signals,
 		}
 		// The sizes are taken until the channel's end: the library's request loop waits for it.
 		pty, sizes, isTerminal := s.Pty()

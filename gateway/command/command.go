@@ -13,6 +13,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"shannot-gateway/approvals"
@@ -94,12 +95,16 @@ type Call struct {
 	Line           string   // as it was sent; "" for none
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Terminal       *Terminal // nil where the client has none
+	Terminal       *Terminal             // nil where the client has none
+	Signals        <-chan syscall.Signal // that the client sends to what runs; nil for none
 
 	// noticed takes the gateway's own lines where that is not Stderr, and label names the target that they are about: of
 	// one of several sessions of a line.
 	noticed io.Writer
 	label   string
+
+	typed  string // a script that came from a terminal
+	signal *signalled
 }
 
 var (
@@ -218,11 +223,28 @@ func (v *Verbs) bare(ctx context.Context, call *Call) int {
 		name = "approve"
 	}
 	r, _ := find(name)
+	status := v.dispatch(ctx, call, r, "")
+	if name != "help" || !slices.Contains(askers, call.Identity.Role) {
+		return status
+	}
+	text, err := call.typedScript(ctx, v.Config.Limits.Script)
+	switch {
+	case err != nil:
+		call.notice("%s", render.Line(err.Error()))
+		return ExitNotAScript
+	case strings.TrimSpace(text) == "":
+		return status
+	}
+	call.typed = text
+	r, _ = find("run")
 	return v.dispatch(ctx, call, r, "")
 }
 
 // dispatch is the one place where a role is checked before a verb runs. The page of a verb is for everyone.
 func (v *Verbs) dispatch(ctx context.Context, call *Call, r row, rest string) int {
+	if call.signal == nil {
+		call.signal = &signalled{}
+	}
 	c := &invocation{Call: call, verb: r.make(), rest: rest}
 	err := c.parse()
 	if errors.Is(err, commandline.ErrHelp) {
@@ -251,7 +273,9 @@ func (v *Verbs) dispatch(ctx context.Context, call *Call, r row, rest string) in
 		}
 		defer done()
 	}
-	return c.verb.run(ctx, v, c)
+	ctx, stop := call.interruptible(ctx)
+	defer stop()
+	return call.signalledStatus(c.verb.run(ctx, v, c))
 }
 
 // longAnswers are the verbs whose answers may be long.

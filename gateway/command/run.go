@@ -162,7 +162,10 @@ func (v *Verbs) script(ctx context.Context, c *invocation, flags runFlags, hasCo
 			stdin = c.Stdin
 		}
 	} else {
-		text, err := readScript(c.Stdin, v.Config.Limits.Script)
+		text, err := c.readScript(ctx, v.Config.Limits.Script)
+		if ctx.Err() != nil {
+			return ExitFault // the client is gone, or wants it to end
+		}
 		if err != nil {
 			c.notice("%s", render.Line(err.Error()))
 			return ExitNotAScript
@@ -347,6 +350,7 @@ func (v *Verbs) begin(ctx context.Context, c *invocation, flags runFlags, target
 		return c.fail(id, fmt.Errorf("start the session: %w", err))
 	}
 	defer leave()
+	defer c.onSignal(func() { _, _ = v.Sessions.Cancel(ctx, id, c.Identity) })()
 	if c.Terminal != nil {
 		var stop context.CancelFunc
 		ctx, stop = context.WithCancel(ctx)
@@ -372,18 +376,6 @@ func (v *Verbs) watchKeys(ctx context.Context, c *invocation, id string) {
 			return
 		}
 	}
-}
-
-// readScript reads a script of at most limit bytes.
-func readScript(r io.Reader, limit int64) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return "", fmt.Errorf("read the script: %w", err)
-	}
-	if int64(len(text)) > limit {
-		return "", fmt.Errorf("the script is larger than %d bytes (limits.script)", limit)
-	}
-	return string(text), nil
 }
 
 // checkScript refuses what cannot be a script or a command line.
