@@ -18,7 +18,9 @@ func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
 	m.present[id]++
 	l := m.live[id]
 	m.mu.Unlock()
-	l.attended(true)
+	if l != nil {
+		l.attended(true)
+	}
 	left := sync.OnceFunc(func() {
 		m.mu.Lock()
 		m.present[id]--
@@ -28,7 +30,7 @@ func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
 		}
 		l := m.live[id]
 		m.mu.Unlock()
-		if gone {
+		if gone && l != nil {
 			l.attended(false)
 			l.parkAlone()
 		}
@@ -40,11 +42,25 @@ func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
 	}
 }
 
+// presence is who waits for whom: the script for humans, clients for the script, and the session's end for its commands.
+type presence struct {
+	*execution
+	mu          sync.Mutex
+	news        chan struct{} // closed with the next decision
+	holds       int           // operations that wait
+	alone       bool          // the last client that waited for it has left
+	active      int           // commands that run
+	parking     chan struct{} // closed once it is known whether the session is parked, nil at other times
+	lingering   time.Time     // until when it stays alive alone for what was approved, zero before it does
+	sent        func() bool   // see SetSent, may be nil
+	nothingSent bool          // by its client before it was parked
+	parked      bool
+	over        bool
+	commands    sync.WaitGroup // that run, or whose results are being recorded
+}
+
 // attended notes whether somebody waits for the session.
-func (l *Live) attended(yes bool) {
-	if l == nil {
-		return
-	}
+func (l *presence) attended(yes bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.alone = !yes
@@ -52,14 +68,14 @@ func (l *Live) attended(yes bool) {
 
 // SetSent says how to find out whether the client has sent input that it alone has. Once it has, the session cannot be
 // started again, and is not parked. It is called once, before the session waits.
-func (l *Live) SetSent(sent func() bool) {
+func (l *presence) SetSent(sent func() bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent = sent
 }
 
 // restartable reports whether the session can be started again.
-func (l *Live) restartable() bool {
+func (l *presence) restartable() bool {
 	l.mu.Lock()
 	sent := l.sent
 	l.mu.Unlock()
@@ -68,8 +84,8 @@ func (l *Live) restartable() bool {
 
 // parkAlone parks a session that waits for a human and that no client waits for. One whose command still runs is
 // parked when that has ended.
-func (l *Live) parkAlone() {
-	if l == nil || l.lingers() {
+func (l *presence) parkAlone() {
+	if l.lingers() {
 		return
 	}
 	l.mu.Lock()
@@ -95,7 +111,7 @@ func (l *Live) parkAlone() {
 const linger = 2 * time.Second
 
 // lingers reports whether the session stays alive for what was approved. Once it does not any more, it is parked.
-func (l *Live) lingers() bool {
+func (l *presence) lingers() bool {
 	l.mu.Lock()
 	again := l.resumed && l.alone && l.holds > 0
 	l.mu.Unlock()
@@ -115,7 +131,7 @@ func (l *Live) lingers() bool {
 }
 
 // cancelAlone ends a session that waits for a human and that cannot be started again.
-func (l *Live) cancelAlone() {
+func (l *presence) cancelAlone() {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		if s.Status != StatusHeld || !s.Waits() || l.ctx.Err() != nil {
 			return ErrNotWaiting

@@ -42,9 +42,21 @@ type change struct {
 	old   bool // of an earlier run, or of an earlier command that still waits
 }
 
+// workspace is the script's view of files, and what they were on the target.
+type workspace struct {
+	*execution
+	view         Files                 // what the script has changed, nil where it has no files
+	hidden       func(string) bool     // what the read policy does not show
+	base         vfs.Source            // what the view is laid over
+	snapshot     *vfs.Snapshot         // base of a script that runs again
+	last         map[string]int        // by path: the last change that an earlier run made
+	origins      map[*vfs.Origin]known // what files were before the first change; with Live.gate
+	checkpointed int64                 // bytes that were kept of them; with Live.gate
+}
+
 // SetFiles gives the session the view whose changes it is to make on the target. hidden says which paths the read
 // policy does not show. It is called once, before the script runs; without it nothing of files is changed.
-func (l *Live) SetFiles(view Files, hidden func(path string) bool) {
+func (l *workspace) SetFiles(view Files, hidden func(path string) bool) {
 	l.view, l.hidden = view, hidden
 }
 
@@ -52,7 +64,7 @@ func (l *Live) SetFiles(view Files, hidden func(path string) bool) {
 // before its own changes were made.
 func (l *Live) Source(base vfs.Source) vfs.Source {
 	l.base = base
-	if snapshot := l.remember(base); snapshot != nil {
+	if snapshot := l.remember(base, l.journal); snapshot != nil {
 		l.snapshot, l.base = snapshot, snapshot
 	}
 	return l.base
@@ -105,9 +117,9 @@ func (l *Live) pending(ctx context.Context) ([]*change, error) {
 
 // roomFor says early, before any content is kept, that the limit of operations leaves no room for so many more. What
 // an earlier run has recorded needs none.
-func (l *Live) roomFor(n int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *progress) roomFor(n int) error {
+	l.lock.Lock()
+	defer l.lock.Unlock()
 	limit := l.rules.Limits.Operations
 	if again := len(l.journal) - l.at; limit > 0 && l.count+n-again > limit {
 		return &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
@@ -116,7 +128,7 @@ func (l *Live) roomFor(n int) error {
 }
 
 // file makes the record of a change.
-func (l *Live) file(ctx context.Context, c vfs.Change) (*File, error) {
+func (l *workspace) file(ctx context.Context, c vfs.Change) (*File, error) {
 	f := &File{Op: Kind(c.Op), Target: l.target.Name(), RunAs: l.target.Account().Name, Path: Exact(c.Path)}
 	perms := func() {
 		f.Perms, f.Mode, f.UID, f.GID = true, c.Info.Mode&0o7777, c.Info.UID, c.Info.GID
@@ -160,7 +172,7 @@ type known struct {
 }
 
 // was describes what a change replaces, and keeps its content for a rollback. It is read once for each origin.
-func (l *Live) was(ctx context.Context, f *File, path string, o *vfs.Origin) (*FileState, error) {
+func (l *workspace) was(ctx context.Context, f *File, path string, o *vfs.Origin) (*FileState, error) {
 	if o == nil {
 		return nil, nil
 	}
@@ -191,7 +203,7 @@ func (l *Live) was(ctx context.Context, f *File, path string, o *vfs.Origin) (*F
 
 // checkpoint keeps what a regular file of the target holds, before its first change. What cannot be kept is said and no
 // error: the human decides.
-func (l *Live) checkpoint(ctx context.Context, path string, k *known) error {
+func (l *workspace) checkpoint(ctx context.Context, path string, k *known) error {
 	lose := func(format string, args ...any) error {
 		k.kept, k.lost = false, string(render.Line(fmt.Sprintf(format, args...))) // an error may hold a target's words
 		return nil
@@ -240,7 +252,7 @@ func (l *Live) checkpoint(ctx context.Context, path string, k *known) error {
 }
 
 // keepContent keeps what is to be written. The record names what was kept, whatever the script writes meanwhile.
-func (l *Live) keepContent(ctx context.Context, c *change) error {
+func (l *workspace) keepContent(ctx context.Context, c *change) error {
 	f := c.op.File
 	if f.Op != journal.Write {
 		return nil
@@ -259,7 +271,7 @@ func (l *Live) keepContent(ctx context.Context, c *change) error {
 	return nil
 }
 
-func (l *Live) keepWritten(ctx context.Context, c vfs.Change) (sha string, size int64, err error) {
+func (l *workspace) keepWritten(ctx context.Context, c vfs.Change) (sha string, size int64, err error) {
 	fd, err := c.Open()
 	if err != nil {
 		return "", 0, err
@@ -285,7 +297,7 @@ func (l *Live) prepared(c *change) {
 
 // scratch lists the files of scratch that a command names, without their contents: its directory, its words, and the words of shell text or of
 // any other text in them. A path that is cut short by an expansion stands for its folder.
-func (l *Live) scratch(ctx context.Context, c *Command) (found []*change, err error) {
+func (l *workspace) scratch(ctx context.Context, c *Command) (found []*change, err error) {
 	if l.view == nil {
 		return nil, nil
 	}

@@ -54,10 +54,10 @@ func (l *Live) takeIn(ctx context.Context, command *Command, d policy.Decision) 
 }
 
 // mayAdd says why nothing may be recorded now that an earlier run has not recorded. It comes before any content is kept.
-func (l *Live) mayAdd() error {
-	l.mu.Lock()
+func (l *progress) mayAdd() error {
+	l.lock.Lock()
 	again := l.at < len(l.journal)
-	l.mu.Unlock()
+	l.lock.Unlock()
 	if again {
 		return nil
 	}
@@ -211,9 +211,9 @@ func (l *Live) matchJournal(g *group) (fresh []*change, err error) {
 }
 
 // makeRoom counts new operations.
-func (l *Live) makeRoom(fresh []*change) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *progress) makeRoom(fresh []*change) error {
+	l.lock.Lock()
+	defer l.lock.Unlock()
 	if limit := l.rules.Limits.Operations; limit > 0 && l.count+len(fresh) > limit {
 		return &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
 	}
@@ -265,7 +265,7 @@ func (l *Live) planned(g *group) {
 
 // retake brings an operation of an earlier run to where it goes on: a decision may have come since, and what nobody
 // decided waits again.
-func (l *Live) retake(c *change) error {
+func (l *execution) retake(c *change) error {
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		if s.Status.Final() || s.Status == StatusParked {
 			return l.ending()
@@ -408,7 +408,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 func changeID(session string, n int) string { return fmt.Sprintf("%s-%d", session, n) }
 
 // abandonRest withdraws what was approved in a group and not made, since something before it could not be.
-func (l *Live) abandonRest(g *group) error {
+func (l *execution) abandonRest(g *group) error {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		for _, c := range g.all() {
 			o := s.Operation(c.op.N)
@@ -451,7 +451,7 @@ func (l *Live) Finish(ctx context.Context, exit int) error {
 }
 
 // canChangeFiles says why files of the target cannot be changed at all, or nil.
-func (l *Live) canChangeFiles() error {
+func (l *execution) canChangeFiles() error {
 	if _, ok := l.target.(targets.FileTarget); !ok || l.m.config.Blobs == nil {
 		return fmt.Errorf("files of %s cannot be changed", l.target.Name())
 	}

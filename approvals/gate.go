@@ -117,7 +117,7 @@ func (l *Live) replay(o Operation, c Start) (targets.Process, error) {
 }
 
 // refresh lets the script see what a command has changed.
-func (l *Live) refresh() {
+func (l *workspace) refresh() {
 	if l.view != nil {
 		l.view.Refresh()
 	}
@@ -139,7 +139,7 @@ func isShell(path string) bool {
 }
 
 // holdNow says that the script waits for a human from now on.
-func (l *Live) holdNow() journal.Event {
+func (l *execution) holdNow() journal.Event {
 	e := journal.Event{What: journal.Hold}
 	if h := l.rules.Limits.Hold; h > 0 {
 		e.Deadline = l.m.config.Now().Add(h)
@@ -148,7 +148,7 @@ func (l *Live) holdNow() journal.Event {
 }
 
 // withdraw closes what an earlier run left waiting and this one does not ask for any more.
-func (l *Live) withdraw() error {
+func (l *execution) withdraw() error {
 	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		if s.Status == StatusParked || s.Status.Final() {
 			return l.ending()
@@ -159,7 +159,7 @@ func (l *Live) withdraw() error {
 }
 
 // ending is the error for an operation that comes when the session is on its way out.
-func (l *Live) ending() error {
+func (l *execution) ending() error {
 	if cause := context.Cause(l.ctx); cause != nil {
 		return cause
 	}
@@ -216,7 +216,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 const maxTold = 1000
 
 // tellWaiting tells the agent what waits, and that it need not ask.
-func (l *Live) tellWaiting(waiting []*change) {
+func (l *execution) tellWaiting(waiting []*change) {
 	last := waiting[len(waiting)-1]
 	before := ""
 	switch n := len(waiting) - 1; {
@@ -236,7 +236,7 @@ func (l *Live) tellWaiting(waiting []*change) {
 }
 
 // firstWaiting is the number of the first of the operations that still waits, 0 for none.
-func (l *Live) firstWaiting(of []*change) (int, error) {
+func (l *execution) firstWaiting(of []*change) (int, error) {
 	s, err := l.m.session(l.id)
 	if err != nil {
 		return 0, err
@@ -280,7 +280,7 @@ func (l *Live) abandon(g *group) error {
 }
 
 // expire ends a hold that nobody answered: the session is parked, or where there is no parking, it expires.
-func (l *Live) expire(n int) error {
+func (l *presence) expire(n int) error {
 	if l.park() {
 		l.Notice("nobody has decided within %v; session %s is parked. Come back with: wait %s", l.rules.Limits.Hold, l.id, l.id)
 		return ErrParked
@@ -311,7 +311,7 @@ func (l *Live) expire(n int) error {
 	return nil // decided in the last moment
 }
 
-func (l *Live) current(n int) (Operation, error) {
+func (l *execution) current(n int) (Operation, error) {
 	s, err := l.m.session(l.id)
 	if err != nil {
 		return Operation{}, err
@@ -339,7 +339,7 @@ func (l *Live) run(ctx context.Context, o Operation, c Start) (targets.Process, 
 
 // enter counts a command that is about to run, so that the session's end waits for its result. done is to be called
 // once that is recorded.
-func (l *Live) enter() (done func(), err error) {
+func (l *presence) enter() (done func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.parking != nil {
@@ -357,7 +357,7 @@ func (l *Live) enter() (done func(), err error) {
 }
 
 // exited counts a command out whose result is recorded.
-func (l *Live) exited() {
+func (l *presence) exited() {
 	l.mu.Lock()
 	l.active--
 	l.mu.Unlock()
@@ -420,7 +420,7 @@ const (
 )
 
 // consume takes an approval, so that it starts one command and no second one, and returns the record that was approved.
-func (l *Live) consume(o Operation) (Operation, error) {
+func (l *execution) consume(o Operation) (Operation, error) {
 	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
 		if s.Status == StatusParked || s.Status.Final() || l.ctx.Err() != nil {
 			return l.ending() // the decision is for the next run, or for none
@@ -449,7 +449,7 @@ func (l *Live) consume(o Operation) (Operation, error) {
 
 // result records how an operation's command ended, before whatever the session does next. Of one that was lost it is not known: it
 // may have run, run still, or never have started, and is not started again.
-func (l *Live) result(n int, exit targets.Exit, output string, cut, lost bool) {
+func (l *execution) result(n int, exit targets.Exit, output string, cut, lost bool) {
 	code := exit.Code
 	if exit.Signal != 0 {
 		code = 128 + int(exit.Signal)

@@ -462,7 +462,7 @@ func (m *Manager) Revoke(_ context.Context, n int, by Identity) (Grant, error) {
 }
 
 // useGrant lets an operation that the policy asks about run by a grant, if there is one.
-func (l *Live) useGrant(c *change) {
+func (l *execution) useGrant(c *change) {
 	o := &c.op
 	if c.first.What != journal.Ask || o.Verdict != policy.Ask || l.plan || len(o.Command.Before)+len(o.Command.Scratch) > 0 {
 		return

@@ -11,11 +11,33 @@ import (
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/targets"
-	"shannot-gateway/vfs"
 )
 
-// Live is a session that is alive: its script runs, or waits inside an operation.
+// Live is a session that is alive: its script runs, or waits inside an operation. Each of its parts guards its own state.
+//
+// The order of locks: committing, gate, grants.mu, registry.mu, and then presence.mu, progress.lock and the bus's, which are held
+// for a moment only. A change in the store takes presence.mu at most. Nobody waits for the store, a target or a human with registry.mu or
+// one of those behind it.
 type Live struct {
+	*execution
+	presence
+	workspace
+	progress
+
+	gate sync.Mutex // operations are taken in one at a time, so that their order is the journal's
+	// Guarded by gate.
+	skip     map[string]bool // digests of changes that nobody is asked about again
+	inflight map[string]int  // digests of changes that wait: their operations
+	exit     int             // how the script ended, once it has
+
+	reads readList // files that the script has opened
+
+	committing sync.Mutex // changes are made one at a time
+	placed     placed     // files of scratch that are on the target, with committing
+}
+
+// execution is one run of a session's script, from its start to its end. It does not change.
+type execution struct {
 	m        *Manager
 	rules    *Rules // those of when it began
 	id       string
@@ -30,81 +52,54 @@ type Live struct {
 	out         *output.Recording
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
+	began       time.Time
+	gone        chan struct{} // closed once it is not alive any more
+}
 
-	view     Files             // what the script has changed, nil where it has no files
-	hidden   func(string) bool // what the read policy does not show
-	base     vfs.Source        // what the view is laid over
-	snapshot *vfs.Snapshot     // base of a script that runs again
-	last     map[string]int    // by path: the last change that an earlier run made
-	began    time.Time         // when this run did
-
-	gate sync.Mutex // operations are taken in one at a time, so that their order is the journal's
-	// Guarded by gate.
-	skip         map[string]bool       // digests of changes that nobody is asked about again
-	inflight     map[string]int        // digests of changes that wait: their operations
-	origins      map[*vfs.Origin]known // what files were before the first change
-	checkpointed int64                 // bytes that were kept of them
-	exit         int                   // how the script ended, once it has
-
-	reads readList // files that the script has opened
-
-	committing sync.Mutex // changes are made one at a time
-	placed     placed     // files of scratch that are on the target, with committing
-
-	mu          sync.Mutex
-	journal     []Operation   // of an earlier run, to be taken up again
-	at          int           // place in the journal
-	count       int           // operations so far
-	news        chan struct{} // closed with the next decision
-	holds       int           // operations that wait
-	alone       bool          // the last client that waited for it has left
-	active      int           // commands that run
-	parking     chan struct{} // closed once it is known whether the session is parked, nil at other times
-	lingering   time.Time     // until when it stays alive alone for what was approved, zero before it does
-	sent        func() bool   // see SetSent, may be nil
-	nothingSent bool          // by its client before it was parked
-	parked      bool
-	over        bool
-	commands    sync.WaitGroup // that run, or whose results are being recorded
-	recorded    int64          // bytes of commands' output that were kept
+// progress is how far the script has come in the journal, and how much of it there is.
+type progress struct {
+	*execution
+	lock     sync.Mutex
+	journal  []Operation // of an earlier run, to be taken up again
+	at       int         // place in the journal
+	count    int         // operations so far
+	recorded int64       // bytes of commands' output that were kept
 	// recordedBytes is what the commands themselves take in the journal.
 	recordedBytes int
-
-	gone chan struct{} // closed once it is not alive any more
 }
 
 // ID is the session's id.
-func (l *Live) ID() string { return l.id }
+func (l *execution) ID() string { return l.id }
 
 // Target is the session's target, with connections of the session's own where the target is one that keeps them apart.
-func (l *Live) Target() targets.Target { return l.target }
+func (l *execution) Target() targets.Target { return l.target }
 
 // Context ends when the session must. context.Cause says why: ErrCancelled, ErrParked, ErrShutdown.
-func (l *Live) Context() context.Context { return l.ctx }
+func (l *execution) Context() context.Context { return l.ctx }
 
 // Stdout records what the script writes to standard output. A write fails with ErrOutputLimit past the limit.
-func (l *Live) Stdout() io.Writer { return l.out.Writer(output.Stdout) }
+func (l *execution) Stdout() io.Writer { return l.out.Writer(output.Stdout) }
 
 // Stderr is Stdout for standard error. Both share the limit.
-func (l *Live) Stderr() io.Writer { return l.out.Writer(output.Stderr) }
+func (l *execution) Stderr() io.Writer { return l.out.Writer(output.Stderr) }
 
 // Notice says something on the gateway's behalf, one line. What is untrusted in it must have been rendered.
-func (l *Live) Notice(format string, args ...any) {
+func (l *execution) Notice(format string, args ...any) {
 	_, _ = l.out.Add(output.Notice, fmt.Appendf(nil, format, args...))
 }
 
 // Stop ends the session as a cancellation does; cause is the cause of its context.
-func (l *Live) Stop(cause error) { l.cancel(cause) }
+func (l *execution) Stop(cause error) { l.cancel(cause) }
 
 // Held reports whether an operation waits for a human.
-func (l *Live) Held() bool {
+func (l *presence) Held() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.holds > 0
 }
 
 // sayCurrent records the status that the journal has.
-func (l *Live) sayCurrent() {
+func (l *execution) sayCurrent() {
 	if s, err := l.m.session(l.id); err == nil {
 		l.say(s.Status)
 	}
@@ -114,38 +109,38 @@ func (l *Live) sayCurrent() {
 const maxRecorded = 64 << 20
 
 // recordLimit is how much output of one more command is kept.
-func (l *Live) recordLimit() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *progress) recordLimit() int64 {
+	l.lock.Lock()
+	defer l.lock.Unlock()
 	return max(1, min(output.MaxOperation, maxRecorded-l.recorded))
 }
 
 // keep counts recorded output of a command.
-func (l *Live) keep(n int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *progress) keep(n int64) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
 	l.recorded += n
 }
 
 // say records a change of status for followers.
-func (l *Live) say(s Status) { _, _ = l.out.Add(output.State, []byte(s)) }
+func (l *execution) say(s Status) { _, _ = l.out.Add(output.State, []byte(s)) }
 
 // hold counts one operation that waits.
-func (l *Live) hold() {
+func (l *presence) hold() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.holds++
 }
 
 // release ends a hold.
-func (l *Live) release() {
+func (l *presence) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.holds--
 }
 
 // changed returns a channel that is closed with the next decision on the session.
-func (l *Live) changed() <-chan struct{} {
+func (l *presence) changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.news == nil {
@@ -155,7 +150,7 @@ func (l *Live) changed() <-chan struct{} {
 }
 
 // decided wakes whoever waits for a decision.
-func (l *Live) decided() {
+func (l *presence) decided() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.news != nil {
@@ -165,7 +160,7 @@ func (l *Live) decided() {
 }
 
 // park ends a held session's script and keeps what it waits for. It reports whether the session is parked.
-func (l *Live) park() bool {
+func (l *presence) park() bool {
 	if !l.restartable() {
 		return false
 	}
@@ -190,7 +185,7 @@ func (l *Live) park() bool {
 }
 
 // parkingNow parks the session's record, of a script that can be started again.
-func (l *Live) parkingNow(s *Session) journal.Event {
+func (l *presence) parkingNow(s *Session) journal.Event {
 	e := l.m.rules.Load().parking(s, l.m.config.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -234,14 +234,19 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 	}
 	lctx, cancel := context.WithCancelCause(ctx)
 	target, unuse := targets.For(target, s.Identity, s.ID)
-	l := &Live{m: m, rules: rules, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(),
-		gone: make(chan struct{}), resumed: again, nothingSent: s.NothingSent, skip: map[string]bool{}, inflight: map[string]int{}, origins: map[*vfs.Origin]known{},
+	x := &execution{
+		m: m, rules: rules, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive,
+		resumed: again, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(), gone: make(chan struct{}),
+	}
+	l := &Live{
+		execution: x, presence: presence{execution: x, nothingSent: s.NothingSent},
+		workspace: workspace{execution: x, origins: map[*vfs.Origin]known{}}, progress: progress{execution: x, count: len(s.Operations)},
+		skip: map[string]bool{}, inflight: map[string]int{},
 	}
 	if again {
 		l.recallReads(s.Reads)
 		l.journal = s.Operations
 	}
-	l.count = len(s.Operations)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closing {

@@ -102,7 +102,7 @@ func onlyRootWrites(files vfs.Source, dir string) bool {
 
 // judge asks the policy when it is the identity's turn. It judges the executable that would run, not the name that the script
 // gives it.
-func (l *Live) judge(ctx context.Context, command *Command, c Start) (policy.Decision, error) {
+func (l *execution) judge(ctx context.Context, command *Command, c Start) (policy.Decision, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })()
@@ -116,7 +116,7 @@ func (l *Live) judge(ctx context.Context, command *Command, c Start) (policy.Dec
 	return l.judgeNow(command, c, foreign), nil
 }
 
-func (l *Live) judgeNow(command *Command, c Start, foreign map[string]string) policy.Decision {
+func (l *execution) judgeNow(command *Command, c Start, foreign map[string]string) policy.Decision {
 	pc := policy.Context{Target: command.Target, EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: foreign}
 	if c.Shell {
 		return l.rules.Judge.Shell(c.Argv[len(c.Argv)-1], pc)

@@ -98,7 +98,7 @@ func TestProgramIsJudgedByWhereItIs(t *testing.T) {
 		has:  map[string][]string{"/usr/local/bin": {"df"}},
 		tree: map[string]vfs.Info{"/usr/local/bin": {Mode: syscall.S_IFDIR | 0o777}},
 	}
-	l := &Live{m: m, rules: &Rules{Judge: judge}, target: tree, ctx: context.Background()}
+	l := &execution{m: m, rules: &Rules{Judge: judge}, target: tree, ctx: context.Background()}
 	tests := []struct {
 		path string
 		c    Start

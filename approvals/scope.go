@@ -170,4 +170,4 @@ type subject struct{ session, identity, target string }
 
 func about(s *Session) subject { return subject{s.ID, s.Identity, s.Target} }
 
-func (l *Live) subject() subject { return subject{l.id, l.identity, l.target.Name()} }
+func (l *execution) subject() subject { return subject{l.id, l.identity, l.target.Name()} }

@@ -8,11 +8,11 @@ import (
 
 // remember makes the view of a script that runs again: every file that its earlier run has changed is at first what it
 // was before, where that was kept. nil where nothing was changed.
-func (l *Live) remember(base vfs.Source) *vfs.Snapshot {
+func (l *workspace) remember(base vfs.Source, earlier []Operation) *vfs.Snapshot {
 	files := map[string]*vfs.SnapshotFile{}
 	l.last = map[string]int{}
-	for i := range l.journal {
-		o := &l.journal[i]
+	for i := range earlier {
+		o := &earlier[i]
 		if !o.Made() {
 			continue
 		}
@@ -29,7 +29,7 @@ func (l *Live) remember(base vfs.Source) *vfs.Snapshot {
 	return vfs.NewSnapshot(base, files)
 }
 
-func (l *Live) snapshotFile(s *FileState) *vfs.SnapshotFile {
+func (l *workspace) snapshotFile(s *FileState) *vfs.SnapshotFile {
 	if s == nil {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (l *Live) snapshotFile(s *FileState) *vfs.SnapshotFile {
 
 // reached says that the script has come to a change of its earlier run: what it reads from now on is what it read
 // after it.
-func (l *Live) reached(o *Operation) {
+func (l *workspace) reached(o *Operation) {
 	for path, now := range o.File.After() {
 		if l.last[path] <= o.N {
 			l.snapshot.Reach(path)

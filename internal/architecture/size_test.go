@@ -19,7 +19,6 @@ type size struct{ methods, fields int }
 // larger are the types that have more, by package and name, with what they have today: {methods, fields}, and 0 for what is
 // small enough. Lower a number when the type has shrunk, and remove the type when it is small enough. Never raise one.
 var larger = listed(
-	row{"approvals.Live", 93, 46},
 	row{"approvals/audit.Log", 0, 24},
 	row{"gateway/command.Verbs", 49, 16},
 	row{"gateway/tui.Options", 0, 16},
