@@ -70,6 +70,7 @@ var testPrograms = map[string]func(){"shannot-gateway": main}
 //	drop NAME       cuts all connections of that server
 //	pypy DIR        puts a double of a sandboxed PyPy there that runs Python; the condition pypy says whether it can be made
 func TestScripts(t *testing.T) {
+	t.Parallel() // the crash test waits as much
 	if runtime.GOOS != "linux" {
 		t.Skip("the sandbox needs Linux")
 	}

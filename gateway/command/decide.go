@@ -204,11 +204,12 @@ func (v *Verbs) notApproved(c *invocation, id string, a approvals.Approval, err 
 		c.notice("nothing waits there now; see: show %s", render.Line(id))
 		return status
 	}
-	p := &page{w: c.text(), diff: v.Sessions.Diff}
-	for i := range members {
-		p.waiting(&members[i])
-	}
-	p.paste(id, members)
+	v.page(c, func(p *page) {
+		for i := range members {
+			p.waiting(&members[i])
+		}
+		p.paste(id, members)
+	})
 	return status
 }
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -57,7 +58,7 @@ func (v *Verbs) show(c *invocation, how shown) int {
 		}
 	}
 	if !how.json && c.Identity.MayDecide() {
-		(&page{w: c.text()}).paste(id, members)
+		v.page(c, func(p *page) { p.paste(id, members) })
 	}
 	return ExitOK
 }
@@ -70,7 +71,7 @@ func (v *Verbs) showOne(c *invocation, id string, how shown) int {
 	}
 	status := v.print(c, s, how, "")
 	if status == ExitOK && !how.json && c.Identity.MayDecide() {
-		(&page{w: c.text()}).paste(id, []approvals.Session{s})
+		v.page(c, func(p *page) { p.paste(id, []approvals.Session{s}) })
 	}
 	return status
 }
@@ -92,15 +93,16 @@ func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group strin
 		}
 		return ExitOK
 	}
-	p := &page{w: c.text(), diff: v.Sessions.Diff}
-	p.session(s, v.Sessions.Obstacle(&s))
-	for i := range s.Operations {
-		p.operation(&s.Operations[i])
-	}
 	r, err := v.reads(s, how.reads)
-	if r != nil {
-		p.reads(r, how.reads)
-	}
+	v.page(c, func(p *page) {
+		p.session(s, v.Sessions.Obstacle(&s))
+		for i := range s.Operations {
+			p.operation(&s.Operations[i])
+		}
+		if r != nil {
+			p.reads(r, how.reads)
+		}
+	})
 	if err != nil {
 		return c.fail(s.ID, err)
 	}
@@ -111,6 +113,18 @@ func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group strin
 type page struct {
 	w    io.Writer
 	diff func(f *approvals.File, context int) (diff.Diff, bool, error)
+}
+
+// pieces is how much of a page is sent at once, in bytes. A packet for each line takes a long diff many times as long.
+const pieces = 32 << 10
+
+// page has a page filled and sends it, in pieces, as it is filled.
+func (v *Verbs) page(c *invocation, fill func(*page)) {
+	out := bufio.NewWriterSize(c.Stdout, pieces)
+	to := *c.Call
+	to.Stdout = out // behind text, which is given whole lines
+	fill(&page{w: to.text(), diff: v.Sessions.Diff})
+	_ = out.Flush()
 }
 
 func (p *page) field(name string, value any) {
