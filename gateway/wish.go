@@ -154,6 +154,11 @@ func attributes(line []byte) (attrs []slog.Attr, err error) {
 			}
 			value = strings.Join(words, " ")
 		}
+		if text, ok := value.(string); ok && key == "duration" {
+			if took, err := time.ParseDuration(text); err == nil {
+				value = took
+			}
+		}
 		if key != wishlog.LevelKey && key != wishlog.MessageKey {
 			attrs = append(attrs, slog.Any(fmt.Sprint(key), value))
 		}

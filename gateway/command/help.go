@@ -107,11 +107,11 @@ func help(_ context.Context, _ *Verbs, c *invocation) int {
 			return ExitOK
 		}
 	}
-	meant := spelling.Meant(topic, names)
-	if meant != "" {
-		meant = "; did you mean " + meant + "?"
+	see := "see: help"
+	if meant := spelling.Meant(topic, names); meant != "" {
+		see = "did you mean " + meant + "?"
 	}
-	c.notice("there is no help on %s%s; see: help", render.Line(commandline.Shortened(topic)), meant)
+	c.notice("there is no help on %s; %s", render.Line(commandline.Shortened(topic)), see)
 	return ExitUsage
 }
 
