@@ -55,16 +55,16 @@ type Origin struct {
 	Target string // of a symbolic link
 }
 
-func (s *Session) nextIno() uint64 {
-	s.ino++
-	return s.ino
+func (o *overlay) nextIno() uint64 {
+	o.ino++
+	return o.ino
 }
 
 // newNode makes a node of the session's own, not yet under any name.
-func (s *Session) newNode(mode uint32) *node {
-	now := s.c.Now()
+func (o *overlay) newNode(mode uint32) *node {
+	now := o.config.Now()
 	n := &node{
-		dev: overlayDev, ino: s.nextIno(), mode: mode, uid: s.c.UID, gid: s.c.GID,
+		dev: overlayDev, ino: o.nextIno(), mode: mode, uid: o.config.UID, gid: o.config.GID,
 		atime: now, mtime: now, ctime: now,
 	}
 	if n.isDir() {
@@ -112,13 +112,13 @@ func (n *node) changed(now time.Time, links int) {
 }
 
 // put places a node under a name of a directory that the overlay holds.
-func (s *Session) put(dir *node, name string, n *node) {
+func (o *overlay) put(dir *node, name string, n *node) {
 	e := dir.entries[name]
 	if e == nil {
 		e = &entry{}
 		dir.entries[strings.Clone(name)] = e
 	} else {
-		s.nodes-- // what hid the target's file
+		o.nodes-- // what hid the target's file
 	}
 	e.node = n
 	links := 0
@@ -126,19 +126,19 @@ func (s *Session) put(dir *node, name string, n *node) {
 		links = 1
 	} else {
 		n.nlink++
-		n.ctime = s.c.Now()
+		n.ctime = o.config.Now()
 	}
-	dir.changed(s.c.Now(), links)
+	dir.changed(o.config.Now(), links)
 }
 
 // take removes a node from a name. What the target has there stays hidden.
-func (s *Session) take(dir *node, name string) {
+func (o *overlay) take(dir *node, name string) {
 	e := dir.entries[name]
 	n := e.node
 	links := 0
 	if n.isDir() {
 		links = -1
-		s.moves++
+		o.moves++
 		if n.layer != nil || n.rebased {
 			e.old = n.entries
 		}
@@ -147,33 +147,33 @@ func (s *Session) take(dir *node, name string) {
 	if e.origin == nil && !e.gone {
 		delete(dir.entries, name)
 	} else {
-		s.nodes++ // the entry stays and hides the target's file
+		o.nodes++ // the entry stays and hides the target's file
 	}
-	dir.changed(s.c.Now(), links)
-	s.unlinked(n)
+	dir.changed(o.config.Now(), links)
+	o.unlinked(n)
 }
 
 // unlinked drops a name's share in a node, and the node with its last name and handle.
-func (s *Session) unlinked(n *node) {
+func (o *overlay) unlinked(n *node) {
 	if n.isDir() {
 		n.nlink = 0
-		s.nodes--
+		o.nodes--
 		return
 	}
 	n.nlink--
-	n.ctime = s.c.Now()
-	s.release(n)
+	n.ctime = o.config.Now()
+	o.release(n)
 }
 
 // release frees a file that has neither a name nor a handle.
-func (s *Session) release(n *node) {
+func (o *overlay) release(n *node) {
 	if n.nlink > 0 || n.opens > 0 || n.isDir() {
 		return
 	}
-	s.nodes--
+	o.nodes--
 	if n.content != nil {
-		s.held.drop(n.content)
+		o.held.drop(n.content)
 		n.content = nil
 	}
-	s.held.addText(-len(n.target))
+	o.held.addText(-len(n.target))
 }

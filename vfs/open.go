@@ -186,12 +186,12 @@ func (s *Session) create(f *found, mode uint32) (*node, error) {
 }
 
 // resize sets a file's size within the limits.
-func (s *Session) resize(n *node, size int64) error {
+func (o *overlay) resize(n *node, size int64) error {
 	var info Info
 	if err := n.content.stat(&info); err != nil {
 		return errno(err)
 	}
-	if err := s.fits(size, max(0, size-info.Size)); err != nil {
+	if err := o.fits(size, max(0, size-info.Size)); err != nil {
 		return err
 	}
 	return errno(n.content.truncate(size))

@@ -51,18 +51,24 @@ type Session struct {
 	c    Config
 	base *layer
 
-	mu     sync.Mutex
-	root   *node
+	mu sync.Mutex
+	overlay
 	mounts int
 	closed bool
-	ino    uint64
-	nodes  int
-	moves  uint64 // directories that were renamed or removed so far
 	walker walker
 	dirs   map[string]*scope // directories of the base that walks went through, with their place in the policy
 	meter  func(components int) error
+}
 
-	held contents
+// overlay is what a session made: its nodes, and what they take of its limits. The session's lock guards it, but for held,
+// which has a lock of its own.
+type overlay struct {
+	config *Config // the session's
+	root   *node
+	ino    uint64
+	nodes  int
+	moves  uint64 // directories that were renamed or removed so far
+	held   contents
 }
 
 // layer is a source and where in the view its root is.
@@ -157,6 +163,7 @@ func NewSession(c Config) (*Session, error) {
 		c.Now = time.Now
 	}
 	s := &Session{c: c, dirs: map[string]*scope{}}
+	s.config = &s.c
 	s.root = s.newNode(syscall.S_IFDIR | 0o755)
 	s.root.uid, s.root.gid, s.root.pinned = 0, 0, true
 	if c.Base != nil {
@@ -395,30 +402,30 @@ func (c *contents) room(n, limit int64) bool {
 }
 
 // fits checks a file that is to have size bytes, extra of them new, against the limits.
-func (s *Session) fits(size, extra int64) error {
-	if s.c.MaxFile > 0 && size > s.c.MaxFile {
+func (o *overlay) fits(size, extra int64) error {
+	if o.config.MaxFile > 0 && size > o.config.MaxFile {
 		return syscall.EFBIG
 	}
-	if !s.held.room(extra, s.c.MaxBytes) {
+	if !o.held.room(extra, o.config.MaxBytes) {
 		return syscall.ENOSPC
 	}
 	return nil
 }
 
 // count takes n more nodes. ENOSPC where there are too many.
-func (s *Session) count(n int) error {
-	if s.nodes+n > s.c.MaxNodes {
+func (o *overlay) count(n int) error {
+	if o.nodes+n > o.config.MaxNodes {
 		return syscall.ENOSPC
 	}
-	s.nodes += n
+	o.nodes += n
 	return nil
 }
 
 // countAt is count for a node that put will place under a name: what hides the target's file there is given back.
-func (s *Session) countAt(dir *node, name string) error {
+func (o *overlay) countAt(dir *node, name string) error {
 	if dir.entries[name] != nil {
-		s.nodes++
+		o.nodes++
 		return nil
 	}
-	return s.count(1)
+	return o.count(1)
 }

@@ -29,7 +29,7 @@ var larger = listed(
 	row{"sandbox/native.processTree", 0, 24},
 	row{"sandbox/native.run", 136, 35},
 	row{"sandbox/pypy.driver", 176, 30},
-	row{"vfs.Session", 86, 0},
+	row{"vfs.Session", 79, 0},
 	row{"vfs.node", 0, 25},
 )
 
