@@ -31,7 +31,7 @@ func (v *Verbs) interact(ctx context.Context, c *invocation, flags runFlags) int
 	call.Stdout = call.Terminal.Raw
 	own := *c
 	own.Call = &call
-	status = v.follow(ctx, &own, id, flags.wait, followed{}, leave)
+	status = v.follow(ctx, &own, id, flags.limit(), followed{}, leave)
 	if ctx.Err() != nil {
 		_, _ = v.Sessions.Cancel(context.WithoutCancel(ctx), id, c.Identity)
 	}

@@ -29,24 +29,25 @@ const maxWords = 4096
 // runFlags are the flags of run and exec.
 type runFlags struct {
 	code, target, name, analysis, engine string
-	plan, json                           bool
+	plan, submit, json                   bool
 	wait                                 waitFlag
 }
 
 func (r *runFlags) register(f *pflag.FlagSet, script bool) {
 	if script {
 		f.StringVarP(&r.code, codeFlag, "c", "", "the script is `CODE`; stdin is then the script's own input")
-		f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-			if name == "c" {
-				name = codeFlag
-			}
-			return pflag.NormalizedName(name)
-		})
 	}
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if now := otherNames[name]; now != "" && (script || name != "c") {
+			name = now
+		}
+		return pflag.NormalizedName(name)
+	})
 	f.StringVar(&r.target, "target", config.LocalTarget, "the host to look at and run commands on: a `NAME`, several with commas, or a group's: the same on each, at once")
 	f.StringVar(&r.name, "name", "", "a name: `TEXT` for the human who decides, shown as your words")
 	f.StringVar(&r.analysis, "analysis", "", "what you are after: `TEXT` for the human who decides")
 	f.BoolVar(&r.plan, "plan", false, "run no command that needs a decision; list those that would")
+	f.BoolVar(&r.submit, "submit", false, "wait for no human: what needs one parks the session at once, exit 75; the same as --wait 0")
 	f.Var(&r.wait, "wait", "wait for humans at most this `DURATION` (30s, 5m), then exit with 75")
 	if script {
 		f.StringVar(&r.engine, "engine", "", "what runs it: `NAME` is native (CPython 3.14) or pypy (PyPy 3.6)")
@@ -56,6 +57,17 @@ func (r *runFlags) register(f *pflag.FlagSet, script bool) {
 
 // codeFlag is the long name of -c.
 const codeFlag = "code"
+
+// otherNames are further names of flags: the one of -c, and those of the project that this one continues.
+var otherNames = map[string]string{"c": codeFlag, "script-name": "name", "dry-run": "submit", "json-output": "json"}
+
+// limit is how long the client waits for humans.
+func (r *runFlags) limit() waitFlag {
+	if r.submit {
+		return waitFlag{set: true}
+	}
+	return r.wait
+}
 
 // waitFlag is how long a connection waits for humans; not set, it waits as long as the session is held.
 type waitFlag struct {
@@ -357,7 +369,7 @@ func (v *Verbs) begin(ctx context.Context, c *invocation, flags runFlags, target
 		defer stop()
 		go v.watchKeys(ctx, c, id)
 	}
-	return v.follow(ctx, c, id, flags.wait, followed{json: flags.json}, leave)
+	return v.follow(ctx, c, id, flags.limit(), followed{json: flags.json}, leave)
 }
 
 // interrupt is what a terminal in raw mode sends for Ctrl-C.
