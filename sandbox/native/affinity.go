@@ -32,11 +32,11 @@ type opens struct {
 // inject answers an open with a descriptor. Only the interpreter's first thread is kept: its id is nobody else's, see
 // memory.go. A thread that it makes asks first, and is answered when it is free again.
 func (r *run) inject(n *seccomp.Notification, fd int, cloexec bool) unix.Errno {
-	if r.tree != nil && int(n.PID) == r.pid {
+	if r.tree != nil && int(n.PID) == r.proc.PID {
 		o := &r.opens
 		if o.pair == nil {
 			o.burst = affinity.Burst{Turns: denseOpens, Within: denseTime}
-			o.pair = affinity.New(denseTime, func(do func(tid int)) { do(r.pid) })
+			o.pair = affinity.New(denseTime, func(do func(tid int)) { do(r.proc.PID) })
 		}
 		if o.burst.Next(time.Now()) {
 			o.pair.Pin()
@@ -44,5 +44,5 @@ func (r *run) inject(n *seccomp.Notification, fd int, cloexec bool) unix.Errno {
 			o.pair.Unpin()
 		}
 	}
-	return seccomp.Inject(r.listener, n.ID, fd, cloexec)
+	return r.proc.Inject(n, fd, cloexec)
 }

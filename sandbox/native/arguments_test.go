@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox"
 )
 
@@ -110,7 +111,7 @@ func TestNothingOfAnotherSessionsInterpreterIsShown(t *testing.T) {
 	job.Args = []string{"-c", "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n" + tellArguments}
 	told(t, job, func(pid int) {
 		bases, thread := fmt.Sprintf("['/proc/%d'", pid), ""
-		names, err := readNames(fmt.Sprintf("/proc/%d/task", pid))
+		names, err := procfs.Names(fmt.Sprintf("/proc/%d/task", pid))
 		if err != nil || len(names) < 2 {
 			t.Fatalf("threads %v, %v", names, err)
 		}

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/vfs"
 )
@@ -367,7 +368,7 @@ func bareMemory(b *testing.B, script string) (total int64) {
 // proportional reads Pss of /proc/PID/smaps_rollup, in bytes.
 func proportional(b *testing.B, pid int) int64 {
 	b.Helper()
-	n := kibibytes(readSmall(fmt.Sprintf("/proc/%d/smaps_rollup", pid)), "Pss:")
+	n := procfs.Kibibytes(procfs.Small(fmt.Sprintf("/proc/%d/smaps_rollup", pid)), "Pss:")
 	if n == 0 {
 		b.Fatalf("no proportional set size of process %d", pid)
 	}

@@ -16,6 +16,7 @@ import (
 	"shannot-gateway/sandbox/internal/frames"
 	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/sandbox/internal/streams"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/tasks"
 )
@@ -192,7 +193,7 @@ func (r *run) prepareCommand(q frames.Start) (dir string, s *streams.Streams, er
 	}
 	r.tree.turn.Lock()
 	defer r.tree.turn.Unlock()
-	r.tree.asks(r, r.pid)
+	r.tree.asks(r, r.proc.PID)
 	r.handles.files.settle()
 	s, err = r.takeStreams(q)
 	return dir, s, err
@@ -320,7 +321,7 @@ func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
 		}
 		return streams.Output{File: file}, nil
 	case unix.S_IFCHR:
-		if isTerminal(st) {
+		if supervisor.IsTerminal(st) {
 			file, e := private(own, unix.O_WRONLY)
 			if e != 0 {
 				return nil, e
@@ -386,6 +387,6 @@ func (r *run) commandDir(dir string) (string, error) {
 	r.slow()
 	r.tree.turn.Lock()
 	defer r.tree.turn.Unlock()
-	r.tree.asks(r, r.pid)
+	r.tree.asks(r, r.proc.PID)
 	return r.names.CommandDir(r.names.Dir.Path(), dir)
 }

@@ -28,7 +28,7 @@ func (r *run) ownDescriptor(name string) (int32, bool) {
 		return 0, false
 	}
 	who, base, _ := strings.Cut(base, "/")
-	if who != "self" && who != "thread-self" && who != strconv.Itoa(r.pid) {
+	if who != "self" && who != "thread-self" && who != strconv.Itoa(r.proc.PID) {
 		if tid, ok := number(who); !ok || !r.hasThread(tid) {
 			return 0, false
 		}
@@ -97,7 +97,7 @@ func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flag
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
 	}
-	info, err := (&processes{tree: r.tree}).Lstat(fmt.Sprintf("/%d/fd/%d", r.pid, fd))
+	info, err := (&processes{tree: r.tree}).Lstat(fmt.Sprintf("/%d/fd/%d", r.proc.PID, fd))
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
 	}
@@ -105,7 +105,7 @@ func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flag
 	allowed := map[int]uint32{unix.O_RDONLY: 0o500, unix.O_WRONLY: 0o300, unix.O_RDWR: 0o700}
 	info.Mode, info.Size = unix.S_IFLNK|allowed[mode&unix.O_ACCMODE], linkSize
 	st := toStat(info)
-	return failed(r.put(n, out, asBytes(&st)))
+	return failed(r.proc.Write(n, out, seccomp.Bytes(&st)))
 }
 
 // descriptorLink is the text of such a link: the path in the view, or what the kernel calls a pipe, socket or other object
@@ -123,7 +123,7 @@ func (r *run) descriptorLink(fd int32) (string, error) {
 		return text, nil
 	}
 	text, err := "", error(nil)
-	vfs.Apart(func() { text, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", r.pid, fd)) })
+	vfs.Apart(func() { text, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", r.proc.PID, fd)) })
 	if err != nil {
 		return "", err
 	}

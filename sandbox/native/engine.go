@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // Engine runs scripts with the embedded CPython. It unpacks the interpreter on first use.
@@ -24,11 +24,15 @@ type Engine struct {
 	mu      sync.Mutex
 	runtime *installation
 	loader  *os.File
-	layers  layers
+	layers  supervisor.Layers
 
 	pool  pool
 	tasks taskShare
 }
+
+// Init must be the first call of main in every program that uses an engine, and of TestMain in its tests. In a process that
+// probes the layers of the sandbox it does not return.
+func Init() { supervisor.Init() }
 
 // New returns an engine; nothing happens before Check or Run.
 func New(o Options) *Engine { return &Engine{options: o.withDefaults(), pool: pool{size: o.Warm}} }
@@ -67,7 +71,7 @@ func (e *Engine) prepare(ctx context.Context) (*installation, *os.File, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("unpack the interpreter: %w", err)
 	}
-	e.layers = available().layers
+	e.layers = supervisor.Available()
 	loader, err := in.openLoader(e.layers.Undumpable)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the dynamic loader: %w", err)
@@ -93,8 +97,8 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	if err != nil {
 		return sandbox.Result{}, err
 	}
-	config := stageConfigFor(e, job)
-	if err := config.fits(); err != nil {
+	config, err := e.configFor(job)
+	if err != nil {
 		return sandbox.Result{}, fmt.Errorf("start the interpreter with its arguments and environment: %w", err)
 	}
 	key := keyOf(config, job)
@@ -113,18 +117,17 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	if err := r.mount(in); err != nil {
 		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
 	}
-	supervised, err := r.launch(loader, config)
-	if err != nil {
+	if err := r.launch(loader, config); err != nil {
 		return sandbox.Result{}, err
 	}
-	return r.attend(e, supervised)
+	return r.attend(e)
 }
 
 // root makes the supervisor of a job's first interpreter.
 func (e *Engine) root(ctx context.Context, job sandbox.Job, loader *os.File) (*run, error) {
 	r := newRun(ctx, e, job)
 	var err error
-	if r.group, err = newGroup(job.Limits); err != nil {
+	if r.group, err = supervisor.NewGroup(job.Limits); err != nil {
 		r.cancel(nil)
 		return nil, err
 	}
@@ -142,80 +145,82 @@ func (r *run) release() {
 	r.tree.notice.close()
 	r.tree.turn.Unlock()
 	r.cancel(nil)
-	r.closeGroup()
+	if r.group == nil {
+		return
+	}
+	if err := r.group.Close(); err != nil {
+		r.log("remove a control group", "error", err)
+	}
 }
 
 // newRun makes the supervisor of one interpreter, which ends with ctx.
 func newRun(ctx context.Context, e *Engine, job sandbox.Job) *run {
 	runCtx, cancel := context.WithCancelCause(ctx)
 	r := &run{
-		job: job, ctx: runCtx, cancel: cancel, pidfd: -1, listener: -1,
+		job: job, ctx: runCtx, cancel: cancel,
 		names: posix.Names{FS: job.FS, Umask: 0o022},
 	}
 	r.names.Directory = r.directory
 	r.names.Dir.Begin(job.Dir)
 	r.log = func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", r.job.Session)...) }
+	r.proc = supervisor.New(r.log)
 	r.stdin.pipe = -1
 	r.children.Init(r.childEnded, r.guard)
 	return r
 }
 
-func asBytesList(lists ...[]string) [][]byte {
-	var out [][]byte
-	for _, s := range slices.Concat(lists...) {
-		out = append(out, []byte(s))
+// configFor is what an interpreter for a job is started with.
+func (e *Engine) configFor(job sandbox.Job) (supervisor.Config, error) {
+	filter, err := engineFilter()
+	if err != nil {
+		return supervisor.Config{}, err
 	}
-	return out
-}
-
-func stageConfigFor(e *Engine, job sandbox.Job) stageConfig {
 	var load []string
 	if in := e.installed(); in != nil {
 		load = in.load
 	}
+	limits := job.Limits
+	limits.Files = atMost(limits.Files, maxDescriptors)
 	first := shown(job.Args)
-	config := stageConfig{
-		Argv: asBytesList([]string{loaderName}, load, []string{Interpreter, "-s"}, job.Args[:first]),
-		Env:  asBytesList(job.Env, scriptEnv),
-		Drop: os.Geteuid() == 0, Layers: e.layers, Limits: resourceLimits(job.Limits),
+	config := supervisor.Config{
+		Argv: supervisor.Texts([]string{loaderName}, load, []string{Interpreter, "-s"}, job.Args[:first]),
+		Env:  supervisor.Texts(job.Env, scriptEnv), Drop: os.Geteuid() == 0, Layers: e.layers, Filter: filter,
+		Limits: supervisor.ResourceLimits(limits), Terminal: job.Terminal != nil,
 	}
-	config.hide(job.Args[first:])
-	return config
+	config.Hide(job.Args[first:])
+	return config, config.Fits()
 }
 
-// launch starts the interpreter, whose calls are answered from then on. supervised is closed when there are none any more.
-func (r *run) launch(loader *os.File, config stageConfig) (supervised chan struct{}, err error) {
+// shown are the arguments of a job that say nothing: how the script comes, and not the script.
+func shown(args []string) int {
+	if len(args) > 0 && (args[0] == "-" || args[0] == "-c") {
+		return 1
+	}
+	return 0
+}
+
+// launch starts the interpreter, whose calls are answered from then on.
+func (r *run) launch(loader *os.File, config supervisor.Config) error {
 	files, err := r.openStdio()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	started := make(chan error, 1)
-	supervised = make(chan struct{})
-	go func() {
-		defer close(supervised)
-		r.supervise(loader, config, files.child, started)
-	}()
-	if err := <-started; err != nil {
-		files.closeOurs()
-		if r.process != nil {
-			_ = r.process.Kill()
-			state, _ := r.collect()
-			err = fmt.Errorf("%w (%v)", err, state)
-		}
-		<-supervised
-		return nil, err
+	config.Group = r.group
+	if err := r.proc.Start(loader, config, files.Child, supervision{r}); err != nil {
+		files.Close()
+		return err
 	}
-	return supervised, nil
+	return nil
 }
 
 // attend moves a started interpreter's streams and returns when it, its output and its commands are done.
-func (r *run) attend(e *Engine, supervised <-chan struct{}) (sandbox.Result, error) {
+func (r *run) attend(e *Engine) (sandbox.Result, error) {
 	files, stop := r.stdio, make(chan struct{})
 	go r.watch(e.options.Now, stop)
 	var output sync.WaitGroup
 	r.move(files, &output, stop)
 
-	state := r.reap(supervised)
+	state := r.proc.Reap()
 	r.tree.remove(r, state)
 	// Commands that the script left running keep its streams, as they would a login's.
 	r.children.WaitAll()
@@ -223,22 +228,23 @@ func (r *run) attend(e *Engine, supervised <-chan struct{}) (sandbox.Result, err
 	r.tree.share(0)
 	output.Wait()
 	close(stop)
-	files.closeOurs()
+	files.Close()
 	return r.result(state), nil
 }
 
 // openStdio makes the script's standard streams: pipes, or a terminal.
-func (r *run) openStdio() (files *stdio, err error) {
+func (r *run) openStdio() (files *supervisor.Stdio, err error) {
 	if t := r.job.Terminal; t != nil {
-		files, err = newTerminal(t)
+		files, err = supervisor.NewTerminal(t)
 	} else {
-		files, err = newStdio()
+		files, err = supervisor.NewPipes()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !files.terminal {
-		if r.stdin.pipe, err = unix.FcntlInt(files.child[0].Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+	if !files.Terminal {
+		if r.stdin.pipe, err = unix.FcntlInt(files.Child[0].Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			r.proc = supervisor.New(r.log)
 			r.stdin.pipe = -1
 		}
 	}
@@ -247,31 +253,27 @@ func (r *run) openStdio() (files *stdio, err error) {
 }
 
 // move starts moving the script's standard streams; output is done when everything it wrote was delivered.
-func (r *run) move(files *stdio, output *sync.WaitGroup, stop <-chan struct{}) {
+func (r *run) move(files *supervisor.Stdio, output *sync.WaitGroup, stop <-chan struct{}) {
 	output.Add(1)
-	go r.drain(r.job.Stdout, files.stdout, output)
-	if files.terminal {
+	go r.drain(r.job.Stdout, files.Stdout, output)
+	if files.Terminal {
 		go func() {
 			defer r.guard("reading the keys")
-			files.typeKeys(r.job.Stdin)
+			files.TypeKeys(r.job.Stdin)
 		}()
-		go files.followSize(r.job.Terminal.Resize, stop)
+		go files.FollowSize(r.job.Terminal.Resize, stop)
 		return
 	}
-	go r.feed(files.stdin)
+	go r.feed(files.Stdin)
 	output.Add(1)
-	go r.drain(r.job.Stderr, files.stderr, output)
+	go r.drain(r.job.Stderr, files.Stderr, output)
 }
 
 // close releases what the run holds.
 func (r *run) close() {
-	r.closing.Lock()
-	defer r.closing.Unlock()
-	r.closed = true
-	for _, fd := range []int{r.pidfd, r.listener, r.stdin.pipe} {
-		if fd > 0 {
-			_ = unix.Close(fd)
-		}
+	r.proc.Close()
+	if r.stdin.pipe > 0 {
+		_ = unix.Close(r.stdin.pipe)
 	}
 	r.names.Dir.Close()
 	for _, p := range r.inherit { // it never came so far

@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/vfs"
@@ -212,7 +213,7 @@ func (w *world) asHostMustBe(tb testing.TB) {
 		}
 	}
 	// A process that was killed stays as a zombie until it is waited for.
-	status := readSmall(fmt.Sprintf("/proc/%d/status", w.victim.Process.Pid))
+	status := procfs.Small(fmt.Sprintf("/proc/%d/status", w.victim.Process.Pid))
 	if !bytes.Contains(status, []byte("\nState:\tS")) {
 		tb.Errorf("the other process is not what it was: %s", status)
 	}

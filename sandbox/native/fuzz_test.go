@@ -20,10 +20,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/internal/linux/seccomp/seccomptest"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -200,11 +202,10 @@ func fuzzedRun(tb testing.TB, p *puppet) *run {
 	}
 	e := &Engine{options: Options{Log: slog.New(slog.DiscardHandler)}.withDefaults()}
 	r := newRun(tb.Context(), e, sandbox.Job{FS: view, Dir: "/", Args: []string{"-"}, Commands: conformance.Refuse{}, Limits: sandbox.Limits{Write: 1 << 20}})
-	r.pid, r.pidfd, r.execed = p.pid, p.pidfd, true
-	r.valid = func(uint64) bool { return true }
+	// Loaded, so that it is shown in /proc.
+	r.proc = supervisor.Attach(supervisor.State{PID: p.pid, PIDFD: p.pidfd, Loaded: true, Valid: func(uint64) bool { return true }})
 	r.tree = newProcessTree(e, nil, r)
 	r.tree.started(r)
-	r.loaded.Store(true) // it is shown in /proc
 	r.handles = handleTable{run: r, files: newOpenFiles(r.tree)}
 	if err := r.mount(&installation{library: new(vfs.Static)}); err != nil {
 		tb.Fatal(err)
@@ -352,7 +353,7 @@ func FuzzOwnProc(f *testing.F) {
 	f.Add([]byte("Name:\tx\nUmask:\t0022\nPPid:\t77\nUid:\t0\t0\t0\t0\n"))
 	f.Add([]byte("7f00-7f01 r--p 00000000 08:01 1234                       /root/.cache/secret\n7f00-7f01 rw-p 0 00:00 0\n"))
 	f.Add([]byte(")"))
-	r := &run{job: sandbox.Job{Host: sandbox.Host{UID: 1000}}, pid: 4242}
+	r := &run{job: sandbox.Job{Host: sandbox.Host{UID: 1000}}, proc: supervisor.Attach(supervisor.State{PID: 4242})}
 	r.tree = newProcessTree(&Engine{}, nil, r)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for line := range bytes.Lines(r.ownMaps(text)) {
@@ -372,7 +373,7 @@ func FuzzOwnProc(f *testing.F) {
 				t.Errorf("stat tells the parent: %q", stat)
 			}
 		}
-		_ = kibibytes(text, "RssAnon:")
+		_ = procfs.Kibibytes(text, "RssAnon:")
 	})
 }
 

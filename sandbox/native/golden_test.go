@@ -13,5 +13,4 @@ import (
 func TestTreatmentsOfCallsAreThoseWrittenDown(t *testing.T) {
 	name := func(n uint32) string { return seccomp.Name(int32(n)) }
 	seccomptest.Golden(t, "engine", seccomp.AuditArch, filterFor(t, enginePolicy), name, *update)
-	seccomptest.Golden(t, "confined", seccomp.AuditArch, filterFor(t, confinedPolicy), name, *update)
 }

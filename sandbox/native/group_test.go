@@ -12,15 +12,17 @@ import (
 	"testing"
 
 	"shannot-gateway/internal/linux/cgroup"
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // delegatedTree is where sessions get control groups of their own. `systemd-run --wait --pipe -p Delegate=yes` gives a test
 // one, and few other ways of running it do.
 func delegatedTree(t *testing.T) *cgroup.Tree {
 	t.Helper()
-	tree, err := groups()
+	tree, err := supervisor.Groups()
 	if err != nil {
 		t.Skipf("no control group is delegated to this process: %v", err)
 	}
@@ -36,7 +38,7 @@ func sessionGroups(t *testing.T, tree *cgroup.Tree) map[string]int {
 	}
 	out := map[string]int{}
 	for _, dir := range found {
-		out[dir] = len(strings.Fields(string(readSmall(filepath.Join(dir, "cgroup.procs")))))
+		out[dir] = len(strings.Fields(string(procfs.Small(filepath.Join(dir, "cgroup.procs")))))
 	}
 	return out
 }
@@ -61,20 +63,23 @@ for p in ps: p.wait()`)
 	if err := r.mount(in); err != nil {
 		t.Fatal(err)
 	}
-	supervised, err := r.launch(loader, stageConfigFor(e, job))
+	config, err := e.configFor(job)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.launch(loader, config); err != nil {
 		t.Fatal(err)
 	}
 	var output sync.WaitGroup
 	stop := make(chan struct{})
 	r.move(r.stdio, &output, stop)
-	state := r.reap(supervised)
+	state := r.proc.Reap()
 	r.tree.remove(r, state)
 	r.children.WaitAll()
 	r.tree.end()
 	output.Wait()
 	close(stop)
-	r.stdio.closeOurs()
+	r.stdio.Close()
 	got := r.result(state)
 	if got.Cause != sandbox.Memory || got.Detail == "" {
 		t.Errorf("%+v %v; stderr %s", got, state, stderr)

@@ -179,7 +179,7 @@ func init() {
 
 // pathAt reads a path argument, once, and makes it absolute. Empty paths are the caller's business: empty reports one.
 func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name string, empty bool, e unix.Errno) {
-	text, e := r.getPath(n, addr)
+	text, e := r.proc.ReadPath(n, addr)
 	if e != 0 {
 		return "", false, e
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -21,7 +22,7 @@ func (r *run) fstat(n *seccomp.Notification, fd int32, out uint64) answer {
 	st := h.st
 	if h.file == nil {
 		st.Uid, st.Gid = r.job.Host.UID, r.job.Host.GID
-		return failed(r.put(n, out, asBytes(&st)))
+		return failed(r.proc.Write(n, out, seccomp.Bytes(&st)))
 	}
 	info, err := h.file.Info()
 	if err != nil {
@@ -31,7 +32,7 @@ func (r *run) fstat(n *seccomp.Notification, fd int32, out uint64) answer {
 		info.Size, info.Blocks = st.Size, st.Blocks
 	}
 	st = toStat(info)
-	return failed(r.put(n, out, asBytes(&st)))
+	return failed(r.proc.Write(n, out, seccomp.Bytes(&st)))
 }
 
 // maxListing bounds one answer of getdents64(2), in bytes; glibc asks for 32 KiB.
@@ -75,7 +76,7 @@ func (r *run) getdents(n *seccomp.Notification) answer {
 		r.handles.files.list(h, nil)
 		return answer{}
 	}
-	if e := r.put(n, n.Args[1], out); e != 0 {
+	if e := r.proc.Write(n, n.Args[1], out); e != 0 {
 		return failed(e)
 	}
 	if _, err := unix.Seek(own, next, unix.SEEK_SET); err != nil {
@@ -201,14 +202,14 @@ func (r *run) ioctl(n *seccomp.Notification) answer {
 	switch {
 	case e != 0:
 		return failed(e)
-	case !isTerminal(&h.st) || r.depth > 0: // a further interpreter has a session of its own
+	case !supervisor.IsTerminal(&h.st) || r.depth > 0: // a further interpreter has a session of its own
 		return failed(unix.ENOTTY)
 	}
 	var group int32
-	if e := r.get(n, n.Args[2], asBytes(&group)); e != 0 {
+	if e := r.proc.Read(n, n.Args[2], seccomp.Bytes(&group)); e != 0 {
 		return failed(e)
 	}
-	if int(group) != r.pid {
+	if int(group) != r.proc.PID {
 		return failed(unix.EPERM)
 	}
 	return answer{}

@@ -114,7 +114,7 @@ func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags
 		return failed(vfs.ErrnoOf(err))
 	}
 	st := toStat(info)
-	return failed(r.put(n, out, asBytes(&st)))
+	return failed(r.proc.Write(n, out, seccomp.Bytes(&st)))
 }
 
 func toStat(i vfs.Info) unix.Stat_t {
@@ -170,7 +170,7 @@ func (r *run) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, s
 	if len(b) > int(size) {
 		b = b[:size]
 	}
-	if e := r.put(n, out, b); e != 0 {
+	if e := r.proc.Write(n, out, b); e != 0 {
 		return failed(e)
 	}
 	return answer{val: int64(len(b))}
@@ -185,7 +185,7 @@ func (r *run) getcwd(n *seccomp.Notification) answer {
 	if uint64(len(b)) > n.Args[1] {
 		return failed(unix.ERANGE)
 	}
-	if e := r.put(n, n.Args[0], b); e != 0 {
+	if e := r.proc.Write(n, n.Args[0], b); e != 0 {
 		return failed(e)
 	}
 	return answer{val: int64(len(b))}
@@ -232,7 +232,7 @@ func (r *run) link(n *seccomp.Notification, fromfd int32, from uint64, tofd int3
 }
 
 func (r *run) symlink(n *seccomp.Notification, text uint64, dirfd int32, addr uint64) answer {
-	target, e := r.getPath(n, text)
+	target, e := r.proc.ReadPath(n, text)
 	if e != 0 {
 		return failed(e)
 	}
@@ -279,7 +279,7 @@ func (r *run) utimens(n *seccomp.Notification) answer {
 	dirfd, addr, times, flags := int32(n.Args[0]), n.Args[1], n.Args[2], int(n.Args[3])
 	spec := posix.Now()
 	if times != 0 {
-		if e := r.get(n, times, asBytes(&spec)); e != 0 {
+		if e := r.proc.Read(n, times, seccomp.Bytes(&spec)); e != 0 {
 			return failed(e)
 		}
 	}
@@ -326,5 +326,5 @@ func (r *run) putStatfs(n *seccomp.Notification, out uint64, space vfs.Space) an
 	var fs unix.Statfs_t
 	fs.Type, fs.Flags, fs.Bsize, fs.Frsize, fs.Namelen = space.Type, space.Flags|valid, space.BlockSize, space.FragmentSize, space.MaxName
 	fs.Blocks, fs.Bfree, fs.Bavail, fs.Files, fs.Ffree = space.Blocks, space.Free, space.Available, space.Files, space.FreeFiles
-	return failed(r.put(n, out, asBytes(&fs)))
+	return failed(r.proc.Write(n, out, seccomp.Bytes(&fs)))
 }

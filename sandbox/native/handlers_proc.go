@@ -11,10 +11,9 @@ import (
 // execveat lets the first stage's exec of the loader through, once: its arguments are ours, and no instruction of the
 // script has run yet.
 func (r *run) execveat(n *seccomp.Notification) answer {
-	if r.execed || int32(n.Args[0]) != stageLoader || n.Args[4] != unix.AT_EMPTY_PATH {
+	if !r.proc.IsFirstExec(n) {
 		return failed(unix.EPERM)
 	}
-	r.execed = true
 	return answer{resume: true}
 }
 
@@ -41,13 +40,13 @@ func (r *run) uname(n *seccomp.Notification) answer {
 		copy(f.to[:len(f.to)-1], f.from)
 	}
 	copy(u.Domainname[:], "(none)")
-	return failed(r.put(n, n.Args[0], asBytes(&u)))
+	return failed(r.proc.Write(n, n.Args[0], seccomp.Bytes(&u)))
 }
 
 // threeTimes answers getresuid(2) and getresgid(2): the real, the effective and the saved number are the same.
 func (r *run) threeTimes(n *seccomp.Notification, id uint32) answer {
 	for _, to := range n.Args[:3] {
-		if e := r.put(n, to, asBytes(&id)); e != 0 {
+		if e := r.proc.Write(n, to, seccomp.Bytes(&id)); e != 0 {
 			return failed(e)
 		}
 	}

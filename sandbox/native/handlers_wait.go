@@ -29,7 +29,7 @@ func (r *run) signal(n *seccomp.Notification) answer {
 	}
 	// Another interpreter of the process tree, each of which leads a group of its own too.
 	var err error
-	if !r.tree.member(int(pid), func(m *run) { err = unix.PidfdSendSignal(m.pidfd, unix.Signal(sig), nil, 0) }) {
+	if !r.tree.member(int(pid), func(m *run) { err = m.proc.Signal(unix.Signal(sig)) }) {
 		if pid >= posix.FirstPID {
 			return failed(unix.ESRCH) // a command that was waited for
 		}
@@ -45,8 +45,8 @@ func (r *run) signal(n *seccomp.Notification) answer {
 // command.
 func (r *run) processGroup(n *seccomp.Notification) answer {
 	pid := int32(n.Args[0])
-	if pid == 0 || int(pid) == r.pid {
-		return answer{val: int64(r.pid)}
+	if pid == 0 || int(pid) == r.proc.PID {
+		return answer{val: int64(r.proc.PID)}
 	}
 	if r.children.Get(int(pid)) == nil && !r.tree.member(int(pid), func(*run) {}) {
 		return failed(unix.ESRCH)
@@ -67,7 +67,7 @@ func (r *run) wait4(n *seccomp.Notification) answer {
 	return r.wait(n, posix.WaitTarget(pid), none, func(c *posix.Child) answer {
 		if status != 0 {
 			word := c.Status()
-			if e := r.put(n, status, asBytes(&word)); e != 0 {
+			if e := r.proc.Write(n, status, seccomp.Bytes(&word)); e != 0 {
 				return failed(e)
 			}
 		}
@@ -148,9 +148,7 @@ func (r *run) askAgain(n *seccomp.Notification, pause func()) answer {
 		defer r.guard("waiting for a command or a lock")
 		pause()
 		r.tree.asked.Add(1)
-		if r.waits(id) {
-			seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(unix.EINTR)})
-		}
+		r.proc.ReplyLater(id, unix.EINTR)
 	}()
 	return answer{later: true}
 }
@@ -161,7 +159,7 @@ func (r *run) putUsage(n *seccomp.Notification, to uint64) unix.Errno {
 		return 0
 	}
 	var u unix.Rusage
-	return r.put(n, to, asBytes(&u))
+	return r.proc.Write(n, to, seccomp.Bytes(&u))
 }
 
 // Codes and places of siginfo_t for SIGCHLD, see sigaction(2) and asm-generic/siginfo.h.
@@ -193,5 +191,5 @@ func (r *run) putSigInfo(n *seccomp.Notification, to uint64, c *posix.Child, uid
 		put(sigInfoUID, uid)
 		put(sigInfoOutcome, outcome)
 	}
-	return r.put(n, to, b[:])
+	return r.proc.Write(n, to, b[:])
 }

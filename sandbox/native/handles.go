@@ -3,12 +3,11 @@
 package native
 
 import (
-	"fmt"
-	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
@@ -119,7 +118,7 @@ func (t *openFiles) dropClosed() {
 	for range 2 {
 		for _, pid := range t.tree.pids() {
 			var err error
-			vfs.Apart(func() { err = eachOpen(pid, func(st *unix.Stat_t) { live[inodeOf(st)] = true }) })
+			vfs.Apart(func() { err = procfs.EachOpen(pid, func(st *unix.Stat_t) { live[inodeOf(st)] = true }) })
 			if err != nil {
 				t.trim *= 2
 				return
@@ -141,31 +140,6 @@ func (t *openFiles) dropClosed() {
 	t.trim = max(firstTrim, 2*len(t.all))
 }
 
-// eachOpen calls see with what each descriptor of a process leads to.
-func eachOpen(pid int, see func(*unix.Stat_t)) error {
-	base := fmt.Sprintf("/proc/%d/fd", pid)
-	names, err := readNames(base)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		var st unix.Stat_t
-		if unix.Stat(base+"/"+name, &st) == nil {
-			see(&st)
-		}
-	}
-	return nil
-}
-
-func readNames(dir string) ([]string, error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	return f.Readdirnames(-1)
-}
-
 func (t *openFiles) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -177,14 +151,7 @@ func (t *openFiles) close() {
 
 // grab copies a descriptor out of the script's process. The copy shares the position.
 func (t *handleTable) grab(fd int32) (int, unix.Errno) {
-	if fd < 0 {
-		return -1, unix.EBADF
-	}
-	own, err := unix.PidfdGetfd(t.run.pidfd, int(fd), 0)
-	if err != nil {
-		return -1, vfs.ErrnoOf(err)
-	}
-	return own, 0
+	return t.run.proc.Descriptor(fd)
 }
 
 // find tells what a descriptor of the script stands for.

@@ -24,6 +24,7 @@ import (
 
 	"shannot-gateway/internal/linux/durable"
 	"shannot-gateway/sandbox/guest"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -294,12 +295,6 @@ func copyFile(to, from string, mode os.FileMode) error {
 	return out.Close()
 }
 
-// libraryDirs are where distributions keep glibc, most specific first.
-var libraryDirs = []string{
-	"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu",
-	"/lib64", "/usr/lib64", "/lib", "/usr/lib",
-}
-
 // wantedLibraries are what the interpreter's executable and its extension modules are linked with. All are glibc's own.
 var wantedLibraries = []string{
 	"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "libutil.so.1", "librt.so.1", "libresolv.so.2",
@@ -316,7 +311,7 @@ func systemLibraries() (map[string]string, error) {
 	}
 	found[filepath.Base(loaderName)] = loader
 	for _, name := range wantedLibraries {
-		if real := FindLibrary(name, filepath.Dir(loader)); real != "" {
+		if real := supervisor.FindLibrary(name, filepath.Dir(loader)); real != "" {
 			found[name] = real
 		}
 	}
@@ -326,26 +321,4 @@ func systemLibraries() (map[string]string, error) {
 		}
 	}
 	return found, nil
-}
-
-// FindLibrary finds a shared library of this machine for this architecture, in the given directories first. It returns
-// its real path, or "".
-func FindLibrary(name string, dirs ...string) string {
-	for _, dir := range slices.Concat(dirs, libraryDirs) {
-		real, err := filepath.EvalSymlinks(filepath.Join(dir, name))
-		if err == nil && rightClass(real) {
-			return real
-		}
-	}
-	return ""
-}
-
-// rightClass reports whether a library is for this architecture; /lib may hold 32-bit ones.
-func rightClass(name string) bool {
-	f, err := elf.Open(name)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }()
-	return f.Class == elf.ELFCLASS64 && f.Machine == elfMachine
 }

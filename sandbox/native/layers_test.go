@@ -16,85 +16,20 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
-func everyNamespace() uintptr {
-	all := uintptr(unix.CLONE_NEWUSER)
-	for _, n := range namespaces {
-		all |= n.flag
-	}
-	return all
-}
-
-func TestLayersAreTheLargestSetThatTheKernelAllows(t *testing.T) {
-	const user, net = unix.CLONE_NEWUSER, unix.CLONE_NEWNET
-	forbid := func(flags uintptr) func(layers) error {
-		return func(l layers) error {
-			if l.Namespaces&flags != 0 {
-				return unix.EPERM
-			}
-			return nil
-		}
-	}
-	closed := func(l layers) error {
-		if l.Undumpable {
-			return fmt.Errorf("%w: EPERM", errDumpable)
-		}
-		return nil
-	}
-	// As where AppArmor lets an unprivileged process make a user namespace, and nothing inside it.
-	hollow := func(l layers) error {
-		if l.Namespaces&^user != 0 {
-			return unix.EACCES
-		}
-		return nil
-	}
-	alone := func(l layers) error {
-		if l.Namespaces != user && l.Namespaces != user|net {
-			return unix.ENOSPC
-		}
-		return nil
-	}
-	for _, c := range []struct {
-		name       string
-		probe      func(layers) error
-		root       bool
-		want       uintptr
-		undumpable bool
-	}{
-		{"everything", forbid(0), false, everyNamespace(), true},
-		{"no network namespaces", forbid(net), false, everyNamespace() &^ net, true},
-		{"no user namespaces, unprivileged", forbid(user), false, 0, true},
-		{"no user namespaces, root", forbid(user), true, everyNamespace() &^ user, true},
-		{"no rights inside", hollow, false, user, true},
-		{"no rights over undumpable processes", closed, false, everyNamespace(), false},
-		{"one alone", alone, false, user | net, true},
-		{"nothing", func(layers) error { return unix.EPERM }, true, 0, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			d := discover(c.probe, c.root)
-			if d.layers.Namespaces != c.want || d.layers.Undumpable != c.undumpable {
-				t.Errorf("got %#x, undumpable %v; want %#x, %v", d.layers.Namespaces, d.layers.Undumpable, c.want, c.undumpable)
-			}
-			for _, n := range namespaces {
-				if (d.refused[n.flag] == nil) != d.layers.has(n.flag) {
-					t.Errorf("%s: used %v, and the reason is %v", n.name, d.layers.has(n.flag), d.refused[n.flag])
-				}
-			}
-		})
-	}
-}
-
 // TestInterpreterStandsBehindEveryLayer looks at a running interpreter as the host shows it: the script's /proc is the view's.
 func TestInterpreterStandsBehindEveryLayer(t *testing.T) {
-	l := available().layers
-	t.Logf("layers %#x, undumpable %v, refused %v", l.Namespaces, l.Undumpable, available().refused)
+	l := supervisor.Available()
+	t.Logf("layers %#x, undumpable %v", l.Namespaces, l.Undumpable)
 	status := map[string]string{}
 	lookInside(t, func(pid int) {
-		for line := range strings.Lines(string(readSmall(fmt.Sprintf("/proc/%d/status", pid)))) {
+		for line := range strings.Lines(string(procfs.Small(fmt.Sprintf("/proc/%d/status", pid)))) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 			status[key] = strings.TrimSpace(value)
 		}
@@ -105,7 +40,7 @@ func TestInterpreterStandsBehindEveryLayer(t *testing.T) {
 			t.Errorf("%s is %s", key, status[key])
 		}
 	}
-	if (os.Geteuid() == 0 || l.has(unix.CLONE_NEWUSER)) && status["CapBnd"] != none {
+	if (os.Geteuid() == 0 || l.Has(unix.CLONE_NEWUSER)) && status["CapBnd"] != none {
 		t.Errorf("the bounding set is %s", status["CapBnd"])
 	}
 	if status["NoNewPrivs"] != "1" || status["Seccomp"] != "2" {
@@ -132,7 +67,7 @@ except FileNotFoundError:
 }
 
 func TestInterpreterSeesAnEmptyRootAndNamespacesOfItsOwn(t *testing.T) {
-	l := available().layers
+	l := supervisor.Available()
 	lookInside(t, func(pid int) {
 		for _, n := range []struct {
 			flag uintptr
@@ -146,11 +81,11 @@ func TestInterpreterSeesAnEmptyRootAndNamespacesOfItsOwn(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			if ours, _ := os.Readlink("/proc/self/ns/" + n.name); (ours != theirs) != l.has(n.flag) {
+			if ours, _ := os.Readlink("/proc/self/ns/" + n.name); (ours != theirs) != l.Has(n.flag) {
 				t.Errorf("%s namespace: ours %s, theirs %s", n.name, ours, theirs)
 			}
 		}
-		if !l.has(unix.CLONE_NEWNS) {
+		if !l.Has(unix.CLONE_NEWNS) {
 			return
 		}
 		names, err := os.ReadDir(fmt.Sprintf("/proc/%d/root/", pid))
@@ -166,8 +101,8 @@ func TestInterpreterSeesAnEmptyRootAndNamespacesOfItsOwn(t *testing.T) {
 
 // TestOtherProcessesOfTheUserCannotLookIntoAnInterpreter is the attack of one sandbox on another: they share a user.
 func TestOtherProcessesOfTheUserCannotLookIntoAnInterpreter(t *testing.T) {
-	if !available().layers.Undumpable {
-		t.Skip(available().open)
+	if !supervisor.Available().Undumpable {
+		t.Skip("the gateway has no rights over an undumpable process")
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("an unprivileged gateway's own processes have rights over the user namespace")
@@ -175,7 +110,7 @@ func TestOtherProcessesOfTheUserCannotLookIntoAnInterpreter(t *testing.T) {
 	lookInside(t, func(pid int) {
 		for _, name := range []string{"environ", "mem", "maps", "fd/0"} {
 			cmd := exec.Command("cat", fmt.Sprintf("/proc/%d/%s", pid, name))
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: supervisor.Nobody, Gid: supervisor.Nobody}}
 			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "ermission denied") {
 				t.Errorf("%s: %v, %q", name, err, out)
 			}
@@ -203,24 +138,6 @@ exec(code)
 subprocess.run([sys.executable, "-c", code])`)
 	if got.stdout != "[]\n[]\n" {
 		t.Errorf("%+v stdout %q stderr %s", got.result, got.stdout, got.stderr)
-	}
-}
-
-// Where close_range(2) is refused, each descriptor is marked by itself.
-func TestDescriptorsAreMarkedOneByOne(t *testing.T) {
-	inherited, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = unix.Close(inherited) }()
-	if flags, err := unix.FcntlInt(uintptr(inherited), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
-		t.Fatalf("flags %#x, %v before", flags, err)
-	}
-	if err := markDescriptors(inherited); err != nil {
-		t.Fatal(err)
-	}
-	if flags, err := unix.FcntlInt(uintptr(inherited), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
-		t.Errorf("flags %#x, %v", flags, err)
 	}
 }
 

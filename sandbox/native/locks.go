@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/vfs"
 )
@@ -120,8 +121,8 @@ func (t *lockTable) clean() {
 // opened are the files that the interpreter has descriptors of.
 func (r *run) opened() map[inode]bool {
 	files := map[inode]bool{}
-	if !r.exited.Load() {
-		_ = eachOpen(r.pid, func(st *unix.Stat_t) { files[inodeOf(st)] = true })
+	if !r.proc.Exited() {
+		_ = procfs.EachOpen(r.proc.PID, func(st *unix.Stat_t) { files[inodeOf(st)] = true })
 	}
 	return files
 }
@@ -142,7 +143,7 @@ func (r *run) fcntlLock(n *seccomp.Notification) answer {
 	}
 	defer func() { _ = unix.Close(own) }()
 	var b [flockSize]byte
-	if e := r.get(n, n.Args[2], b[:]); e != 0 {
+	if e := r.proc.Read(n, n.Args[2], b[:]); e != 0 {
 		return failed(e)
 	}
 	want := lock{owner: r}
@@ -223,7 +224,7 @@ func (r *run) tellLock(n *seccomp.Notification, file inode, want lock, looks boo
 	}
 	if !opposed { // the rest is left as it is
 		binary.NativeEndian.PutUint16(b[:], unix.F_UNLCK)
-		return failed(r.put(n, n.Args[2], b[:2]))
+		return failed(r.proc.Write(n, n.Args[2], b[:2]))
 	}
 	kind := uint16(unix.F_RDLCK)
 	if l.exclusive {
@@ -232,8 +233,8 @@ func (r *run) tellLock(n *seccomp.Notification, file inode, want lock, looks boo
 	binary.NativeEndian.PutUint16(b[:], kind)
 	binary.NativeEndian.PutUint64(b[flockStart:], uint64(l.first))
 	binary.NativeEndian.PutUint64(b[flockLen:], uint64(lengthOf(l)))
-	binary.NativeEndian.PutUint32(b[flockPID:], uint32(l.owner.pid))
-	return failed(r.put(n, n.Args[2], b[:]))
+	binary.NativeEndian.PutUint32(b[flockPID:], uint32(l.owner.proc.PID))
+	return failed(r.proc.Write(n, n.Args[2], b[:]))
 }
 
 // lengthOf is l_len of a lock: 0 for all that follows.

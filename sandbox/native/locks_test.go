@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -65,9 +66,8 @@ except FileNotFoundError: pass`)
 }
 
 func TestLockTableIsBounded(t *testing.T) {
-	here := &run{pid: os.Getpid()}
-	gone := &run{pid: os.Getpid()}
-	gone.exited.Store(true)
+	here := &run{proc: supervisor.Attach(supervisor.State{PID: os.Getpid()})}
+	gone := &run{proc: supervisor.Attach(supervisor.State{PID: os.Getpid(), Exited: true})}
 	f, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)

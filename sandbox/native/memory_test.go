@@ -3,15 +3,12 @@
 package native
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 func TestMemoryIsReachedByAnIdThatCannotBecomeAnothers(t *testing.T) {
@@ -30,46 +27,18 @@ func TestMemoryIsReachedByAnIdThatCannotBecomeAnothers(t *testing.T) {
 		{"an older kernel", false, 1, p.pid, true, 0},
 		{"an older kernel, interrupted", false, p.pid, p.pid, false, unix.ESRCH},
 	} {
-		r := &run{firm: c.firm, pid: c.pid, valid: func(uint64) bool { return c.waits }}
+		r := supervisor.Attach(supervisor.State{Firm: c.firm, PID: c.pid, Valid: func(uint64) bool { return c.waits }})
 		n := &seccomp.Notification{PID: uint32(c.tid)}
 		got := make([]byte, len(word))
-		if e := r.put(n, p.base, word); e != c.want {
+		if e := r.Write(n, p.base, word); e != c.want {
 			t.Errorf("%s: written, %v", c.name, e)
 		}
-		if e := r.get(n, p.base, got); e != c.want || e == 0 && string(got) != string(word) {
+		if e := r.Read(n, p.base, got); e != c.want || e == 0 && string(got) != string(word) {
 			t.Errorf("%s: read %q, %v", c.name, got, e)
 		}
-		if text, e := r.getPath(n, p.base); e != c.want || e == 0 && text != string(word) {
+		if text, e := r.ReadPath(n, p.base); e != c.want || e == 0 && text != string(word) {
 			t.Errorf("%s: path %q, %v", c.name, text, e)
 		}
-	}
-}
-
-// As long as a call may be answered, the interpreter's id stays its own.
-func TestIdIsGivenBackAfterTheLastAnswer(t *testing.T) {
-	cmd := exec.Command("true")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	r := &run{process: cmd.Process, pid: cmd.Process.Pid, log: func(msg string, args ...any) { t.Error(msg, args) }}
-	var err error
-	if r.pidfd, err = unix.PidfdOpen(r.pid, 0); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = unix.Close(r.pidfd) }()
-	supervised, state := make(chan struct{}), make(chan *os.ProcessState)
-	go func() { state <- r.reap(supervised) }()
-	if err := awaitExit(r.pidfd); err != nil {
-		t.Fatal(err)
-	}
-	for !r.exited.Load() { // reap has seen it too
-	}
-	if text := string(readSmall(fmt.Sprintf("/proc/%d/stat", r.pid))); !strings.Contains(text, ") Z ") {
-		t.Errorf("the ended process is %q", text)
-	}
-	close(supervised)
-	if s := <-state; s == nil || !s.Success() {
-		t.Errorf("%v", s)
 	}
 }
 

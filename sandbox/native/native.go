@@ -2,8 +2,8 @@
 // every system call that names a path or makes a descriptor out of a vfs.Session, on copies of the arguments. A filter
 // allows or refuses the rest. The package knows the contract of engines, views and the kernel, and neither sessions nor the
 // gate. It must never let a call through on memory that the script can still change, and never start a command by itself.
-// Begin with table.go, which says of every call what becomes of it; engine.go and launch.go start an interpreter,
-// handlers.go leads to the answers.
+// Begin with table.go, which says of every call what becomes of it; engine.go starts an interpreter by
+// sandbox/internal/supervisor, handlers.go leads to the answers.
 package native
 
 import (

@@ -35,12 +35,3 @@ func (*Engine) Close() error { return nil }
 func Probe(context.Context) []sandbox.Finding {
 	return []sandbox.Finding{{Name: "native engine", Required: true, Detail: sandbox.ErrUnsupported.Error()}}
 }
-
-// Confinement is a program for Confine, which needs Linux.
-type Confinement struct{}
-
-// Confined is a program that was started by Confine, which needs Linux.
-type Confined struct{}
-
-// Confine returns sandbox.ErrUnsupported.
-func Confine(Confinement) (*Confined, error) { return nil, sandbox.ErrUnsupported }

@@ -3,11 +3,9 @@
 package native
 
 import (
-	"errors"
 	"runtime/debug"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
-
-var errPanic = errors.New("internal error in the sandbox")
 
 // guard ends the session after a panic, and nothing else. It is deferred first on every goroutine that works for a script,
 // which would otherwise take the gateway and everybody's sessions along.
@@ -20,5 +18,5 @@ func (r *run) guard(doing string) {
 // panicked logs a panic that was recovered and ends the session.
 func (r *run) panicked(doing string, p any) {
 	r.log("panic in the sandbox", "while", doing, "panic", p, "stack", string(debug.Stack()))
-	r.tree.root.cancel(errPanic)
+	r.tree.root.cancel(supervisor.ErrPanic)
 }

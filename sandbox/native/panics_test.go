@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -111,8 +112,8 @@ func TestPanicEndsThatSessionOnly(t *testing.T) {
 			}
 			c.set(&job)
 			r := runJob(t, job)
-			if r.Cause != sandbox.Stopped || r.Detail != errPanic.Error() {
-				t.Errorf("%+v, want %q; stderr %s", r, errPanic, stderr)
+			if r.Cause != sandbox.Stopped || r.Detail != supervisor.ErrPanic.Error() {
+				t.Errorf("%+v, want %q; stderr %s", r, supervisor.ErrPanic, stderr)
 			}
 			if !strings.Contains(log.String(), "panic") || !strings.Contains(log.String(), "panics_test.go") {
 				t.Errorf("the log does not say where: %s", log.String())

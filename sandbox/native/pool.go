@@ -16,8 +16,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -33,10 +35,9 @@ const startAllowance = time.Second
 
 // preforked is an interpreter in the pool: it has started and has no session yet.
 type preforked struct {
-	run        *run
-	key        string
-	view       *vfs.Session // what it sees before it has a session
-	supervised chan struct{}
+	run  *run
+	key  string
+	view *vfs.Session // what it sees before it has a session
 }
 
 // pool holds interpreters by what they were started with.
@@ -83,11 +84,11 @@ type preforkHandshake struct {
 
 // keyOf names what an interpreter is started with that a session cannot change later, or "" where the job cannot be given
 // to one that has started.
-func keyOf(config stageConfig, job sandbox.Job) string {
+func keyOf(config supervisor.Config, job sandbox.Job) string {
 	if len(job.Args) == 0 || job.Args[0] != "-" || job.Terminal != nil {
 		return ""
 	}
-	config.Argv, config.Env, config.Hidden = nil, asBytesList(atStart(job.Env)), 0
+	config.Argv, config.Env, config.Hidden = nil, supervisor.Texts(atStart(job.Env)), 0
 	text, err := json.Marshal(config)
 	if err != nil {
 		return ""
@@ -150,9 +151,7 @@ func (w *preforked) idle() bool {
 
 // alive reports whether the interpreter is there. The kernel ends one where memory is short.
 func (w *preforked) alive() bool {
-	end := []unix.PollFd{{Fd: int32(w.run.pidfd), Events: unix.POLLIN}} // #nosec G115 -- a descriptor
-	n, err := unix.Poll(end, 0)
-	return err == nil && n == 0
+	return w.run.proc.Alive()
 }
 
 // refill has interpreters for key started until there are as many as the pool holds. Those for other keys make room. The newest
@@ -269,9 +268,12 @@ func (e *Engine) warm(key string, job sandbox.Job) (*preforked, error) {
 		return nil, fmt.Errorf("prepare a view: %w", err)
 	}
 	own.Limits.CPU = laterLimit(job.Limits.CPU)
-	config := stageConfigFor(e, own)
-	config.Env = append(config.Env, []byte(warmEnv))
-	if w.supervised, err = w.run.launch(loader, config); err != nil {
+	config, err := e.configFor(own)
+	if err == nil {
+		config.Env = append(config.Env, []byte(warmEnv))
+		err = w.run.launch(loader, config)
+	}
+	if err != nil {
 		w.discard()
 		return nil, err
 	}
@@ -306,10 +308,10 @@ func (w *preforked) discard() {
 
 // end kills an interpreter that got no session.
 func (w *preforked) end() {
-	w.run.kill()
-	w.run.tree.remove(w.run, w.run.reap(w.supervised))
+	w.run.proc.Kill()
+	w.run.tree.remove(w.run, w.run.proc.Reap())
 	w.run.tree.end()
-	w.run.stdio.closeOurs()
+	w.run.stdio.Close()
 	w.discard()
 }
 
@@ -327,11 +329,11 @@ func (w *preforked) serve(ctx context.Context, e *Engine, in *installation, job 
 	stop := context.AfterFunc(ctx, func() { r.cancel(context.Cause(ctx)) })
 	defer stop()
 	if err := r.adopt(in, job); err != nil {
-		r.kill()
-		_, _ = r.attend(e, w.supervised)
+		r.proc.Kill()
+		_, _ = r.attend(e)
 		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
 	}
-	return r.attend(e, w.supervised)
+	return r.attend(e)
 }
 
 // adopt makes the job this run's. No call is answered meanwhile; the interpreter has one thread, and that waits.
@@ -352,7 +354,7 @@ func (r *run) adopt(in *installation, job sandbox.Job) error {
 func (f *processTree) begin(r *run) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.spent = -processorTime(r.pid)
+	f.spent = -procfs.CPUTime(r.proc.PID)
 	if r.group != nil {
 		f.before, _ = r.group.Used()
 	}
@@ -380,7 +382,7 @@ func (r *run) awaitSession() ([][]byte, error) {
 		return nil, context.Cause(r.ctx)
 	case <-h.given:
 	}
-	return asBytesList([]string{strconv.Itoa(len(h.args))}, h.args, h.env), nil
+	return supervisor.Texts([]string{strconv.Itoa(len(h.args))}, h.args, h.env), nil
 }
 
 // isWait reports whether a message asks for the session.

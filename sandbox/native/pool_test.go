@@ -50,7 +50,7 @@ func standing(tb testing.TB, e *Engine, job sandbox.Job) []*preforked {
 	if _, _, err := e.prepare(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	key := keyOf(stageConfigFor(e, job), job)
+	key := keyOfJob(tb, e, job)
 	e.pool.refill(e, key, job)
 	entries := slices.DeleteFunc(settled(tb, e), func(w *preforked) bool { return w.key != key })
 	if len(entries) == 0 {
@@ -67,13 +67,13 @@ func warmed(t *testing.T, e *Engine, change func(*sandbox.Job), script string) o
 		change(&job)
 	}
 	entries := standing(t, e, job)
-	pid := entries[0].run.pid
+	pid := entries[0].run.proc.PID
 	result, err := e.Run(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, w := range settled(t, e) {
-		if w.run.pid == pid {
+		if w.run.proc.PID == pid {
 			t.Fatal("the interpreter that waited was not taken")
 		}
 	}
@@ -153,7 +153,7 @@ func waitingPids(t *testing.T, e *Engine) []int {
 	t.Helper()
 	var pids []int
 	for _, w := range settled(t, e) {
-		pids = append(pids, w.run.pid)
+		pids = append(pids, w.run.proc.PID)
 	}
 	return pids
 }
@@ -193,7 +193,7 @@ func TestOnlyAnInterpreterOfTheSameKindIsTaken(t *testing.T) {
 	key := func(change func(*sandbox.Job)) string {
 		job := base
 		change(&job)
-		return keyOf(stageConfigFor(e, job), job)
+		return keyOfJob(t, e, job)
 	}
 	if _, _, err := e.prepare(t.Context()); err != nil {
 		t.Fatal(err)
@@ -223,9 +223,8 @@ func TestDeadInterpreterIsNotTaken(t *testing.T) {
 	e := warmEngine(t, 1)
 	job, stdout, _ := jobFor(t, "print(1)")
 	for _, w := range standing(t, e, job) {
-		w.run.kill()
-		end := []unix.PollFd{{Fd: int32(w.run.pidfd), Events: unix.POLLIN}}
-		if _, err := unix.Poll(end, -1); err != nil {
+		w.run.proc.Kill()
+		if err := w.run.proc.AwaitExit(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -300,4 +299,13 @@ func viewOf(t *testing.T, etc string) *vfs.Session {
 		t.Fatal(err)
 	}
 	return view
+}
+
+func keyOfJob(tb testing.TB, e *Engine, job sandbox.Job) string {
+	tb.Helper()
+	config, err := e.configFor(job)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return keyOf(config, job)
 }

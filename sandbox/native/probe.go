@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/selftest"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -23,8 +24,8 @@ import (
 func Probe(context.Context) []sandbox.Finding {
 	return append([]sandbox.Finding{
 		probeKernel(), probeNotify(), probe("pidfd_getfd", copyOwnDescriptor), probe("sealed memory files", sealSomething),
-		probeLibraries(), probeLandlock(), probeGroups(),
-	}, probeLayers()...)
+		probeLibraries(), probeLandlock(), supervisor.ProbeGroups(),
+	}, supervisor.ProbeLayers()...)
 }
 
 // probe tries a required part.

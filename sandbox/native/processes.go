@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
@@ -70,7 +71,7 @@ func (p *processes) find(name string) (at process, err error) {
 // kernel does not list these, and opens them: see proc_pid_task(5).
 func (f *processTree) whose(id int) (owner *run, tid int) {
 	f.visible(func(m *run) {
-		if m.pid == id {
+		if m.proc.PID == id {
 			owner = m
 		}
 	})
@@ -94,15 +95,15 @@ func number(text string) (int, bool) {
 // hasThread reports whether a thread is the interpreter's.
 func (r *run) hasThread(tid int) bool {
 	var st unix.Stat_t
-	return unix.Stat(fmt.Sprintf("/proc/%d/task/%d", r.pid, tid), &st) == nil
+	return unix.Stat(fmt.Sprintf("/proc/%d/task/%d", r.proc.PID, tid), &st) == nil
 }
 
 // directory is where the kernel has what is told here.
 func (at process) directory() string {
 	if at.tid == 0 || at.rest == "task" {
-		return fmt.Sprintf("/proc/%d", at.run.pid)
+		return fmt.Sprintf("/proc/%d", at.run.proc.PID)
 	}
-	return fmt.Sprintf("/proc/%d/task/%d", at.run.pid, at.tid)
+	return fmt.Sprintf("/proc/%d/task/%d", at.run.proc.PID, at.tid)
 }
 
 // isDir reports whether the name is a directory.
@@ -117,7 +118,7 @@ func (p *processes) own(at process) bool { return at.run == p.tree.asking }
 func (p *processes) asks(at process) bool {
 	tid := at.tid
 	if tid == 0 {
-		tid = at.run.pid
+		tid = at.run.proc.PID
 	}
 	return p.own(at) && tid == p.tree.thread
 }
@@ -135,9 +136,9 @@ func (at process) links() map[string]string {
 func (p *processes) reader(name string) (text string, ok bool) {
 	switch name {
 	case "/self":
-		return strconv.Itoa(p.tree.asking.pid), true
+		return strconv.Itoa(p.tree.asking.proc.PID), true
 	case "/thread-self":
-		return fmt.Sprintf("%d/task/%d", p.tree.asking.pid, p.tree.thread), true
+		return fmt.Sprintf("%d/task/%d", p.tree.asking.proc.PID, p.tree.thread), true
 	}
 	return "", false
 }
@@ -161,8 +162,8 @@ func (at process) content() []byte {
 		return nulTerminated(r.job.Env)
 	}
 	var text []byte
-	vfs.Apart(func() { text = readSmall(at.directory() + "/" + at.rest) }) // an interpreter's files in /proc are nobody's but root's
-	if r.exited.Load() {
+	vfs.Apart(func() { text = procfs.Small(at.directory() + "/" + at.rest) }) // an interpreter's files in /proc are nobody's but root's
+	if r.proc.Exited() {
 		return nil // the number may have been another's by then, see run.reap
 	}
 	if at.rest == "comm" {
@@ -229,7 +230,7 @@ func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
 	}
 	if name == "/" {
 		add(unix.S_IFLNK, "self", "thread-self")
-		p.tree.visible(func(m *run) { add(unix.S_IFDIR, strconv.Itoa(m.pid)) })
+		p.tree.visible(func(m *run) { add(unix.S_IFDIR, strconv.Itoa(m.proc.PID)) })
 		return out, nil
 	}
 	at, err := p.find(name)
@@ -242,8 +243,8 @@ func (p *processes) ReadDir(name string) ([]vfs.Dirent, error) {
 		return nil, unix.EACCES
 	case at.rest != "":
 		var names []string
-		vfs.Apart(func() { names, err = readNames(at.directory() + "/" + at.rest) })
-		if err != nil || at.run.exited.Load() {
+		vfs.Apart(func() { names, err = procfs.Names(at.directory() + "/" + at.rest) })
+		if err != nil || at.run.proc.Exited() {
 			return nil, unix.ENOENT
 		}
 		add(map[string]uint32{"fd": unix.S_IFLNK, "task": unix.S_IFDIR}[at.rest], names...)

@@ -3,11 +3,9 @@
 package native
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,10 +14,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -200,7 +199,7 @@ func (f *processTree) fatal() *limitError {
 func (f *processTree) started(r *run) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.members[r] = r.pid
+	f.members[r] = r.proc.PID
 }
 
 // exited is called once for each admitted member, when nothing of it is left.
@@ -250,7 +249,7 @@ func (f *processTree) visible(use func(*run)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for m, pid := range f.members {
-		if pid > 0 && m.loaded.Load() && !m.exited.Load() {
+		if pid > 0 && m.proc.Loaded() && !m.proc.Exited() {
 			use(m)
 		}
 	}
@@ -283,14 +282,11 @@ func (f *processTree) carried() []int {
 	return out
 }
 
-// threads counts the threads of all members. A directory has two links more than subdirectories.
+// threads counts the threads of all members.
 func (f *processTree) threads() int {
 	total := 0
 	for _, pid := range f.pids() {
-		var st unix.Stat_t
-		if unix.Stat(fmt.Sprintf("/proc/%d/task", pid), &st) == nil {
-			total += int(st.Nlink) - 2 // #nosec G115 -- at most a few thousand
-		}
+		total += procfs.Threads(pid)
 	}
 	return total
 }
@@ -308,12 +304,12 @@ func (f *processTree) used(held, limit int64) (cpu time.Duration, memory int64) 
 	}
 	for _, pid := range f.members {
 		if pid > 0 {
-			cpu += processorTime(pid)
+			cpu += procfs.CPUTime(pid)
 		}
 	}
 	if limit > 0 {
 		for pid := range f.weighed {
-			memory += residentPages(pid)
+			memory += procfs.ResidentPages(pid)
 		}
 	}
 	if memory > limit {
@@ -326,7 +322,7 @@ func (f *processTree) used(held, limit int64) (cpu time.Duration, memory int64) 
 // Called with the lock held.
 func (f *processTree) weighed(yield func(pid int) bool) {
 	for m, pid := range f.members {
-		if pid > 0 && m.loaded.Load() && !yield(pid) {
+		if pid > 0 && m.proc.Loaded() && !yield(pid) {
 			return
 		}
 	}
@@ -336,60 +332,16 @@ func (f *processTree) weighed(yield func(pid int) bool) {
 func (f *processTree) exactMemory(held, limit int64) (memory int64) {
 	var shared int64
 	for pid := range f.weighed {
-		own, with := residentMemory(pid)
+		own, with := procfs.ResidentMemory(pid)
 		memory, shared = memory+own, shared+with
 	}
 	if memory+shared > limit {
 		shared = 0 // pages that several of them have counted for each
 		for pid := range f.weighed {
-			shared += shareOfShared(pid)
+			shared += procfs.ShareOfShared(pid)
 		}
 	}
 	return memory + max(0, shared-held)
-}
-
-// processorTime is what all threads of a process have used. The clock of a process is named by its id, see
-// clock_getcpuclockid(3) and CPUCLOCK_SCHED of linux/posix-timers.h. It needs no right and opens nothing.
-func processorTime(pid int) time.Duration {
-	const sched = 2
-	var t unix.Timespec
-	if unix.ClockGettime(int32(^pid<<3|sched), &t) != nil { // #nosec G115 -- process ids have 22 bits
-		return 0
-	}
-	return time.Duration(t.Nano())
-}
-
-// residentPages is the resident memory of a process in bytes, of every kind, see proc_pid_statm(5).
-func residentPages(pid int) int64 {
-	fields := bytes.Fields(readSmall(fmt.Sprintf("/proc/%d/statm", pid)))
-	if len(fields) < 2 {
-		return 0
-	}
-	n, _ := strconv.ParseInt(string(fields[1]), 10, 64)
-	return n * int64(os.Getpagesize())
-}
-
-// residentMemory is the resident memory of a process in bytes: its own, and that in shared mappings which no file on a disk
-// stands behind. See RssAnon and RssShmem in proc_pid_status(5).
-func residentMemory(pid int) (own, shared int64) {
-	text := readSmall(fmt.Sprintf("/proc/%d/status", pid))
-	return kibibytes(text, "RssAnon:"), kibibytes(text, "RssShmem:")
-}
-
-// shareOfShared is the second of these with each page divided by how many processes have it mapped. It is dear.
-func shareOfShared(pid int) int64 {
-	return kibibytes(readSmall(fmt.Sprintf("/proc/%d/smaps_rollup", pid)), "Pss_Shmem:")
-}
-
-// kibibytes reads a line "key   N kB" of a file of /proc, in bytes; 0 where there is none.
-func kibibytes(text []byte, key string) int64 {
-	for line := range bytes.Lines(text) {
-		if rest, ok := bytes.CutPrefix(line, []byte(key)); ok {
-			n, _ := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
-			return n << 10
-		}
-	}
-	return 0
 }
 
 // passed is a descriptor for a new interpreter, and the number that it has there.
@@ -420,7 +372,7 @@ func (r *run) isInterpreter(q frames.Start, dir string) bool {
 func (r *run) canonical(name string) (string, error) {
 	r.tree.turn.Lock()
 	defer r.tree.turn.Unlock()
-	r.tree.asks(r, r.pid)
+	r.tree.asks(r, r.proc.PID)
 	return r.job.FS.Canonical(name)
 }
 
@@ -447,16 +399,16 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 	if q.InheritEnv {
 		job.Env = r.job.Env
 	}
-	config := stageConfigFor(r.tree.engine, job)
-	if err := config.fits(); err != nil {
+	config, err := r.tree.engine.configFor(job)
+	if err != nil {
 		return 0, err
 	}
 	n := newRun(ctx, r.tree.engine, job)
-	n.tree, n.depth, n.parent, n.group = r.tree, r.depth+1, r.pid, r.group
+	n.tree, n.depth, n.parent, n.group = r.tree, r.depth+1, r.proc.PID, r.group
 	n.names.Umask = r.names.Umask
 	r.tree.turn.Lock()
-	r.tree.asks(r, r.pid)
-	err := n.names.Enter(dir)
+	r.tree.asks(r, r.proc.PID)
+	err = n.names.Enter(dir)
 	r.tree.turn.Unlock()
 	if err != nil {
 		n.cancel(nil)
@@ -531,21 +483,11 @@ func closeFiles(files [3]*os.File) {
 }
 
 // startChild starts a new member and returns its process id, when it is an interpreter and no first stage any more.
-func (r *run) startChild(n *run, config stageConfig, files [3]*os.File, done func()) (int, error) {
+func (r *run) startChild(n *run, config supervisor.Config, files [3]*os.File, done func()) (int, error) {
 	f := r.tree
 	n.up = make(chan struct{})
-	started, supervised := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(supervised)
-		n.supervise(f.loader, config, files, started)
-	}()
-	if err := <-started; err != nil {
-		if n.process != nil {
-			_ = n.process.Kill()
-			state, _ := n.collect()
-			err = fmt.Errorf("%w (%v)", err, state)
-		}
-		<-supervised
+	config.Group = n.group
+	if err := n.proc.Start(f.loader, config, files, supervision{n}); err != nil {
 		f.remove(n, nil)
 		n.close()
 		n.cancel(nil)
@@ -554,9 +496,9 @@ func (r *run) startChild(n *run, config stageConfig, files [3]*os.File, done fun
 		return 0, &sandbox.Refusal{Errno: unix.EAGAIN, Reason: "the gateway could not start another interpreter"}
 	}
 	p := &interpreter{run: n, ended: make(chan struct{})}
-	stop := context.AfterFunc(n.ctx, n.kill)
+	stop := context.AfterFunc(n.ctx, n.proc.Kill)
 	go func() {
-		state := n.reap(supervised)
+		state := n.proc.Reap()
 		f.remove(n, state)
 		stop()
 		p.exit = exitStatus(state)
@@ -572,7 +514,7 @@ func (r *run) startChild(n *run, config stageConfig, files [3]*os.File, done fun
 	case <-n.up:
 	case <-p.ended:
 	}
-	return r.children.Add(n.pid, p, func() {}).PID, nil
+	return r.children.Add(n.proc.PID, p, func() {}).PID, nil
 }
 
 // interpreter is a further interpreter as a child of the one that started it.
@@ -590,7 +532,7 @@ func (p *interpreter) Wait() (sandbox.ExitStatus, error) {
 
 // Signal implements sandbox.Process.
 func (p *interpreter) Signal(sig syscall.Signal) error {
-	p.run.tree.member(p.run.pid, func(m *run) { _ = unix.PidfdSendSignal(m.pidfd, sig, nil, 0) })
+	p.run.tree.member(p.run.proc.PID, func(m *run) { _ = m.proc.Signal(sig) })
 	return nil
 }
 
@@ -609,7 +551,7 @@ func exitStatus(state *os.ProcessState) sandbox.ExitStatus {
 // that the new image makes: the loader has one thread, and nothing open that could be in the way.
 func (r *run) placeInherited(id uint64) {
 	for _, p := range r.inherit {
-		if e := seccomp.Place(r.listener, id, p.fd, p.number); e != 0 {
+		if e := r.proc.Place(id, p.fd, p.number); e != 0 {
 			r.log("hand over a descriptor", "error", e)
 		}
 		_ = unix.Close(p.fd)

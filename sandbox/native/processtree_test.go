@@ -15,8 +15,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
+	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 func TestFurtherInterpretersRunInTheSameSandbox(t *testing.T) {
@@ -270,7 +273,7 @@ func TestScriptsThatFillEverythingCostTheGatewayLittle(t *testing.T) {
 	}
 	e := engine(t)
 	runScript(t, "print()") // what is made once is made
-	memory, _ := residentMemory(os.Getpid())
+	memory, _ := procfs.ResidentMemory(os.Getpid())
 	descriptors, goroutines := openDescriptors(t), runtime.NumGoroutine()
 	taking, done := make(chan struct{}, greedySessions), make(chan sandbox.Result, greedySessions)
 	for range greedySessions {
@@ -301,7 +304,7 @@ func TestScriptsThatFillEverythingCostTheGatewayLittle(t *testing.T) {
 	}
 	// What the views hold is in memory files, which do not count here; requests and records do.
 	const most = greedySessions * (100 << 20)
-	now, _ := residentMemory(os.Getpid())
+	now, _ := procfs.ResidentMemory(os.Getpid())
 	if grown := now - memory; grown > most {
 		t.Errorf("the gateway grew by %d MiB", grown>>20)
 	}
@@ -329,7 +332,7 @@ func TestScriptsThatFillEverythingCostTheGatewayLittle(t *testing.T) {
 // openDescriptors tells where the descriptors of this process lead.
 func openDescriptors(t *testing.T) (leads []string) {
 	t.Helper()
-	names, err := readNames("/proc/self/fd")
+	names, err := procfs.Names("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,19 +397,19 @@ func useOf(t *testing.T, cmd *exec.Cmd) (shared int64) {
 		t.Fatal(err)
 	}
 	pid := cmd.Process.Pid
-	own, shared := residentMemory(pid)
-	if all := residentPages(pid); own <= 0 || all < own+shared {
+	own, shared := procfs.ResidentMemory(pid)
+	if all := procfs.ResidentPages(pid); own <= 0 || all < own+shared {
 		t.Errorf("%d bytes in all, %d of them its own, %d shared", all, own, shared)
 	}
-	if cpu := processorTime(os.Getpid()); cpu <= 0 || processorTime(pid) <= 0 {
+	if cpu := procfs.CPUTime(os.Getpid()); cpu <= 0 || procfs.CPUTime(pid) <= 0 {
 		t.Errorf("this process has used %v", cpu)
 	}
-	member := new(run)
+	member := &run{proc: supervisor.Attach(supervisor.State{PID: pid})}
 	f := &processTree{root: &run{}, members: map[*run]int{member: pid, {}: 0}}
 	if _, memory := f.used(0, 1); memory != 0 {
 		t.Errorf("a first stage has used %d bytes", memory)
 	}
-	member.loaded.Store(true)
+	member.proc = supervisor.Attach(supervisor.State{PID: member.proc.PID, Loaded: true})
 	// Pages that others have too count in part, and who has them changes.
 	if _, memory := f.used(0, own+shared-1); memory < own || memory > own+shared {
 		t.Errorf("%d bytes above the limit, %d of them shared, told as %d", own+shared, shared, memory)
@@ -414,7 +417,7 @@ func useOf(t *testing.T, cmd *exec.Cmd) (shared int64) {
 	if _, memory := f.used(0, 1<<40); memory < own+shared || memory > 1<<40 {
 		t.Errorf("%d bytes below the limit, told as %d", own+shared, memory)
 	}
-	if cpu := processorTime(posix.FirstPID); cpu != 0 {
+	if cpu := procfs.CPUTime(posix.FirstPID); cpu != 0 {
 		t.Errorf("nobody has used %v", cpu)
 	}
 	return shared
@@ -422,19 +425,16 @@ func useOf(t *testing.T, cmd *exec.Cmd) (shared int64) {
 
 // A script is not held to account for what the gateway has in memory, of which it begins as a copy.
 func TestMemoryOfTheGatewayIsNotTheScripts(t *testing.T) {
-	firstStage(t, func(*stageConfig) {}, func(s *started, err error) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		own, _ := residentMemory(s.pid)
-		member := &run{pid: s.pid}
-		f := &processTree{root: &run{}, members: map[*run]int{member: s.pid}, asking: member}
+	firstStage(t, func(p *supervisor.Process) {
+		own, _ := procfs.ResidentMemory(p.PID)
+		member := &run{proc: p}
+		f := &processTree{root: &run{}, members: map[*run]int{member: p.PID}, asking: member}
 		if _, memory := f.used(0, 1); own == 0 || memory != 0 {
 			t.Errorf("%d bytes of the gateway's count as %d of the script's", own, memory)
 		}
 		// Nor is it shown, by its maps or otherwise, until it is an interpreter.
 		shown := &processes{tree: f}
-		dir := fmt.Sprintf("/%d", s.pid)
+		dir := fmt.Sprintf("/%d", p.PID)
 		for _, name := range []string{dir, dir + "/maps", dir + "/stat"} {
 			if _, err := shown.Lstat(name); err != unix.ENOENT {
 				t.Errorf("%s is there: %v", name, err)
@@ -446,9 +446,43 @@ func TestMemoryOfTheGatewayIsNotTheScripts(t *testing.T) {
 		if list, err := shown.ReadDir("/"); err != nil || len(list) != 2 { // self and thread-self
 			t.Errorf("%v, %v", list, err)
 		}
-		member.loaded.Store(true)
+		member.proc = supervisor.Attach(supervisor.State{PID: member.proc.PID, Loaded: true})
 		if _, err := shown.Lstat(dir + "/maps"); err != nil {
 			t.Errorf("an interpreter's maps: %v", err)
 		}
 	})
+}
+
+// stageLook is whom the calls of an interpreter are for that never comes to one.
+type stageLook struct{ look func() }
+
+func (s stageLook) Started()                   { s.look() }
+func (stageLook) Loaded(error)                 {}
+func (stageLook) Answer(*seccomp.Notification) {}
+func (stageLook) Ended(error)                  {}
+func (stageLook) Panicked(any)                 {}
+
+// firstStage starts an interpreter, calls look while it is a first stage that waits for its exec, and ends it.
+func firstStage(t *testing.T, look func(p *supervisor.Process)) {
+	t.Helper()
+	e := engine(t)
+	_, loader, err := e.prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, _, _ := jobFor(t, "")
+	config, err := e.configFor(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := supervisor.New(func(msg string, args ...any) { t.Error(msg, args) })
+	defer p.Close()
+	err = p.Start(loader, config, [3]*os.File{}, stageLook{func() {
+		look(p)
+		p.Kill()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Reap()
 }

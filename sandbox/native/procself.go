@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ const processName = "python3"
 
 // execNames are what the kernel calls it: by the number of the descriptor that was executed, and from Linux 6.14 on by the
 // name of its file. See begin_new_exec in fs/exec.c.
-var execNames = []string{strconv.Itoa(stageLoader), closedLoader, kernelName(filepath.Base(loaderName))}
+var execNames = []string{strconv.Itoa(supervisor.LoaderFD), closedLoader, kernelName(filepath.Base(loaderName))}
 
 // kernelName is a name as far as the kernel keeps it, see TASK_COMM_LEN in linux/sched.h.
 func kernelName(name string) string { return name[:min(len(name), 15)] }

@@ -19,6 +19,7 @@ import (
 
 	"shannot-gateway/vfs"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/internal/linux/seccomp"
 )
 
@@ -41,15 +42,11 @@ const (
 	// mostInstances is how many epoll instances a session has at once. One of them is watched by the supervisor, which the
 	// kernel allows on fewer than five hundred ways, see path_limits in fs/eventpoll.c.
 	mostInstances = 128
-	// queuedSignals is how many signals with what belongs to them wait for one interpreter. Where interpreters have the
-	// gateway's own user and no user namespace, it is how many wait for all of its processes before an interpreter gets
-	// none: see RLIMIT_SIGPENDING in getrlimit(2). Beyond it signals are merged, kill(2) does not fail.
-	queuedSignals = 16
 )
 
 // kernelBound reads a number of /proc/sys, or returns usual where there is none.
 func kernelBound(name string, usual int64) int64 {
-	n, err := strconv.ParseInt(string(bytes.TrimSpace(readSmall("/proc/sys/"+name))), 10, 64)
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(procfs.Small("/proc/sys/"+name))), 10, 64)
 	if err != nil {
 		return usual
 	}
@@ -123,7 +120,7 @@ func (t *tally) room(r *run, more, bound int, count func() int) bool {
 
 // pauseUntil keeps the thread that asked waiting, unless its interpreter is to end.
 func (r *run) pauseUntil(due time.Time) {
-	for time.Now().Before(due) && !r.exited.Load() && r.ctx.Err() == nil {
+	for time.Now().Before(due) && !r.proc.Exited() && r.ctx.Err() == nil {
 		time.Sleep(min(tick/20, time.Until(due)))
 	}
 }
@@ -197,9 +194,9 @@ func (r *run) mapping(n *seccomp.Notification) answer {
 // openFiles counts the descriptors and the mappings of files that the interpreters have: no fewer than there are open files.
 func (f *processTree) openFiles() (n int) {
 	var pids []int
-	f.visible(func(m *run) { pids = append(pids, m.pid) })
+	f.visible(func(m *run) { pids = append(pids, m.proc.PID) })
 	for _, pid := range pids {
-		names, _ := readNames(fmt.Sprintf("/proc/%d/fd", pid))
+		names, _ := procfs.Names(fmt.Sprintf("/proc/%d/fd", pid))
 		n += len(names) + mappedFiles(pid, filesOf())
 	}
 	return n
@@ -231,7 +228,7 @@ func (f *processTree) openOf(kind uint32) int {
 	}
 	for range 2 {
 		for _, pid := range f.pids() {
-			_ = eachOpen(pid, see) // of one that has ended there is nothing
+			_ = procfs.EachOpen(pid, see) // of one that has ended there is nothing
 		}
 	}
 	for _, fd := range f.carried() {
@@ -366,7 +363,7 @@ func (e *epolls) living() (ids map[string]bool, known bool) {
 	if e.lives <= 0 {
 		return ids, true
 	}
-	list := readSmall(fmt.Sprintf("/proc/self/fdinfo/%d", e.lives))
+	list := procfs.Small(fmt.Sprintf("/proc/self/fdinfo/%d", e.lives))
 	for id := range registrations(list) {
 		ids[id] = true
 	}
@@ -392,7 +389,7 @@ func (f *processTree) watches() int {
 	}
 	look := func(name string) {
 		all, id := 0, ""
-		for data := range registrations(readSmall(name)) {
+		for data := range registrations(procfs.Small(name)) {
 			if all++; living[data] {
 				id = data
 			}
@@ -403,7 +400,7 @@ func (f *processTree) watches() int {
 	}
 	for _, pid := range f.pids() {
 		base := fmt.Sprintf("/proc/%d/", pid)
-		names, _ := readNames(base + "fd")
+		names, _ := procfs.Names(base + "fd")
 		for _, name := range names {
 			if kind, _ := os.Readlink(base + "fd/" + name); kind == eventPoll {
 				look(base + "fdinfo/" + name)

@@ -13,7 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // takeAll takes as much as it is given of what the kernel counts for a user, tells how much, and holds it until its input
@@ -43,7 +45,7 @@ sys.stdin.read()
 // waitingSignals is how many signals wait for the processes of this user, see SigQ in proc_pid_status(5).
 func waitingSignals(tb testing.TB) int {
 	tb.Helper()
-	for line := range bytes.Lines(readSmall("/proc/self/status")) {
+	for line := range bytes.Lines(procfs.Small("/proc/self/status")) {
 		if rest, ok := bytes.CutPrefix(line, []byte("SigQ:\t")); ok {
 			first, _, _ := bytes.Cut(rest, []byte("/"))
 			n, err := strconv.Atoi(string(first))
@@ -118,7 +120,7 @@ func leavesTheUser(t *testing.T, e *Engine) {
 			t.Errorf("made %d pairs of sockets, want about %d", pairs, socketsOf()/2)
 		}
 	}
-	if now := waitingSignals(t) - before; now > 2*(queuedSignals+31) {
+	if now := waitingSignals(t) - before; now > 2*(supervisor.QueuedSignals+31) {
 		t.Errorf("%d more signals wait for this user", now)
 	}
 	stillWorks(t)

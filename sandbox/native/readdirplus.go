@@ -51,7 +51,7 @@ func (r *run) readv(n *seccomp.Notification) answer {
 	if n.Args[2] != 2 {
 		return failed(unix.EBADF)
 	}
-	if e := r.get(n, n.Args[1], asBytes(&vector)); e != 0 {
+	if e := r.proc.Read(n, n.Args[1], seccomp.Bytes(&vector)); e != 0 {
 		return failed(e)
 	}
 	size, to, room := vector[1], vector[2], min(vector[3], maxBulkAnswer)
@@ -59,14 +59,14 @@ func (r *run) readv(n *seccomp.Notification) answer {
 		return failed(unix.EINVAL)
 	}
 	question := make([]byte, size)
-	if e := r.get(n, vector[0], question); e != 0 {
+	if e := r.proc.Read(n, vector[0], question); e != 0 {
 		return failed(e)
 	}
 	out, e := r.bulk(question, int(room)) // #nosec G115 -- bounded
 	if e != 0 {
 		return failed(e)
 	}
-	if e := r.put(n, to, out); e != 0 {
+	if e := r.proc.Write(n, to, out); e != 0 {
 		return failed(e)
 	}
 	return answer{val: int64(len(out))}

@@ -7,14 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -22,8 +19,8 @@ import (
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
-	"shannot-gateway/vfs/await"
 )
 
 // Bounds of one run that no configuration changes.
@@ -40,26 +37,12 @@ type run struct {
 	ctx    context.Context // ends when the interpreter must
 	cancel context.CancelCauseFunc
 
-	pid      int
-	pidfd    int
-	closing  sync.Mutex // held while the descriptor is used for a signal, and while it is closed
-	closed   bool
-	listener int
-	process  *os.Process
-	firm     bool         // nothing but the interpreter's end interrupts a call that was received
-	thread   atomic.Int32 // the supervising thread's id
-	exited   atomic.Bool
-	config   stageConfig   // what it is started with, until it has its arguments; of the supervising goroutine
-	execed   bool          // the first stage's exec was let through
-	loaded   atomic.Bool   // the first call after it has come, so that its memory is no copy of the gateway's any more
-	up       chan struct{} // closed with it; nil where nobody waits
-	group    *cgroup.Group // where the kernel bounds its memory; nil where no group was delegated
-	// valid stands in for seccomp.Valid on the listener where there is none; nil otherwise.
-	valid func(id uint64) bool
+	proc  *supervisor.Process
+	up    chan struct{} // closed when the interpreter has its arguments; nil where nobody waits
+	group *cgroup.Group // where the kernel bounds its memory; nil where no group was delegated
 
 	// The state below belongs to the supervising goroutine.
 	holds      *vfs.Session // whose rights over files its thread has
-	buffer     [seccomp.MaxPath]byte
 	opens      opens
 	nextStream int // the number after which a free one for a stream is looked for, downwards
 
@@ -75,7 +58,7 @@ type run struct {
 	answering atomic.Int32
 
 	handles handleTable
-	stdio   *stdio
+	stdio   *supervisor.Stdio
 
 	handshake *preforkHandshake // nil for one that has its job from the beginning
 
@@ -109,189 +92,39 @@ func tooMuchMemory(l sandbox.Limits) *limitError {
 	return &limitError{sandbox.Memory, fmt.Sprintf("used more than %d bytes of memory", l.Memory)}
 }
 
-// stdio is the script's standard streams: our ends and the child's.
-type stdio struct {
-	stdin          *os.File
-	stdout, stderr *os.File
-	child          [3]*os.File
-	terminal       bool // stdin and stdout are the master of a terminal, and there is no stderr
-}
+// supervision is what a run does for the calls of its interpreter.
+type supervision struct{ *run }
 
-func newStdio() (*stdio, error) {
-	var s stdio
-	var pairs [3][2]int
-	for i := range pairs {
-		if err := unix.Pipe2(pairs[i][:], unix.O_CLOEXEC); err != nil {
-			for _, p := range pairs[:i] {
-				_ = unix.Close(p[0])
-				_ = unix.Close(p[1])
-			}
-			return nil, fmt.Errorf("make pipes: %w", err)
-		}
-	}
-	ours := func(fd int, name string) *os.File {
-		// Non-blocking before NewFile, so that the runtime's poller waits and no thread does.
-		_ = unix.SetNonblock(fd, true)
-		return os.NewFile(uintptr(fd), name)
-	}
-	s.child[0], s.stdin = os.NewFile(uintptr(pairs[0][0]), "stdin"), ours(pairs[0][1], "stdin")
-	s.stdout, s.child[1] = ours(pairs[1][0], "stdout"), os.NewFile(uintptr(pairs[1][1]), "stdout")
-	s.stderr, s.child[2] = ours(pairs[2][0], "stderr"), os.NewFile(uintptr(pairs[2][1]), "stderr")
-	return &s, nil
-}
+// Started implements supervisor.Answerer. The streams are closed here only afterwards, see processTree.carried.
+func (r supervision) Started() { r.tree.started(r.run) }
 
-func (s *stdio) closeOurs() {
-	_ = s.stdin.Close()
-	if s.terminal {
-		return
-	}
-	_ = s.stdout.Close()
-	_ = s.stderr.Close()
-}
-
-// start runs the first stage up to the point where it has handed over its listener. It must be called on a locked
-// thread that outlives the process, since the parent-death signal is the thread's.
-func (r *run) start(loader *os.File, config stageConfig, files [3]*os.File) error {
-	config.Group = r.group
-	r.config = config
-	s, err := startStage(loader, config, files, r.job.Terminal != nil)
+// Loaded implements supervisor.Answerer.
+func (r supervision) Loaded(err error) {
 	if err != nil {
-		return err
+		r.log("hand over arguments", "error", err)
+		r.cancel(fmt.Errorf("hand over the script's arguments: %w", err))
+		r.proc.Kill()
 	}
-	defer func() { _ = unix.Close(s.control) }()
-	r.process, r.pid, r.pidfd = s.process, s.pid, s.pidfd
-	vfs.Conceal(r.pid)
-	if r.listener, r.firm, err = s.proceed(); err != nil {
-		return err
-	}
-	seccomp.WakeInPlace(r.listener)
-	return writeFull(s.control, []byte{1})
-}
-
-// coreLimit keeps the kernel from writing a core, which would be too large, and by a rule of its own for the value 1 from
-// starting the handler in kernel.core_pattern, which does not care for the limit else. The handler runs as root, on what
-// a script has put into its memory. See core(5) and do_coredump in fs/coredump.c.
-const coreLimit = 1
-
-// resourceLimits are what the first stage sets on itself, by resource number of getrlimit(2).
-func resourceLimits(l sandbox.Limits) map[int]uint64 {
-	limits := map[int]uint64{
-		unix.RLIMIT_CORE: coreLimit,
-		// Pages that cannot be swapped out, and queues of messages, are others' to have, and of queued signals most are.
-		unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0, unix.RLIMIT_SIGPENDING: queuedSignals,
-		unix.RLIMIT_NOFILE: uint64(atMost(l.Files, maxDescriptors)), // #nosec G115 -- positive
-	}
-	if l.Memory > 0 {
-		limits[unix.RLIMIT_AS] = uint64(l.Memory)
-	}
-	if l.Write > 0 {
-		limits[unix.RLIMIT_FSIZE] = uint64(l.Write)
-	}
-	if l.CPU > 0 {
-		limits[unix.RLIMIT_CPU] = uint64(math.Ceil(l.CPU.Seconds()))
-	}
-	return limits
-}
-
-func writeFull(fd int, p []byte) error {
-	for len(p) > 0 {
-		n, err := unix.Write(fd, p)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		p = p[n:]
-	}
-	return nil
-}
-
-func readSome(fd int, p []byte) (int, error) {
-	for {
-		n, err := unix.Read(fd, p)
-		if err == unix.EINTR {
-			continue
-		}
-		return n, err
+	if r.up != nil {
+		close(r.up)
 	}
 }
 
-// supervise starts the interpreter and answers its calls until it has ended. It owns its thread: the child's
-// parent-death signal hangs on it, and the receive loop blocks in it.
-func (r *run) supervise(loader *os.File, config stageConfig, files [3]*os.File, started chan<- error) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.panicked("supervising", p)
-			select {
-			case started <- errPanic:
-			default: // it was told already
-			}
-		}
-	}()
-	runtime.LockOSThread() // and never unlock: the thread has its own signal mask and ends with this goroutine
-	r.thread.Store(int32(unix.Gettid()))
-	err := r.start(loader, config, files)
-	if err == nil {
-		r.tree.started(r) // before its streams are closed here, see processTree.carried
-	}
-	closeFiles(files)
-	started <- err
+// Answer implements supervisor.Answerer.
+func (r supervision) Answer(n *seccomp.Notification) { r.answer(n) }
+
+// Ended implements supervisor.Answerer.
+func (r supervision) Ended(err error) {
+	r.opens.pair.Unpin()
 	if err != nil {
-		return
-	}
-	holdSignals() // only now: the interpreter would have inherited them
-	defer r.opens.pair.Unpin()
-	r.answerCalls(r.answer)
-}
-
-// wakeSignal interrupts the receive loop of a run whose interpreter has ended. Nobody else sends it.
-const wakeSignal = unix.Signal(64)
-
-// holdSignals blocks the signals that the Go runtime sends its threads (preemption above all) and the process's own. A
-// signal in the middle of SECCOMP_IOCTL_NOTIF_ADDFD makes the kernel answer the script's open with 0 and no
-// descriptor. Faults stay unblocked, or a panic could not be recovered.
-func holdSignals() {
-	set := ^uint64(0)
-	for _, s := range []unix.Signal{
-		wakeSignal, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGABRT,
-	} {
-		set &^= 1 << (s - 1)
-	}
-	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&set)), 0, unsafe.Sizeof(set), 0, 0)
-}
-
-// answerCalls receives notifications, and has each answered, until no thread of the interpreter is left.
-func (r *run) answerCalls(answer func(*seccomp.Notification)) {
-	var n seccomp.Notification
-	for {
-		switch e := seccomp.Receive(r.listener, &n); e {
-		case 0:
-			if r.execed && !r.loaded.Swap(true) {
-				r.begins()
-			}
-			answer(&n)
-		case unix.EINTR, unix.EAGAIN:
-			if r.exited.Load() {
-				return
-			}
-		case unix.ENOENT:
-			// The caller was killed before we saw the call, or nobody is left.
-			if r.exited.Load() || r.abandoned() {
-				return
-			}
-		default:
-			r.cancel(fmt.Errorf("receive system call: %w", e))
-			return
-		}
+		r.cancel(err)
 	}
 }
 
-// abandoned reports whether the filter has no user any more.
-func (r *run) abandoned() bool {
-	p := []unix.PollFd{{Fd: int32(r.listener), Events: unix.POLLIN}}
-	n, err := unix.Poll(p, 0)
-	return err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
+// Panicked implements supervisor.Answerer.
+func (r supervision) Panicked(value any) {
+	r.opens.pair.Unpin()
+	r.panicked("supervising", value)
 }
 
 // answer handles one notification. A panic in a handler ends this session alone.
@@ -299,12 +132,12 @@ func (r *run) answer(n *seccomp.Notification) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.panicked("answering "+seccomp.Name(n.Nr), p)
-			seccomp.Send(r.listener, &seccomp.Response{ID: n.ID, Err: -int32(unix.EIO)})
+			r.proc.Reply(n, 0, unix.EIO)
 		}
 	}()
 	handler := byNumber[n.Nr]
 	if handler == nil {
-		seccomp.Send(r.listener, &seccomp.Response{ID: n.ID, Err: -int32(unix.ENOSYS)})
+		r.proc.Reply(n, 0, unix.ENOSYS)
 		return
 	}
 	r.slow()
@@ -321,7 +154,7 @@ func (r *run) slow() {
 		return
 	}
 	share := callsOfATick(limit)
-	for r.tree.calls.Load() >= share && !r.exited.Load() && r.ctx.Err() == nil {
+	for r.tree.calls.Load() >= share && !r.proc.Exited() && r.ctx.Err() == nil {
 		r.tree.tellSlow(limit)
 		time.Sleep(tick / 20)
 	}
@@ -339,7 +172,7 @@ func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 	defer r.tree.turn.Unlock()
 	r.tree.asks(r, int(n.PID))
 	r.hold()
-	if r.execed && len(r.inherit) > 0 {
+	if r.proc.Execed() && len(r.inherit) > 0 {
 		r.placeInherited(n.ID)
 	}
 	if changes(n) {
@@ -366,86 +199,31 @@ func (r *run) hold() {
 
 // deliver sends a handler's answer to the waiting thread.
 func (r *run) deliver(n *seccomp.Notification, a answer) {
-	id := n.ID
 	switch {
 	case a.later:
 	case a.resume:
 		r.opens.pair.Unpin() // it may make a thread, or ask where it runs
-		seccomp.Send(r.listener, &seccomp.Response{ID: id, Flags: seccomp.Continue})
+		r.proc.Continue(n)
 	case a.errno != 0:
-		seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(a.errno)})
+		r.proc.Reply(n, 0, a.errno)
 	case a.inject && a.stream:
-		number, e := r.placeStream(id, a.fd)
+		number, e := r.placeStream(n.ID, a.fd)
 		_ = unix.Close(a.fd)
-		seccomp.Send(r.listener, &seccomp.Response{ID: id, Val: int64(number), Err: -int32(e)})
+		r.proc.Reply(n, int64(number), e)
 	case a.inject:
 		e := r.inject(n, a.fd, a.cloexec)
 		_ = unix.Close(a.fd)
 		if e != 0 {
-			seccomp.Send(r.listener, &seccomp.Response{ID: id, Err: -int32(e)})
+			r.proc.Reply(n, 0, e)
 		}
 	default:
-		seccomp.Send(r.listener, &seccomp.Response{ID: id, Val: a.val})
-	}
-}
-
-// reap waits for the interpreter to end and then wakes the supervising thread, which older kernels leave blocked. Only when
-// that is done it lets the kernel give the process id to another process, see memory.
-func (r *run) reap(supervised <-chan struct{}) *os.ProcessState {
-	err := awaitExit(r.pidfd)
-	r.exited.Store(true)
-	if err != nil {
-		r.log("wait for sandbox", "error", err)
-	}
-	wake := time.NewTicker(5 * time.Millisecond)
-	defer wake.Stop()
-	for {
-		select {
-		case <-supervised:
-			state, err := r.collect()
-			if err != nil {
-				r.log("wait for sandbox", "error", err)
-			}
-			return state
-		case <-wake.C:
-			_ = unix.Tgkill(os.Getpid(), int(r.thread.Load()), wakeSignal)
-		}
-	}
-}
-
-// collect gives the process id back to the kernel, which says how the process ended.
-func (r *run) collect() (*os.ProcessState, error) {
-	defer vfs.Show(r.pid)
-	return r.process.Wait()
-}
-
-// awaitExit returns when a child has ended, which stays to be waited for. No thread waits for it.
-func awaitExit(pidfd int) error {
-	await.Once(pidfd, unix.POLLIN)
-	for {
-		err := unix.Waitid(unix.P_PIDFD, pidfd, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR {
-			return err
-		}
+		r.proc.Reply(n, a.val, 0)
 	}
 }
 
 // childEnded tells the interpreter that a command has ended, as the kernel tells a parent. Where the script has no
 // handler, nothing is delivered.
-func (r *run) childEnded() { r.tell(unix.SIGCHLD) }
-
-// kill ends the interpreter and all its threads. Whoever wants that may come late: the run is over, and the number of its
-// descriptor may be another process's.
-func (r *run) kill() { r.tell(unix.SIGKILL) }
-
-// tell sends a signal to the interpreter, unless the run is over.
-func (r *run) tell(sig unix.Signal) {
-	r.closing.Lock()
-	defer r.closing.Unlock()
-	if !r.closed {
-		_ = unix.PidfdSendSignal(r.pidfd, sig, nil, 0)
-	}
-}
+func (r *run) childEnded() { _ = r.proc.Signal(unix.SIGCHLD) }
 
 // counter counts what a view holds. That takes longer the more files there are: it is done so seldom that it takes no more
 // than a twentieth of a processor.
@@ -471,7 +249,7 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.panicked("watching the limits", p)
-			r.kill() // nobody is left who would
+			r.proc.Kill() // nobody is left who would
 		}
 	}()
 	ticker := time.NewTicker(tick)
@@ -483,7 +261,7 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-r.ctx.Done():
-			r.kill()
+			r.proc.Kill()
 			return
 		case <-ticker.C:
 		}
@@ -528,7 +306,7 @@ func (r *run) drain(to io.Writer, from *os.File, wg *sync.WaitGroup) {
 			_, _ = io.Copy(io.Discard, from) // as below
 		}
 	}()
-	if _, err := io.Copy(to, from); err != nil && !errors.Is(err, os.ErrClosed) && !hungUp(err) {
+	if _, err := io.Copy(to, from); err != nil && !errors.Is(err, os.ErrClosed) && !supervisor.HungUp(err) {
 		r.cancel(fmt.Errorf("deliver output: %w", err))
 		_, _ = io.Copy(io.Discard, from) // until the interpreter is gone
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // Who ends a run may come when it is over, and its descriptor's number leads to another process.
@@ -26,7 +27,7 @@ func TestRunThatIsOverSignalsNobody(t *testing.T) {
 	}
 	_, first := open()
 	r := newRun(t.Context(), engine(t), sandbox.Job{})
-	r.pidfd = first
+	r.proc = supervisor.Attach(supervisor.State{PIDFD: first})
 	r.close()
 	victim, second := open()
 	if second != first {
@@ -36,7 +37,7 @@ func TestRunThatIsOverSignalsNobody(t *testing.T) {
 		defer func() { _ = unix.Close(first) }()
 	}
 	defer func() { _ = unix.Close(second) }()
-	r.kill()
+	r.proc.Kill()
 	r.childEnded()
 	end := []unix.PollFd{{Fd: int32(second), Events: unix.POLLIN}} // #nosec G115 -- a descriptor
 	if n, err := unix.Poll(end, 100); err != nil || n != 0 {

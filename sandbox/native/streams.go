@@ -50,7 +50,7 @@ func (r *run) placeStream(id uint64, fd int) (int, unix.Errno) {
 		if e != unix.EBADF {
 			return 0, e
 		}
-		return r.nextStream, seccomp.Place(r.listener, id, fd, r.nextStream)
+		return r.nextStream, r.proc.Place(id, fd, r.nextStream)
 	}
 	return 0, unix.EMFILE
 }
@@ -122,7 +122,7 @@ func (r *run) readStream(n *seccomp.Notification) answer {
 		return failed(vfs.ErrnoOf(err))
 	}
 	if got > 0 {
-		if e := r.put(n, addr, buf[:got]); e != 0 {
+		if e := r.proc.Write(n, addr, buf[:got]); e != 0 {
 			return failed(e)
 		}
 	}
@@ -148,7 +148,7 @@ func (r *run) destination(n *seccomp.Notification) (addr, size uint64, e unix.Er
 		return 0, 0, unix.EINVAL
 	}
 	vector := make([]byte, 16*count) // struct iovec
-	if e := r.get(n, n.Args[1], vector); e != 0 {
+	if e := r.proc.Read(n, n.Args[1], vector); e != 0 {
 		return 0, 0, e
 	}
 	for ; len(vector) > 0; vector = vector[16:] {

@@ -5,10 +5,8 @@ package native
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -75,7 +73,7 @@ func (r *run) devices() map[string]posix.Device {
 	switch {
 	case job.Terminal != nil:
 		all[terminalDevice] = posix.Device{
-			Mode: unix.S_IFCHR | 0o666, Rdev: unix.Mkdev(5, 0), Open: func(int) (int, error) { return r.tree.root.stdio.slave() },
+			Mode: unix.S_IFCHR | 0o666, Rdev: unix.Mkdev(5, 0), Open: func(int) (int, error) { return r.tree.root.stdio.Slave() },
 		}
 	case len(job.Args) > 0 && job.Args[0] == "-" && job.Script != "":
 		all[scriptFile] = posix.Device{
@@ -103,31 +101,6 @@ func nulTerminated(items []string) []byte {
 	return b
 }
 
-// readSmall reads a file of /proc; what cannot be read, or is larger than a mebibyte, is empty.
-func readSmall(name string) []byte {
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = unix.Close(fd) }()
-	b := make([]byte, 0, 1<<10) // most are a line
-	for len(b) <= 1<<20 {
-		const page = 4 << 10 // which is what the kernel gives at once
-		if cap(b)-len(b) < page && len(b) > 0 {
-			b = slices.Grow(b, max(page, len(b)))
-		}
-		n, err := readSome(fd, b[len(b):cap(b)])
-		switch {
-		case err != nil:
-			return nil
-		case n == 0:
-			return b
-		}
-		b = b[:len(b)+n]
-	}
-	return nil
-}
-
 func orNil(e unix.Errno) error {
 	if e == 0 {
 		return nil
@@ -136,8 +109,3 @@ func orNil(e unix.Errno) error {
 }
 
 var errNoLoader = errors.New("this machine has no glibc, which the embedded interpreter needs")
-
-// asBytes is the memory of a fixed-size kernel structure.
-func asBytes[T any](v *T) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
-}

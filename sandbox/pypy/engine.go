@@ -20,12 +20,12 @@ import (
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/guest"
 	"shannot-gateway/sandbox/internal/selftest"
-	"shannot-gateway/sandbox/native"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
-// Engine runs scripts with a pypy-sandbox executable, behind the layers of the native engine. The program must have called
-// native.Init.
+// Engine runs scripts with a pypy-sandbox executable, behind the same layers as the native engine's interpreters. The program must have
+// called Init.
 type Engine struct {
 	options Options
 
@@ -44,6 +44,10 @@ type program struct {
 	stopCompiling context.CancelFunc
 	compiled      chan struct{} // closed when it is over
 }
+
+// Init must be the first call of main in every program that uses an engine, and of TestMain in its tests. In a process that
+// probes the layers of the sandbox it does not return. One engine's Init is enough for all.
+func Init() { supervisor.Init() }
 
 // New returns an engine; nothing happens before Check or Run.
 func New(o Options) *Engine { return &Engine{options: o.withDefaults()} }
@@ -249,14 +253,14 @@ func childZone(job sandbox.Job) string {
 
 // confinedChild is an executable that runs behind the layers.
 type confinedChild struct {
-	*native.Confined
+	*supervisor.Confined
 	drained  chan struct{}
 	messages tail
 }
 
 // start starts the executable with the interpreter's own arguments.
 func (p *program) start(args, env []string, limits sandbox.Limits, o Options) (*confinedChild, error) {
-	confined, err := native.Confine(native.Confinement{
+	confined, err := supervisor.Confine(supervisor.Confinement{
 		Loader: p.loader, Files: p.files, Args: p.args, Hidden: args, Env: env, Limits: limits, Log: o.Log,
 	})
 	if err != nil {

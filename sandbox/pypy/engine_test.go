@@ -17,11 +17,10 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
-	"shannot-gateway/sandbox/native"
 )
 
 func TestMain(m *testing.M) {
-	native.Init()
+	Init()
 	status := m.Run()
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)

@@ -15,7 +15,7 @@ import (
 	"runtime"
 	"strings"
 
-	"shannot-gateway/sandbox/native"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // errNoLibrary says that an executable lacks its standard library.
@@ -148,7 +148,7 @@ func (l *linked) addLibraries(f *elf.File, dirs ...string) error {
 		if len(l.files) > maxLibraries || strings.ContainsAny(name, "/\x00") || name == "" {
 			return fmt.Errorf("the pypy-sandbox executable wants the library %q, which it cannot have", name)
 		}
-		real := native.FindLibrary(name, dirs...)
+		real := supervisor.FindLibrary(name, dirs...)
 		if real == "" {
 			return fmt.Errorf("the pypy-sandbox executable needs the library %s, which this machine does not have", name)
 		}

@@ -8,6 +8,9 @@ import (
 	"shannot-gateway/sandbox"
 )
 
+// Init does nothing here.
+func Init() {}
+
 // Engine is the PyPy engine, which needs Linux on amd64 or arm64.
 type Engine struct{}
 

@@ -72,3 +72,8 @@ func ReadPath(tid int, addr uint64, buffer *[MaxPath]byte) (string, unix.Errno) 
 	}
 	return "", unix.ENAMETOOLONG
 }
+
+// Bytes is the memory of a fixed-size structure of the kernel's, to be read or written as a whole.
+func Bytes[T any](v *T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
+}

@@ -1,9 +1,10 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
 	"fmt"
+	"shannot-gateway/internal/linux/procfs"
 	"strconv"
 	"sync"
 	"unsafe"
@@ -75,15 +76,15 @@ func (s *step) run() unix.Errno {
 // thread. The order matters: mounts need capabilities and are refused by Landlock, securebits and the bounding set need
 // a capability, a change of the user clears the parent-death signal and the dumpable attribute. ruleset is Landlock's,
 // or -1.
-func (s *steps) drop(config stageConfig, ruleset int) {
-	if config.Layers.has(unix.CLONE_NEWNS) {
+func (s *steps) drop(config Config, ruleset int) {
+	if config.Layers.Has(unix.CLONE_NEWNS) {
 		s.emptyRoot()
 	}
 	s.add("no new privileges", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
 	if ruleset >= 0 {
 		s.add("landlock", unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(ruleset), 0)
 	}
-	s.lockCapabilities(config.Drop || config.Layers.has(unix.CLONE_NEWUSER))
+	s.lockCapabilities(config.Drop || config.Layers.Has(unix.CLONE_NEWUSER))
 	if config.Drop {
 		s.leaveRoot()
 	}
@@ -91,7 +92,7 @@ func (s *steps) drop(config stageConfig, ruleset int) {
 	switch {
 	case config.Probe && config.Layers.Undumpable:
 		s.add("dumpable", unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0)
-	case !config.Probe && config.Layers.has(unix.CLONE_NEWUSER):
+	case !config.Probe && config.Layers.Has(unix.CLONE_NEWUSER):
 		// The memory is still the gateway's, whose owner the kernel takes to be the namespace that the gateway runs in. A
 		// gateway without rights there could not take the listener out of an undumpable process. Nobody else comes closer:
 		// looking into this one takes CAP_SYS_PTRACE in its user namespace, which its creator has, and another sandbox has
@@ -118,7 +119,7 @@ func (s *steps) emptyRoot() {
 	s.add("stand in the empty root", unix.SYS_CHDIR, s.text("/"))
 }
 
-// Secure bits of capabilities(7), each with its lock: user 0 is nobody special, no ambient capabilities. The fix-up
+// Secure bits of capabilities(7), each with its lock: user 0 is Nobody special, no ambient capabilities. The fix-up
 // on a change of the user stays on, which is what drops capabilities then.
 const (
 	secbitNoRoot            = 1 << 0
@@ -156,11 +157,11 @@ var capabilities = sync.OnceValue(func() uintptr {
 	return 64
 })
 
-// leaveRoot becomes nobody.
+// leaveRoot becomes Nobody.
 func (s *steps) leaveRoot() {
 	s.add("drop groups", unix.SYS_SETGROUPS, 0, 0)
-	s.add("set group", unix.SYS_SETRESGID, nobody, nobody, nobody)
-	s.add("set user", unix.SYS_SETRESUID, nobody, nobody, nobody)
+	s.add("set group", unix.SYS_SETRESGID, Nobody, Nobody, Nobody)
+	s.add("set user", unix.SYS_SETRESUID, Nobody, Nobody, Nobody)
 }
 
 // clearCapabilities empties this thread's sets and makes sure that they are empty.
@@ -173,7 +174,7 @@ func (s *steps) clearCapabilities() {
 
 // markDescriptors marks every descriptor from first up to be closed by an exec, one by one.
 func markDescriptors(first int) error {
-	names, err := readNames("/proc/self/fd")
+	names, err := procfs.Names("/proc/self/fd")
 	if err != nil {
 		return err
 	}

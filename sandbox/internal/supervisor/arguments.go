@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
 	"bytes"
@@ -10,12 +10,13 @@ import (
 	"strconv"
 	"strings"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/internal/linux/seccomp"
 )
 
 // The kernel shows the arguments of every process to everybody, in /proc/PID/cmdline: it reads the memory where an exec has
-// put them. A script's code and arguments are nobody else's business, so an interpreter is started with an empty text in the
-// place of each of them, and finds them behind its environment, which the kernel shows to nobody who may not read its memory.
+// put them. A script's code and arguments are Nobody else's business, so an interpreter is started with an empty text in the
+// place of each of them, and finds them behind its environment, which the kernel shows to Nobody who may not read its memory.
 // When it makes its first call, which is its loader's before any argument is looked at, the pointers to the one are made
 // pointers to the other. From then on it is a process like any other that was started with these arguments.
 
@@ -23,8 +24,8 @@ import (
 // would take for its own, as LD_PRELOAD.
 const hiddenMark = "="
 
-// hide adds arguments that the kernel shows to nobody. What stands last in the environment is then there more than once.
-func (c *stageConfig) hide(args []string) {
+// Hide adds arguments that the kernel shows to Nobody. What stands last in the environment is then there more than once.
+func (c *Config) Hide(args []string) {
 	for _, a := range args {
 		c.Argv = append(c.Argv, nil)
 		c.Env = append(c.Env, []byte(hiddenMark+a))
@@ -32,19 +33,11 @@ func (c *stageConfig) hide(args []string) {
 	c.Hidden = len(args)
 }
 
-// shown are the arguments of a job that say nothing: how the script comes, and not the script.
-func shown(args []string) int {
-	if len(args) > 0 && (args[0] == "-" || args[0] == "-c") {
-		return 1
-	}
-	return 0
-}
-
 // imageOf is where a new program's image has its texts: of proc_pid_stat(5) the fields startstack and arg_start to env_end.
 type imageOf struct{ stack, args, argsEnd, env, envEnd uint64 }
 
 func imageOfProcess(pid int) (m imageOf, err error) {
-	text := readSmall(fmt.Sprintf("/proc/%d/stat", pid))
+	text := procfs.Small(fmt.Sprintf("/proc/%d/stat", pid))
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	const third = 3 // the field that the first of these is
 	for field, to := range map[int]*uint64{28: &m.stack, 48: &m.args, 49: &m.argsEnd, 50: &m.env, 51: &m.envEnd} {
@@ -65,7 +58,7 @@ func imageOfProcess(pid int) (m imageOf, err error) {
 var errNoImage = errors.New("the kernel does not say where the interpreter has its arguments")
 
 // reveal makes the hidden arguments what the program is started with. It is called while the first call of its loader waits.
-func (c *stageConfig) reveal(pid int) error {
+func (c *Config) reveal(pid int) error {
 	if c.Hidden == 0 {
 		return nil
 	}
@@ -103,17 +96,4 @@ func (c *stageConfig) reveal(pid int) error {
 		return fmt.Errorf("write the interpreter's arguments: %w", e)
 	}
 	return nil
-}
-
-// begins is called when the first call of a new image waits for its answer.
-func (r *run) begins() {
-	if err := r.config.reveal(r.pid); err != nil {
-		r.log("hand over arguments", "error", err)
-		r.cancel(fmt.Errorf("hand over the script's arguments: %w", err))
-		r.kill()
-	}
-	r.config = stageConfig{}
-	if r.up != nil {
-		close(r.up)
-	}
 }

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
 	"encoding/binary"
@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/internal/linux/seccomp"
 )
 
@@ -62,7 +63,7 @@ func runProbe() error {
 	if err := readFull(stageCtl, text); err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
-	var config stageConfig
+	var config Config
 	if err := json.Unmarshal(text, &config); err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
@@ -135,7 +136,7 @@ func startProbe(attr *syscall.SysProcAttr) (control int, process *os.Process, er
 }
 
 // configureProbe tells a probe process what to try and returns what it says of itself.
-func configureProbe(control int, config stageConfig) ([]byte, error) {
+func configureProbe(control int, config Config) ([]byte, error) {
 	text, err := json.Marshal(config)
 	if err != nil {
 		return nil, fmt.Errorf("configure sandbox: %w", err)
@@ -159,9 +160,9 @@ func configureProbe(control int, config stageConfig) ([]byte, error) {
 
 // attributes are how a probe process is started inside its namespaces. It begins as the user that the gateway runs as; in a user
 // namespace that is a root without any right outside.
-func (l layers) attributes(pidfd *int) *syscall.SysProcAttr {
+func (l Layers) attributes(pidfd *int) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: pidfd, Cloneflags: l.Namespaces}
-	if !l.has(unix.CLONE_NEWUSER) {
+	if !l.Has(unix.CLONE_NEWUSER) {
 		return attr
 	}
 	attr.UidMappings, attr.GidMappings = usersInside(os.Geteuid()), usersInside(os.Getegid())
@@ -170,7 +171,7 @@ func (l layers) attributes(pidfd *int) *syscall.SysProcAttr {
 }
 
 // tryLayers tries these layers and looks into the memory of what has them.
-func tryLayers(l layers) error {
+func tryLayers(l Layers) error {
 	// The parent-death signal is the thread's, and an unlocked one may become that of an interpreter and end with it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -187,7 +188,7 @@ func tryLayers(l layers) error {
 			_ = unix.Close(pidfd)
 		}
 	}()
-	reply, err := configureProbe(control, stageConfig{Layers: l, Drop: os.Geteuid() == 0, Probe: true})
+	reply, err := configureProbe(control, Config{Layers: l, Drop: os.Geteuid() == 0, Probe: true})
 	if err != nil {
 		return err
 	}
@@ -201,10 +202,10 @@ func tryLayers(l layers) error {
 	}
 	_ = unix.Close(fd)
 	var word uint64
-	if _, e := seccomp.ReadMemory(process.Pid, report.Address, asBytes(&word)); e != 0 || word != report.Word {
+	if _, e := seccomp.ReadMemory(process.Pid, report.Address, seccomp.Bytes(&word)); e != 0 || word != report.Word {
 		return fmt.Errorf("%w: read memory: %w", errDumpable, e)
 	}
-	if names, err := readNames(fmt.Sprintf("/proc/%d/fd", process.Pid)); err != nil || len(names) == 0 {
+	if names, err := procfs.Names(fmt.Sprintf("/proc/%d/fd", process.Pid)); err != nil || len(names) == 0 {
 		return fmt.Errorf("%w: list descriptors: %w", errDumpable, err)
 	}
 	return nil

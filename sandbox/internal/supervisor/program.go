@@ -1,14 +1,12 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/vfs"
@@ -46,7 +45,7 @@ type Confined struct {
 	// Stdin, Stdout and Stderr are the gateway's ends of its streams. Close closes them.
 	Stdin, Stdout, Stderr *os.File
 
-	r       run
+	process *Process
 	files   map[string]string
 	settled atomic.Bool
 	kill    sync.Once
@@ -59,57 +58,45 @@ type Confined struct {
 
 // Confine starts a program. The error says what does not work on this machine.
 func Confine(c Confinement) (*Confined, error) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	p := &Confined{files: c.Files, done: make(chan struct{})}
-	p.r = run{
-		ctx: ctx, cancel: cancel, pidfd: -1, listener: -1,
-		log: func(msg string, args ...any) { c.Log.Error(msg, args...) },
+	p := &Confined{files: c.Files, done: make(chan struct{}), process: New(func(msg string, args ...any) { c.Log.Error(msg, args...) })}
+	filter, err := confinedFilter()
+	if err != nil {
+		return nil, err
 	}
-	p.r.stdin.pipe = -1
 	loader, err := os.Open(c.Loader)
 	if err != nil {
 		return nil, fmt.Errorf("open the program: %w", err)
 	}
 	defer func() { _ = loader.Close() }()
-	config := stageConfig{
-		Argv: asBytesList(c.Args), Env: asBytesList(c.Env), Drop: os.Geteuid() == 0, Layers: available().layers,
-		Limits: resourceLimits(sandbox.Limits{CPU: c.Limits.CPU, Memory: c.Limits.Memory, Files: confinedFiles}), Confined: true,
+	config := Config{
+		Argv: Texts(c.Args), Env: Texts(c.Env), Drop: os.Geteuid() == 0, Layers: Available(), Filter: filter,
+		Limits: ResourceLimits(sandbox.Limits{CPU: c.Limits.CPU, Memory: c.Limits.Memory, Files: confinedFiles}),
 	}
 	if len(c.Files) > 0 && len(c.Env) > 0 {
-		config.hide(c.Hidden)
+		config.Hide(c.Hidden)
 	} else {
-		config.Argv = append(config.Argv, asBytesList(c.Hidden)...)
+		config.Argv = append(config.Argv, Texts(c.Hidden)...)
 	}
 	config.Limits[unix.RLIMIT_FSIZE] = 0 // pipes have no size, and there is nothing else to write
-	if err := config.fits(); err != nil {
+	if err := config.Fits(); err != nil {
 		return nil, fmt.Errorf("start the program with its arguments and environment: %w", err)
 	}
-	streams, err := newStdio()
+	streams, err := NewPipes()
 	if err != nil {
 		return nil, err
 	}
-	p.Stdin, p.Stdout, p.Stderr = streams.stdin, streams.stdout, streams.stderr
-	started, supervised := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(supervised)
-		p.supervise(loader, config, streams.child, started)
-	}()
-	if err := <-started; err != nil {
-		streams.closeOurs()
-		if p.r.process != nil {
-			_ = p.r.process.Kill()
-			_, _ = p.r.collect()
-		}
-		<-supervised
-		p.r.close()
+	p.Stdin, p.Stdout, p.Stderr = streams.Stdin, streams.Stdout, streams.Stderr
+	if err := p.process.Start(loader, config, streams.Child, confinedCalls{p}); err != nil {
+		streams.Close()
+		p.process.Close()
 		return nil, err
 	}
 	go func() {
-		_ = awaitExit(p.r.pidfd)
+		_ = p.process.AwaitExit()
 		p.leaving.Lock()
 		p.left = true
 		p.leaving.Unlock()
-		p.state = p.r.reap(supervised)
+		p.state = p.process.Reap()
 		close(p.done)
 	}()
 	return p, nil
@@ -118,98 +105,113 @@ func Confine(c Confinement) (*Confined, error) {
 // confinedFiles is how many descriptors a confined program may have: its streams, and one file that is being loaded.
 const confinedFiles = 16
 
-// supervise starts the program and answers its opens until it has ended. It owns its thread, as run.supervise does.
-func (p *Confined) supervise(loader *os.File, config stageConfig, files [3]*os.File, started chan<- error) {
-	runtime.LockOSThread()
-	p.r.thread.Store(int32(unix.Gettid())) // #nosec G115 -- a thread id
-	err := p.r.start(loader, config, files)
-	closeFiles(files)
-	started <- err
+// confinedCalls answers the calls of a confined program: it lets the loader have the files that it may have, and nobody
+// anything else.
+type confinedCalls struct{ *Confined }
+
+// Started implements Answerer.
+func (confinedCalls) Started() {}
+
+// Loaded implements Answerer.
+func (p confinedCalls) Loaded(err error) {
 	if err != nil {
-		return
+		p.process.log("hand over arguments", "error", err)
+		p.Kill()
 	}
-	holdSignals()
-	defer func() {
-		if failure := recover(); failure != nil {
-			p.r.log("panic while a program was loaded", "panic", failure)
-			p.Kill() // nobody is left to answer it
-		}
-	}()
-	p.r.answerCalls(func(n *seccomp.Notification) { p.r.deliver(n, p.answer(n)) })
 }
 
-// answer lets the loader have the files that it may have, and nobody anything else.
-func (p *Confined) answer(n *seccomp.Notification) answer {
+// Ended implements Answerer.
+func (p confinedCalls) Ended(err error) {
+	if err != nil {
+		p.process.log("answer a program", "error", err)
+		p.Kill()
+	}
+}
+
+// Panicked implements Answerer.
+func (p confinedCalls) Panicked(value any) {
+	p.process.log("panic while a program was loaded", "panic", value)
+	p.Kill() // nobody is left to answer it
+}
+
+// Answer implements Answerer.
+func (p confinedCalls) Answer(n *seccomp.Notification) {
 	name := seccomp.Name(n.Nr)
-	if name == "execveat" {
-		return p.r.execveat(n)
+	switch {
+	case name == "execveat" && p.process.IsFirstExec(n):
+		p.process.Continue(n)
+	case name == "execveat" || p.settled.Load():
+		p.process.Reply(n, 0, unix.EPERM)
+	case name == "mmap" || name == "mprotect" || name == "uname":
+		p.process.Continue(n) // registers, and the kernel's name in a namespace of its own
+	case name == "openat":
+		p.open(n, n.Args[1])
+	case name == "open":
+		p.open(n, n.Args[0])
+	case name == "newfstatat":
+		p.process.Reply(n, 0, p.describe(n))
+	default:
+		p.process.Reply(n, 0, unix.ENOENT) // names that a loader looks for and does without
 	}
-	if p.settled.Load() {
-		return failed(unix.EPERM)
-	}
-	switch name {
-	case "openat":
-		return p.open(n, n.Args[1])
-	case "open":
-		return p.open(n, n.Args[0])
-	case "newfstatat":
-		return p.describe(n)
-	case "mmap", "mprotect", "uname":
-		return answer{resume: true} // registers, and the kernel's name in a namespace of its own
-	}
-	return failed(unix.ENOENT) // names that a loader looks for and does without
 }
 
-func (p *Confined) open(n *seccomp.Notification, address uint64) answer {
-	name, e := p.r.getPath(n, address)
+// open answers an open of one of the program's files.
+func (p confinedCalls) open(n *seccomp.Notification, address uint64) {
+	name, e := p.process.ReadPath(n, address)
 	if e != 0 {
-		return failed(e)
+		p.process.Reply(n, 0, e)
+		return
 	}
 	real, ok := p.files[name]
 	if !ok {
-		return failed(unix.ENOENT)
+		p.process.Reply(n, 0, unix.ENOENT)
+		return
 	}
 	fd, err := unix.Open(real, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return failed(vfs.ErrnoOf(err))
+		p.process.Reply(n, 0, vfs.ErrnoOf(err))
+		return
 	}
-	return answer{inject: true, fd: fd, cloexec: true}
+	defer func() { _ = unix.Close(fd) }()
+	if e := p.process.Inject(n, fd, true); e != 0 {
+		p.process.Reply(n, 0, e)
+	}
 }
 
 // describe answers newfstatat(2) of a descriptor, which is how the C library asks for fstat.
-func (p *Confined) describe(n *seccomp.Notification) answer {
-	name, e := p.r.getPath(n, n.Args[1])
+func (p confinedCalls) describe(n *seccomp.Notification) unix.Errno {
+	name, e := p.process.ReadPath(n, n.Args[1])
 	if e != 0 {
-		return failed(e)
+		return e
 	}
 	if name != "" || n.Args[3]&unix.AT_EMPTY_PATH == 0 {
-		return failed(unix.ENOENT)
+		return unix.ENOENT
 	}
-	fd, err := unix.PidfdGetfd(p.r.pidfd, int(int32(n.Args[0])), 0) // #nosec G115 -- a descriptor
-	if err != nil {
-		return failed(vfs.ErrnoOf(err))
+	fd, e := p.process.Descriptor(int32(n.Args[0])) // #nosec G115 -- a descriptor
+	if e != 0 {
+		return e
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return failed(vfs.ErrnoOf(err))
+		return vfs.ErrnoOf(err)
 	}
-	return failed(p.r.put(n, n.Args[2], asBytes(&st)))
+	return p.process.Write(n, n.Args[2], seccomp.Bytes(&st))
 }
 
 // Settle ends the loading: from now on nothing is opened, and no memory becomes executable.
 func (p *Confined) Settle() { p.settled.Store(true) }
 
 // PID is the program's process id.
-func (p *Confined) PID() int { return p.r.pid }
+func (p *Confined) PID() int { return p.process.PID }
 
-// WithPID calls a function with the program's process id, which is nobody else's meanwhile. Where the program has ended, it
+// WithPID calls a function with the program's process id, which is Nobody else's meanwhile. Where the program has ended, it
 // is not called.
 func (p *Confined) WithPID(do func(pid int)) {
 	p.leaving.Lock()
 	defer p.leaving.Unlock()
 	if !p.left {
-		do(p.r.pid)
+		do(p.process.PID)
 	}
 }
 
@@ -222,11 +224,11 @@ func (p *Confined) Used() (cpu time.Duration, memory int64) {
 		}
 		return p.state.UserTime() + p.state.SystemTime(), 0
 	default:
-		if !p.r.loaded.Load() {
-			return processorTime(p.r.pid), 0
+		if !p.process.Loaded() {
+			return procfs.CPUTime(p.process.PID), 0
 		}
-		own, shared := residentMemory(p.r.pid)
-		return processorTime(p.r.pid), own + shared
+		own, shared := procfs.ResidentMemory(p.process.PID)
+		return procfs.CPUTime(p.process.PID), own + shared
 	}
 }
 
@@ -236,7 +238,7 @@ func (p *Confined) Kill() {
 		select {
 		case <-p.done:
 		default:
-			p.r.kill()
+			p.process.Kill()
 		}
 	})
 }
@@ -255,14 +257,27 @@ func (p *Confined) Wait() syscall.WaitStatus {
 func (p *Confined) Close() error {
 	<-p.done
 	p.kill.Do(func() {}) // the number of its descriptor may be another's from here on
-	p.r.cancel(errors.New("closed"))
-	p.r.close()
+	p.process.Close()
 	return errors.Join(p.Stdin.Close(), p.Stdout.Close(), p.Stderr.Close())
 }
 
-// confinedTable is the policy of the filter for a confined program. A call without a row is answered ENOSYS. What is
-// notified is answered while it is loaded, and refused afterwards.
-var confinedTable = []row{
+// confinedPolicy is the policy of the filter for a confined program. A call without a row is answered ENOSYS, one through
+// another architecture's entry ends the process.
+var confinedPolicy = seccomp.Policy{Rows: confinedTable, Rest: seccomp.Errno(unix.ENOSYS), Foreign: seccomp.ActionKill}
+
+// confinedFilter is compiled once, for any process.
+var confinedFilter = sync.OnceValues(confinedPolicy.Compile)
+
+// The words of the table below.
+const (
+	allow  = seccomp.Allow
+	fail   = seccomp.Fail
+	notify = seccomp.Notify
+)
+
+// confinedTable has the rows of that policy. What is notified is answered while the program is loaded, and refused
+// afterwards.
+var confinedTable = []seccomp.Row{
 	{Call: "read", Do: allow, Why: "its streams"},
 	{Call: "write", Do: allow, Why: "its streams"},
 	{Call: "readv", Do: allow, Why: "its streams"},
@@ -290,9 +305,9 @@ var confinedTable = []row{
 	{Call: "sigaltstack", Do: allow, Why: "own signals"},
 	{Call: "getpid", Do: allow, Why: "own number"},
 	{Call: "gettid", Do: allow, Why: "own number"},
-	{Call: "tgkill", Do: allow, Otherwise: unix.EPERM, Why: "aborting itself", When: []condition{{Arg: 0, Values: []uint32{self}}}},
-	{Call: "prlimit64", Do: allow, Otherwise: unix.EPERM, Why: "reading its own limits", When: []condition{
-		{Arg: 0, Values: []uint32{0, self}}, {Arg: 2, Wide: true, Values: []uint32{0}},
+	{Call: "tgkill", Do: allow, Otherwise: unix.EPERM, Why: "aborting itself", When: []seccomp.Condition{{Arg: 0, Values: []uint32{seccomp.Self}}}},
+	{Call: "prlimit64", Do: allow, Otherwise: unix.EPERM, Why: "reading its own limits", When: []seccomp.Condition{
+		{Arg: 0, Values: []uint32{0, seccomp.Self}}, {Arg: 2, Wide: true, Values: []uint32{0}},
 	}},
 	{Call: "getrandom", Do: allow, Why: "random bytes"},
 	{Call: "clock_gettime", Do: allow, Why: "time"},
@@ -317,4 +332,4 @@ var confinedTable = []row{
 }
 
 // executable holds for memory that is to be executed.
-var executable = []condition{{Arg: 2, Mask: unix.PROT_EXEC, Values: []uint32{unix.PROT_EXEC}}}
+var executable = []seccomp.Condition{{Arg: 2, Mask: unix.PROT_EXEC, Values: []uint32{unix.PROT_EXEC}}}

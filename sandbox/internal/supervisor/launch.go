@@ -1,12 +1,13 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -26,9 +27,8 @@ type started struct {
 	process *os.Process
 }
 
-// startStage starts a first stage with these standard streams; a nil one is closed, and terminal says that the first
-// is its controlling terminal. The calling goroutine must own its thread, which must outlive the process.
-func startStage(loader *os.File, config stageConfig, files [3]*os.File, terminal bool) (*started, error) {
+// startStage starts a first stage with these standard streams; a nil one is closed. The calling goroutine must own its thread, which must outlive the process.
+func startStage(loader *os.File, config Config, files [3]*os.File) (*started, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make socket pair: %w", err)
@@ -36,7 +36,7 @@ func startStage(loader *os.File, config stageConfig, files [3]*os.File, terminal
 	s := &started{control: pair[0]}
 	given := &givenFiles{own: []int{pair[1]}}
 	defer given.close()
-	if s.stage, err = prepareStage(loader, config, files, terminal, pair[1], given); err == nil {
+	if s.stage, err = prepareStage(loader, config, files, pair[1], given); err == nil {
 		err = s.clone(config.Layers)
 	}
 	runtime.KeepAlive(files)
@@ -79,7 +79,7 @@ func (g *givenFiles) beyond(fd int) (int, error) {
 }
 
 // prepareStage writes down all that a first stage does.
-func prepareStage(loader *os.File, config stageConfig, files [3]*os.File, terminal bool, control int, given *givenFiles) (*stage, error) {
+func prepareStage(loader *os.File, config Config, files [3]*os.File, control int, given *givenFiles) (*stage, error) {
 	s := &stage{flags: config.Layers.Namespaces | unix.CLONE_PIDFD | uintptr(unix.SIGCHLD)}
 	s.steps.list = make([]step, 0, 192) // a few more than there are
 	if config.Group != nil {
@@ -96,7 +96,7 @@ func prepareStage(loader *os.File, config stageConfig, files [3]*os.File, termin
 	}
 	s.steps.add("wait for the supervisor", unix.SYS_READ, stageCtl, at(&s.steps, &s.message[0]), 1).whole = 1
 	s.steps.add("make a session", unix.SYS_SETSID)
-	if terminal {
+	if config.Terminal {
 		s.steps.add("take the terminal", unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
 	}
 	s.steps.add("leave the gateway's directory", unix.SYS_CHDIR, s.steps.text("/"))
@@ -106,13 +106,9 @@ func prepareStage(loader *os.File, config stageConfig, files [3]*os.File, termin
 		}
 	}
 	s.steps.drop(config, ruleset)
-	compiled := engineFilter
-	if config.Confined {
-		compiled = confinedFilter
-	}
-	f, err := compiled()
-	if err != nil {
-		return nil, err
+	f := config.Filter
+	if f == nil {
+		return nil, errNoFilter
 	}
 	s.filter, s.own = unix.SockFprog{Len: uint16(len(f.Code)), Filter: &f.Code[0]}, f.Self // #nosec G115 -- at most BPF_MAXINSNS
 	if s.argv, err = pointers(config.Argv); err != nil {
@@ -166,6 +162,9 @@ func (s *stage) place(loader *os.File, files [3]*os.File, control int, given *gi
 	return ruleset, markDescriptors(stageCtl)
 }
 
+// errNoFilter keeps a program from running without a filter.
+var errNoFilter = errors.New("there is no filter of system calls for the program")
+
 // closed stands for a descriptor that a first stage does not have.
 const closed = -1
 
@@ -201,7 +200,7 @@ func pointers(list [][]byte) ([]*byte, error) {
 }
 
 // clone starts the process and tells it who its users are.
-func (s *started) clone(l layers) error {
+func (s *started) clone(l Layers) error {
 	pid, e := s.stage.clone()
 	if e != 0 {
 		return e
@@ -242,14 +241,14 @@ func usersInside(outside int) []syscall.SysProcIDMap {
 	// The first stage's exec, and /proc of an undumpable process, need the inner 0 to be the gateway's own user.
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: outside, Size: 1}}
 	if os.Geteuid() == 0 {
-		ids = append(ids, syscall.SysProcIDMap{ContainerID: nobody, HostID: nobody, Size: 1})
+		ids = append(ids, syscall.SysProcIDMap{ContainerID: Nobody, HostID: Nobody, Size: 1})
 	}
 	return ids
 }
 
 // mapUsers gives a process in a new user namespace its users.
-func (l layers) mapUsers(pid int) error {
-	if !l.has(unix.CLONE_NEWUSER) {
+func (l Layers) mapUsers(pid int) error {
+	if !l.Has(unix.CLONE_NEWUSER) {
 		return nil
 	}
 	text := func(outside int) (lines string) {
@@ -301,8 +300,8 @@ const (
 	minArguments = 128 << 10
 )
 
-// fits fails with E2BIG where the kernel would not take arguments and environment. The first stage could only die of it.
-func (c stageConfig) fits() error {
+// Fits fails with E2BIG where the kernel would not take arguments and environment. The first stage could only die of it.
+func (c Config) Fits() error {
 	room := uint64(maxArguments)
 	var stack unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_STACK, &stack) == nil {
@@ -321,4 +320,37 @@ func (c stageConfig) fits() error {
 		return unix.E2BIG
 	}
 	return nil
+}
+
+// Texts are the texts of several lists as Config has them.
+func Texts(lists ...[]string) [][]byte {
+	var out [][]byte
+	for _, s := range slices.Concat(lists...) {
+		out = append(out, []byte(s))
+	}
+	return out
+}
+
+func writeFull(fd int, p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Write(fd, p)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+func readSome(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, p)
+		if err == unix.EINTR {
+			continue
+		}
+		return n, err
+	}
 }

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
 	"fmt"
@@ -13,8 +13,8 @@ import (
 	"shannot-gateway/sandbox"
 )
 
-// groups is the control group below which every session has its own, nil with the reason where there is none.
-var groups = sync.OnceValues(func() (*cgroup.Tree, error) {
+// Groups is the control group below which every session has its own, nil with the reason where there is none.
+var Groups = sync.OnceValues(func() (*cgroup.Tree, error) {
 	tree, err := cgroup.Delegated()
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func tryGroup(tree *cgroup.Tree) error {
 	runtime.LockOSThread() // see tryLayers
 	defer runtime.UnlockOSThread()
 	pidfd := -1
-	attr := layers{}.attributes(&pidfd)
+	attr := Layers{}.attributes(&pidfd)
 	attr.UseCgroupFD, attr.CgroupFD = true, g.FD()
 	control, process, err := startProbe(attr)
 	if err == nil {
@@ -48,11 +48,11 @@ func tryGroup(tree *cgroup.Tree) error {
 	return err
 }
 
-// newGroup makes the control group of a session with these limits; nil where none can be made on this machine. Files of the
+// NewGroup makes the control group of a session with these limits; nil where none can be made on this machine. Files of the
 // session are in its memory too and have a limit of their own, so that the kernel's bound is for both. Where they have none,
-// there is no such bound, and run.watch alone looks at what is used beside them.
-func newGroup(l sandbox.Limits) (*cgroup.Group, error) {
-	tree, err := groups()
+// there is no such bound, and the supervisor alone looks at what is used beside them.
+func NewGroup(l sandbox.Limits) (*cgroup.Group, error) {
+	tree, err := Groups()
 	if err != nil {
 		return nil, nil
 	}
@@ -63,19 +63,10 @@ func newGroup(l sandbox.Limits) (*cgroup.Group, error) {
 	return tree.New(most)
 }
 
-// closeGroup removes the group of interpreters that have ended.
-func (r *run) closeGroup() {
-	if r.group == nil {
-		return
-	}
-	if err := r.group.Close(); err != nil {
-		r.log("remove a control group", "error", err)
-	}
-}
-
-func probeGroups() sandbox.Finding {
+// ProbeGroups reports the control group as a finding.
+func ProbeGroups() sandbox.Finding {
 	f := sandbox.Finding{Name: "control group"}
-	tree, err := groups()
+	tree, err := Groups()
 	if err != nil {
 		f.Detail = fmt.Sprintf("not available, memory in sum is counted ten times a second: %v", err)
 		return f

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/cgroup"
+	"shannot-gateway/internal/linux/seccomp"
 )
 
 // The first stage is a copy of the gateway's process, in namespaces of its own, from its clone to its exec. It takes away
@@ -19,27 +20,30 @@ import (
 // these survives the exec.
 const (
 	stageCtl     = 3 // a stream socket to the supervisor
-	stageLoader  = 4 // the dynamic loader
+	LoaderFD     = 4 // the dynamic loader
 	stageRuleset = 5 // Landlock's, where there is one
 	stageFirst   = 6 // after the last of them
 )
 
-// nobody is the user that a sandbox started by root runs as.
-const nobody = 65534
+// Nobody is the user that a sandbox started by root runs as.
+const Nobody = 65534
 
-// stageConfig is what a first stage does, and becomes.
-type stageConfig struct {
-	Argv [][]byte // of the dynamic loader
-	Env  [][]byte
+// Config is what a process does before its first exec, and what it becomes.
+type Config struct {
+	// Argv is the argument vector of the dynamic loader, Env the environment, KEY=VALUE.
+	Argv, Env [][]byte
 	// Hidden is how many of the last of Env are arguments, whose places the last of Argv keep: see arguments.go.
 	Hidden int
-	Drop   bool // leave root
+	// Drop leaves root.
+	Drop bool
 	// Layers are those behind the filter. The process is in the namespaces already.
-	Layers layers
+	Layers Layers
 	// Probe is a process that shows itself to the supervisor instead, see runProbe.
 	Probe bool
-	// Confined takes the filter of a program that lives on its streams, see Confine.
-	Confined bool
+	// Filter is the filter of system calls that it has from then on.
+	Filter *seccomp.Program `json:"-"`
+	// Terminal says that its standard input is its controlling terminal.
+	Terminal bool
 	// Limits are resource limits, by resource number of getrlimit(2).
 	Limits map[int]uint64
 	// Group is where its memory counts from the beginning, nil for the gateway's own.
@@ -137,7 +141,7 @@ func (s *stage) become() {
 	if n, _, _ := unix.RawSyscall(unix.SYS_READ, stageCtl, uintptr(unsafe.Pointer(&s.message[0])), 1); n == 1 {
 		unix.RawSyscall(unix.SYS_CLOSE, listener, 0, 0)
 		unix.RawSyscall(unix.SYS_CLOSE, stageCtl, 0, 0)
-		unix.RawSyscall6(unix.SYS_EXECVEAT, stageLoader, uintptr(unsafe.Pointer(&s.empty[0])),
+		unix.RawSyscall6(unix.SYS_EXECVEAT, LoaderFD, uintptr(unsafe.Pointer(&s.empty[0])),
 			uintptr(unsafe.Pointer(&s.argv[0])), uintptr(unsafe.Pointer(&s.envp[0])), unix.AT_EMPTY_PATH, 0)
 	}
 	for {

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
 	"bytes"
@@ -129,7 +129,7 @@ func TestConfinedProgramHasNoOtherCalls(t *testing.T) {
 		"fork":                    m.call(callNumber(t, "clone"), int(unix.SIGCHLD), 0, 0, 0, 0),
 		"socket":                  m.call(callNumber(t, "socket"), unix.AF_INET, unix.SOCK_STREAM, 0),
 		"exec":                    m.call(callNumber(t, "execve"), "/bin/sh", 0, 0),
-		"exec by descriptor":      m.call(callNumber(t, "execveat"), stageLoader, "", 0, 0, unix.AT_EMPTY_PATH),
+		"exec by descriptor":      m.call(callNumber(t, "execveat"), LoaderFD, "", 0, 0, unix.AT_EMPTY_PATH),
 		"a signal to another":     m.call(callNumber(t, "tgkill"), 1, 1, 9),
 		"executable memory":       m.call(callNumber(t, "mmap"), 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON, -1, 0),
 		"memory made executable":  m.call(callNumber(t, "mprotect"), 0, 4096, unix.PROT_EXEC),
@@ -178,10 +178,12 @@ func TestConfinedProgramEndsByItselfAndByItsLimits(t *testing.T) {
 
 // TestConfinedProgramIsLoadedByItsLoader runs a program of this machine that needs the C library.
 func TestConfinedProgramIsLoadedByItsLoader(t *testing.T) {
-	libraries, err := systemLibraries()
+	loaderName := map[string]string{"amd64": "/lib64/ld-linux-x86-64.so.2", "arm64": "/lib/ld-linux-aarch64.so.1"}[runtime.GOARCH]
+	loader, err := filepath.EvalSymlinks(loaderName)
 	if err != nil {
 		t.Skip(err)
 	}
+	libraries := map[string]string{filepath.Base(loaderName): loader, "libc.so.6": FindLibrary("libc.so.6", filepath.Dir(loader))}
 	program := compiled(t)
 	f, err := elf.Open(program)
 	if err != nil {
@@ -225,4 +227,14 @@ func TestConfineSaysWhatIsWrong(t *testing.T) {
 	if ws := p.Wait(); ws.ExitStatus() != 125 {
 		t.Errorf("what is no program ended with %v", ws)
 	}
+}
+
+// callNumber is a system call's number, which must be there.
+func callNumber(tb testing.TB, call string) uint32 {
+	tb.Helper()
+	n, here := seccomp.Number(call)
+	if !here {
+		tb.Fatalf("no system call %s here", call)
+	}
+	return n
 }

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
 	"errors"
@@ -17,8 +17,8 @@ import (
 // A script at a terminal has the slave of a pseudo-terminal as its standard streams and as its controlling terminal, so
 // that an interrupt key reaches it as SIGINT. The master is the gateway's. See pty(7).
 
-// newTerminal makes the pair. All three of the child's streams are the same file.
-func newTerminal(t *sandbox.Terminal) (*stdio, error) {
+// NewTerminal makes the pair. All three of the child's streams are the same file.
+func NewTerminal(t *sandbox.Terminal) (*Stdio, error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a terminal: %w", err)
@@ -28,20 +28,20 @@ func newTerminal(t *sandbox.Terminal) (*stdio, error) {
 		_ = master.Close()
 		return nil, fmt.Errorf("unlock a terminal: %w", err)
 	}
-	s := &stdio{stdin: master, stdout: master, terminal: true}
-	s.resize(t.Size)
-	slave, err := s.slave()
+	s := &Stdio{Stdin: master, Stdout: master, Terminal: true}
+	s.Resize(t.Size)
+	slave, err := s.Slave()
 	if err != nil {
 		_ = master.Close()
 		return nil, fmt.Errorf("open a terminal: %w", err)
 	}
 	f := os.NewFile(uintptr(slave), "terminal")
-	s.child = [3]*os.File{f, f, f}
+	s.Child = [3]*os.File{f, f, f}
 	return s, nil
 }
 
-// slave opens the script's side anew, without a path that could lead elsewhere.
-func (s *stdio) slave() (int, error) {
+// Slave opens the script's side anew, without a path that could lead elsewhere.
+func (s *Stdio) Slave() (int, error) {
 	fd := -1
 	err := s.control(func(master int) error {
 		peer, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
@@ -55,8 +55,8 @@ func (s *stdio) slave() (int, error) {
 }
 
 // control calls f with the master's descriptor, unless it is closed.
-func (s *stdio) control(f func(master int) error) error {
-	raw, err := s.stdout.SyscallConn()
+func (s *Stdio) control(f func(master int) error) error {
+	raw, err := s.Stdout.SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -67,15 +67,15 @@ func (s *stdio) control(f func(master int) error) error {
 	return inner
 }
 
-// resize tells the kernel the window's size, which tells the script (SIGWINCH).
-func (s *stdio) resize(size sandbox.Size) {
+// Resize tells the kernel the window's size, which tells the script (SIGWINCH).
+func (s *Stdio) Resize(size sandbox.Size) {
 	_ = s.control(func(master int) error {
 		return unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Columns})
 	})
 }
 
-// followSize passes new sizes on until stop.
-func (s *stdio) followSize(sizes <-chan sandbox.Size, stop <-chan struct{}) {
+// FollowSize passes new sizes on until stop.
+func (s *Stdio) FollowSize(sizes <-chan sandbox.Size, stop <-chan struct{}) {
 	for {
 		select {
 		case <-stop:
@@ -84,7 +84,7 @@ func (s *stdio) followSize(sizes <-chan sandbox.Size, stop <-chan struct{}) {
 			if !ok {
 				return
 			}
-			s.resize(size)
+			s.Resize(size)
 		}
 	}
 }
@@ -92,17 +92,17 @@ func (s *stdio) followSize(sizes <-chan sandbox.Size, stop <-chan struct{}) {
 // endOfTransmission is what a terminal sends for Ctrl-D, the end of the input.
 const endOfTransmission = 0x04
 
-// typeKeys copies what is typed. A terminal's input has no other end than that of the session, so the end of it is
+// TypeKeys copies what is typed. A terminal's input has no other end than that of the session, so the end of it is
 // typed as a human would.
-func (s *stdio) typeKeys(from io.Reader) {
+func (s *Stdio) TypeKeys(from io.Reader) {
 	if from != nil {
-		_, _ = io.Copy(s.stdin, from)
+		_, _ = io.Copy(s.Stdin, from)
 	}
-	_, _ = s.stdin.Write([]byte{endOfTransmission})
+	_, _ = s.Stdin.Write([]byte{endOfTransmission})
 }
 
-// hungUp reports whether reading a terminal ended as it does when nobody has its other side open any more.
-func hungUp(err error) bool { return errors.Is(err, syscall.EIO) }
+// HungUp reports whether reading a terminal ended as it does when Nobody has its other side open any more.
+func HungUp(err error) bool { return errors.Is(err, syscall.EIO) }
 
 // Numbers of the Unix98 slave majors, devices.txt.
 const (
@@ -110,8 +110,8 @@ const (
 	lastSlaveMajor  = 143
 )
 
-// isTerminal reports whether a character device is a pseudo-terminal's slave. The only one that a script can have is its own.
-func isTerminal(st *unix.Stat_t) bool {
+// IsTerminal reports whether a character device is a pseudo-terminal's slave. The only one that a script can have is its own.
+func IsTerminal(st *unix.Stat_t) bool {
 	major := unix.Major(uint64(st.Rdev))
 	return st.Mode&unix.S_IFMT == unix.S_IFCHR && major >= firstSlaveMajor && major <= lastSlaveMajor
 }

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package native
+package supervisor
 
 import (
 	"errors"
@@ -13,10 +13,10 @@ import (
 	"shannot-gateway/sandbox"
 )
 
-// layers are the layers of confinement behind the filter that this machine lets an interpreter have. None of them is required; what
+// Layers are the layers of confinement behind the filter that this machine lets an interpreter have. None of them is required; what
 // one lacks is said once by Probe. The rest (no capabilities, no new privileges, the parent-death signal) is always
 // there, and a first stage that cannot have it ends.
-type layers struct {
+type Layers struct {
 	// Namespaces are flags of clone(2). With CLONE_NEWNS the root is an empty, read-only directory.
 	Namespaces uintptr
 	// Undumpable keeps processes of the same user, other sandboxes above all, from the interpreter's memory and from
@@ -25,7 +25,8 @@ type layers struct {
 	Undumpable bool
 }
 
-func (l layers) has(flag uintptr) bool { return l.Namespaces&flag != 0 }
+// Has reports whether a namespace is one of the layers, by its flag of clone(2).
+func (l Layers) Has(flag uintptr) bool { return l.Namespaces&flag != 0 }
 
 // namespaces are tried beside the user namespace. A PID namespace is left out: as its first process Python would
 // ignore SIGTERM, and a time namespace would change clocks that scripts may see anyway.
@@ -43,20 +44,23 @@ var namespaces = []struct {
 
 // discovery is what probe processes found out: the layers that work together, and the reason for each that does not.
 type discovery struct {
-	layers  layers
+	layers  Layers
 	refused map[uintptr]error
 	open    error // why an interpreter stays dumpable
 }
+
+// Available are the layers that this machine lets a process have.
+func Available() Layers { return available().layers }
 
 // available is found out once, with real first stages.
 var available = sync.OnceValue(func() discovery { return discover(tryLayers, os.Geteuid() == 0) })
 
 // discover asks probe for the largest set of layers that works. probe reports what failed, or errDumpable where all
 // but that stands.
-func discover(probe func(layers) error, root bool) discovery {
+func discover(probe func(Layers) error, root bool) discovery {
 	d := discovery{refused: map[uintptr]error{}}
 	accepted := func(flags uintptr) error {
-		err := probe(layers{Namespaces: flags, Undumpable: true})
+		err := probe(Layers{Namespaces: flags, Undumpable: true})
 		if errors.Is(err, errDumpable) {
 			return nil
 		}
@@ -75,7 +79,7 @@ func discover(probe func(layers) error, root bool) discovery {
 		}
 		d.layers.Namespaces = d.oneByOne(user, user == 0 && !root, accepted)
 	}
-	err := probe(layers{Namespaces: d.layers.Namespaces, Undumpable: true})
+	err := probe(Layers{Namespaces: d.layers.Namespaces, Undumpable: true})
 	d.layers.Undumpable, d.open = err == nil, err
 	return d
 }
@@ -109,11 +113,11 @@ func (d *discovery) oneByOne(user uintptr, hopeless bool, accepted func(uintptr)
 // errDumpable says that the supervisor could not look into an undumpable first stage.
 var errDumpable = errors.New("the gateway has no rights over an undumpable process")
 
-// probeLayers reports each layer as a finding.
-func probeLayers() []sandbox.Finding {
+// ProbeLayers reports each layer as a finding.
+func ProbeLayers() []sandbox.Finding {
 	d := available()
 	finding := func(flag uintptr, name, effect string) sandbox.Finding {
-		f := sandbox.Finding{Name: name, OK: d.layers.has(flag), Detail: effect}
+		f := sandbox.Finding{Name: name, OK: d.layers.Has(flag), Detail: effect}
 		if !f.OK {
 			f.Detail = fmt.Sprintf("not available, the other layers hold: %v", d.refused[flag])
 		}
@@ -127,7 +131,7 @@ func probeLayers() []sandbox.Finding {
 	if !undumpable.OK {
 		undumpable.Detail = fmt.Sprintf("not available, the other layers hold: %v", d.open)
 	}
-	user := sandbox.Finding{Name: "unprivileged user", OK: true, Detail: fmt.Sprintf("user %d", nobody)}
+	user := sandbox.Finding{Name: "unprivileged user", OK: true, Detail: fmt.Sprintf("user %d", Nobody)}
 	if euid := os.Geteuid(); euid != 0 {
 		user.Detail = fmt.Sprintf("user %d, the gateway's own", euid)
 	}
