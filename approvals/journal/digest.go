@@ -32,30 +32,67 @@ func (c *Command) Digest() string { return SHA256Hex(c.canonical()) }
 
 func (c *Command) canonical() []byte {
 	e := encoder{}
-	files := len(c.Before)+len(c.Scratch) > 0
-	if files {
+	if c.withFiles() {
 		e.str(digestVersionWithFiles)
 	} else {
 		e.str(digestVersion)
 	}
-	e.str(c.Target)
-	e.str(c.RunAs)
-	e.str(c.Path)
-	e.list(c.Argv)
-	e.str(c.Dir)
-	e.list(c.Env)
-	e.str(c.Input)
-	e.str(c.InputSHA256)
-	if files {
-		e.list(c.Before)
+	e.fields(c.fields())
+	return e.b
+}
+
+// withFiles reports whether changes of files go with the command.
+func (c *Command) withFiles() bool { return len(c.Before)+len(c.Scratch) > 0 }
+
+// fields are all that the digest covers, in order. Each needs a detail that covers it: see Operation.Details.
+func (c *Command) fields() []field {
+	fields := []field{
+		text("target", c.Target),
+		text("user", c.RunAs),
+		text("executable", c.Path),
+		list("argv", c.Argv),
+		text("cwd", c.Dir),
+		list("env", c.Env),
+		text("stdin_from", c.Input),
+		text("stdin_sha256", c.InputSHA256),
+	}
+	if c.withFiles() {
 		scratch := make([]string, len(c.Scratch))
 		for i := range c.Scratch {
 			scratch[i] = c.Scratch[i].Digest()
 		}
-		e.list(scratch)
+		fields = append(fields, list("before_digests", c.Before), list("scratch", scratch))
 	}
-	return e.b
+	return fields
 }
+
+// Covered are the names of all that the operation's digest covers, as JSON and Detail.Covers have them.
+func (o *Operation) Covered() []string {
+	var fields []field
+	switch {
+	case o.File != nil:
+		fields = o.File.fields()
+	case o.Command != nil:
+		fields = o.Command.fields()
+	}
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.name
+	}
+	return names
+}
+
+// field is a part of what a digest covers, with the name that it has in details and in JSON.
+type field struct {
+	name string
+	put  func(e *encoder)
+}
+
+func text(name, s string) field { return field{name, func(e *encoder) { e.str(s) }} }
+
+func list(name string, l []string) field { return field{name, func(e *encoder) { e.list(l) }} }
+
+func state(name string, s *FileState) field { return field{name, func(e *encoder) { e.state(s) }} }
 
 // WaitingDigest is the hex SHA-256 over the digests of all operations that wait, in order: what an approval of the session names.
 // It is "" where nothing waits.

@@ -79,6 +79,9 @@ func (f *File) Kind() Kind { return f.Op }
 // after is what is at Path, and for a rename at To, once the change was made.
 func (f *File) after() (at, to *FileState) {
 	perm := func(s *FileState) *FileState {
+		if s == nil {
+			return nil
+		}
 		c := *s
 		c.Mode, c.UID, c.GID = s.Mode&syscall.S_IFMT|f.Mode&0o7777, f.UID, f.GID
 		return &c
@@ -138,20 +141,29 @@ const fileVersion = "shannot file v1"
 func (f *File) canonical() []byte {
 	e := encoder{}
 	e.str(fileVersion)
-	for _, s := range []string{string(f.Op), f.Target, f.RunAs, string(f.Path), string(f.To)} {
-		e.str(s)
-	}
-	if f.Perms {
-		e.list([]string{octal(f.Mode), number(int64(f.UID)), number(int64(f.GID))})
-	} else {
-		e.list(nil)
-	}
-	e.str(moment(f.Mtime))
-	e.str(number(f.Size))
-	e.str(f.SHA256)
-	e.state(f.Was)
-	e.state(f.WasTo)
+	e.fields(f.fields())
 	return e.b
+}
+
+// fields are all that the digest covers, in order. Each needs a detail that covers it: see File.Details.
+func (f *File) fields() []field {
+	var rights []string
+	if f.Perms {
+		rights = []string{octal(f.Mode), number(int64(f.UID)), number(int64(f.GID))}
+	}
+	return []field{
+		text("op", string(f.Op)),
+		text("target", f.Target),
+		text("user", f.RunAs),
+		text("path", string(f.Path)),
+		text("to", string(f.To)),
+		list("rights", rights),
+		text("mtime", moment(f.Mtime)),
+		text("size", number(f.Size)),
+		text("sha256", f.SHA256),
+		state("before", f.Was),
+		state("to_before", f.WasTo),
+	}
 }
 
 // encoder makes the canonical encoding: see digestVersion.
@@ -160,6 +172,12 @@ type encoder struct{ b []byte }
 func (e *encoder) str(s string) {
 	e.b = binary.BigEndian.AppendUint64(e.b, uint64(len(s)))
 	e.b = append(e.b, s...)
+}
+
+func (e *encoder) fields(fields []field) {
+	for _, f := range fields {
+		f.put(e)
+	}
 }
 
 func (e *encoder) list(l []string) {

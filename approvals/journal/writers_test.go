@@ -180,6 +180,9 @@ func TestNothingElseWritesWhatTransitionsWrite(t *testing.T) {
 		t.Fatalf("only %d packages know the journal", len(m.packages))
 	}
 	for _, p := range m.packages {
+		if strings.HasSuffix(p.ImportPath, "/journaltest") {
+			continue // makes records for tests, as tests themselves do
+		}
 		var files []*ast.File
 		for _, name := range p.GoFiles {
 			f, err := parser.ParseFile(m.fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)

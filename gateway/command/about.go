@@ -272,7 +272,7 @@ func policyOf(ctx context.Context, v *Verbs, c *invocation) int {
 	if err != nil { // the client has left
 		return ExitFault
 	}
-	_, _ = fmt.Fprintf(c.text(), "%s (%s): %s\n", d.Verdict, d.Risk, rendered(d.Reason))
+	_, _ = fmt.Fprintf(c.text(), "%s (%s): %s\n", d.Verdict, d.Risk, render.Stored(d.Reason))
 	if d.Verdict == policy.Ask {
 		v.grantsFor(c, text)
 	}
@@ -319,46 +319,61 @@ func (v *Verbs) watch(ctx context.Context, c *invocation, asJSON bool) int {
 	return ExitOK
 }
 
+// eventJSON is an event as programs read it, with what it is about where that is known.
+type eventJSON struct {
+	V             int    `json:"v"`
+	At            string `json:"at"`
+	Session       string `json:"session,omitempty"`
+	Kind          string `json:"kind"`
+	By            string `json:"by,omitempty"`
+	Summary       string `json:"summary,omitempty"` // in a line, rendered
+	Status        string `json:"status,omitempty"`  // of the session, now
+	Identity      string `json:"identity,omitempty"`
+	Target        string `json:"target,omitempty"`
+	WaitingDigest string `json:"waiting_digest,omitempty"`
+	// The operation is the last one that waits, or the last one that whoever is named decided.
+	Operation *operationJSON `json:"operation,omitempty"`
+}
+
 // event prints one event and what it is about: what waits, or what came of what did.
 func (v *Verbs) event(c *invocation, e approvals.Event, asJSON bool) error {
-	at, about := e.At.UTC().Format(time.RFC3339), ""
+	out := eventJSON{V: jsonVersion, At: stamp(e.At), Session: e.Session, Kind: e.Kind, By: e.By}
 	if e.Session != "" {
 		s, err := v.Sessions.Session(c.Identity, e.Session)
 		if err != nil {
 			return nil // it was shown when it happened, and is not any more
 		}
+		out.Status, out.Identity, out.Target, out.WaitingDigest = string(s.Status), s.Identity, s.Target, s.WaitingDigest()
 		switch e.Kind {
 		case approvals.EventWaiting, approvals.EventDecided, approvals.EventParked:
-			about = eventAbout(s, e)
+			if op, about := eventAbout(&s, e); op != nil {
+				described := describeOperation(&s, op, maxListed)
+				out.Operation, out.Summary = &described, about
+			}
 		}
 	}
 	if asJSON {
-		return writeJSON(c.Stdout, struct {
-			At      string `json:"at"`
-			Session string `json:"session,omitempty"`
-			Kind    string `json:"kind"`
-			By      string `json:"by,omitempty"`
-			Summary string `json:"summary,omitempty"`
-		}{at, e.Session, e.Kind, e.By, about})
+		return writeJSON(c.Stdout, out)
 	}
-	line := fmt.Sprintf("%s %-9s %s %s", at, render.Line(e.Session), render.Line(e.Kind), render.Line(e.By))
-	if about != "" {
-		line = strings.TrimRight(line, " ") + ": " + about
+	line := fmt.Sprintf("%s %-9s %s %s", out.At, render.Line(e.Session), render.Line(e.Kind), render.Line(e.By))
+	if out.Summary != "" {
+		line = strings.TrimRight(line, " ") + ": " + out.Summary
 	}
 	_, err := fmt.Fprintln(c.text(), line)
 	return err
 }
 
-// eventAbout is the last operation that waits, or the last one that was decided by whoever the event names; rendered.
-func eventAbout(s approvals.Session, e approvals.Event) string {
+// eventAbout is the last operation that waits, or the last one that was decided by whoever the event names, and what to say
+// of it, rendered.
+func eventAbout(s *approvals.Session, e approvals.Event) (*approvals.Operation, string) {
 	for i := len(s.Operations) - 1; i >= 0; i-- {
 		op := &s.Operations[i]
 		switch {
 		case e.Kind != approvals.EventDecided && op.Decision == approvals.Waiting:
-			return fmt.Sprintf("operation %d (%s): %s", op.N, op.Risk, rendered(op.Summary))
+			return op, fmt.Sprintf("operation %d (%s): %s", op.N, op.Risk, render.Stored(op.Summary))
 		case e.Kind == approvals.EventDecided && e.By != "" && op.By == e.By:
-			return fmt.Sprintf("operation %d is %s: %s", op.N, op.Decision, rendered(op.Summary))
+			return op, fmt.Sprintf("operation %d is %s: %s", op.N, op.Decision, render.Stored(op.Summary))
 		}
 	}
-	return ""
+	return nil, ""
 }

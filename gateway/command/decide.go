@@ -297,7 +297,7 @@ func (c *invocation) report(before, after approvals.Session) {
 	}
 	for _, op := range after.Operations {
 		if waited[op.N] && op.Decision != approvals.Waiting {
-			what, _ := render.Fit(rendered(op.Summary), maxReported)
+			what, _ := render.Fit(render.Stored(op.Summary), maxReported)
 			c.notice("session %s, operation %d: %s: %s", after.ID, op.N, op.Decision, what)
 		}
 	}

@@ -117,7 +117,7 @@ func (v *Verbs) oneOf(ctx context.Context, c *invocation, out *sharedOutput, fla
 	target, status := v.target(ctx, &own, name)
 	if target == nil {
 		if flags.json {
-			_ = writeJSON(call.Stdout, sessionJSON{Target: name, Status: approvals.StatusFailed, ExitCode: &status, Reason: "the target cannot be used", Operations: []operationJSON{}})
+			_ = writeJSON(call.Stdout, sessionJSON{V: jsonVersion, Identity: c.Identity.Name, Target: name, Status: approvals.StatusFailed, ExitCode: &status, Reason: "the target cannot be used", Operations: []operationJSON{}})
 		}
 		return status
 	}

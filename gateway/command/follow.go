@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -81,7 +80,7 @@ func (f *follower) chunk(p approvals.Chunk) error {
 	case approvals.StreamStderr:
 		_, err = f.stderr.Write(p.Data)
 	case approvals.StreamNotice:
-		f.call.notice("%s", rendered(string(p.Data)))
+		f.call.notice("%s", render.Stored(string(p.Data)))
 	case approvals.StreamState:
 		if f.clock == nil {
 			break
@@ -93,16 +92,6 @@ func (f *follower) chunk(p approvals.Chunk) error {
 		}
 	}
 	return err
-}
-
-// rendered passes text on that was rendered when it was made, such as a summary or a reason. It is rendered now where
-// the renderer would change anything but the backslashes that it itself put there.
-func rendered(s string) render.Text {
-	bare := strings.ReplaceAll(s, `\`, "")
-	if string(render.Line(bare)) == bare {
-		return render.Text(s)
-	}
-	return render.Line(s)
 }
 
 // followed says how a session's output reaches the client.
@@ -173,7 +162,9 @@ func (v *Verbs) answerJSON(ctx context.Context, c *invocation, s approvals.Sessi
 	if err := v.Sessions.Output(c.Identity, s.ID, f.chunk); err != nil {
 		return c.fail(s.ID, err)
 	}
-	if err := writeJSON(c.Stdout, withOutput(s, stdout, stderr)); err != nil {
+	out := v.wholeJSON(s)
+	out.withOutput(stdout, stderr)
+	if err := writeJSON(c.Stdout, out); err != nil {
 		return ExitFault
 	}
 	return status
@@ -193,7 +184,7 @@ func (c *invocation) conclude(s approvals.Session) int {
 		}
 		return ExitWaiting
 	case s.Status != approvals.StatusDone && s.Reason != "": // the gateway's own words, whichever status it gave with them
-		c.notice("session %s: %s: %s", s.ID, s.Status, rendered(s.Reason))
+		c.notice("session %s: %s: %s", s.ID, s.Status, render.Stored(s.Reason))
 	case s.Status != approvals.StatusDone && s.Status != approvals.StatusFailed:
 		c.notice("session %s: %s", s.ID, s.Status)
 	}

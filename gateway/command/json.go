@@ -1,174 +1,172 @@
 package command
 
 import (
-	"fmt"
 	"io"
+	"time"
 	"unicode/utf8"
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
-	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
-// sessionJSON is a session as scripts read it. Output is there only in answers of run, exec and wait.
+// jsonVersion is the version of all JSON about sessions, operations and events: see docs/json.md. Within a version fields
+// are added, and none is taken away or gets another meaning.
+const jsonVersion = 1
+
+// Bounds of what an answer in JSON repeats of one operation, in bytes. What is longer is cut, and a field says so.
+const (
+	maxJSONStdin = 256 << 10
+	maxJSONDiff  = 256 << 10
+	// maxListed is the bound of standard input in `list`, which answers for many sessions at once.
+	maxListed = 4 << 10
+)
+
+// sessionJSON is a session as programs read it. docs/json.md describes each field.
 type sessionJSON struct {
-	Session string `json:"session"`
-	// Target and Group are there for a session of a group alone.
-	Target string `json:"target,omitempty"`
+	V             int              `json:"v"`
+	Session       string           `json:"session"`
+	Status        approvals.Status `json:"status"`
+	Identity      string           `json:"identity"`
+	Target        string           `json:"target"`
+	Name          string           `json:"name"`
+	Analysis      string           `json:"analysis"`
+	Created       string           `json:"created"`
+	Deadline      *string          `json:"deadline"`                 // null where nothing ends by itself
+	WaitingDigest string           `json:"waiting_digest,omitempty"` // not there where nothing waits
+	ExitCode      *int             `json:"exit_code"`                // null while it is not final
+	// In answers of run, exec and wait.
+	Stdout    *string `json:"stdout,omitempty"`
+	StdoutB64 []byte  `json:"stdout_b64,omitempty"`
+	Stderr    *string `json:"stderr,omitempty"`
+	StderrB64 []byte  `json:"stderr_b64,omitempty"`
+	Truncated bool    `json:"truncated"`
+
 	Group  string `json:"group,omitempty"`
-
-	Status    approvals.Status `json:"status"`
-	ExitCode  *int             `json:"exit_code"` // null while it is not final
-	Stdout    *string          `json:"stdout,omitempty"`
-	StdoutB64 []byte           `json:"stdout_b64,omitempty"`
-	Stderr    *string          `json:"stderr,omitempty"`
-	StderrB64 []byte           `json:"stderr_b64,omitempty"`
-	Truncated bool             `json:"truncated"`
-
+	Key    string `json:"key,omitempty"`
+	Engine string `json:"engine,omitempty"`
+	Plan   bool   `json:"plan,omitempty"`
+	Ended  string `json:"ended,omitempty"`
+	GoesOn bool   `json:"goes_on,omitempty"`
 	Reason string `json:"reason,omitempty"` // why it was rejected or what ended it
-
-	// WaitingDigest is the digest of all that waits, in hex, and not there where nothing does. approve --digest names it.
-	WaitingDigest string `json:"waiting_digest,omitempty"`
 	// GroupWaitingDigest is that of all sessions of a group, where they were shown together.
 	GroupWaitingDigest string `json:"group_waiting_digest,omitempty"`
 	// Obstacle is why nothing of it can be approved now, whoever asks; absent where nothing is in the way.
-	Obstacle   string          `json:"obstacle,omitempty"`
+	Obstacle     string   `json:"obstacle,omitempty"`
+	Shell        bool     `json:"shell,omitempty"` // the script is shell text
+	Args         []string `json:"args,omitempty"`
+	ArgsB64      [][]byte `json:"args_b64,omitempty"`
+	ScriptSHA256 string   `json:"script_sha256,omitempty"`
+	Script       string   `json:"script,omitempty"` // not in answers of list
+
 	Operations []operationJSON `json:"operations"`
 	Reads      *readsJSON      `json:"reads,omitempty"` // in answers of show
 }
 
-type operationJSON struct {
-	N        int    `json:"n"`
-	Kind     string `json:"kind"`
-	Summary  string `json:"summary"`
-	Verdict  string `json:"verdict"`
-	Risk     string `json:"risk"` // danger needs the target's name with an approval
-	Decision string `json:"decision"`
-	By       string `json:"by"`
-	ExitCode *int   `json:"exit_code"`
-	Digest   string `json:"digest"`
-	Grant    int    `json:"grant,omitempty"`  // that it was approved by
-	Reason   string `json:"reason,omitempty"` // of a rejection
-	// Of a change of a file.
-	File *fileJSON `json:"file,omitempty"`
-	// Of a command: the operations on files that come before it, and what it is given of scratch.
-	Needs   []int      `json:"needs,omitempty"`
-	Scratch []fileJSON `json:"scratch,omitempty"`
-}
-
-// fileJSON is a change of a file. Paths that are not UTF-8 are shown as text with escapes, and in base64.
-type fileJSON struct {
-	Op      string         `json:"op"`
-	Path    string         `json:"path"`
-	PathB64 []byte         `json:"path_b64,omitempty"`
-	To      string         `json:"to,omitempty"` // a new name, or a link's text
-	ToB64   []byte         `json:"to_b64,omitempty"`
-	Before  *fileStateJSON `json:"before"` // null for nothing
-	Mode    string         `json:"mode,omitempty"`
-	UID     *uint32        `json:"uid,omitempty"`
-	GID     *uint32        `json:"gid,omitempty"`
-	Size    *int64         `json:"size,omitempty"`
-	SHA256  string         `json:"sha256,omitempty"`
-	// Rollback says whether it can be undone; NoRollback why not.
-	Rollback   bool   `json:"rollback"`
-	NoRollback string `json:"no_rollback,omitempty"`
-	// Diff is the unified diff of text.
-	Diff   string `json:"diff,omitempty"`
-	Binary bool   `json:"binary,omitempty"`
-}
-
-type fileStateJSON struct {
-	Mode   string `json:"mode"` // octal, with the type, as st_mode
-	UID    uint32 `json:"uid"`
-	GID    uint32 `json:"gid"`
-	Size   int64  `json:"size"`
-	Link   string `json:"link,omitempty"`
-	SHA256 string `json:"sha256,omitempty"`
-}
-
-// text is a byte string as JSON can hold it.
-func text(e approvals.Exact) (shown string, exact []byte) {
-	if utf8.ValidString(string(e)) {
-		return string(e), nil
+// exactText is a byte string as JSON can hold it: with escapes for people, and in base64, where it is not UTF-8.
+func exactText(s string) (shown string, exact []byte) {
+	if utf8.ValidString(s) {
+		return s, nil
 	}
-	return string(render.Line(string(e))), []byte(e)
+	return string(render.Line(s)), []byte(s)
 }
 
-func describeFile(f *approvals.File) *fileJSON {
-	out := &fileJSON{Op: string(f.Op), SHA256: f.SHA256, Rollback: f.Kept, NoRollback: f.Lost}
-	out.Path, out.PathB64 = text(f.Path)
-	out.To, out.ToB64 = text(f.To)
-	if s := f.Was; s != nil {
-		link, _ := text(s.Link)
-		out.Before = &fileStateJSON{Mode: fmt.Sprintf("%o", s.Mode), UID: s.UID, GID: s.GID, Size: s.Size, Link: link, SHA256: s.SHA256}
+// exactList is exactText for a list, all of it in base64 where one of it is not UTF-8.
+func exactList(l []string) (shown []string, exact [][]byte) {
+	shown = make([]string, len(l))
+	whole := true
+	for i, s := range l {
+		var b []byte
+		shown[i], b = exactText(s)
+		whole = whole && b == nil
 	}
-	if f.Perms {
-		out.Mode, out.UID, out.GID = fmt.Sprintf("%04o", f.Mode), &f.UID, &f.GID
+	if whole {
+		return shown, nil
 	}
-	if f.Op == journal.Write {
-		out.Size = &f.Size
+	exact = make([][]byte, len(l))
+	for i, s := range l {
+		exact[i] = []byte(s)
 	}
-	return out
+	return shown, exact
 }
 
-// withDiff adds what a change writes.
-func (f *fileJSON) withDiff(d diff.Diff, ok bool) {
-	if !ok {
-		return
+// stamp is a time as JSON has it, "" for none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
 	}
-	f.Binary, f.Diff = d.Binary, d.String()
+	return t.UTC().Format(time.RFC3339)
 }
 
-func describe(s approvals.Session) sessionJSON {
+// describe is a session without its outputs, and without what is read beside the journal; of each operation's standard
+// input it has at most stdin bytes.
+func describe(s approvals.Session, stdin int) sessionJSON {
 	out := sessionJSON{
-		Session: s.ID, Status: s.Status, Truncated: s.Truncated, Reason: s.Reason,
-		WaitingDigest: s.WaitingDigest(), Operations: []operationJSON{},
+		V: jsonVersion, Session: s.ID, Status: s.Status, Identity: s.Identity, Target: s.Target, Name: s.Name, Analysis: s.Analysis,
+		Created: stamp(s.Created), WaitingDigest: s.WaitingDigest(), Truncated: s.Truncated, Operations: []operationJSON{},
+		Group: s.Group, Key: s.Key, Engine: s.Engine, Plan: s.Plan, Ended: stamp(s.Ended), GoesOn: s.GoesOn, Reason: s.Reason,
+		Shell: s.Shell, ScriptSHA256: s.ScriptSHA256,
 	}
-	if s.Group != "" {
-		out.Target, out.Group = s.Target, s.Group
+	if at := stamp(s.Deadline); at != "" {
+		out.Deadline = &at
+	}
+	if s.Args != nil {
+		out.Args, out.ArgsB64 = exactList(s.Args)
 	}
 	if s.Status.Final() {
 		status := exitStatus(s)
 		out.ExitCode = &status
 	}
 	for i := range s.Operations {
-		op := &s.Operations[i]
-		o := operationJSON{
-			N: op.N, Kind: string(op.Kind), Summary: op.Summary, Verdict: string(op.Verdict), Risk: string(op.Risk),
-			Decision: string(op.Decision), By: op.By, Reason: op.Reason, ExitCode: op.ExitCode, Digest: op.Digest, Grant: op.Grant,
+		out.Operations = append(out.Operations, describeOperation(&s, &s.Operations[i], stdin))
+	}
+	return out
+}
+
+// wholeJSON is all of a session but its outputs.
+func (v *Verbs) wholeJSON(s approvals.Session) sessionJSON {
+	out := describe(s, maxJSONStdin)
+	out.Script, out.Obstacle = s.Script, v.Sessions.Obstacle(&s)
+	for i := range s.Operations {
+		op, o := &s.Operations[i], &out.Operations[i]
+		if f := op.File; f != nil {
+			o.File.withDiff(v.Sessions.Diff(f, diff.Context))
+			o.Diff = o.File.Diff
 		}
-		if op.File != nil {
-			o.File = describeFile(op.File)
-		}
-		if op.Command != nil {
-			o.Needs = op.Command.Needs
-			for i := range op.Command.Scratch {
-				o.Scratch = append(o.Scratch, *describeFile(&op.Command.Scratch[i]))
+		if c := op.Command; c != nil {
+			for n := range c.Scratch {
+				o.Scratch[n].withDiff(v.Sessions.Diff(&c.Scratch[n], diff.Context))
 			}
 		}
-		out.Operations = append(out.Operations, o)
 	}
 	return out
 }
 
 // withOutput adds what was collected: text where it is UTF-8, base64 where it is not.
-func withOutput(s approvals.Session, stdout, stderr *collector) sessionJSON {
-	out := describe(s)
-	out.Truncated = out.Truncated || stdout.truncated || stderr.truncated
-	for _, stream := range []struct {
-		from  *collector
-		text  **string
-		bytes *[]byte
-	}{{stdout, &out.Stdout, &out.StdoutB64}, {stderr, &out.Stderr, &out.StderrB64}} {
-		if utf8.Valid(stream.from.data) {
-			text := string(stream.from.data)
-			*stream.text = &text
-		} else {
-			*stream.bytes = stream.from.data
-		}
+func (s *sessionJSON) withOutput(stdout, stderr *collector) {
+	s.Truncated = s.Truncated || stdout.truncated || stderr.truncated
+	s.Stdout, s.StdoutB64 = textOrBytes(stdout.data)
+	s.Stderr, s.StderrB64 = textOrBytes(stderr.data)
+}
+
+// textOrBytes is text where it is UTF-8, else bytes.
+func textOrBytes(b []byte) (*string, []byte) {
+	if !utf8.Valid(b) {
+		return nil, b
 	}
-	return out
+	text := string(b)
+	return &text, nil
+}
+
+// cutText cuts a text to at most limit bytes, at the beginning of a character.
+func cutText(s string, limit int) (string, bool) {
+	if len(s) <= limit {
+		return s, false
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit], true
 }
 
 // writeJSON writes one value and a newline, in which what looks like the gateway's own mark is spelled otherwise. Every verb that answers in JSON does it by this.

@@ -38,7 +38,7 @@ func (v *Verbs) list(c *invocation, all, asJSON bool) int {
 	if asJSON {
 		out := make([]sessionJSON, 0, len(sessions))
 		for _, s := range sessions {
-			one := describe(s)
+			one := describe(s, maxListed)
 			one.Obstacle = v.Sessions.Obstacle(&s)
 			out = append(out, one)
 		}
@@ -78,14 +78,14 @@ func rowOf(s approvals.Session, old time.Duration, obstacle bool) listRow {
 func what(s approvals.Session) render.Text {
 	for _, op := range s.Operations {
 		if op.Decision == approvals.Waiting {
-			return rendered(op.Summary)
+			return render.Stored(op.Summary)
 		}
 	}
 	switch n := len(s.Operations); {
 	case s.Name != "":
 		return render.Line(s.Name)
 	case n > 0:
-		return rendered(s.Operations[n-1].Summary)
+		return render.Stored(s.Operations[n-1].Summary)
 	case s.Shell:
 		return "a command"
 	}

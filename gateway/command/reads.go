@@ -28,7 +28,7 @@ func (v *Verbs) reads(s approvals.Session, names bool) (*readsJSON, error) {
 		return out, nil // the digest is known, whatever became of the list
 	}
 	for _, name := range list {
-		shown, _ := text(approvals.Exact(name))
+		shown, _ := exactText(name)
 		out.List = append(out.List, shown)
 	}
 	return out, err

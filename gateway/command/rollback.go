@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 )
 
 // newRollback is `rollback ID [--force] [--plan]`.
@@ -55,7 +56,7 @@ func (v *Verbs) rollback(ctx context.Context, c *invocation, force, plan bool) i
 	case err == nil:
 		c.notice("session %s: rolled back", id)
 	case errors.Is(err, approvals.ErrChangedSince), errors.As(err, &conflict):
-		c.notice("%s", rendered(err.Error()))
+		c.notice("%s", render.Stored(err.Error()))
 		return ExitConflict
 	default:
 		return c.fail(id, err)

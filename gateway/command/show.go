@@ -13,6 +13,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
@@ -79,12 +80,9 @@ func (v *Verbs) showOne(c *invocation, id string, how shown) int {
 // print prints all of a session. group is the waiting digest of the group that it is shown with, "" for none.
 func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group string) int {
 	if how.json {
-		out, err := v.withDiffs(describe(s), s)
-		if err == nil {
-			out.Reads, err = v.reads(s, how.reads)
-		}
-		out.Obstacle = v.Sessions.Obstacle(&s)
-		if err != nil {
+		out := v.wholeJSON(s)
+		var err error
+		if out.Reads, err = v.reads(s, how.reads); err != nil {
 			return c.fail(s.ID, err)
 		}
 		out.GroupWaitingDigest = group
@@ -97,7 +95,7 @@ func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group strin
 	v.page(c, func(p *page) {
 		p.session(s, v.Sessions.Obstacle(&s))
 		for i := range s.Operations {
-			p.operation(&s.Operations[i])
+			p.operation(&s, &s.Operations[i])
 		}
 		if r != nil {
 			p.reads(r, how.reads)
@@ -170,7 +168,7 @@ func (p *page) session(s approvals.Session, obstacle string) {
 	p.time("ended", s.Ended)
 	p.time("waits until", s.Deadline)
 	if s.Reason != "" {
-		p.field("reason", rendered(s.Reason))
+		p.field("reason", render.Stored(s.Reason))
 	}
 	if s.Status.Final() {
 		p.field("exit status", fmt.Sprint(exitStatus(s)))
@@ -190,60 +188,21 @@ func (p *page) lines(text string) {
 	}
 }
 
-// block prints text below a heading.
-func (p *page) block(name, text string) {
-	_, _ = fmt.Fprintf(p.w, "  %s:\n", name)
-	p.lines(text)
-}
-
-func (p *page) operation(op *approvals.Operation) {
+// operation prints all details of an operation, each difference of a file's content in its place.
+func (p *page) operation(s *approvals.Session, op *approvals.Operation) {
 	_, _ = fmt.Fprintf(p.w, "operation %d: %s\n", op.N, op.Decision)
-	p.field("policy", fmt.Sprintf("%s (%s): %s", op.Verdict, op.Risk, rendered(op.Why)))
-	if op.By != "" {
-		p.field("decided by", render.Line(op.By+" "+op.ByKey))
-	}
-	if op.Reason != "" {
-		p.field("reason", rendered(op.Reason))
-	}
-	if f := op.File; f != nil {
-		p.field("does", rendered(op.Summary))
-		p.file(f)
-	}
-	if c := op.Command; c != nil {
-		p.field("runs", render.Argv(c.Argv))
-		for i, arg := range c.Argv {
-			p.field(fmt.Sprintf("argv[%d]", i), render.Argv([]string{arg}))
-			p.flag(arg)
+	for _, d := range s.Details(op) {
+		switch v := d.Value.(type) {
+		case journal.Content:
+			p.content(d.Label, v.File)
+		default:
+			if d.Name == "decision" {
+				continue // the heading says it
+			}
+			for row := range d.Rows() {
+				p.field(row.Label, row.Text)
+			}
 		}
-		p.field("executable", render.Line(c.Path))
-		p.flag(c.Path)
-		p.field("directory", render.Line(c.Dir))
-		p.flag(c.Dir)
-		p.field("as user", render.Line(c.RunAs)+" on "+render.Line(c.Target))
-		p.flag(c.RunAs)
-		p.flag(c.Target)
-		for _, change := range c.EnvChanges {
-			p.field("environment", render.Line(change))
-		}
-		p.field("stdin", render.Line(c.Input))
-		if c.InputSHA256 != "" {
-			p.field("stdin sha256", render.Line(c.InputSHA256))
-			p.block("stdin", string(c.InputData))
-		}
-		for i, n := range c.Needs {
-			p.field("before it", fmt.Sprintf("operation %d, digest %s", n, render.Line(c.Before[i])))
-		}
-		for i := range c.Scratch {
-			p.field("scratch", "put on the target for it, and removed at the session's end: "+c.Scratch[i].Summary())
-			p.file(&c.Scratch[i])
-		}
-		if c.Line > 0 {
-			p.field("line", fmt.Sprintf("%d of the script, by its own word", c.Line))
-		}
-	}
-	p.field("digest", render.Line(op.Digest))
-	if op.ExitCode != nil {
-		p.field("exit status", fmt.Sprint(*op.ExitCode))
 	}
 }
 
@@ -255,7 +214,7 @@ func (p *page) waiting(s *approvals.Session) {
 	_, _ = fmt.Fprintf(p.w, "session %s of %s on %s: %s\n", s.ID, render.Line(s.Identity), render.Line(s.Target), s.Status)
 	for i := range s.Operations {
 		if op := &s.Operations[i]; op.Decision == approvals.Waiting {
-			p.operation(op)
+			p.operation(s, op)
 		}
 	}
 }
@@ -290,41 +249,19 @@ func pasted(id string, sessions []approvals.Session) string {
 	return line
 }
 
-// withDiffs adds to a session what its changes of files write.
-func (v *Verbs) withDiffs(out sessionJSON, s approvals.Session) (sessionJSON, error) {
-	for i := range s.Operations {
-		if f := s.Operations[i].File; f != nil {
-			d, ok, err := v.Sessions.Diff(f, diff.Context)
-			if err != nil {
-				return out, err
-			}
-			out.Operations[i].File.withDiff(d, ok)
-		}
-	}
-	return out, nil
-}
-
-// file prints a change of a file: what it is before and after, and the content as a unified diff.
-func (p *page) file(f *approvals.File) {
-	for _, d := range f.Details() {
-		p.field(d.Name, d.Value)
-	}
-	p.flag(string(f.Path))
-	p.flag(string(f.To))
+// content prints what a change writes, as a unified diff.
+func (p *page) content(label string, f *approvals.File) {
 	d, ok, err := p.diff(f, diff.Context)
-	switch {
-	case err != nil:
-		p.field("content", "cannot be read: "+render.Line(err.Error()))
-	case !ok:
-	case d.Binary:
-		p.field("content", "no text, or too large to be shown: compare size and hash")
-	default:
+	row, differs := approvals.ContentRow(label, f, d, ok, err)
+	if row.Text != "" {
+		p.field(row.Label, row.Text)
+	}
+	if differs {
 		p.hunks(d)
 	}
 }
 
 func (p *page) hunks(d diff.Diff) {
-	_, _ = fmt.Fprintf(p.w, "  content: %s\n", d.Count())
 	for _, h := range d.Hunks {
 		_, _ = fmt.Fprintf(p.w, "        @@ -%d,%d +%d,%d @@\n", h.Old, h.OldLines, h.New, h.NewLines)
 		for _, l := range h.Lines {

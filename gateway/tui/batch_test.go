@@ -242,7 +242,7 @@ func TestOperationThatWasReadIsStillReadWhenItIsOpenedAgain(t *testing.T) {
 	}
 	s.shows("a approve")
 	s.press("esc", "a")
-	s.shows("All of it has been shown", "a approve", "Risk      caution")
+	s.shows("All of it has been shown", "a approve", "ask (caution)")
 	// Another operation with the same number, as a replay may bring one, has not been read.
 	f.change("aaaa0001", func(x *approvals.Session) { x.Operations[0].Digest = strings.Repeat("f", 64) })
 	s.until("read it again", "approve is off")

@@ -20,7 +20,7 @@ func TestHeldOperationIsReadApprovedAndItsOutputFollows(t *testing.T) {
 			s.press("enter")
 			s.until("1 WAITS", "systemctl changes the system")
 			s.press("enter")
-			s.until("Risk", "Why", "Target    prod", "Run as    ops")
+			s.until("Policy", "As user     ops on prod")
 			for range 5 {
 				s.press("space")
 			}
@@ -35,7 +35,7 @@ func TestHeldOperationIsReadApprovedAndItsOutputFollows(t *testing.T) {
 				code := 3
 				x.Operations[0].ExitCode, x.Operations[0].Finished = &code, start
 			})
-			s.until("Ended     exit 3")
+			s.until("Ended       exit 3")
 			want := fmt.Sprintf("aaaa0001/1/%064x by alice", 1)
 			if !slices.Equal(f.approved, []string{want}) {
 				t.Fatalf("approved %q, want %q once", f.approved, want)
@@ -50,18 +50,18 @@ func TestOperationShowsEverythingThatItsDigestCovers(t *testing.T) {
 	c.EnvChanges = []string{"LD_PRELOAD=/tmp/evil.so", "-LANG"}
 	c.Input = "file"
 	s := openScreen(t, newFake(x), alice, 100, 40, "aaaa0001")
-	s.until("DANGER", "Target    prod", "Run as    ops", "Runs      /usr/bin/rm", "In        /srv", "set LD_PRELOAD=/tmp/evil.so",
-		"unset LANG", "a file that the script has opened", "argv[0]   rm", "argv[1]   -rf", "argv[2]   ", "argv[3]   ",
-		"line 3: subprocess.run(ARGV)", x.Operations[0].Digest)
+	s.until("DANGER", "As user     ops on prod", "Executable  /usr/bin/rm", "Directory   /srv", "set LD_PRELOAD=/tmp/evil.so",
+		"unset LANG", "a file that the script has opened", "argv[0]     rm", "argv[1]     -rf", "argv[2]     ", "argv[3]     ",
+		"3 of the script, by its own word: subprocess.run(ARGV)", x.Operations[0].Digest)
 	s.hides("env 1")
 	s.press("e")
-	s.shows("env 1     LANG=C.UTF-8", "env 2     PATH=/usr/bin")
+	s.shows("env 1       LANG=C.UTF-8", "env 2       PATH=/usr/bin")
 }
 
 func TestShellTextIsShownLineByLine(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "/bin/sh", "-c", "cd /srv\nrm x")
 	s := openScreen(t, newFake(x), alice, 80, 30, "aaaa0001")
-	s.until("shell 1   cd /srv", "shell 2   rm x", "the shell text above, 12 bytes")
+	s.until("shell 1     cd /srv", "shell 2     rm x", "the shell text above, 12 bytes")
 }
 
 func TestKnownStandardInputIsShownWhole(t *testing.T) {
@@ -69,7 +69,7 @@ func TestKnownStandardInputIsShownWhole(t *testing.T) {
 	c := x.Operations[0].Command
 	c.Input, c.InputData, c.InputSHA256 = "data", []byte("one\n\ttwo \nthree\x1b[2J\xff"), "feed"
 	s := openScreen(t, newFake(x), alice, 80, 30, "aaaa0001")
-	s.until("Stdin     20 bytes, all of them below", "stdin 1   one", `stdin 2   \ttwo\x20`, `stdin 3   three\x1b[2J\xff`, "without a newline", "feed")
+	s.until("Stdin       20 bytes, all of them below", "stdin 1     one", `stdin 2     \ttwo\x20`, `stdin 3     three\x1b[2J\xff`, "without a newline", "feed")
 }
 
 func TestCharactersOfOtherScriptsAreFlagged(t *testing.T) {
@@ -77,7 +77,7 @@ func TestCharactersOfOtherScriptsAreFlagged(t *testing.T) {
 	c := x.Operations[0].Command
 	c.Target, c.Dir = "pr\u043ed", "/\u0441"
 	s := openScreen(t, newFake(x), alice, 100, 40, "aaaa0001")
-	text := s.until(`!       non-ASCII characters, scripts mixed in a name (Latin, Cyrillic): c\u0430t`, `(Cyrillic): /srv/\u043f\u0440\u0438`,
+	text := s.until(`!         non-ASCII characters, scripts mixed in a name (Latin, Cyrillic): c\u0430t`, `(Cyrillic): /srv/\u043f\u0440\u0438`,
 		`(Cyrillic): \u043f\u0440\u0438\u0432\u0435\u0442`, `(Latin, Cyrillic): pr\u043ed`, `(Cyrillic): /\u0441`)
 	if n := strings.Count(text, "non-ASCII characters"); n != 6 {
 		t.Errorf("%d flags, want 6: target, directory, path, three arguments:\n%s", n, text)
@@ -299,11 +299,11 @@ func TestNextLeadsThroughEverythingThatWaits(t *testing.T) {
 	s := openScreen(t, newFake(x, own, z), alice, 80, 24, "")
 	s.until("3 wait")
 	s.press("a")
-	s.until("Command   reboot")
+	s.until("Runs        reboot")
 	s.press("n")
-	s.until("Command   sync")
+	s.until("Runs        sync")
 	s.press("n")
-	s.until("Command   poweroff")
+	s.until("Runs        poweroff")
 }
 
 func TestRefusalsOfTheBackendAreShown(t *testing.T) {
@@ -338,11 +338,11 @@ func TestSelectedOperationIsTheOneThatOpens(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
 	x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "sync"))
 	s := openScreen(t, newFake(x), alice, 80, 24, "aaaa0001")
-	s.until("Command   reboot")
+	s.until("Runs        reboot")
 	s.press("esc", "down", "a")
-	s.shows("Command   sync")
+	s.shows("Runs        sync")
 	s.press("esc", "2", "a")
-	s.shows("Command   reboot")
+	s.shows("Runs        reboot")
 }
 
 func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {

@@ -3,14 +3,12 @@ package tui
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
-	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -130,54 +128,20 @@ func (c *contents) missing() string {
 
 // describeFile shows everything about a change of a file.
 func describeFile(p *page, f *approvals.File, from *contents) {
-	describeFacts(p, f)
-	if c := from.of(f, false); describeContent(p, f, c) {
-		describeDiff(p, c.diff)
-	}
-}
-
-// describeFacts shows what a change is, without the content.
-func describeFacts(p *page, f *approvals.File) {
-	for _, d := range f.Details() {
-		t := tonePlain
-		switch d.Name {
-		case "path", "new name":
-			t = toneStrong
-		case "warning", "mode", "owner":
-			t = toneCaution
-		}
-		p.add(label(capital(d.Name)), line{{t, d.Value}})
-	}
-	warn(p, string(f.Path))
-	warn(p, string(f.To))
+	describeDetails(p, f.Details(), from)
 }
 
 // describeContent says what is known of a change's content, and reports whether there is a difference to show.
-func describeContent(p *page, f *approvals.File, c content) bool {
-	gutter := label("Content")
-	switch {
-	case c.pending:
-		p.add(gutter, own(toneDim, "being read…"))
-	case c.err != nil:
-		p.addProse(gutter, join(own(toneDanger, "it cannot be shown: "), shown(tonePlain, c.err.Error())))
-	case !c.ok && f.Op == journal.Write:
-		p.addProse(gutter, own(toneCaution, "not shown, since what is there now was not kept: compare size and hash"))
-	case !c.ok:
-	case c.diff.Binary:
-		p.addProse(gutter, own(toneCaution, "no text, or too large to be shown: compare size and hash"))
-	default:
-		p.add(gutter, own(toneDim, c.diff.Count()))
-		return true
+func describeContent(p *page, name string, f *approvals.File, c content) bool {
+	if c.pending {
+		p.add(label(name), own(toneDim, "being read…"))
+		return false
 	}
-	return false
-}
-
-// capital writes a name as the labels of this screen are written.
-func capital(name string) string {
-	if name == "" {
-		return name
+	row, differs := approvals.ContentRow(name, f, c.diff, c.ok, c.err)
+	if row.Text != "" {
+		describeRow(p, row)
 	}
-	return strings.ToUpper(name[:1]) + name[1:]
+	return differs
 }
 
 func describeDiff(p *page, d diff.Diff) {
@@ -207,20 +171,14 @@ func hunkLine(h diff.Hunk) line {
 	return own(toneMark, fmt.Sprintf("@@ -%d,%d +%d,%d @@", h.Old, h.OldLines, h.New, h.NewLines))
 }
 
-// describeTogether shows the changes of files that are decided with a command: those before it, and what it is given of
-// the script's scratch.
-func describeTogether(p *page, s *approvals.Session, c *approvals.Command, from *contents) {
-	for _, n := range c.Needs {
+// describeEarlier shows the changes of files that are made before a command and are decided with it.
+func describeEarlier(p *page, s *approvals.Session, numbers []int, from *contents) {
+	for _, n := range numbers {
 		if n < 1 || n > len(s.Operations) || s.Operations[n-1].File == nil {
 			continue
 		}
 		o := &s.Operations[n-1]
-		p.addProse(nil, join(own(toneCaution, fmt.Sprintf("── operation %d comes before it (%s): ", n, o.Decision)), shown(tonePlain, o.Summary)))
+		p.addProse(nil, join(own(toneCaution, fmt.Sprintf("── operation %d comes before it (%s): ", n, o.Decision)), line{{tonePlain, o.File.Summary()}}))
 		describeFile(p, o.File, from)
-	}
-	for i := range c.Scratch {
-		f := &c.Scratch[i]
-		p.addProse(nil, join(own(toneCaution, "── put on the target for it, and removed at the end: "), line{{tonePlain, f.Summary()}}))
-		describeFile(p, f, from)
 	}
 }

@@ -59,8 +59,8 @@ func TestFilesPaneShowsDifferencesByWidthAndOnDemandWhole(t *testing.T) {
 	s.press("enter")
 	s.until("HELD")
 	s.press("3")
-	s.until("operation 1 WAITS DANGER write /etc/app.conf", "Mode      0600 -> 0644", "@@ -17,8 +17,7 @@", "   20 - setting20 = 20", "   20 + setting20 = 2000",
-		"   21 - setting21 = 21", `# a remark\u202e that`, "!       non-ASCII characters")
+	s.until("operation 1 WAITS DANGER write /etc/app.conf", "Rights      mode 0600 -> 0644", "@@ -17,8 +17,7 @@", "   20 - setting20 = 20", "   20 + setting20 = 2000",
+		"   21 - setting21 = 21", `# a remark\u202e that`, "!         non-ASCII characters")
 	s.hides("setting10 =", "│")
 	s.press("w")
 	s.until("   10   setting10 = 10")
@@ -112,7 +112,7 @@ func TestCommandIsShownWithTheWritesBeforeIt(t *testing.T) {
 	s := openScreen(t, f, alice, 100, 80, "f1l3s0aa")
 	s.until("Operation 1", "a approve", "20 + setting20 = 2000")
 	s.press("n")
-	s.until("Operation 2", "operation 1 comes before it (waiting): write /etc/app.conf", "20 + setting20 = 2000", "argv[0]   systemctl", "a approve")
+	s.until("Operation 2", "operation 1 comes before it (waiting): write /etc/app.conf", "20 + setting20 = 2000", "argv[0]     systemctl", "a approve")
 }
 
 func TestApproveIsOffUntilContentsHaveBeenRead(t *testing.T) {
@@ -159,5 +159,5 @@ func TestWriteWhoseContentIsNotShownSaysSo(t *testing.T) {
 	f := filesNight()
 	f.texts = nil
 	s := openScreen(t, f, alice, 100, 80, "f1l3s0aa")
-	s.until("Content   not shown, since what is there now was not kept: compare size and hash")
+	s.until("Content     not shown, since what is there now was not kept: compare size and hash")
 }

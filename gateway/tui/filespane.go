@@ -10,6 +10,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -85,14 +86,19 @@ func (f *filesPane) draw(s *approvals.Session, width int) {
 
 // change describes one change with its difference.
 func (f *filesPane) change(p *page, file *approvals.File) {
-	describeFacts(p, file)
-	c := f.contents.of(file, f.whole)
-	switch {
-	case !describeContent(p, file, c):
-	case f.isSide(f.width):
-		f.beside(p, c.diff)
-	default:
-		describeDiff(p, c.diff)
+	for _, d := range file.Details() {
+		if _, ok := d.Value.(journal.Content); !ok {
+			describeDetail(p, &d)
+			continue
+		}
+		c := f.contents.of(file, f.whole)
+		switch {
+		case !describeContent(p, d.Label, file, c):
+		case f.isSide(f.width):
+			f.beside(p, c.diff)
+		default:
+			describeDiff(p, c.diff)
+		}
 	}
 	p.add(nil, nil)
 }

@@ -98,7 +98,7 @@ var scenes = []scene{
 			code := 0
 			x.Operations[0].ExitCode, x.Operations[0].Finished = &code, start
 		})
-		v.sees("Ended     exit 0")
+		v.sees("Ended       exit 0")
 	}, picture: Size{100, 24}},
 	{name: "reject", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
 		v.sees("WAITS")

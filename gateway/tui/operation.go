@@ -45,9 +45,7 @@ func newOperationView(s *approvals.Session, op *approvals.Operation, read bool, 
 // draw describes the operation anew.
 func (v *operationView) draw(s *approvals.Session) {
 	p := describe(s, &v.op, v.wholeEnv, v.contents)
-	if v.output != nil {
-		describeResult(p, &v.op, v.output)
-	}
+	describeResult(p, s, &v.op, v.output)
 	v.page.replace(p)
 }
 

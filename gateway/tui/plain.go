@@ -600,6 +600,7 @@ func (p *plain) tellOperation(wholeEnv bool) {
 	if from.load() {
 		q = describe(&p.session, op, wholeEnv, from)
 	}
+	describeResult(q, &p.session, op, nil)
 	v := operationView{op: *op, page: q, contents: from}
 	why, sub := v.undecidable(p.o.Backend, &p.session, p.o.Identity), v.subject(&p.session)
 	p.describe(q, func() {

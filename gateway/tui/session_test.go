@@ -23,7 +23,7 @@ func TestSessionPanes(t *testing.T) {
 	s.press("4")
 	s.until("hello")
 	s.press("5")
-	s.shows("SHA-256   00ff", "Key       SHA256:claude", "own words", "nightly check", "frees space", "before the backup")
+	s.shows("SHA-256     00ff", "Key         SHA256:claude", "own words", "nightly check", "frees space", "before the backup")
 	s.press("tab")
 	s.shows("1 WAITS")
 	s.press("esc")
@@ -49,7 +49,7 @@ func TestDecidedOperationsShowWhoDecided(t *testing.T) {
 	s.shows("approved by bob 03:00:00Z · exit 1", "denied by policy", "UNKNOWN by bob", "whether it ran is not known",
 		"CONFLICT by bob · the target held something else by then", "FAILED by bob · it could not be made")
 	s.press("G", "enter")
-	s.shows(`Reason    no space\x1b`)
+	s.shows(`Reason      no space\x1b`)
 }
 
 func TestOutputKeepsABoundedTailAndSaysSo(t *testing.T) {

@@ -2,12 +2,12 @@ package tui
 
 import (
 	"fmt"
-	"path"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -19,7 +19,7 @@ func what(op *approvals.Operation, t tone) line {
 	if op.Command == nil {
 		return beginning(t, op.Summary)
 	}
-	if text, ok := shellText(op.Command.Argv); ok {
+	if text, ok := journal.ShellText(op.Command.Argv); ok {
 		return join(own(t, "$ "), beginning(t, text))
 	}
 	var argv []string
@@ -51,18 +51,6 @@ func clip(s string, n int) string {
 	return s[:n]
 }
 
-// shellText returns TEXT of sh -c TEXT.
-func shellText(argv []string) (string, bool) {
-	if len(argv) != 3 || argv[1] != "-c" {
-		return "", false
-	}
-	switch path.Base(argv[0]) {
-	case "sh", "bash", "dash", "ash", "zsh", "ksh":
-		return argv[2], true
-	}
-	return "", false
-}
-
 // decisionLine says what was decided, by whom and when, and what came of it.
 func decisionLine(op *approvals.Operation) line {
 	word, t := decisionWord(op.Decision)
@@ -74,12 +62,8 @@ func decisionLine(op *approvals.Operation) line {
 		l = join(l, own(toneDim, " "+clock(op.Decided)))
 	}
 	switch {
-	case op.Decision == approvals.Unknown:
-		l = join(l, own(toneCaution, " · the gateway stopped while it ran; whether it ran is not known"))
-	case op.Decision == approvals.Conflicted:
-		l = join(l, own(toneCaution, " · the target held something else by then; nothing was changed"))
-	case op.Decision == approvals.Failed:
-		l = join(l, own(toneCaution, " · it could not be made; nothing was changed"))
+	case op.Decision.Explained() != "":
+		l = join(l, own(toneCaution, " · "), line{{toneCaution, op.Decision.Explained()}})
 	case op.ExitCode != nil:
 		l = join(l, own(tonePlain, fmt.Sprintf(" · exit %d", *op.ExitCode)))
 	case !op.Started.IsZero() && op.Finished.IsZero():

@@ -1,0 +1,26 @@
+package approvals
+
+import (
+	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/render"
+)
+
+// ContentRow says what is known of the content of a change, from what Diff returned. differs reports whether there is a
+// difference to show below it. The row's text is "" where a change has nothing to do with content.
+func ContentRow(label string, f *File, d diff.Diff, ok bool, err error) (row journal.Row, differs bool) {
+	row = journal.Row{Label: label, Tone: journal.Caution, Prose: true}
+	switch {
+	case err != nil:
+		row.Text, row.Tone = "it cannot be shown: "+render.Line(err.Error()), journal.Danger
+	case !ok && f.Op == journal.Write:
+		row.Text = "not shown, since what is there now was not kept: compare size and hash"
+	case !ok:
+	case d.Binary:
+		row.Text = "no text, or too large to be shown: compare size and hash"
+	default:
+		row.Text, row.Tone = render.Text(d.Count()), journal.Faint
+		return row, true
+	}
+	return row, false
+}
