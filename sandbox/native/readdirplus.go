@@ -62,7 +62,7 @@ func (r *run) readv(n *seccomp.Notification) answer {
 	if e := r.proc.Read(n, vector[0], question); e != 0 {
 		return failed(e)
 	}
-	out, e := r.bulk(question, int(room)) // #nosec G115 -- bounded
+	out, e := bulk{r}.reply(question, int(room)) // #nosec G115 -- bounded
 	if e != 0 {
 		return failed(e)
 	}
@@ -72,49 +72,52 @@ func (r *run) readv(n *seccomp.Notification) answer {
 	return answer{val: int64(len(out))}
 }
 
-// bulk answers one question with no more than room bytes. E2BIG where that is too little: the guest asks in the usual way then.
-func (r *run) bulk(question []byte, room int) ([]byte, unix.Errno) {
+// bulk answers the questions of one run.
+type bulk struct{ run *run }
+
+// reply answers one question with no more than room bytes. E2BIG where that is too little: the guest asks in the usual way then.
+func (b bulk) reply(question []byte, room int) ([]byte, unix.Errno) {
 	words := bytes.Split(question[1:], []byte{0})
 	if len(words) > maxBulkNames+1 {
 		return nil, unix.E2BIG
 	}
-	dir, e := r.bulkDirectory(string(words[0]))
+	dir, e := b.directory(string(words[0]))
 	if e != 0 {
 		return nil, e
 	}
 	switch question[0] {
 	case bulkList:
-		return r.bulkEntries(dir, room)
+		return b.entries(dir, room)
 	case bulkLstat, bulkStat:
 		names := make([]string, len(words)-1)
 		for i, w := range words[1:] {
 			names[i] = string(w)
 		}
-		return r.bulkAttributes(dir, names, question[0] == bulkStat, room)
+		return b.attributes(dir, names, question[0] == bulkStat, room)
 	}
 	return nil, unix.EINVAL
 }
 
-// bulkDirectory is the absolute name of a directory that is not one of the interpreter's own descriptors.
-func (r *run) bulkDirectory(name string) (string, unix.Errno) {
-	name, err := r.names.Absolute(unix.AT_FDCWD, name)
+// directory is the absolute name of a directory that is not one of the interpreter's own descriptors.
+func (b bulk) directory(name string) (string, unix.Errno) {
+	name, err := b.run.names.Absolute(unix.AT_FDCWD, name)
 	if err != nil {
 		return "", vfs.ErrnoOf(err)
 	}
-	name, e := r.throughDirectory(name)
+	name, e := b.run.throughDirectory(name)
 	if e != 0 {
 		return "", e
 	}
-	if _, own := r.ownDescriptor(name); own {
+	if _, own := b.run.ownDescriptor(name); own {
 		return "", unix.EOPNOTSUPP
 	}
 	return name, 0
 }
 
-// bulkEntries lists a directory: the number of entries, in eight bytes; their inodes, eight bytes each; their types, DT_* of
+// entries lists a directory: the number of entries, in eight bytes; their inodes, eight bytes each; their types, DT_* of
 // dirent.h, one byte each; and their names with a NUL between two.
-func (r *run) bulkEntries(dir string, room int) ([]byte, unix.Errno) {
-	entries, err := r.job.FS.List(dir)
+func (b bulk) entries(dir string, room int) ([]byte, unix.Errno) {
+	entries, err := b.run.job.FS.List(dir)
 	if err != nil {
 		return nil, vfs.ErrnoOf(err)
 	}
@@ -144,19 +147,19 @@ func (r *run) bulkEntries(dir string, room int) ([]byte, unix.Errno) {
 // bulkRecord is the size of one file's attributes: the nineteen fields of os.stat_result, eight bytes each, in its order.
 const bulkRecord = 19 * 8
 
-// bulkAttributes describes files of a directory, one record after the other. One of zeros stands for a file that the guest has to
+// attributes describes files of a directory, one record after the other. One of zeros stands for a file that the guest has to
 // ask for by its name. From before a command starts until it has
 // ended nothing is told ahead, since it may change any file: EAGAIN.
-func (r *run) bulkAttributes(dir string, names []string, follow bool, room int) ([]byte, unix.Errno) {
+func (b bulk) attributes(dir string, names []string, follow bool, room int) ([]byte, unix.Errno) {
 	switch {
 	case len(names)*bulkRecord > room:
 		return nil, unix.E2BIG
-	case r.tree.notice.commands.Load() > 0:
+	case b.run.tree.notice.commands.Load() > 0:
 		return nil, unix.EAGAIN
 	}
-	r.tree.calls.Add(int64(len(names) / namesOfACall))
+	b.run.tree.calls.Add(int64(len(names) / namesOfACall))
 	out := make([]byte, len(names)*bulkRecord)
-	err := r.job.FS.LstatAll(dir, names, follow, func(i int, info vfs.Info) {
+	err := b.run.job.FS.LstatAll(dir, names, follow, func(i int, info vfs.Info) {
 		st := toStat(info)
 		putAttributes(out[i*bulkRecord:(i+1)*bulkRecord], &st)
 	})
