@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,9 +12,6 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
-	"shannot-gateway/gateway/config"
-	"shannot-gateway/sandbox"
-	"shannot-gateway/targets"
 )
 
 // newWhoami is `whoami [--json]`.
@@ -27,12 +23,12 @@ func newWhoami() *verb {
 		Example: "ssh HOST whoami",
 	}}
 	w.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout, with your targets")
-	w.run = func(_ context.Context, v *Verbs, c *invocation) int { return v.whoami(c, asJSON) }
+	w.run = func(_ context.Context, _ *Verbs, c *invocation) int { return whoami(c, asJSON) }
 	return w
 }
 
 // whoami prints the identity of the key that authenticated this connection.
-func (v *Verbs) whoami(c *invocation, asJSON bool) int {
+func whoami(c *invocation, asJSON bool) int {
 	if asJSON {
 		err := writeJSON(c.Stdout, struct {
 			Identity string   `json:"identity"`
@@ -47,203 +43,6 @@ func (v *Verbs) whoami(c *invocation, asJSON bool) int {
 	}
 	_, _ = fmt.Fprintf(c.Stdout, "%s (%s) %s\n", c.Identity.Name, c.Identity.Role, c.Identity.Fingerprint)
 	return ExitOK
-}
-
-// newStatus is `status [--json]`.
-func newStatus() *verb {
-	var asJSON bool
-	s := &verb{Command: &cobra.Command{
-		Use: "status [--json]", Short: "say whether the gateway can do its work",
-		Long: `Says how many of the sessions that you see run and wait, and whether the journal can be written. Who decides is told how ` +
-			`many clients are connected, too, what was found in the audit log, and why a configuration was not taken up. The exit status ` +
-			`is 70 where nothing can run.`,
-		Example: "ssh HOST status",
-	}}
-	s.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
-	s.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.status(ctx, c, asJSON) }
-	return s
-}
-
-// status says whether the gateway can do its work now.
-func (v *Verbs) status(ctx context.Context, c *invocation, asJSON bool) int {
-	running, held, parked := v.Sessions.Counts(c.Identity)
-	journal, exit := "ok", ExitOK
-	if err := v.Sessions.Check(ctx); err != nil {
-		journal, exit = err.Error(), ExitFault
-	}
-	log := "ok"
-	switch on, err := v.Audit(); {
-	case err != nil:
-		log, exit = "cannot be written, so nothing runs: "+err.Error(), ExitFault
-	case !on:
-		log = "off"
-	}
-	verified, findings := v.verified(c)
-	if asJSON {
-		err := writeJSON(c.Stdout, struct {
-			Version string `json:"version"`
-			Uptime  int64  `json:"uptime_seconds"`
-			Running int    `json:"running"`
-			Held    int    `json:"held"`
-			Parked  int    `json:"parked"`
-			Journal string `json:"journal"`
-			Audit   string `json:"audit"`
-			// Of the audit log, for those who decide.
-			Verified string   `json:"audit_verified,omitempty"`
-			Findings []string `json:"audit_findings,omitempty"`
-			Jail     string   `json:"jail"`
-			// The account of this host that commands run as and files are read as.
-			Account string `json:"account,omitempty"`
-			// Interpreters of the native engine.
-			Interpreters *sandbox.Starts `json:"interpreters,omitempty"`
-			// Clients, for those who decide.
-			Connections *Connections `json:"connections,omitempty"`
-			Targets     []link       `json:"targets"`
-			*configurationJSON
-		}{v.Version, int64(v.Now().Sub(v.Started) / time.Second), running, held, parked, journal, log, verified, findings, v.jail(), v.account(), v.Starts(), v.connected(c), v.links(c), v.configuration(c)})
-		if err != nil {
-			return ExitFault
-		}
-		return exit
-	}
-	_, _ = fmt.Fprintf(c.text(), "shannot-gateway %s, up %s\nsessions: %d running, %d held, %d parked\njournal: %s\naudit log: %s\n",
-		v.Version, age(v.Now().Sub(v.Started)), running, held, parked, render.Line(journal), render.Line(log))
-	if verified != "" {
-		_, _ = fmt.Fprintf(c.text(), "audit log: %s\n", render.Line(verified))
-	}
-	for i, finding := range findings {
-		if i == maxShownFindings {
-			_, _ = fmt.Fprintf(c.text(), "audit log: and %d more; shannot-gateway audit verify names them\n", len(findings)-i)
-			break
-		}
-		_, _ = fmt.Fprintf(c.text(), "audit log: FOUND %s\n", render.Line(finding))
-	}
-	_, _ = fmt.Fprintf(c.text(), "jail: %s\n", render.Line(v.jail()))
-	if account := v.account(); account != "" {
-		_, _ = fmt.Fprintf(c.text(), "account of this host: %s\n", render.Line(account))
-	}
-	if n := v.Starts(); n != nil {
-		_, _ = fmt.Fprintf(c.text(), "interpreters: %d wait; %d of %d that were needed had waited\n", n.Waiting, n.Given, n.Given+n.Cold)
-	}
-	if n := v.connected(c); n != nil {
-		_, _ = fmt.Fprintln(c.text(), n.line())
-	}
-	for _, l := range v.links(c) {
-		_, _ = fmt.Fprintf(c.text(), "target %s: %s\n", l.Name, l.line())
-	}
-	if conf := v.configuration(c); conf != nil {
-		if r := conf.Refused; r != nil {
-			_, _ = fmt.Fprintf(c.text(), "configuration: NOT RELOADED at %s, the one before stays in force: %s\n", r.At, render.Line(r.Reason))
-		}
-		for _, w := range conf.Warnings {
-			_, _ = fmt.Fprintf(c.text(), "configuration: %s\n", render.Line(w))
-		}
-	}
-	return exit
-}
-
-// maxShownFindings is how many findings in the audit log status lists.
-const maxShownFindings = 5
-
-// verified is what the last verification of the audit log found. An agent is not told.
-func (v *Verbs) verified(c *invocation) (summary string, findings []string) {
-	if v.Verified == nil || !c.Identity.MayDecide() {
-		return "", nil
-	}
-	if summary, findings = v.Verified(); summary == "" {
-		if on, _ := v.Audit(); on {
-			summary = "not verified yet since the start"
-		}
-	}
-	return summary, findings
-}
-
-// configurationJSON is what is to be said of the configuration, to who decides: it names files and identities.
-type configurationJSON struct {
-	Refused  *refusalJSON `json:"reload_refused"` // null where what is in force is what was last to be
-	Warnings []string     `json:"warnings"`
-}
-
-type refusalJSON struct {
-	At     string `json:"at"`
-	Reason string `json:"reason"`
-}
-
-// configuration is nil for who does not decide.
-func (v *Verbs) configuration(c *invocation) *configurationJSON {
-	if !c.Identity.MayDecide() {
-		return nil
-	}
-	out := &configurationJSON{Warnings: append([]string{}, v.Config.Warnings...)}
-	if r := v.Reload(); r != nil {
-		out.Refused = &refusalJSON{r.At.UTC().Format(time.RFC3339), r.Why}
-	}
-	return out
-}
-
-// link is what the gateway has of a remote target now.
-type link struct {
-	Name        string `json:"target"`
-	Connections int    `json:"connections"`
-	Channels    int    `json:"channels"`
-	Problem     string `json:"problem,omitempty"`
-}
-
-// links are those of the remote targets that the caller may use. None is connected to for it.
-func (v *Verbs) links(c *invocation) []link {
-	out := []link{}
-	for _, t := range v.Targets {
-		r, ok := t.(targets.Remote)
-		if !ok || !slices.Contains(c.Targets, t.Name()) {
-			continue
-		}
-		now := r.Connections()
-		l := link{Name: t.Name(), Connections: now.Open, Channels: now.Channels}
-		if now.Problem != nil {
-			l.Problem = now.Problem.Error()
-		}
-		out = append(out, l)
-	}
-	return out
-}
-
-// line is for people: what a target said is rendered.
-func (l link) line() string {
-	switch {
-	case l.Problem != "":
-		return "the last attempt to connect failed: " + string(render.Line(l.Problem))
-	case l.Connections == 0:
-		return "not connected"
-	case l.Connections == 1:
-		return fmt.Sprintf("1 connection, %d channels in use", l.Channels)
-	}
-	return fmt.Sprintf("%d connections, %d channels in use", l.Connections, l.Channels)
-}
-
-// jail says whether commands that run without a human have the second wall on this host, "ok" or the reason why not.
-func (v *Verbs) jail() string {
-	for _, t := range v.Targets {
-		if t.Name() == config.LocalTarget {
-			if err := t.Jail(); err != nil {
-				return "none, the policy alone holds unasked commands back: " + err.Error()
-			}
-		}
-	}
-	return "ok"
-}
-
-// account is the account of this host, "" where it is no target.
-func (v *Verbs) account() string {
-	for _, t := range v.Targets {
-		if t.Name() == config.LocalTarget {
-			a := t.Account()
-			if a.UID == 0 {
-				return a.Name + ", with all rights of root: scripts read every file, approved commands change every one"
-			}
-			return a.Name
-		}
-	}
-	return ""
 }
 
 // newVersion is `version`.
@@ -274,7 +73,7 @@ func policyOf(ctx context.Context, v *Verbs, c *invocation) int {
 	}
 	_, _ = fmt.Fprintf(c.text(), "%s (%s): %s\n", d.Verdict, d.Risk, render.Stored(d.Reason))
 	if d.Verdict == policy.Ask {
-		v.grantsFor(c, text)
+		grantsFor(v, c, text)
 	}
 	return ExitOK
 }

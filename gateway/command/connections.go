@@ -15,11 +15,11 @@ type Connections struct {
 }
 
 // connected is for those who decide: it says something about others.
-func (v *Verbs) connected(c *invocation) *Connections {
-	if v.Connections == nil || !c.Identity.MayDecide() {
+func (s *condition) connected() *Connections {
+	if s.verbs.Connections == nil || !s.to.Identity.MayDecide() {
 		return nil
 	}
-	n := v.Connections()
+	n := s.verbs.Connections()
 	return &n
 }
 

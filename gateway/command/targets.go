@@ -43,12 +43,12 @@ func newTargets() *verb {
 scp HOST:/local/etc/hosts .`,
 	}}
 	t.Flags().BoolVar(&asJSON, "json", false, "one JSON array on stdout")
-	t.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.targets(ctx, c, asJSON) }
+	t.run = func(ctx context.Context, v *Verbs, c *invocation) int { return reachable(ctx, v, c, asJSON) }
 	return t
 }
 
-// targets lists those that the caller may use, and whether each can be reached now.
-func (v *Verbs) targets(ctx context.Context, c *invocation, asJSON bool) int {
+// reachable lists those that the caller may use, and whether each can be reached now.
+func reachable(ctx context.Context, v *Verbs, c *invocation, asJSON bool) int {
 	list := []*reached{}
 	var asking sync.WaitGroup
 	for _, t := range v.Targets {
