@@ -10,7 +10,6 @@ import (
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
-	"shannot-gateway/targets"
 )
 
 // A parked session goes on when somebody has decided. An approval of one is taken together with its start, or not at all: what
@@ -24,23 +23,6 @@ var ErrUnable = errors.New("it cannot be carried out now")
 
 // errParked is for a session that was parked while a decision on it as one that is alive was under way.
 var errParked = errors.New("the session has just been parked")
-
-// Rerun is the next run of a parked session, about to begin.
-type Rerun struct {
-	Target targets.Target
-	Start  func(*Live) // runs its script; it returns at once
-}
-
-// resumer lets parked sessions go on.
-type resumer struct{ m *Manager }
-
-// prepared are the parked ones of the sessions that a decision is about.
-type prepared struct {
-	runs   map[string]Rerun
-	unable map[string]error  // why one cannot go on
-	claims map[string]func() // that are to be released
-	places map[string]func() // the same for the places of those that have one; the others wait for theirs
-}
 
 // release gives back what is still held.
 func (p *prepared) release() {

@@ -42,23 +42,6 @@ func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
 	}
 }
 
-// presence is who waits for whom: the script for humans, clients for the script, and the session's end for its commands.
-type presence struct {
-	*execution
-	mu          sync.Mutex
-	news        chan struct{} // closed with the next decision
-	holds       int           // operations that wait
-	alone       bool          // the last client that waited for it has left
-	active      int           // commands that run
-	parking     chan struct{} // closed once it is known whether the session is parked, nil at other times
-	lingering   time.Time     // until when it stays alive alone for what was approved, zero before it does
-	sent        func() bool   // see SetSent, may be nil
-	nothingSent bool          // by its client before it was parked
-	parked      bool
-	over        bool
-	commands    sync.WaitGroup // that run, or whose results are being recorded
-}
-
 // attended notes whether somebody waits for the session.
 func (l *presence) attended(yes bool) {
 	l.mu.Lock()

@@ -17,42 +17,9 @@ import (
 	"shannot-gateway/vfs"
 )
 
-// Files is what a script has changed in its own view, and not yet on the target; *vfs.Session is one.
-type Files interface {
-	// Changes lists what differs from the target, in an order in which it can be done.
-	Changes() []vfs.Change
-	// Rebase says that changes were made.
-	Rebase(changes []vfs.Change)
-	// Refresh lets the view show what a command has changed.
-	Refresh()
-	// Scratch lists what scratch holds at a path and below.
-	Scratch(name string) ([]vfs.Change, error)
-}
-
 // maxHashed is how large a file may be that is read before it is removed or replaced, in bytes. Of a larger one only
 // size and time are compared.
 const maxHashed = 1 << 30
-
-// change is one change of the session's view as an operation.
-type change struct {
-	of []vfs.Change // one, or several that are made as one
-	op Operation
-	// first is what happens to a new one when it is taken in.
-	first journal.Event
-	old   bool // of an earlier run, or of an earlier command that still waits
-}
-
-// workspace is the script's view of files, and what they were on the target.
-type workspace struct {
-	*execution
-	view         Files                 // what the script has changed, nil where it has no files
-	hidden       func(string) bool     // what the read policy does not show
-	base         vfs.Source            // what the view is laid over
-	snapshot     *vfs.Snapshot         // base of a script that runs again
-	last         map[string]int        // by path: the last change that an earlier run made
-	origins      map[*vfs.Origin]known // what files were before the first change; with Live.gate
-	checkpointed int64                 // bytes that were kept of them; with Live.gate
-}
 
 // SetFiles gives the session the view whose changes it is to make on the target. hidden says which paths the read
 // policy does not show. It is called once, before the script runs; without it nothing of files is changed.
@@ -162,13 +129,6 @@ func (l *workspace) file(ctx context.Context, c vfs.Change) (*File, error) {
 		f.WasTo, err = l.was(ctx, f, c.Target, c.Over)
 	}
 	return f, err
-}
-
-// known is what was found out about an origin.
-type known struct {
-	state *FileState
-	kept  bool
-	lost  string
 }
 
 // was describes what a change replaces, and keeps its content for a rollback. It is read once for each origin.

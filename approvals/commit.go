@@ -12,21 +12,6 @@ import (
 	"shannot-gateway/targets"
 )
 
-// Conflict is a change of a file that was approved and could not be made. Nothing of it was.
-type Conflict struct {
-	N      int    // the operation
-	Reason string // one line, rendered
-}
-
-// Error says which operation and why.
-func (c *Conflict) Error() string { return fmt.Sprintf("operation %d was not made: %s", c.N, c.Reason) }
-
-// group is what is decided together: changes of files, and the command that comes after them, if any.
-type group struct {
-	files   []*change
-	command *change // nil at the end of the script
-}
-
 // all lists the operations in order.
 func (g *group) all() []*change {
 	if g.command == nil {
@@ -403,9 +388,6 @@ func (l *Live) make(ctx context.Context, c *change) error {
 	l.m.publish(l.subject(), EventFinished, "")
 	return nil
 }
-
-// changeID names the temporary files of an operation's change.
-func changeID(session string, n int) string { return fmt.Sprintf("%s-%d", session, n) }
 
 // abandonRest withdraws what was approved in a group and not made, since something before it could not be.
 func (l *execution) abandonRest(g *group) error {

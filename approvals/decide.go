@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -238,39 +237,6 @@ func together(s *Session, chosen []*Operation, decideOn func(*Operation) error) 
 		}
 	}
 	return nil
-}
-
-// choose finds what is to be decided: operations by number, or all that wait. ErrNotWaiting.
-func choose(s *Session, ops []int) ([]*Operation, error) {
-	var chosen []*Operation
-	if len(ops) == 0 {
-		for i := range s.Operations {
-			if o := &s.Operations[i]; o.Decision == Waiting {
-				chosen = append(chosen, o)
-			}
-		}
-	}
-	for _, n := range slices.Compact(slices.Sorted(slices.Values(ops))) {
-		o := s.Operation(n)
-		if o == nil {
-			return nil, fmt.Errorf("%w: session %s has no operation %d", ErrNotWaiting, s.ID, n)
-		}
-		if o.Decision != Waiting {
-			return nil, fmt.Errorf("%w: operation %d is %s", ErrNotWaiting, n, decidedBy(o))
-		}
-		chosen = append(chosen, o)
-	}
-	if len(chosen) == 0 || s.Status.Final() {
-		return nil, fmt.Errorf("%w: session %s is %s", ErrNotWaiting, s.ID, s.Status)
-	}
-	return chosen, nil
-}
-
-func decidedBy(o *Operation) string {
-	if o.By == "" {
-		return string(o.Decision)
-	}
-	return string(o.Decision) + " by " + o.By
 }
 
 // Cancel ends a session: its owner may, and whoever may decide on it.

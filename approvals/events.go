@@ -43,6 +43,9 @@ type subscription struct {
 	lost bool               // the last place went to EventLost
 }
 
+// subject is the session that an event is about.
+type subject struct{ session, identity, target string }
+
 // subscribe delivers until one of the contexts ends: the subscriber's own, and that of the service.
 func (b *bus) subscribe(ctx, open context.Context, sees func(subject) bool) <-chan Event {
 	s := &subscription{c: make(chan Event, eventBuffer), sees: sees}
@@ -80,3 +83,5 @@ func (b *bus) publish(e Event, about subject) {
 		}
 	}
 }
+
+func about(s *Session) subject { return subject{s.ID, s.Identity, s.Target} }

@@ -9,11 +9,6 @@ import (
 	"shannot-gateway/approvals/journal"
 )
 
-// contents are what the journal's records name.
-type contents struct {
-	blobs Blobs // nil where files are not changed
-}
-
 // Diff compares what a file holds with what a change writes; context is diff.Compare's. ok is false where the change
 // writes no content or what is there before was not kept; both are in Details.
 func (c *contents) Diff(f *File, context int) (d diff.Diff, ok bool, err error) {

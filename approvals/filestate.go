@@ -2,7 +2,9 @@ package approvals
 
 import (
 	"encoding/hex"
+	"fmt"
 	"io"
+	"time"
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
@@ -52,3 +54,9 @@ func targetChange(f *File, id string, blobs Blobs) targets.Change {
 	}
 	return c
 }
+
+// changeID names the temporary files of an operation's change.
+func changeID(session string, n int) string { return fmt.Sprintf("%s-%d", session, n) }
+
+// lookTime is how long a target may take to say what became of an earlier gateway's changes.
+const lookTime = 30 * time.Second

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -16,38 +15,6 @@ import (
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
-
-// Start is a command that a script, or a command line, wants to run.
-type Start struct {
-	Argv []string
-	// Shell says that Argv is a shell, "-c" and the session's own text, given as a command line.
-	Shell bool
-	// Executables are the paths that exec would try; a name that was looked up along the script's PATH is looked up
-	// again along the target's fixed one.
-	Executables []string
-	Dir         string
-	Env         []string // nil means the session's own
-	Input       string   // where Stdin comes from: "none", "data", "file", "stream"
-	Content     []byte   // everything that Stdin gives, with "data"
-	Line        int
-	Stdin       io.Reader
-	// Stdout and Stderr get the command's output. The same value for both keeps the order.
-	Stdout, Stderr io.Writer
-}
-
-// Denial is a refusal of the policy or of a human.
-type Denial struct {
-	Reason string // one line, rendered
-	By     string // who rejected it; "" for the policy
-}
-
-// Error says who refused and why.
-func (d *Denial) Error() string {
-	if d.By == "" {
-		return "denied by policy: " + d.Reason
-	}
-	return "rejected by " + d.By + ": " + d.Reason
-}
 
 // Start takes a command through the gate: it is resolved, judged and journalled; then it runs, is refused with a
 // *Denial, or waits for a human. It returns once the command runs. A program that does not exist is ENOENT and bothers
@@ -481,17 +448,6 @@ func (l *execution) result(n int, exit targets.Exit, output string, cut, lost bo
 		}
 	})
 	l.m.publish(l.subject(), EventFinished, "")
-}
-
-// process is a running command. Its result is recorded whether anybody waits for it or not.
-type process struct {
-	targets.Process
-	live   *Live
-	n      int
-	record *output.Recording
-	ended  chan struct{}
-	exit   targets.Exit // after ended
-	err    error
 }
 
 // finish waits for the command and records its result.

@@ -5,68 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/targets"
 )
-
-// Live is a session that is alive: its script runs, or waits inside an operation. Each of its parts guards its own state.
-//
-// The order of locks: committing, gate, grants.mu, registry.mu, and then presence.mu, progress.lock and the bus's, which are held
-// for a moment only. A change in the store takes presence.mu at most. Nobody waits for the store, a target or a human with registry.mu or
-// one of those behind it.
-type Live struct {
-	*execution
-	presence
-	workspace
-	progress
-
-	gate sync.Mutex // operations are taken in one at a time, so that their order is the journal's
-	// Guarded by gate.
-	skip     map[string]bool // digests of changes that nobody is asked about again
-	inflight map[string]int  // digests of changes that wait: their operations
-	exit     int             // how the script ended, once it has
-
-	reads readList // files that the script has opened
-
-	committing sync.Mutex // changes are made one at a time
-	placed     placed     // files of scratch that are on the target, with committing
-}
-
-// execution is one run of a session's script, from its start to its end. It does not change.
-type execution struct {
-	m        *Manager
-	rules    *Rules // those of when it began
-	id       string
-	identity string
-	target   targets.Target
-	unuse    func() // ends the session's use of it
-	env      []string
-	plan     bool
-	// interactive sessions are never parked
-	interactive bool
-	resumed     bool // it was parked
-	out         *output.Recording
-	ctx         context.Context
-	cancel      context.CancelCauseFunc
-	began       time.Time
-	gone        chan struct{} // closed once it is not alive any more
-}
-
-// progress is how far the script has come in the journal, and how much of it there is.
-type progress struct {
-	*execution
-	lock     sync.Mutex
-	journal  []Operation // of an earlier run, to be taken up again
-	at       int         // place in the journal
-	count    int         // operations so far
-	recorded int64       // bytes of commands' output that were kept
-	// recordedBytes is what the commands themselves take in the journal.
-	recordedBytes int
-}
 
 // ID is the session's id.
 func (l *execution) ID() string { return l.id }
@@ -191,13 +135,6 @@ func (l *presence) parkingNow(s *Session) journal.Event {
 	defer l.mu.Unlock()
 	e.NothingSent = l.sent != nil || l.nothingSent
 	return e
-}
-
-// Outcome is how a session's script ended.
-type Outcome struct {
-	Status   Status // Done, Failed, TimedOut or Cancelled
-	ExitCode int
-	Reason   string // one line, rendered
 }
 
 // errEnded ends what a script left behind.

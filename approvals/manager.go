@@ -5,117 +5,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
-	"shannot-gateway/approvals/policy"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
-
-// Store keeps sessions. Every change is durable when the method returns, but for those of UpdateSoon; an error wraps ErrStore.
-type Store interface {
-	// Create adds a session. It fails with ErrExists where the id is taken.
-	Create(s Session) error
-	// Update changes a session in one transaction. An error of change leaves it as it was and is returned as it is.
-	// change may be called more than once, and replaces what a pointer or slice of the session points at instead of
-	// changing it there: the session that it gets, and the one that is returned, share that with the store.
-	Update(id string, change func(*Session) error) (Session, error)
-	// UpdateAll is Update for several sessions, each named once: all are changed, or none.
-	UpdateAll(ids []string, change func([]*Session) error) ([]Session, error)
-	// UpdateSoon is Update for what nobody waits for. It is made before every change that comes after it, and before anybody
-	// looks at the session; done is called once it is durable, or has failed. Neither may wait for the store.
-	UpdateSoon(id string, change func(*Session) error, done func(error))
-	// Session returns one, or ErrNotFound.
-	Session(id string) (Session, error)
-	// Sessions returns those that match, newest first, without their scripts; unless all, only those that have not
-	// ended. What match sees has no operations.
-	Sessions(all bool, match func(*Session) bool) ([]Session, error)
-	// Check writes and reads, to show whether that works now.
-	Check() error
-}
-
-// Judge decides on commands; *policy.Judge is one.
-type Judge interface {
-	Argv(argv []string, c policy.Context) policy.Decision
-	Shell(text string, c policy.Context) policy.Decision
-}
-
-// Limits bound sessions; 0 means no limit.
-type Limits struct {
-	Hold                time.Duration // how long a script stays alive while it waits for a human
-	Expire              time.Duration // how long a parked session waits
-	Operations          int           // in one session
-	Output              int64         // bytes of stdout and stderr of one session
-	Checkpoint          int64         // bytes that are kept of what a session's files held before
-	Sessions            int           // alive at once
-	SessionsPerIdentity int           // alive at once
-	Queue               time.Duration // how long one that is over these waits for a place; 0 means not at all
-	Grant               time.Duration // how long a grant may last
-}
-
-// Rules are what a session is judged and bounded by, from its beginning to its end.
-type Rules struct {
-	Judge  Judge
-	Limits Limits
-}
-
-// Config is what a Manager needs.
-type Config struct {
-	Store Store
-	Blobs Blobs  // contents of files; without it files are not changed
-	Dir   string // where outputs are kept
-	// Judge and Limits are those of every session, until SetRules.
-	Judge  Judge
-	Limits Limits
-	// Standing is what the configuration in force says of an identity by its name and the fingerprint of a key of its own, ""
-	// for whichever key it has; false where there is none such. It is asked with every look and every decision, and must be
-	// quick. nil means that everybody stays who they are, and that who decides does so on every target.
-	Standing func(name, fingerprint string) (Standing, bool)
-	Now      func() time.Time // nil means time.Now
-	Random   io.Reader        // nil means crypto/rand
-	Grants   GrantStore       // nil means that there are none
-	// Granted, where there is one, records that a grant was "granted" or "revoked", before it takes effect. Its error stands
-	// in the way of the former.
-	Granted func(g Grant, what string, by Identity) error
-	// Share, where there is one, says why an identity may add nothing to what is kept now: it has used up its share. It is
-	// asked before a session begins and before an operation is recorded.
-	Share func(identity string) error
-	Log   *slog.Logger
-	// Restart says how a parked session would start again now, or what stands in its way. It has no effect yet, and is called before
-	// somebody's approval is taken, or, patient then, for a decision that was taken before. Without it, sessions are never
-	// parked: they expire when hold ends.
-	Restart func(ctx context.Context, s Session, patient bool) (Rerun, error)
-	// Target finds a target by its name, nil for none: what an earlier gateway left half done is looked at there. It is
-	// called by New already.
-	Target func(name string) targets.Target
-}
-
-// Manager owns all sessions of a gateway.
-type Manager struct {
-	registry
-	scopes
-	contents
-	resumer
-	config   Config
-	rules    atomic.Pointer[Rules] // of sessions that begin now
-	bus      bus
-	programs programs
-	grants   grants
-	turns    Turns
-	outputs  *output.Folder
-	look     look
-	rolling  exclusive // sessions that are being rolled back
-
-	begun atomic.Int64
-}
 
 // New opens the sessions of an earlier gateway: what was held is parked, what ran has failed, and an operation that
 // was started without a result is unknown. It never runs anything.
@@ -165,23 +65,6 @@ func (m *Manager) SetRules(r Rules) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.dispatch() // there may be more places than before
-}
-
-// Request asks for a session.
-type Request struct {
-	Identity       Identity
-	Target         targets.Target
-	Engine         string
-	Args           []string // what follows the interpreter, for a script
-	Script         string   // source, or shell text
-	Shell          bool     // Script is shell text, one command
-	Interactive    bool     // the script is typed at a terminal as it goes; Script says so
-	Name, Analysis string   // the agent's own words
-	Group          string   // of sessions that were started together, see NewGroup; "" for none
-	Plan           bool     // run nothing: record what would be done, and wait
-	Env            []string // the environment that the session begins with, KEY=VALUE
-	// Queued, where it is there, is called once if the session has to wait for a place, with why, in one line.
-	Queued func(why string)
 }
 
 // Begin makes a session and records it. Where there is no place for it, it waits for one, at most until ctx ends: the
@@ -516,3 +399,6 @@ func sweep(outputs *output.Folder, of Store) {
 		return errors.Is(err, ErrNotFound)
 	})
 }
+
+// NewGroup makes an id for sessions that are started together.
+func (m *Manager) NewGroup() (string, error) { return journal.NewGroup(m.config.Random) }

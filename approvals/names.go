@@ -98,6 +98,3 @@ func IsGroup(id string) bool { return journal.IsGroup(id) }
 
 // WaitingDigestOf is the waiting digest of several sessions, which an approval of a group names; "" where nothing waits in any.
 func WaitingDigestOf(sessions []Session) string { return journal.WaitingDigestOf(sessions) }
-
-// NewGroup makes an id for sessions that are started together.
-func (m *Manager) NewGroup() (string, error) { return journal.NewGroup(m.config.Random) }

@@ -26,26 +26,7 @@ const queuedAfter = time.Second
 // maxInTheWay is how many sessions an error names.
 const maxInTheWay = 4
 
-// waiter is a session that wants a place, or has one and is not alive yet.
-type waiter struct {
-	identity string
-	session  string // of a parked one that a human has decided on, "" for a new one
-	size     int    // bytes of its script
-
-	given chan struct{} // closed once it has its place, or err
-	err   error
-}
-
 func (w *waiter) resumed() bool { return w.session != "" }
-
-// places says who has a place among those alive and who waits for one, guarded by registry.mu. Places are given in the
-// order in which they were asked for, with two exceptions: what a human has decided on comes first, and of several
-// identities that wait the one with the fewest sessions alive does.
-type places struct {
-	starting map[*waiter]bool
-	waiting  []*waiter
-	moved    map[string]chan struct{} // by identity: closed when somebody of theirs leaves the line
-}
 
 func newPlaces() places {
 	return places{starting: map[*waiter]bool{}, moved: map[string]chan struct{}{}}

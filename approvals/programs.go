@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -22,19 +21,6 @@ import (
 
 // programsAge is how long what is known of a target's directories is used.
 const programsAge = time.Minute
-
-// programs remembers, by target, which names are found in directories that others can write.
-type programs struct {
-	mu    sync.Mutex
-	known map[string]*foreignPrograms
-}
-
-// foreignPrograms has a lock of its own: a target that does not answer holds up nobody at another one.
-type foreignPrograms struct {
-	mu    sync.Mutex
-	at    time.Time         // zero before the first look
-	names map[string]string // name → path
-}
 
 // foreign returns the programs of a target that others could have put there.
 func (p *programs) foreign(t targets.Target, now time.Time) map[string]string {
@@ -136,4 +122,18 @@ func (l *execution) judgeNow(command *Command, c Start, foreign map[string]strin
 // onPath reports whether a directory is one of those where executables are looked for.
 func onPath(dir string) bool {
 	return slices.Contains(strings.Split(targets.Path, ":"), strings.TrimSuffix(dir, "/"))
+}
+
+// oneJudgement is how many commands of one identity are judged at a time. A judgement is bounded, but not free: whoever asks for
+// many at once, by scripts or by the verb policy, takes one processor at most.
+const oneJudgement = 1
+
+// JudgeShell says what the policy makes of a command line of an identity's, which is not run.
+func (m *Manager) JudgeShell(ctx context.Context, by Identity, text string, c policy.Context) (policy.Decision, error) {
+	done, err := m.turns.Take(ctx, by.Name, oneJudgement)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	defer done()
+	return m.rules.Load().Judge.Shell(text, c), nil
 }

@@ -7,12 +7,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"shannot-gateway/approvals/journal"
 )
@@ -23,15 +21,6 @@ const (
 	maxReadBytes = 2 << 20
 	maxReadHere  = 4 << 10 // in the record itself, in bytes: content costs more waits for the disk
 )
-
-// readList collects the files that a script opens.
-type readList struct {
-	mu    sync.Mutex
-	names map[string]struct{}
-	bytes int
-	more  uint64
-	sum   hash.Hash // of the names that the list has no room for, nil where there are none
-}
 
 // add is called for each file that is opened.
 func (l *readList) add(name string) {

@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"context"
 	"reflect"
 	"slices"
 	"time"
@@ -145,4 +146,29 @@ func recoverParked(s *Session, now time.Time, rules *Rules, answers answers) (ta
 		e.What = journal.Schedule
 	}
 	return takenBack, s.Apply(e)
+}
+
+// resolved brings a session's interrupted changes to a state that this process can vouch for, and removes what its
+// commands were given of scratch.
+func (r *recovery) resolved(ctx context.Context, s *Session) answers {
+	found := answers{}
+	files, done := r.look.files(s.Target, s.Identity, s.ID)
+	defer done()
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.File != nil && !o.Started.IsZero() && o.Finished.IsZero() {
+			found[o.N] = r.look.resolve(ctx, files, s.ID, o)
+		}
+	}
+	if files != nil && len(s.Placed) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, lookTime)
+		defer cancel()
+		names := make([]string, len(s.Placed))
+		for i, name := range s.Placed {
+			names[i] = string(name)
+		}
+		for _, left := range removePlaced(ctx, files, changeID(s.ID, 0), names) {
+			r.config.Log.Warn("a file of a session's scratch stays on the target", "session", s.ID, "error", left)
+		}
+	}
+	return found
 }

@@ -3,31 +3,8 @@ package approvals
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 )
-
-// registry knows the sessions that have not ended: those that are alive, those that are parked, and those that wait for a place.
-type registry struct {
-	limits func() Limits
-	used   func(identity string) error // see Config.Share, may be nil
-
-	mu      sync.Mutex
-	live    map[string]*Live
-	places  places
-	present map[string]int // by session: clients of its own that wait for it
-	parked  map[string]parkedSession
-	going   map[string]chan struct{} // sessions that are about to start again; closed once they have
-	closing bool
-	closed  context.Context // ends with closing
-	close   context.CancelFunc
-	work    sync.WaitGroup // live sessions, and goroutines that start one
-}
-
-type parkedSession struct {
-	identity, target string
-	deadline         time.Time
-}
 
 // claimPatience is how long an approval waits for a script that is about to end, or for a session that is about to go on.
 const claimPatience = 10 * time.Second

@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"time"
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
 )
-
-// lookTime is how long a target may take to say what became of an earlier gateway's changes.
-const lookTime = 30 * time.Second
 
 // answer is what a look at the target says of a change whose gateway died.
 type answer int
@@ -34,12 +29,6 @@ func (a answers) anyMade() bool {
 		}
 	}
 	return false
-}
-
-// look finds out what is on targets.
-type look struct {
-	target func(name string) targets.Target // see Config.Target, may be nil
-	log    *slog.Logger
 }
 
 // files is a target whose files can be changed, for an identity and a session that is not alive; nil where there is none
@@ -95,9 +84,6 @@ func (k look) resolve(ctx context.Context, files targets.FileTarget, id string, 
 	return notKnown
 }
 
-// errNotKnown says of a change that nobody can tell whether it was made.
-var errNotKnown = errors.New("whether it was made is not known")
-
 // afterLoss says what became of a change whose connection broke in the middle, by a look over another one: nil where it was
 // made. What is left of it beside the file is removed.
 func (k look) afterLoss(ctx context.Context, files targets.FileTarget, id string, o *Operation, failed error) error {
@@ -111,29 +97,4 @@ func (k look) afterLoss(ctx context.Context, files targets.FileTarget, id string
 		return failed
 	}
 	return fmt.Errorf("%w, and %w", failed, errNotKnown)
-}
-
-// resolved brings a session's interrupted changes to a state that this process can vouch for, and removes what its
-// commands were given of scratch.
-func (r *recovery) resolved(ctx context.Context, s *Session) answers {
-	found := answers{}
-	files, done := r.look.files(s.Target, s.Identity, s.ID)
-	defer done()
-	for i := range s.Operations {
-		if o := &s.Operations[i]; o.File != nil && !o.Started.IsZero() && o.Finished.IsZero() {
-			found[o.N] = r.look.resolve(ctx, files, s.ID, o)
-		}
-	}
-	if files != nil && len(s.Placed) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, lookTime)
-		defer cancel()
-		names := make([]string, len(s.Placed))
-		for i, name := range s.Placed {
-			names[i] = string(name)
-		}
-		for _, left := range removePlaced(ctx, files, changeID(s.ID, 0), names) {
-			r.config.Log.Warn("a file of a session's scratch stays on the target", "session", s.ID, "error", left)
-		}
-	}
-	return found
 }

@@ -8,8 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
@@ -141,12 +139,6 @@ func (b *rolling) clear(ctx context.Context, s *Session) error {
 		return nil
 	})
 	return err
-}
-
-// exclusive makes sure that one rollback of a session runs at a time.
-type exclusive struct {
-	mu   sync.Mutex
-	held map[string]bool
 }
 
 func (e *exclusive) take(id string) (release func(), err error) {
@@ -371,19 +363,4 @@ func (b *rolling) step(ctx context.Context, f *File) error {
 		return errors.Join(&Conflict{N: n, Reason: string(render.Line(failed.Error()))}, err)
 	}
 	return err
-}
-
-// outcomeOf is how a change ended.
-func outcomeOf(failed error, now time.Time) journal.Event {
-	if failed == nil {
-		return journal.Event{What: journal.Finish, At: now}
-	}
-	e := journal.Event{What: journal.Fail, At: now, Reason: string(render.Line(failed.Error()))}
-	switch {
-	case errors.Is(failed, targets.ErrConflict):
-		e.What = journal.Conflict
-	case errors.Is(failed, errNotKnown):
-		e.What = journal.Lose
-	}
-	return e
 }

@@ -4,17 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 )
-
-// Standing is what the configuration in force says of somebody.
-type Standing struct {
-	Role    Role
-	Targets []string // that they may use, by name
-	// Everywhere says that a decider is not bound to Targets: they see and decide on sessions on every target, those included
-	// that the configuration has no more.
-	Everywhere bool
-}
 
 // scope is what somebody may see and decide on. Every method of Manager that takes who asks goes through it, anew with each
 // call: what the configuration takes away counts at once, whoever they were when they came.
@@ -22,15 +12,6 @@ type scope struct {
 	by    Identity
 	now   Standing
 	known bool // they are who they were: the name, the role and the key are in the configuration
-}
-
-// scopes knows what everybody may see and decide on.
-type scopes struct {
-	standing func(name, fingerprint string) (Standing, bool) // see Config.Standing, may be nil
-
-	lock sync.Mutex
-	// changed is closed, and another put in its place, when the configuration has changed who may see what.
-	changed chan struct{}
 }
 
 func (k *scopes) scope(by Identity) scope {
@@ -164,10 +145,5 @@ func (k *scopes) whileSeen(ctx context.Context, by Identity, s *Session) (contex
 	}()
 	return ctx, func() { cancel(nil) }
 }
-
-// subject is the session that an event is about.
-type subject struct{ session, identity, target string }
-
-func about(s *Session) subject { return subject{s.ID, s.Identity, s.Target} }
 
 func (l *execution) subject() subject { return subject{l.id, l.identity, l.target.Name()} }

@@ -11,9 +11,6 @@ import (
 	"shannot-gateway/targets"
 )
 
-// placed are the paths of files of scratch that this session has made on the target, in order.
-type placed []string
-
 // place puts the files of scratch that go with a command on the target. Each path must be free, but for what the
 // session itself has put there before: another's file is neither overwritten nor taken for the session's own. Where one
 // cannot be placed the command does not start.

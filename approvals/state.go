@@ -1,50 +1,278 @@
 package approvals
 
 import (
+	"context"
+	"hash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
 )
 
-// rejection reports whether a human rejected something.
-func rejection(s *Session) (string, bool) {
-	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Decision == Rejected {
-			return o.Reason, true
-		}
-	}
-	return "", false
+// Manager owns all sessions of a gateway.
+type Manager struct {
+	registry
+	scopes
+	contents
+	resumer
+	config   Config
+	rules    atomic.Pointer[Rules] // of sessions that begin now
+	bus      bus
+	programs programs
+	grants   grants
+	turns    Turns
+	outputs  *output.Folder
+	look     look
+	rolling  exclusive // sessions that are being rolled back
+
+	begun atomic.Int64
 }
 
-// filesOutcome is how a script's end counts with what became of its files: a change that was not made is a failure of
-// the session, even where the script went on.
-func filesOutcome(s *Session, o Outcome) Outcome {
-	if o.Status != StatusDone && o.Status != StatusFailed && o.Status != StatusRejected || o.Status == StatusFailed && o.ExitCode == ExitFault {
-		return o
-	}
-	for i := range s.Operations {
-		op := &s.Operations[i]
-		switch {
-		case op.Decision == Conflicted || op.Decision == Failed || op.Decision == Unknown && op.File != nil && op.Reason != "":
-			return Outcome{Status: StatusFailed, ExitCode: ExitConflict, Reason: (&Conflict{N: op.N, Reason: op.Reason}).Error()}
-		case op.File != nil && op.Decision == Rejected:
-			o = Outcome{Status: StatusRejected, ExitCode: ExitNotPermitted, Reason: op.Reason}
-		case op.File != nil && op.Decision == Denied:
-			o = Outcome{Status: StatusRejected, ExitCode: ExitNotPermitted, Reason: "denied by policy: " + op.Why}
-		}
-	}
-	return o
+// registry knows the sessions that have not ended: those that are alive, those that are parked, and those that wait for a place.
+type registry struct {
+	limits func() Limits
+	used   func(identity string) error // see Config.Share, may be nil
+
+	mu      sync.Mutex
+	live    map[string]*Live
+	places  places
+	present map[string]int // by session: clients of its own that wait for it
+	parked  map[string]parkedSession
+	going   map[string]chan struct{} // sessions that are about to start again; closed once they have
+	closing bool
+	closed  context.Context // ends with closing
+	close   context.CancelFunc
+	work    sync.WaitGroup // live sessions, and goroutines that start one
 }
 
-// ending ends a session.
-func ending(status Status, exit int, reason string, now time.Time) journal.Event {
-	return journal.Event{What: journal.End, At: now, Reason: reason, End: &journal.Ending{Status: status, ExitCode: exit}}
+type parkedSession struct {
+	identity, target string
+	deadline         time.Time
 }
 
-// release lets a script that is held run on where nothing of it waits any more.
-func release(s *Session) error {
-	if s.Status != StatusHeld || s.Waits() {
-		return nil
-	}
-	return s.Apply(journal.Event{What: journal.Release})
+// places says who has a place among those alive and who waits for one, guarded by registry.mu. Places are given in the
+// order in which they were asked for, with two exceptions: what a human has decided on comes first, and of several
+// identities that wait the one with the fewest sessions alive does.
+type places struct {
+	starting map[*waiter]bool
+	waiting  []*waiter
+	moved    map[string]chan struct{} // by identity: closed when somebody of theirs leaves the line
+}
+
+// waiter is a session that wants a place, or has one and is not alive yet.
+type waiter struct {
+	identity string
+	session  string // of a parked one that a human has decided on, "" for a new one
+	size     int    // bytes of its script
+
+	given chan struct{} // closed once it has its place, or err
+	err   error
+}
+
+// scopes knows what everybody may see and decide on.
+type scopes struct {
+	standing func(name, fingerprint string) (Standing, bool) // see Config.Standing, may be nil
+
+	lock sync.Mutex
+	// changed is closed, and another put in its place, when the configuration has changed who may see what.
+	changed chan struct{}
+}
+
+// contents are what the journal's records name.
+type contents struct {
+	blobs Blobs // nil where files are not changed
+}
+
+// resumer lets parked sessions go on.
+type resumer struct{ m *Manager }
+
+// look finds out what is on targets.
+type look struct {
+	target func(name string) targets.Target // see Config.Target, may be nil
+	log    *slog.Logger
+}
+
+// exclusive makes sure that one rollback of a session runs at a time.
+type exclusive struct {
+	mu   sync.Mutex
+	held map[string]bool
+}
+
+// grants are all that are remembered, as the store has them.
+type grants struct {
+	store    GrantStore                                    // nil for none
+	record   func(g Grant, what string, by Identity) error // see Config.Granted, may be nil
+	now      func() time.Time
+	sessions Store
+	void     func(g *Grant) string // see Manager.Void
+
+	mu  sync.RWMutex
+	all []Grant // by number
+}
+
+// programs remembers, by target, which names are found in directories that others can write.
+type programs struct {
+	mu    sync.Mutex
+	known map[string]*foreignPrograms
+}
+
+// foreignPrograms has a lock of its own: a target that does not answer holds up nobody at another one.
+type foreignPrograms struct {
+	mu    sync.Mutex
+	at    time.Time         // zero before the first look
+	names map[string]string // name → path
+}
+
+// Live is a session that is alive: its script runs, or waits inside an operation. Each of its parts guards its own state.
+//
+// The order of locks: committing, gate, grants.mu, registry.mu, and then presence.mu, progress.lock and the bus's, which are held
+// for a moment only. A change in the store takes presence.mu at most. Nobody waits for the store, a target or a human with registry.mu or
+// one of those behind it.
+type Live struct {
+	*execution
+	presence
+	workspace
+	progress
+
+	gate sync.Mutex // operations are taken in one at a time, so that their order is the journal's
+	// Guarded by gate.
+	skip     map[string]bool // digests of changes that nobody is asked about again
+	inflight map[string]int  // digests of changes that wait: their operations
+	exit     int             // how the script ended, once it has
+
+	reads readList // files that the script has opened
+
+	committing sync.Mutex // changes are made one at a time
+	placed     placed     // files of scratch that are on the target, with committing
+}
+
+// execution is one run of a session's script, from its start to its end. It does not change.
+type execution struct {
+	m        *Manager
+	rules    *Rules // those of when it began
+	id       string
+	identity string
+	target   targets.Target
+	unuse    func() // ends the session's use of it
+	env      []string
+	plan     bool
+	// interactive sessions are never parked
+	interactive bool
+	resumed     bool // it was parked
+	out         *output.Recording
+	ctx         context.Context
+	cancel      context.CancelCauseFunc
+	began       time.Time
+	gone        chan struct{} // closed once it is not alive any more
+}
+
+// progress is how far the script has come in the journal, and how much of it there is.
+type progress struct {
+	*execution
+	lock     sync.Mutex
+	journal  []Operation // of an earlier run, to be taken up again
+	at       int         // place in the journal
+	count    int         // operations so far
+	recorded int64       // bytes of commands' output that were kept
+	// recordedBytes is what the commands themselves take in the journal.
+	recordedBytes int
+}
+
+// presence is who waits for whom: the script for humans, clients for the script, and the session's end for its commands.
+type presence struct {
+	*execution
+	mu          sync.Mutex
+	news        chan struct{} // closed with the next decision
+	holds       int           // operations that wait
+	alone       bool          // the last client that waited for it has left
+	active      int           // commands that run
+	parking     chan struct{} // closed once it is known whether the session is parked, nil at other times
+	lingering   time.Time     // until when it stays alive alone for what was approved, zero before it does
+	sent        func() bool   // see SetSent, may be nil
+	nothingSent bool          // by its client before it was parked
+	parked      bool
+	over        bool
+	commands    sync.WaitGroup // that run, or whose results are being recorded
+}
+
+// workspace is the script's view of files, and what they were on the target.
+type workspace struct {
+	*execution
+	view         Files                 // what the script has changed, nil where it has no files
+	hidden       func(string) bool     // what the read policy does not show
+	base         vfs.Source            // what the view is laid over
+	snapshot     *vfs.Snapshot         // base of a script that runs again
+	last         map[string]int        // by path: the last change that an earlier run made
+	origins      map[*vfs.Origin]known // what files were before the first change; with Live.gate
+	checkpointed int64                 // bytes that were kept of them; with Live.gate
+}
+
+// change is one change of the session's view as an operation.
+type change struct {
+	of []vfs.Change // one, or several that are made as one
+	op Operation
+	// first is what happens to a new one when it is taken in.
+	first journal.Event
+	old   bool // of an earlier run, or of an earlier command that still waits
+}
+
+// known is what was found out about an origin.
+type known struct {
+	state *FileState
+	kept  bool
+	lost  string
+}
+
+// Files is what a script has changed in its own view, and not yet on the target; *vfs.Session is one.
+type Files interface {
+	// Changes lists what differs from the target, in an order in which it can be done.
+	Changes() []vfs.Change
+	// Rebase says that changes were made.
+	Rebase(changes []vfs.Change)
+	// Refresh lets the view show what a command has changed.
+	Refresh()
+	// Scratch lists what scratch holds at a path and below.
+	Scratch(name string) ([]vfs.Change, error)
+}
+
+// group is what is decided together: changes of files, and the command that comes after them, if any.
+type group struct {
+	files   []*change
+	command *change // nil at the end of the script
+}
+
+// readList collects the files that a script opens.
+type readList struct {
+	mu    sync.Mutex
+	names map[string]struct{}
+	bytes int
+	more  uint64
+	sum   hash.Hash // of the names that the list has no room for, nil where there are none
+}
+
+// placed are the paths of files of scratch that this session has made on the target, in order.
+type placed []string
+
+// prepared are the parked ones of the sessions that a decision is about.
+type prepared struct {
+	runs   map[string]Rerun
+	unable map[string]error  // why one cannot go on
+	claims map[string]func() // that are to be released
+	places map[string]func() // the same for the places of those that have one; the others wait for theirs
+}
+
+// process is a running command. Its result is recorded whether anybody waits for it or not.
+type process struct {
+	targets.Process
+	live   *Live
+	n      int
+	record *output.Recording
+	ended  chan struct{}
+	exit   targets.Exit // after ended
+	err    error
 }

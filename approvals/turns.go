@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-
-	"shannot-gateway/approvals/policy"
 )
 
 // Turns let each identity have so much of one kind of work done at a time, in the order in which it asks. Whoever asks for more
@@ -73,18 +71,4 @@ func (t *Turns) pass(identity string, l *line) {
 	if l.taken == 0 {
 		delete(t.of, identity)
 	}
-}
-
-// oneJudgement is how many commands of one identity are judged at a time. A judgement is bounded, but not free: whoever asks for
-// many at once, by scripts or by the verb policy, takes one processor at most.
-const oneJudgement = 1
-
-// JudgeShell says what the policy makes of a command line of an identity's, which is not run.
-func (m *Manager) JudgeShell(ctx context.Context, by Identity, text string, c policy.Context) (policy.Decision, error) {
-	done, err := m.turns.Take(ctx, by.Name, oneJudgement)
-	if err != nil {
-		return policy.Decision{}, err
-	}
-	defer done()
-	return m.rules.Load().Judge.Shell(text, c), nil
 }
