@@ -150,7 +150,7 @@ func (r *resumer) start(s Session, run Rerun, notice string) error {
 		return errors.Join(err, r.repark(s))
 	}
 	if notice != "" {
-		l.Notice("%s", notice)
+		l.Notice("%s", render.Stored(notice))
 	}
 	run.Start(l)
 	return nil
@@ -267,10 +267,10 @@ func (r *resumer) stay(id string, why error) {
 		if err := s.Apply(journal.Event{What: journal.Unschedule}); err != nil {
 			return err
 		}
-		if _, err := reopen(s, string(render.Line(why.Error())), time.Time{}); err != nil || s.Waits() {
+		if _, err := reopen(s, render.Line(why.Error()).String(), time.Time{}); err != nil || s.Waits() {
 			return err
 		}
-		status, exit, reason := StatusFailed, ExitUnreachable, "it cannot go on: "+string(render.Line(why.Error()))
+		status, exit, reason := StatusFailed, ExitUnreachable, "it cannot go on: "+render.Line(why.Error()).String()
 		if said, ok := rejection(s); ok {
 			status, exit, reason = StatusRejected, ExitNotPermitted, said
 		}

@@ -165,7 +165,7 @@ func (l *workspace) was(ctx context.Context, f *File, path string, o *vfs.Origin
 // error: the human decides.
 func (l *workspace) checkpoint(ctx context.Context, path string, k *known) error {
 	lose := func(format string, args ...any) error {
-		k.kept, k.lost = false, string(render.Line(fmt.Sprintf(format, args...))) // an error may hold a target's words
+		k.kept, k.lost = false, render.Line(fmt.Sprintf(format, args...)).String() // an error may hold a target's words
 		return nil
 	}
 	limit := l.rules.Limits.Checkpoint
@@ -248,7 +248,7 @@ func (l *Live) prepared(c *change) {
 	if l.exit != 0 {
 		d.Reason += fmt.Sprintf("; the script ended with exit status %d", l.exit)
 	}
-	c.op.Summary, c.op.Created = string(f.Summary()), now
+	c.op.Summary, c.op.Created = f.Summary().String(), now
 	c.op.Verdict, c.op.Risk, c.op.Why, c.first = d.Verdict, d.Risk, d.Reason, journal.Event{What: journal.Ask}
 	if why := deniedChange(f, l.hidden); why != "" {
 		c.op.Verdict, c.op.Why, c.first = policy.Deny, why, journal.Event{What: journal.Deny, At: now}

@@ -9,6 +9,7 @@ import (
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
 
@@ -61,7 +62,7 @@ func (l *Live) withFiles(command *Command, d policy.Decision, files []*change) *
 		}
 	}
 	o := Operation{
-		Kind: CommandKind, Summary: string(summary(command)), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
+		Kind: CommandKind, Summary: summary(command).String(), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
 		Digest: command.Digest(), Created: l.m.config.Now(), Command: command,
 	}
 	c := &change{op: o, first: journal.Event{What: journal.Ask}}
@@ -383,7 +384,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 	}
 	c.op = *s.Operation(c.op.N)
 	if failed != nil {
-		l.Notice("operation %d was not made: %s", c.op.N, c.op.Reason)
+		l.Notice("operation %d was not made: %s", c.op.N, render.Stored(c.op.Reason))
 	}
 	l.m.publish(l.subject(), EventFinished, "")
 	return nil

@@ -12,14 +12,14 @@ func ContentRow(label string, f *File, d diff.Diff, ok bool, err error) (row jou
 	row = journal.Row{Label: label, Tone: journal.Caution, Prose: true}
 	switch {
 	case err != nil:
-		row.Text, row.Tone = "it cannot be shown: "+render.Line(err.Error()), journal.Danger
+		row.Text, row.Tone = render.Format("it cannot be shown: %s", err), journal.Danger
 	case !ok && f.Op == journal.Write:
-		row.Text = "not shown, since what is there now was not kept: compare size and hash"
+		row.Text = render.Own("not shown, since what is there now was not kept: compare size and hash")
 	case !ok:
 	case d.Binary:
-		row.Text = "no text, or too large to be shown: compare size and hash"
+		row.Text = render.Own("no text, or too large to be shown: compare size and hash")
 	default:
-		row.Text, row.Tone = render.Text(d.Count()), journal.Faint
+		row.Text, row.Tone = render.Line(d.Count()), journal.Faint
 		return row, true
 	}
 	return row, false

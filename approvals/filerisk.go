@@ -112,7 +112,7 @@ func fileRisk(f *File) (policy.Risk, string) {
 	for _, name := range paths {
 		for _, p := range dangerous {
 			if p.in(name) {
-				return policy.Danger, string(render.Line(name)) + " is of " + p.what
+				return policy.Danger, render.Line(name).String() + " is of " + p.what
 			}
 		}
 	}
@@ -125,7 +125,7 @@ func fileRisk(f *File) (policy.Risk, string) {
 		}
 	}
 	for _, name := range paths {
-		if string(render.Line(name)) != name {
+		if render.Line(name).String() != name {
 			return policy.Unknown, "the path holds characters that paths seldom hold"
 		}
 	}
@@ -156,11 +156,11 @@ func fileRisk(f *File) (policy.Risk, string) {
 func DeniedPath(name string, hidden func(string) bool) string {
 	for _, kernel := range []string{"/proc", "/sys", "/dev"} {
 		if name == kernel || strings.HasPrefix(name, kernel+"/") {
-			return string(render.Line(name)) + " is the kernel's; use a command for what is set there"
+			return render.Line(name).String() + " is the kernel's; use a command for what is set there"
 		}
 	}
 	if hidden != nil && hidden(name) {
-		return "the read policy does not show " + string(render.Line(name)) + ", so it cannot be changed either"
+		return "the read policy does not show " + render.Line(name).String() + ", so it cannot be changed either"
 	}
 	return ""
 }
@@ -181,7 +181,7 @@ func deniedChange(f *File, hidden func(string) bool) string {
 		case syscall.S_IFREG, syscall.S_IFDIR, syscall.S_IFLNK:
 		default:
 			if f.Op != journal.Chmod && f.Op != journal.Chown && f.Op != journal.Delete {
-				return string(render.Line(string(f.Path))) + " is a device, FIFO or socket"
+				return render.Line(string(f.Path)).String() + " is a device, FIFO or socket"
 			}
 		}
 	}

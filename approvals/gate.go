@@ -185,17 +185,17 @@ const maxTold = 1000
 // tellWaiting tells the agent what waits, and that it need not ask.
 func (l *execution) tellWaiting(waiting []*change) {
 	last := waiting[len(waiting)-1]
-	before := ""
+	before := render.Text{}
 	switch n := len(waiting) - 1; {
 	case n == 1:
-		before = ", and 1 change of a file with it"
+		before = render.Own(", and 1 change of a file with it")
 	case n > 1:
-		before = fmt.Sprintf(", and %d changes of files with it", n)
+		before = render.Format(", and %d changes of files with it", n)
 	}
-	what, rest := render.Fit(render.Text(last.op.Summary), maxTold)
+	what, rest := render.Fit(render.Stored(last.op.Summary), maxTold)
 	if rest { // a notice is rendered again, which the mark of what is cut would not survive
-		head, _, _ := strings.Cut(string(what), string(render.Mark))
-		what = render.Text(head + "... (and so on)")
+		head, _ := what.Cut(strings.IndexRune(what.String(), render.Mark))
+		what = render.Format("%s... (and so on)", head)
 	}
 	l.Notice("operation %d of session %s waits for a human: %s%s", last.op.N, l.id, what, before)
 	// It gives no digest: one that an agent can pass on would be pasted by somebody who has seen nothing but the agent's words.

@@ -97,11 +97,11 @@ func (g *Grant) Active(now time.Time) bool {
 func (g *Grant) Shape() string {
 	words := make([]string, len(g.Argv))
 	for i, w := range g.Argv {
-		words[i] = string(render.Argv([]string{w}))
+		words[i] = render.Argv([]string{w}).String()
 	}
 	for _, v := range g.Varies {
 		if v.Word < len(words) {
-			words[v.Word] = string(render.Line(v.Prefix)) + "<" + v.Class + ">"
+			words[v.Word] = render.Line(v.Prefix).String() + "<" + v.Class + ">"
 		}
 	}
 	return strings.Join(words, " ")

@@ -9,6 +9,7 @@ import (
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
+	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
 
@@ -27,9 +28,9 @@ func (l *execution) Stdout() io.Writer { return l.out.Writer(output.Stdout) }
 // Stderr is Stdout for standard error. Both share the limit.
 func (l *execution) Stderr() io.Writer { return l.out.Writer(output.Stderr) }
 
-// Notice says something on the gateway's behalf, one line. What is untrusted in it must have been rendered.
-func (l *execution) Notice(format string, args ...any) {
-	_, _ = l.out.Add(output.Notice, fmt.Appendf(nil, format, args...))
+// Notice says something on the gateway's behalf, one line. Arguments are rendered as render.Format does it.
+func (l *execution) Notice(format render.Words, args ...any) {
+	_, _ = l.out.Add(output.Notice, []byte(render.Format(format, args...).String()))
 }
 
 // Stop ends the session as a cancellation does; cause is the cause of its context.

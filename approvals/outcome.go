@@ -60,7 +60,7 @@ func outcomeOf(failed error, now time.Time) journal.Event {
 	if failed == nil {
 		return journal.Event{What: journal.Finish, At: now}
 	}
-	e := journal.Event{What: journal.Fail, At: now, Reason: string(render.Line(failed.Error()))}
+	e := journal.Event{What: journal.Fail, At: now, Reason: render.Line(failed.Error()).String()}
 	switch {
 	case errors.Is(failed, targets.ErrConflict):
 		e.What = journal.Conflict

@@ -114,7 +114,7 @@ func (l *execution) judgeNow(command *Command, c Start, foreign map[string]strin
 	}
 	d := l.rules.Judge.Argv(argv, pc)
 	if d.Verdict == policy.Allow && named != filepath.Base(command.Path) {
-		return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: string(render.Line(fmt.Sprintf("the program %s would be told that its name is %s", command.Path, named)))}
+		return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: render.Line(fmt.Sprintf("the program %s would be told that its name is %s", command.Path, named)).String()}
 	}
 	return d
 }

@@ -55,8 +55,8 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 	if err != nil {
 		return nil, err
 	}
-	problems := slices.ContainsFunc(steps, func(t Step) bool { return t.Problem != "" })
-	stays := slices.ContainsFunc(steps, func(t Step) bool { return t.Problem != "" && !t.Forced })
+	problems := slices.ContainsFunc(steps, func(t Step) bool { return !t.Problem.Empty() })
+	stays := slices.ContainsFunc(steps, func(t Step) bool { return !t.Problem.Empty() && !t.Forced })
 	switch {
 	case plan:
 		return steps, nil
@@ -203,7 +203,7 @@ func (b *rolling) plan(ctx context.Context, s *Session) (steps []Step, todo []*F
 		}
 		problem, hard := b.inTheWay(r, now)
 		remove, restore := b.undo(s, r, stateOf(now))
-		step := Step{Path: r.path, Problem: render.Text(problem), Forced: !hard}
+		step := Step{Path: r.path, Problem: problem, Forced: !hard}
 		for _, f := range []*File{remove, restore} {
 			if f == nil {
 				continue
@@ -228,7 +228,7 @@ func (b *rolling) plan(ctx context.Context, s *Session) (steps []Step, todo []*F
 		if _, known := order[string(f.Path)]; !known {
 			order[string(f.Path)] = i
 		}
-		blocked := slices.ContainsFunc(steps, func(t Step) bool { return t.Path == string(f.Path) && t.Problem != "" && !t.Forced })
+		blocked := slices.ContainsFunc(steps, func(t Step) bool { return t.Path == string(f.Path) && !t.Problem.Empty() && !t.Forced })
 		if !blocked {
 			todo = append(todo, f)
 		}
@@ -255,7 +255,7 @@ func (b *rolling) mindOthers(away []*File, steps []Step) {
 		}
 		for _, e := range entries {
 			if !going[step.Path+"/"+e.Name] {
-				step.Problem, step.Forced = "it holds files of others: "+render.Line(e.Name), false
+				step.Problem, step.Forced = render.Format("it holds files of others: %s", e.Name), false
 				break
 			}
 		}
@@ -265,16 +265,16 @@ func (b *rolling) mindOthers(away []*File, steps []Step) {
 func depth(f *File) int { return strings.Count(string(f.Path), "/") }
 
 // inTheWay says why a path cannot be restored; hard where force does not help.
-func (b *rolling) inTheWay(r *restored, now *targets.State) (problem string, hard bool) {
+func (b *rolling) inTheWay(r *restored, now *targets.State) (problem render.Text, hard bool) {
 	switch {
 	case r.lost != "":
-		return "what was there is not kept: " + string(render.Line(r.lost)), true
+		return render.Format("what was there is not kept: %s", r.lost), true
 	case r.was != nil && r.was.SHA256 != "" && !b.has(r.was.SHA256):
-		return "what was there is not kept any more", true
+		return render.Own("what was there is not kept any more"), true
 	case !now.Same(targetState(r.left)):
-		return "it has changed since the session", false
+		return render.Own("it has changed since the session"), false
 	}
-	return "", false
+	return render.Text{}, false
 }
 
 // has reports whether a content is kept.
@@ -337,7 +337,7 @@ func (b *rolling) step(ctx context.Context, f *File) error {
 		now := b.config.Now()
 		o, err := s.Add(
 			Operation{
-				Kind: RollbackKind, Summary: string(f.Summary()), Verdict: policy.Ask, Risk: policy.Caution, Why: "it undoes a change of this session",
+				Kind: RollbackKind, Summary: f.Summary().String(), Verdict: policy.Ask, Risk: policy.Caution, Why: "it undoes a change of this session",
 				Digest: f.Digest(), Created: now, File: f,
 			},
 			journal.Event{What: journal.Ask}, journal.Event{What: journal.Approve, At: now, By: b.by}, journal.Event{What: journal.Start, At: now},
@@ -360,7 +360,7 @@ func (b *rolling) step(ctx context.Context, f *File) error {
 		return o.Apply(outcomeOf(failed, b.config.Now()))
 	})
 	if failed != nil {
-		return errors.Join(&Conflict{N: n, Reason: string(render.Line(failed.Error()))}, err)
+		return errors.Join(&Conflict{N: n, Reason: render.Line(failed.Error()).String()}, err)
 	}
 	return err
 }

@@ -82,7 +82,7 @@ func (l *Live) notPlaced(n int, f *File, failed error) error {
 		}
 		return o.Apply(e)
 	})
-	l.Notice("operation %d did not run: %s", n, reason)
+	l.Notice("operation %d did not run: %s", n, render.Stored(reason))
 	l.m.publish(l.subject(), EventFinished, "")
 	return errors.Join(&Conflict{N: n, Reason: reason}, err)
 }

@@ -27,7 +27,7 @@ func (g *Gateway) refused(meta gossh.ConnMetadata, key gossh.PublicKey, why erro
 	if key != nil {
 		fingerprint = gossh.FingerprintSHA256(key)
 	}
-	g.options.Audit.Refused(fingerprint, hostOf(meta.RemoteAddr()), string(render.Line(why.Error())))
+	g.options.Audit.Refused(fingerprint, hostOf(meta.RemoteAddr()), render.Line(why.Error()).String())
 }
 
 func hostOf(a net.Addr) string {

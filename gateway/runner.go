@@ -562,9 +562,9 @@ func (s *session) refusal(err error) error {
 		}
 		return &sandbox.Refusal{Errno: syscall.EIO, Reason: unwritten}
 	case errors.Is(err, approvals.ErrTooMany):
-		return &sandbox.Refusal{Errno: syscall.EAGAIN, Reason: string(render.Line(err.Error()))}
+		return &sandbox.Refusal{Errno: syscall.EAGAIN, Reason: render.Line(err.Error()).String()}
 	case errors.As(err, &errno):
-		return &sandbox.Refusal{Errno: errno, Reason: string(render.Line(err.Error()))}
+		return &sandbox.Refusal{Errno: errno, Reason: render.Line(err.Error()).String()}
 	}
 	return &sandbox.Refusal{Errno: syscall.EPERM, Reason: err.Error()}
 }
@@ -649,7 +649,7 @@ func (s *session) notStarted(err error) approvals.Outcome {
 	case errors.Is(err, syscall.ENOENT):
 		return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: exitNotFound, Reason: fmt.Sprintf("the target %s has no sh, or no directory to start it in: it may be for files only", s.request.Target.Name())}
 	case errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.E2BIG): // it is too much for the target, or for its shell
-		return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: exitCannotRun, Reason: string(render.Line(err.Error()))}
+		return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: exitCannotRun, Reason: render.Line(err.Error()).String()}
 	}
 	return s.fault("run the command", err)
 }
@@ -662,12 +662,12 @@ const (
 
 // busy is the end of a session whose identity may add nothing to what is kept now.
 func busy(err error) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitBusy, Reason: string(render.Line(err.Error()))}
+	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitBusy, Reason: render.Line(err.Error()).String()}
 }
 
 // unreachable is the end of a session whose target cannot be used, or was lost.
 func unreachable(err error) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitUnreachable, Reason: string(render.Line(err.Error()))}
+	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitUnreachable, Reason: render.Line(err.Error()).String()}
 }
 
 // shellInput is what a shell command reads: what its client sends, or for one that was parked, what was recorded.

@@ -138,20 +138,20 @@ func (l *Log) asked(s *approvals.Session, o *approvals.Operation) Event {
 		e.Identity, e.Key = o.By, o.ByKey // it is not the agent who asks for that
 	}
 	if f := o.File; f != nil {
-		e.Path, e.RunAs = string(render.Line(string(f.Path))), f.RunAs
+		e.Path, e.RunAs = render.Line(string(f.Path)).String(), f.RunAs
 	}
 	c := o.Command
 	if c == nil {
 		return e
 	}
-	e.Path, e.Dir, e.RunAs = string(render.Line(c.Path)), string(render.Line(c.Dir)), c.RunAs
+	e.Path, e.Dir, e.RunAs = render.Line(c.Path).String(), render.Line(c.Dir).String(), c.RunAs
 	// A command line is shown as it is; searching it as a text is all that can be done.
-	if len(c.Argv) > 0 && (len(o.Summary) > maxSearch || string(render.Argv(c.Argv)) == o.Summary) && !shellText(c) {
-		e.Summary = string(render.Argv(l.o.Redact.Argv(c.Argv)))
+	if len(c.Argv) > 0 && (len(o.Summary) > maxSearch || render.Argv(c.Argv).String() == o.Summary) && !shellText(c) {
+		e.Summary = render.Argv(l.o.Redact.Argv(c.Argv)).String()
 	}
 	for _, change := range c.EnvChanges {
 		name, _, _ := strings.Cut(change, "=")
-		e.Env = append(e.Env, string(render.Line(name))) // the values may be secrets, and the digest covers them
+		e.Env = append(e.Env, render.Line(name).String()) // the values may be secrets, and the digest covers them
 	}
 	slices.Sort(e.Env)
 	return e

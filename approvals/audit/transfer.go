@@ -71,15 +71,15 @@ func (t *Transfer) events(target, asked, path string, refused error) []Event {
 	ok := refused == nil
 	first := Event{owner: t.who.Name, Event: Read, Session: t.id, Identity: t.who.Name, Key: t.who.Fingerprint, Target: target, OK: &ok}
 	if refused != nil {
-		first.Reason = string(render.Line(refused.Error()))
+		first.Reason = render.Line(refused.Error()).String()
 	}
 	if len(path) > maxPath || len(asked) > maxPath { // no file has such a name
-		first.Path, first.Hash = string(render.Line(shorten(path, maxPart))), hashOf([]byte(path))
+		first.Path, first.Hash = render.Line(shorten(path, maxPart)).String(), hashOf([]byte(path))
 		return []Event{first}
 	}
-	paths, names := parts(string(render.Line(path))), []string(nil)
+	paths, names := parts(render.Line(path).String()), []string(nil)
 	if asked != path {
-		names = parts(string(render.Line(asked)))
+		names = parts(render.Line(asked).String())
 	}
 	n := max(len(paths), len(names))
 	events := make([]Event, n)

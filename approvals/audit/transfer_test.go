@@ -136,7 +136,7 @@ func TestLongNamesAreInTheLogWhole(t *testing.T) {
 				t.Errorf("part %d of %d, want %d of %d", l.Part, l.Parts, i+1, len(lines))
 			}
 		}
-		if want := string(render.Line(name)); got != want {
+		if want := render.Line(name).String(); got != want {
 			t.Errorf("%d bytes in %d lines, want %d", len(got), len(lines), len(want))
 		}
 	}

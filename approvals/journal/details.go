@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -118,7 +117,7 @@ func (d *details) judged(o *Operation) {
 	if o.Grant > 0 {
 		d.add("grant", "grant", Number(o.Grant))
 	}
-	if words := o.Decision.Explained(); words != "" {
+	if words := o.Decision.Explained(); !words.Empty() {
 		d.add("outcome", "outcome", Words{Caution, words})
 	}
 }
@@ -135,14 +134,14 @@ func decided(d Decision) Value {
 func (d Decision) Explained() render.Text {
 	switch d {
 	case Unknown:
-		return "the gateway stopped while it ran; whether it ran is not known"
+		return render.Own("the gateway stopped while it ran; whether it ran is not known")
 	case Conflicted:
-		return "the target held something else by then; nothing was changed"
+		return render.Own("the target held something else by then; nothing was changed")
 	case Failed:
-		return "it could not be made; nothing was changed"
+		return render.Own("it could not be made; nothing was changed")
 	case Waiting, Allowed, Denied, Approved, Rejected, Expired, Cancelled:
 	}
-	return ""
+	return render.Text{}
 }
 
 func (d *details) command(c *Command) {
@@ -158,7 +157,7 @@ func (d *details) command(c *Command) {
 	for i := range c.Scratch {
 		f := &c.Scratch[i]
 		d.scratch = i + 1
-		d.add("summary", "scratch", Words{Caution, "put on the target for it, and removed at the session's end: " + f.Summary()}, "scratch")
+		d.add("summary", "scratch", Words{Caution, render.Format("put on the target for it, and removed at the session's end: %s", f.Summary())}, "scratch")
 		d.file(f)
 		d.add("digest", "digest", Digest(f.Digest()), "scratch")
 	}
@@ -201,16 +200,16 @@ func (d *details) file(f *File) {
 	if f.Perms {
 		d.add("mode", "rights", Rights{f.Mode, f.UID, f.GID, f.Was, f.rightsInAfter()}, "rights")
 	} else if f.rightsInAfter() {
-		d.add("rights_unset", "rights", Words{Caution, "none are set, whatever stands above"}, "rights")
+		d.add("rights_unset", "rights", Words{Caution, render.Own("none are set, whatever stands above")}, "rights")
 	}
 	switch {
 	case !f.Mtime.IsZero():
 		d.add("mtime", "time set", Moment(f.Mtime), "mtime")
 	case f.Op == Touch:
-		d.add("mtime_now", "time set", Words{Plain, "the moment when it is made"}, "mtime")
+		d.add("mtime_now", "time set", Words{Plain, render.Own("the moment when it is made")}, "mtime")
 	}
 	if f.Op == Write && f.Size > LargeWrite {
-		d.add("warning", "warning", Words{Caution, render.Text(fmt.Sprintf("large: %.1f MiB are written", float64(f.Size)/(1<<20)))})
+		d.add("warning", "warning", Words{Caution, render.Format("large: %.1f MiB are written", float64(f.Size)/(1<<20))})
 	}
 	d.add("rollback", "rollback", Undo{f.Kept, f.Lost})
 	d.add("diff", "content", Content{f})
@@ -234,6 +233,6 @@ func (d *details) result(o *Operation) {
 		d.add("exit_code", "ended", Ended{*o.ExitCode, o.Signal})
 	}
 	if o.OutputCut {
-		d.add("output_cut", "output", Words{Caution, "the recorded output is not whole: it reached its limit"})
+		d.add("output_cut", "output", Words{Caution, render.Own("the recorded output is not whole: it reached its limit")})
 	}
 }

@@ -3,7 +3,6 @@ package journal
 import (
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"syscall"
 	"time"
@@ -223,20 +222,20 @@ func (f *File) Summary() render.Text {
 				what = "replaces a link"
 			}
 		}
-		return render.Text(fmt.Sprintf("write %s (%s, %d bytes)", path, what, f.Size))
+		return render.Format("write %s (%s, %d bytes)", path, what, f.Size)
 	case Rename:
 		if f.WasTo != nil {
-			return render.Text(fmt.Sprintf("rename %s to %s, which is replaced", path, to))
+			return render.Format("rename %s to %s, which is replaced", path, to)
 		}
-		return render.Text(fmt.Sprintf("rename %s to %s", path, to))
+		return render.Format("rename %s to %s", path, to)
 	case Symlink:
-		return render.Text(fmt.Sprintf("symlink %s -> %s", path, to))
+		return render.Format("symlink %s -> %s", path, to)
 	case Chmod:
-		return render.Text(fmt.Sprintf("chmod %04o %s", f.Mode, path))
+		return render.Format("chmod %04o %s", f.Mode, path)
 	case Chown:
-		return render.Text(fmt.Sprintf("chown %d:%d %s", f.UID, f.GID, path))
+		return render.Format("chown %d:%d %s", f.UID, f.GID, path)
 	}
-	return render.Text(fmt.Sprintf("%s %s", f.Op, path))
+	return render.Format("%s %s", f.Op, path)
 }
 
 // Before is what was at each path of the change.

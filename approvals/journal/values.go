@@ -133,7 +133,7 @@ func (s Stored) rows(label string, yield func(Row) bool) {
 func (Unseen) rows(string, func(Row) bool) {}
 
 func (n Number) rows(label string, yield func(Row) bool) {
-	yield(Row{label, render.Text(fmt.Sprint(int(n))), Plain, true})
+	yield(Row{label, render.Format("%d", int(n)), Plain, true})
 }
 
 func (p Path) rows(label string, yield func(Row) bool) {
@@ -143,7 +143,7 @@ func (p Path) rows(label string, yield func(Row) bool) {
 // rows are the whole command, the lines of its shell text, and each word by itself.
 func (a Argv) rows(label string, yield func(Row) bool) {
 	if len(a) == 0 {
-		yield(Row{label, "nothing: it has no words", Danger, true})
+		yield(Row{label, render.Own("nothing: it has no words"), Danger, true})
 		return
 	}
 	if !yield(Row{label, render.Argv(a), Strong, false}) {
@@ -161,7 +161,7 @@ func (a Argv) rows(label string, yield func(Row) bool) {
 	for i, w := range a {
 		row := Row{fmt.Sprintf("argv[%d]", i), word(w), Plain, false}
 		if isShell && i == 2 {
-			row.Text, row.Tone, row.Prose = render.Text(fmt.Sprintf("the shell text above, %d bytes", len(w))), Faint, true
+			row.Text, row.Tone, row.Prose = render.Format("the shell text above, %d bytes", len(w)), Faint, true
 			if !yield(row) {
 				return
 			}
@@ -186,17 +186,17 @@ func ShellText(argv []string) (string, bool) {
 }
 
 func (a Account) rows(label string, yield func(Row) bool) {
-	_ = yield(Row{label, render.Line(a.User) + " on " + render.Line(a.Target), Strong, false}) && warn(a.User, yield) && warn(a.Target, yield)
+	_ = yield(Row{label, render.Format("%s on %s", a.User, a.Target), Strong, false}) && warn(a.User, yield) && warn(a.Target, yield)
 }
 
 func (e EnvChanges) rows(label string, yield func(Row) bool) {
 	if len(e) == 0 {
-		yield(Row{label, "unchanged", Faint, true})
+		yield(Row{label, render.Own("unchanged"), Faint, true})
 	}
 	for _, kv := range e {
-		text := "set " + render.Line(kv)
+		text := render.Format("set %s", kv)
 		if name, ok := strings.CutPrefix(kv, "-"); ok {
-			text = "unset " + render.Line(name)
+			text = render.Format("unset %s", name)
 		}
 		if !yield(Row{label, text, Caution, false}) {
 			return
@@ -226,7 +226,7 @@ func (m Moment) rows(label string, yield func(Row) bool) {
 func (w Who) rows(label string, yield func(Row) bool) {
 	text := render.Line(w.Name)
 	if w.Key != "" {
-		text += " " + render.Line(w.Key)
+		text = text.With(" %s", w.Key)
 	}
 	yield(Row{label, text, Plain, false})
 }
@@ -244,22 +244,22 @@ func (v Verdict) rows(label string, yield func(Row) bool) {
 		tone = Caution
 	case policy.Safe:
 	}
-	text := render.Line(string(v.Verdict)) + " (" + render.Line(string(v.Risk)) + "): " + render.Stored(v.Why)
+	text := render.Format("%s (%s): %s", string(v.Verdict), string(v.Risk), render.Stored(v.Why))
 	yield(Row{label, text, tone, true})
 }
 
 // rows are where it comes from, and all of it where that is known.
 func (s Stdin) rows(label string, yield func(Row) bool) {
-	row := Row{label, "", Caution, true}
+	row := Row{label, render.Text{}, Caution, true}
 	switch s.From {
 	case "", InputNone:
-		row.Text, row.Tone = "none", Plain
+		row.Text, row.Tone = render.Own("none"), Plain
 	case InputFile:
-		row.Text = "a file that the script has opened; what is in it is not shown"
+		row.Text = render.Own("a file that the script has opened; what is in it is not shown")
 	case InputStream:
-		row.Text = "a stream from the script; what will come is not known yet"
+		row.Text = render.Own("a stream from the script; what will come is not known yet")
 	case InputData:
-		row.Text, row.Tone = render.Text(fmt.Sprintf("%d bytes, all of them below", len(s.Data))), Plain
+		row.Text, row.Tone = render.Format("%d bytes, all of them below", len(s.Data)), Plain
 	default:
 		row.Text, row.Prose = render.Line(s.From), false
 	}
@@ -273,7 +273,7 @@ func (s Stdin) rows(label string, yield func(Row) bool) {
 				return
 			}
 		}
-		if !strings.HasSuffix(string(s.Data), "\n") && !yield(Row{"", "without a newline at its end", Faint, true}) {
+		if !strings.HasSuffix(string(s.Data), "\n") && !yield(Row{"", render.Own("without a newline at its end"), Faint, true}) {
 			return
 		}
 	}
@@ -284,9 +284,9 @@ func (s Stdin) rows(label string, yield func(Row) bool) {
 
 func (e Earlier) rows(label string, yield func(Row) bool) {
 	for i, digest := range e.Digests {
-		text := "a change of a file, digest " + render.Line(digest)
+		text := render.Format("a change of a file, digest %s", digest)
 		if i < len(e.N) {
-			text = render.Text(fmt.Sprintf("operation %d, digest ", e.N[i])) + render.Line(digest)
+			text = render.Format("operation %d, digest %s", e.N[i], digest)
 		}
 		if !yield(Row{label, text, Plain, false}) {
 			return
@@ -296,30 +296,30 @@ func (e Earlier) rows(label string, yield func(Row) bool) {
 
 // rows are what changes where something is replaced, else what is set.
 func (r Rights) rows(label string, yield func(Row) bool) {
-	text := fmt.Sprintf("mode %04o, owner %d:%d", r.Mode, r.UID, r.GID)
+	text := render.Format("mode %04o, owner %d:%d", r.Mode, r.UID, r.GID)
 	tone := Plain
 	if was := r.Was; was != nil {
-		var changes []string
+		var changes []render.Text
 		if old := was.Mode & 0o7777; old != r.Mode {
-			changes = append(changes, fmt.Sprintf("mode %04o -> %04o", old, r.Mode))
+			changes = append(changes, render.Format("mode %04o -> %04o", old, r.Mode))
 		}
 		if was.UID != r.UID || was.GID != r.GID {
-			changes = append(changes, fmt.Sprintf("owner %d:%d -> %d:%d", was.UID, was.GID, r.UID, r.GID))
+			changes = append(changes, render.Format("owner %d:%d -> %d:%d", was.UID, was.GID, r.UID, r.GID))
 		}
 		if changes != nil {
-			text, tone = strings.Join(changes, ", "), Caution
+			text, tone = render.Join(changes, ", "), Caution
 		}
 	}
 	if tone == Plain && r.InAfter {
 		return
 	}
-	yield(Row{label, render.Text(text), tone, false})
+	yield(Row{label, text, tone, false})
 }
 
 func (w Written) rows(label string, yield func(Row) bool) {
-	text := render.Text(fmt.Sprintf("%d bytes", w.Size))
+	text := render.Format("%d bytes", w.Size)
 	if w.SHA256 != "" {
-		text += ", sha256 " + render.Line(w.SHA256)
+		text = text.With(", sha256 %s", w.SHA256)
 	}
 	yield(Row{label, text, Plain, false})
 }
@@ -327,26 +327,26 @@ func (w Written) rows(label string, yield func(Row) bool) {
 func (u Undo) rows(label string, yield func(Row) bool) {
 	switch {
 	case u.Lost != "":
-		yield(Row{label, "not possible: " + render.Line(u.Lost), Caution, true})
+		yield(Row{label, render.Format("not possible: %s", u.Lost), Caution, true})
 	case u.Kept:
-		yield(Row{label, "possible: what is there before is kept", Plain, true})
+		yield(Row{label, render.Own("possible: what is there before is kept"), Plain, true})
 	}
 }
 
 func (Content) rows(string, func(Row) bool) {}
 
 func (l ScriptLine) rows(label string, yield func(Row) bool) {
-	text := render.Text(fmt.Sprintf("%d of the script, by its own word", l.N))
+	text := render.Format("%d of the script, by its own word", l.N)
 	if l.Text != "" {
-		text += ": " + render.Line(l.Text)
+		text = text.With(": %s", l.Text)
 	}
 	yield(Row{label, text, Plain, false})
 }
 
 func (e Ended) rows(label string, yield func(Row) bool) {
-	row := Row{label, render.Text(fmt.Sprintf("exit %d", e.ExitCode)), Plain, true}
+	row := Row{label, render.Format("exit %d", e.ExitCode), Plain, true}
 	if e.Signal != 0 {
-		row.Text, row.Tone = render.Text(fmt.Sprintf("exit %d, by signal %d", e.ExitCode, e.Signal)), Danger
+		row.Text, row.Tone = render.Format("exit %d, by signal %d", e.ExitCode, e.Signal), Danger
 	}
 	yield(row)
 }
@@ -363,42 +363,42 @@ func warn(untrusted string, yield func(Row) bool) bool {
 // words says what a state is, in one line: all of it that a digest covers.
 func (s *FileState) words() render.Text {
 	if s == nil {
-		return "nothing"
+		return render.Own("nothing")
 	}
-	rights := render.Text(fmt.Sprintf("mode %04o, owner %d:%d", s.Mode&0o7777, s.UID, s.GID))
-	size := render.Text(fmt.Sprintf("%d bytes", s.Size))
+	rights := render.Format("mode %04o, owner %d:%d", s.Mode&0o7777, s.UID, s.GID)
+	size := render.Format("%d bytes", s.Size)
 	var text render.Text
 	switch s.Mode & syscall.S_IFMT {
 	case syscall.S_IFREG:
-		text = "file, " + size + ", " + rights
+		text = render.Format("file, %s, %s", size, rights)
 		switch {
 		case s.SHA256 != "":
 		case s.Mtime.IsZero():
-			text += ", content not read"
+			text = text.With(", content not read")
 		default:
-			text += ", content not read, last changed " + render.Line(moment(s.Mtime))
+			text = text.With(", content not read, last changed %s", moment(s.Mtime))
 		}
 	case syscall.S_IFDIR:
-		text = "directory, " + rights
+		text = render.Format("directory, %s", rights)
 		if s.Size != 0 {
-			text += ", " + size
+			text = text.With(", %s", size)
 		}
 	case syscall.S_IFLNK:
-		text = "link to " + word(string(s.Link)) + ", " + rights
+		text = render.Format("link to %s, %s", word(string(s.Link)), rights)
 		if s.Size != int64(len(s.Link)) {
-			text += ", " + size
+			text = text.With(", %s", size)
 		}
 	default:
-		text = render.Text(fmt.Sprintf("a device, FIFO or socket (type %o), ", s.Mode&syscall.S_IFMT>>12)) + rights
+		text = render.Format("a device, FIFO or socket (type %o), %s", s.Mode&syscall.S_IFMT>>12, rights)
 		if s.Size != 0 {
-			text += ", " + size
+			text = text.With(", %s", size)
 		}
 	}
 	if s.Link != "" && s.Mode&syscall.S_IFMT != syscall.S_IFLNK {
-		text += ", link to " + word(string(s.Link))
+		text = text.With(", link to %s", word(string(s.Link)))
 	}
 	if s.SHA256 != "" {
-		text += ", sha256 " + render.Line(s.SHA256)
+		text = text.With(", sha256 %s", s.SHA256)
 	}
 	return text
 }

@@ -214,7 +214,7 @@ func deny(why string) Decision        { return Decision{Deny, Danger, why} }
 // shown is a word as a reason may hold it.
 func shown(word string) string {
 	t, _ := render.Fit(render.Argv([]string{word}), 80)
-	return string(t)
+	return t.String()
 }
 
 // envChanges judges how the environment of a command differs from the session's.

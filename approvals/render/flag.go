@@ -16,7 +16,7 @@ func ASCII(s string) Text {
 	var b strings.Builder
 	b.Grow(len(s) + 16)
 	appendASCII(&b, s)
-	return Text(b.String())
+	return Text{b.String()}
 }
 
 func appendASCII(b *strings.Builder, s string) {
@@ -40,7 +40,7 @@ func appendASCII(b *strings.Builder, s string) {
 // for arguments, which may be any of them.
 func Flag(s string) (flag Text, ok bool) {
 	if isASCIIWord(s) {
-		return "", false
+		return Text{}, false
 	}
 	var words []string
 	var scripts []string
@@ -62,7 +62,7 @@ func Flag(s string) (flag Text, ok bool) {
 			}
 		}
 		if len(words) < maxFlagged {
-			words = append(words, string(ASCII(w)))
+			words = append(words, ASCII(w).s)
 		} else {
 			more++
 		}
@@ -79,7 +79,7 @@ func Flag(s string) (flag Text, ok bool) {
 	if more > 0 {
 		fmt.Fprintf(&b, " and %d more words", more)
 	}
-	return Text(b.String()), true
+	return Text{b.String()}, true
 }
 
 // partsName reports whether r parts names: elements of a path, labels of a host.

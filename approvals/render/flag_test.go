@@ -23,7 +23,7 @@ func TestFlagNamesScriptsAndRepeatsWordsInASCII(t *testing.T) {
 	for _, tt := range tests {
 		tt.want = strings.ReplaceAll(tt.want, `\xc3\xa9`, `\u00e9`)
 		got, ok := render.Flag(tt.in)
-		if string(got) != tt.want || ok != (tt.want != "") {
+		if got.String() != tt.want || ok != (tt.want != "") {
 			t.Errorf("Flag(%+q) = %q, %v, want %q", tt.in, got, ok, tt.want)
 		}
 	}
@@ -34,12 +34,12 @@ func FuzzFlag(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		ascii := string(render.ASCII(s))
+		ascii := render.ASCII(s).String()
 		if unescape(t, ascii) != s {
 			t.Fatalf("%q cannot be told from %q", s, ascii)
 		}
 		flag, ok := render.Flag(s)
-		for _, text := range []string{ascii, string(flag)} {
+		for _, text := range []string{ascii, flag.String()} {
 			if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {
 				t.Fatalf("not printable ASCII: %q", text)
 			}

@@ -23,19 +23,12 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-// Text is text that is safe to print. Only this package makes it from untrusted bytes; a conversion elsewhere is a
-// claim that the string is the program's own.
-type Text string
-
-// String returns the text.
-func (t Text) String() string { return string(t) }
-
 // Line renders s on one line.
 func Line(s string) Text {
 	var b strings.Builder
 	b.Grow(len(s) + 16)
 	appendLine(&b, s, atCommand, 0)
-	return Text(b.String())
+	return Text{b.String()}
 }
 
 // Bytes renders b on one line, as Line does.
@@ -58,7 +51,7 @@ func Block(s string) Text {
 			b.WriteString(`\x20`)
 		}
 		if !more {
-			return Text(b.String())
+			return Text{b.String()}
 		}
 		s = rest
 	}
@@ -85,7 +78,7 @@ func Argv(argv []string) Text {
 		appendLine(&b, arg, position, '\'')
 		b.WriteByte('\'')
 	}
-	return Text(b.String())
+	return Text{b.String()}
 }
 
 // isPlain reports whether an argument can stand without quotes.
@@ -106,19 +99,19 @@ const Mark = '…'
 // characters that are missing ("…+120"), as far as the width has room for them; an escape is never cut in two. A text
 // of several lines is cut at its first line break.
 func Fit(t Text, width int) (Text, bool) {
-	line, _, several := strings.Cut(string(t), "\n")
+	line, _, several := strings.Cut(t.s, "\n")
 	if !several && cells(line, width+1) <= width {
 		return t, false
 	}
 	if width <= 0 {
-		return "", t != ""
+		return Text{}, t.s != ""
 	}
-	total := utf8.RuneCountInString(string(t))
+	total := utf8.RuneCountInString(t.s)
 	// The mark is as long as the number of missing characters needs; total is the largest that it can be.
 	mark := string(Mark) + "+" + strconv.Itoa(total)
 	room := width - utf8.RuneCountInString(mark)
 	if room < 0 {
-		return Text(string(Mark)), true
+		return Text{string(Mark)}, true
 	}
 	end, kept := 0, 0
 	for used := 0; end < len(line); {
@@ -128,11 +121,11 @@ func Fit(t Text, width int) (Text, bool) {
 		}
 		used, end, kept = used+wide, end+size, kept+chars
 	}
-	return Text(line[:end] + string(Mark) + "+" + strconv.Itoa(total-kept)), true
+	return Text{line[:end] + string(Mark) + "+" + strconv.Itoa(total-kept)}, true
 }
 
 // Width is the number of terminal cells that a line of rendered text takes.
-func Width(t Text) int { return cells(string(t), -1) }
+func Width(t Text) int { return cells(t.s, -1) }
 
 // cells adds up the cells of s; it stops early once limit is reached, unless limit is negative.
 func cells(s string, limit int) int {

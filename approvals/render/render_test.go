@@ -122,23 +122,23 @@ func TestEscapes(t *testing.T) {
 		{"x …+5", `x \u2026+5`},
 	}
 	for _, tt := range tests {
-		if got := string(render.Line(tt.in)); got != tt.want {
+		if got := render.Line(tt.in).String(); got != tt.want {
 			t.Errorf("Line(%+q) = %s, want %s", tt.in, got, tt.want)
 		}
-		if got := unescape(t, string(render.Line(tt.in))); got != tt.in {
+		if got := unescape(t, render.Line(tt.in).String()); got != tt.in {
 			t.Errorf("Line(%+q) undone is %+q", tt.in, got)
 		}
 	}
 }
 
 func TestBlockKeepsNewlinesAndNothingElse(t *testing.T) {
-	if got := render.Block("ls\n\n\trm\r\n\u0441\u0430"); got != "ls\n\n\\trm\\r\n\\u0441\\u0430" {
+	if got := render.Block("ls\n\n\trm\r\n\u0441\u0430").String(); got != "ls\n\n\\trm\\r\n\\u0441\\u0430" {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestBlockShowsBlanksAtTheEndsOfLines(t *testing.T) {
-	if got, want := render.Block("ls  \nx\\ \n \n"), "ls \\x20\nx\\\\\\x20\n\\x20\n"; string(got) != want {
+	if got, want := render.Block("ls  \nx\\ \n \n"), "ls \\x20\nx\\\\\\x20\n\\x20\n"; got.String() != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -157,7 +157,7 @@ func TestArgvShowsTheBoundsOfEveryArgument(t *testing.T) {
 		{[]string{"ls", "' '"}, `ls '\' \''`},
 	}
 	for _, tt := range tests {
-		if got := string(render.Argv(tt.argv)); got != tt.want {
+		if got := render.Argv(tt.argv).String(); got != tt.want {
 			t.Errorf("Argv(%q) = %s, want %s", tt.argv, got, tt.want)
 		}
 	}
@@ -165,9 +165,9 @@ func TestArgvShowsTheBoundsOfEveryArgument(t *testing.T) {
 
 func TestFitCutsByCellsAndSaysSo(t *testing.T) {
 	tests := []struct {
-		in    render.Text
+		in    render.Words
 		width int
-		want  render.Text
+		want  string
 		cut   bool
 	}{
 		{"df -h", 5, "df -h", false},
@@ -180,11 +180,11 @@ func TestFitCutsByCellsAndSaysSo(t *testing.T) {
 		{"one\ntwo", 80, "one…+4", true},
 	}
 	for _, tt := range tests {
-		got, cut := render.Fit(tt.in, tt.width)
-		if cut != tt.cut || render.Width(got) > tt.width || cut && tt.width > 0 && !strings.ContainsRune(string(got), render.Mark) {
+		got, cut := render.Fit(render.Own(tt.in), tt.width)
+		if cut != tt.cut || render.Width(got) > tt.width || cut && tt.width > 0 && !strings.ContainsRune(got.String(), render.Mark) {
 			t.Errorf("Fit(%q, %d) = %q, %v", tt.in, tt.width, got, cut)
 		}
-		if got != tt.want {
+		if got.String() != tt.want {
 			t.Errorf("Fit(%q, %d) = %q, want %q", tt.in, tt.width, got, tt.want)
 		}
 	}
@@ -281,7 +281,7 @@ func FuzzRender(f *testing.F) {
 		f.Add(s, "x")
 	}
 	f.Fuzz(func(t *testing.T, s, second string) {
-		line, block := string(render.Line(s)), string(render.Block(s))
+		line, block := render.Line(s).String(), render.Block(s).String()
 		checkSafe(t, line, false)
 		checkSafe(t, block, true)
 		if strings.Count(block, "\n") != strings.Count(s, "\n") {
@@ -290,13 +290,13 @@ func FuzzRender(f *testing.F) {
 		if unescape(t, line) != s || unescape(t, block) != s {
 			t.Fatalf("%q cannot be told from %q", s, line)
 		}
-		argv := string(render.Argv([]string{s, second}))
+		argv := render.Argv([]string{s, second}).String()
 		checkSafe(t, argv, false)
 		if got := splitArgv(t, argv); len(got) != 2 || got[0] != s || got[1] != second {
 			t.Fatalf("Argv(%q, %q) = %s reads as %q", s, second, argv, got)
 		}
 		for width := range 12 {
-			if cut, _ := render.Fit(render.Text(line), width); render.Width(cut) > width {
+			if cut, _ := render.Fit(render.Line(s), width); render.Width(cut) > width {
 				t.Fatalf("Fit(%q, %d) = %q", line, width, cut)
 			}
 		}

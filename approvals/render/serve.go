@@ -105,13 +105,13 @@ func serveLine(line []byte) reply {
 		return reply{ID: json.RawMessage("null"), Error: "line is not UTF-8; send such bytes as b64"}
 	}
 	if err := json.Unmarshal(line, &q); err != nil {
-		return reply{ID: idOf(q.ID), Error: "not a request: " + string(Line(err.Error()))}
+		return reply{ID: idOf(q.ID), Error: "not a request: " + Line(err.Error()).s}
 	}
 	shown, err := q.render()
 	if err != nil {
-		return reply{ID: idOf(q.ID), Error: string(Line(err.Error()))}
+		return reply{ID: idOf(q.ID), Error: Line(err.Error()).s}
 	}
-	s := string(shown)
+	s := shown.s
 	return reply{ID: idOf(q.ID), Shown: &s}
 }
 
@@ -138,7 +138,7 @@ func (q *request) render() (Text, error) {
 	if q.B64 != nil {
 		b, err := base64.StdEncoding.DecodeString(*q.B64)
 		if err != nil {
-			return "", fmt.Errorf("decoding b64: %w", err)
+			return Text{}, fmt.Errorf("decoding b64: %w", err)
 		}
 		texts = append(texts, Bytes(b))
 	}
@@ -147,14 +147,14 @@ func (q *request) render() (Text, error) {
 		for i, arg := range q.ArgvB64 {
 			b, err := base64.StdEncoding.DecodeString(arg)
 			if err != nil {
-				return "", fmt.Errorf("decoding argv_b64[%d]: %w", i, err)
+				return Text{}, fmt.Errorf("decoding argv_b64[%d]: %w", i, err)
 			}
 			argv[i] = string(b)
 		}
 		texts = append(texts, Argv(argv))
 	}
 	if len(texts) != 1 {
-		return "", errors.New("a request has exactly one of text, b64, shell, argv, argv_b64")
+		return Text{}, errors.New("a request has exactly one of text, b64, shell, argv, argv_b64")
 	}
 	return texts[0], nil
 }

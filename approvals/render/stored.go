@@ -6,8 +6,8 @@ import "strings"
 // the renderer would change anything but the backslashes that it itself put there.
 func Stored(s string) Text {
 	bare := strings.ReplaceAll(s, `\`, "")
-	if string(Line(bare)) == bare {
-		return Text(s)
+	if Line(bare).s == bare {
+		return Text{s}
 	}
 	return Line(s)
 }

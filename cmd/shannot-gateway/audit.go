@@ -243,7 +243,7 @@ func (p *program) auditAccept(where place, reason string) int {
 		return p.fail(fmt.Errorf("more than %d findings are too many to be looked at: move %s away, for who looks into it, and accept that loss",
 			audit.MaxAccepted, c.AuditDir()))
 	}
-	if err := l.Accept(v.Findings, operator(), string(render.Line(reason))); err != nil {
+	if err := l.Accept(v.Findings, operator(), render.Line(reason).String()); err != nil {
 		return p.fail(err)
 	}
 	// From here on the journal compares with the log as it was accepted.
@@ -263,7 +263,7 @@ const maxReason = 1000
 // operator is the name of who runs this process.
 func operator() string {
 	if u, err := user.Current(); err == nil {
-		return string(render.Line(u.Username))
+		return render.Line(u.Username).String()
 	}
 	return fmt.Sprintf("uid %d", os.Getuid())
 }

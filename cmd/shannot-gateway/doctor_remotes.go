@@ -36,10 +36,10 @@ func (c *checkup) remotes(ctx context.Context, conf *config.Config, connect bool
 		label := "remote " + name
 		switch err := checkLogin(conf, conf.Remotes[name]); {
 		case err != nil:
-			c.fail(label, errors.New(string(render.Line(err.Error()))))
+			c.fail(label, errors.New(render.Line(err.Error()).String()))
 			continue
 		case connect && tried[i].err != nil:
-			c.fail(label, errors.New(string(render.Line(tried[i].err.Error()))))
+			c.fail(label, errors.New(render.Line(tried[i].err.Error()).String()))
 			continue
 		case connect:
 			c.ok(label, "%s", tried[i].said)
@@ -49,7 +49,7 @@ func (c *checkup) remotes(ctx context.Context, conf *config.Config, connect bool
 		known, err := hostKeyKnown(conf, name)
 		switch {
 		case err != nil:
-			c.fail(label, errors.New(string(render.Line(err.Error()))))
+			c.fail(label, errors.New(render.Line(err.Error()).String()))
 		case !known:
 			c.warn(label, "its host key is not known, so that it is not talked to: shannot-gateway targets trust %s", name)
 		case !slices.ContainsFunc(conf.Identities, func(i config.Identity) bool { return i.Role != approvals.Approver && slices.Contains(i.Targets, name) }) && !jumpedThrough(conf, name):

@@ -199,7 +199,7 @@ func (t *targetsRun) test(ctx context.Context, c *config.Config) error {
 	for i, one := range tryRemotes(ctx, c, names) {
 		line := "ok     " + one.said
 		if one.err != nil {
-			line = "FAILED " + string(render.Line(one.err.Error()))
+			line = "FAILED " + render.Line(one.err.Error()).String()
 			failed++
 		}
 		t.print("%-16s %s\n", names[i], line)

@@ -303,9 +303,9 @@ func article(r approvals.Role) string {
 	return "of no known role"
 }
 
-// notice prints a line of the gateway's own. Arguments that are not trusted must have been rendered; nothing in them looks like the
+// notice prints a line of the gateway's own. Arguments are rendered as render.Format does it; nothing in them looks like the
 // beginning of another such line.
-func (c *Call) notice(format string, args ...any) {
+func (c *Call) notice(format render.Words, args ...any) {
 	to, about := c.Stderr, ""
 	if c.noticed != nil {
 		to = c.noticed
@@ -313,7 +313,7 @@ func (c *Call) notice(format string, args ...any) {
 	if c.label != "" {
 		about = c.label + ": "
 	}
-	_, _ = fmt.Fprintf(to, "%s %s\n", gatewayMark, unmarked(about+fmt.Sprintf(format, args...)))
+	_, _ = fmt.Fprintf(to, "%s %s\n", gatewayMark, unmarked(about+render.Format(format, args...).String()))
 }
 
 // maxComplaint is how much of what is wrong with a line is told, in terminal cells.

@@ -73,7 +73,7 @@ func (f *foreign) end() {
 }
 
 // shownForeign renders a line.
-func shownForeign(line []byte) string { return unmarked(string(render.Block(string(line)))) }
+func shownForeign(line []byte) string { return unmarked(render.Block(string(line)).String()) }
 
 // unmarked is rendered text in which the gateway's own mark loses its colon to an escape: a terminal breaks a long line where it is
 // full, and what comes then stands at the beginning of a row.

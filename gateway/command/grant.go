@@ -179,7 +179,7 @@ func describeGrant(g approvals.Grant, now time.Time, void string) grantJSON {
 	}
 	return grantJSON{
 		Grant: g.N, Kind: string(g.Kind), Active: g.Active(now) && void == "", Void: void, Session: g.Session, Identity: g.Identity, Target: g.Target, RunAs: g.RunAs,
-		Until: at(g.Until), Shape: g.Shape(), Path: string(render.Line(g.Path)), Dir: string(render.Line(g.Dir)), Env: renderAll(g.EnvChanges),
+		Until: at(g.Until), Shape: g.Shape(), Path: render.Line(g.Path).String(), Dir: render.Line(g.Dir).String(), Env: renderAll(g.EnvChanges),
 		Digest: g.Digest, By: g.By, Created: at(g.Created), Revoked: at(g.Revoked), RevokedBy: g.RevokedBy,
 	}
 }
@@ -187,7 +187,7 @@ func describeGrant(g approvals.Grant, now time.Time, void string) grantJSON {
 func renderAll(list []string) []string {
 	var out []string
 	for _, s := range list {
-		out = append(out, string(render.Line(s)))
+		out = append(out, render.Line(s).String())
 	}
 	return out
 }

@@ -68,7 +68,7 @@ func exactText(s string) (shown string, exact []byte) {
 	if utf8.ValidString(s) {
 		return s, nil
 	}
-	return string(render.Line(s)), []byte(s)
+	return render.Line(s).String(), []byte(s)
 }
 
 // exactList is exactText for a list, all of it in base64 where one of it is not UTF-8.

@@ -222,7 +222,7 @@ func plain(v journal.Value) string {
 	case journal.Unseen:
 		return string(v)
 	case journal.Words:
-		return string(v.Text)
+		return v.Text.String()
 	case journal.Path:
 		return string(v)
 	case journal.Moment:

@@ -66,7 +66,7 @@ func (v *Verbs) list(c *invocation, all, asJSON bool) int {
 func rowOf(s approvals.Session, old time.Duration, obstacle bool) listRow {
 	shown := what(s)
 	if obstacle {
-		shown = "(cannot be approved) " + shown // show says why
+		shown = render.Format("(cannot be approved) %s", shown) // show says why
 	}
 	return listRow{
 		sessionColumn: render.Line(s.ID), ageColumn: render.Line(age(old)), statusColumn: render.Line(string(s.Status)),
@@ -87,9 +87,9 @@ func what(s approvals.Session) render.Text {
 	case n > 0:
 		return render.Stored(s.Operations[n-1].Summary)
 	case s.Shell:
-		return "a command"
+		return render.Own("a command")
 	}
-	return "a script"
+	return render.Own("a script")
 }
 
 // age is a time span in at most four characters.

@@ -23,7 +23,9 @@ const (
 // listRow is what list says of one session.
 type listRow [listColumns]render.Text
 
-var listTitles = listRow{"SESSION", "AGE", "STATUS", "IDENTITY", "TARGET", "WHAT"}
+var listTitles = listRow{
+	render.Own("SESSION"), render.Own("AGE"), render.Own("STATUS"), render.Own("IDENTITY"), render.Own("TARGET"), render.Own("WHAT"),
+}
 
 // plainWidths are the columns, in terminal cells, for who has no terminal: always the same, 80 in all.
 var plainWidths = [listColumns]int{8, 4, 11, 12, 10, 30}

@@ -41,10 +41,10 @@ func (v *Verbs) rollback(ctx context.Context, c *invocation, force, plan bool) i
 	steps, err := v.Sessions.Rollback(ctx, id, c.Identity, force, plan)
 	for _, s := range steps {
 		line := s.Summary
-		if s.Problem != "" {
-			line += "  -- " + s.Problem
+		if !s.Problem.Empty() {
+			line = render.Format("%s  -- %s", line, s.Problem)
 			if s.Forced && !force {
-				line += " (--force overrides)"
+				line = render.Format("%s (--force overrides)", line)
 			}
 		}
 		_, _ = fmt.Fprintln(c.text(), line)

@@ -144,19 +144,19 @@ func (p *page) time(name string, t time.Time) {
 
 func (p *page) session(s approvals.Session, obstacle string) {
 	_, _ = fmt.Fprintf(p.w, "session %s: %s\n", s.ID, s.Status)
-	p.field("asked by", render.Line(s.Identity)+" ("+render.Line(s.Key)+")")
+	p.field("asked by", render.Format("%s (%s)", s.Identity, s.Key))
 	p.field("target", render.Line(s.Target))
 	if obstacle != "" {
-		p.field("!", "nothing of it can be approved: "+render.Line(obstacle))
+		p.field("!", render.Format("nothing of it can be approved: %s", obstacle))
 	}
 	if s.Group != "" {
 		p.field("group", s.Group)
 	}
 	if s.Name != "" {
-		p.field("name", render.Line(s.Name)+"  (the agent's words)")
+		p.field("name", render.Format("%s  (the agent's words)", s.Name))
 	}
 	if s.Analysis != "" {
-		p.field("analysis", render.Line(s.Analysis)+"  (the agent's words)")
+		p.field("analysis", render.Format("%s  (the agent's words)", s.Analysis))
 	}
 	if len(s.Args) > 1 && s.Args[0] == "-" {
 		p.field("arguments", render.Argv(s.Args[1:]))
@@ -183,7 +183,7 @@ func (p *page) session(s approvals.Session, obstacle string) {
 
 // lines prints text with the numbers of its lines, nothing cut.
 func (p *page) lines(text string) {
-	for n, line := range strings.Split(strings.TrimSuffix(string(render.Block(text)), "\n"), "\n") {
+	for n, line := range strings.Split(strings.TrimSuffix(render.Block(text).String(), "\n"), "\n") {
 		_, _ = fmt.Fprintf(p.w, "  %4d  %s\n", n+1, line)
 	}
 }
@@ -243,7 +243,7 @@ func pasted(id string, sessions []approvals.Session) string {
 			return op.Decision == approvals.Waiting && op.Risk == policy.Danger
 		}) {
 			dangers = append(dangers, s.Target)
-			line += " --danger " + string(render.Argv([]string{s.Target}))
+			line += " --danger " + render.Argv([]string{s.Target}).String()
 		}
 	}
 	return line
@@ -253,7 +253,7 @@ func pasted(id string, sessions []approvals.Session) string {
 func (p *page) content(label string, f *approvals.File) {
 	d, ok, err := p.diff(f, diff.Context)
 	row, differs := approvals.ContentRow(label, f, d, ok, err)
-	if row.Text != "" {
+	if !row.Text.Empty() {
 		p.field(row.Label, row.Text)
 	}
 	if differs {

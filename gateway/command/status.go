@@ -194,7 +194,7 @@ func (s *condition) links() []link {
 func (l link) line() string {
 	switch {
 	case l.Problem != "":
-		return "the last attempt to connect failed: " + string(render.Line(l.Problem))
+		return "the last attempt to connect failed: " + render.Line(l.Problem).String()
 	case l.Connections == 0:
 		return "not connected"
 	case l.Connections == 1:

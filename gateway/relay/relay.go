@@ -119,9 +119,9 @@ func (t *tree) close() {
 	}
 }
 
-// notice says something to the human at the client.
-func (r *relay) notice(format string, args ...any) {
-	_, _ = fmt.Fprintf(r.o.Notices, "shannot: "+format+"\n", args...)
+// notice says something to the human at the client. Arguments are rendered as render.Format does it.
+func (r *relay) notice(format render.Words, args ...any) {
+	_, _ = fmt.Fprintf(r.o.Notices, "shannot: %s\n", render.Format(format, args...))
 }
 
 // split parts a client's path into a target and a path there. The target is nil for "/".

@@ -151,7 +151,7 @@ func ServeCopy(ctx context.Context, channel io.ReadWriter, o Options, q Copy) (o
 // refuse tells the client what went wrong with a file.
 func (c *copier) refuse(name string, err error) error {
 	c.failed = true
-	text := string(render.Line("scp: " + name + ": " + err.Error()))
+	text := render.Line("scp: " + name + ": " + err.Error()).String()
 	text = strings.ToValidUTF8(text[:min(len(text), maxMessage)], "")
 	if _, err := fmt.Fprintf(c.out, "\x01%s\n", text); err != nil {
 		return err

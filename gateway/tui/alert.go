@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
 )
 
 // Alert says how the screen draws attention when something new waits.
@@ -20,7 +21,7 @@ const (
 	alerts
 )
 
-var alertNames = [alerts]string{"the bell rings and the window's title counts", "the window's title counts", "silence"}
+var alertNames = [alerts]render.Words{"the bell rings and the window's title counts", "the window's title counts", "silence"}
 
 // bellPause is the least time between two bells: a flood of requests must not become a noise that one turns off.
 const bellPause = 2 * time.Second

@@ -1,8 +1,6 @@
 package tui
 
 import (
-	"fmt"
-
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
 )
@@ -75,7 +73,7 @@ func (m *model) askApprove(read []subject, waiting int) {
 	case waiting == 0:
 		m.say(own(toneCaution, "Nothing here waits for you."))
 	case len(read) == 0:
-		m.say(own(toneCaution, fmt.Sprintf("None of the %d has been read to its end: ⏎ opens one, n the next.", waiting)))
+		m.say(format(toneCaution, "None of the %d has been read to its end: ⏎ opens one, n the next.", waiting))
 	case len(read) > 1 && severalTargets(read):
 		m.say(own(toneCaution, "They are dangerous and for several targets: decide them one by one."))
 	default:

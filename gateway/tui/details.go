@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 	"strings"
 
 	"shannot-gateway/approvals"
@@ -20,7 +19,7 @@ func describe(s *approvals.Session, op *approvals.Operation, wholeEnv bool, from
 		switch {
 		case d.Section == journal.ResultSection:
 		case isEnv && !wholeEnv:
-			p.addProse(label(capital(d.Label)), own(toneDim, fmt.Sprintf("%d variables in all; e shows them", len(env))))
+			p.addProse(label(capital(d.Label)), format(toneDim, "%d variables in all; e shows them", len(env)))
 		default:
 			describeDetails(p, []journal.Detail{d}, from)
 		}
@@ -28,7 +27,7 @@ func describe(s *approvals.Session, op *approvals.Operation, wholeEnv bool, from
 			describeEarlier(p, s, earlier.N, from)
 		}
 	}
-	p.addProse(nil, own(toneDim, fmt.Sprintf("── end of operation %d ──", op.N)))
+	p.addProse(nil, format(toneDim, "── end of operation %d ──", op.N))
 	return p
 }
 
@@ -107,4 +106,4 @@ func describeResult(p *page, s *approvals.Session, op *approvals.Operation, o *o
 }
 
 // label is the gutter before a detail.
-func label(words string) line { return own(toneDim, pad(words, labelWidth)) }
+func label(name string) line { return padded(toneDim, render.Line(name), labelWidth) }

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -11,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 )
 
 // maxReason bounds a rejection's reason, in bytes.
@@ -174,7 +174,7 @@ func (d *dialog) page(m *model) *page {
 		p.add(nil, nil)
 	}
 	if d.left > 0 {
-		p.addProse(nil, own(toneCaution, fmt.Sprintf("%d more wait and are not part of this: not all of them has been on the screen.", d.left)))
+		p.addProse(nil, format(toneCaution, "%d more wait and are not part of this: not all of them has been on the screen.", d.left))
 	}
 	switch {
 	case d.busy:
@@ -185,7 +185,7 @@ func (d *dialog) page(m *model) *page {
 	case !d.verdict.approve:
 		if m.height >= 20 {
 			for i, reason := range usualReasons {
-				p.add(selector(d.usual == i+1), own(toneDim, reason))
+				p.add(selector(d.usual == i+1), shown(toneDim, reason))
 			}
 			p.add(nil, nil)
 		}
@@ -220,13 +220,13 @@ func (d *dialog) question(p *page) {
 	all := d.verdict.subjects
 	switch {
 	case len(all) == 1 && d.verdict.approve:
-		p.addProse(nil, join(own(toneStrong, fmt.Sprintf("Run operation %d once, on ", all[0].n)), place(all[0].target, all[0].runAs), own(toneStrong, "?")))
+		p.addProse(nil, join(format(toneStrong, "Run operation %d once, on ", all[0].n), place(all[0].target, all[0].runAs), own(toneStrong, "?")))
 	case d.verdict.approve:
-		p.addProse(nil, own(toneStrong, fmt.Sprintf("Run these %d operations, each once?", len(all))))
+		p.addProse(nil, format(toneStrong, "Run these %d operations, each once?", len(all)))
 	case len(all) == 1:
-		p.addProse(nil, own(toneStrong, fmt.Sprintf("Reject operation %d?", all[0].n)))
+		p.addProse(nil, format(toneStrong, "Reject operation %d?", all[0].n))
 	default:
-		p.addProse(nil, own(toneStrong, fmt.Sprintf("Reject these %d operations?", len(all))))
+		p.addProse(nil, format(toneStrong, "Reject these %d operations?", len(all)))
 	}
 	if d.verdict.grant != nil {
 		d.verdict.grant.spell(p)
@@ -235,10 +235,10 @@ func (d *dialog) question(p *page) {
 		s := &all[i]
 		what, rest := s.what.split(200)
 		if len(rest) > 0 {
-			what = append(what, span{toneMark, "… (esc shows all of it)"})
+			what = append(what, span{toneMark, render.Own("… (esc shows all of it)")})
 		}
 		if len(all) > 1 {
-			p.add(own(tonePlain, pad(fmt.Sprintf("%3d", s.n), 4)), join(d.where(s), own(riskTone(s.risk), riskWord(s.risk)+" "), what))
+			p.add(format(tonePlain, "%3d ", s.n), join(d.where(s), own(riskTone(s.risk), riskWord(s.risk)+" "), what))
 			continue
 		}
 		p.add(own(tonePlain, "  "), what)
@@ -258,7 +258,7 @@ func (d *dialog) where(s *subject) line {
 }
 
 func (d *dialog) input() line {
-	return append(shown(tonePlain, d.field.text), span{toneKey, "█"})
+	return append(shown(tonePlain, d.field.text), span{toneKey, render.Own("█")})
 }
 
 // footer are the keys of the dialog.
@@ -317,7 +317,7 @@ func (m *model) report(msg *decidedMsg) line {
 	if msg.verdict.approve {
 		t = toneSafe
 	}
-	done := own(t, msg.verdict.does("Approved", "Rejected")+".")
+	done := format(t, "%s.", msg.verdict.does("Approved", "Rejected"))
 	if failed == 0 {
 		for _, r := range msg.results {
 			if r.told != nil {
@@ -339,7 +339,7 @@ func (m *model) report(msg *decidedMsg) line {
 			if msg.verdict.approve {
 				word = "approved"
 			}
-			return join(own(toneCaution, fmt.Sprintf("%d of %d %s. ", n, len(msg.results), word)), why)
+			return join(format(toneCaution, "%d of %d %s. ", n, len(msg.results), word), why)
 		}
 		return why
 	}
@@ -353,7 +353,7 @@ func (m *model) explain(msg *decidedMsg, at int) line {
 		for i := range now.Operations {
 			op := &now.Operations[i]
 			if op.N == sub.n && op.Decision != approvals.Waiting {
-				return join(own(toneDanger, fmt.Sprintf("Not decided by you. Operation %d: ", op.N)), decisionLine(op))
+				return join(format(toneDanger, "Not decided by you. Operation %d: ", op.N), decisionLine(op))
 			}
 		}
 	}

@@ -238,7 +238,7 @@ func (f *fakeBackend) Rollback(_ context.Context, id string, by approvals.Identi
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	steps := slices.Clone(f.steps)
-	stuck := slices.ContainsFunc(steps, func(s approvals.Step) bool { return s.Problem != "" })
+	stuck := slices.ContainsFunc(steps, func(s approvals.Step) bool { return !s.Problem.Empty() })
 	switch {
 	case plan:
 		return steps, nil

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 
 	tea "charm.land/bubbletea/v2"
@@ -138,7 +137,7 @@ func describeContent(p *page, name string, f *approvals.File, c content) bool {
 		return false
 	}
 	row, differs := approvals.ContentRow(name, f, c.diff, c.ok, c.err)
-	if row.Text != "" {
+	if !row.Text.Empty() {
 		describeRow(p, row)
 	}
 	return differs
@@ -156,7 +155,7 @@ func describeDiff(p *page, d diff.Diff) {
 				t, n = toneRemoved, l.Old
 			case diff.Same:
 			}
-			p.add(own(t, fmt.Sprintf("%5d %c ", n, l.Kind)), line{{t, render.Block(l.Text)}})
+			p.add(format(t, "%5d %c ", n, l.Kind), line{{t, render.Block(l.Text)}})
 			if l.Open {
 				p.add(nil, own(toneDim, `        \ no newline at the end`))
 			}
@@ -168,7 +167,7 @@ func describeDiff(p *page, d diff.Diff) {
 }
 
 func hunkLine(h diff.Hunk) line {
-	return own(toneMark, fmt.Sprintf("@@ -%d,%d +%d,%d @@", h.Old, h.OldLines, h.New, h.NewLines))
+	return format(toneMark, "@@ -%d,%d +%d,%d @@", h.Old, h.OldLines, h.New, h.NewLines)
 }
 
 // describeEarlier shows the changes of files that are made before a command and are decided with it.
@@ -178,7 +177,7 @@ func describeEarlier(p *page, s *approvals.Session, numbers []int, from *content
 			continue
 		}
 		o := &s.Operations[n-1]
-		p.addProse(nil, join(own(toneCaution, fmt.Sprintf("── operation %d comes before it (%s): ", n, o.Decision)), line{{tonePlain, o.File.Summary()}}))
+		p.addProse(nil, join(format(toneCaution, "── operation %d comes before it (%s): ", n, o.Decision), line{{tonePlain, o.File.Summary()}}))
 		describeFile(p, o.File, from)
 	}
 }

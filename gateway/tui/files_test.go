@@ -18,7 +18,7 @@ func writeOp(n int, path string) approvals.Operation {
 		Was: &approvals.FileState{Mode: 0o100600, UID: 0, GID: 0, Size: 100, SHA256: strings.Repeat("cd", 32)}, Kept: true,
 	}
 	return approvals.Operation{
-		N: n, Kind: f.Kind(), Summary: string(f.Summary()), Verdict: policy.Ask, Risk: policy.Danger, Why: "a file of the system",
+		N: n, Kind: f.Kind(), Summary: f.Summary().String(), Verdict: policy.Ask, Risk: policy.Danger, Why: "a file of the system",
 		Decision: approvals.Waiting, Digest: fmt.Sprintf("%064x", n), Created: start.Add(-2 * 60e9), File: f,
 	}
 }

@@ -1,9 +1,7 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -65,7 +63,7 @@ func (f *filesPane) draw(s *approvals.Session, width int) {
 		if op.File != nil {
 			n++
 			word, t := decisionWord(op.Decision)
-			p.addProse(nil, join(own(toneStrong, fmt.Sprintf("── operation %d ", op.N)), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "),
+			p.addProse(nil, join(format(toneStrong, "── operation %d ", op.N), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "),
 				line{{toneStrong, op.File.Summary()}}))
 			f.change(p, op.File)
 		}
@@ -74,7 +72,7 @@ func (f *filesPane) draw(s *approvals.Session, width int) {
 		}
 		for i := range op.Command.Scratch {
 			n++
-			p.addProse(nil, join(own(toneStrong, fmt.Sprintf("── put on the target for operation %d, and removed at the end: ", op.N)), line{{toneStrong, op.Command.Scratch[i].Summary()}}))
+			p.addProse(nil, join(format(toneStrong, "── put on the target for operation %d, and removed at the end: ", op.N), line{{toneStrong, op.Command.Scratch[i].Summary()}}))
 			f.change(p, &op.Command.Scratch[i])
 		}
 	}
@@ -118,7 +116,7 @@ func (f *filesPane) beside(p *page, d diff.Diff) {
 				if i < len(right) {
 					r = right[i]
 				}
-				p.add(nil, join(l, own(toneDim, strings.Repeat(" ", max(column-l.cells(), 0))+"│"), r))
+				p.add(nil, join(l, own(toneDim, render.Blanks(column-l.cells())+"│"), r))
 			}
 		}
 	}
@@ -175,10 +173,10 @@ func columnRows(l *diff.Line, width int, changed tone) []line {
 			n = l.Old
 		}
 	}
-	gutter := own(t, fmt.Sprintf("%5d %s ", n, sign))
+	gutter := format(t, "%5d %s ", n, sign)
 	rest := line{{t, render.Block(l.Text)}}
 	if l.Open {
-		rest = append(slices.Clone(rest), span{toneDim, "  (no newline at the end)"})
+		rest = append(slices.Clone(rest), span{toneDim, render.Own("  (no newline at the end)")})
 	}
 	var rows []line
 	for {

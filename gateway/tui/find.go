@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -54,7 +53,7 @@ func (p *page) findNext() {
 	}
 	p.findAt = hits[at]
 	p.scroll(hits[at] - p.top)
-	p.find.found = own(toneDim, fmt.Sprintf("  %d of %d, ⏎ next", at+1, len(hits)))
+	p.find.found = format(toneDim, "  %d of %d, ⏎ next", at+1, len(hits))
 }
 
 // findLine is the prompt, or what was looked for; nil where nothing is.
@@ -89,9 +88,11 @@ func (l line) marked(word string) line {
 func (l line) slice(from, to int) line {
 	var part line
 	for _, s := range l {
-		n := len(s.text)
+		n := s.text.Len()
 		if a, b := max(from, 0), min(to, n); a < b {
-			part = append(part, span{s.tone, s.text[a:b]})
+			text, _ := s.text.Cut(b)
+			_, text = text.Cut(a)
+			part = append(part, span{s.tone, text})
 		}
 		from, to = from-n, to-n
 	}

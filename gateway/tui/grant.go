@@ -2,7 +2,6 @@ package tui
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -19,13 +18,13 @@ var grantTimes = []time.Duration{0, 30 * time.Minute, time.Hour, 8 * time.Hour, 
 // grantAsked is a standing answer as it was spelled out to the human.
 type grantAsked struct {
 	spec  approvals.GrantSpec
-	words string // the grant's own, rendered
+	words render.Text // the grant's own
 }
 
 // spell writes what will run without being asked about.
 func (g *grantAsked) spell(p *page) {
 	p.addProse(nil, own(toneCaution, "And from then on, without asking:"))
-	p.add(own(tonePlain, "  "), line{{toneStrong, render.Text(g.words)}})
+	p.add(own(tonePlain, "  "), line{{toneStrong, g.words}})
 }
 
 // grantOn approves an operation and makes the standing answer that goes with it.
@@ -37,7 +36,7 @@ func (m *model) grantOn(v verdict, s *subject) result {
 		r.err, r.known = nil, now.ID != ""
 		r.told = join(own(toneDanger, "It was not granted: "), shown(tonePlain, err.Error()))
 	case err == nil:
-		r.told = own(toneCaution, fmt.Sprintf("Grant %d is in force; revoke %d takes it back.", made.N, made.N))
+		r.told = format(toneCaution, "Grant %d is in force; revoke %d takes it back.", made.N, made.N)
 	}
 	return r
 }
@@ -51,7 +50,7 @@ type grantDialog struct {
 	vary     []int
 	time     int // index in grantTimes
 	grant    *approvals.Grant
-	problem  string // why it cannot be granted like that, rendered
+	problem  render.Text // why it cannot be granted like that, rendered
 	page     *page
 	asking   int // number of the question to the backend
 	answered int
@@ -87,7 +86,7 @@ func (d *grantDialog) spec() approvals.GrantSpec {
 
 // preview asks the backend to spell the grant out.
 func (d *grantDialog) preview(m *model) tea.Cmd {
-	d.grant, d.problem = nil, ""
+	d.grant, d.problem = nil, render.Text{}
 	d.asking++
 	asked, spec, n := d.asking, d.spec(), d.subject.n
 	d.draw()
@@ -105,7 +104,7 @@ func (m *model) spelled(msg grantMsg) {
 	}
 	d.answered = msg.asked
 	if msg.err != nil {
-		d.problem = string(render.Line(msg.err.Error()))
+		d.problem = render.Line(msg.err.Error())
 	} else {
 		d.grant = &msg.grant
 	}
@@ -115,14 +114,14 @@ func (m *model) spelled(msg grantMsg) {
 // draw writes the dialog anew. What has been read has to be read again.
 func (d *grantDialog) draw() {
 	p := newPage()
-	p.addProse(nil, own(toneStrong, fmt.Sprintf("Approve operation %d, and let this run without asking from then on?", d.subject.n)))
+	p.addProse(nil, format(toneStrong, "Approve operation %d, and let this run without asking from then on?", d.subject.n))
 	switch {
-	case d.problem != "":
-		p.addProse(own(toneDanger, "  ! "), line{{toneDanger, render.Text(d.problem)}})
+	case !d.problem.Empty():
+		p.addProse(own(toneDanger, "  ! "), line{{toneDanger, d.problem}})
 	case d.grant == nil:
 		p.addProse(nil, own(toneDim, "Asking the gateway…"))
 	default:
-		p.add(own(tonePlain, "  "), line{{toneStrong, render.Text(d.grant.String())}})
+		p.add(own(tonePlain, "  "), line{{toneStrong, render.Stored(d.grant.String())}})
 	}
 	p.add(nil, nil)
 	words := own(tonePlain, "For how long, ← →:")
@@ -132,21 +131,21 @@ func (d *grantDialog) draw() {
 			name = duration(t)
 		}
 		if i == d.time {
-			words = join(words, own(toneTab, " "+name+" "))
+			words = join(words, format(toneTab, " %s ", name))
 		} else {
-			words = join(words, own(toneDim, " "+name+" "))
+			words = join(words, format(toneDim, " %s ", name))
 		}
 	}
 	p.addProse(nil, words)
 	p.addProse(nil, own(tonePlain, "Words that may be another number or name, by their digit:"))
 	for i, w := range d.argv {
-		mark := "   "
+		mark := render.Words("   ")
 		if slices.Contains(d.vary, i) {
 			mark = " * "
 		}
-		gutter := own(toneDim, fmt.Sprintf("   %s", mark))
+		gutter := format(toneDim, "   %s", mark)
 		if i > 0 && i < 10 {
-			gutter = join(own(toneKey, fmt.Sprintf("%3d", i)), own(toneKey, mark))
+			gutter = join(format(toneKey, "%3d", i), own(toneKey, mark))
 		}
 		p.add(gutter, line{{tonePlain, render.Argv([]string{w})}})
 	}
@@ -190,7 +189,7 @@ func (d *grantDialog) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 // confirm goes on to the approval, where what was spelled out has been read.
 func (d *grantDialog) confirm(m *model) tea.Cmd {
 	switch {
-	case d.grant == nil && d.problem == "":
+	case d.grant == nil && d.problem.Empty():
 		return nil
 	case d.grant == nil:
 		m.say(own(toneCaution, "It cannot be granted like that; esc, then a approves it alone."))
@@ -199,7 +198,7 @@ func (d *grantDialog) confirm(m *model) tea.Cmd {
 		m.say(own(toneCaution, "Not yet: space shows the rest of what would be granted."))
 		return nil
 	}
-	v := verdict{subjects: []subject{d.subject}, approve: true, grant: &grantAsked{spec: d.spec(), words: d.grant.String()}}
+	v := verdict{subjects: []subject{d.subject}, approve: true, grant: &grantAsked{spec: d.spec(), words: render.Stored(d.grant.String())}}
 	next := newDialog(v)
 	m.dialog = next
 	if next.typed {

@@ -11,6 +11,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
 )
 
 func TestGrantIsSpelledOutBeforeItIsGiven(t *testing.T) {
@@ -109,7 +110,7 @@ func ended() *fakeBackend {
 		op := &x.Operations[i]
 		op.Decision, op.By, op.Started, op.Finished = approvals.Approved, "alice", start, start
 	}
-	f.steps = []approvals.Step{{Path: "/etc/app.conf", Summary: "write /etc/app.conf (as it was, 100 bytes)"}}
+	f.steps = []approvals.Step{{Path: "/etc/app.conf", Summary: render.Own("write /etc/app.conf (as it was, 100 bytes)")}}
 	return f
 }
 
@@ -142,7 +143,7 @@ func TestRollbackShowsItsPlanFirst(t *testing.T) {
 
 func TestRollbackOverwritesChangesOfOthersOnlyForTheTargetsName(t *testing.T) {
 	f := ended()
-	f.steps = append(f.steps, approvals.Step{Path: "/etc/x", Summary: "delete /etc/x", Problem: "it has changed since", Forced: true})
+	f.steps = append(f.steps, approvals.Step{Path: "/etc/x", Summary: render.Own("delete /etc/x"), Problem: render.Own("it has changed since"), Forced: true})
 	s := openEnded(t, f, 80, 24)
 	s.press("z")
 	s.until("it has changed since", "Files have changed since")
@@ -161,7 +162,7 @@ func TestRollbackOverwritesChangesOfOthersOnlyForTheTargetsName(t *testing.T) {
 func TestLongRollbackPlanIsReadFirst(t *testing.T) {
 	f := ended()
 	for range 50 {
-		f.steps = append(f.steps, approvals.Step{Summary: "delete /srv/x"})
+		f.steps = append(f.steps, approvals.Step{Summary: render.Own("delete /srv/x")})
 	}
 	s := openEnded(t, f, 40, 12)
 	s.press("z")
@@ -181,7 +182,7 @@ func TestRollbackThatFailsSaysWhy(t *testing.T) {
 	s.press("z")
 	s.until("y roll back")
 	f.mu.Lock()
-	f.steps[0].Problem = "it has changed just now"
+	f.steps[0].Problem = render.Own("it has changed just now")
 	f.mu.Unlock()
 	s.press("y")
 	s.until("Not rolled back: changed since", "it has changed just now", "F overwrite")

@@ -1,9 +1,7 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"charm.land/bubbles/v2/key"
@@ -11,6 +9,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
 )
 
 // wide is the width from which a session takes one row of the list, in cells; below, it takes two.
@@ -26,7 +25,7 @@ const (
 	orders
 )
 
-var orderNames = [orders]string{"worst first", "newest first", "oldest first"}
+var orderNames = [orders]render.Words{"worst first", "newest first", "oldest first"}
 
 // roomyWidth is the width from which a row has room for a name before what matters more, in cells.
 const roomyWidth = 60
@@ -224,16 +223,16 @@ func (b *inbox) head(m *model) []line {
 	if m.width >= 60 {
 		l = join(own(toneStrong, "Shannot"), own(tonePlain, " · "))
 	}
-	l = join(l, own(toneStrong, fmt.Sprintf("%d wait", len(b.waiting))))
-	between := " · "
+	l = join(l, format(toneStrong, "%d wait", len(b.waiting)))
+	between := render.Words(" · ")
 	for _, r := range []policy.Risk{policy.Danger, policy.Unknown, policy.Caution, policy.Safe} {
 		if n := b.count(r); n > 0 {
-			l = join(l, own(tonePlain, between), own(riskTone(r), fmt.Sprintf("%d %s", n, riskWord(r))))
+			l = join(l, own(tonePlain, between), format(riskTone(r), "%d %s", n, riskWord(r)))
 			between = " "
 		}
 	}
 	if m.width >= 72 {
-		l = join(l, own(toneDim, fmt.Sprintf(" · %d running · you are ", b.running)), shown(toneDim, m.me.Name))
+		l = join(l, format(toneDim, " · %d running · you are ", b.running), shown(toneDim, m.me.Name))
 	}
 	head := []line{l}
 	if second := b.second(m); second != nil {
@@ -270,7 +269,7 @@ func (b *inbox) second(m *model) line {
 		if l != nil {
 			l = join(l, own(tonePlain, " · "))
 		}
-		l = join(l, b.search.line("/"), own(toneDim, fmt.Sprintf("  %d of %d", len(b.shown), b.total())))
+		l = join(l, b.search.line("/"), format(toneDim, "  %d of %d", len(b.shown), b.total()))
 	}
 	return l
 }
@@ -381,16 +380,16 @@ func (b *inbox) badge(r *summary) line {
 // facts are what is known beside: for how long it waits and how much time is left, or who decided what.
 func (b *inbox) facts(m *model, r *summary) []line {
 	var l []line
-	age := own(tonePlain, b.age(m.now(), r))
+	age := shown(tonePlain, b.age(m.now(), r))
 	if b.recent {
 		if r.by != "" {
 			l = append(l, join(own(tonePlain, "by "), shown(tonePlain, r.by)))
 		}
 		if r.exit != nil {
-			l = append(l, own(tonePlain, fmt.Sprintf("exit %d", *r.exit)))
+			l = append(l, format(tonePlain, "exit %d", *r.exit))
 		}
 		if r.outcome != "" {
-			l = append(l, own(tonePlain, r.outcome))
+			l = append(l, shown(tonePlain, r.outcome))
 		}
 		return append(l, join(age, own(tonePlain, " ago")))
 	}
@@ -402,12 +401,12 @@ func (b *inbox) facts(m *model, r *summary) []line {
 	}
 	l = append(l, age)
 	if r.waiting > 1 {
-		l = append(l, own(tonePlain, fmt.Sprintf("%d operations", r.waiting)))
+		l = append(l, format(tonePlain, "%d operations", r.waiting))
 	}
 	if n := m.readOf(r); n > 0 && n == r.waiting {
 		l = append(l, own(toneSafe, "read"))
 	} else if n > 0 {
-		l = append(l, own(toneSafe, fmt.Sprintf("%d read", n)))
+		l = append(l, format(toneSafe, "%d read", n))
 	}
 	return l
 }
@@ -437,11 +436,11 @@ func (b *inbox) left(now time.Time, r *summary) line {
 	if r.deadline.Sub(now) < time.Minute {
 		t = toneDanger
 	}
-	return join(l, own(t, duration(r.deadline.Sub(now))+" left"))
+	return join(l, format(t, "%s left", duration(r.deadline.Sub(now))))
 }
 
 // statusWord is a status as the screen says it.
-func statusWord(s approvals.Status) string {
+func statusWord(s approvals.Status) render.Words {
 	switch s {
 	case approvals.StatusHeld:
 		return "HELD"
@@ -449,8 +448,20 @@ func statusWord(s approvals.Status) string {
 		return "PARKED"
 	case approvals.StatusRolledBack:
 		return "rolled back"
-	case approvals.StatusRunning, approvals.StatusDone, approvals.StatusFailed, approvals.StatusRejected, approvals.StatusCancelled, approvals.StatusExpired, approvals.StatusTimedOut:
-		return string(s)
+	case approvals.StatusRunning:
+		return "running"
+	case approvals.StatusDone:
+		return "done"
+	case approvals.StatusFailed:
+		return "failed"
+	case approvals.StatusRejected:
+		return "rejected"
+	case approvals.StatusCancelled:
+		return "cancelled"
+	case approvals.StatusExpired:
+		return "expired"
+	case approvals.StatusTimedOut:
+		return "timeout"
 	}
 	return "unknown"
 }
@@ -473,7 +484,7 @@ func (b *inbox) columns(width int) columns {
 }
 
 func (b *inbox) titles() []line {
-	names := []string{"", "RISK", "WHAT", "TARGET", "AS", "AGENT", "AGE", "LEFT", "SESSION", "NAME, BY THE AGENT"}
+	names := []render.Words{"", "RISK", "WHAT", "TARGET", "AS", "AGENT", "AGE", "LEFT", "SESSION", "NAME, BY THE AGENT"}
 	if b.recent {
 		names[1], names[6], names[7] = "STATUS", "AGO", "BY, OUTCOME"
 	}
@@ -487,12 +498,12 @@ func (b *inbox) titles() []line {
 func (b *inbox) cells(m *model, r *summary, selected bool) []line {
 	l := []line{
 		b.selector(m, r, selected), b.badge(r), r.what.bold(selected), shown(tonePlain, r.target), shown(tonePlain, r.runAs),
-		b.agent(m, r), own(tonePlain, b.age(m.now(), r)), b.left(m.now(), r), shown(toneDim, r.id), nil,
+		b.agent(m, r), shown(tonePlain, b.age(m.now(), r)), b.left(m.now(), r), shown(toneDim, r.id), nil,
 	}
 	if b.recent {
-		l[7] = join(shown(tonePlain, r.by), own(tonePlain, " "+r.outcome))
+		l[7] = join(shown(tonePlain, r.by), format(tonePlain, " %s", r.outcome))
 		if r.exit != nil {
-			l[7] = join(shown(tonePlain, r.by), own(tonePlain, fmt.Sprintf(" exit %d ", *r.exit)), own(tonePlain, r.outcome))
+			l[7] = join(shown(tonePlain, r.by), format(tonePlain, " exit %d ", *r.exit), shown(tonePlain, r.outcome))
 		}
 	}
 	if r.name != "" {
@@ -506,7 +517,7 @@ func (c columns) row(t tone, cells []line) line {
 	var l line
 	for i, w := range c {
 		cell := cells[i].fit(w)
-		l = join(l, cell, own(t, strings.Repeat(" ", max(w-cell.cells(), 0)+1)))
+		l = join(l, cell, own(t, render.Blanks(max(w-cell.cells(), 0)+1)))
 	}
 	return l
 }

@@ -3,7 +3,6 @@ package tui
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 )
 
 const (
@@ -408,7 +408,7 @@ func (m *model) noteLines() []line {
 	p.layout(m.width, noteRows)
 	lines := p.window()
 	if len(p.rows) > noteRows {
-		lines[noteRows-1] = append(lines[noteRows-1], span{toneMark, "…"})
+		lines[noteRows-1] = append(lines[noteRows-1], span{toneMark, render.Own("…")})
 	}
 	return lines
 }
@@ -437,7 +437,7 @@ func (m *model) state() []line {
 	}
 	if i := firstWaiting(&m.session.session); i >= 0 && m.session.pane != paneOperations {
 		n := m.session.session.Operations[i].N
-		lines = append(lines, own(toneCaution, fmt.Sprintf("Operation %d waits for a decision", n)))
+		lines = append(lines, format(toneCaution, "Operation %d waits for a decision", n))
 	}
 	return lines
 }

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -26,7 +25,7 @@ func newsOf(b Backend, me approvals.Identity, heard []approvals.Event) []news {
 	var all []news
 	for i, e := range heard {
 		if i == maxLookedUp {
-			all = append(all, news{e.At, own(toneDim, fmt.Sprintf("and %d more decisions", len(heard)-i))})
+			all = append(all, news{e.At, format(toneDim, "and %d more decisions", len(heard)-i)})
 			break
 		}
 		s, err := b.Session(me, e.Session)
@@ -78,7 +77,7 @@ func (m *model) newsLines() []line {
 	}
 	var lines []line
 	for _, n := range m.news[max(len(m.news)-room, 0):] {
-		lines = append(lines, join(own(toneDim, clock(n.at)+" "), n.line).fit(m.width))
+		lines = append(lines, join(format(toneDim, "%s ", clock(n.at)), n.line).fit(m.width))
 	}
 	return lines
 }

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 	"reflect"
 
 	"charm.land/bubbles/v2/key"
@@ -116,12 +115,12 @@ func (v *operationView) status(m *model) line {
 		return v.outcome(m)
 	}
 	if why := v.blocked(m); why != "" {
-		return own(toneCaution, "Approve is off: "+why)
+		return format(toneCaution, "Approve is off: %s", why)
 	}
 	rows, seen := len(v.page.rows), v.page.seenRows()
 	switch {
 	case seen < rows:
-		return own(toneCaution, fmt.Sprintf("%d more lines: space · approve is off", rows-seen))
+		return format(toneCaution, "%d more lines: space · approve is off", rows-seen)
 	case v.page.top+v.page.height < rows:
 		return own(toneDim, "All of it has been shown; more below")
 	}
@@ -132,7 +131,7 @@ func (v *operationView) status(m *model) line {
 func (v *operationView) outcome(m *model) line {
 	l := decisionLine(&v.op)
 	if i := firstWaiting(&m.session.session); i >= 0 {
-		return join(own(toneCaution, fmt.Sprintf("Operation %d waits for a decision · ", m.session.session.Operations[i].N)), l)
+		return join(format(toneCaution, "Operation %d waits for a decision · ", m.session.session.Operations[i].N), l)
 	}
 	return l
 }
@@ -180,7 +179,7 @@ func (v *operationView) head(m *model) []line {
 	s := &m.session.session
 	word, t := decisionWord(v.op.Decision)
 	return roomy(m, []line{
-		join(own(toneStrong, fmt.Sprintf("Operation %d", v.op.N)), own(tonePlain, " · "), own(riskTone(v.op.Risk), riskWord(v.op.Risk)),
+		join(format(toneStrong, "Operation %d", v.op.N), own(tonePlain, " · "), own(riskTone(v.op.Risk), riskWord(v.op.Risk)),
 			own(tonePlain, " · "), own(t, word), own(tonePlain, " · "), shown(toneDim, s.ID)),
 		join(own(tonePlain, "on "), v.place(s), own(tonePlain, " · "), shown(tonePlain, s.Identity), left(m.now(), s.Deadline)),
 	})

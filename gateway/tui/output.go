@@ -155,7 +155,7 @@ func (o *output) page() *page {
 	defer o.mu.Unlock()
 	p := newPage()
 	if o.dropped > 0 {
-		p.addProse(nil, own(toneCaution, fmt.Sprintf("… %d earlier lines are not kept on this screen; `wait ID` prints the whole output", o.dropped)))
+		p.addProse(nil, format(toneCaution, "… %d earlier lines are not kept on this screen; `wait ID` prints the whole output", o.dropped))
 	}
 	for i := range o.lines {
 		l := &o.lines[i]
@@ -183,7 +183,7 @@ func (o *output) page() *page {
 func (l outputLine) text() line {
 	t := line{{tonePlain, render.Bytes(l.data)}}
 	if l.broken {
-		t = append(t, span{toneMark, "…"})
+		t = append(t, span{toneMark, render.Own("…")})
 	}
 	return t
 }

@@ -3,6 +3,8 @@ package tui
 import (
 	"sort"
 	"strings"
+
+	"shannot-gateway/approvals/render"
 )
 
 // maxParagraphs bounds the memory of a page. A page that was cut there says so and can never count as seen.
@@ -163,7 +165,7 @@ func (q paragraph) wrap(index, width int) []row {
 	if gutter.cells() >= width {
 		gutter = gutter.fit(max(width-1, 0))
 	}
-	next := own(toneMark, strings.Repeat(" ", max(gutter.cells()-2, 0))+continued+" ")
+	next := own(toneMark, render.Blanks(gutter.cells()-2)+continued+" ")
 	var rows []row
 	rest, end := q.text, 0
 	for {

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -9,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 )
 
 // verdict is a decision as the human confirmed it: on one operation or on several, with what was shown of each.
@@ -30,15 +30,15 @@ func (v verdict) approval(s *subject) approvals.Approval {
 }
 
 // does names what the verdict does, for "Approving operation 1" and the like.
-func (v verdict) does(approving, rejecting string) string {
+func (v verdict) does(approving, rejecting render.Words) render.Text {
 	verb := rejecting
 	if v.approve {
 		verb = approving
 	}
 	if len(v.subjects) == 1 {
-		return fmt.Sprintf("%s operation %d", verb, v.subjects[0].n)
+		return render.Format("%s operation %d", verb, v.subjects[0].n)
 	}
-	return fmt.Sprintf("%s %d operations", verb, len(v.subjects))
+	return render.Format("%s %d operations", verb, len(v.subjects))
 }
 
 // pending is a verdict that has not been handed to the backend yet, so that it can be undone. It lives on this screen
@@ -101,7 +101,7 @@ func (m *model) pendingKey(k tea.KeyPressMsg) (cmd tea.Cmd, taken bool) {
 	switch {
 	case key.Matches(k, keyUndo):
 		m.drop(last)
-		m.say(own(toneCaution, "Undone: "+last.verdict.does("not approved:", "not rejected:")+". It still waits."))
+		m.say(format(toneCaution, "Undone: %s. It still waits.", last.verdict.does("not approved:", "not rejected:")))
 		return nil, true
 	case key.Matches(k, keyNow):
 		return m.send(last), true
@@ -127,11 +127,11 @@ func (m *model) pendingLine() line {
 		return nil
 	}
 	p := m.pending[len(m.pending)-1]
-	words := fmt.Sprintf("%s in %s", p.verdict.does("Approving", "Rejecting"), duration(p.due.Sub(m.now())+time.Second-1))
+	words := render.Format("%s in %s", p.verdict.does("Approving", "Rejecting"), duration(p.due.Sub(m.now())+time.Second-1))
 	if n := len(m.pending); n > 1 {
-		words += fmt.Sprintf(" (and %d more)", n-1)
+		words = render.Format("%s (and %d more)", words, n-1)
 	}
-	l := join(own(toneCaution, words+": "), keyWords(keyUndo), own(tonePlain, "  "), keyWords(keyNow))
+	l := join(format(toneCaution, "%s: ", words), keyWords(keyUndo), own(tonePlain, "  "), keyWords(keyNow))
 	if p.verdict.reason != "" {
 		l = join(l, own(toneDim, "  · "), shown(toneDim, strings.TrimSpace(p.verdict.reason)))
 	}

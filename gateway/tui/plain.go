@@ -16,6 +16,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 )
 
 // maxAnswer bounds one typed line, in bytes; it holds a whole reason.
@@ -268,7 +269,7 @@ func (p *plain) raw(s string) {
 func (p *plain) say(l line) { p.raw(l.clean().plain() + "\n") }
 
 // tell writes a line of the screen's own words.
-func (p *plain) tell(format string, args ...any) { p.say(own(tonePlain, fmt.Sprintf(format, args...))) }
+func (p *plain) tell(words render.Words, args ...any) { p.say(format(tonePlain, words, args...)) }
 
 func (p *plain) prompt() {
 	if p.echo {
@@ -367,7 +368,7 @@ func (p *plain) history() {
 
 // entry is a session in one line.
 func (p *plain) entry(n int, r *summary) line {
-	l := own(tonePlain, fmt.Sprintf("%d. ", n))
+	l := format(tonePlain, "%d. ", n)
 	if r.status.Final() {
 		l = join(l, own(tonePlain, statusWord(r.status)+": "))
 	} else {
@@ -380,20 +381,20 @@ func (p *plain) entry(n int, r *summary) line {
 	now := p.o.Now()
 	switch {
 	case r.status.Final():
-		l = join(l, own(tonePlain, ", "+duration(now.Sub(r.ended))+" ago"))
+		l = join(l, format(tonePlain, ", %s ago", duration(now.Sub(r.ended))))
 		if r.by != "" {
 			l = join(l, own(tonePlain, ", decided by "), shown(tonePlain, r.by))
 		}
 		if r.exit != nil {
-			l = join(l, own(tonePlain, fmt.Sprintf(", exit %d", *r.exit)))
+			l = join(l, format(tonePlain, ", exit %d", *r.exit))
 		}
 	case !r.deadline.IsZero():
-		l = join(l, own(tonePlain, ", waits for "+duration(now.Sub(r.since))+", "+duration(r.deadline.Sub(now))+" left"))
+		l = join(l, format(tonePlain, ", waits for %s, %s left", duration(now.Sub(r.since)), duration(r.deadline.Sub(now))))
 	default:
-		l = join(l, own(tonePlain, ", waits for "+duration(now.Sub(r.since))))
+		l = join(l, format(tonePlain, ", waits for %s", duration(now.Sub(r.since))))
 	}
 	if r.waiting > 1 {
-		l = join(l, own(tonePlain, fmt.Sprintf(", %d operations", r.waiting)))
+		l = join(l, format(tonePlain, ", %d operations", r.waiting))
 	}
 	l = join(l, own(tonePlain, ". Session "), shown(tonePlain, r.id))
 	if r.name != "" {
@@ -555,7 +556,7 @@ func (p *plain) open(id string) {
 func (p *plain) operations() {
 	for i := range p.session.Operations {
 		op := &p.session.Operations[i]
-		p.say(join(own(tonePlain, fmt.Sprintf("%d. ", op.N)), decisionLine(op), own(tonePlain, ", "+riskWord(op.Risk)+": "), what(op, tonePlain)))
+		p.say(join(format(tonePlain, "%d. ", op.N), decisionLine(op), own(tonePlain, ", "+riskWord(op.Risk)+": "), what(op, tonePlain)))
 	}
 	p.tell("Type a number to read one. Others: script, output, about, back.")
 }

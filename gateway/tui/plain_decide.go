@@ -25,7 +25,7 @@ func (p *plain) approve() {
 			}
 		}
 	default:
-		p.say(join(own(tonePlain, fmt.Sprintf("Run operation %d once, on ", s.n)), place(s.target, s.runAs), own(tonePlain, ": "), s.what))
+		p.say(join(format(tonePlain, "Run operation %d once, on ", s.n), place(s.target, s.runAs), own(tonePlain, ": "), s.what))
 		p.tell("Type yes to run it, or nothing:")
 		p.asked = func(text string) {
 			if strings.EqualFold(text, "yes") || strings.EqualFold(text, "y") {
@@ -134,7 +134,7 @@ func (p *plain) writeResult() {
 		return
 	}
 	if op := operationOf(&p.session, p.resultOf); op != nil {
-		p.say(join(own(tonePlain, fmt.Sprintf("Operation %d: ", op.N)), decisionLine(op)))
+		p.say(join(format(tonePlain, "Operation %d: ", op.N), decisionLine(op)))
 	} else {
 		p.tell("That is all of the output.")
 	}

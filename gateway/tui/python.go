@@ -213,15 +213,17 @@ func toned(untrusted string, tones []tone) line {
 	text := render.Line(untrusted)
 	var l line
 	from, raw := 0, 0
-	for at := 0; at < len(text); {
-		size, bytes := unrender(string(text[at:]))
+	for at := 0; at < text.Len(); {
+		size, bytes := unrender(text.String()[at:])
 		if raw >= len(tones) {
 			return line{{tonePlain, text}}
 		}
 		t := tones[raw]
 		at, raw = at+size, raw+bytes
-		if at == len(text) || raw < len(tones) && tones[raw] != t {
-			l = append(l, span{t, text[from:at]})
+		if at == text.Len() || raw < len(tones) && tones[raw] != t {
+			part, _ := text.Cut(at)
+			_, part = part.Cut(from)
+			l = append(l, span{t, part})
 			from = at
 		}
 	}

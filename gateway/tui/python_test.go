@@ -57,7 +57,7 @@ func TestColouredTextIsTheRenderedText(t *testing.T) {
 		for i := range tones {
 			tones[i] = tone(i / 3 % 5)
 		}
-		if got, want := toned(text, tones).plain(), string(render.Line(text)); got != want {
+		if got, want := toned(text, tones).plain(), render.Line(text).String(); got != want {
 			t.Errorf("%s: coloured %q, rendered %q", name, got, want)
 		}
 	}
@@ -74,7 +74,7 @@ func FuzzColourPython(f *testing.F) {
 		}
 		for line := range strings.SplitSeq(src, "\n") {
 			l := toned(line, tones[:len(line)])
-			if got, want := l.plain(), string(render.Line(line)); got != want {
+			if got, want := l.plain(), render.Line(line).String(); got != want {
 				t.Fatalf("coloured %q, rendered %q", got, want)
 			}
 			tones = tones[min(len(line)+1, len(tones)):]

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/render"
 )
 
 // maxQuery bounds what is typed to find something, in bytes.
@@ -19,10 +20,10 @@ type prompt struct {
 func (p *prompt) text() string { return strings.TrimSpace(p.field.text) }
 
 // line is the prompt as it is shown.
-func (p *prompt) line(words string) line {
+func (p *prompt) line(words render.Words) line {
 	l := join(own(toneKey, words), shown(tonePlain, p.field.text))
 	if p.open {
-		l = append(l, span{toneKey, "█"})
+		l = append(l, span{toneKey, render.Own("█")})
 	}
 	return l
 }
@@ -76,7 +77,7 @@ func (q query) matches(r *summary) bool {
 func (r *summary) searchable(field string) string {
 	switch field {
 	case "risk":
-		return strings.ToLower(riskWord(r.risk))
+		return strings.ToLower(string(riskWord(r.risk)))
 	case "agent":
 		return strings.ToLower(r.agent)
 	case "target":
@@ -84,7 +85,7 @@ func (r *summary) searchable(field string) string {
 	case "as":
 		return strings.ToLower(r.runAs)
 	case "status":
-		return strings.ToLower(string(r.status) + " " + statusWord(r.status))
+		return strings.ToLower(string(r.status) + " " + string(statusWord(r.status)))
 	case "by":
 		return strings.ToLower(r.by)
 	case "id":
@@ -96,7 +97,7 @@ func (r *summary) searchable(field string) string {
 	}
 	if r.words == "" {
 		r.words = strings.ToLower(strings.Join([]string{
-			r.id, r.group, r.agent, r.target, r.runAs, riskWord(r.risk), statusWord(r.status), r.by, r.name, r.what.plain(),
+			r.id, r.group, r.agent, r.target, r.runAs, string(riskWord(r.risk)), string(statusWord(r.status)), r.by, r.name, r.what.plain(),
 		}, "\n"))
 	}
 	return r.words

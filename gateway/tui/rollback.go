@@ -2,7 +2,6 @@ package tui
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"charm.land/bubbles/v2/key"
@@ -89,7 +88,7 @@ func (m *model) rolledBack(msg rollbackMsg) tea.Cmd {
 		d.draw()
 	default:
 		m.dialog = nil
-		m.say(own(toneSafe, fmt.Sprintf("Rolled back: %d steps.", len(msg.steps))))
+		m.say(format(toneSafe, "Rolled back: %d steps.", len(msg.steps)))
 	}
 	return m.refresh()
 }
@@ -102,8 +101,8 @@ func (d *rollbackDialog) draw() {
 		p.addProse(nil, own(toneDim, "Asking the gateway…"))
 	}
 	for i, s := range d.steps {
-		p.add(own(toneDim, fmt.Sprintf("%4d  ", i+1)), line{{tonePlain, s.Summary}})
-		if s.Problem == "" {
+		p.add(format(toneDim, "%4d  ", i+1), line{{tonePlain, s.Summary}})
+		if s.Problem.Empty() {
 			continue
 		}
 		p.addProse(own(toneDanger, "    ! "), line{{toneDanger, s.Problem}})
@@ -124,7 +123,7 @@ func (d *rollbackDialog) draw() {
 
 // stuck reports whether something stands in the way.
 func (d *rollbackDialog) stuck() bool {
-	return slices.ContainsFunc(d.steps, func(s approvals.Step) bool { return s.Problem != "" })
+	return slices.ContainsFunc(d.steps, func(s approvals.Step) bool { return !s.Problem.Empty() })
 }
 
 // key handles a key while the dialog is open.

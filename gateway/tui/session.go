@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -150,7 +149,7 @@ func (v *sessionView) take(s *approvals.Session) (note line, changed bool) {
 		return own(toneCaution, "What waits has changed since it was shown: read it again."), true
 	}
 	if op := &s.Operations[i]; waited && op.Decision != approvals.Waiting {
-		return join(own(toneCaution, fmt.Sprintf("Operation %d: ", op.N)), decisionLine(op)), true
+		return join(format(toneCaution, "Operation %d: ", op.N), decisionLine(op)), true
 	}
 	return nil, false
 }
@@ -211,18 +210,18 @@ func scriptPage(s *approvals.Session, tones []tone) (p *page, asking int) {
 			break
 		}
 		n++
-		gutter, l := own(toneDim, fmt.Sprintf("%5d   ", n)), shown(tonePlain, text)
+		gutter, l := format(toneDim, "%5d   ", n), shown(tonePlain, text)
 		if tones != nil {
 			l = toned(text, tones[at:at+len(text)])
 		}
 		at += len(text) + 1
 		if op := asked[n]; op != nil {
 			word, tt := decisionWord(op.Decision)
-			gutter, l = join(own(toneDim, fmt.Sprintf("%5d ", n)), own(tt, "▸ ")), l.bold(true)
+			gutter, l = join(format(toneDim, "%5d ", n), own(tt, "▸ ")), l.bold(true)
 			if !waits {
 				asking, waits = len(p.paragraphs), op.Decision == approvals.Waiting
 			}
-			p.addProse(own(toneDim, "        "), own(tt, fmt.Sprintf("operation %d %s, asked by line %d:", op.N, word, n)))
+			p.addProse(own(toneDim, "        "), format(tt, "operation %d %s, asked by line %d:", op.N, word, n))
 		}
 		p.add(gutter, l)
 	}
@@ -241,7 +240,7 @@ func aboutPage(s *approvals.Session) *page {
 		p.addProse(label("Plan"), own(toneCaution, "only planned: nothing has run, an approval runs it for real"))
 	}
 	if s.ExitCode != nil {
-		p.add(label("Exit"), own(tonePlain, fmt.Sprint(*s.ExitCode)))
+		p.add(label("Exit"), format(tonePlain, "%d", *s.ExitCode))
 	}
 	p.add(label("Agent"), shown(toneStrong, s.Identity))
 	p.add(label("Key"), shown(tonePlain, s.Key))
@@ -250,9 +249,9 @@ func aboutPage(s *approvals.Session) *page {
 	if len(s.Args) > 0 {
 		p.add(label("Args"), line{{tonePlain, render.Argv(s.Args)}})
 	}
-	p.add(label("Began"), own(tonePlain, stamp(s.Created)))
+	p.add(label("Began"), shown(tonePlain, stamp(s.Created)))
 	if !s.Ended.IsZero() {
-		p.add(label("Ended"), own(tonePlain, stamp(s.Ended)))
+		p.add(label("Ended"), shown(tonePlain, stamp(s.Ended)))
 	}
 	p.add(label("SHA-256"), shown(toneDim, s.ScriptSHA256))
 	if s.Truncated {
@@ -308,7 +307,7 @@ func (v *sessionView) tabs(width int) line {
 		if pane(i) == v.pane {
 			t = toneTab
 		}
-		l = join(l, own(t, fmt.Sprintf(" %d %s ", i+1, name)))
+		l = join(l, format(t, " %d %s ", i+1, name))
 	}
 	return l
 }
@@ -344,7 +343,7 @@ func (m *model) operationRows(s *approvals.Session, op *approvals.Operation, sel
 	if m.marked[mark{s.ID, op.N}] {
 		marked = own(toneKey, "* ")
 	}
-	first := join(selector(selected), marked, own(tonePlain, fmt.Sprintf("%d ", op.N)), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "))
+	first := join(selector(selected), marked, format(tonePlain, "%d ", op.N), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "))
 	second := join(own(tonePlain, "    "), decisionLine(op))
 	if op.Decision == approvals.Waiting {
 		read := own(tonePlain, "")

@@ -7,6 +7,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/render"
 )
 
 // tone is what a piece of text means. A tone never carries meaning alone: without colours the words still say it.
@@ -73,14 +74,14 @@ var onLight = map[tone]lipgloss.Style{
 func (l line) paint(light bool) string {
 	var b strings.Builder
 	for _, s := range l {
-		if s.text == "" {
+		if s.text.Empty() {
 			continue
 		}
 		style := styles[s.tone]
 		if other, ok := onLight[s.tone]; ok && light {
 			style = other
 		}
-		b.WriteString(style.Render(string(s.text)))
+		b.WriteString(style.Render(s.text.String()))
 	}
 	return b.String()
 }
@@ -101,7 +102,7 @@ func riskTone(r policy.Risk) tone {
 }
 
 // riskWord is a risk as the screen says it, eight cells wide at most. A risk that it does not know is unknown.
-func riskWord(r policy.Risk) string {
+func riskWord(r policy.Risk) render.Words {
 	switch r {
 	case policy.Danger:
 		return "DANGER"

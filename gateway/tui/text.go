@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -21,8 +20,13 @@ type span struct {
 // line is one row of the screen, or a longer text before it is wrapped.
 type line []span
 
-// own makes a line of the screen's own words. It must never be given anything that came from elsewhere.
-func own(t tone, words string) line { return line{{t, render.Text(words)}} }
+// own makes a line of the screen's own words, which are constants.
+func own(t tone, words render.Words) line { return line{{t, render.Own(words)}} }
+
+// format makes a line of the screen's own words with something in them; what is not rendered is.
+func format(t tone, words render.Words, args ...any) line {
+	return line{{t, render.Format(words, args...)}}
+}
 
 // shown makes a line of untrusted text; the renderer makes it safe to print.
 func shown(t tone, untrusted string) line { return line{{t, render.Line(untrusted)}} }
@@ -54,7 +58,7 @@ func (l line) bold(strong bool) line {
 func (l line) cells() int {
 	n := 0
 	for _, s := range l {
-		n += cells(string(s.text))
+		n += cells(s.text.String())
 	}
 	return n
 }
@@ -63,7 +67,7 @@ func (l line) cells() int {
 func (l line) plain() string {
 	var b strings.Builder
 	for _, s := range l {
-		b.WriteString(string(s.text))
+		b.WriteString(s.text.String())
 	}
 	return b.String()
 }
@@ -77,22 +81,23 @@ func (l line) fit(width int) line {
 		return nil
 	}
 	first, _ := l.split(width - 1)
-	return append(first, span{toneMark, "…"})
+	return append(first, span{toneMark, render.Own("…")})
 }
 
 // split returns what fits in width cells, at least one character of it unless width is less than 1, and the rest.
 func (l line) split(width int) (first, rest line) {
 	for i, s := range l {
-		at, used := cut(string(s.text), width, len(first) == 0)
-		if at == len(s.text) {
+		at, used := cut(s.text.String(), width, len(first) == 0)
+		if at == s.text.Len() {
 			first = append(first, s)
 			width -= used
 			continue
 		}
+		before, after := s.text.Cut(at)
 		if at > 0 {
-			first = append(first, span{s.tone, s.text[:at]})
+			first = append(first, span{s.tone, before})
 		}
-		rest = append(line{{s.tone, s.text[at:]}}, l[i+1:]...)
+		rest = append(line{{s.tone, after}}, l[i+1:]...)
 		return first, rest
 	}
 	return first, nil
@@ -162,23 +167,15 @@ func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// clean is the last line of defence behind the renderer. It escapes a control or format character that the renderer let
-// through, whoever made the line.
+// clean is the last line of defence behind the renderer. Where the renderer let a control or format character through, the
+// text is rendered once more, whoever made the line.
 func (l line) clean() line {
-	if !slices.ContainsFunc(l, func(s span) bool { return !printable(string(s.text)) }) {
+	if !slices.ContainsFunc(l, func(s span) bool { return !printable(s.text.String()) }) {
 		return l
 	}
 	l = slices.Clone(l)
 	for i, s := range l {
-		var b strings.Builder
-		for _, r := range string(s.text) {
-			if hidden(r) {
-				fmt.Fprintf(&b, "\\u%04x", r)
-			} else {
-				b.WriteRune(r)
-			}
-		}
-		l[i].text = render.Text(b.String())
+		l[i].text = render.Line(s.text.String())
 	}
 	return l
 }

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -27,7 +26,7 @@ func what(op *approvals.Operation, t tone) line {
 	for _, arg := range op.Command.Argv {
 		if room -= len(arg) + 1; room < 0 {
 			argv = append(argv, clip(arg, room+len(arg)+1))
-			return line{{t, render.Argv(argv)}, {toneMark, "…"}}
+			return line{{t, render.Argv(argv)}, {toneMark, render.Own("…")}}
 		}
 		argv = append(argv, arg)
 	}
@@ -39,7 +38,7 @@ func beginning(t tone, untrusted string) line {
 	if len(untrusted) <= maxWhat {
 		return shown(t, untrusted)
 	}
-	return append(shown(t, clip(untrusted, maxWhat)), span{toneMark, "…"})
+	return append(shown(t, clip(untrusted, maxWhat)), span{toneMark, render.Own("…")})
 }
 
 // clip returns at most n bytes of s, without half a character at its end.
@@ -59,13 +58,13 @@ func decisionLine(op *approvals.Operation) line {
 		l = join(l, own(tonePlain, " by "), shown(tonePlain, op.By))
 	}
 	if !op.Decided.IsZero() {
-		l = join(l, own(toneDim, " "+clock(op.Decided)))
+		l = join(l, format(toneDim, " %s", clock(op.Decided)))
 	}
 	switch {
-	case op.Decision.Explained() != "":
+	case !op.Decision.Explained().Empty():
 		l = join(l, own(toneCaution, " · "), line{{toneCaution, op.Decision.Explained()}})
 	case op.ExitCode != nil:
-		l = join(l, own(tonePlain, fmt.Sprintf(" · exit %d", *op.ExitCode)))
+		l = join(l, format(tonePlain, " · exit %d", *op.ExitCode))
 	case !op.Started.IsZero() && op.Finished.IsZero():
 		l = join(l, own(tonePlain, " · runs"))
 	}
@@ -73,7 +72,7 @@ func decisionLine(op *approvals.Operation) line {
 }
 
 // decisionWord is a decision as the screen says it.
-func decisionWord(d approvals.Decision) (string, tone) {
+func decisionWord(d approvals.Decision) (render.Words, tone) {
 	switch d {
 	case approvals.Waiting:
 		return "WAITS", toneCaution
@@ -103,8 +102,13 @@ func decisionWord(d approvals.Decision) (string, tone) {
 func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
 
 // pad fills words with spaces up to width, and always ends in one.
-func pad(words string, width int) string {
-	return words + strings.Repeat(" ", max(width-cells(words), 1))
+func pad(words render.Words, width int) render.Words {
+	return words + render.Blanks(max(width-cells(string(words)), 1))
+}
+
+// padded is text in a tone with blanks up to a width, at least one.
+func padded(t tone, text render.Text, width int) line {
+	return line{{t, render.Format("%s%s", text, render.Blanks(max(width-cells(text.String()), 1)))}}
 }
 
 // place says where and as whom.
@@ -126,7 +130,7 @@ func left(now, deadline time.Time) line {
 	if d < time.Minute {
 		t = toneDanger
 	}
-	return join(own(tonePlain, " · "), own(t, duration(d)+" left"))
+	return join(own(tonePlain, " · "), format(t, "%s left", duration(d)))
 }
 
 // duration is a length of time in its largest unit.

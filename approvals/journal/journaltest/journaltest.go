@@ -69,7 +69,7 @@ func command(files bool) journal.Operation {
 func change(op journal.Kind) journal.Operation {
 	o := operation(op)
 	o.File = file(op)
-	o.Summary, o.Digest = string(o.File.Summary()), o.File.Digest()
+	o.Summary, o.Digest = o.File.Summary().String(), o.File.Digest()
 	return o
 }
 
