@@ -76,7 +76,7 @@ func TestKernelFilesComeHoweverManyAreRead(t *testing.T) {
 	for range 64 {
 		wg.Go(func() {
 			for range 20 {
-				fd, err := h.Open("/proc/1/status", unix.O_RDONLY)
+				fd, err := h.Open("/proc/1/limits", unix.O_RDONLY)
 				if err != nil {
 					t.Error(err)
 					return
@@ -86,6 +86,12 @@ func TestKernelFilesComeHoweverManyAreRead(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	for range cap(h.reading) { // who has handed over what was read gives its place back afterwards
+		h.reading <- struct{}{}
+	}
+	for range cap(h.reading) {
+		<-h.reading
+	}
 
 	h.wait = time.Nanosecond
 	hang := make(chan struct{})
@@ -96,7 +102,7 @@ func TestKernelFilesComeHoweverManyAreRead(t *testing.T) {
 		}
 	}
 	h.wait = time.Minute
-	if _, err := h.Open("/proc/1/status", unix.O_RDONLY); err != unix.EAGAIN || h.hung.Load() != 2 {
+	if _, err := h.Open("/proc/1/limits", unix.O_RDONLY); err != unix.EAGAIN || h.hung.Load() != 2 {
 		t.Errorf("where all hang: %v, %d", err, h.hung.Load())
 	}
 	close(hang)
@@ -162,16 +168,23 @@ func TestAPromptKernelFileComesWhereOthersHang(t *testing.T) {
 	}
 	defer closeFD(root)
 	h := &host{root: root, reading: make(chan struct{}), wait: time.Minute} // no room for one
-	fd, err := h.Open("/proc/meminfo", unix.O_RDONLY)
-	if err != nil {
-		t.Fatal(err)
+	for name, begins := range map[string]string{
+		"/proc/meminfo": "MemTotal:", "/proc/1/stat": "1 (", "/proc/1/status": "Name:", "/proc/1/task/1/stat": "1 (", "/proc/1/statm": "", "/proc/1/comm": "",
+	} {
+		fd, err := h.Open(name, unix.O_RDONLY)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		data, err := io.ReadAll(descriptorReader(fd))
+		closeFD(fd)
+		if err != nil || !strings.HasPrefix(string(data), begins) {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
 	}
-	defer closeFD(fd)
-	data, err := io.ReadAll(descriptorReader(fd))
-	if err != nil || !strings.HasPrefix(string(data), "MemTotal:") {
-		t.Errorf("%q, %v", data, err)
-	}
-	if _, err := h.Open("/proc/1/stat", unix.O_RDONLY); err != unix.EAGAIN {
-		t.Errorf("a file of a process: %v", err)
+	for _, name := range []string{"/proc/1/cmdline", "/proc/1/limits", "/proc/1/cgroup", "/proc/1/task/1/cmdline", "/proc/1/net/stat/arp_cache"} {
+		if _, err := h.Open(name, unix.O_RDONLY); err != unix.EAGAIN && err != unix.ENOENT {
+			t.Errorf("%s, which may ask the process: %v", name, err)
+		}
 	}
 }

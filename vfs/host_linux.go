@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -276,7 +277,7 @@ func (h *host) OpenHeld(held int, name string, info Info, flags int) (int, error
 	switch {
 	case h.rights != nil && fs.Type == unix.PROC_SUPER_MAGIC && OfTheGateway(name):
 		return h.openOfGateway(held, name)
-	case fs.Type == unix.PROC_SUPER_MAGIC && slices.Contains(promptFiles, name):
+	case fs.Type == unix.PROC_SUPER_MAGIC && prompt(name):
 		return with(h, name, func(*host, string) (int, error) { return openPromptFile(held) })
 	case kernelMade(int64(fs.Type)):
 		return h.openKernelFile(held, nil)
@@ -336,6 +337,22 @@ const (
 var promptFiles = []string{
 	"/proc/cpuinfo", "/proc/filesystems", "/proc/loadavg", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/version",
 	"/proc/sys/vm/overcommit_memory",
+}
+
+// promptOfProcess are such files of each process and thread. For these the kernel looks at what it keeps of a process, under spin
+// locks alone, and neither at its memory nor at its mappings: see fs/proc/array.c. cmdline, environ, maps and io can wait for it.
+var promptOfProcess = []string{"stat", "status", "statm", "comm"}
+
+// prompt reports whether a name is of a file whose text the kernel makes at once.
+func prompt(name string) bool {
+	if _, ok := numbered(name); !ok {
+		return slices.Contains(promptFiles, name)
+	}
+	_, rest, _ := strings.Cut(name[len("/proc/"):], "/")
+	if thread, ok := strings.CutPrefix(rest, "task/"); ok {
+		_, rest, _ = strings.Cut(thread, "/")
+	}
+	return slices.Contains(promptOfProcess, rest)
 }
 
 func openPromptFile(held int) (int, error) {

@@ -24,9 +24,12 @@ func (r *run) fstat(n *seccomp.Notification, fd int32, out uint64) answer {
 		st.Uid, st.Gid = r.job.Host.UID, r.job.Host.GID
 		return failed(r.proc.Write(n, out, seccomp.Bytes(&st)))
 	}
-	info, err := h.file.Info()
-	if err != nil {
-		return failed(vfs.ErrnoOf(err))
+	info, known := vfs.InfoOf(h.file, &st)
+	if !known {
+		var err error
+		if info, err = h.file.Info(); err != nil {
+			return failed(vfs.ErrnoOf(err))
+		}
 	}
 	if info.IsRegular() && !h.byName {
 		info.Size, info.Blocks = st.Size, st.Blocks

@@ -94,8 +94,8 @@ func number(text string) (int, bool) {
 
 // hasThread reports whether a thread is the interpreter's.
 func (r *run) hasThread(tid int) bool {
-	var st unix.Stat_t
-	return unix.Stat(fmt.Sprintf("/proc/%d/task/%d", r.proc.PID, tid), &st) == nil
+	err := unix.Tgkill(r.proc.PID, tid, 0) // signal 0 only looks, kill(2)
+	return err == nil || err == unix.EPERM
 }
 
 // directory is where the kernel has what is told here.
