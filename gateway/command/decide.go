@@ -204,7 +204,7 @@ func (v *Verbs) notApproved(c *invocation, id string, a approvals.Approval, err 
 		c.notice("nothing waits there now; see: show %s", render.Line(id))
 		return status
 	}
-	v.page(c, func(p *page) {
+	sendPage(v, c, func(p *page) {
 		for i := range members {
 			p.waiting(&members[i])
 		}

@@ -59,7 +59,7 @@ func (v *Verbs) show(c *invocation, how shown) int {
 		}
 	}
 	if !how.json && c.Identity.MayDecide() {
-		v.page(c, func(p *page) { p.paste(id, members) })
+		sendPage(v, c, func(p *page) { p.paste(id, members) })
 	}
 	return ExitOK
 }
@@ -72,7 +72,7 @@ func (v *Verbs) showOne(c *invocation, id string, how shown) int {
 	}
 	status := v.print(c, s, how, "")
 	if status == ExitOK && !how.json && c.Identity.MayDecide() {
-		v.page(c, func(p *page) { p.paste(id, []approvals.Session{s}) })
+		sendPage(v, c, func(p *page) { p.paste(id, []approvals.Session{s}) })
 	}
 	return status
 }
@@ -92,7 +92,7 @@ func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group strin
 		return ExitOK
 	}
 	r, err := v.reads(s, how.reads)
-	v.page(c, func(p *page) {
+	sendPage(v, c, func(p *page) {
 		p.session(s, v.Sessions.Obstacle(&s))
 		for i := range s.Operations {
 			p.operation(&s, &s.Operations[i])
@@ -116,8 +116,8 @@ type page struct {
 // pieces is how much of a page is sent at once, in bytes. A packet for each line takes a long diff many times as long.
 const pieces = 32 << 10
 
-// page has a page filled and sends it, in pieces, as it is filled.
-func (v *Verbs) page(c *invocation, fill func(*page)) {
+// sendPage has a page filled and sends it, in pieces, as it is filled.
+func sendPage(v *Verbs, c *invocation, fill func(*page)) {
 	out := bufio.NewWriterSize(c.Stdout, pieces)
 	to := *c.Call
 	to.Stdout = out // behind text, which is given whole lines

@@ -13,12 +13,17 @@ func conformingRun(t *testing.T, script string) conformance.Outcome {
 	return conformance.Outcome{Stdout: got.stdout, Stderr: got.stderr, Result: got.result}
 }
 
-func TestFilesAsInEveryEngine(t *testing.T) { conformance.Check(t, conformance.Files, conformingRun) }
+func TestFilesAsInEveryEngine(t *testing.T) {
+	t.Parallel()
+	conformance.Check(t, conformance.Files, conformingRun)
+}
 
 func TestCommandsAsInEveryEngine(t *testing.T) {
+	t.Parallel()
 	conformance.Check(t, conformance.Commands, conformingRun)
 }
 
 func TestThreadsAsInEveryEngine(t *testing.T) {
+	t.Parallel()
 	conformance.Check(t, conformance.Threads, conformingRun)
 }

@@ -43,6 +43,7 @@ stop.set()`)
 }
 
 func TestLimitsEndTheScriptAndSayWhich(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name, script string
 		set          func(*sandbox.Limits)

@@ -23,6 +23,7 @@ import (
 )
 
 func TestFurtherInterpretersRunInTheSameSandbox(t *testing.T) {
+	t.Parallel()
 	cases := []struct{ name, script, want string }{
 		{"run", `print(run("import sys; print(6 * 7, sys.executable, sys.argv[1:])", "a b", ""))`, "42 /opt/shannot/bin/python3.14 ['a b', '']\n\n"},
 		{"bytes that are no text", `
@@ -83,6 +84,7 @@ def run(code, *args, **options): return subprocess.run([sys.executable, "-c", co
 }
 
 func TestMultiprocessingSpawns(t *testing.T) {
+	t.Parallel()
 	got := runScript(t, `
 import pathlib, subprocess, sys
 pathlib.Path("/tmp/work.py").write_text('''
@@ -194,6 +196,7 @@ subprocess.Popen([sys.executable, "-c", code, code]); print("left", flush=True)`
 }
 
 func TestInterpretersShareOneBudget(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name, script string
 		set          func(*sandbox.Limits)

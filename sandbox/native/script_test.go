@@ -14,6 +14,7 @@ import (
 
 // Each script asserts for itself; its last line says what it must print.
 func TestOrdinaryScriptsBehaveAsInCPython(t *testing.T) {
+	t.Parallel()
 	cases := []struct{ name, script, want string }{
 		{"arguments", `import sys; print(sys.argv, sys.executable)`, "['-'] /opt/shannot/bin/python3.14\n"},
 		{"reads the host", `print(open("/etc/hostname").read() == __import__("subprocess").run(["cat", "/etc/hostname"], capture_output=True, text=True).stdout)`, "True\n"},
@@ -76,6 +77,7 @@ with open("/etc/passwd", "rb") as a, open("/tmp/clone", "wb") as b:
 }
 
 func TestCommandsBehaveAsInCPython(t *testing.T) {
+	t.Parallel()
 	cases := []struct{ name, script, want string }{
 		{"posix_spawn", `
 pid = os.posix_spawn("/bin/echo", ["echo", "spawned"], os.environ); print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`, "spawned\n0\n"},

@@ -129,6 +129,7 @@ func TestCodeIsInNobodysCommandLine(t *testing.T) {
 }
 
 func TestEngineNamesEachEnd(t *testing.T) {
+	t.Parallel()
 	e := childEngine(t)
 	for _, c := range []struct {
 		name, script string
@@ -354,6 +355,7 @@ func TestCodeOnTheCommandLineReachesAnASCIIInterpreter(t *testing.T) {
 }
 
 func TestLibrarysByteCodeIsServedAndNotWritten(t *testing.T) {
+	t.Parallel()
 	e := interposedEngine(t)
 	if got := inEngine(e)(t, "pass"); got.Result.ExitCode != 0 {
 		t.Fatalf("%+v", got)

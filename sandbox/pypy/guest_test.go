@@ -168,7 +168,10 @@ func TestExampleRunsUnchanged(t *testing.T) {
 	}
 }
 
-func TestGuestModules(t *testing.T) { conformance.Check(t, guestCases, doubleRun) }
+func TestGuestModules(t *testing.T) {
+	t.Parallel()
+	conformance.Check(t, guestCases, doubleRun)
+}
 
 // guestCases are what the guest's modules must do, in any interpreter.
 var guestCases = []conformance.Case{

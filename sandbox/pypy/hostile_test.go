@@ -95,6 +95,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestFloodsStayWithinBounds(t *testing.T) {
+	t.Parallel()
 	var before runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)

@@ -58,6 +58,7 @@ func inEngine(e *Engine) func(t *testing.T, script string) conformance.Outcome {
 }
 
 func TestOrdinaryPyPyDoesWhatEveryEngineDoes(t *testing.T) {
+	t.Parallel()
 	e := interposedEngine(t)
 	if testing.Short() {
 		conformance.Check(t, slices.Concat(conformance.Files[:6], conformance.Commands[:4]), inEngine(e))
@@ -108,6 +109,7 @@ func TestOrdinaryPyPyEndsAtItsLimits(t *testing.T) {
 
 // A script that sleeps asks once, and waits for the answer.
 func TestSleepIsOneQuestion(t *testing.T) {
+	t.Parallel()
 	e := interposedEngine(t)
 	f := functions["select(ipppp)i"]
 	asked, answer := 0, f.call

@@ -150,6 +150,7 @@ func TestConfinedProgramHasNoOtherCalls(t *testing.T) {
 }
 
 func TestConfinedProgramEndsByItselfAndByItsLimits(t *testing.T) {
+	t.Parallel()
 	m := startMachine(t, sandbox.Limits{})
 	_ = m.Stdin.Close()
 	if ws := m.Wait(); !ws.Exited() || ws.ExitStatus() != 7 {
