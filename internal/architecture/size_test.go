@@ -27,8 +27,8 @@ var larger = listed(
 	row{"gateway/tui.sessionView", 0, 17},
 	row{"gateway/tui.summary", 0, 20},
 	row{"sandbox/native.processTree", 0, 24},
-	row{"sandbox/native.run", 126, 22},
-	row{"sandbox/pypy.driver", 176, 30},
+	row{"sandbox/native.run", 122, 22},
+	row{"sandbox/pypy.driver", 174, 29},
 	row{"vfs.Session", 79, 0},
 	row{"vfs.node", 0, 25},
 )

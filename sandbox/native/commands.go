@@ -47,7 +47,7 @@ func (r *run) serveGuest(conn *os.File) {
 	for {
 		if err := r.serveRequest(conn); err != nil {
 			if errors.Is(err, frames.ErrMalformed) {
-				r.tree.root.cancel(&limitError{sandbox.Protocol, "sent the gateway what no guest sends"})
+				r.tree.root.cancel(supervisor.ProtocolError())
 			}
 			return
 		}

@@ -150,7 +150,7 @@ func TestCountingTakesLittleOfAProcessor(t *testing.T) {
 	}}
 	for range 600 { // a minute of ticks
 		c.value(clock)
-		clock = clock.Add(tick)
+		clock = clock.Add(supervisor.Tick)
 	}
 	if spent := time.Duration(counted) * 30 * time.Millisecond; spent > clock.Sub(time.Unix(0, 0))/20 || counted < 60 {
 		t.Errorf("counted %d times, %v of %v", counted, spent, clock.Sub(time.Unix(0, 0)))

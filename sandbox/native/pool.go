@@ -358,7 +358,7 @@ func (f *processTree) begin(r *run) {
 	if r.group != nil {
 		f.before, _ = r.group.Used()
 	}
-	f.calls.Store(0)
+	f.throttle.Reset()
 }
 
 // errUninvited is a guest's that says it waits and was not told to, or says it again.

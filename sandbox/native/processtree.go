@@ -51,19 +51,18 @@ type processTree struct {
 	asked   atomic.Int32 // times that a waiting call was told to ask again, in this tick
 
 	mu          sync.Mutex
-	members     map[*run]int  // whose interpreters run, with their process ids; 0 while one starts
-	spent       time.Duration // processor time of those that have ended
-	before      time.Duration // what the control group had used before the session
-	further     int           // interpreters beside the root's that are not cleaned up yet
-	gone        *sync.Cond    // further has become less
-	closed      bool          // nothing starts any more
-	connections int           // open connections to the supervisor
-	pending     int           // bytes of requests that are being read or answered
-	met         string        // the bound of what the kernel counts for users that was met last, "" for none
-	uncaught    *limitError   // the limit whose error ended the script, by its own word
+	members     map[*run]int           // whose interpreters run, with their process ids; 0 while one starts
+	spent       time.Duration          // processor time of those that have ended
+	before      time.Duration          // what the control group had used before the session
+	further     int                    // interpreters beside the root's that are not cleaned up yet
+	gone        *sync.Cond             // further has become less
+	closed      bool                   // nothing starts any more
+	connections int                    // open connections to the supervisor
+	pending     int                    // bytes of requests that are being read or answered
+	met         string                 // the bound of what the kernel counts for users that was met last, "" for none
+	uncaught    *supervisor.LimitError // the limit whose error ended the script, by its own word
 
-	calls  atomic.Int64 // answered in this tick, or in one before and too many for it
-	slowed sync.Once
+	throttle supervisor.Throttle
 
 	counted int // threads, of the lock of the engine's tasks
 }
@@ -127,18 +126,6 @@ func (f *processTree) release(n int) {
 	f.pending -= n
 }
 
-// nextTick begins a tick with the calls that were too many for the last one: one call can cost as much as many.
-func (f *processTree) nextTick(limit int) {
-	if limit <= 0 {
-		f.calls.Store(0)
-		return
-	}
-	share := callsOfATick(limit)
-	if f.calls.Add(-share) < 0 {
-		f.calls.Store(0)
-	}
-}
-
 // askingAgain is the most processor time that an interpreter needs to make a call again that was told so.
 const askingAgain = 500 * time.Microsecond
 
@@ -150,30 +137,27 @@ func (f *processTree) waits(used time.Duration) bool {
 	return held != nil && held() && f.running.Load() == 0 && used <= allowed
 }
 
-// tellSlow says once that the script is slowed down.
-func (f *processTree) tellSlow(limit int) {
-	f.slowed.Do(func() {
-		if tell := f.root.job.Notice; tell != nil {
-			line := fmt.Sprintf("the script makes more than %d system calls a second and is slowed down (limits.calls)", limit)
-			vfs.Apart(func() { tell(line) })
-		}
-	})
+// tell tells the agent something.
+func (f *processTree) tell(line string) {
+	if tell := f.root.job.Notice; tell != nil {
+		vfs.Apart(func() { tell(line) })
+	}
 }
 
 // blame records that an error of a limit ended the script. It is the script's own word, and decides only what its end
 // is called: where the script ends well, nothing.
 func (f *processTree) blame(kind string) bool {
 	l := f.root.job.Limits
-	details := map[string]limitError{
-		"memory":    {sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", l.Memory)},
-		"write":     {sandbox.Written, "found no room for its files"},
-		"files":     {sandbox.Files, fmt.Sprintf("opened more than %d files", atMost(l.Files, maxDescriptors))},
-		"threads":   {sandbox.Threads, fmt.Sprintf("started more than %d threads", atMost(l.Threads, maxThreads))},
-		"processes": {sandbox.Processes, fmt.Sprintf("started more than %d interpreters", atMost(l.Processes, maxInterpreters))},
+	details := map[string]supervisor.LimitError{
+		"memory":    {Cause: sandbox.Memory, Detail: fmt.Sprintf("found no memory below %d bytes", l.Memory)},
+		"write":     {Cause: sandbox.Written, Detail: "found no room for its files"},
+		"files":     {Cause: sandbox.Files, Detail: fmt.Sprintf("opened more than %d files", atMost(l.Files, maxDescriptors))},
+		"threads":   {Cause: sandbox.Threads, Detail: fmt.Sprintf("started more than %d threads", atMost(l.Threads, maxThreads))},
+		"processes": {Cause: sandbox.Processes, Detail: fmt.Sprintf("started more than %d interpreters", atMost(l.Processes, maxInterpreters))},
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	bound := limitError{sandbox.Objects, "had " + f.met + ", as many as a session may have at once"}
+	bound := supervisor.LimitError{Cause: sandbox.Objects, Detail: "had " + f.met + ", as many as a session may have at once"}
 	e, ok := details[kind]
 	switch {
 	case kind == "objects" && f.met == "": // the machine has no more of something
@@ -189,7 +173,7 @@ func (f *processTree) blame(kind string) bool {
 	return true
 }
 
-func (f *processTree) fatal() *limitError {
+func (f *processTree) fatal() *supervisor.LimitError {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.uncaught
@@ -376,12 +360,9 @@ func (r *run) canonical(name string) (string, error) {
 	return r.job.FS.Canonical(name)
 }
 
-// stepsOfACall is how many components of a path count as one call, where it has more than a path usually has.
-const stepsOfACall = 8
-
 // walked is the meter of the process tree's view: what a long walk costs is the script's, and it ends with the session.
 func (f *processTree) walked(components int) error {
-	f.calls.Add(int64(components / stepsOfACall))
+	f.throttle.Walked(components)
 	if f.root.ctx.Err() != nil {
 		return unix.EINTR
 	}

@@ -320,7 +320,7 @@ func TestScriptsThatFillEverythingCostTheGatewayLittle(t *testing.T) {
 		return // what waits in the pool comes and goes
 	}
 	// Nothing of them is left. Connections close a moment after their interpreters.
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(tick) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(supervisor.Tick) {
 		fds, running := openDescriptors(t), runtime.NumGoroutine()
 		if len(fds) <= len(descriptors) && running <= goroutines {
 			return

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 
 	"shannot-gateway/internal/linux/procfs"
@@ -121,7 +122,7 @@ func (t *tally) room(r *run, more, bound int, count func() int) bool {
 // pauseUntil keeps the thread that asked waiting, unless its interpreter is to end.
 func (r *run) pauseUntil(due time.Time) {
 	for time.Now().Before(due) && !r.proc.Exited() && r.ctx.Err() == nil {
-		time.Sleep(min(tick/20, time.Until(due)))
+		time.Sleep(min(supervisor.Tick/20, time.Until(due)))
 	}
 }
 
@@ -140,10 +141,7 @@ func (f *processTree) tellBound(what string, bound int) {
 		f.objects.told = map[string]bool{}
 	}
 	f.objects.told[what] = true
-	if tell := f.root.job.Notice; tell != nil {
-		line := fmt.Sprintf("the script has %d %s, as many as a session may have at once", bound, what)
-		vfs.Apart(func() { tell(line) })
-	}
+	f.tell(fmt.Sprintf("the script has %d %s, as many as a session may have at once", bound, what))
 }
 
 // makePipe answers pipe(2) and pipe2(2), whose flags the filter has seen.

@@ -157,7 +157,7 @@ func (b bulk) attributes(dir string, names []string, follow bool, room int) ([]b
 	case b.run.tree.notice.commands.Load() > 0:
 		return nil, unix.EAGAIN
 	}
-	b.run.tree.calls.Add(int64(len(names) / namesOfACall))
+	b.run.tree.throttle.Spend(len(names) / namesOfACall)
 	out := make([]byte, len(names)*bulkRecord)
 	err := b.run.job.FS.LstatAll(dir, names, follow, func(i int, info vfs.Info) {
 		st := toStat(info)

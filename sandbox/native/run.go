@@ -25,9 +25,8 @@ import (
 
 // Bounds of one run that no configuration changes.
 const (
-	maxThreads     = 1024                   // of all interpreters of a script, whatever sandbox.Limits.Threads says
-	maxDescriptors = 1024                   // of one interpreter, whatever sandbox.Limits.Files says
-	tick           = 100 * time.Millisecond // how often the limits that the kernel does not keep are looked at
+	maxThreads     = 1024 // of all interpreters of a script, whatever sandbox.Limits.Threads says
+	maxDescriptors = 1024 // of one interpreter, whatever sandbox.Limits.Files says
 )
 
 // run is one interpreter and its supervisor.
@@ -78,18 +77,6 @@ func atMost(limit, engine int) int {
 		return engine
 	}
 	return min(limit, engine)
-}
-
-// limitError is why a run was ended by the engine itself.
-type limitError struct {
-	cause  sandbox.Cause
-	detail string
-}
-
-func (e *limitError) Error() string { return e.detail }
-
-func tooMuchMemory(l sandbox.Limits) *limitError {
-	return &limitError{sandbox.Memory, fmt.Sprintf("used more than %d bytes of memory", l.Memory)}
 }
 
 // supervision is what a run does for the calls of its interpreter.
@@ -150,20 +137,10 @@ func (r *run) slow() {
 	r.tree.turn.Lock()
 	limit := r.tree.root.job.Limits.Calls
 	r.tree.turn.Unlock()
-	if limit <= 0 {
-		return
+	for !r.tree.throttle.Take(limit) && !r.proc.Exited() && r.ctx.Err() == nil {
+		r.tree.throttle.Tell(limit, r.tree.tell)
+		time.Sleep(supervisor.Tick / 20)
 	}
-	share := callsOfATick(limit)
-	for r.tree.calls.Load() >= share && !r.proc.Exited() && r.ctx.Err() == nil {
-		r.tree.tellSlow(limit)
-		time.Sleep(tick / 20)
-	}
-	r.tree.calls.Add(1)
-}
-
-// callsOfATick is a limit of calls a second as calls in one tick.
-func callsOfATick(limit int) int64 {
-	return max(1, int64(limit)*int64(tick)/int64(time.Second))
 }
 
 // inTurn runs a handler while no other call of the process tree is answered.
@@ -252,7 +229,7 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 			r.proc.Kill() // nobody is left who would
 		}
 	}()
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTicker(supervisor.Tick)
 	defer ticker.Stop()
 	clock, before := sandbox.NewClock(now()), time.Duration(0)
 	count := counter{count: r.job.FS.Used, now: now}
@@ -267,20 +244,13 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 		}
 		t := now()
 		l, held := r.job.Limits, count.value(t)
-		r.tree.nextTick(l.Calls)
+		r.tree.throttle.NextTick(l.Calls)
 		r.tree.shareAnew()
 		cpu, memory := r.tree.used(held, l.Memory)
 		elapsed := clock.Tick(t, r.tree.waits(cpu-before))
 		before = cpu
-		switch {
-		case l.Wall > 0 && elapsed >= l.Wall:
-			r.cancel(&limitError{sandbox.WallTime, fmt.Sprintf("ran for longer than %v", l.Wall)})
-		case l.CPU > 0 && cpu >= l.CPU:
-			r.cancel(&limitError{sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", l.CPU)})
-		case l.Memory > 0 && memory > l.Memory:
-			r.cancel(tooMuchMemory(l))
-		case l.Write > 0 && held > 2*l.Write:
-			r.cancel(&limitError{sandbox.Written, fmt.Sprintf("files of the session hold more than %d bytes", 2*l.Write)})
+		if e := (supervisor.Usage{Elapsed: elapsed, CPU: cpu, Memory: memory, Held: held}).Over(l); e != nil {
+			r.cancel(e)
 		}
 	}
 }
@@ -325,20 +295,21 @@ func (r *run) result(state *os.ProcessState) sandbox.Result {
 	} else {
 		res.ExitCode = ws.ExitStatus()
 	}
-	var limit *limitError
+	var limit *supervisor.LimitError
 	switch cause := context.Cause(r.ctx); {
 	case errors.As(cause, &limit):
-		res.Cause, res.Detail = limit.cause, limit.detail
+		res.Cause, res.Detail = limit.Cause, limit.Detail
 	case cause != nil && ws.Signaled():
 		res.Cause, res.Detail = sandbox.Stopped, cause.Error()
 	case ws.Signaled() && r.group != nil && r.group.Exhausted():
-		limit = tooMuchMemory(r.job.Limits)
-		res.Cause, res.Detail = limit.cause, limit.detail
+		limit = supervisor.TooMuchMemory(r.job.Limits)
+		res.Cause, res.Detail = limit.Cause, limit.Detail
 	case r.tree.fatal() != nil && !ws.Signaled() && ws.ExitStatus() != 0:
 		limit = r.tree.fatal()
-		res.Cause, res.Detail = limit.cause, limit.detail
+		res.Cause, res.Detail = limit.Cause, limit.Detail
 	case r.outOfCPU(state, ws):
-		res.Cause, res.Detail = sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", r.job.Limits.CPU)
+		limit = supervisor.TooMuchCPU(r.job.Limits)
+		res.Cause, res.Detail = limit.Cause, limit.Detail
 	}
 	return res
 }

@@ -19,6 +19,7 @@ import (
 	"shannot-gateway/sandbox/internal/frames"
 	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/sandbox/internal/streams"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/tasks"
 )
@@ -76,7 +77,7 @@ func (d *driver) writeLink(l *guestLink, p []byte) (int, error) {
 
 // noGuest ends the run of a script that sends what no guest does.
 func (d *driver) noGuest() error {
-	d.cancel(&limitError{sandbox.Protocol, "sent the gateway what no guest sends"})
+	d.cancel(supervisor.ProtocolError())
 	return context.Cause(d.ctx)
 }
 

@@ -21,6 +21,7 @@ import (
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // recorder is a gate that lets everything pass to programs of its own, by the first argument: echo prints the others,
@@ -332,13 +333,15 @@ func TestPollWaitsForCommands(t *testing.T) {
 
 func TestTimeHeldByAHumanDoesNotCount(t *testing.T) {
 	gate := &recorder{hold: make(chan struct{})}
-	c, _, _ := begin(t, func(j *sandbox.Job) { j.Commands, j.Limits.Wall, j.Held = gate, 2*tick, func() bool { return true } })
+	c, _, _ := begin(t, func(j *sandbox.Job) {
+		j.Commands, j.Limits.Wall, j.Held = gate, 2*supervisor.Tick, func() bool { return true }
+	})
 	done := make(chan int64, 1)
 	go func() {
 		v, _ := c.try("system(p)i", c.text("echo x"))
 		done <- v
 	}()
-	time.Sleep(4 * tick) // not a wait for anything: it is the time that must not count
+	time.Sleep(4 * supervisor.Tick) // not a wait for anything: it is the time that must not count
 	close(gate.hold)
 	if v := <-done; v != 0 {
 		t.Errorf("the command ended with %d", v)
@@ -349,7 +352,7 @@ func TestTimeHeldByAHumanDoesNotCount(t *testing.T) {
 }
 
 func TestCommandsEndWithTheRun(t *testing.T) {
-	c, _, _ := begin(t, func(j *sandbox.Job) { j.Commands, j.Limits.Wall = new(recorder), 2*tick })
+	c, _, _ := begin(t, func(j *sandbox.Job) { j.Commands, j.Limits.Wall = new(recorder), 2*supervisor.Tick })
 	if _, err := c.try("system(p)i", c.text("sleep 100")); !errors.Is(err, errGone) {
 		t.Errorf("it ended with %v", err)
 	}

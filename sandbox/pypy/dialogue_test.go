@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // neighboured is a double whose process is another one, which waits.
@@ -85,7 +86,7 @@ func TestChildStaysWithItsDriverWhileItAsksAlone(t *testing.T) {
 		t.Errorf("a command is started on %d processors of %d", n, all)
 	}
 	kept()
-	for end := time.Now().Add(time.Minute); places(t, c.pid) != all; time.Sleep(tick / 10) {
+	for end := time.Now().Add(time.Minute); places(t, c.pid) != all; time.Sleep(supervisor.Tick / 10) {
 		if time.Now().After(end) {
 			t.Fatal("a child that computes is not set free")
 		}

@@ -17,17 +17,17 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // Bounds of one run that no configuration changes. Descriptors, listings and connections are the gateway's own memory
 // and its own descriptors, so they are fewer than a process of its own could have.
 const (
 	maxDescriptors = 256
-	maxListings    = 64                     // directories being listed at once
-	maxLinks       = 4                      // connections of the guest
-	maxVariables   = 1 << 20                // bytes of the environment
-	maxNames       = 1 << 12                // variables in it
-	tick           = 100 * time.Millisecond // how often limits are looked at
+	maxListings    = 64      // directories being listed at once
+	maxLinks       = 4       // connections of the guest
+	maxVariables   = 1 << 20 // bytes of the environment
+	maxNames       = 1 << 12 // variables in it
 )
 
 // process is what the driver needs to know of its child.
@@ -69,13 +69,12 @@ type driver struct {
 	running  atomic.Int32 // commands that run
 
 	dialogue  dialogue
-	settle    func()       // called with the first call, where there is something to do then
-	calls     atomic.Int64 // answered in this tick
-	slowed    bool
+	settle    func() // called with the first call, where there is something to do then
+	throttle  supervisor.Throttle
 	exited    bool // by _exit
 	exitCode  int
-	uncaught  *limitError // the limit whose error ended the script, by its own word
-	unknown   int         // calls of functions that the table lacks
+	uncaught  *supervisor.LimitError // the limit whose error ended the script, by its own word
+	unknown   int                    // calls of functions that the table lacks
 	wallClock time.Time
 }
 
@@ -86,14 +85,6 @@ type childMemory struct {
 	tm      uint64 // a struct tm
 	output  uint64 // what get_stdout returns
 }
-
-// limitError is why a run was ended by the engine itself.
-type limitError struct {
-	cause  sandbox.Cause
-	detail string
-}
-
-func (e *limitError) Error() string { return e.detail }
 
 // errEnd says that the script asked to end.
 var errEnd = errors.New("the script ended itself")
@@ -152,10 +143,8 @@ func (d *driver) serve() error {
 			d.settle()
 			d.settle = nil
 		}
+		d.slow()
 		if err := context.Cause(d.ctx); err != nil {
-			return err
-		}
-		if err := d.slow(); err != nil {
 			return err
 		}
 		d.dialogue.turn(d.now())
@@ -221,44 +210,20 @@ func (d *driver) guard(doing string) {
 	}
 }
 
-// slow waits where the script has made all the calls of this tick. It waits inside its call.
-func (d *driver) slow() error {
+// slow waits where the script has made all the calls of this tick. It waits inside its call, and ends with the run.
+func (d *driver) slow() {
 	limit := d.job.Limits.Calls
-	if limit <= 0 {
-		return nil
-	}
-	share := callsOfATick(limit)
-	for d.calls.Load() >= share {
-		if !d.slowed && d.job.Notice != nil {
-			d.job.Notice(fmt.Sprintf("the script makes more than %d system calls a second and is slowed down (limits.calls)", limit))
-		}
-		d.slowed = true
-		if err := d.sleep(tick / 20); err != nil {
-			return err
+	for !d.throttle.Take(limit) {
+		d.throttle.Tell(limit, d.job.Notice)
+		if d.sleep(supervisor.Tick/20) != nil {
+			return
 		}
 	}
-	d.calls.Add(1)
-	return nil
 }
-
-// callsOfATick is a limit of calls a second as calls in one tick.
-func callsOfATick(limit int) int64 {
-	return max(1, int64(limit)*int64(tick)/int64(time.Second))
-}
-
-// nextTick begins a tick with the calls that were too many for the last one: one call can cost as much as many.
-func (d *driver) nextTick() {
-	if limit := d.job.Limits.Calls; limit <= 0 || d.calls.Add(-callsOfATick(limit)) < 0 {
-		d.calls.Store(0)
-	}
-}
-
-// stepsOfACall is how many components of a path count as one call, where it has more than a path usually has.
-const stepsOfACall = 8
 
 // walked is the view's meter: what a long walk costs is the script's, and it ends with the session.
 func (d *driver) walked(components int) error {
-	d.calls.Add(int64(components / stepsOfACall))
+	d.throttle.Walked(components)
 	if d.ctx.Err() != nil {
 		return unix.EINTR
 	}
@@ -286,7 +251,7 @@ func (d *driver) waits() bool {
 // and what the view holds. It runs beside serve.
 func (d *driver) watch(stop <-chan struct{}) {
 	defer d.guard("watching the limits")
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTicker(supervisor.Tick)
 	defer ticker.Stop()
 	clock := sandbox.NewClock(d.now())
 	for {
@@ -298,39 +263,25 @@ func (d *driver) watch(stop <-chan struct{}) {
 		case <-ticker.C:
 		}
 		elapsed := clock.Tick(d.now(), d.waits())
-		d.nextTick()
-		if e := d.overLimit(elapsed); e != nil {
+		d.throttle.NextTick(d.job.Limits.Calls)
+		used := supervisor.Usage{Elapsed: elapsed, Held: d.job.FS.Used()}
+		used.CPU, used.Memory = d.child.Used()
+		if e := used.Over(d.job.Limits); e != nil {
 			d.cancel(e)
 			return
 		}
 	}
 }
 
-// overLimit returns the limit that the run is over.
-func (d *driver) overLimit(elapsed time.Duration) *limitError {
-	cpu, memory := d.child.Used()
-	switch l := d.job.Limits; {
-	case l.Wall > 0 && elapsed >= l.Wall:
-		return &limitError{sandbox.WallTime, fmt.Sprintf("ran for longer than %v", l.Wall)}
-	case l.CPU > 0 && cpu >= l.CPU:
-		return &limitError{sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", l.CPU)}
-	case l.Memory > 0 && memory > l.Memory:
-		return &limitError{sandbox.Memory, fmt.Sprintf("used more than %d bytes of memory", l.Memory)}
-	case l.Write > 0 && d.job.FS.Used() > 2*l.Write:
-		return &limitError{sandbox.Written, fmt.Sprintf("files of the session hold more than %d bytes", 2*l.Write)}
-	}
-	return nil
-}
-
 // blame records that an error of a limit ended the script. It is the script's own word, and decides only what its end
 // is called: where the script ends well, nothing.
 func (d *driver) blame(kind string) bool {
 	l := d.job.Limits
-	details := map[string]limitError{
-		"memory":  {sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", l.Memory)},
-		"write":   {sandbox.Written, "found no room for its files"},
-		"files":   {sandbox.Files, fmt.Sprintf("opened more than %d files", d.mostDescriptors())},
-		"threads": {sandbox.Threads, "started a thread, which this interpreter does not have"},
+	details := map[string]supervisor.LimitError{
+		"memory":  {Cause: sandbox.Memory, Detail: fmt.Sprintf("found no memory below %d bytes", l.Memory)},
+		"write":   {Cause: sandbox.Written, Detail: "found no room for its files"},
+		"files":   {Cause: sandbox.Files, Detail: fmt.Sprintf("opened more than %d files", d.mostDescriptors())},
+		"threads": {Cause: sandbox.Threads, Detail: "started a thread, which this interpreter does not have"},
 	}
 	e, ok := details[kind]
 	if ok {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -615,7 +616,7 @@ func TestCallsBeyondTheLimitAreSlowedDown(t *testing.T) {
 	for range 150 { // three ticks' worth
 		c.want(1000, 0, "getuid()i")
 	}
-	if d := time.Since(start); d < 2*tick-tick/2 {
+	if d := time.Since(start); d < 2*supervisor.Tick-supervisor.Tick/2 {
 		t.Errorf("150 calls took %v", d)
 	}
 	c.finish(0)

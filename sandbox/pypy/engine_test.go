@@ -17,6 +17,7 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 func TestMain(m *testing.M) {
@@ -140,7 +141,7 @@ func TestEngineNamesEachEnd(t *testing.T) {
 		{name: "a crash", script: "crash", want: sandbox.Result{Cause: sandbox.Exited, ExitCode: 139, Signal: syscall.SIGSEGV}},
 		{name: "a fatal error", script: "fatal RPython traceback", stderr: "RPython traceback\n",
 			want: sandbox.Result{Cause: sandbox.Exited, ExitCode: 134, Signal: syscall.SIGABRT}},
-		{name: "elapsed time", script: "loop", limits: sandbox.Limits{Wall: 2 * tick},
+		{name: "elapsed time", script: "loop", limits: sandbox.Limits{Wall: 2 * supervisor.Tick},
 			want: sandbox.Result{Cause: sandbox.WallTime, ExitCode: 137, Signal: syscall.SIGKILL}},
 		{name: "processor time", script: "loop", limits: sandbox.Limits{CPU: time.Second},
 			want: sandbox.Result{Cause: sandbox.CPUTime, ExitCode: 137, Signal: syscall.SIGKILL}},

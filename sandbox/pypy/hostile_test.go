@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // A child whose interpreter was taken over can say anything. Whatever it says, the driver must keep its own memory
@@ -114,7 +115,7 @@ func TestFloodsStayWithinBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			flood := &endless{pattern: pattern}
-			r := say(t, flood, func(j *sandbox.Job) { j.Limits.Wall, j.Limits.Calls, j.Stdout = 3*tick, 50_000, io.Discard })
+			r := say(t, flood, func(j *sandbox.Job) { j.Limits.Wall, j.Limits.Calls, j.Stdout = 3*supervisor.Tick, 50_000, io.Discard })
 			if r.Cause != sandbox.WallTime && r.Cause != sandbox.Protocol {
 				t.Errorf("%+v", r)
 			}
@@ -130,7 +131,7 @@ func TestFloodsStayWithinBounds(t *testing.T) {
 
 func TestChildThatReadsNothingEndsWithItsTime(t *testing.T) {
 	job, _, _ := jobOver(t, targetFiles())
-	job.Limits.Wall = 2 * tick
+	job.Limits.Wall = 2 * supervisor.Tick
 	c := newDouble(t)
 	c.start(t.Context(), job)
 	for {
@@ -234,7 +235,7 @@ func FuzzHostileChild(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(100*time.Millisecond, func() { d.cancel(&limitError{sandbox.WallTime, "fuzzing"}) })
+		timer := time.AfterFunc(100*time.Millisecond, func() { d.cancel(&supervisor.LimitError{Cause: sandbox.WallTime, Detail: "fuzzing"}) })
 		defer timer.Stop()
 		err = d.serve()
 		d.cancel(nil)

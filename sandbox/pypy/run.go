@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/internal/supervisor"
 )
 
 // child is an interpreter that was started: the two pipes of its conversation, and what can be done to it.
@@ -55,7 +56,7 @@ func converse(ctx context.Context, job sandbox.Job, c child, now func() time.Tim
 		c.Kill()
 	case errors.Is(err, io.EOF):
 	case errors.As(err, &broken):
-		d.cancel(&limitError{sandbox.Protocol, broken.Error()})
+		d.cancel(&supervisor.LimitError{Cause: sandbox.Protocol, Detail: broken.Error()})
 	default:
 		d.cancel(err)
 	}
@@ -98,16 +99,17 @@ func (d *driver) result(state syscall.WaitStatus, messages string) sandbox.Resul
 	default:
 		res.ExitCode = state.ExitStatus()
 	}
-	var limit *limitError
+	var limit *supervisor.LimitError
 	switch cause := context.Cause(d.ctx); {
 	case errors.As(cause, &limit):
-		res.Cause, res.Detail, res.ExitCode, res.Signal = limit.cause, limit.detail, 128+int(syscall.SIGKILL), syscall.SIGKILL
+		res.Cause, res.Detail, res.ExitCode, res.Signal = limit.Cause, limit.Detail, 128+int(syscall.SIGKILL), syscall.SIGKILL
 	case cause != nil:
 		res.Cause, res.Detail = sandbox.Stopped, cause.Error()
 	case d.uncaught != nil && res.ExitCode != 0 && res.Signal == 0:
-		res.Cause, res.Detail = d.uncaught.cause, d.uncaught.detail
+		res.Cause, res.Detail = d.uncaught.Cause, d.uncaught.Detail
 	case d.outOfCPU(state):
-		res.Cause, res.Detail = sandbox.CPUTime, fmt.Sprintf("used more than %v of processor time", d.job.Limits.CPU)
+		limit = supervisor.TooMuchCPU(d.job.Limits)
+		res.Cause, res.Detail = limit.Cause, limit.Detail
 	case res.Signal == syscall.SIGABRT && strings.Contains(messages, outOfMemory):
 		res.Cause, res.Detail = sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", d.job.Limits.Memory)
 	}
