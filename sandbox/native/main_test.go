@@ -176,6 +176,7 @@ func TestUnprivileged(t *testing.T) {
 		t.Fatal(err)
 	}
 	copyTree(t, binary, own)
+	copyTree(t, dir, "testdata") // which tests read beside their program
 	if out, err := exec.Command("chown", "-R", "65533:65533", dir).CombinedOutput(); err != nil {
 		t.Fatalf("chown: %v: %s", err, out)
 	}
