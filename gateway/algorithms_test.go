@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"bufio"
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +11,8 @@ import (
 	"testing"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"shannot-gateway/hostkeys"
 )
 
 // offer is what a server says in its SSH_MSG_KEXINIT (RFC 4253, section 7.1): the lists of names, in order.
@@ -50,7 +54,17 @@ func offer(t *testing.T, address string) [][]string {
 }
 
 func TestNothingOnOfferIsSHA1(t *testing.T) {
-	r := start(t, "[hostkeys]\ntypes = [\"ed25519\", \"rsa\"]\n")
+	key, err := rsa.GenerateKey(rand.Reader, 2048) // the gateway's own have 4096 bits, which take seconds to find
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := gossh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startAltered(t, "", nil, func(o *Options) {
+		o.HostKeys = append(o.HostKeys, hostkeys.Key{Type: hostkeys.RSA, Signer: signer})
+	})
 	lists := offer(t, r.address)
 	for _, list := range lists {
 		if len(list) == 0 {
