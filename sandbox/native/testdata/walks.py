@@ -7,7 +7,7 @@ sys.addaudithook(lambda name, args: events.append((name, args)) if name in ("os.
 
 def fields(st):
     """All of a result but what looking at it changes."""
-    if stat.S_ISDIR(st.st_mode):
+    if stat.S_ISDIR(st.st_mode) or stat.S_ISLNK(st.st_mode):  # to list or to follow is an access
         return tuple(st)[:7] + tuple(st)[8:10] + (st.st_mtime, st.st_mtime_ns, st.st_ctime_ns, st.st_blksize, st.st_blocks, st.st_rdev)
     return tuple(st) + (st.st_atime, st.st_mtime, st.st_ctime, st.st_atime_ns, st.st_mtime_ns, st.st_ctime_ns, st.st_blksize, st.st_blocks, st.st_rdev)
 
