@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/journal/journaltest"
@@ -64,7 +65,7 @@ func TestDetailsAreSafeToPrint(t *testing.T) {
 			}
 			for _, d := range op.Details() {
 				for row := range d.Rows() {
-					if printed := row.Label + row.Text.String(); strings.ContainsAny(printed, "\x1b\n\u202e\xff") {
+					if printed := row.Label + row.Text.String(); strings.ContainsAny(printed, "\x1b\n\u202e") || !utf8.ValidString(printed) {
 						t.Errorf("%s, %s: %q", o.Name, d.Name, printed)
 					}
 				}

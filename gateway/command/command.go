@@ -52,7 +52,7 @@ type Runner interface {
 
 // Verbs is what the verbs work on.
 type Verbs struct {
-	Sessions *approvals.Manager
+	Sessions Service
 	Runner   Runner
 	Targets  []targets.Target // those that work now
 	Config   *config.Config

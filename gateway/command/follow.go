@@ -162,7 +162,7 @@ func (v *Verbs) answerJSON(ctx context.Context, c *invocation, s approvals.Sessi
 	if err := v.Sessions.Output(c.Identity, s.ID, f.chunk); err != nil {
 		return c.fail(s.ID, err)
 	}
-	out := v.wholeJSON(s)
+	out := wholeJSON(v.Sessions, s)
 	out.withOutput(stdout, stderr)
 	if err := writeJSON(c.Stdout, out); err != nil {
 		return ExitFault

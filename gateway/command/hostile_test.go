@@ -42,6 +42,7 @@ func (a askEverything) Shell(string, policy.Context) policy.Decision {
 // hostileHouse has sessions of an agent whose every text is hostile: one that is held, one that has ended.
 type hostileHouse struct {
 	verbs       *Verbs
+	manager     *approvals.Manager
 	held, ended string
 	group       string
 }
@@ -72,7 +73,7 @@ func newHostileHouse(t *testing.T) *hostileHouse {
 		t.Fatal(err)
 	}
 	c.Warnings = []string{hostileText}
-	h := &hostileHouse{verbs: &Verbs{
+	h := &hostileHouse{manager: m, verbs: &Verbs{
 		Answers:  &approvals.Turns{},
 		Sessions: m, Runner: noRunner{}, Targets: []targets.Target{host}, Config: c, Version: "test", Now: time.Now, Started: time.Now(),
 		Starts: func() *sandbox.Starts { return nil }, Verified: func() (string, []string) { return hostileText, []string{hostileText} },
@@ -108,7 +109,7 @@ func (h *hostileHouse) sessions(t *testing.T) []approvals.Session {
 // session begins one that waits with a command, after it has said something.
 func (h *hostileHouse) session(t *testing.T, target targets.Target) string {
 	t.Helper()
-	m := h.verbs.Sessions
+	m := h.manager
 	events := m.Subscribe(t.Context(), approver)
 	l, err := m.Begin(context.Background(), approvals.Request{
 		Identity: hostileAgent, Target: target, Script: "# " + hostileText, Args: []string{"-", hostileText}, Name: hostileText, Analysis: hostileText,

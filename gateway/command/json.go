@@ -124,18 +124,18 @@ func describe(s approvals.Session, stdin int) sessionJSON {
 }
 
 // wholeJSON is all of a session but its outputs.
-func (v *Verbs) wholeJSON(s approvals.Session) sessionJSON {
+func wholeJSON(from Service, s approvals.Session) sessionJSON {
 	out := describe(s, maxJSONStdin)
-	out.Script, out.Obstacle = s.Script, v.Sessions.Obstacle(&s)
+	out.Script, out.Obstacle = s.Script, from.Obstacle(&s)
 	for i := range s.Operations {
 		op, o := &s.Operations[i], &out.Operations[i]
 		if f := op.File; f != nil {
-			o.File.withDiff(v.Sessions.Diff(f, diff.Context))
+			o.File.withDiff(from.Diff(f, diff.Context))
 			o.Diff = o.File.Diff
 		}
 		if c := op.Command; c != nil {
 			for n := range c.Scratch {
-				o.Scratch[n].withDiff(v.Sessions.Diff(&c.Scratch[n], diff.Context))
+				o.Scratch[n].withDiff(from.Diff(&c.Scratch[n], diff.Context))
 			}
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"shannot-gateway/approvals/render"
 )
 
-var update = flag.Bool("update", false, "write the golden tables anew")
+var update = flag.Bool("update", false, "write the golden tables, and the examples of docs/json.md, anew")
 
 // listedRows have what makes tables go wrong: wide characters, combining marks, escapes, long names and words.
 var listedRows = []listRow{

@@ -80,7 +80,7 @@ func (v *Verbs) showOne(c *invocation, id string, how shown) int {
 // print prints all of a session. group is the waiting digest of the group that it is shown with, "" for none.
 func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group string) int {
 	if how.json {
-		out := v.wholeJSON(s)
+		out := wholeJSON(v.Sessions, s)
 		var err error
 		if out.Reads, err = v.reads(s, how.reads); err != nil {
 			return c.fail(s.ID, err)

@@ -1,0 +1,55 @@
+package command
+
+import (
+	"errors"
+	"testing"
+
+	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal/journaltest"
+)
+
+func TestWhoami(t *testing.T) {
+	tryAll(t, []try{
+		{by: agent, line: "whoami", stdout: []string{"claude (agent) SHA256:key\n"}},
+		{by: approver, line: "whoami --json", stdout: []string{`"identity":"alice","role":"approver","key":"SHA256:alice","targets":["local"]`}},
+		{name: "a word", by: agent, line: "whoami really", status: ExitUsage, stderr: []string{"really"}},
+	})
+}
+
+func TestStatus(t *testing.T) {
+	tryAll(t, []try{
+		{by: agent, line: "status", stdout: []string{"shannot-gateway 1.2.3, up 90s", "1 running, 2 held, 3 parked", "journal: ok"}},
+		{by: approver, line: "status --json", stdout: []string{`"running":1,"held":2,"parked":3,"journal":"ok","audit":"ok"`, `"reload_refused":null`}},
+		{name: "the journal fails", by: agent, line: "status", prepare: failing(errStuck), status: ExitFault, stdout: []string{"journal: the disk is full"}},
+		{name: "the audit log fails", by: agent, line: "status", prepare: func(v *Verbs, _ *fakeService) {
+			v.Audit = func() (bool, error) { return true, errors.New("read-only") }
+		}, status: ExitFault, stdout: []string{"cannot be written, so nothing runs: read-only"}},
+	})
+}
+
+func TestVersion(t *testing.T) {
+	tryAll(t, []try{{by: agent, line: "version", stdout: []string{"shannot-gateway 1.2.3\n"}}, {by: approver, line: "version", stdout: []string{"1.2.3"}}})
+}
+
+func TestPolicy(t *testing.T) {
+	tryAll(t, []try{
+		{by: agent, line: "policy -- df -h | wc", stdout: []string{"allow (safe): df -h | wc only looks\n"}},
+		{name: "no command", by: agent, line: "policy --", status: ExitUsage, stderr: []string{"policy"}},
+	})
+}
+
+func TestWatch(t *testing.T) {
+	events := func(_ *Verbs, f *fakeService) {
+		f.events = []approvals.Event{
+			{At: journaltest.Time, Session: waitingID, Kind: approvals.EventWaiting}, {At: journaltest.Time, Session: "zzzz2345", Kind: approvals.EventWaiting},
+		}
+	}
+	over := []string{"the gateway is shutting down"} // the service has closed the events
+	tryAll(t, []try{
+		{name: "lines", by: approver, line: "watch", prepare: events, stdout: []string{"2031-03-04T03:00:00Z abcd2345  waiting: operation 1 (caution): summary\n"}, stderr: over},
+		{name: "JSON", by: approver, line: "watch --json", prepare: events, stdout: []string{
+			`{"v":1,"at":"2031-03-04T03:00:00Z","session":"abcd2345","kind":"waiting"`, `"waiting_digest":"` + waitingDigest() + `"`, `"operation":{"n":1,"kind":"command"`,
+		}, stderr: over},
+		{name: "a word", by: approver, line: "watch all", status: ExitUsage, stderr: []string{"all"}},
+	})
+}
