@@ -108,6 +108,7 @@ func fileRisk(f *File) (policy.Risk, string) {
 			to = path.Join(path.Dir(string(f.Path)), to)
 		}
 		paths = append(paths, path.Clean(to))
+	default: // nothing of the kind for the others
 	}
 	for _, name := range paths {
 		for _, p := range dangerous {
@@ -140,6 +141,7 @@ func fileRisk(f *File) (policy.Risk, string) {
 		return policy.Safe, "only a time changes"
 	case journal.Symlink:
 		return policy.Caution, "what opens the path gets another file"
+	default: // nothing of the kind for the others
 	}
 	switch {
 	case f.Was != nil:

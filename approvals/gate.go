@@ -57,6 +57,7 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		if l.plan && unsettled == nil {
 			return planned{}, nil
 		}
+	default: // nothing of the kind for the others
 	}
 	switch {
 	case unsettled != nil:

@@ -342,7 +342,9 @@ func (m *Manager) ExpireParked() {
 	}
 	m.mu.Unlock()
 	for _, id := range due {
-		m.endParked(id, StatusExpired, "nobody decided in time")
+		if _, err := m.endParked(id, StatusExpired, "nobody decided in time"); err != nil {
+			m.config.Log.Error("end a parked session", "session", id, "error", err)
+		}
 	}
 }
 

@@ -95,6 +95,7 @@ func (k look) afterLoss(ctx context.Context, files targets.FileTarget, id string
 		return nil
 	case notMade:
 		return failed
+	default: // nothing of the kind for the others
 	}
 	return fmt.Errorf("%w, and %w", failed, errNotKnown)
 }

@@ -75,7 +75,7 @@ func (n *node) chown(uid, gid int, now time.Time) error {
 		n.uid = uint32(uid) // #nosec G115 -- a uid_t as it came from the script
 	}
 	if gid != -1 {
-		n.gid = uint32(gid) // #nosec G115
+		n.gid = uint32(gid) // #nosec G115 -- an id of 32 bits
 	}
 	n.ctime, n.chowned = now, true
 	return nil

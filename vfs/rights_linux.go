@@ -191,7 +191,7 @@ func (r *Rights) check(leave uint32) error {
 	fsgid, _ := unix.SetfsgidRetGid(-1)
 	var ids [4]uint32
 	for i, id := range []int{int(effectiveUser()), int(gid), fsuid, fsgid} { // #nosec G115 -- ids as the kernel has them
-		ids[i] = uint32(id) // #nosec G115
+		ids[i] = uint32(id) // #nosec G115 -- 32 bits each
 	}
 	if ids != [4]uint32{r.uid, r.gid, r.uid, r.gid} {
 		return fmt.Errorf("take the rights of user %d: the kernel gave %v", r.uid, ids)
@@ -222,11 +222,11 @@ func untraced(f func()) error {
 		return errors.New("the thread has more capabilities than it was left")
 	}
 	all := uint32(permitted)                                               // #nosec G115 -- looked at
-	if err := setCapabilities(all, uint32(effective)&^right); err != nil { // #nosec G115
+	if err := setCapabilities(all, uint32(effective)&^right); err != nil { // #nosec G115 -- 32 bits each
 		return err
 	}
 	f()
-	return setCapabilities(all, uint32(effective)) // #nosec G115
+	return setCapabilities(all, uint32(effective)) // #nosec G115 -- 32 bits each
 }
 
 // capabilities are the calling thread's, permitted and effective, by their bits of capabilities(7).

@@ -293,7 +293,7 @@ func (s *Session) look(dir *spot, name, full string, last bool, f *found) error 
 	}
 	info, err := Info{}, error(nil)
 	if last && s.walker.hold && l.holding != nil {
-		fd := -1
+		var fd int
 		if fd, info, err = l.hold(full); err == nil {
 			f.held = &heldFile{fd}
 		}

@@ -21,7 +21,7 @@ const (
 )
 
 // secretWords are what the names of secrets contain.
-const secretWords = `(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|private|auth|encryption|signing|shared|master|account|storage|client|license)[-_]?key|credentials?|session[-_]?id|jwt)`
+const secretWords = `(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|private|auth|encryption|signing|shared|master|account|storage|client|license)[-_]?key|credentials?|session[-_]?id|jwt)` // #nosec G101 -- names of secrets, and none itself
 
 // headerNames are the HTTP headers whose values are secrets, or may be.
 const headerNames = `(?:(?:set-)?cookie2?|x-[\w-]+|(?:proxy-)?authorization)`
@@ -271,7 +271,7 @@ func (r *Redactor) Argv(argv []string) []string {
 		size += len(a) + 1
 		switch {
 		case r == nil:
-		case i > 0 && secretFlag.MatchString(shorten(argv[i-1], maxFlag)):
+		case i > 0 && secretFlag.MatchString(shorten(argv[i-1], maxFlag)): // #nosec G602 -- i is more than 0
 			a = redacted
 		case i > 1 && flagOfPassword(argv[:i]):
 			a = redacted

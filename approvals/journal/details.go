@@ -222,6 +222,7 @@ func (f *File) rightsInAfter() bool {
 		return true
 	case Symlink:
 		return f.Mode == 0o777
+	default: // nothing of the kind for the others
 	}
 	return false
 }

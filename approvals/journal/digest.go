@@ -130,6 +130,7 @@ func WaitingDigestOf(sessions []Session) string {
 	return SHA256Hex(e.b)
 }
 
+// SHA256Hex is the SHA-256 of b in lower-case hex.
 func SHA256Hex(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

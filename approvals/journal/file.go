@@ -98,6 +98,7 @@ func (f *File) after() (at, to *FileState) {
 		return perm(f.Was), nil
 	case Touch:
 		return f.Was, nil
+	default: // nothing of the kind for the others
 	}
 	return nil, nil // delete, rmdir
 }
@@ -117,12 +118,14 @@ func (f *File) blobs() (names []string) {
 	return names
 }
 
+// Clone is a copy that shares nothing with f.
 func (f *File) Clone() *File {
 	c := *f
 	c.Was, c.WasTo = f.Was.Clone(), f.WasTo.Clone()
 	return &c
 }
 
+// Clone is a copy that shares nothing with f, nil of nil.
 func (f *FileState) Clone() *FileState {
 	if f == nil {
 		return nil
@@ -234,6 +237,7 @@ func (f *File) Summary() render.Text {
 		return render.Format("chmod %04o %s", f.Mode, path)
 	case Chown:
 		return render.Format("chown %d:%d %s", f.UID, f.GID, path)
+	default: // nothing of the kind for the others
 	}
 	return render.Format("%s %s", f.Op, path)
 }

@@ -242,6 +242,7 @@ func (g *grammar) checkLong(name, word string, have map[string]bool) (bool, Deci
 		return k == valueFlag && !attached, allow()
 	case harmfulFlag:
 		return false, g.refusal(name, word, flag)
+	default: // nothing of the kind for the others
 	}
 	return false, ask(Caution, shown(name)+" may do more than read with "+shown(word))
 }

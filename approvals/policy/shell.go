@@ -712,6 +712,7 @@ func (c *call) test(x syntax.TestExpr) Decision {
 		switch x.Op {
 		case syntax.TsReMatch, syntax.TsNewer, syntax.TsOlder, syntax.TsDevIno, syntax.TsMatchShort, syntax.TsMatch, syntax.TsNoMatch:
 			return worst(c.test(x.X), c.test(x.Y))
+		default: // nothing of the kind for the others
 		}
 		return worst(ask(Caution, "[[ "+x.Op.String()+" ]] may evaluate a subscript, or be a redirection or a command to another shell"), c.inside(x))
 	}
@@ -723,6 +724,7 @@ func comparesNumbers(op syntax.BinTestOperator) bool {
 	switch op {
 	case syntax.TsEql, syntax.TsNeq, syntax.TsLeq, syntax.TsGeq, syntax.TsLss, syntax.TsGtr:
 		return true
+	default: // nothing of the kind for the others
 	}
 	return false
 }

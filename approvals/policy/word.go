@@ -429,6 +429,7 @@ func (c *call) param(p *syntax.ParamExp) Decision {
 		switch p.Exp.Op {
 		case syntax.AssignUnset, syntax.AssignUnsetOrNull, syntax.OtherParamOps:
 			unclear = true
+		default: // nothing of the kind for the others
 		}
 		d = worst(d, c.parts(p.Exp.Word))
 	}
@@ -493,6 +494,7 @@ func assigns(op syntax.BinAritOperator) bool {
 	case syntax.Assgn, syntax.AddAssgn, syntax.SubAssgn, syntax.MulAssgn, syntax.QuoAssgn, syntax.RemAssgn,
 		syntax.AndAssgn, syntax.OrAssgn, syntax.XorAssgn, syntax.ShlAssgn, syntax.ShrAssgn:
 		return true
+	default: // nothing of the kind for the others
 	}
 	return false
 }

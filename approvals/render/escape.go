@@ -88,7 +88,7 @@ func appendRune(b *strings.Builder, piece string, r rune, quote byte) bool {
 	switch {
 	case r == '\\', quote != 0 && r == rune(quote):
 		b.WriteByte('\\')
-		b.WriteByte(byte(r))
+		b.WriteByte(byte(r)) // #nosec G115 -- a backslash or a quote
 		return false
 	case r == utf8.RuneError && len(piece) == 1, !isShown(r):
 		appendEscape(b, piece, r)

@@ -229,6 +229,7 @@ func exitStatus(s approvals.Session) int {
 		return ExitNotPermitted
 	case approvals.StatusTimedOut:
 		return ExitTime
+	default: // nothing of the kind for the others
 	}
 	return ExitFault
 }

@@ -170,6 +170,7 @@ func remoteSpans(text []byte, name string) ([]span, error) {
 			case ours(slices.Concat(in, path), name):
 				return nil, fmt.Errorf("target %s: %w", name, errByHand)
 			}
+		default: // nothing of the kind for the others
 		}
 	}
 	if err := p.Error(); err != nil {

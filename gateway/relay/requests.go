@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"path"
 	"syscall"
 	"time"
 
@@ -262,6 +261,3 @@ func takeSymlink(s *server, r request) error {
 		}})
 	})
 }
-
-// baseOf is the last part of a client's path.
-func baseOf(name string) string { return path.Base(path.Clean("/" + name)) }

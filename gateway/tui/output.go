@@ -59,6 +59,7 @@ func sourceOf(c approvals.Chunk) source {
 		return fromStderr
 	case approvals.StreamNotice:
 		return fromGateway
+	default: // nothing of the kind for the others
 	}
 	return fromUnknown
 }

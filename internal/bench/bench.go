@@ -55,7 +55,7 @@ func (b *bench) prepare(ctx context.Context) error {
 		return err
 	}
 	for i := range smallFiles {
-		if err := os.WriteFile(filepath.Join(b.small, strconv.Itoa(i)), []byte("a small file\n"), 0o644); err != nil { // #nosec G306
+		if err := os.WriteFile(filepath.Join(b.small, strconv.Itoa(i)), []byte("a small file\n"), 0o644); err != nil { // #nosec G306 -- to be read by scripts
 			return err
 		}
 	}
@@ -166,7 +166,7 @@ func (b *bench) startSSHD(ctx context.Context, public string) error {
 			return err
 		}
 	}
-	b.other = exec.CommandContext(ctx, path, "-D", "-e", "-f", "/dev/null", "-p", port, "-h", filepath.Join(b.dir, "hostkey"), // #nosec G204
+	b.other = exec.CommandContext(ctx, path, "-D", "-e", "-f", "/dev/null", "-p", port, "-h", filepath.Join(b.dir, "hostkey"), // #nosec G204 -- the server that is measured
 		"-o", "ListenAddress=127.0.0.1", "-o", "AuthorizedKeysFile="+authorized, "-o", "StrictModes=no", "-o", "UsePAM=no",
 		"-o", "PermitRootLogin=yes", "-o", "PidFile=none", "-o", "MaxStartups=200", "-o", "Subsystem=sftp internal-sftp")
 	stderr, err := b.other.StderrPipe()

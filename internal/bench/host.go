@@ -34,7 +34,7 @@ func (h *host) flags(portFlag string) []string {
 func (h *host) shared(ctx context.Context) (*host, error) {
 	s := *h
 	s.control = filepath.Join(h.b.dir, "control")
-	if out, err := exec.CommandContext(ctx, "ssh", append(s.flags("-p"), "-M", "-f", "-N", "127.0.0.1")...).CombinedOutput(); err != nil { // #nosec G204
+	if out, err := exec.CommandContext(ctx, "ssh", append(s.flags("-p"), "-M", "-f", "-N", "127.0.0.1")...).CombinedOutput(); err != nil { // #nosec G204 -- the client that measures
 		return nil, fmt.Errorf("share a connection: %w: %s", err, out)
 	}
 	return &s, nil
@@ -46,7 +46,7 @@ func (h *host) leave() {
 
 // output runs ssh with a text on its standard input.
 func (h *host) output(ctx context.Context, stdin string, args ...string) (string, error) {
-	return output(exec.CommandContext(ctx, "ssh", append(append(h.flags("-p"), "127.0.0.1"), args...)...), stdin) // #nosec G204
+	return output(exec.CommandContext(ctx, "ssh", append(append(h.flags("-p"), "127.0.0.1"), args...)...), stdin) // #nosec G204 -- the client that measures
 }
 
 func (h *host) run(ctx context.Context, stdin string, args ...string) error {
@@ -55,7 +55,7 @@ func (h *host) run(ctx context.Context, stdin string, args ...string) error {
 }
 
 func (h *host) scp(ctx context.Context, from, to string) error {
-	_, err := output(exec.CommandContext(ctx, "scp", append(h.flags("-P"), "127.0.0.1:"+from, to)...), "") // #nosec G204
+	_, err := output(exec.CommandContext(ctx, "scp", append(h.flags("-P"), "127.0.0.1:"+from, to)...), "") // #nosec G204 -- the client that measures
 	return err
 }
 

@@ -163,7 +163,7 @@ func (in *installation) complete() bool {
 // installationKey names an installation after everything that goes into it.
 func installationKey(libraries map[string]string) (string, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, layout, pythonVersion, guest.Version())
+	_, _ = fmt.Fprintln(h, layout, pythonVersion, guest.Version())
 	names := make([]string, 0, len(libraries))
 	for name := range libraries {
 		names = append(names, name)
@@ -174,7 +174,7 @@ func installationKey(libraries map[string]string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(h, name, st.Size(), st.ModTime().UnixNano())
+		_, _ = fmt.Fprintln(h, name, st.Size(), st.ModTime().UnixNano())
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }
@@ -215,7 +215,7 @@ func (in *installation) unpack(ctx context.Context, dir string, libraries map[st
 	}
 	// In the first directory where Python looks for it: each that it must look into costs a dozen questions.
 	for name, text := range guest.Files() {
-		if err := os.WriteFile(filepath.Join(root, pythonLibrary, name), text, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(root, pythonLibrary, name), text, 0o644); err != nil { // #nosec G306 -- public, and read by the sandbox's user
 			return err
 		}
 	}

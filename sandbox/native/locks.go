@@ -248,9 +248,9 @@ func lengthOf(l lock) int64 {
 // lockedRange reads the bytes that a struct flock names, as the kernel's flock_to_posix_lock does.
 func lockedRange(own int, b []byte, size int64) (first, last int64, e unix.Errno) {
 	start := int64(binary.NativeEndian.Uint64(b[flockStart:])) // #nosec G115 -- an off_t
-	length := int64(binary.NativeEndian.Uint64(b[flockLen:]))  // #nosec G115
+	length := int64(binary.NativeEndian.Uint64(b[flockLen:]))  // #nosec G115 -- as the kernel reads it
 	var base int64
-	switch int16(binary.NativeEndian.Uint16(b[2:])) { // #nosec G115
+	switch int16(binary.NativeEndian.Uint16(b[2:])) { // #nosec G115 -- as the kernel reads it
 	case unix.SEEK_SET:
 	case unix.SEEK_CUR:
 		at, err := unix.Seek(own, 0, unix.SEEK_CUR)

@@ -189,12 +189,12 @@ func putAttributes(b []byte, st *unix.Stat_t) {
 	put(5, id(st.Gid))
 	put(6, uint64(st.Size)) // #nosec G115 -- read again as signed, as the following
 	for i, t := range []unix.Timespec{st.Atim, st.Mtim, st.Ctim} {
-		put(7+i, uint64(t.Sec)) // #nosec G115
+		put(7+i, uint64(t.Sec)) // #nosec G115 -- as the kernel has it
 		// The product is rounded before it is added, as in C.
 		put(10+i, math.Float64bits(float64(t.Sec)+float64(1e-9*float64(t.Nsec))))
-		put(13+i, uint64(t.Nano())) // #nosec G115
+		put(13+i, uint64(t.Nano())) // #nosec G115 -- as the kernel has it
 	}
-	put(16, uint64(st.Blksize)) // #nosec G115
-	put(17, uint64(st.Blocks))  // #nosec G115
+	put(16, uint64(st.Blksize)) // #nosec G115 -- as the kernel has it
+	put(17, uint64(st.Blocks))  // #nosec G115 -- as the kernel has it
 	put(18, uint64(st.Rdev))    //nolint:unconvert // as Nlink
 }

@@ -284,6 +284,7 @@ func (d *driver) takeInput(s *streams.Streams, q frames.Start) error {
 			return nil
 		}
 		return d.fromPipe(s, x, q)
+	default: // nothing of the kind for the others
 	}
 	return unix.EBADF
 }
@@ -363,6 +364,7 @@ func (d *driver) takeOutput(fd int32) (io.WriteCloser, error) {
 		return streams.Output{File: file}, nil
 	case stream:
 		return printer{d, x}, nil
+	default: // nothing of the kind for the others
 	}
 	return nil, unix.EBADF
 }

@@ -413,6 +413,7 @@ func (d *driver) lseek(a []uint64) (int64, error) {
 		return x.pieces.seek(int64(a[1]), i32(a[2])) // #nosec G115 -- looked at
 	case directory:
 		return 0, nil
+	default: // nothing of the kind for the others
 	}
 	return 0, unix.ESPIPE
 }
@@ -461,6 +462,7 @@ func (d *driver) info(x *description) (vfs.Info, error) {
 			info.Size, info.Blocks = st.Size, st.Blocks
 		}
 		return info, err
+	default: // nothing of the kind for the others
 	}
 	return vfs.Info{
 		Mode: unix.S_IFIFO | 0o600, Nlink: 1, UID: d.job.Host.UID, GID: d.job.Host.GID, Atime: now, Mtime: now, Ctime: now,

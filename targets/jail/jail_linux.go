@@ -105,7 +105,8 @@ func (s *Started) makeTemporary(cmd *exec.Cmd) (string, error) {
 		return "", err
 	}
 	temporary := filepath.Join(s.dir, "tmp")
-	err = errors.Join(os.Chmod(s.dir, 0o711), os.Mkdir(temporary, 0o700))
+	err = errors.Join(os.Chmod(s.dir, 0o711), // #nosec G302 -- the command's user passes through
+		os.Mkdir(temporary, 0o700))
 	if err == nil && cmd.SysProcAttr != nil && cmd.SysProcAttr.Credential != nil {
 		err = os.Lchown(temporary, int(cmd.SysProcAttr.Credential.Uid), int(cmd.SysProcAttr.Credential.Gid))
 	}
@@ -187,7 +188,7 @@ func Init() {
 		message = append([]byte{reportFault}, err.Error()...)
 	} else {
 		var errno syscall.Errno
-		errors.As(syscall.Exec(os.Args[2], argv, environment(temporary)), &errno)
+		errors.As(syscall.Exec(os.Args[2], argv, environment(temporary)), &errno) // #nosec G702 -- the command that was decided upon
 		binary.LittleEndian.PutUint32(message[1:], uint32(errno))
 	}
 	_, _ = unix.Write(report, message)

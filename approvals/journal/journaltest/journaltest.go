@@ -98,6 +98,7 @@ func file(op journal.Kind) *journal.File {
 	case journal.Touch:
 		f.Mtime = Time.Add(time.Second)
 	case journal.Delete:
+	default: // nothing of the kind for the others
 	}
 	return f
 }

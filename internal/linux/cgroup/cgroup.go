@@ -140,7 +140,7 @@ func open(dir, own string) (*Tree, error) {
 	back := func() {}
 	if dir == own {
 		mine := filepath.Join(dir, leaf)
-		if err := os.Mkdir(mine, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := os.Mkdir(mine, 0o755); err != nil && !errors.Is(err, os.ErrExist) { // #nosec G301 -- a group, as the kernel's own are
 			return nil, err
 		}
 		if err := move(mine); err != nil {
@@ -195,7 +195,7 @@ type Group struct {
 // more, the kernel ends all of them.
 func (t *Tree) New(memory int64) (*Group, error) {
 	g := &Group{dir: filepath.Join(t.dir, fmt.Sprintf("%s%d-%d", prefix, os.Getpid(), t.made.Add(1)))}
-	if err := os.Mkdir(g.dir, 0o755); err != nil {
+	if err := os.Mkdir(g.dir, 0o755); err != nil { // #nosec G301 -- a group, as the kernel's own are
 		return nil, err
 	}
 	set := func(name, value string) error { return os.WriteFile(filepath.Join(g.dir, name), []byte(value), 0) }

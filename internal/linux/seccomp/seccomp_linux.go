@@ -36,8 +36,9 @@ type addition struct {
 	newflags uint32
 }
 
+// Flags of linux/seccomp.h.
 const (
-	Continue   = 1 // SECCOMP_USER_NOTIF_FLAG_CONTINUE
+	Continue   = 1 // SECCOMP_USER_NOTIF_FLAG_CONTINUE: let the call through, where nothing in memory matters
 	addfdSend  = 2 // SECCOMP_ADDFD_FLAG_SEND
 	syncWakeUp = 1 // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
 )
