@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,10 @@ import (
 
 // raceReporter runs the tests and then prints the data races that the programs which they started have found: whole, after
 // everything else, and also of a gateway that was killed, whose exit status says nothing. The tests fail then.
-type raceReporter struct{ m testscript.TestingM }
+type raceReporter struct {
+	m  testscript.TestingM
+	to io.Writer
+}
 
 // Run implements testscript.TestingM.
 func (r raceReporter) Run() int {
@@ -38,7 +42,7 @@ func (r raceReporter) Run() int {
 	if len(found) == 0 {
 		return code
 	}
-	fmt.Printf("\nDATA RACES in programs that the tests started:\n%s", found)
+	_, _ = fmt.Fprintf(r.to, "\nDATA RACES in programs that the tests started:\n%s", found)
 	return max(code, 1)
 }
 
@@ -69,6 +73,7 @@ func (r testRun) Run() int { return r() }
 // A run of tests fails for a race of a program that it started, even where no test does.
 func TestRacesOfStartedProgramsFailTheRun(t *testing.T) {
 	t.Setenv("GORACE", "halt_on_error=1")
+	var said bytes.Buffer
 	code := raceReporter{testRun(func() int {
 		options := os.Getenv("GORACE")
 		if !strings.HasPrefix(options, "halt_on_error=1 log_path=") {
@@ -79,11 +84,12 @@ func TestRacesOfStartedProgramsFailTheRun(t *testing.T) {
 			t.Error(err)
 		}
 		return 0
-	})}.Run()
-	if code == 0 {
-		t.Error("a run with a race ended with 0")
+	}), &said}.Run()
+	if code == 0 || !strings.Contains(said.String(), "race.1234:\nWARNING: DATA RACE\n") {
+		t.Errorf("a run with a race ended with %d and said %q", code, said.String())
 	}
-	if code := (raceReporter{testRun(func() int { return 0 })}).Run(); code != 0 {
-		t.Errorf("a run without a race ended with %d", code)
+	said.Reset()
+	if code := (raceReporter{testRun(func() int { return 0 }), &said}).Run(); code != 0 || said.Len() > 0 {
+		t.Errorf("a run without a race ended with %d and said %q", code, said.String())
 	}
 }

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
-	testscript.Main(raceReporter{m}, testPrograms)
+	testscript.Main(raceReporter{m, os.Stdout}, testPrograms)
 }
 
 // testPrograms are what the scripts can run beside what is installed.
