@@ -21,8 +21,12 @@ var shellBuiltins = strings.Fields(`. : [ alias bg bind break builtin caller cd 
 
 // SimpleCommand reads shell text before anybody is asked about it. program is the name that a text of one simple command starts,
 // as it stands there; "" where the text is more than that, or what it starts is a shell's own, a path, or known only when
-// it runs. An error says why no shell can run the text; it is rendered.
+// it runs, or where the text is too long or too deep to be parsed: a parser's stack is bounded by that of the process alone. An
+// error says why no shell can run the text; it is rendered.
 func SimpleCommand(text string) (program string, err error) {
+	if _, parse := odd(text); !parse {
+		return "", nil
+	}
 	var file *syntax.File
 	for i, language := range shells {
 		parsed, failed := syntax.NewParser(syntax.Variant(language)).Parse(strings.NewReader(text), "")
@@ -42,7 +46,7 @@ func SimpleCommand(text string) (program string, err error) {
 		return "", nil
 	}
 	name := call.Args[0].Lit()
-	if name == "" || strings.ContainsAny(name, "/\\~*?[") || slices.Contains(shellBuiltins, name) {
+	if name == "" || strings.ContainsAny(name, "/\\~*?[{") || slices.Contains(shellBuiltins, name) {
 		return "", nil
 	}
 	return name, nil
