@@ -362,7 +362,8 @@ func (v *Verbs) begin(ctx context.Context, c *invocation, flags runFlags, target
 		return c.fail(id, fmt.Errorf("start the session: %w", err))
 	}
 	defer leave()
-	defer c.onSignal(func() { _, _ = v.Sessions.Cancel(ctx, id, c.Identity) })()
+	lasting := context.WithoutCancel(ctx) // a signal that came while the session began has ended ctx
+	defer c.onSignal(func() { _, _ = v.Sessions.Cancel(lasting, id, c.Identity) })()
 	if c.Terminal != nil {
 		var stop context.CancelFunc
 		ctx, stop = context.WithCancel(ctx)

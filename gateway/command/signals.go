@@ -55,9 +55,17 @@ func (s *signalled) take(sig syscall.Signal, end func()) {
 	}
 }
 
-// onSignal has a signal do something instead of ending the verb, until undo is called.
+// onSignal has a signal do something instead of ending the verb, until undo is called. Where one came before, that is done at once:
+// the verb is ending, and what it has begun must not go on.
 func (c *Call) onSignal(do func()) (undo func()) {
-	s := c.signal
+	undo, came := c.signal.add(do)
+	if came {
+		do()
+	}
+	return undo
+}
+
+func (s *signalled) add(do func()) (undo func(), came bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.do == nil {
@@ -70,7 +78,7 @@ func (c *Call) onSignal(do func()) (undo func()) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.do, n)
-	}
+	}, s.came != 0
 }
 
 // signalledStatus is the exit status of a verb: what a shell gives for what a signal ended, where one came and it did not end

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ type upload struct {
 	readable bool
 	append   bool   // what is written goes to the end, wherever the client says
 	broken   error  // the transfer did not come to its end
+	sealed   bool   // it is what a human is asked about
 	closed   bool   // a human is asked
 	done     func() // gives its place back
 }
@@ -44,6 +46,12 @@ func (r *relay) write(file string, flags int, mode uint32) (*upload, error) {
 		return nil, err
 	}
 	u, err := r.newUpload(target, name, flags, mode)
+	if recorded := r.recordChanged(file, target, name, flags, u, err); recorded != nil {
+		if err == nil {
+			u.drop()
+		}
+		err = recorded
+	}
 	if err != nil {
 		done()
 		return nil, err
@@ -53,6 +61,24 @@ func (r *relay) write(file string, flags int, mode uint32) (*upload, error) {
 	r.uploads[u.name] = u
 	r.mu.Unlock()
 	return u, nil
+}
+
+// recordChanged tells of a file that is opened to be changed, where the client may read what it holds.
+func (r *relay) recordChanged(file string, target targets.Target, name string, flags int, u *upload, refused error) error {
+	switch {
+	case flags&syscall.O_TRUNC != 0:
+		return nil
+	case refused != nil:
+		if flags&syscall.O_CREAT != 0 { // nothing need be there
+			return nil
+		}
+		return r.record(file, target, name, name, refused)
+	}
+	st, err := u.file.Stat()
+	if err != nil || st.Size() == 0 {
+		return err
+	}
+	return r.record(file, target, name, u.path, nil)
 }
 
 // uploading is the file that this client uploads under a name, nil for none.
@@ -118,8 +144,14 @@ func (r *relay) changeable(target targets.Target, name string) error {
 	return err
 }
 
-// WriteAt implements io.WriterAt. EFBIG beyond the limit.
+// WriteAt implements io.WriterAt. EFBIG beyond the limit, and after that.
 func (u *upload) WriteAt(p []byte, off int64) (int, error) {
+	u.r.mu.Lock()
+	broken := u.broken
+	u.r.mu.Unlock()
+	if broken != nil {
+		return 0, broken
+	}
 	if u.append {
 		end, err := u.file.Seek(0, io.SeekEnd)
 		if err != nil {
@@ -135,10 +167,11 @@ func (u *upload) WriteAt(p []byte, off int64) (int, error) {
 
 // tooLarge ends an upload that does not fit.
 func (u *upload) tooLarge() error {
-	u.TransferError(syscall.EFBIG)
 	limit := u.r.o.MaxFile
+	err := refused(syscall.EFBIG, fmt.Sprintf("larger than %d bytes (limits.write)", limit))
+	u.TransferError(err)
 	u.r.notice("%s is larger than %d bytes (limits.write)", render.Line(u.name), limit)
-	return refused(syscall.EFBIG, fmt.Sprintf("larger than %d bytes (limits.write)", limit))
+	return err
 }
 
 // describe is an upload as its client sees it, which no one else does.
@@ -177,10 +210,13 @@ func (u *upload) content() (*os.File, error) {
 // set sets attributes of an upload. EBUSY where a human has been asked about it already.
 func (u *upload) set(a sftpwire.Attributes) error {
 	u.r.mu.Lock()
-	closed := u.closed
+	sealed, broken := u.sealed || u.closed, u.broken
 	u.r.mu.Unlock()
-	if closed {
+	switch {
+	case sealed:
 		return refused(syscall.EBUSY, "it waits for a human as it is")
+	case broken != nil:
+		return broken
 	}
 	if a.Flags&sftpwire.AttrSize != 0 {
 		if limit := u.r.o.MaxFile; a.Size > 1<<62 || limit > 0 && a.Size > uint64(limit) { // #nosec G115 -- not negative
@@ -193,7 +229,14 @@ func (u *upload) set(a sftpwire.Attributes) error {
 	return setAttributes(u.tree.view, u.path, a, true)
 }
 
-// TransferError is how the library says that the client left in the middle.
+// seal keeps an upload as it is: its client has closed it, and a human will be asked.
+func (u *upload) seal() {
+	u.r.mu.Lock()
+	defer u.r.mu.Unlock()
+	u.sealed = true
+}
+
+// TransferError says that the transfer did not come to its end. The first reason stays.
 func (u *upload) TransferError(err error) {
 	u.r.mu.Lock()
 	defer u.r.mu.Unlock()
@@ -227,13 +270,21 @@ func (u *upload) forget() {
 	if u.r.uploads[u.name] == u {
 		delete(u.r.uploads, u.name)
 	}
+	u.drop()
+	u.done()
+}
+
+// drop ends what an upload holds, but for its place.
+func (u *upload) drop() {
 	_ = u.file.Close()
 	u.tree.close()
-	u.done()
 }
 
 // ask brings what a view holds before a human, and lets the client see what came of it.
 func (r *relay) ask(t *tree, summary string) error {
+	if err := context.Cause(r.ctx); err != nil {
+		return err // its client is gone
+	}
 	changes := t.view.Changes()
 	if len(changes) == 0 {
 		return nil
@@ -300,6 +351,9 @@ type edit struct {
 
 // edit makes a change in a view of its own and asks about it.
 func (r *relay) edit(e edit) error {
+	if err := context.Cause(r.ctx); err != nil {
+		return err // its client is gone
+	}
 	target, name, err := r.split(e.name)
 	if err != nil || target == nil || name == "/" {
 		return syscall.EACCES

@@ -91,8 +91,8 @@ func (h *handle) close() error {
 
 func takeOpen(s *server, r request) error {
 	name, flags, attributes := r.String(), r.Uint32(), r.Attributes()
-	if r.Bad() {
-		return s.status(r.id, errMessage)
+	if err := r.complete(name); err != nil {
+		return s.status(r.id, err)
 	}
 	return s.inOrder(r.id, func() (sftpwire.Encoder, error) { return s.open(r.id, name, flags, attributes) })
 }
@@ -158,11 +158,26 @@ func takeClose(s *server, r request) error {
 	case h == nil:
 		return s.status(r.id, errHandle)
 	case h.upload != nil:
-		return s.change(r.id, h.close)
+		return s.closeUpload(r.id, h)
 	default:
-		_, err := s.look(h.last, func() sftpwire.Encoder { return statusOf(r.id, h.close()) })
+		_, err := s.look(h.last, func() sftpwire.Encoder {
+			return statusOf(r.id, func() (err error) {
+				defer s.r.guard(&err)
+				return h.close()
+			}())
+		})
 		return err
 	}
+}
+
+// closeUpload has a human asked about an upload, which is what it is now. Where too many changes wait, it is dropped.
+func (s *server) closeUpload(id uint32, h *handle) error {
+	h.upload.seal()
+	if s.queued(id, h.close) {
+		return nil
+	}
+	h.upload.TransferError(errQueue)
+	return s.status(id, h.close())
 }
 
 func takeRead(s *server, r request) error {
@@ -317,15 +332,28 @@ func takeOpendir(s *server, r request) error {
 // maxEntries is how many entries one answer to READDIR has.
 const maxEntries = 100
 
+// takeReaddir takes the names in the order in which they are asked for, and describes them beside the rest.
 func takeReaddir(s *server, r request) error {
-	return s.lookThrough(r, func(h *handle) (sftpwire.Encoder, error) {
-		if h.listing == nil {
+	key := r.String()
+	if err := r.complete(); err != nil {
+		return s.status(r.id, err)
+	}
+	h, done := s.held(key)
+	if h == nil {
+		return s.status(r.id, errHandle)
+	}
+	var names []vfs.Dirent
+	if h.listing != nil {
+		names = h.listing.next(maxEntries)
+	}
+	return s.lookInto(r.id, h, done, func() (sftpwire.Encoder, error) {
+		switch {
+		case h.listing == nil:
 			return nil, syscall.EBADF
-		}
-		entries := h.listing.next(maxEntries)
-		if len(entries) == 0 {
+		case len(names) == 0:
 			return nil, io.EOF
 		}
+		entries := h.listing.describe(names)
 		p := sftpwire.NewPacket(sftpwire.TypeName)
 		p.Uint32(r.id)
 		p.Uint32(uint32(len(entries))) // #nosec G115 -- at most maxEntries

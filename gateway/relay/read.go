@@ -31,18 +31,27 @@ func (r *relay) openFile(file string) (*reader, error) {
 		}
 	}
 	content, canonical, err := r.read(target, name)
-	if recorded := r.o.Opened(r.ctx, target.Name(), name, canonical, err); recorded != nil {
-		r.notice("%s is not shown: %s", render.Line(file), render.Line(recorded.Error()))
+	if recorded := r.record(file, target, name, canonical, err); recorded != nil {
 		if err == nil {
 			_ = content.Close()
 		}
-		err = syscall.EIO
+		err = recorded
 	}
 	if err != nil {
 		done()
 		return nil, err
 	}
 	return &reader{content, done}, nil
+}
+
+// record tells of a file of a target's that is opened, by the client's name for it and the target's. EIO where it must not be shown.
+func (r *relay) record(file string, target targets.Target, name, canonical string, refused error) error {
+	err := r.o.Opened(r.ctx, target.Name(), name, canonical, refused)
+	if err == nil {
+		return nil
+	}
+	r.notice("%s is not shown: %s", render.Line(file), render.Line(err.Error()))
+	return syscall.EIO
 }
 
 // place takes a place for an open file: of the client's, and of its identity's. done may be called more than once.
@@ -214,8 +223,7 @@ type listing struct {
 	dir  string
 	done func()
 
-	mu    sync.Mutex
-	names []vfs.Dirent // that are left
+	names []vfs.Dirent // that are left; of the goroutine that takes requests
 }
 
 // entry is a name in a directory, with what it is.
@@ -224,12 +232,15 @@ type entry struct {
 	vfs.Info
 }
 
-// next returns up to so many more entries, none at the end.
-func (l *listing) next(most int) []entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// next returns up to so many more names, none at the end.
+func (l *listing) next(most int) []vfs.Dirent {
 	names := l.names[:min(most, len(l.names))]
 	l.names = l.names[len(names):]
+	return names
+}
+
+// describe says what stands under names of the directory.
+func (l *listing) describe(names []vfs.Dirent) []entry {
 	out := make([]entry, 0, len(names))
 	for _, n := range names {
 		found, err := directory, error(nil)

@@ -61,8 +61,8 @@ func takeExtended(s *server, r request) error {
 // lookAt answers a request about a path, which changes nothing.
 func (s *server) lookAt(r request, answer func(name string) (sftpwire.Encoder, error)) error {
 	name := r.String()
-	if r.Bad() {
-		return s.status(r.id, errMessage)
+	if err := r.complete(name); err != nil {
+		return s.status(r.id, err)
 	}
 	return s.inOrder(r.id, func() (sftpwire.Encoder, error) { return answer(name) })
 }
@@ -186,8 +186,8 @@ func takeRemove(s *server, r request) error {
 
 // alter has a change of one path decided on.
 func (s *server) alter(r request, verb, name string, do func(view *vfs.Session, name string) error) error {
-	if r.Bad() {
-		return s.status(r.id, errMessage)
+	if err := r.complete(name); err != nil {
+		return s.status(r.id, err)
 	}
 	return s.change(r.id, func() error { return s.r.edit(edit{verb: verb, name: name, do: do}) })
 }
@@ -198,8 +198,8 @@ func takeLsetstat(s *server, r request) error { return takeAttributes(s, r, fals
 // takeAttributes sets those of a path: at once where it is an upload of this client's that is still open.
 func takeAttributes(s *server, r request, follow bool) error {
 	name, attributes := r.String(), r.Attributes()
-	if r.Bad() {
-		return s.status(r.id, errMessage)
+	if err := r.complete(name); err != nil {
+		return s.status(r.id, err)
 	}
 	return s.setAttributes(r.id, name, attributes, follow)
 }
@@ -228,8 +228,8 @@ const renameNoReplace = 1
 
 func takeMove(s *server, r request, verb string, flags uint32) error {
 	from, to := r.String(), r.String()
-	if r.Bad() {
-		return s.status(r.id, errMessage)
+	if err := r.complete(from, to); err != nil {
+		return s.status(r.id, err)
 	}
 	return s.change(r.id, func() error {
 		return s.r.edit(edit{verb: verb, name: from, other: to, do: func(view *vfs.Session, name string) error {
@@ -252,8 +252,8 @@ func takeMove(s *server, r request, verb string, flags uint32) error {
 // takeSymlink has the text first and the name after it, as OpenSSH's both sides have it, against the draft.
 func takeSymlink(s *server, r request) error {
 	text, name := r.String(), r.String()
-	if r.Bad() {
-		return s.status(r.id, errMessage)
+	if err := r.complete(text, name); err != nil {
+		return s.status(r.id, err)
 	}
 	return s.change(r.id, func() error {
 		return s.r.edit(edit{verb: "symlink", name: name, other: text, do: func(view *vfs.Session, name string) error {

@@ -13,13 +13,14 @@ import (
 
 // Bounds of one client.
 const (
-	maxLooks   = 16         // answers that are worked on at once
-	maxQueue   = 64         // changes that wait for the one before them
-	maxHandles = 512        // of all kinds; each kind has its own bound too
-	maxRead    = 255 << 10  // bytes of one answer to READ, OpenSSH's own bound
-	requestBuf = 64 << 10   // bytes that are read from the channel at once
-	protocol   = uint32(3)  // the version that is spoken
-	firstIDs   = uint64(17) // handles begin anywhere: a client must not guess
+	maxLooks   = 16          // answers that are worked on at once
+	maxQueue   = 64          // changes that wait for the one before them
+	maxHandles = 512         // of all kinds; each kind has its own bound too
+	maxName    = 4<<10 + 256 // bytes of a path: of a target's longest, and the target's name before it
+	maxRead    = 255 << 10   // bytes of one answer to READ, OpenSSH's own bound
+	requestBuf = 64 << 10    // bytes that are read from the channel at once
+	protocol   = uint32(3)   // the version that is spoken
+	firstIDs   = uint64(17)  // handles begin anywhere: a client must not guess
 )
 
 // errProtocol ends the connection of a client that does not keep to the protocol.
@@ -124,13 +125,41 @@ func (s *server) next() error {
 	if !known {
 		return s.status(id, errUnsupported)
 	}
-	return take(s, request{id: id, Decoder: d})
+	return s.taken(take, request{id: id, Decoder: d})
+}
+
+// taken sees to a request. A panic is the client's error.
+func (s *server) taken(take func(*server, request) error, r request) error {
+	var panicked error
+	err := func() error {
+		defer s.r.guard(&panicked)
+		return take(s, r)
+	}()
+	if panicked != nil {
+		return s.status(r.id, panicked)
+	}
+	return err
 }
 
 // request is one packet of a client's, and what of it has not been read yet.
 type request struct {
 	id uint32
 	*sftpwire.Decoder
+}
+
+// complete says what is wrong with a request that has been read, with these paths in it. It drops the packet: what is asked for may
+// wait for long.
+func (r request) complete(names ...string) error {
+	if r.Bad() {
+		return errMessage
+	}
+	*r.Decoder = sftpwire.Decoder{}
+	for _, name := range names {
+		if len(name) > maxName {
+			return syscall.ENAMETOOLONG
+		}
+	}
+	return nil
 }
 
 // inOrder answers what is looked at by path, after what came before it.
@@ -164,8 +193,19 @@ func (s *server) look(after <-chan struct{}, do func() sftpwire.Encoder) (sent <
 	return done, nil
 }
 
+// errQueue is the answer to a change that there is no place for.
+var errQueue = refused(syscall.EAGAIN, "too many changes of this connection wait for the one before them")
+
 // change does what has to be decided on, after all that came before it.
 func (s *server) change(id uint32, do func() error) error {
+	if s.queued(id, do) {
+		return nil
+	}
+	return s.status(id, errQueue)
+}
+
+// queued is change that reports false where there is no place, and says nothing to the client then.
+func (s *server) queued(id uint32, do func() error) bool {
 	guarded := func() {
 		_ = s.status(id, func() (err error) {
 			defer s.r.guard(&err)
@@ -174,9 +214,9 @@ func (s *server) change(id uint32, do func() error) error {
 	}
 	select {
 	case s.queue <- guarded:
-		return nil
+		return true
 	default:
-		return s.status(id, refused(syscall.EAGAIN, "too many changes of this connection wait for the one before them"))
+		return false
 	}
 }
 
