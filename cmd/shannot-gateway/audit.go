@@ -33,7 +33,7 @@ func (p *program) auditVerifyCommand() *cobra.Command {
 	var keys []string
 	dir := ""
 	cmd := &cobra.Command{
-		Use:   "verify [--config FILE] [--state DIR] | --dir DIR --host-key FILE|SHA256:…",
+		Use:   "verify [--config FILE] [--state DIR] | --dir DIR --host-key FILE|SHA256:...",
 		Short: "name what in the audit log is not as it was written",
 		Long: `Names what in the audit log is not as the gateway wrote it; then the exit status is 1. The gateway may be running. A copy of ` +
 			`the log on another host needs the gateway's public host key alone.`,

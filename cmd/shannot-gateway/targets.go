@@ -47,7 +47,7 @@ func (p *program) targetsCommand() *cobra.Command {
 		Example: "shannot-gateway targets list",
 	}, noTarget, (*targetsRun).list)
 	test := p.targetsVerb(&cobra.Command{
-		Use: "test [NAME…] [--config FILE] [--state DIR]", Short: "connect, log in and read, as a session would",
+		Use: "test [NAME...] [--config FILE] [--state DIR]", Short: "connect, log in and read, as a session would",
 		Example: "shannot-gateway targets test prod",
 	}, anyTargets, (*targetsRun).test)
 	add := p.targetsVerb(&cobra.Command{
@@ -57,7 +57,7 @@ func (p *program) targetsCommand() *cobra.Command {
 		Example: "shannot-gateway targets add prod --host prod.example.com --user ops",
 	}, oneTarget, (*targetsRun).addTarget)
 	trust := p.targetsVerb(&cobra.Command{
-		Use: "trust NAME [--fingerprint SHA256:… | --yes] [--config FILE] [--state DIR]", Short: "accept the host key that a host shows now",
+		Use: "trust NAME [--fingerprint SHA256:... | --yes] [--config FILE] [--state DIR]", Short: "accept the host key that a host shows now",
 		Long:    "Shows the host key that a host has now, asks whether it is the right one, and writes it into the configuration.",
 		Example: "shannot-gateway targets trust prod",
 	}, oneTarget, (*targetsRun).trust)

@@ -57,7 +57,7 @@ func newVersion() *verb {
 // newPolicy is `policy -- CMD…`.
 func newPolicy() *verb {
 	return &verb{words: commandLast, run: policyOf, Command: &cobra.Command{
-		Use: "policy -- COMMAND…", Short: "say what the policy decides on a command; nothing runs",
+		Use: "policy -- COMMAND...", Short: "say what the policy decides on a command; nothing runs",
 		Long:    "Says what the policy would decide on a shell command, and which grants would let it run. Nothing runs.",
 		Example: "ssh HOST policy -- systemctl restart nginx",
 	}}

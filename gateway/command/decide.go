@@ -238,7 +238,7 @@ func newReject() *verb {
 	var reason string
 	var ops opsFlag
 	r := &verb{words: anyWords, Command: &cobra.Command{
-		Use:   "reject ID [--op N…] --reason TEXT",
+		Use:   "reject ID [--op N...] --reason TEXT",
 		Short: "reject what waits; the agent is told the reason",
 		Long:  "Rejects what waits in a session, or in all sessions of a group. Everything after --reason is told the agent.",
 		Example: `ssh HOST reject ID --reason too broad

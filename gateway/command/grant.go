@@ -195,7 +195,7 @@ func renderAll(list []string) []string {
 // newRevoke is `revoke N…`.
 func newRevoke() *verb {
 	return &verb{words: anyWords, run: revoke, Command: &cobra.Command{
-		Use: "revoke N…", Short: "take grants back, by their numbers",
+		Use: "revoke N...", Short: "take grants back, by their numbers",
 		Long:    "Takes grants back, by the numbers that grants lists. No command starts by them any more.",
 		Example: "ssh HOST revoke 3 4",
 	}}

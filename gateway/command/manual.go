@@ -27,7 +27,7 @@ var exits = []commandline.Exit{
 // names further pages.
 func Manual(name string, see []string) map[string][]byte {
 	all := &cobra.Command{
-		Use:   "[VERB | COMMAND…]",
+		Use:   "[VERB | COMMAND...]",
 		Short: "what can be typed over SSH at a Shannot gateway",
 		Long: `Agents and approvers reach a Shannot gateway with nothing but an SSH client. HOST stands for the gateway's address, such as ` +
 			`shannot@example. A line whose first word is a verb is for the gateway. Any other line is a shell command of the target, which ` +

@@ -97,7 +97,7 @@ func (*waitFlag) Type() string { return "DURATION" }
 func newRun() *verb {
 	var flags runFlags
 	r := &verb{words: wordsLast, Command: &cobra.Command{
-		Use:   "run [flags] [-] [ARG…]",
+		Use:   "run [flags] [-] [ARG...]",
 		Short: "run a Python script, from stdin or after -c",
 		Long: `Runs the Python script on stdin, or the code after -c. What follows "-" are the script's arguments.
 
@@ -123,7 +123,7 @@ ssh HOST "run --json -c 'print(1)'"`,
 
 // newPython is `python3` and its ways to be given a script, which have no page of their own.
 func newPython() *verb {
-	return &verb{words: rawLine, run: python, Command: &cobra.Command{Use: "python3 - [args…] | -c CODE [args…]"}}
+	return &verb{words: rawLine, run: python, Command: &cobra.Command{Use: "python3 - [args...] | -c CODE [args...]"}}
 }
 
 // python is `python3` (with a terminal: an interactive one), `python3 - [args…]` and `python3 -c CODE [args…]`.
@@ -223,7 +223,7 @@ func (v *Verbs) engine(ctx context.Context, c *invocation, flags *runFlags) int 
 func newExec() *verb {
 	var flags runFlags
 	e := &verb{words: commandLast, Command: &cobra.Command{
-		Use:   "exec [flags] -- COMMAND…",
+		Use:   "exec [flags] -- COMMAND...",
 		Short: "run one shell command on a target",
 		Long: `Runs one shell command on the target, through the policy. What follows -- is the command as it is. Without flags, the ` +
 			`command alone will do; with exec, it may begin with the name of a verb.`,
