@@ -97,10 +97,10 @@ func (d *details) add(name, label string, v Value, covers ...string) {
 	d.list = append(d.list, Detail{Name: name, Label: label, Section: d.section, Scratch: d.scratch, Value: v, Covers: covers})
 }
 
-// moment adds a time, unless it is none.
+// moment adds a time, unless it is none. What people read of it ends at milliseconds; no digest covers it.
 func (d *details) moment(name, label string, t time.Time) {
 	if !t.IsZero() {
-		d.add(name, label, Moment(t))
+		d.add(name, label, Moment(t.Truncate(time.Millisecond)))
 	}
 }
 
