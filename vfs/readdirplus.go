@@ -37,7 +37,8 @@ func (s *Session) List(name string) ([]Dirent, error) {
 }
 
 // LstatAll calls each for files of a directory with their places in names and what Lstat says of them; with follow, what Stat
-// says. each is called with the session's lock held, and must not call the session. LstatAll leaves out what is not there, what is hidden, and what the session has itself: a script that asks for it by its name
+// says. each is called with the session's lock held, and must not call the session. LstatAll leaves out what is not there, what is hidden, what the session has
+// itself, and links where following those before them took long: a script that asks for it by its name
 // gets the answer, or the error. EOPNOTSUPP where the directory's source describes files one by one.
 func (s *Session) LstatAll(dir string, names []string, follow bool, each func(i int, info Info)) error {
 	s.mu.Lock()
@@ -78,14 +79,22 @@ func (s *Session) LstatAll(dir string, names []string, follow bool, each func(i 
 	if err != nil {
 		return errno(err)
 	}
-	at := strings.Clone(f.path)
+	at, steps := strings.Clone(f.path), 0
 	for _, i := range links {
+		if steps >= maxFollowing {
+			break
+		}
 		if info, err := s.followed(join(at, visible[i])); err == nil {
 			each(place[i], info)
 		}
+		steps += max(1, s.walker.steps)
 	}
 	return nil
 }
+
+// maxFollowing is how many components LstatAll looks at to follow links, apart from the last of them. The lock is held
+// meanwhile, and a script can make each link lead through forty long paths.
+const maxFollowing = 1 << 13
 
 // followed is Stat, called with the lock held.
 func (s *Session) followed(name string) (Info, error) {

@@ -71,6 +71,34 @@ func TestManyFilesAreDescribedAsEachByItself(t *testing.T) {
 	}
 }
 
+// A script makes a link of the target lead through long paths. Links are left out where those before them took long to follow.
+func TestLinksThatTakeLongAreNotAllFollowedAtOnce(t *testing.T) {
+	root := tree(t, "d/link->../way", "d/short->file", "d/file=1", "way=2")
+	looked := 0
+	s := session(t, vfs.Config{Base: vfs.NewHost()})
+	s.SetMeter(func(components int) error { looked += components; return nil })
+	ok(t, s.Unlink(root+"/way"))
+	ok(t, s.Symlink(strings.Repeat("./", 2000)+"file", root+"/way"))
+	put(t, s, root+"/file", "3")
+	names := make([]string, 1000)
+	for i := range names {
+		names[i] = "link"
+	}
+	described := 0
+	ok(t, s.LstatAll(root+"/d", names, true, func(int, vfs.Info) { described++ }))
+	if described == 0 || described > 10 || looked > 20000 {
+		t.Errorf("described %d of %d links, over %d components", described, len(names), looked)
+	}
+	for i := range names {
+		names[i] = "short"
+	}
+	described = 0
+	ok(t, s.LstatAll(root+"/d", names[:256], true, func(int, vfs.Info) { described++ }))
+	if described != 256 {
+		t.Errorf("described %d of 256 short links", described)
+	}
+}
+
 // What is not of the target is described one by one, and so is /proc, of which no view has all.
 func TestFilesThatAreDescribedOneByOne(t *testing.T) {
 	root := tree(t, "lib/f=1")
