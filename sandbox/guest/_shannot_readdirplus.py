@@ -34,8 +34,19 @@ _result, _real_entry, _audit = posix.stat_result, posix.DirEntry, sys.audit
 _encoding, _errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
-class DirEntry:
-    """os.DirEntry of an entry that was listed here. See Modules/posixmodule.c for what it does."""
+class _EntryType(type):
+    """Entries that Python's own function listed are of its type, which a script knows as this one."""
+
+    def __instancecheck__(cls, value):
+        return cls.__subclasscheck__(type(value))
+
+    def __subclasscheck__(cls, kind):
+        return super().__subclasscheck__(kind) or cls is DirEntry and issubclass(kind, _real_entry)
+
+
+class DirEntry(metaclass=_EntryType):
+    """os.DirEntry of an entry that was listed here. See Modules/posixmodule.c for what it does. A script may call its functions
+    with an entry of Python's own."""
 
     __slots__ = ("name", "path", "_type", "_inode", "_stat", "_lstat")
     __module__ = "posix"
@@ -43,8 +54,6 @@ class DirEntry:
 
     def __new__(cls):
         raise TypeError("cannot create 'posix.DirEntry' instances")
-
-    __class__ = property(lambda self: _real_entry)
 
     def __repr__(self):
         return f"<DirEntry {self.name!r}>"
@@ -56,27 +65,37 @@ class DirEntry:
         raise TypeError("cannot pickle 'posix.DirEntry' object")
 
     def is_dir(self, *, follow_symlinks=True):
+        if type(self) is _real_entry:
+            return self.is_dir(follow_symlinks=follow_symlinks)
         kind = self._type
         if kind == _LINK and follow_symlinks:
             return self._leads_to(_S_IFDIR)
         return kind == _DIRECTORY
 
     def is_file(self, *, follow_symlinks=True):
+        if type(self) is _real_entry:
+            return self.is_file(follow_symlinks=follow_symlinks)
         kind = self._type
         if kind == _LINK and follow_symlinks:
             return self._leads_to(_S_IFREG)
         return kind == _REGULAR
 
     def is_symlink(self):
+        if type(self) is _real_entry:
+            return self.is_symlink()
         return self._type == _LINK
 
     def is_junction(self):
         return False
 
     def inode(self):
+        if type(self) is _real_entry:
+            return self.inode()
         return self._inode
 
     def stat(self, *, follow_symlinks=True):
+        if type(self) is _real_entry:
+            return self.stat(follow_symlinks=follow_symlinks)
         if follow_symlinks and self._type == _LINK:
             return self._target()
         try:
@@ -135,7 +154,7 @@ class ScandirIterator(chain):
 
     def __del__(self):
         if self._entries.gi_frame is not None:
-            warn(f"unclosed scandir iterator {self!r}", ResourceWarning, 1, self)
+            warn(f"unclosed scandir iterator {self!r}", ResourceWarning, 2, self)
 
     def __reduce_ex__(self, protocol):
         raise TypeError("cannot pickle 'posix.ScandirIterator' object")
@@ -168,6 +187,18 @@ class _Walks:
         self._listed = 0
         self._buffers = []
         self._paths = set()  # types of paths that are their text and nothing more
+
+    def __reduce__(self):
+        """A pickle of os.stat, which is a method here, has the module's name in it, and can be read without the gateway."""
+        import importlib
+
+        return importlib.import_module, ("posix",)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     def _ask(self, question, read):
         """Put a question. None where the gateway does not tell."""
@@ -349,6 +380,7 @@ def install(os):
         function.__doc__ = original.__doc__
         function.__qualname__ = function.__name__
     _walks = _Walks(_map())
+    os.DirEntry = posix.DirEntry = DirEntry
     for name in ("scandir", "listdir", "stat", "lstat"):
         original, function = getattr(posix, name), MethodType(getattr(_Walks, name), _walks)
         function.__func__.__module__ = original.__module__

@@ -1,5 +1,5 @@
 # Prints what every way to look at a tree says, in an order of its own. The working directory is the tree.
-import errno, glob, os, pathlib, shutil, stat, sys, threading
+import copy, errno, functools, glob, os, pathlib, pickle, posix, shutil, stat, sys, threading, warnings
 
 events = []
 sys.addaudithook(lambda name, args: events.append((name, args)) if name in ("os.scandir", "os.listdir") else None)
@@ -28,6 +28,16 @@ def entry(e):
     return (e.name, e.path, os.fspath(e), e.inode(), attempt(e.is_dir), e.is_dir(follow_symlinks=False), attempt(e.is_file), e.is_file(follow_symlinks=False),
             e.is_symlink(), e.is_junction(), of(lambda p: e.stat(follow_symlinks=False), 0), of(lambda p: e.stat(), 0),
             repr(e), isinstance(e, os.DirEntry))
+
+
+@functools.singledispatch
+def singled(value):
+    return "something"
+
+
+@singled.register
+def _(value: os.DirEntry):
+    return "an entry"
 
 
 def show(title, rows):
@@ -73,6 +83,26 @@ show("pathlib", sorted(map(str, pathlib.Path(".").rglob("*"))))
 show("errors of a path", [of(os.stat, pathlib.Path("missing")), of(os.lstat, pathlib.Path("file/x")), of(os.stat, b"missing"), of(os.stat, 99), of(os.lstat, "a\0b")])
 show("functions", [os.stat in os.supports_dir_fd, os.stat in os.supports_fd, os.stat in os.supports_follow_symlinks, os.scandir in os.supports_fd,
                    os.listdir in os.supports_fd, os.lstat in os.supports_dir_fd, os.stat.__name__, os.stat.__doc__, os.scandir.__doc__])
+
+show("copies", [(attempt(lambda: pickle.loads(pickle.dumps(f, protocol)) == f), copy.copy(f) == f, copy.deepcopy(f) == f, b"shannot" in pickle.dumps(f))
+                for f in (os.stat, os.lstat, os.scandir, os.listdir) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)])
+
+# The type's own functions, of entries that the gateway listed and of those that Python did.
+for place in "sub", b"sub":
+    with os.scandir(place) as entries:
+        entries = sorted(entries, key=os.fspath)
+    show("by the type", [(e.name, os.DirEntry.is_dir(e), os.DirEntry.is_file(e, follow_symlinks=False), os.DirEntry.is_symlink(e), os.DirEntry.is_junction(e),
+                          os.DirEntry.inode(e), os.fspath(e), os.DirEntry.__fspath__(e), fields(os.DirEntry.stat(e)), repr(e), isinstance(e, os.DirEntry),
+                          issubclass(type(e), os.DirEntry), isinstance(e, os.PathLike), singled(e), e.__class__) for e in entries])
+    show("by the type", list(map(os.DirEntry.is_file, entries)))
+show("of the type", [isinstance("", os.DirEntry), issubclass(str, os.DirEntry), os.DirEntry, posix.DirEntry is os.DirEntry, attempt(os.DirEntry), os.DirEntry[str],
+                     pickle.loads(pickle.dumps(os.DirEntry)) is os.DirEntry, attempt(os.DirEntry.is_dir.__get__, 7) is None])
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    it = os.scandir("sub")
+    next(it)
+    del it
+show("unclosed", [(w.category, w.filename, str(w.message)[:54]) for w in told])
 
 # An iterator that is closed, used up, and not used up.
 it = os.scandir(".")
