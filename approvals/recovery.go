@@ -69,7 +69,9 @@ func (r *recovery) takeUp(s *Session) {
 	if s.Status != StatusParked {
 		return
 	}
+	r.mu.Lock() // one that was taken up before may be about to start
 	r.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
+	r.mu.Unlock()
 	if late := !s.Deadline.IsZero() && !r.now.Before(s.Deadline); r.config.Restart != nil && !late && (s.GoesOn || !s.Waits()) {
 		r.goOnSoon(s.ID)
 	}

@@ -333,15 +333,52 @@ func (p *process) killGroup(ctx context.Context, name string) error {
 	return nil
 }
 
+// kills are those that are under way. One may begin while somebody waits for the end of all, as a sync.WaitGroup does not allow:
+// it is of a command that has just ended by itself.
+type kills struct {
+	mu   sync.Mutex
+	none sync.Cond
+	n    int
+}
+
+func newKills() *kills {
+	k := &kills{}
+	k.none.L = &k.mu
+	return k
+}
+
+// begin counts one, until over is called.
+func (k *kills) begin() (over func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.n++
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.n--; k.n == 0 {
+			k.none.Broadcast()
+		}
+	}
+}
+
+// wait returns when none is under way.
+func (k *kills) wait() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for k.n > 0 {
+		k.none.Wait()
+	}
+}
+
 // afterKill is how long a killed command may take to end. What it left behind may hold its streams, or the target may
 // hang.
 const afterKill = time.Second
 
 // kill ends the command, and gives up on one that does not. What a target that hangs is asked is asked beside.
 func (p *process) kill() {
-	p.target.kills.Add(1)
+	over := p.target.kills.begin()
 	go func() {
-		defer p.target.kills.Done()
+		defer over()
 		if err := p.Signal(syscall.SIGKILL); err != nil {
 			p.target.log.Warn("kill a command", "target", p.target.Name(), "error", err)
 		}

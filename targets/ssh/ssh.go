@@ -43,7 +43,7 @@ type Target struct {
 	pool *pool
 	own  bool // the pool is this use's alone
 	// kills are under way: what the session has started ends even if its target is slow.
-	kills *sync.WaitGroup
+	kills *kills
 	all   bool // it is the one that New made: with it all uses end
 }
 
@@ -103,7 +103,7 @@ func (h *host) certified() bool {
 func (h *host) use(identity, session string) *Target {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t := &Target{host: h, own: session != "" && h.certified(), kills: &sync.WaitGroup{}}
+	t := &Target{host: h, own: session != "" && h.certified(), kills: newKills()}
 	if t.pool = h.pools[identity]; t.own || t.pool == nil {
 		named := session
 		if !t.own {
@@ -148,7 +148,7 @@ func (h *host) Connections() targets.Connections {
 
 // Close ends the use of a target, and with that of New all connections. Commands that run are lost.
 func (t *Target) Close() error {
-	t.kills.Wait()
+	t.kills.wait()
 	t.mu.Lock()
 	var ending []*pool
 	switch {
