@@ -175,18 +175,29 @@ func (l *Live) matchJournal(g *group) (fresh []*change, err error) {
 			continue
 		}
 		if l.at < len(l.journal) {
-			if o := l.journal[l.at]; o.Digest == c.op.Digest && o.Kind == c.op.Kind {
-				l.at++
-				c.op, c.old = o, true
+			at := recordedAt(l.journal, l.at, &c.op)
+			differs := at != l.at
+			if at >= 0 {
+				c.op, c.old = l.journal[at], true
+				l.at = at + 1
+			} else {
+				l.at = len(l.journal) // from here on the script does something else
+			}
+			if !differs {
 				continue
 			}
-			l.at = len(l.journal) // from here on the script does something else
 			l.mu.Unlock()
-			err := l.withdraw()
+			var err error
+			if at < 0 {
+				err = l.withdraw()
+			}
 			if l.snapshot != nil {
 				l.snapshot.ReachAll()
 			}
 			l.mu.Lock()
+			if err == nil && at >= 0 {
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -194,6 +205,22 @@ func (l *Live) matchJournal(g *group) (fresh []*change, err error) {
 		fresh = append(fresh, c)
 	}
 	return fresh, nil
+}
+
+// recordedAt is where a journal has an operation that a script asks for at a place in it; -1 for nowhere. That is the place
+// itself, or, where the script does something else there, what it did instead when it came there before: else whoever decides
+// on that would be asked again each time that it starts again. Nothing is passed over that waits, or may still run.
+func recordedAt(recorded []Operation, at int, asked *Operation) int {
+	for ; at < len(recorded); at++ {
+		o := &recorded[at]
+		if o.Digest == asked.Digest && o.Kind == asked.Kind && o.Decision != Cancelled {
+			return at
+		}
+		if o.Undecided() || o.Decision == Allowed && o.Started.IsZero() {
+			return -1
+		}
+	}
+	return -1
 }
 
 // makeRoom counts new operations.

@@ -404,3 +404,49 @@ func TestDecisionOnAParkedSessionOutlivesTheGateway(t *testing.T) {
 		b.next().resume(l.ID())
 	}
 }
+
+// A script that does something else than it did before is asked about anew, once: what is decided on that is what it gets when it
+// starts again, and what it then did is not done twice.
+func TestDecisionOnWhatDiffersIsFoundAgain(t *testing.T) {
+	dir := t.TempDir()
+	b, _ := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	mark := filepath.Join(dir, "mark")
+	l := b.begin()
+	id := l.ID()
+	parks := func(word string) {
+		t.Helper()
+		if r := <-start(l, appendCommand(io.Discard, mark, word)); !errors.Is(r.err, approvals.ErrParked) {
+			t.Fatalf("%s: %v, want ErrParked", word, r.err)
+		}
+		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+		if _, err := b.approve(id, alice); err != nil {
+			t.Fatal(err)
+		}
+		l = b.resume(id)
+	}
+	runs := func(words ...string) {
+		t.Helper()
+		for _, word := range words {
+			var out bytes.Buffer
+			p, err := l.Start(t.Context(), appendCommand(&out, mark, word))
+			mustRun(t, p, err)
+			if out.String() != "did "+word+"\n" {
+				t.Errorf("%s: the script saw %q", word, out.String())
+			}
+		}
+	}
+	parks("one")
+	runs("one")
+	parks("two")
+	parks("other") // at the place of one, which has run
+	runs("other")
+	parks("more")
+	runs("other", "more")
+	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	if text, _ := os.ReadFile(mark); string(text) != "one\nother\nmore\n" {
+		t.Errorf("the file holds %q", text)
+	}
+	if s, _ := b.Session(id); s.Status != approvals.StatusDone || len(s.Operations) != 4 || s.Operations[1].Decision != approvals.Cancelled {
+		t.Errorf("session %+v", s)
+	}
+}

@@ -282,9 +282,6 @@ func (u *upload) drop() {
 
 // ask brings what a view holds before a human, and lets the client see what came of it.
 func (r *relay) ask(t *tree, summary string) error {
-	if err := context.Cause(r.ctx); err != nil {
-		return err // its client is gone
-	}
 	changes := t.view.Changes()
 	if len(changes) == 0 {
 		return nil

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strconv"
@@ -173,7 +174,12 @@ func takeClose(s *server, r request) error {
 // closeUpload has a human asked about an upload, which is what it is now. Where too many changes wait, it is dropped.
 func (s *server) closeUpload(id uint32, h *handle) error {
 	h.upload.seal()
-	if s.queued(id, h.close) {
+	if s.queued(id, func() error {
+		if gone := context.Cause(s.r.ctx); gone != nil { // its client, while it waited
+			h.upload.TransferError(gone)
+		}
+		return h.close()
+	}) {
 		return nil
 	}
 	h.upload.TransferError(errQueue)
