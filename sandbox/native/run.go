@@ -259,8 +259,8 @@ func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 func (r *run) feed(to *os.File) {
 	defer r.guard("reading the input")
 	defer func() {
+		r.stdin.done.Store(true) // before the end can be seen: a command that starts then has no input, every time
 		_ = to.Close()
-		r.stdin.done.Store(true)
 	}()
 	if r.job.Stdin != nil {
 		_, _ = io.Copy(to, r.job.Stdin)

@@ -377,8 +377,8 @@ func newSource(from io.Reader, guard func(string)) (*source, error) {
 	go func() {
 		defer guard("reading the input")
 		defer func() {
+			s.done.Store(true) // before the end can be seen: a command that starts then has no input, every time
 			_ = s.write.Close()
-			s.done.Store(true)
 		}()
 		if from != nil {
 			_, _ = io.Copy(s.write, from)
