@@ -12,8 +12,10 @@ import (
 // silence is how long a client may send nothing of a script before it is told what is waited for.
 const silence = 3 * time.Second
 
-// errLarge says that a script is too large.
-var errLarge = errors.New("(limits.script)")
+// tooLarge says that a script has more than limit bytes.
+func tooLarge(limit int64) error {
+	return fmt.Errorf("the script is larger than %d bytes (limits.script)", limit)
+}
 
 // readScript reads a script of at most limit bytes, or has the one that was typed. A client that keeps its stdin open and
 // says nothing would hang without a word.
@@ -27,13 +29,13 @@ func (c *Call) readScript(ctx context.Context, limit int64) (string, error) {
 	defer tell.Stop()
 	return whole(ctx, func() (string, error) {
 		text, err := io.ReadAll(io.LimitReader(firstByte{c.Stdin, func() { tell.Stop() }}, limit+1))
-		if err == nil && int64(len(text)) > limit {
-			err = fmt.Errorf("the script is larger than %d bytes %w", limit, errLarge)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("read the script: %w", err)
+		case int64(len(text)) > limit:
+			return "", tooLarge(limit)
 		}
-		if err != nil && !errors.Is(err, errLarge) {
-			err = fmt.Errorf("read the script: %w", err)
-		}
-		return string(text), err
+		return string(text), nil
 	})
 }
 
@@ -91,7 +93,7 @@ func (c *Call) typedScript(ctx context.Context, limit int64) (string, error) {
 					return unixLines(text.String()), nil
 				}
 				if int64(text.Len()) >= limit {
-					return "", fmt.Errorf("the script is larger than %d bytes %w", limit, errLarge)
+					return "", tooLarge(limit)
 				}
 				text.WriteByte(b)
 			}

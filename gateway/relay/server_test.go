@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -365,18 +364,7 @@ func TestARefusalNamesTheSessionAndTheReason(t *testing.T) {
 
 // While a human decides, the client reads on; a rename that follows the upload finds the file.
 func TestAChangeThatWaitsKeepsNoReadWaiting(t *testing.T) {
-	decided := make(chan struct{})
-	asking := make(chan string, 8)
-	o := options(t, &asked{}, io.Discard)
-	o.Ask = func(ctx context.Context, c Change) error {
-		asking <- c.Summary
-		select {
-		case <-decided:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+	o, asking, letGo, _ := waiting(t)
 	c := raw(t, o)
 	h, _, _ := c.open("/one/etc/new", openWrite|openCreate)
 	closing := c.send(sftpwire.TypeClose, func(e *sftpwire.Encoder) { e.String(h) })
@@ -410,7 +398,7 @@ func TestAChangeThatWaitsKeepsNoReadWaiting(t *testing.T) {
 		t.Errorf("asked about %q before the upload was decided on", got)
 	default:
 	}
-	close(decided)
+	letGo()
 	for _, want := range []uint32{closing, renaming} {
 		if kind, d := c.read(); kind != sftpwire.TypeStatus || d.Uint32() != want {
 			t.Errorf("type %d is not the answer to %d", kind, want)

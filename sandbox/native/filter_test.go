@@ -31,16 +31,6 @@ func filterFor(tb testing.TB, p seccomp.Policy) []unix.SockFilter {
 	return program.For(testPID)
 }
 
-// callNumber is a system call's number, which must be there.
-func callNumber(tb testing.TB, call string) uint32 {
-	tb.Helper()
-	n, here := seccomp.Number(call)
-	if !here {
-		tb.Fatalf("no system call %s here", call)
-	}
-	return n
-}
-
 func TestFilterTreatsCallsAsTheTableSays(t *testing.T) {
 	program := filterFor(t, enginePolicy)
 	const null = 0
@@ -100,7 +90,7 @@ func TestFilterTreatsCallsAsTheTableSays(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if got := runFilter(t, program, seccomp.AuditArch, callNumber(t, c.call), c.args...); got != c.want {
+			if got := runFilter(t, program, seccomp.AuditArch, seccomptest.CallNumber(t, c.call), c.args...); got != c.want {
 				t.Errorf("%s%v: filter returns %#x, want %#x", c.call, c.args, got, c.want)
 			}
 		})
@@ -122,7 +112,7 @@ func TestFilterKillsForeignEntries(t *testing.T) {
 		t.Errorf("int 0x80: filter returns %#x, want kill", got)
 	}
 	if seccomp.X32Bit != 0 {
-		if got := runFilter(t, program, seccomp.AuditArch, seccomp.X32Bit|callNumber(t, "read")); got != seccomp.ActionKill {
+		if got := runFilter(t, program, seccomp.AuditArch, seccomp.X32Bit|seccomptest.CallNumber(t, "read")); got != seccomp.ActionKill {
 			t.Errorf("x32: filter returns %#x, want kill", got)
 		}
 	}

@@ -297,7 +297,7 @@ func FuzzHandlers(f *testing.F) {
 				return
 			}
 			name := names[int(calls[0])%len(names)]
-			n := &seccomp.Notification{PID: uint32(p.pid), Nr: int32(callNumber(t, name))}
+			n := &seccomp.Notification{PID: uint32(p.pid), Nr: int32(seccomptest.CallNumber(t, name))}
 			for i := range n.Args {
 				n.Args[i] = p.argument(calls[1+i*fuzzedArgument:])
 			}
@@ -380,12 +380,12 @@ func FuzzOwnProc(f *testing.F) {
 // FuzzFilter holds the filter that the kernel runs against a plain reading of the table.
 func FuzzFilter(f *testing.F) {
 	program := filterFor(f, enginePolicy)
-	f.Add(uint32(seccomp.AuditArch), callNumber(f, "openat"), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
-	f.Add(uint32(seccomp.AuditArch), callNumber(f, "clone"), uint64(threadFlags), uint64(0), uint64(0), uint64(0), uint64(0))
-	f.Add(uint32(seccomp.AuditArch), callNumber(f, "kill"), uint64(testPID), uint64(9), uint64(0), uint64(0), uint64(0))
-	f.Add(uint32(seccomp.AuditArch), callNumber(f, "socketpair"), uint64(1), uint64(1), uint64(0), uint64(0), uint64(0))
-	f.Add(uint32(seccomp.AuditArch), callNumber(f, "mmap"), uint64(0), uint64(0), uint64(0), uint64(unix.MAP_HUGETLB), uint64(0))
-	f.Add(uint32(seccomp.AuditArch), callNumber(f, "getsockopt"), uint64(0), uint64(1), uint64(77), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), seccomptest.CallNumber(f, "openat"), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), seccomptest.CallNumber(f, "clone"), uint64(threadFlags), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), seccomptest.CallNumber(f, "kill"), uint64(testPID), uint64(9), uint64(0), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), seccomptest.CallNumber(f, "socketpair"), uint64(1), uint64(1), uint64(0), uint64(0), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), seccomptest.CallNumber(f, "mmap"), uint64(0), uint64(0), uint64(0), uint64(unix.MAP_HUGETLB), uint64(0))
+	f.Add(uint32(seccomp.AuditArch), seccomptest.CallNumber(f, "getsockopt"), uint64(0), uint64(1), uint64(77), uint64(0), uint64(0))
 	f.Add(uint32(unix.AUDIT_ARCH_I386), uint32(1), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
 	f.Add(uint32(seccomp.AuditArch), uint32(1<<30), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0))
 	f.Fuzz(func(t *testing.T, arch, number uint32, a0, a1, a2, a3, a4 uint64) {

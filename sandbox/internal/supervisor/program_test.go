@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/internal/linux/seccomp/seccomptest"
 	"shannot-gateway/sandbox"
 )
 
@@ -125,26 +126,26 @@ func TestConfinedProgramHasNoOtherCalls(t *testing.T) {
 		}
 	}
 	for what, got := range map[string]int64{
-		"open of a shown file":    m.call(callNumber(t, "openat"), unix.AT_FDCWD, "/etc/hostname", unix.O_RDONLY),
-		"fork":                    m.call(callNumber(t, "clone"), int(unix.SIGCHLD), 0, 0, 0, 0),
-		"socket":                  m.call(callNumber(t, "socket"), unix.AF_INET, unix.SOCK_STREAM, 0),
-		"exec":                    m.call(callNumber(t, "execve"), "/bin/sh", 0, 0),
-		"exec by descriptor":      m.call(callNumber(t, "execveat"), LoaderFD, "", 0, 0, unix.AT_EMPTY_PATH),
-		"a signal to another":     m.call(callNumber(t, "tgkill"), 1, 1, 9),
-		"executable memory":       m.call(callNumber(t, "mmap"), 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON, -1, 0),
-		"memory made executable":  m.call(callNumber(t, "mprotect"), 0, 4096, unix.PROT_EXEC),
-		"raising a limit":         m.call(callNumber(t, "prlimit64"), 0, unix.RLIMIT_NOFILE, "xxxxxxxxxxxxxxxx", 0),
-		"a limit of another":      m.call(callNumber(t, "prlimit64"), 1, unix.RLIMIT_NOFILE, 0, 0),
-		"a descriptor of a stage": m.call(callNumber(t, "read"), stageCtl, 0, 0),
+		"open of a shown file":    m.call(seccomptest.CallNumber(t, "openat"), unix.AT_FDCWD, "/etc/hostname", unix.O_RDONLY),
+		"fork":                    m.call(seccomptest.CallNumber(t, "clone"), int(unix.SIGCHLD), 0, 0, 0, 0),
+		"socket":                  m.call(seccomptest.CallNumber(t, "socket"), unix.AF_INET, unix.SOCK_STREAM, 0),
+		"exec":                    m.call(seccomptest.CallNumber(t, "execve"), "/bin/sh", 0, 0),
+		"exec by descriptor":      m.call(seccomptest.CallNumber(t, "execveat"), LoaderFD, "", 0, 0, unix.AT_EMPTY_PATH),
+		"a signal to another":     m.call(seccomptest.CallNumber(t, "tgkill"), 1, 1, 9),
+		"executable memory":       m.call(seccomptest.CallNumber(t, "mmap"), 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON, -1, 0),
+		"memory made executable":  m.call(seccomptest.CallNumber(t, "mprotect"), 0, 4096, unix.PROT_EXEC),
+		"raising a limit":         m.call(seccomptest.CallNumber(t, "prlimit64"), 0, unix.RLIMIT_NOFILE, "xxxxxxxxxxxxxxxx", 0),
+		"a limit of another":      m.call(seccomptest.CallNumber(t, "prlimit64"), 1, unix.RLIMIT_NOFILE, 0, 0),
+		"a descriptor of a stage": m.call(seccomptest.CallNumber(t, "read"), stageCtl, 0, 0),
 	} {
 		if got >= 0 {
 			t.Errorf("%s answered %d", what, got)
 		}
 	}
-	if got := m.call(callNumber(t, "mmap"), 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON, -1, 0); got < 0 {
+	if got := m.call(seccomptest.CallNumber(t, "mmap"), 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON, -1, 0); got < 0 {
 		t.Errorf("ordinary memory is refused: %d", got)
 	}
-	if got := m.call(callNumber(t, "getpid")); got != int64(m.PID()) {
+	if got := m.call(seccomptest.CallNumber(t, "getpid")); got != int64(m.PID()) {
 		t.Errorf("it is process %d, and calls itself %d", m.PID(), got)
 	}
 }
@@ -157,7 +158,7 @@ func TestConfinedProgramEndsByItselfAndByItsLimits(t *testing.T) {
 		t.Errorf("at the end of its input: %v", ws)
 	}
 	m = startMachine(t, sandbox.Limits{Memory: 32 << 20})
-	if got := m.call(callNumber(t, "mmap"), 0, 64<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON, -1, 0); got != -int64(unix.ENOMEM) {
+	if got := m.call(seccomptest.CallNumber(t, "mmap"), 0, 64<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON, -1, 0); got != -int64(unix.ENOMEM) {
 		t.Errorf("64 MiB in 32: %d", got)
 	}
 	m = startMachine(t, sandbox.Limits{CPU: time.Second})
@@ -200,19 +201,19 @@ func TestConfinedProgramIsLoadedByItsLoader(t *testing.T) {
 		Args: []string{loaderName, "--inhibit-cache", "--library-path", "/p", "/p/program"},
 	})
 	m := &machine{p, t}
-	if got := m.call(callNumber(t, "getpid")); got != int64(p.PID()) {
+	if got := m.call(seccomptest.CallNumber(t, "getpid")); got != int64(p.PID()) {
 		t.Errorf("it does not run: %d", got)
 	}
-	if got := m.call(callNumber(t, "openat"), unix.AT_FDCWD, "/etc/hostname", 0); got != -int64(unix.ENOENT) {
+	if got := m.call(seccomptest.CallNumber(t, "openat"), unix.AT_FDCWD, "/etc/hostname", 0); got != -int64(unix.ENOENT) {
 		t.Errorf("while it is loaded, a file that is none of its: %d", got)
 	}
-	if got := m.call(callNumber(t, "openat"), unix.AT_FDCWD, "/p/libc.so.6", unix.O_RDWR); got < 0 {
+	if got := m.call(seccomptest.CallNumber(t, "openat"), unix.AT_FDCWD, "/p/libc.so.6", unix.O_RDWR); got < 0 {
 		t.Errorf("while it is loaded, its library: %d", got)
-	} else if got := m.call(callNumber(t, "write"), int(got), 0, 0); got != -int64(unix.EBADF) {
+	} else if got := m.call(seccomptest.CallNumber(t, "write"), int(got), 0, 0); got != -int64(unix.EBADF) {
 		t.Errorf("its library can be written: %d", got)
 	}
 	m.Settle()
-	if got := m.call(callNumber(t, "openat"), unix.AT_FDCWD, "/p/libc.so.6", 0); got != -int64(unix.EPERM) {
+	if got := m.call(seccomptest.CallNumber(t, "openat"), unix.AT_FDCWD, "/p/libc.so.6", 0); got != -int64(unix.EPERM) {
 		t.Errorf("afterwards, its library: %d", got)
 	}
 }
@@ -228,14 +229,4 @@ func TestConfineSaysWhatIsWrong(t *testing.T) {
 	if ws := p.Wait(); ws.ExitStatus() != 125 {
 		t.Errorf("what is no program ended with %v", ws)
 	}
-}
-
-// callNumber is a system call's number, which must be there.
-func callNumber(tb testing.TB, call string) uint32 {
-	tb.Helper()
-	n, here := seccomp.Number(call)
-	if !here {
-		tb.Fatalf("no system call %s here", call)
-	}
-	return n
 }
