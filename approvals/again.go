@@ -37,9 +37,9 @@ func (p *prepared) release() {
 // prepare finds out how the parked ones of some sessions would go on. Nobody else lets them go on until release.
 func (r *resumer) prepare(ctx context.Context, ids []string) *prepared {
 	p := &prepared{runs: map[string]Rerun{}, unable: map[string]error{}, claims: map[string]func(){}, places: map[string]func(){}}
-	var parked []Session
+	var parked []journal.Session
 	for _, id := range slices.Sorted(slices.Values(ids)) { // in one order for everybody
-		if s, err := r.m.session(id); err != nil || s.Status != StatusParked {
+		if s, err := r.m.session(id); err != nil || s.Status != journal.StatusParked {
 			continue // the decision says what is wrong, where something is
 		}
 		release, err := r.m.claim(ctx, id)
@@ -48,7 +48,7 @@ func (r *resumer) prepare(ctx context.Context, ids []string) *prepared {
 			continue
 		}
 		s, err := r.m.session(id)
-		if err != nil || s.Status != StatusParked { // it has gone on, or ended
+		if err != nil || s.Status != journal.StatusParked { // it has gone on, or ended
 			release()
 			continue
 		}
@@ -71,7 +71,7 @@ func (r *resumer) prepare(ctx context.Context, ids []string) *prepared {
 const askedAtOnce = 16
 
 // ask finds out how sessions would go on.
-func (p *prepared) ask(ctx context.Context, m *Manager, parked []Session) {
+func (p *prepared) ask(ctx context.Context, m *Manager, parked []journal.Session) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	free := make(chan struct{}, askedAtOnce)
@@ -93,10 +93,10 @@ func (p *prepared) ask(ctx context.Context, m *Manager, parked []Session) {
 }
 
 // rerun asks how a parked session would go on.
-func (r *resumer) rerun(ctx context.Context, s Session, patient bool) (Rerun, error) {
+func (r *resumer) rerun(ctx context.Context, s journal.Session, patient bool) (Rerun, error) {
 	switch {
 	case r.m.isClosing():
-		return Rerun{}, ErrShutdown
+		return Rerun{}, journal.ErrShutdown
 	case r.m.Obstacle(&s) != "":
 		return Rerun{}, errors.New(r.m.Obstacle(&s))
 	case r.m.config.Restart == nil:
@@ -106,7 +106,7 @@ func (r *resumer) rerun(ctx context.Context, s Session, patient bool) (Rerun, er
 }
 
 // goOn makes a parked session a running one, in the transaction of a decision. errParked where it was not prepared.
-func (p *prepared) goOn(s *Session) error {
+func (p *prepared) goOn(s *journal.Session) error {
 	if err := p.unable[s.ID]; err != nil {
 		return fmt.Errorf("session %s: %w, nothing was decided: %w", s.ID, ErrUnable, err)
 	}
@@ -120,7 +120,7 @@ func (p *prepared) goOn(s *Session) error {
 }
 
 // begin starts a session for which a decision was taken with what was prepared. One that has no place starts as soon as it gets one.
-func (p *prepared) begin(m *Manager, s Session) error {
+func (p *prepared) begin(m *Manager, s journal.Session) error {
 	if p.places[s.ID] != nil {
 		err := m.start(s, p.runs[s.ID], "")
 		if err == nil {
@@ -141,7 +141,7 @@ func (p *prepared) begin(m *Manager, s Session) error {
 
 // start starts a session that has been made a running one again. Its earlier output is discarded: the script runs from its
 // start and takes its operations' results from the journal. Where it cannot be made alive it is parked as before.
-func (r *resumer) start(s Session, run Rerun, notice string) error {
+func (r *resumer) start(s journal.Session, run Rerun, notice string) error {
 	r.m.mu.Lock()
 	delete(r.m.parked, s.ID)
 	r.m.mu.Unlock()
@@ -157,10 +157,10 @@ func (r *resumer) start(s Session, run Rerun, notice string) error {
 }
 
 // repark makes a session parked again that was to start.
-func (r *resumer) repark(s Session) error {
-	s, err := r.m.config.Store.Update(s.ID, func(s *Session) error {
-		if s.Status != StatusRunning {
-			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, s.ID, s.Status)
+func (r *resumer) repark(s journal.Session) error {
+	s, err := r.m.config.Store.Update(s.ID, func(s *journal.Session) error {
+		if s.Status != journal.StatusRunning {
+			return fmt.Errorf("%w: session %s is %s", journal.ErrNotWaiting, s.ID, s.Status)
 		}
 		return s.Apply(r.m.rules.Load().parking(s, r.m.config.Now()))
 	})
@@ -206,7 +206,7 @@ func (r *resumer) goOnSoonLocked(id string) {
 func (r *resumer) goOn(id string, release func()) {
 	defer release()
 	s, err := r.m.session(id)
-	if err != nil || s.Status != StatusParked || !s.GoesOn && s.Waits() || r.m.isClosing() {
+	if err != nil || s.Status != journal.StatusParked || !s.GoesOn && s.Waits() || r.m.isClosing() {
 		return
 	}
 	run, err := r.rerun(r.m.closed, s, true)
@@ -225,15 +225,15 @@ func (r *resumer) goOn(id string, release func()) {
 	}
 	notice := ""
 	if err == nil {
-		s, err = r.m.config.Store.Update(id, func(s *Session) error {
-			if s.Status != StatusParked {
-				return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
+		s, err = r.m.config.Store.Update(id, func(s *journal.Session) error {
+			if s.Status != journal.StatusParked {
+				return fmt.Errorf("%w: session %s is %s", journal.ErrNotWaiting, id, s.Status)
 			}
 			notice = unused(s)
 			return s.Apply(journal.Event{What: journal.Restart})
 		})
 		switch {
-		case errors.Is(err, ErrNotWaiting):
+		case errors.Is(err, journal.ErrNotWaiting):
 			return // it was cancelled, or has expired
 		case err == nil:
 			err = r.start(s, run, notice)
@@ -247,9 +247,9 @@ func (r *resumer) goOn(id string, release func()) {
 }
 
 // unused says which decisions a session goes on for that were taken before and not used, "" where there are none.
-func unused(s *Session) string {
+func unused(s *journal.Session) string {
 	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Decision == Approved && o.Started.IsZero() {
+		if o := &s.Operations[i]; o.Decision == journal.Approved && o.Started.IsZero() {
 			return fmt.Sprintf("starts again: operation %d was approved by %s at %s and had not run", o.N, render.Line(o.By), o.Decided.UTC().Format(time.RFC3339))
 		}
 	}
@@ -260,9 +260,9 @@ func unused(s *Session) string {
 // ended.
 func (r *resumer) stay(id string, why error) {
 	now := r.m.config.Now()
-	s, err := r.m.config.Store.Update(id, func(s *Session) error {
-		if s.Status != StatusParked {
-			return ErrNotWaiting
+	s, err := r.m.config.Store.Update(id, func(s *journal.Session) error {
+		if s.Status != journal.StatusParked {
+			return journal.ErrNotWaiting
 		}
 		if err := s.Apply(journal.Event{What: journal.Unschedule}); err != nil {
 			return err
@@ -270,19 +270,19 @@ func (r *resumer) stay(id string, why error) {
 		if _, err := reopen(s, render.Line(why.Error()).String(), time.Time{}); err != nil || s.Waits() {
 			return err
 		}
-		status, exit, reason := StatusFailed, ExitUnreachable, "it cannot go on: "+render.Line(why.Error()).String()
+		status, exit, reason := journal.StatusFailed, journal.ExitUnreachable, "it cannot go on: "+render.Line(why.Error()).String()
 		if said, ok := rejection(s); ok {
-			status, exit, reason = StatusRejected, ExitNotPermitted, said
+			status, exit, reason = journal.StatusRejected, journal.ExitNotPermitted, said
 		}
 		return s.Apply(ending(status, exit, reason, now))
 	})
 	switch {
-	case errors.Is(err, ErrNotWaiting):
+	case errors.Is(err, journal.ErrNotWaiting):
 		return
 	case err != nil:
 		r.m.config.Log.Error("take back what cannot be carried out", "session", id, "error", err)
 		return
-	case s.Status == StatusParked:
+	case s.Status == journal.StatusParked:
 		r.m.publish(about(&s), EventWaiting, "")
 		return
 	}
@@ -294,10 +294,10 @@ func (r *resumer) stay(id string, why error) {
 
 // reopen takes back the approvals of a session that have not been used, all that were given before some time, or all where that is
 // zero. It reports whether there was one.
-func reopen(s *Session, why string, before time.Time) (any bool, err error) {
+func reopen(s *journal.Session, why string, before time.Time) (any bool, err error) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
-		if o.Decision != Approved || !o.Started.IsZero() || !before.IsZero() && !o.Decided.Before(before) {
+		if o.Decision != journal.Approved || !o.Started.IsZero() || !before.IsZero() && !o.Decided.Before(before) {
 			continue
 		}
 		if err := o.Apply(journal.Event{What: journal.Reopen, Reason: why}); err != nil {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 )
 
 var errGone = errors.New("the target is gone")
@@ -21,7 +23,7 @@ var errGone = errors.New("the target is gone")
 func (b *book) broken() *book {
 	b.tb.Helper()
 	n := *b
-	n.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+	n.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
 		return approvals.Rerun{}, errGone
 	}
 	return n.next()
@@ -35,20 +37,20 @@ func (b *book) parkAppending(mark string) string {
 	result := start(l, appendCommand(io.Discard, mark, "ran"))
 	b.waiting(events, l.ID())
 	leave()
-	if r := <-result; !errors.Is(r.err, approvals.ErrParked) {
+	if r := <-result; !errors.Is(r.err, journal.ErrParked) {
 		b.tb.Fatalf("%v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	return l.ID()
 }
 
 // waits checks that the operation of a parked session waits.
-func (b *book) waits(id string) approvals.Operation {
+func (b *book) waits(id string) journal.Operation {
 	b.tb.Helper()
 	s, err := b.Session(id)
-	if err != nil || s.Status != approvals.StatusParked || s.GoesOn || s.Operations[0].Decision != approvals.Waiting || s.Operations[0].By != "" {
+	if err != nil || s.Status != journal.StatusParked || s.GoesOn || s.Operations[0].Decision != journal.Waiting || s.Operations[0].By != "" {
 		b.tb.Errorf("session %+v, %v; want one that waits", s, err)
-		return approvals.Operation{}
+		return journal.Operation{}
 	}
 	return s.Operations[0]
 }
@@ -63,7 +65,7 @@ func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
 		"a group": func() error {
 			s, err := broken.Session(id)
 			if err == nil {
-				_, err = broken.ApproveGroup(t.Context(), []approvals.Session{s}, alice, approvals.Approval{Waiting: approvals.WaitingDigestOf([]approvals.Session{s})})
+				_, err = broken.ApproveGroup(t.Context(), []journal.Session{s}, alice, approvals.Approval{Waiting: journal.WaitingDigestOf([]journal.Session{s})})
 			}
 			return err
 		},
@@ -86,7 +88,7 @@ func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
 	l := last.resume(id)
 	r := <-start(l, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "ran\n" || len(again) != 0 {
 		t.Errorf("the file holds %q", text)
 	}
@@ -94,7 +96,7 @@ func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
 
 func TestGrantIsNotMadeOfWhatCannotBeCarriedOut(t *testing.T) {
 	g := newGranting(t, t.TempDir())
-	g.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+	g.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
 		return approvals.Rerun{}, errGone
 	}
 	b := g.next()
@@ -113,7 +115,7 @@ func (b *book) killAfterApproval(mark string) string {
 	b.tb.Helper()
 	id := b.parkAppending(mark)
 	killed := *b
-	killed.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+	killed.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
 		return approvals.Rerun{Target: b.target, Start: func(*approvals.Live) {}}, nil
 	}
 	if _, err := killed.next().approve(id, alice); err != nil {
@@ -127,7 +129,7 @@ func TestApprovalThatCannotGoOnAfterACrashWaitsAgain(t *testing.T) {
 	id := b.killAfterApproval(filepath.Join(b.dir, "mark"))
 	looked := make(chan struct{})
 	n := *b
-	n.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+	n.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
 		<-looked
 		return approvals.Rerun{}, errGone
 	}
@@ -152,9 +154,9 @@ func TestApprovalThatWasLeftLyingIsTakenBack(t *testing.T) {
 		c.Now = func() time.Time { return now }
 	})
 	old := b.parkAppending(filepath.Join(b.dir, "mark"))
-	_, err := b.config.Store.Update(old, func(s *approvals.Session) error {
+	_, err := b.config.Store.Update(old, func(s *journal.Session) error {
 		o := &s.Operations[0]
-		o.Decision, o.By, o.ByKey, o.Decided = approvals.Approved, "alice", "SHA256:alice", now
+		o.Decision, o.By, o.ByKey, o.Decided = journal.Approved, "alice", "SHA256:alice", now
 		return nil
 	})
 	if err != nil {
@@ -186,7 +188,7 @@ func TestRejectionOfWhatCannotGoOnEndsIt(t *testing.T) {
 		}
 	}
 	s, err := broken.Session(id)
-	if err != nil || s.Status != approvals.StatusRejected || s.Reason != "not today" || *s.ExitCode != approvals.ExitNotPermitted {
+	if err != nil || s.Status != journal.StatusRejected || s.Reason != "not today" || *s.ExitCode != journal.ExitNotPermitted {
 		t.Errorf("session %+v, %v", s, err)
 	}
 }
@@ -205,7 +207,7 @@ func TestApprovalWaitsForTheScriptThatIsParked(t *testing.T) {
 		_, err := b.approve(l.ID(), alice)
 		approved <- err
 	}()
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	if err := <-approved; err != nil {
 		t.Fatal(err)
 	}
@@ -220,8 +222,8 @@ func TestApprovedSessionIsSeenToGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := errors.New("seen")
-	_, err := b.Follow(t.Context(), id, func(c approvals.Chunk) error {
-		if c.Status != approvals.StatusRunning {
+	_, err := b.Follow(t.Context(), id, func(c output.Chunk) error {
+		if c.Status != journal.StatusRunning {
 			t.Errorf("it is %s", c.Status)
 		}
 		return seen
@@ -237,7 +239,7 @@ func TestWhatCannotGoOnOnceThereIsAPlaceWaitsAgain(t *testing.T) {
 		b := housed(t, approvals.Limits{Sessions: 1, Queue: time.Second})
 		gone := false
 		restart := b.config.Restart
-		b.config.Restart = func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+		b.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
 			if gone {
 				return approvals.Rerun{}, errGone
 			}
@@ -246,7 +248,7 @@ func TestWhatCannotGoOnOnceThereIsAPlaceWaitsAgain(t *testing.T) {
 		b = b.next()
 		id := b.parkOne(b.Subscribe(t.Context()))
 		l := b.begin()
-		if s, err := b.approve(id, alice); err != nil || s.Status != approvals.StatusParked || !s.GoesOn {
+		if s, err := b.approve(id, alice); err != nil || s.Status != journal.StatusParked || !s.GoesOn {
 			t.Fatalf("%+v, %v", s, err)
 		}
 		synctest.Wait()
@@ -265,9 +267,9 @@ func stopDuring(c *approvals.Config) (arm func(*approvals.Manager)) {
 			stopping = nil
 			_ = m.Shutdown(context.Background())
 		}
-		role := map[string]approvals.Role{claude.Name: approvals.Agent, watcher.Name: approvals.Admin}[name]
+		role := map[string]journal.Role{claude.Name: journal.Agent, watcher.Name: journal.Admin}[name]
 		if role == "" {
-			role = approvals.Approver
+			role = journal.Approver
 		}
 		return approvals.Standing{Role: role, Targets: []string{"local"}, Everywhere: true}, true
 	}
@@ -281,7 +283,7 @@ func TestApprovalWhileTheGatewayStopsIsNone(t *testing.T) {
 	stopped := *b
 	looked := 0
 	restart := b.config.Restart
-	stopped.config.Restart = func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+	stopped.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
 		looked++
 		arm(stopped.Manager) // what is prepared was found in order
 		return restart(ctx, s, patient)
@@ -318,7 +320,7 @@ func TestApprovalOfWhatCannotBeMadeAliveIsNone(t *testing.T) {
 	if _, err := b.approve(id, alice); err != nil {
 		t.Fatal(err)
 	}
-	b.resume(id).End(approvals.Outcome{Status: approvals.StatusDone})
+	b.resume(id).End(approvals.Outcome{Status: journal.StatusDone})
 }
 
 // slowStore lets updates of one session wait.
@@ -327,7 +329,7 @@ type slowStore struct {
 	wait atomic.Pointer[chan struct{}]
 }
 
-func (s *slowStore) Update(id string, change func(*approvals.Session) error) (approvals.Session, error) {
+func (s *slowStore) Update(id string, change func(*journal.Session) error) (journal.Session, error) {
 	if wait := s.wait.Load(); wait != nil {
 		<-*wait
 	}
@@ -350,20 +352,20 @@ func TestApprovalInTheLastMomentOfAGatewayGoesOnWithTheNext(t *testing.T) {
 	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
-	l.Stop(approvals.ErrShutdown)
+	l.Stop(journal.ErrShutdown)
 	close(wait)
-	if r := <-result; !errors.Is(r.err, approvals.ErrShutdown) {
+	if r := <-result; !errors.Is(r.err, journal.ErrShutdown) {
 		t.Fatalf("%v, want ErrShutdown", r.err)
 	}
 	_ = b.Shutdown(shortly(t))
-	l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: approvals.ExitFault})
-	if s, err := b.Session(l.ID()); err != nil || s.Status != approvals.StatusParked || !s.GoesOn {
+	l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitFault})
+	if s, err := b.Session(l.ID()); err != nil || s.Status != journal.StatusParked || !s.GoesOn {
 		t.Fatalf("session is %s, goes on: %v, %v", s.Status, s.GoesOn, err)
 	}
 	again := b.next().resume(l.ID())
 	r := <-start(again, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
-	again.End(approvals.Outcome{Status: approvals.StatusDone})
+	again.End(approvals.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "ran\n" {
 		t.Errorf("the file holds %q", text)
 	}
@@ -382,7 +384,7 @@ func TestShutdownWaitsForASessionThatIsAboutToGoOn(t *testing.T) {
 	id := b.parkAppending(filepath.Join(b.dir, "mark"))
 	asked, answer := make(chan struct{}), make(chan struct{})
 	n := *b
-	n.config.Restart = func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+	n.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
 		close(asked)
 		<-answer
 		return approvals.Rerun{}, errGone

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
@@ -75,19 +76,19 @@ func (a *Approval) names(digest string) bool {
 }
 
 // Fits is nil where what the approval names is what waits in the session, as it is now. The errors are those of Approve.
-func (a *Approval) Fits(s *Session) error {
+func (a *Approval) Fits(s *journal.Session) error {
 	_, err := a.choose(s)
 	return err
 }
 
 // choose finds what an approval is about. ErrDigest, ErrNotWaiting.
-func (a *Approval) choose(s *Session) ([]*Operation, error) {
+func (a *Approval) choose(s *journal.Session) ([]*journal.Operation, error) {
 	if err := a.Well(); err != nil {
 		return nil, err
 	}
 	if len(a.Each) == 0 {
 		if !s.Waits() || s.Status.Final() {
-			return nil, fmt.Errorf("%w: %w: session %s is %s", ErrDigest, ErrNotWaiting, s.ID, s.Status)
+			return nil, fmt.Errorf("%w: %w: session %s is %s", ErrDigest, journal.ErrNotWaiting, s.ID, s.Status)
 		}
 		if !a.names(s.WaitingDigest()) {
 			return nil, fmt.Errorf("%w in session %s", ErrDigest, s.ID)
@@ -111,30 +112,30 @@ func (a *Approval) choose(s *Session) ([]*Operation, error) {
 }
 
 // chooseOne is choose for one session alone.
-func (a *Approval) chooseOne(all []*Session) ([][]*Operation, error) {
+func (a *Approval) chooseOne(all []*journal.Session) ([][]*journal.Operation, error) {
 	chosen, err := a.choose(all[0])
-	return [][]*Operation{chosen}, err
+	return [][]*journal.Operation{chosen}, err
 }
 
 // chooseAll is choose for all that waits in several sessions that were shown together.
-func (a *Approval) chooseAll(all []*Session) ([][]*Operation, error) {
+func (a *Approval) chooseAll(all []*journal.Session) ([][]*journal.Operation, error) {
 	if len(a.Each) > 0 || len(a.Ops) > 0 {
 		return nil, fmt.Errorf("%w: of a group as a whole", ErrUnnamed)
 	}
 	if err := a.Well(); err != nil {
 		return nil, err
 	}
-	sessions := make([]Session, len(all))
+	sessions := make([]journal.Session, len(all))
 	for i, s := range all {
 		sessions[i] = *s
 	}
-	switch digest := WaitingDigestOf(sessions); {
+	switch digest := journal.WaitingDigestOf(sessions); {
 	case digest == "":
-		return nil, fmt.Errorf("%w: %w: none of its sessions has any", ErrDigest, ErrNotWaiting)
+		return nil, fmt.Errorf("%w: %w: none of its sessions has any", ErrDigest, journal.ErrNotWaiting)
 	case !a.names(digest):
 		return nil, fmt.Errorf("%w in these sessions", ErrDigest)
 	}
-	chosen := make([][]*Operation, len(all))
+	chosen := make([][]*journal.Operation, len(all))
 	for i, s := range all {
 		if !s.Waits() {
 			continue
@@ -148,7 +149,7 @@ func (a *Approval) chooseAll(all []*Session) ([][]*Operation, error) {
 }
 
 // confirmed is nil where the approver has typed the name of the target of everything dangerous among the operations.
-func (a *Approval) confirmed(s *Session, decided []*Operation) error {
+func (a *Approval) confirmed(s *journal.Session, decided []*journal.Operation) error {
 	for _, o := range decided {
 		if o.Risk == policy.Danger && !slices.Contains(a.Danger, s.Target) {
 			return fmt.Errorf("operation %d of session %s is %w: it needs the name of its target, %s, to be given with the approval",
@@ -159,11 +160,11 @@ func (a *Approval) confirmed(s *Session, decided []*Operation) error {
 }
 
 // choose finds what is to be decided: operations by number, or all that wait. ErrNotWaiting.
-func choose(s *Session, ops []int) ([]*Operation, error) {
-	var chosen []*Operation
+func choose(s *journal.Session, ops []int) ([]*journal.Operation, error) {
+	var chosen []*journal.Operation
 	if len(ops) == 0 {
 		for i := range s.Operations {
-			if o := &s.Operations[i]; o.Decision == Waiting {
+			if o := &s.Operations[i]; o.Decision == journal.Waiting {
 				chosen = append(chosen, o)
 			}
 		}
@@ -171,20 +172,20 @@ func choose(s *Session, ops []int) ([]*Operation, error) {
 	for _, n := range slices.Compact(slices.Sorted(slices.Values(ops))) {
 		o := s.Operation(n)
 		if o == nil {
-			return nil, fmt.Errorf("%w: session %s has no operation %d", ErrNotWaiting, s.ID, n)
+			return nil, fmt.Errorf("%w: session %s has no operation %d", journal.ErrNotWaiting, s.ID, n)
 		}
-		if o.Decision != Waiting {
-			return nil, fmt.Errorf("%w: operation %d is %s", ErrNotWaiting, n, decidedBy(o))
+		if o.Decision != journal.Waiting {
+			return nil, fmt.Errorf("%w: operation %d is %s", journal.ErrNotWaiting, n, decidedBy(o))
 		}
 		chosen = append(chosen, o)
 	}
 	if len(chosen) == 0 || s.Status.Final() {
-		return nil, fmt.Errorf("%w: session %s is %s", ErrNotWaiting, s.ID, s.Status)
+		return nil, fmt.Errorf("%w: session %s is %s", journal.ErrNotWaiting, s.ID, s.Status)
 	}
 	return chosen, nil
 }
 
-func decidedBy(o *Operation) string {
+func decidedBy(o *journal.Operation) string {
 	if o.By == "" {
 		return string(o.Decision)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // reference is the encoding of docs/digest.md, written down a second time.
@@ -29,28 +30,28 @@ func reference(label string, list ...string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func waitingOps(decisions ...approvals.Decision) (ops []approvals.Operation) {
+func waitingOps(decisions ...journal.Decision) (ops []journal.Operation) {
 	for i, d := range decisions {
-		ops = append(ops, approvals.Operation{N: i + 1, Decision: d, Digest: strings.Repeat(string("0123456789abcdef"[i+1]), 64)})
+		ops = append(ops, journal.Operation{N: i + 1, Decision: d, Digest: strings.Repeat(string("0123456789abcdef"[i+1]), 64)})
 	}
 	return ops
 }
 
 func TestWaitingDigestIsAsTheDocumentationSays(t *testing.T) {
 	one, three := strings.Repeat("1", 64), strings.Repeat("3", 64)
-	a := approvals.Session{ID: "aaaa0001", Operations: waitingOps(approvals.Waiting, approvals.Approved, approvals.Waiting)}
-	b := approvals.Session{ID: "bbbb0001", Operations: waitingOps(approvals.Waiting)}
-	none := approvals.Session{ID: "cccc0001", Operations: waitingOps(approvals.Approved, approvals.Cancelled)}
+	a := journal.Session{ID: "aaaa0001", Operations: waitingOps(journal.Waiting, journal.Approved, journal.Waiting)}
+	b := journal.Session{ID: "bbbb0001", Operations: waitingOps(journal.Waiting)}
+	none := journal.Session{ID: "cccc0001", Operations: waitingOps(journal.Approved, journal.Cancelled)}
 	whole := reference("shannot waiting v1", one, three)
 	for name, tt := range map[string]struct{ got, want string }{
 		"two of three": {a.WaitingDigest(), whole},
 		"one":          {b.WaitingDigest(), reference("shannot waiting v1", one)},
 		"none":         {none.WaitingDigest(), ""},
 		"group, in order of id": {
-			approvals.WaitingDigestOf([]approvals.Session{b, none, a}),
+			journal.WaitingDigestOf([]journal.Session{b, none, a}),
 			reference("shannot waiting group v1", "aaaa0001", whole, "bbbb0001", reference("shannot waiting v1", one)),
 		},
-		"group of nothing": {approvals.WaitingDigestOf([]approvals.Session{none}), ""},
+		"group of nothing": {journal.WaitingDigestOf([]journal.Session{none}), ""},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: %q, want %q", name, tt.got, tt.want)
@@ -87,7 +88,7 @@ func TestApprovalNamesWhatWasShown(t *testing.T) {
 		"another from digit 13":     {approvals.Approval{Waiting: whole[:12] + other[:12]}, approvals.ErrDigest},
 		"the operation's own":       {approvals.Approval{Waiting: digest}, approvals.ErrDigest},
 		"not its beginning":         {approvals.Approval{Waiting: whole[4:20]}, approvals.ErrDigest},
-		"another operation":         {approvals.Approval{Each: map[int]string{2: digest}}, approvals.ErrNotWaiting},
+		"another operation":         {approvals.Approval{Each: map[int]string{2: digest}}, journal.ErrNotWaiting},
 		"another of that number":    {approvals.Approval{Each: map[int]string{1: other}}, approvals.ErrDigest},
 		"a part of its digest":      {approvals.Approval{Each: map[int]string{1: digest[:12]}}, approvals.ErrUnnamed},
 		"no digest of it":           {approvals.Approval{Each: map[int]string{1: ""}}, approvals.ErrUnnamed},
@@ -96,13 +97,13 @@ func TestApprovalNamesWhatWasShown(t *testing.T) {
 		if _, err := b.Approve(t.Context(), l.ID(), alice, tt.a); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
 		}
-		if _, err := b.ApproveGroup(t.Context(), []approvals.Session{s}, alice, tt.a); err == nil {
+		if _, err := b.ApproveGroup(t.Context(), []journal.Session{s}, alice, tt.a); err == nil {
 			t.Errorf("%s: a group was approved", name)
 		}
 		if _, _, err := b.ApproveGranting(t.Context(), l.ID(), alice, 1, tt.a, exactly); err == nil {
 			t.Errorf("%s: it was granted", name)
 		}
-		if now, err := b.Session(l.ID()); err != nil || now.Operations[0].Decision != approvals.Waiting {
+		if now, err := b.Session(l.ID()); err != nil || now.Operations[0].Decision != journal.Waiting {
 			t.Fatalf("%s: the operation is %s, %v", name, now.Operations[0].Decision, err)
 		}
 	}
@@ -118,16 +119,16 @@ func TestGroupIsApprovedAsItWasShownOrNotAtAll(t *testing.T) {
 	events := b.Subscribe(t.Context())
 	var lives [2]*approvals.Live
 	var results [2]<-chan started
-	var shown []approvals.Session
+	var shown []journal.Session
 	for i := range lives {
 		lives[i] = b.begin()
 		results[i] = start(lives[i], command(io.Discard, "true"))
 		shown = append(shown, b.waiting(events, lives[i].ID()))
 	}
-	a := approvals.Approval{Waiting: approvals.WaitingDigestOf(shown)[:12]}
+	a := approvals.Approval{Waiting: journal.WaitingDigestOf(shown)[:12]}
 	more := start(lives[1], command(io.Discard, "true", "more"))
 	b.waiting(events, lives[1].ID())
-	now := []approvals.Session{}
+	now := []journal.Session{}
 	for _, l := range lives {
 		s, err := b.Session(l.ID())
 		if err != nil {
@@ -136,17 +137,17 @@ func TestGroupIsApprovedAsItWasShownOrNotAtAll(t *testing.T) {
 		now = append(now, s)
 	}
 	// By what is there now, and by what was there when it was shown.
-	for _, sessions := range [][]approvals.Session{now, shown} {
+	for _, sessions := range [][]journal.Session{now, shown} {
 		if _, err := b.ApproveGroup(t.Context(), sessions, alice, a); !errors.Is(err, approvals.ErrDigest) {
 			t.Errorf("%v, want ErrDigest", err)
 		}
 		for _, l := range lives {
-			if s, err := b.Session(l.ID()); err != nil || s.Operations[0].Decision != approvals.Waiting {
+			if s, err := b.Session(l.ID()); err != nil || s.Operations[0].Decision != journal.Waiting {
 				t.Errorf("session %s: operation 1 is %s, %v", l.ID(), s.Operations[0].Decision, err)
 			}
 		}
 	}
-	if _, err := b.ApproveGroup(t.Context(), now, alice, approvals.Approval{Waiting: approvals.WaitingDigestOf(now)}); err != nil {
+	if _, err := b.ApproveGroup(t.Context(), now, alice, approvals.Approval{Waiting: journal.WaitingDigestOf(now)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, result := range append(results[:], more) {

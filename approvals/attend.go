@@ -115,9 +115,9 @@ func (l *presence) lingers() bool {
 
 // cancelAlone ends a session that waits for a human and that cannot be started again.
 func (l *presence) cancelAlone() {
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status != StatusHeld || !s.Waits() || l.ctx.Err() != nil {
-			return ErrNotWaiting
+	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+		if s.Status != journal.StatusHeld || !s.Waits() || l.ctx.Err() != nil {
+			return journal.ErrNotWaiting
 		}
 		return s.Apply(journal.Event{What: journal.Withdraw, At: l.m.config.Now()})
 	})
@@ -125,19 +125,19 @@ func (l *presence) cancelAlone() {
 		return
 	}
 	l.m.publish(l.subject(), EventDecided, "")
-	l.cancel(fmt.Errorf("%w: its client has left, and it cannot be started again without it", ErrCancelled))
+	l.cancel(fmt.Errorf("%w: its client has left, and it cannot be started again without it", journal.ErrCancelled))
 }
 
 // Unparked returns once a session is not parked, or has ended, or the gateway stops, or ctx has; the session as it then is. Patience, nil for any, ends the
 // wait for humans alone: a session that goes on by a decision and has no place yet is waited for. ErrNotFound also where it stops
 // being shown to who asks.
-func (m *Manager) Unparked(ctx context.Context, by Identity, id string, patience <-chan time.Time) (Session, error) {
+func (m *Manager) Unparked(ctx context.Context, by journal.Identity, id string, patience <-chan time.Time) (journal.Session, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	events := m.Subscribe(ctx, by)
 	for over := false; ; {
 		s, err := m.Session(by, id)
-		if err != nil || s.Status != StatusParked || over && !s.GoesOn {
+		if err != nil || s.Status != journal.StatusParked || over && !s.GoesOn {
 			return s, err
 		}
 		for again := false; !again; {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // attended is a session of which a client waits, until leave.
@@ -35,13 +36,13 @@ func TestAbandonedSessionsKeepNoPlace(t *testing.T) {
 		result := start(l, appendCommand(io.Discard, mark, "ran"))
 		b.waiting(events, l.ID())
 		leave()
-		if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked {
+		if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked {
 			t.Fatalf("after its client has left it is %s", s.Status)
 		}
-		if r := <-result; !errors.Is(r.err, approvals.ErrParked) {
+		if r := <-result; !errors.Is(r.err, journal.ErrParked) {
 			t.Fatalf("its command: %v", r.err)
 		}
-		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+		l.End(approvals.Outcome{Status: journal.StatusCancelled})
 		last = l.ID()
 	}
 	if _, err := b.approve(last, alice); err != nil {
@@ -50,7 +51,7 @@ func TestAbandonedSessionsKeepNoPlace(t *testing.T) {
 	l := b.resume(last)
 	r := <-start(l, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "ran\n" {
 		t.Errorf("the file holds %q", text)
 	}
@@ -66,15 +67,15 @@ func TestSessionThatAnyClientWaitsForStaysHeld(t *testing.T) {
 	leaveSecond := b.Attend(ctx, l.ID())
 	leave()
 	leave() // once more is nothing
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusHeld {
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusHeld {
 		t.Fatalf("while one waits it is %s", s.Status)
 	}
 	second()
 	leaveSecond()
-	if r := <-result; !errors.Is(r.err, approvals.ErrParked) {
+	if r := <-result; !errors.Is(r.err, journal.ErrParked) {
 		t.Errorf("its command: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 }
 
 func TestRunningSessionWithoutAClientIsParkedOnceItWaits(t *testing.T) {
@@ -86,11 +87,11 @@ func TestRunningSessionWithoutAClientIsParkedOnceItWaits(t *testing.T) {
 	if mustRun(t, p, err); out.String() != "goes on\n" {
 		t.Errorf("output %q", out.String())
 	}
-	if r := <-start(l, command(io.Discard, "true")); !errors.Is(r.err, approvals.ErrParked) {
+	if r := <-start(l, command(io.Discard, "true")); !errors.Is(r.err, journal.ErrParked) {
 		t.Errorf("a command that waits: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked {
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked {
 		t.Errorf("session is %s", s.Status)
 	}
 }
@@ -120,7 +121,7 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 	second := start(l, appendCommand(io.Discard, mark, "second"))
 	b.waiting(events, l.ID())
 	leave()
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusHeld {
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusHeld {
 		t.Fatalf("while a command runs it is %s", s.Status)
 	}
 	if err := os.WriteFile(fifo, []byte("first\n"), 0o600); err != nil {
@@ -129,12 +130,12 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 	if exit := mustRun(t, r.process, nil); exit.Code != 0 || exit.Signal != 0 {
 		t.Errorf("the command that ran: %+v", exit)
 	}
-	if r := <-second; !errors.Is(r.err, approvals.ErrParked) {
+	if r := <-second; !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("the one that waited: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	s, _ := b.Session(l.ID())
-	if s.Status != approvals.StatusParked || s.Operations[0].Decision != approvals.Approved || *s.Operations[0].ExitCode != 0 {
+	if s.Status != journal.StatusParked || s.Operations[0].Decision != journal.Approved || *s.Operations[0].ExitCode != 0 {
 		t.Fatalf("session %+v", s)
 	}
 	if _, err := b.approve(l.ID(), alice); err != nil {
@@ -146,7 +147,7 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 		r := <-start(l, c)
 		mustRun(t, r.process, r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "first\nsecond\n" || out.String() != "first\ndid second\n" {
 		t.Errorf("the file holds %q, the script saw %q", text, out.String())
 	}
@@ -168,13 +169,13 @@ func TestSessionThatCannotBeStartedAgainEndsWithItsClient(t *testing.T) {
 		result := start(l, command(io.Discard, "true"))
 		b.waiting(events, l.ID())
 		leave()
-		if r := <-result; !errors.Is(r.err, approvals.ErrCancelled) {
+		if r := <-result; !errors.Is(r.err, journal.ErrCancelled) {
 			t.Errorf("%s: %v", name, r.err)
 		}
-		if s, _ := b.Session(l.ID()); s.Operations[0].Decision != approvals.Cancelled {
+		if s, _ := b.Session(l.ID()); s.Operations[0].Decision != journal.Cancelled {
 			t.Errorf("%s: operation %+v", name, s.Operations[0])
 		}
-		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+		l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	}
 }
 
@@ -188,8 +189,8 @@ func TestStreamOfWhichNothingCameDoesNotStandInTheWayOfParking(t *testing.T) {
 	b.waiting(events, l.ID())
 	leave()
 	<-result
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked || !s.NothingSent {
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked || !s.NothingSent {
 		t.Errorf("session %+v", s)
 	}
 }
@@ -202,14 +203,14 @@ func TestPatienceIsForHumansAndNotForAPlace(t *testing.T) {
 		over <- time.Now()
 		return over
 	}
-	if s, err := b.Unparked(t.Context(), watcher, id, none()); err != nil || s.Status != approvals.StatusParked {
+	if s, err := b.Unparked(t.Context(), watcher, id, none()); err != nil || s.Status != journal.StatusParked {
 		t.Fatalf("session is %s, %v; want one that waits for a human", s.Status, err)
 	}
 	inWay := b.begin()
 	if _, err := b.approve(id, alice); err != nil {
 		t.Fatal(err)
 	}
-	status := make(chan approvals.Status, 1)
+	status := make(chan journal.Status, 1)
 	go func() {
 		s, err := b.Unparked(t.Context(), watcher, id, none())
 		if err != nil {
@@ -223,12 +224,12 @@ func TestPatienceIsForHumansAndNotForAPlace(t *testing.T) {
 		status <- s
 	default:
 	}
-	inWay.End(approvals.Outcome{Status: approvals.StatusDone})
+	inWay.End(approvals.Outcome{Status: journal.StatusDone})
 	l := b.resume(id)
-	if s := <-status; s == approvals.StatusParked {
+	if s := <-status; s == journal.StatusParked {
 		t.Error("the wait for a session that goes on has ended while it was parked")
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 }
 
 func TestNobodyWaitsForADecisionOnAGatewayThatStops(t *testing.T) {

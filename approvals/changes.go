@@ -57,7 +57,7 @@ func (l *Live) pending(ctx context.Context) ([]*change, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.op = Operation{Kind: f.Kind(), File: f, Digest: f.Digest()}
+		c.op = journal.Operation{Kind: f.Kind(), File: f, Digest: f.Digest()}
 		if l.skip[c.op.Digest] {
 			continue
 		}
@@ -95,8 +95,8 @@ func (l *progress) roomFor(n int) error {
 }
 
 // file makes the record of a change.
-func (l *workspace) file(ctx context.Context, c vfs.Change) (*File, error) {
-	f := &File{Op: Kind(c.Op), Target: l.target.Name(), RunAs: l.target.Account().Name, Path: Exact(c.Path)}
+func (l *workspace) file(ctx context.Context, c vfs.Change) (*journal.File, error) {
+	f := &journal.File{Op: journal.Kind(c.Op), Target: l.target.Name(), RunAs: l.target.Account().Name, Path: journal.Exact(c.Path)}
 	perms := func() {
 		f.Perms, f.Mode, f.UID, f.GID = true, c.Info.Mode&0o7777, c.Info.UID, c.Info.GID
 	}
@@ -111,9 +111,9 @@ func (l *workspace) file(ctx context.Context, c vfs.Change) (*File, error) {
 		perms()
 	case "symlink":
 		perms()
-		f.To = Exact(c.Target)
+		f.To = journal.Exact(c.Target)
 	case "rename":
-		f.To = Exact(c.Target)
+		f.To = journal.Exact(c.Target)
 	case "utimes":
 		f.Op = journal.Touch
 		if c.Info.Mtime.Before(l.began) { // else "now", which is another moment in each run
@@ -132,13 +132,13 @@ func (l *workspace) file(ctx context.Context, c vfs.Change) (*File, error) {
 }
 
 // was describes what a change replaces, and keeps its content for a rollback. It is read once for each origin.
-func (l *workspace) was(ctx context.Context, f *File, path string, o *vfs.Origin) (*FileState, error) {
+func (l *workspace) was(ctx context.Context, f *journal.File, path string, o *vfs.Origin) (*journal.FileState, error) {
 	if o == nil {
 		return nil, nil
 	}
 	k, ok := l.origins[o]
 	if !ok {
-		k.state = &FileState{Mode: o.Info.Mode, UID: o.Info.UID, GID: o.Info.GID, Mtime: o.Info.Mtime.UTC(), Link: Exact(o.Target)}
+		k.state = &journal.FileState{Mode: o.Info.Mode, UID: o.Info.UID, GID: o.Info.GID, Mtime: o.Info.Mtime.UTC(), Link: journal.Exact(o.Target)}
 		k.kept = true
 		switch o.Info.Type() {
 		case syscall.S_IFREG:
@@ -197,7 +197,7 @@ func (l *workspace) checkpoint(ctx context.Context, path string, k *known) error
 		sum, size, err = hashReader(io.LimitReader(file, most))
 	}
 	switch {
-	case errors.Is(err, ErrTooLarge):
+	case errors.Is(err, journal.ErrTooLarge):
 		return lose("it is larger than %d bytes by now", most)
 	case err != nil:
 		return fmt.Errorf("keep what %q holds: %w", path, err)
@@ -257,7 +257,7 @@ func (l *Live) prepared(c *change) {
 
 // scratch lists the files of scratch that a command names, without their contents: its directory, its words, and the words of shell text or of
 // any other text in them. A path that is cut short by an expansion stands for its folder.
-func (l *workspace) scratch(ctx context.Context, c *Command) (found []*change, err error) {
+func (l *workspace) scratch(ctx context.Context, c *journal.Command) (found []*change, err error) {
 	if l.view == nil {
 		return nil, nil
 	}
@@ -296,14 +296,14 @@ func (l *workspace) scratch(ctx context.Context, c *Command) (found []*change, e
 			if len(found) >= maxPlaced {
 				return nil, syscall.E2BIG
 			}
-			found = append(found, &change{of: []vfs.Change{s}, op: Operation{File: f}})
+			found = append(found, &change{of: []vfs.Change{s}, op: journal.Operation{File: f}})
 		}
 	}
 	return found, nil
 }
 
 // keepScratch keeps the contents of what goes with a command, and names them in its record.
-func (l *Live) keepScratch(ctx context.Context, c *Command, found []*change) error {
+func (l *Live) keepScratch(ctx context.Context, c *journal.Command, found []*change) error {
 	if len(found) == 0 {
 		return nil
 	}

@@ -23,7 +23,7 @@ const (
 
 // command makes the record of what would run. Nothing of it is derived again. It may change where c reads from: what
 // is known of standard input is in the record.
-func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
+func (l *Live) command(ctx context.Context, c *Start) (*journal.Command, error) {
 	if len(c.Argv) == 0 || len(c.Executables) == 0 || !strings.HasPrefix(c.Dir, "/") {
 		return nil, syscall.EINVAL
 	}
@@ -34,7 +34,7 @@ func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	command := &Command{
+	command := &journal.Command{
 		Target: l.target.Name(), RunAs: l.target.Account().Name, Argv: slices.Clone(c.Argv), Dir: c.Dir,
 		Env: env, EnvChanges: envChanges(l.env, env), Input: c.Input, Line: c.Line,
 	}
@@ -59,7 +59,7 @@ func (l *Live) command(ctx context.Context, c *Start) (*Command, error) {
 
 // resolve finds the executable on the target as exec would along a list: the first that can be run, else EACCES where
 // one was found that cannot be, else ENOENT.
-func (l *Live) resolve(ctx context.Context, command *Command, candidates []string, scratch []*change) (string, error) {
+func (l *Live) resolve(ctx context.Context, command *journal.Command, candidates []string, scratch []*change) (string, error) {
 	var failed error = syscall.ENOENT
 	for _, name := range candidates[:min(len(candidates), maxCandidates)] {
 		if err := context.Cause(ctx); err != nil {
@@ -84,7 +84,7 @@ func (l *Live) resolve(ctx context.Context, command *Command, candidates []strin
 }
 
 // readInput records the input where all of it is known. More than fits is a stream: the human sees that it is not known.
-func readInput(c *Command, from *Start) error {
+func readInput(c *journal.Command, from *Start) error {
 	switch c.Input {
 	case "", journal.InputNone:
 		c.Input, from.Stdin = journal.InputNone, nil
@@ -114,7 +114,7 @@ func readInput(c *Command, from *Start) error {
 }
 
 // stdin is what the command reads: the recorded bytes where there are any, never what a script may have changed since.
-func stdinOf(c *Command, from Start) io.Reader {
+func stdinOf(c *journal.Command, from Start) io.Reader {
 	switch c.Input {
 	case journal.InputData:
 		return bytes.NewReader(c.InputData)

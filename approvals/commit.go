@@ -23,7 +23,7 @@ func (g *group) all() []*change {
 
 // takeIn records what a command, and what the policy says of it, or the end of the script, brings before a human. Called with
 // the gate locked.
-func (l *Live) takeIn(ctx context.Context, command *Command, d policy.Decision) (*group, error) {
+func (l *Live) takeIn(ctx context.Context, command *journal.Command, d policy.Decision) (*group, error) {
 	g := &group{}
 	var err error
 	if d.Verdict != policy.Deny {
@@ -51,7 +51,7 @@ func (l *progress) mayAdd() error {
 }
 
 // withFiles makes the operation of a command. One that the policy allows is asked about where files go with it.
-func (l *Live) withFiles(command *Command, d policy.Decision, files []*change) *change {
+func (l *Live) withFiles(command *journal.Command, d policy.Decision, files []*change) *change {
 	for _, f := range files {
 		command.Before = append(command.Before, f.op.Digest)
 	}
@@ -61,8 +61,8 @@ func (l *Live) withFiles(command *Command, d policy.Decision, files []*change) *
 			d.Reason = "files of the session's scratch are put on the target for it; alone it would be allowed"
 		}
 	}
-	o := Operation{
-		Kind: CommandKind, Summary: summary(command).String(), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
+	o := journal.Operation{
+		Kind: journal.CommandKind, Summary: summary(command).String(), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
 		Digest: command.Digest(), Created: l.m.config.Now(), Command: command,
 	}
 	c := &change{op: o, first: journal.Event{What: journal.Ask}}
@@ -101,9 +101,9 @@ func (l *Live) journalise(g *group) error {
 	if c := g.command; c != nil && !c.old && len(g.files) == 0 {
 		l.useGrant(c)
 	}
-	taken := map[*change]Operation{}
-	_, err = l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status.Final() || s.Status == StatusParked || l.ctx.Err() != nil {
+	taken := map[*change]journal.Operation{}
+	_, err = l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+		if s.Status.Final() || s.Status == journal.StatusParked || l.ctx.Err() != nil {
 			return l.ending()
 		}
 		for _, c := range fresh {
@@ -118,7 +118,7 @@ func (l *Live) journalise(g *group) error {
 			if err != nil {
 				return err
 			}
-			if taken[c] = *o; o.Decision == Waiting && !l.plan {
+			if taken[c] = *o; o.Decision == journal.Waiting && !l.plan {
 				if err := s.Apply(l.holdNow()); err != nil {
 					return err
 				}
@@ -145,7 +145,7 @@ func (g *group) denyAfterDenied() {
 		return
 	}
 	for _, f := range g.files {
-		if f.op.Decision == Denied || !f.old && f.first.What == journal.Deny {
+		if f.op.Decision == journal.Denied || !f.old && f.first.What == journal.Deny {
 			c.op.Verdict, c.first = policy.Deny, journal.Event{What: journal.Deny, At: c.op.Created}
 			c.op.Why = "a change of a file before it is denied: " + f.op.Why
 		}
@@ -153,7 +153,7 @@ func (g *group) denyAfterDenied() {
 }
 
 // withNeeds is a command that names the changes before it by their numbers; those that were just taken in have them there.
-func (g *group) withNeeds(c *Command, taken map[*change]Operation) *Command {
+func (g *group) withNeeds(c *journal.Command, taken map[*change]journal.Operation) *journal.Command {
 	command := *c
 	command.Needs = nil
 	for _, f := range g.files {
@@ -210,13 +210,13 @@ func (l *Live) matchJournal(g *group) (fresh []*change, err error) {
 // recordedAt is where a journal has an operation that a script asks for at a place in it; -1 for nowhere. That is the place
 // itself, or, where the script does something else there, what it did instead when it came there before: else whoever decides
 // on that would be asked again each time that it starts again. Nothing is passed over that waits, or may still run.
-func recordedAt(recorded []Operation, at int, asked *Operation) int {
+func recordedAt(recorded []journal.Operation, at int, asked *journal.Operation) int {
 	for ; at < len(recorded); at++ {
 		o := &recorded[at]
-		if o.Digest == asked.Digest && o.Kind == asked.Kind && o.Decision != Cancelled {
+		if o.Digest == asked.Digest && o.Kind == asked.Kind && o.Decision != journal.Cancelled {
 			return at
 		}
-		if o.Undecided() || o.Decision == Allowed && o.Started.IsZero() {
+		if o.Undecided() || o.Decision == journal.Allowed && o.Started.IsZero() {
 			return -1
 		}
 	}
@@ -268,7 +268,7 @@ func (l *Live) settleGroup(ctx context.Context, g *group) error {
 // planned takes the files of a plan for made, so that what the script does next is a change against them.
 func (l *Live) planned(g *group) {
 	for _, c := range g.files {
-		if c.op.Decision == Denied {
+		if c.op.Decision == journal.Denied {
 			l.leave(c)
 		} else {
 			l.made(c)
@@ -279,22 +279,22 @@ func (l *Live) planned(g *group) {
 // retake brings an operation of an earlier run to where it goes on: a decision may have come since, and what nobody
 // decided waits again.
 func (l *execution) retake(c *change) error {
-	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status.Final() || s.Status == StatusParked {
+	s, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+		if s.Status.Final() || s.Status == journal.StatusParked {
 			return l.ending()
 		}
 		o := s.Operation(c.op.N)
 		if o == nil {
-			return ErrNotFound
+			return journal.ErrNotFound
 		}
 		var err error
 		switch {
-		case o.Decision == Waiting && o.Verdict == policy.Allow && !l.plan: // of a plan; the policy has decided
+		case o.Decision == journal.Waiting && o.Verdict == policy.Allow && !l.plan: // of a plan; the policy has decided
 			err = o.Apply(journal.Event{What: journal.Allow, At: l.m.config.Now()})
-		case o.Decision == Expired || o.Decision == Cancelled:
+		case o.Decision == journal.Expired || o.Decision == journal.Cancelled:
 			err = o.Apply(journal.Event{What: journal.AskAgain})
 		}
-		if err == nil && o.Decision == Waiting && !l.plan {
+		if err == nil && o.Decision == journal.Waiting && !l.plan {
 			err = s.Apply(l.holdNow())
 		}
 		return err
@@ -320,33 +320,33 @@ func (l *Live) commit(ctx context.Context, g *group) error {
 		if c.op, err = l.current(c.op.N); err != nil {
 			return err
 		}
-		if c.op.Decision == Approved && c.op.Started.IsZero() && failed == nil {
+		if c.op.Decision == journal.Approved && c.op.Started.IsZero() && failed == nil {
 			if err := l.make(ctx, c); err != nil {
 				return err
 			}
 		}
 		switch c.op.Decision {
-		case Approved:
+		case journal.Approved:
 			if !c.op.Finished.IsZero() {
 				l.made(c)
 			}
-		case Rejected:
+		case journal.Rejected:
 			l.leave(c)
 			if rejected == nil {
 				rejected = &Denial{Reason: c.op.Reason, By: c.op.By}
 			}
-		case Denied:
+		case journal.Denied:
 			l.leave(c)
 			if rejected == nil {
 				rejected = &Denial{Reason: c.op.Why}
 			}
-		case Conflicted, Failed:
+		case journal.Conflicted, journal.Failed:
 			l.leave(c)
 			failed = &Conflict{N: c.op.N, Reason: c.op.Reason}
-		case Unknown:
+		case journal.Unknown:
 			l.leave(c)
 			failed = &Conflict{N: c.op.N, Reason: cmp.Or(c.op.Reason, "the gateway was stopped while it was made; whether it was is not known")}
-		case Cancelled, Expired:
+		case journal.Cancelled, journal.Expired:
 			if failed == nil {
 				failed = &Conflict{N: c.op.N, Reason: "it was withdrawn"}
 			}
@@ -399,10 +399,10 @@ func (l *Live) make(ctx context.Context, c *change) error {
 	// It is made whole or not at all, so that an end of the session need not stop it half way.
 	failed := files.Apply(context.WithoutCancel(ctx), targetChange(c.op.File, changeID(l.id, c.op.N), l.m.config.Blobs))
 	failed = l.m.look.afterLoss(ctx, files, l.id, &c.op, failed)
-	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+	s, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
 		o := s.Operation(c.op.N)
 		if o == nil {
-			return ErrNotFound
+			return journal.ErrNotFound
 		}
 		return o.Apply(outcomeOf(failed, l.m.config.Now()))
 	})
@@ -419,7 +419,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 
 // abandonRest withdraws what was approved in a group and not made, since something before it could not be.
 func (l *execution) abandonRest(g *group) error {
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
 		for _, c := range g.all() {
 			o := s.Operation(c.op.N)
 			if o != nil && o.Undecided() {

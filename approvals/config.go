@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/targets"
 )
@@ -13,21 +14,21 @@ import (
 // Store keeps sessions. Every change is durable when the method returns, but for those of UpdateSoon; an error wraps ErrStore.
 type Store interface {
 	// Create adds a session. It fails with ErrExists where the id is taken.
-	Create(s Session) error
+	Create(s journal.Session) error
 	// Update changes a session in one transaction. An error of change leaves it as it was and is returned as it is.
 	// change may be called more than once, and replaces what a pointer or slice of the session points at instead of
 	// changing it there: the session that it gets, and the one that is returned, share that with the store.
-	Update(id string, change func(*Session) error) (Session, error)
+	Update(id string, change func(*journal.Session) error) (journal.Session, error)
 	// UpdateAll is Update for several sessions, each named once: all are changed, or none.
-	UpdateAll(ids []string, change func([]*Session) error) ([]Session, error)
+	UpdateAll(ids []string, change func([]*journal.Session) error) ([]journal.Session, error)
 	// UpdateSoon is Update for what nobody waits for. It is made before every change that comes after it, and before anybody
 	// looks at the session; done is called once it is durable, or has failed. Neither may wait for the store.
-	UpdateSoon(id string, change func(*Session) error, done func(error))
+	UpdateSoon(id string, change func(*journal.Session) error, done func(error))
 	// Session returns one, or ErrNotFound.
-	Session(id string) (Session, error)
+	Session(id string) (journal.Session, error)
 	// Sessions returns those that match, newest first, without their scripts; unless all, only those that have not
 	// ended. What match sees has no operations.
-	Sessions(all bool, match func(*Session) bool) ([]Session, error)
+	Sessions(all bool, match func(*journal.Session) bool) ([]journal.Session, error)
 	// Check writes and reads, to show whether that works now.
 	Check() error
 }
@@ -60,8 +61,8 @@ type Rules struct {
 // Config is what a Manager needs.
 type Config struct {
 	Store Store
-	Blobs Blobs  // contents of files; without it files are not changed
-	Dir   string // where outputs are kept
+	Blobs journal.Blobs // contents of files; without it files are not changed
+	Dir   string        // where outputs are kept
 	// Judge and Limits are those of every session, until SetRules.
 	Judge  Judge
 	Limits Limits
@@ -74,7 +75,7 @@ type Config struct {
 	Grants   GrantStore       // nil means that there are none
 	// Granted, where there is one, records that a grant was "granted" or "revoked", before it takes effect. Its error stands
 	// in the way of the former.
-	Granted func(g Grant, what string, by Identity) error
+	Granted func(g Grant, what string, by journal.Identity) error
 	// Share, where there is one, says why an identity may add nothing to what is kept now: it has used up its share. It is
 	// asked before a session begins and before an operation is recorded.
 	Share func(identity string) error
@@ -82,7 +83,7 @@ type Config struct {
 	// Restart says how a parked session would start again now, or what stands in its way. It has no effect yet, and is called before
 	// somebody's approval is taken, or, patient then, for a decision that was taken before. Without it, sessions are never
 	// parked: they expire when hold ends.
-	Restart func(ctx context.Context, s Session, patient bool) (Rerun, error)
+	Restart func(ctx context.Context, s journal.Session, patient bool) (Rerun, error)
 	// Target finds a target by its name, nil for none: what an earlier gateway left half done is looked at there. It is
 	// called by New already.
 	Target func(name string) targets.Target
@@ -90,7 +91,7 @@ type Config struct {
 
 // Standing is what the configuration in force says of somebody.
 type Standing struct {
-	Role    Role
+	Role    journal.Role
 	Targets []string // that they may use, by name
 	// Everywhere says that a decider is not bound to Targets: they see and decide on sessions on every target, those included
 	// that the configuration has no more.

@@ -8,7 +8,7 @@ import (
 
 // ContentRow says what is known of the content of a change, from what Diff returned. differs reports whether there is a
 // difference to show below it. The row's text is "" where a change has nothing to do with content.
-func ContentRow(label string, f *File, d diff.Diff, ok bool, err error) (row journal.Row, differs bool) {
+func ContentRow(label string, f *journal.File, d diff.Diff, ok bool, err error) (row journal.Row, differs bool) {
 	row = journal.Row{Label: label, Tone: journal.Caution, Prose: true}
 	switch {
 	case err != nil:

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/targets/jail"
 )
@@ -83,7 +84,7 @@ func TestOperationCutByACrashIsUnknownAndNotRunAgain(t *testing.T) {
 		if err != nil || len(all) != 1 {
 			t.Fatalf("%d sessions, %v (the gateway said %q)", len(all), err, line)
 		}
-		if s := all[0]; s.Status != approvals.StatusFailed || s.Operations[0].Decision != approvals.Unknown || *s.ExitCode != approvals.ExitFault {
+		if s := all[0]; s.Status != journal.StatusFailed || s.Operations[0].Decision != journal.Unknown || *s.ExitCode != journal.ExitFault {
 			t.Errorf("parking %v: session %+v", withParking, s)
 		}
 		if _, err := b.approve(all[0].ID, alice); err == nil {

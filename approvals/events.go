@@ -2,6 +2,7 @@ package approvals
 
 import (
 	"context"
+	"shannot-gateway/approvals/journal"
 	"sync"
 	"time"
 )
@@ -84,4 +85,4 @@ func (b *bus) publish(e Event, about subject) {
 	}
 }
 
-func about(s *Session) subject { return subject{s.ID, s.Identity, s.Target} }
+func about(s *journal.Session) subject { return subject{s.ID, s.Identity, s.Target} }

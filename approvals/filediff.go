@@ -11,7 +11,7 @@ import (
 
 // Diff compares what a file holds with what a change writes; context is diff.Compare's. ok is false where the change
 // writes no content or what is there before was not kept; both are in Details.
-func (c *contents) Diff(f *File, context int) (d diff.Diff, ok bool, err error) {
+func (c *contents) Diff(f *journal.File, context int) (d diff.Diff, ok bool, err error) {
 	if c.blobs == nil || f.Op != journal.Write && f.Op != journal.Delete {
 		return d, false, nil
 	}

@@ -82,7 +82,7 @@ func (p place) in(name string) bool {
 
 // judgeFile says how much harm a change may do, and why. No change is made without a human: the verdict is ask, or
 // deny where there is nothing to ask.
-func judgeFile(f *File) policy.Decision {
+func judgeFile(f *journal.File) policy.Decision {
 	d := policy.Decision{Verdict: policy.Ask}
 	d.Risk, d.Reason = fileRisk(f)
 	if f.Op == journal.Write && f.Size > journal.LargeWrite {
@@ -97,7 +97,7 @@ func judgeFile(f *File) policy.Decision {
 	return d
 }
 
-func fileRisk(f *File) (policy.Risk, string) {
+func fileRisk(f *journal.File) (policy.Risk, string) {
 	paths := []string{string(f.Path)}
 	switch f.Op {
 	case journal.Rename:
@@ -168,7 +168,7 @@ func DeniedPath(name string, hidden func(string) bool) string {
 }
 
 // denied says why a change is not even asked about, "" where it is.
-func deniedChange(f *File, hidden func(string) bool) string {
+func deniedChange(f *journal.File, hidden func(string) bool) string {
 	names := []string{string(f.Path)}
 	if f.Op == journal.Rename {
 		names = append(names, string(f.To))

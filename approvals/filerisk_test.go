@@ -10,12 +10,12 @@ import (
 )
 
 func TestFileRisk(t *testing.T) {
-	write := func(path string, mode uint32) File {
-		return File{Op: journal.Write, Path: Exact(path), Perms: true, Mode: mode}
+	write := func(path string, mode uint32) journal.File {
+		return journal.File{Op: journal.Write, Path: journal.Exact(path), Perms: true, Mode: mode}
 	}
-	over := func(f File) File { f.Was = &FileState{Mode: syscall.S_IFREG | 0o644}; return f }
+	over := func(f journal.File) journal.File { f.Was = &journal.FileState{Mode: syscall.S_IFREG | 0o644}; return f }
 	for _, tt := range []struct {
-		f    File
+		f    journal.File
 		risk policy.Risk
 		word string
 	}{
@@ -49,19 +49,19 @@ func TestFileRisk(t *testing.T) {
 		{write("/srv/etc/passwd", 0o644), policy.Safe, "new"},
 		{write("/srv/usr", 0o644), policy.Safe, "new"},
 		{write("/library/x", 0o644), policy.Danger, "libraries"}, // "/lib*" rather asks too much than too little
-		{File{Op: journal.Symlink, Path: "/srv/l", To: "/etc/shadow", Perms: true, Mode: 0o777}, policy.Danger, "passwords"},
-		{File{Op: journal.Symlink, Path: "/srv/l", To: "../etc/shadow", Perms: true, Mode: 0o777}, policy.Danger, "passwords"},
-		{File{Op: journal.Symlink, Path: "/srv/l", To: "data", Perms: true, Mode: 0o777}, policy.Caution, "another file"},
-		{File{Op: journal.Rename, Path: "/srv/a", To: "/etc/cron.daily/a"}, policy.Danger, "scheduled"},
-		{File{Op: journal.Rename, Path: "/srv/a", To: "/srv/b"}, policy.Caution, "another name"},
-		{File{Op: journal.Delete, Path: "/srv/a"}, policy.Caution, "removed"},
-		{File{Op: journal.Delete, Path: "/etc/shadow"}, policy.Danger, "passwords"},
-		{File{Op: journal.Mkdir, Path: "/srv/d", Perms: true, Mode: 0o755}, policy.Safe, "new"},
-		{File{Op: journal.Mkdir, Path: "/srv/d", Perms: true, Mode: 0o777}, policy.Danger, "everybody"},
-		{File{Op: journal.Mkdir, Path: "/srv/d", Perms: true, Mode: 0o1777}, policy.Safe, "new"},
-		{File{Op: journal.Chmod, Path: "/srv/a", Perms: true, Mode: 0o4755}, policy.Danger, "owner's rights"},
-		{File{Op: journal.Chown, Path: "/srv/a", Perms: true, Mode: 0o644}, policy.Caution, "who may"},
-		{File{Op: journal.Touch, Path: "/srv/a"}, policy.Safe, "time"},
+		{journal.File{Op: journal.Symlink, Path: "/srv/l", To: "/etc/shadow", Perms: true, Mode: 0o777}, policy.Danger, "passwords"},
+		{journal.File{Op: journal.Symlink, Path: "/srv/l", To: "../etc/shadow", Perms: true, Mode: 0o777}, policy.Danger, "passwords"},
+		{journal.File{Op: journal.Symlink, Path: "/srv/l", To: "data", Perms: true, Mode: 0o777}, policy.Caution, "another file"},
+		{journal.File{Op: journal.Rename, Path: "/srv/a", To: "/etc/cron.daily/a"}, policy.Danger, "scheduled"},
+		{journal.File{Op: journal.Rename, Path: "/srv/a", To: "/srv/b"}, policy.Caution, "another name"},
+		{journal.File{Op: journal.Delete, Path: "/srv/a"}, policy.Caution, "removed"},
+		{journal.File{Op: journal.Delete, Path: "/etc/shadow"}, policy.Danger, "passwords"},
+		{journal.File{Op: journal.Mkdir, Path: "/srv/d", Perms: true, Mode: 0o755}, policy.Safe, "new"},
+		{journal.File{Op: journal.Mkdir, Path: "/srv/d", Perms: true, Mode: 0o777}, policy.Danger, "everybody"},
+		{journal.File{Op: journal.Mkdir, Path: "/srv/d", Perms: true, Mode: 0o1777}, policy.Safe, "new"},
+		{journal.File{Op: journal.Chmod, Path: "/srv/a", Perms: true, Mode: 0o4755}, policy.Danger, "owner's rights"},
+		{journal.File{Op: journal.Chown, Path: "/srv/a", Perms: true, Mode: 0o644}, policy.Caution, "who may"},
+		{journal.File{Op: journal.Touch, Path: "/srv/a"}, policy.Safe, "time"},
 	} {
 		d := judgeFile(&tt.f)
 		if d.Verdict != policy.Ask || d.Risk != tt.risk || !strings.Contains(d.Reason, tt.word) {

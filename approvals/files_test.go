@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/targets"
@@ -119,13 +120,13 @@ func (d *desk) finish() <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		err := d.live.Finish(d.live.Context(), 0)
-		d.live.End(approvals.Outcome{Status: approvals.StatusDone})
+		d.live.End(approvals.Outcome{Status: journal.StatusDone})
 		done <- err
 	}()
 	return done
 }
 
-func (d *desk) session() approvals.Session {
+func (d *desk) session() journal.Session {
 	d.tb.Helper()
 	s, err := d.Session(d.live.ID())
 	if err != nil {
@@ -142,7 +143,7 @@ func (d *desk) approve(ops ...int) {
 }
 
 // operations lists a session's operations: kind, base name and decision.
-func operations(s approvals.Session) string {
+func operations(s journal.Session) string {
 	var out []string
 	for _, o := range s.Operations {
 		name := ""
@@ -184,7 +185,7 @@ func TestCommandWaitsForTheChangesBeforeIt(t *testing.T) {
 	if err := <-d.finish(); err != nil {
 		t.Fatal(err)
 	}
-	if s := d.session(); s.Status != approvals.StatusDone || operations(s) != "write conf approved, command approved, command allowed" {
+	if s := d.session(); s.Status != journal.StatusDone || operations(s) != "write conf approved, command approved, command allowed" {
 		t.Errorf("session %s: %s", s.Status, operations(s))
 	}
 }
@@ -242,7 +243,7 @@ func TestRejectedChangeIsNotAskedAboutAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := d.session()
-	if s.Status != approvals.StatusRejected || *s.ExitCode != approvals.ExitNotPermitted || len(s.Operations) != 4 {
+	if s.Status != journal.StatusRejected || *s.ExitCode != journal.ExitNotPermitted || len(s.Operations) != 4 {
 		t.Errorf("session %s, %d: %s", s.Status, *s.ExitCode, operations(s))
 	}
 	// A rejected change that becomes another one is another question.
@@ -267,7 +268,7 @@ func TestConflictStopsWhatComesAfter(t *testing.T) {
 	if got := operations(s); got != "write a approved, write b conflict, write c cancelled" {
 		t.Errorf("operations: %s", got)
 	}
-	if s.Status != approvals.StatusFailed || *s.ExitCode != approvals.ExitConflict || !strings.Contains(s.Reason, "operation 2") {
+	if s.Status != journal.StatusFailed || *s.ExitCode != journal.ExitConflict || !strings.Contains(s.Reason, "operation 2") {
 		t.Errorf("session %s, %d, %q", s.Status, *s.ExitCode, s.Reason)
 	}
 	d.holds("a", "mine")
@@ -285,7 +286,7 @@ func TestHiddenAndKernelPathsAreDenied(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := d.session()
-	if s.Status != approvals.StatusRejected || operations(s) != "write hidden denied" || *s.ExitCode != approvals.ExitNotPermitted {
+	if s.Status != journal.StatusRejected || operations(s) != "write hidden denied" || *s.ExitCode != journal.ExitNotPermitted {
 		t.Errorf("session %s: %s", s.Status, operations(s))
 	}
 	d.holds("hidden", "(nothing)")
@@ -321,7 +322,7 @@ func TestPlanListsChangesAndMakesNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := p.session()
-	if s.Status != approvals.StatusParked || operations(s) != "write conf waiting, command waiting, write conf waiting" {
+	if s.Status != journal.StatusParked || operations(s) != "write conf waiting, command waiting, write conf waiting" {
 		t.Fatalf("session %s: %s", s.Status, operations(s))
 	}
 	d.holds("conf", "(nothing)")
@@ -332,7 +333,7 @@ func TestPlanListsChangesAndMakesNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.holds("conf", "two")
-	if s := p.session(); s.Status != approvals.StatusDone || operations(s) != "write conf approved, command approved, write conf approved" {
+	if s := p.session(); s.Status != journal.StatusDone || operations(s) != "write conf approved, command approved, write conf approved" {
 		t.Errorf("session %s: %s", s.Status, operations(s))
 	}
 }
@@ -391,10 +392,10 @@ func TestScriptThatRunsAgainSeesWhatItSaw(t *testing.T) {
 	before := operations(d.session())
 	done := make(chan error, 1)
 	go func() { done <- d.Shutdown(context.Background()) }()
-	if r := <-second; !errors.Is(r.err, approvals.ErrParked) {
+	if r := <-second; !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("the held command: %v", r.err)
 	}
-	d.live.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	d.live.End(approvals.Outcome{Status: journal.StatusCancelled})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -409,7 +410,7 @@ func TestScriptThatRunsAgainSeesWhatItSaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := again.session()
-	if got, want := operations(s), strings.ReplaceAll(before, "waiting", "approved"); got != want || s.Status != approvals.StatusDone {
+	if got, want := operations(s), strings.ReplaceAll(before, "waiting", "approved"); got != want || s.Status != journal.StatusDone {
 		t.Errorf("session %s: %s, want %s", s.Status, got, want)
 	}
 	d.holds("conf", "old+1+2")
@@ -423,7 +424,7 @@ func (d *desk) waitHeld() {
 	events := d.Subscribe(ctx)
 	for {
 		for _, o := range d.session().Operations {
-			if o.Decision == approvals.Waiting {
+			if o.Decision == journal.Waiting {
 				return
 			}
 		}
@@ -463,7 +464,7 @@ func TestWhatCannotBeKeptIsSaidBeforeItIsApproved(t *testing.T) {
 		t.Errorf("forced rollback: %v", err)
 	}
 	d.holds("small", "12345")
-	if s := d.session(); s.Status != approvals.StatusDone {
+	if s := d.session(); s.Status != journal.StatusDone {
 		t.Errorf("session %s although not everything is as it was", s.Status)
 	}
 }
@@ -482,8 +483,8 @@ func TestRollbackLeavesWhatOthersHaveMade(t *testing.T) {
 	}
 	d.plant("dir/theirs", "t")
 	id := d.live.ID()
-	for name, by := range map[string]approvals.Identity{"an agent": claude, "the owner": {Name: "claude", Role: approvals.Admin}} {
-		if _, err := d.Rollback(t.Context(), id, by, false, false); !errors.Is(err, approvals.ErrNotPermitted) {
+	for name, by := range map[string]journal.Identity{"an agent": claude, "the owner": {Name: "claude", Role: journal.Admin}} {
+		if _, err := d.Rollback(t.Context(), id, by, false, false); !errors.Is(err, journal.ErrNotPermitted) {
 			t.Errorf("rollback by %s: %v", name, err)
 		}
 	}
@@ -501,7 +502,7 @@ func TestRollbackLeavesWhatOthersHaveMade(t *testing.T) {
 		t.Errorf("the directory: %v", err)
 	}
 	s := d.session()
-	if s.Status != approvals.StatusRolledBack || operations(s) != "mkdir dir approved, write mine approved, rollback mine approved, rollback dir approved" {
+	if s.Status != journal.StatusRolledBack || operations(s) != "mkdir dir approved, write mine approved, rollback mine approved, rollback dir approved" {
 		t.Errorf("session %s: %s", s.Status, operations(s))
 	}
 	for _, err := range s.Sound() {
@@ -531,12 +532,12 @@ func TestChangeCutByACrashIsResolvedByALook(t *testing.T) {
 		made  bool
 		after string // what somebody writes before the next start
 		want  string
-		ends  approvals.Status
-		is    approvals.Decision
+		ends  journal.Status
+		is    journal.Decision
 	}{
-		"before it was made":         {false, "", "new", approvals.StatusParked, approvals.Approved},
-		"after it was made":          {true, "", "new", approvals.StatusParked, approvals.Approved},
-		"and then somebody wrote it": {true, "theirs", "theirs", approvals.StatusFailed, approvals.Unknown},
+		"before it was made":         {false, "", "new", journal.StatusParked, journal.Approved},
+		"after it was made":          {true, "", "new", journal.StatusParked, journal.Approved},
+		"and then somebody wrote it": {true, "theirs", "theirs", journal.StatusFailed, journal.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, nil)
@@ -557,7 +558,7 @@ func TestChangeCutByACrashIsResolvedByALook(t *testing.T) {
 			}
 			looked := make(chan struct{})
 			restart := d.config.Restart
-			d.config.Restart = func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+			d.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
 				<-looked
 				return restart(ctx, s, patient)
 			}
@@ -567,13 +568,13 @@ func TestChangeCutByACrashIsResolvedByALook(t *testing.T) {
 				t.Fatalf("session %s: %s, %v", got.Status, operations(got), err)
 			}
 			close(looked)
-			if got.Status == approvals.StatusParked { // the approval still holds, and is used once
+			if got.Status == journal.StatusParked { // the approval still holds, and is used once
 				second := (&desk{book: b2, host: d.host}).sit(b2.resume(l.ID()))
 				second.write("conf", "new")
 				if err := <-second.finish(); err != nil {
 					t.Fatal(err)
 				}
-				if s := second.session(); s.Status != approvals.StatusDone || len(s.Operations) != 1 {
+				if s := second.session(); s.Status != journal.StatusDone || len(s.Operations) != 1 {
 					t.Errorf("session %s: %s", s.Status, operations(s))
 				}
 			}
@@ -604,13 +605,13 @@ func TestChangeCutByItsConnectionIsResolvedByALook(t *testing.T) {
 		made  bool
 		after string // what somebody writes before the look
 		want  string
-		ends  approvals.Status
-		is    approvals.Decision
+		ends  journal.Status
+		is    journal.Decision
 		says  string
 	}{
-		"before it was made":         {false, "", "old", approvals.StatusFailed, approvals.Failed, "the connection was lost while it was made: connection reset by peer"},
-		"after it was made":          {true, "", "new", approvals.StatusDone, approvals.Approved, ""},
-		"and then somebody wrote it": {true, "theirs", "theirs", approvals.StatusFailed, approvals.Unknown, "whether it was made is not known"},
+		"before it was made":         {false, "", "old", journal.StatusFailed, journal.Failed, "the connection was lost while it was made: connection reset by peer"},
+		"after it was made":          {true, "", "new", journal.StatusDone, journal.Approved, ""},
+		"and then somebody wrote it": {true, "theirs", "theirs", journal.StatusFailed, journal.Unknown, "whether it was made is not known"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, nil)

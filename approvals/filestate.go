@@ -10,11 +10,11 @@ import (
 	"shannot-gateway/targets"
 )
 
-func stateOf(s *targets.State) *FileState {
+func stateOf(s *targets.State) *journal.FileState {
 	if s == nil {
 		return nil
 	}
-	f := &FileState{Mode: s.Mode, UID: s.UID, GID: s.GID, Size: s.Size, Mtime: s.Mtime.UTC(), Link: Exact(s.Link)}
+	f := &journal.FileState{Mode: s.Mode, UID: s.UID, GID: s.GID, Size: s.Size, Mtime: s.Mtime.UTC(), Link: journal.Exact(s.Link)}
 	if s.Hashed {
 		f.SHA256 = hex.EncodeToString(s.SHA256[:])
 	}
@@ -22,7 +22,7 @@ func stateOf(s *targets.State) *FileState {
 }
 
 // state is what a target compares with.
-func targetState(f *FileState) *targets.State {
+func targetState(f *journal.FileState) *targets.State {
 	if f == nil {
 		return nil
 	}
@@ -40,7 +40,7 @@ func hashFrom(text string) (sum [32]byte, ok bool) {
 }
 
 // change is what the target is told to do. id names its temporary files.
-func targetChange(f *File, id string, blobs Blobs) targets.Change {
+func targetChange(f *journal.File, id string, blobs journal.Blobs) targets.Change {
 	c := targets.Change{
 		ID: id, Op: targets.FileOp(f.Op), Path: string(f.Path), To: string(f.To), Mode: f.Mode, UID: f.UID, GID: f.GID, Mtime: f.Mtime,
 		Size: f.Size, Was: targetState(f.Was), WasTo: targetState(f.WasTo),

@@ -43,17 +43,17 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		return nil, err
 	}
 	switch o.Decision {
-	case Denied:
+	case journal.Denied:
 		return nil, &Denial{Reason: o.Why}
-	case Rejected:
+	case journal.Rejected:
 		l.Notice("operation %d was rejected by %s: %s", o.N, render.Line(o.By), render.Line(o.Reason))
 		l.sayCurrent()
 		return nil, &Denial{Reason: o.Reason, By: o.By}
-	case Unknown:
+	case journal.Unknown:
 		return nil, &Denial{Reason: fmt.Sprintf("operation %d was stopped while it ran, what it did is not known", o.N), By: "the gateway"}
-	case Conflicted, Failed:
+	case journal.Conflicted, journal.Failed:
 		return nil, &Conflict{N: o.N, Reason: o.Reason}
-	case Waiting:
+	case journal.Waiting:
 		if l.plan && unsettled == nil {
 			return planned{}, nil
 		}
@@ -62,7 +62,7 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 	switch {
 	case unsettled != nil:
 		return nil, unsettled
-	case o.Decision != Approved && o.Decision != Allowed:
+	case o.Decision != journal.Approved && o.Decision != journal.Allowed:
 		return nil, l.ending()
 	case g.command.old && !o.Finished.IsZero():
 		return l.replay(o, c)
@@ -71,7 +71,7 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 }
 
 // replay gives the script what the command gave it the first time.
-func (l *Live) replay(o Operation, c Start) (targets.Process, error) {
+func (l *Live) replay(o journal.Operation, c Start) (targets.Process, error) {
 	if o.OutputCut {
 		return nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
 	}
@@ -91,7 +91,7 @@ func (l *workspace) refresh() {
 	}
 }
 
-func summary(c *Command) render.Text {
+func summary(c *journal.Command) render.Text {
 	if len(c.Argv) == 3 && c.Argv[1] == "-c" && isShell(c.Path) {
 		return render.Line(c.Argv[2])
 	}
@@ -117,8 +117,8 @@ func (l *execution) holdNow() journal.Event {
 
 // withdraw closes what an earlier run left waiting and this one does not ask for any more.
 func (l *execution) withdraw() error {
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status == StatusParked || s.Status.Final() {
+	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+		if s.Status == journal.StatusParked || s.Status.Final() {
 			return l.ending()
 		}
 		return s.Apply(journal.Event{What: journal.Withdraw, At: l.m.config.Now()})
@@ -131,14 +131,14 @@ func (l *execution) ending() error {
 	if cause := context.Cause(l.ctx); cause != nil {
 		return cause
 	}
-	return ErrCancelled
+	return journal.ErrCancelled
 }
 
 // await holds the session until a human has decided on all of a group. Its operations are in the journal already.
 func (l *Live) await(ctx context.Context, g *group) error {
 	var waiting []*change
 	for _, c := range g.all() {
-		if c.op.Decision == Waiting {
+		if c.op.Decision == journal.Waiting {
 			waiting = append(waiting, c)
 		}
 	}
@@ -148,7 +148,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 	l.hold()
 	defer l.release()
 	l.tellWaiting(waiting)
-	l.say(StatusHeld)
+	l.say(journal.StatusHeld)
 	l.m.publish(l.subject(), EventWaiting, "")
 	var expired <-chan time.Time
 	hold := func() {}
@@ -212,9 +212,9 @@ func (l *execution) firstWaiting(of []*change) (int, error) {
 	for _, c := range of {
 		o := s.Operation(c.op.N)
 		if o == nil {
-			return 0, ErrNotFound
+			return 0, journal.ErrNotFound
 		}
-		if o.Decision == Waiting {
+		if o.Decision == journal.Waiting {
 			return o.N, nil
 		}
 	}
@@ -227,8 +227,8 @@ func (l *Live) abandon(g *group) error {
 	if l.ctx.Err() != nil {
 		return l.ending()
 	}
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status == StatusParked || s.Status.Final() {
+	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+		if s.Status == journal.StatusParked || s.Status.Final() {
 			return nil
 		}
 		for _, c := range g.all() {
@@ -251,48 +251,48 @@ func (l *Live) abandon(g *group) error {
 func (l *presence) expire(n int) error {
 	if l.park() {
 		l.Notice("nobody has decided within %v; session %s is parked. Come back with: wait %s", l.rules.Limits.Hold, l.id, l.id)
-		return ErrParked
+		return journal.ErrParked
 	}
 	reason := fmt.Sprintf("nobody decided within %v", l.rules.Limits.Hold)
-	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+	s, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
 		switch {
-		case s.Status == StatusParked: // at this moment, since its client has left
-			return ErrParked
+		case s.Status == journal.StatusParked: // at this moment, since its client has left
+			return journal.ErrParked
 		case l.ctx.Err() != nil:
 			return l.ending()
 		}
-		if o := s.Operation(n); o != nil && o.Decision == Waiting {
+		if o := s.Operation(n); o != nil && o.Decision == journal.Waiting {
 			// The script's end may never be recorded.
-			return s.Apply(ending(StatusExpired, ExitNotPermitted, reason, l.m.config.Now()))
+			return s.Apply(ending(journal.StatusExpired, journal.ExitNotPermitted, reason, l.m.config.Now()))
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if s.Operation(n).Decision == Expired {
+	if s.Operation(n).Decision == journal.Expired {
 		l.Notice("%s; nothing was run", reason)
 		l.m.publish(l.subject(), EventDecided, "")
-		l.cancel(fmt.Errorf("%w: %s", ErrExpired, reason))
-		return fmt.Errorf("%w: %s", ErrExpired, reason)
+		l.cancel(fmt.Errorf("%w: %s", journal.ErrExpired, reason))
+		return fmt.Errorf("%w: %s", journal.ErrExpired, reason)
 	}
 	return nil // decided in the last moment
 }
 
-func (l *execution) current(n int) (Operation, error) {
+func (l *execution) current(n int) (journal.Operation, error) {
 	s, err := l.m.session(l.id)
 	if err != nil {
-		return Operation{}, err
+		return journal.Operation{}, err
 	}
 	o := s.Operation(n)
 	if o == nil {
-		return Operation{}, ErrNotFound
+		return journal.Operation{}, journal.ErrNotFound
 	}
 	return *o, nil
 }
 
 // run consumes the decision in one transaction and starts the stored record.
-func (l *Live) run(ctx context.Context, o Operation, c Start) (targets.Process, error) {
+func (l *Live) run(ctx context.Context, o journal.Operation, c Start) (targets.Process, error) {
 	done, err := l.enter()
 	if err != nil {
 		return nil, err
@@ -333,8 +333,8 @@ func (l *presence) exited() {
 	l.commands.Done()
 }
 
-func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (targets.Process, error) {
-	if o.Decision == Approved {
+func (l *Live) launch(ctx context.Context, o journal.Operation, c Start, done func()) (targets.Process, error) {
+	if o.Decision == journal.Approved {
 		var err error
 		if o, err = l.consume(o); err != nil {
 			return nil, err
@@ -358,7 +358,7 @@ func (l *Live) launch(ctx context.Context, o Operation, c Start, done func()) (t
 	release := func() { unlink(); cancel(nil) }
 	p, err := l.target.Start(ctx, targets.Command{
 		Path: o.Command.Path, Argv: o.Command.Argv, Dir: o.Command.Dir, Env: o.Command.Env,
-		Stdin: stdinOf(o.Command, c), Stdout: stdout, Stderr: stderr, ReadOnly: o.Decision == Allowed,
+		Stdin: stdinOf(o.Command, c), Stdout: stdout, Stderr: stderr, ReadOnly: o.Decision == journal.Allowed,
 	})
 	if err != nil {
 		release()
@@ -388,17 +388,17 @@ const (
 )
 
 // consume takes an approval, so that it starts one command and no second one, and returns the record that was approved.
-func (l *execution) consume(o Operation) (Operation, error) {
-	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status == StatusParked || s.Status.Final() || l.ctx.Err() != nil {
+func (l *execution) consume(o journal.Operation) (journal.Operation, error) {
+	s, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+		if s.Status == journal.StatusParked || s.Status.Final() || l.ctx.Err() != nil {
 			return l.ending() // the decision is for the next run, or for none
 		}
 		stored := s.Operation(o.N)
-		if stored == nil || stored.Decision != Approved || !stored.Started.IsZero() {
-			return fmt.Errorf("%w: operation %d of session %s is not approved any more", ErrNotWaiting, o.N, l.id)
+		if stored == nil || stored.Decision != journal.Approved || !stored.Started.IsZero() {
+			return fmt.Errorf("%w: operation %d of session %s is not approved any more", journal.ErrNotWaiting, o.N, l.id)
 		}
 		if stored.Digest != o.Digest || !stored.Intact(o.Digest) {
-			return fmt.Errorf("%w: operation %d of session %s is not what was approved", ErrStore, o.N, l.id)
+			return fmt.Errorf("%w: operation %d of session %s is not what was approved", journal.ErrStore, o.N, l.id)
 		}
 		return stored.Apply(journal.Event{What: journal.Start, At: l.m.config.Now()})
 	})
@@ -424,12 +424,12 @@ func (l *execution) result(n int, exit targets.Exit, output string, cut, lost bo
 	}
 	finished := l.m.config.Now()
 	// One that was stopped half way, when the session was parked, is as unknown as one that was lost.
-	unknown := lost || errors.Is(context.Cause(l.ctx), ErrParked) && exit.Signal == syscall.SIGKILL
+	unknown := lost || errors.Is(context.Cause(l.ctx), journal.ErrParked) && exit.Signal == syscall.SIGKILL
 	l.m.work.Add(1)
-	l.m.config.Store.UpdateSoon(l.id, func(s *Session) error {
+	l.m.config.Store.UpdateSoon(l.id, func(s *journal.Session) error {
 		o := s.Operation(n)
 		if o == nil {
-			return ErrNotFound
+			return journal.ErrNotFound
 		}
 		e := journal.Event{What: journal.Finish, At: finished, Result: &journal.Result{
 			ExitCode: code, Signal: int(exit.Signal), Output: output, OutputCut: cut,
@@ -492,7 +492,7 @@ func (r replayed) Wait() (targets.Exit, error) { <-r.done; return r.exit, nil }
 func (replayed) Signal(syscall.Signal) error   { return nil }
 
 // replay gives a command's recorded result and output.
-func replay(recorded []byte, o Operation, c Start) replayed {
+func replay(recorded []byte, o journal.Operation, c Start) replayed {
 	r := replayed{done: make(chan struct{})}
 	switch {
 	case o.Signal != 0:
@@ -502,9 +502,9 @@ func replay(recorded []byte, o Operation, c Start) replayed {
 	}
 	go func() {
 		defer close(r.done)
-		_ = output.Replay(bytes.NewReader(recorded), func(chunk Chunk) error {
+		_ = output.Replay(bytes.NewReader(recorded), func(chunk output.Chunk) error {
 			to := c.Stdout
-			if chunk.Stream == StreamStderr {
+			if chunk.Stream == output.Stderr {
 				to = c.Stderr
 			}
 			if to != nil {

@@ -38,11 +38,11 @@ type Grant struct {
 	Until    time.Time // zero for the session's life
 
 	RunAs, Path, Dir string
-	Argv             Strings        // as it was approved
-	Env, EnvChanges  Strings        // of a command that it covers, both are the same
-	Digest           string         // of the operation that was approved
-	Varies           []VaryingWord  `json:",omitempty"`
-	From             GrantOperation // where it comes from
+	Argv             journal.Strings // as it was approved
+	Env, EnvChanges  journal.Strings // of a command that it covers, both are the same
+	Digest           string          // of the operation that was approved
+	Varies           []VaryingWord   `json:",omitempty"`
+	From             GrantOperation  // where it comes from
 
 	By, ByKey string
 	Created   time.Time
@@ -121,7 +121,7 @@ func (g *Grant) String() string {
 }
 
 // covers reports whether a command is one that the grant was made for.
-func (g *Grant) covers(c *Command, digest string) bool {
+func (g *Grant) covers(c *journal.Command, digest string) bool {
 	if g.Target != c.Target || g.RunAs != c.RunAs {
 		return false
 	}
@@ -154,12 +154,12 @@ func (g *Grant) allows(i int, word string) bool {
 
 // preview is the grant that a specification makes of an operation, without a number. It fails with ErrBadGrant, and the reason,
 // where that cannot be granted. limit is the longest that a grant may last, 0 for any time.
-func (s GrantSpec) preview(session Session, n int, by Identity, limit time.Duration, now time.Time) (Grant, error) {
+func (s GrantSpec) preview(session journal.Session, n int, by journal.Identity, limit time.Duration, now time.Time) (Grant, error) {
 	bad := func(why string, args ...any) (Grant, error) {
 		return Grant{}, fmt.Errorf("operation %d of session %s %w: %s", n, session.ID, ErrBadGrant, fmt.Sprintf(why, args...))
 	}
 	o := session.Operation(n)
-	if o == nil || o.Kind != CommandKind || o.Command == nil {
+	if o == nil || o.Kind != journal.CommandKind || o.Command == nil {
 		return bad("only a command can be granted")
 	}
 	c := o.Command
@@ -197,7 +197,7 @@ func (s GrantSpec) preview(session Session, n int, by Identity, limit time.Durat
 }
 
 // vary makes words of a shape vary.
-func (g *Grant) vary(words []int, c *Command) error {
+func (g *Grant) vary(words []int, c *journal.Command) error {
 	name := filepath.Base(c.Path)
 	switch {
 	case len(words) == 0:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
 )
 
@@ -28,7 +29,7 @@ func newGranting(t *testing.T, dir string) *granting {
 	g.book = open(t, dir, func(c *approvals.Config) {
 		g.store = c.Blobs.(*store.Store)
 		c.Grants, c.Now, c.Limits.Grant = g.store, func() time.Time { return g.now }, 24*time.Hour
-		c.Granted = func(grant approvals.Grant, what string, by approvals.Identity) error {
+		c.Granted = func(grant approvals.Grant, what string, by journal.Identity) error {
 			g.told = append(g.told, what+" by "+by.Name)
 			return g.refuse
 		}
@@ -37,7 +38,7 @@ func newGranting(t *testing.T, dir string) *granting {
 }
 
 // asks starts a command that the policy asks about, and returns its session once it waits.
-func (g *granting) asks(t *testing.T, l *approvals.Live, argv ...string) (<-chan started, approvals.Session) {
+func (g *granting) asks(t *testing.T, l *approvals.Live, argv ...string) (<-chan started, journal.Session) {
 	t.Helper()
 	events := g.Subscribe(t.Context())
 	result := start(l, command(io.Discard, argv...))
@@ -45,7 +46,7 @@ func (g *granting) asks(t *testing.T, l *approvals.Live, argv ...string) (<-chan
 }
 
 // runs starts a command that must run without waiting.
-func (g *granting) runs(t *testing.T, l *approvals.Live, argv ...string) approvals.Operation {
+func (g *granting) runs(t *testing.T, l *approvals.Live, argv ...string) journal.Operation {
 	t.Helper()
 	p, err := l.Start(l.Context(), command(io.Discard, argv...))
 	mustRun(t, p, err)
@@ -56,7 +57,7 @@ func (g *granting) runs(t *testing.T, l *approvals.Live, argv ...string) approva
 	return s.Operations[len(s.Operations)-1]
 }
 
-func (g *granting) beginAs(t *testing.T, who approvals.Identity) *approvals.Live {
+func (g *granting) beginAs(t *testing.T, who journal.Identity) *approvals.Live {
 	t.Helper()
 	l, err := g.Begin(context.Background(), approvals.Request{Identity: who, Target: g.target, Script: "print()", Args: []string{"-"}, Env: g.target.Account().Env("dumb")})
 	if err != nil {
@@ -66,7 +67,7 @@ func (g *granting) beginAs(t *testing.T, who approvals.Identity) *approvals.Live
 }
 
 // approve approves the one operation that waits, with a grant.
-func (g *granting) approve(t *testing.T, s approvals.Session, result <-chan started, spec approvals.GrantSpec) approvals.Grant {
+func (g *granting) approve(t *testing.T, s journal.Session, result <-chan started, spec approvals.GrantSpec) approvals.Grant {
 	t.Helper()
 	n := s.Operations[len(s.Operations)-1].N
 	_, grant, err := g.ApproveGranting(context.Background(), s.ID, alice, n, shown(t, g.Manager, s.ID), spec)
@@ -83,7 +84,7 @@ func (g *granting) refused(t *testing.T, l *approvals.Live, argv ...string) {
 	t.Helper()
 	result, s := g.asks(t, l, argv...)
 	op := s.Operations[len(s.Operations)-1]
-	if op.Decision != approvals.Waiting || op.Grant != 0 {
+	if op.Decision != journal.Waiting || op.Grant != 0 {
 		t.Errorf("%q: the operation is %s, grant %d", argv, op.Decision, op.Grant)
 	}
 	if _, err := g.Reject(context.Background(), s.ID, alice, nil, "no"); err != nil {
@@ -105,7 +106,7 @@ func TestExactGrantLetsTheSameCommandRunInItsSession(t *testing.T) {
 		t.Errorf("the grant is %+v", grant)
 	}
 	op := g.runs(t, l, "true", "x")
-	if op.Decision != approvals.Approved || op.Grant != 1 || op.By != "alice" || op.ByKey != alice.Fingerprint || op.Reason != "by grant 1" || op.Verdict != "ask" {
+	if op.Decision != journal.Approved || op.Grant != 1 || op.By != "alice" || op.ByKey != alice.Fingerprint || op.Reason != "by grant 1" || op.Verdict != "ask" {
 		t.Errorf("the operation is %+v", op)
 	}
 	g.refused(t, l, "true", "y")
@@ -113,7 +114,7 @@ func TestExactGrantLetsTheSameCommandRunInItsSession(t *testing.T) {
 	g.refused(t, l, "true", "x", "x")
 	other := g.beginAs(t, claude)
 	g.refused(t, other, "true", "x")
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	if list := g.Grants(false); len(list) != 0 {
 		t.Errorf("after its session the grant is still in force: %v", list)
 	}
@@ -130,7 +131,7 @@ func TestGrantOfAnIdentityLastsUntilItsTime(t *testing.T) {
 	if grant.Session != "" || !grant.Until.Equal(g.now.Add(time.Hour)) {
 		t.Errorf("the grant is %+v", grant)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	g.now = g.now.Add(time.Hour - 1)
 	second := g.beginAs(t, claude)
 	if op := g.runs(t, second, "true", "x"); op.Grant != 1 {
@@ -233,14 +234,14 @@ func TestWhatCannotBeGrantedIsNotApproved(t *testing.T) {
 		if !errors.Is(err, approvals.ErrBadGrant) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
 		}
-		if s, err := g.Session(s.ID); err != nil || s.Operations[0].Decision != approvals.Waiting {
+		if s, err := g.Session(s.ID); err != nil || s.Operations[0].Decision != journal.Waiting {
 			t.Errorf("%s: the operation is %s, %v", tt.name, s.Operations[0].Decision, err)
 		}
 		if _, err := g.Cancel(context.Background(), s.ID, claude); err != nil {
 			t.Fatal(err)
 		}
 		<-result
-		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+		l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	}
 	if list := g.Grants(true); len(list) != 0 || len(g.told) != 0 {
 		t.Errorf("grants were made: %v, %v", list, g.told)
@@ -269,8 +270,8 @@ func TestOnlyApproversGrantAndNeverToThemselves(t *testing.T) {
 	g := newGranting(t, t.TempDir())
 	l := g.beginAs(t, bob)
 	result, s := g.asks(t, l, "true", "x")
-	for _, by := range []approvals.Identity{claude, bob, {Name: "x", Role: approvals.Approver, Fingerprint: bob.Fingerprint}} {
-		if _, _, err := g.ApproveGranting(context.Background(), s.ID, by, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, approvals.ErrNotPermitted) {
+	for _, by := range []journal.Identity{claude, bob, {Name: "x", Role: journal.Approver, Fingerprint: bob.Fingerprint}} {
+		if _, _, err := g.ApproveGranting(context.Background(), s.ID, by, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, journal.ErrNotPermitted) {
 			t.Errorf("%s: got %v", by.Name, err)
 		}
 	}
@@ -288,7 +289,7 @@ func TestOnlyApproversGrantAndNeverToThemselves(t *testing.T) {
 	}
 	<-result
 	// A rejection makes none, and what was rejected cannot be granted afterwards.
-	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, journal.ErrNotWaiting) {
 		t.Errorf("a rejected operation: got %v", err)
 	}
 	if list := g.Grants(true); len(list) != 0 {
@@ -302,7 +303,7 @@ func TestRevokedGrantIsOver(t *testing.T) {
 	result, s := g.asks(t, l, "true", "x")
 	g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ExactGrant, For: time.Hour})
 	g.runs(t, l, "true", "x")
-	if _, err := g.Revoke(context.Background(), 1, claude); !errors.Is(err, approvals.ErrNotPermitted) {
+	if _, err := g.Revoke(context.Background(), 1, claude); !errors.Is(err, journal.ErrNotPermitted) {
 		t.Errorf("an agent revokes: %v", err)
 	}
 	if _, err := g.Revoke(context.Background(), 7, alice); !errors.Is(err, approvals.ErrNoGrant) {
@@ -341,7 +342,7 @@ func TestPolicyDeniesInSpiteOfAGrant(t *testing.T) {
 	if err := g.store.PutGrant(&grant); err != nil {
 		t.Fatal(err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	again, err := approvals.New(g.config)
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +352,7 @@ func TestPolicyDeniesInSpiteOfAGrant(t *testing.T) {
 	if _, err := second.Start(second.Context(), command(io.Discard, "env", "x")); !errors.As(err, &denial) {
 		t.Errorf("a grant beats a denial: %v", err)
 	}
-	second.End(approvals.Outcome{Status: approvals.StatusFailed})
+	second.End(approvals.Outcome{Status: journal.StatusFailed})
 }
 
 func TestGrantsOutliveTheGateway(t *testing.T) {
@@ -365,7 +366,7 @@ func TestGrantsOutliveTheGateway(t *testing.T) {
 	if _, err := g.Revoke(context.Background(), 1, alice); err != nil {
 		t.Fatal(err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	if err := g.store.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -414,8 +415,8 @@ func TestPlanRunsNothingByAGrant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if op := s.Operations[0]; op.Decision != approvals.Waiting || op.Grant != 0 || !op.Started.IsZero() {
+	if op := s.Operations[0]; op.Decision != journal.Waiting || op.Grant != 0 || !op.Started.IsZero() {
 		t.Errorf("the operation is %+v", op)
 	}
-	plan.End(approvals.Outcome{Status: approvals.StatusDone})
+	plan.End(approvals.Outcome{Status: journal.StatusDone})
 }

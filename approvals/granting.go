@@ -24,13 +24,13 @@ func (k *grants) makeRoom() error {
 		k.all = slices.Delete(k.all, i, i+1)
 	}
 	if len(k.all) >= maxGrants {
-		return fmt.Errorf("%w: %d grants are in force; revoke some", ErrTooMany, maxGrants)
+		return fmt.Errorf("%w: %d grants are in force; revoke some", journal.ErrTooMany, maxGrants)
 	}
 	return nil
 }
 
 // add keeps a new grant. The caller holds the lock.
-func (k *grants) add(g *Grant, by Identity) error {
+func (k *grants) add(g *Grant, by journal.Identity) error {
 	if err := k.audited(*g, "granted", by); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (k *grants) over(g *Grant) bool {
 }
 
 // audited records a grant or its end in the audit log, before it takes effect.
-func (k *grants) audited(g Grant, what string, by Identity) error {
+func (k *grants) audited(g Grant, what string, by journal.Identity) error {
 	if k.record == nil {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (k *grants) revoke(n int, scope scope) (Grant, error) {
 
 // granted finds the grant that a command of a session may run by. The caller holds the lock for reading until the operation is in
 // the journal, so that a revocation that has returned is obeyed.
-func (k *grants) granted(session, identity string, o *Operation) *Grant {
+func (k *grants) granted(session, identity string, o *journal.Operation) *Grant {
 	now := k.now()
 	for i := range k.all {
 		g := &k.all[i]
@@ -111,7 +111,7 @@ func (k *grants) granted(session, identity string, o *Operation) *Grant {
 }
 
 // PreviewGrant is the grant that ApproveGranting would make, or its error, without making it.
-func (m *Manager) PreviewGrant(s Session, n int, by Identity, spec GrantSpec) (Grant, error) {
+func (m *Manager) PreviewGrant(s journal.Session, n int, by journal.Identity, spec GrantSpec) (Grant, error) {
 	if m.config.Grants == nil {
 		return Grant{}, fmt.Errorf("operation %d of session %s %w: this gateway keeps no grants", n, s.ID, ErrBadGrant)
 	}
@@ -124,31 +124,31 @@ func (m *Manager) PreviewGrant(s Session, n int, by Identity, spec GrantSpec) (G
 // ApproveGranting approves one operation and makes a standing answer of it. What cannot be granted is not approved either: the
 // human asked for both. What the approval names was shown, like that of any other. Where the grant cannot be kept after the decision
 // was taken, the error is ErrNotGranted. Else the errors are those of Approve, ErrBadGrant and ErrTooMany.
-func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n int, a Approval, spec GrantSpec) (Session, Grant, error) {
+func (m *Manager) ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a Approval, spec GrantSpec) (journal.Session, Grant, error) {
 	scope := m.scope(by)
 	if err := scope.decides("granting"); err != nil {
-		return Session{}, Grant{}, err
+		return journal.Session{}, Grant{}, err
 	}
 	if err := a.Well(); err != nil {
-		return Session{}, Grant{}, err
+		return journal.Session{}, Grant{}, err
 	}
 	if len(a.Each) == 0 {
 		a.Ops = []int{n}
 	} else if _, ok := a.Each[n]; !ok || len(a.Each) > 1 {
-		return Session{}, Grant{}, fmt.Errorf("%w: of operation %d alone", ErrUnnamed, n)
+		return journal.Session{}, Grant{}, fmt.Errorf("%w: of operation %d alone", ErrUnnamed, n)
 	}
 	before, err := m.session(id)
 	if err == nil {
 		err = scope.decidesOn(&before, "granting")
 	}
 	if err != nil {
-		return Session{}, Grant{}, err
+		return journal.Session{}, Grant{}, err
 	}
 	if err := a.Fits(&before); err != nil {
 		return before, Grant{}, err
 	}
 	var g Grant
-	all, err := m.prepared(ctx, []string{id}, func(p *prepared) (all []Session, err error) {
+	all, err := m.prepared(ctx, []string{id}, func(p *prepared) (all []journal.Session, err error) {
 		all, g, err = m.approveGranting(ctx, before, by, n, a, spec, p)
 		return all, err
 	})
@@ -159,7 +159,7 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by Identity, n
 }
 
 // approveGranting is ApproveGranting for a session that is prepared to go on.
-func (m *Manager) approveGranting(ctx context.Context, before Session, by Identity, n int, a Approval, spec GrantSpec, p *prepared) ([]Session, Grant, error) {
+func (m *Manager) approveGranting(ctx context.Context, before journal.Session, by journal.Identity, n int, a Approval, spec GrantSpec, p *prepared) ([]journal.Session, Grant, error) {
 	// The script's next command comes after the grant, however soon it comes.
 	m.grants.mu.Lock()
 	defer m.grants.mu.Unlock()
@@ -186,10 +186,12 @@ func (m *Manager) approveGranting(ctx context.Context, before Session, by Identi
 
 // Grants returns the grants that are shown to who asks, those for themselves and those on what they decide on: what is in force
 // or void, or all that are remembered.
-func (m *Manager) Grants(by Identity, all bool) []Grant { return m.grants.shown(m.scope(by), all) }
+func (m *Manager) Grants(by journal.Identity, all bool) []Grant {
+	return m.grants.shown(m.scope(by), all)
+}
 
 // Revoke ends a grant: once it returns, no command starts by it. ErrNotPermitted, ErrNoGrant.
-func (m *Manager) Revoke(_ context.Context, n int, by Identity) (Grant, error) {
+func (m *Manager) Revoke(_ context.Context, n int, by journal.Identity) (Grant, error) {
 	scope := m.scope(by)
 	if err := scope.decides("revoking"); err != nil {
 		return Grant{}, err
@@ -207,5 +209,5 @@ func (l *execution) useGrant(c *change) {
 	if g == nil {
 		return
 	}
-	c.first = journal.Event{What: journal.Grant, At: o.Created, By: Identity{Name: g.By, Fingerprint: g.ByKey}, Grant: g.N}
+	c.first = journal.Event{What: journal.Grant, At: o.Created, By: journal.Identity{Name: g.By, Fingerprint: g.ByKey}, Grant: g.N}
 }

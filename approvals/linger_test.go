@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // parkTwo parks a session in which two commands wait, the second of which is approved then. It returns the next run.
@@ -23,7 +24,7 @@ func (b *book) parkTwo(mark string) *approvals.Live {
 	leave()
 	<-first
 	<-second
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	if _, err := b.approve(l.ID(), alice, 2); err != nil {
 		b.tb.Fatal(err)
 	}
@@ -36,15 +37,15 @@ func TestSessionThatDoesNotComeToWhatWasApprovedIsNotStartedForEver(t *testing.T
 	mark := filepath.Join(b.dir, "mark")
 	l := b.parkTwo(mark)
 	r := <-start(l, appendCommand(io.Discard, mark, "first")) // and it never comes to the second
-	if !errors.Is(r.err, approvals.ErrParked) {
+	if !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("%v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	s, err := b.Session(l.ID())
-	if err != nil || s.Status != approvals.StatusParked || s.GoesOn {
+	if err != nil || s.Status != journal.StatusParked || s.GoesOn {
 		t.Fatalf("session %+v, %v", s, err)
 	}
-	if first, second := s.Operations[0].Decision, s.Operations[1].Decision; first != approvals.Waiting || second != approvals.Approved {
+	if first, second := s.Operations[0].Decision, s.Operations[1].Decision; first != journal.Waiting || second != journal.Approved {
 		t.Errorf("the operations are %s and %s", first, second)
 	}
 	select {
@@ -61,7 +62,7 @@ func TestSessionThatDoesNotComeToWhatWasApprovedIsNotStartedForEver(t *testing.T
 		r := <-start(l, appendCommand(io.Discard, mark, word))
 		mustRun(t, r.process, r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 }
 
 // Where the script comes to it in another thread, what was approved runs though the session waits for something else.
@@ -74,8 +75,8 @@ func TestWhatWasApprovedRunsBesideWhatWaits(t *testing.T) {
 	b.waiting(events, l.ID())
 	r := <-start(l, appendCommand(io.Discard, mark, "second"))
 	mustRun(t, r.process, r.err)
-	if r := <-first; !errors.Is(r.err, approvals.ErrParked) {
+	if r := <-first; !errors.Is(r.err, journal.ErrParked) {
 		t.Errorf("what waits: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 }

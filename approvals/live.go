@@ -68,7 +68,7 @@ func (l *progress) keep(n int64) {
 }
 
 // say records a change of status for followers.
-func (l *execution) say(s Status) { _, _ = l.out.Add(output.State, []byte(s)) }
+func (l *execution) say(s journal.Status) { _, _ = l.out.Add(output.State, []byte(s)) }
 
 // hold counts one operation that waits.
 func (l *presence) hold() {
@@ -109,9 +109,9 @@ func (l *presence) park() bool {
 	if !l.restartable() {
 		return false
 	}
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		if s.Status != StatusHeld || !s.Waits() || l.ctx.Err() != nil {
-			return ErrNotWaiting
+	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+		if s.Status != journal.StatusHeld || !s.Waits() || l.ctx.Err() != nil {
+			return journal.ErrNotWaiting
 		}
 		e := l.parkingNow(s)
 		// A run that was for what had been approved, and did not come to it, is not followed by another for the same: that would wait
@@ -125,12 +125,12 @@ func (l *presence) park() bool {
 	l.mu.Lock()
 	l.parked = true
 	l.mu.Unlock()
-	l.cancel(ErrParked)
+	l.cancel(journal.ErrParked)
 	return true
 }
 
 // parkingNow parks the session's record, of a script that can be started again.
-func (l *presence) parkingNow(s *Session) journal.Event {
+func (l *presence) parkingNow(s *journal.Session) journal.Event {
 	e := l.m.rules.Load().parking(s, l.m.config.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,11 +168,11 @@ func (l *Live) End(o Outcome) {
 }
 
 // recordReads stores what the script of a session that is parked has read.
-func (l *Live) recordReads(reads *Reads) {
+func (l *Live) recordReads(reads *journal.Reads) {
 	if reads == nil {
 		return
 	}
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error { s.Reads = reads; return nil })
+	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error { s.Reads = reads; return nil })
 	if err != nil {
 		l.m.config.Log.Error("record what a script has read", "session", l.id, "error", err)
 	}
@@ -205,12 +205,12 @@ func (l *Live) tidy() {
 }
 
 // record stores the outcome, and what the script has said where that can be kept. It reports whether the session is parked instead, because it was only planned.
-func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
+func (l *Live) record(o Outcome, reads *journal.Reads) (parked, kept bool) {
 	output, kept := l.m.outputs.KeepEnded(l.ctx, l.out)
 	now := l.m.config.Now()
-	s, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+	s, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
 		s.Truncated = s.Truncated || l.out.Truncated()
-		if s.Status == StatusParked { // at this moment: the script has ended of it, or beside it
+		if s.Status == journal.StatusParked { // at this moment: the script has ended of it, or beside it
 			return nil
 		}
 		if reads != nil {
@@ -220,16 +220,16 @@ func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
 			s.Output = output
 			return nil
 		}
-		if errors.Is(context.Cause(l.ctx), ErrShutdown) && s.ApprovedNotStarted() && l.restartable() {
+		if errors.Is(context.Cause(l.ctx), journal.ErrShutdown) && s.ApprovedNotStarted() && l.restartable() {
 			return s.Apply(l.parkingNow(s)) // it was approved in the last moment: the next gateway starts it, and says so
 		}
 		// A script often ends badly in a plan, where commands print nothing.
-		ended := o.Status == StatusDone || o.Status == StatusFailed && o.ExitCode != ExitFault
+		ended := o.Status == journal.StatusDone || o.Status == journal.StatusFailed && o.ExitCode != journal.ExitFault
 		if s.Plan && ended && s.Waits() && l.m.config.Restart != nil {
 			return s.Apply(l.m.rules.Load().parking(s, l.m.config.Now()))
 		}
-		if reason, ok := rejection(s); ok && o.Status == StatusFailed {
-			o.Status, o.Reason = StatusRejected, reason
+		if reason, ok := rejection(s); ok && o.Status == journal.StatusFailed {
+			o.Status, o.Reason = journal.StatusRejected, reason
 		}
 		o = filesOutcome(s, o)
 		err := s.Apply(ending(o.Status, o.ExitCode, o.Reason, now))
@@ -241,19 +241,19 @@ func (l *Live) record(o Outcome, reads *Reads) (parked, kept bool) {
 	if err != nil {
 		l.m.config.Log.Error("record a session's end", "session", l.id, "error", err)
 	}
-	return err == nil && s.Status == StatusParked, kept && err == nil
+	return err == nil && s.Status == journal.StatusParked, kept && err == nil
 }
 
 // finish takes the session out of the living. A parked one starts again at once where something of it was approved already. kept
 // says that its output is kept with its record, if that is the record of its end.
 func (l *Live) finish(kind string, kept bool) {
 	s, err := l.m.session(l.id)
-	parked := err == nil && s.Status == StatusParked
+	parked := err == nil && s.Status == journal.StatusParked
 	if !parked {
 		kind = EventEnded
 	}
 	if kind == EventParked {
-		l.say(StatusParked)
+		l.say(journal.StatusParked)
 	}
 	kept = kept && err == nil && s.Status.Final()
 	if err := l.out.End(!kept); err != nil { // before anybody starts it again, with an output of its own
@@ -284,9 +284,9 @@ func (l *Live) finish(kind string, kept bool) {
 func keepSessionOutput(ctx context.Context, m *Manager, id string) {
 	sha, err := m.outputs.KeepSession(ctx, id)
 	if err == nil && sha != "" {
-		_, err = m.config.Store.Update(id, func(s *Session) error {
+		_, err = m.config.Store.Update(id, func(s *journal.Session) error {
 			if !s.Status.Final() {
-				return fmt.Errorf("%w: session %s goes on", ErrNotWaiting, id)
+				return fmt.Errorf("%w: session %s goes on", journal.ErrNotWaiting, id)
 			}
 			s.Output = sha
 			return nil

@@ -76,7 +76,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	}
 	defer release()
 	ctx = context.WithoutCancel(ctx)
-	s := Session{
+	s := journal.Session{
 		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
 		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell, Interactive: r.Interactive,
 		Group: r.Group, ScriptSHA256: journal.SHA256Hex([]byte(r.Script)), Env: r.Env,
@@ -88,7 +88,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 		if s.ID, err = journal.NewID(m.config.Random); err != nil {
 			return nil, err
 		}
-		if err = m.config.Store.Create(s); !errors.Is(err, ErrExists) {
+		if err = m.config.Store.Create(s); !errors.Is(err, journal.ErrExists) {
 			break
 		}
 	}
@@ -100,8 +100,8 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	}
 	l, err := m.enliven(ctx, s, r.Target, false)
 	switch {
-	case errors.Is(err, ErrShutdown):
-		m.fail(s.ID, ErrShutdown.Error())
+	case errors.Is(err, journal.ErrShutdown):
+		m.fail(s.ID, journal.ErrShutdown.Error())
 	case err != nil:
 		m.fail(s.ID, "the gateway could not record output")
 	}
@@ -109,7 +109,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 }
 
 // enliven makes a recorded session alive. Where it fails, the record stays as it is.
-func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target, again bool) (*Live, error) {
+func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets.Target, again bool) (*Live, error) {
 	rules := m.rules.Load()
 	out, err := m.outputs.Session(s.ID, rules.Limits.Output)
 	if err != nil {
@@ -133,10 +133,10 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closing {
-		cancel(ErrShutdown)
+		cancel(journal.ErrShutdown)
 		unuse()
 		_ = out.Close()
-		return nil, ErrShutdown
+		return nil, journal.ErrShutdown
 	}
 	l.alone = again && m.present[s.ID] == 0
 	m.live[s.ID] = l
@@ -146,21 +146,21 @@ func (m *Manager) enliven(ctx context.Context, s Session, target targets.Target,
 }
 
 // Session returns one session, or ErrNotFound: also where it is one that is not shown to who asks.
-func (m *Manager) Session(by Identity, id string) (Session, error) {
+func (m *Manager) Session(by journal.Identity, id string) (journal.Session, error) {
 	s, err := m.session(id)
 	if err != nil {
 		return s, err
 	}
 	if !m.scope(by).sees(s.Identity, s.Target) {
-		return Session{}, ErrNotFound
+		return journal.Session{}, journal.ErrNotFound
 	}
 	return s, nil
 }
 
 // session is Session for the manager itself.
-func (m *Manager) session(id string) (Session, error) {
-	if !ValidID(id) {
-		return Session{}, ErrNotFound
+func (m *Manager) session(id string) (journal.Session, error) {
+	if !journal.ValidID(id) {
+		return journal.Session{}, journal.ErrNotFound
 	}
 	return m.config.Store.Session(id)
 }
@@ -171,16 +171,16 @@ type Filter struct {
 }
 
 // Sessions returns the sessions that are shown to who asks, newest first, without their scripts.
-func (m *Manager) Sessions(by Identity, f Filter) ([]Session, error) {
+func (m *Manager) Sessions(by journal.Identity, f Filter) ([]journal.Session, error) {
 	scope := m.scope(by)
-	return m.config.Store.Sessions(f.All, func(s *Session) bool { return scope.sees(s.Identity, s.Target) })
+	return m.config.Store.Sessions(f.All, func(s *journal.Session) bool { return scope.sees(s.Identity, s.Target) })
 }
 
 // Group returns the sessions of a group that are shown to who asks, by target, and how many others there are. It fails with
 // ErrNotFound where none is shown.
-func (m *Manager) Group(by Identity, group string) (shown []Session, others int, err error) {
+func (m *Manager) Group(by journal.Identity, group string) (shown []journal.Session, others int, err error) {
 	scope := m.scope(by)
-	all, err := m.config.Store.Sessions(true, func(s *Session) bool { return s.Group == group })
+	all, err := m.config.Store.Sessions(true, func(s *journal.Session) bool { return s.Group == group })
 	if err != nil {
 		return nil, 0, err
 	}
@@ -190,22 +190,22 @@ func (m *Manager) Group(by Identity, group string) (shown []Session, others int,
 		}
 	}
 	if len(shown) == 0 {
-		return nil, 0, ErrNotFound
+		return nil, 0, journal.ErrNotFound
 	}
-	slices.SortFunc(shown, func(a, b Session) int { return strings.Compare(a.Target, b.Target) })
+	slices.SortFunc(shown, func(a, b journal.Session) int { return strings.Compare(a.Target, b.Target) })
 	return shown, len(all) - len(shown), nil
 }
 
 // Follow calls fn with a session's output from its start, as it comes, until the session has ended or is parked. It
 // begins with the session's status. The session is returned as it then is. ErrNotFound ends it also where the session stops
 // being shown to who asks.
-func (m *Manager) Follow(ctx context.Context, by Identity, id string, fn func(Chunk) error) (Session, error) {
+func (m *Manager) Follow(ctx context.Context, by journal.Identity, id string, fn func(output.Chunk) error) (journal.Session, error) {
 	l := m.alive(id)
 	s, err := m.Session(by, id)
 	if err != nil {
 		return s, err
 	}
-	if l == nil && s.Status == StatusRunning { // a decision has just started it again
+	if l == nil && s.Status == journal.StatusRunning { // a decision has just started it again
 		m.settled(ctx, id)
 		l = m.alive(id)
 		if s, err = m.Session(by, id); err != nil {
@@ -214,22 +214,22 @@ func (m *Manager) Follow(ctx context.Context, by Identity, id string, fn func(Ch
 	}
 	seen, done := m.whileSeen(ctx, by, &s)
 	defer done()
-	s, err = m.follow(seen, l, s, func(c Chunk) error {
+	s, err = m.follow(seen, l, s, func(c output.Chunk) error {
 		if !m.scope(by).sees(s.Identity, s.Target) {
-			return ErrNotFound
+			return journal.ErrNotFound
 		}
 		return fn(c)
 	})
-	if err != nil && errors.Is(context.Cause(seen), ErrNotFound) {
-		return Session{}, ErrNotFound
+	if err != nil && errors.Is(context.Cause(seen), journal.ErrNotFound) {
+		return journal.Session{}, journal.ErrNotFound
 	}
 	return s, err
 }
 
 // follow is Follow of a session that may be alive, or have ended since.
-func (m *Manager) follow(ctx context.Context, l *Live, s Session, fn func(Chunk) error) (Session, error) {
+func (m *Manager) follow(ctx context.Context, l *Live, s journal.Session, fn func(output.Chunk) error) (journal.Session, error) {
 	id, err := s.ID, error(nil)
-	if err := fn(Chunk{Stream: StreamState, Data: []byte(s.Status), Status: s.Status}); err != nil {
+	if err := fn(output.Chunk{Stream: output.State, Data: []byte(s.Status), Status: s.Status}); err != nil {
 		return s, err
 	}
 	if l != nil {
@@ -245,7 +245,7 @@ func (m *Manager) follow(ctx context.Context, l *Live, s Session, fn func(Chunk)
 }
 
 // readOutput calls fn with what the script of a session that is not alive has said.
-func (m *Manager) readOutput(id string, fn func(Chunk) error) error {
+func (m *Manager) readOutput(id string, fn func(output.Chunk) error) error {
 	return m.outputs.ReadSession(id, func() (string, error) {
 		s, err := m.session(id)
 		return s.Output, err
@@ -253,7 +253,7 @@ func (m *Manager) readOutput(id string, fn func(Chunk) error) error {
 }
 
 // Output calls fn with what a session's script has said so far.
-func (m *Manager) Output(by Identity, id string, fn func(Chunk) error) error {
+func (m *Manager) Output(by journal.Identity, id string, fn func(output.Chunk) error) error {
 	if _, err := m.Session(by, id); err != nil {
 		return err
 	}
@@ -261,7 +261,7 @@ func (m *Manager) Output(by Identity, id string, fn func(Chunk) error) error {
 }
 
 // OperationOutput calls fn with the recorded output of one operation's command.
-func (m *Manager) OperationOutput(by Identity, id string, n int, fn func(Chunk) error) error {
+func (m *Manager) OperationOutput(by journal.Identity, id string, n int, fn func(output.Chunk) error) error {
 	if _, err := m.Session(by, id); err != nil {
 		return err
 	}
@@ -275,12 +275,12 @@ func (m *Manager) OperationOutput(by Identity, id string, n int, fn func(Chunk) 
 }
 
 // Subscribe delivers the events of sessions that are shown to who asks, until ctx ends or Shutdown begins. The channel is closed then.
-func (m *Manager) Subscribe(ctx context.Context, by Identity) <-chan Event {
+func (m *Manager) Subscribe(ctx context.Context, by journal.Identity) <-chan Event {
 	return m.bus.subscribe(ctx, m.closed, func(about subject) bool { return m.scope(by).sees(about.identity, about.target) })
 }
 
 // Counts says how many of the sessions that are shown to who asks run, are held and are parked.
-func (m *Manager) Counts(by Identity) (running, held, parked int) {
+func (m *Manager) Counts(by journal.Identity) (running, held, parked int) {
 	scope := m.scope(by)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -317,7 +317,7 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Unlock()
 	for _, l := range all {
 		if !l.park() {
-			l.cancel(ErrShutdown)
+			l.cancel(journal.ErrShutdown)
 		}
 	}
 	done := make(chan struct{})
@@ -342,20 +342,20 @@ func (m *Manager) ExpireParked() {
 	}
 	m.mu.Unlock()
 	for _, id := range due {
-		if _, err := m.endParked(id, StatusExpired, "nobody decided in time"); err != nil {
+		if _, err := m.endParked(id, journal.StatusExpired, "nobody decided in time"); err != nil {
 			m.config.Log.Error("end a parked session", "session", id, "error", err)
 		}
 	}
 }
 
 // endParked gives a parked session its final status.
-func (m *Manager) endParked(id string, status Status, reason string) (s Session, err error) {
+func (m *Manager) endParked(id string, status journal.Status, reason string) (s journal.Session, err error) {
 	now := m.config.Now()
-	s, err = m.config.Store.Update(id, func(s *Session) error {
-		if s.Status != StatusParked {
-			return fmt.Errorf("%w: session %s is %s", ErrNotWaiting, id, s.Status)
+	s, err = m.config.Store.Update(id, func(s *journal.Session) error {
+		if s.Status != journal.StatusParked {
+			return fmt.Errorf("%w: session %s is %s", journal.ErrNotWaiting, id, s.Status)
 		}
-		return s.Apply(ending(status, ExitNotPermitted, reason, now))
+		return s.Apply(ending(status, journal.ExitNotPermitted, reason, now))
 	})
 	if err != nil {
 		return s, err
@@ -370,8 +370,8 @@ func (m *Manager) endParked(id string, status Status, reason string) (s Session,
 
 // fail ends a session whose gateway could not do its work.
 func (m *Manager) fail(id, reason string) {
-	_, err := m.config.Store.Update(id, func(s *Session) error {
-		return s.Apply(ending(StatusFailed, ExitFault, reason, m.config.Now()))
+	_, err := m.config.Store.Update(id, func(s *journal.Session) error {
+		return s.Apply(ending(journal.StatusFailed, journal.ExitFault, reason, m.config.Now()))
 	})
 	if err != nil {
 		m.config.Log.Error("record a session's end", "session", id, "error", err)
@@ -383,7 +383,7 @@ func (m *Manager) publish(about subject, kind, by string) {
 }
 
 // parking parks a session from now on. It goes on at once where something of it was approved.
-func (r *Rules) parking(s *Session, now time.Time) journal.Event {
+func (r *Rules) parking(s *journal.Session, now time.Time) journal.Event {
 	e := journal.Event{What: journal.Park, GoesOn: s.ApprovedNotStarted()}
 	if expire := r.Limits.Expire; expire > 0 {
 		e.Deadline = now.Add(expire)
@@ -398,7 +398,7 @@ const sweepEvery = 512
 func sweep(outputs *output.Folder, of Store) {
 	outputs.Sweep(func(id string) bool {
 		_, err := of.Session(id)
-		return errors.Is(err, ErrNotFound)
+		return errors.Is(err, journal.ErrNotFound)
 	})
 }
 

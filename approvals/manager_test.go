@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/targets"
@@ -23,9 +25,9 @@ import (
 )
 
 var (
-	claude = approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:claude"}
-	alice  = approvals.Identity{Name: "alice", Role: approvals.Approver, Fingerprint: "SHA256:alice"}
-	bob    = approvals.Identity{Name: "bob", Role: approvals.Admin, Fingerprint: "SHA256:bob"}
+	claude = journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:claude"}
+	alice  = journal.Identity{Name: "alice", Role: journal.Approver, Fingerprint: "SHA256:alice"}
+	bob    = journal.Identity{Name: "bob", Role: journal.Admin, Fingerprint: "SHA256:bob"}
 )
 
 // fixedJudge allows echo and cat, denies reboot, and asks about the rest.
@@ -80,11 +82,11 @@ func openIn(tb testing.TB, dir string, openStore func(string, store.Options) (*s
 }
 
 // watcher looks on: what a test sees that is not about who may see what.
-var watcher = approvals.Identity{Name: "watcher", Role: approvals.Admin, Fingerprint: "SHA256:watcher"}
+var watcher = journal.Identity{Name: "watcher", Role: journal.Admin, Fingerprint: "SHA256:watcher"}
 
-func (b *book) Session(id string) (approvals.Session, error) { return b.Manager.Session(watcher, id) }
+func (b *book) Session(id string) (journal.Session, error) { return b.Manager.Session(watcher, id) }
 
-func (b *book) Sessions(f approvals.Filter) ([]approvals.Session, error) {
+func (b *book) Sessions(f approvals.Filter) ([]journal.Session, error) {
 	return b.Manager.Sessions(watcher, f)
 }
 
@@ -92,11 +94,11 @@ func (b *book) Subscribe(ctx context.Context) <-chan approvals.Event {
 	return b.Manager.Subscribe(ctx, watcher)
 }
 
-func (b *book) Follow(ctx context.Context, id string, fn func(approvals.Chunk) error) (approvals.Session, error) {
+func (b *book) Follow(ctx context.Context, id string, fn func(output.Chunk) error) (journal.Session, error) {
 	return b.Manager.Follow(ctx, watcher, id, fn)
 }
 
-func (b *book) OperationOutput(id string, n int, fn func(approvals.Chunk) error) error {
+func (b *book) OperationOutput(id string, n int, fn func(output.Chunk) error) error {
 	return b.Manager.OperationOutput(watcher, id, n, fn)
 }
 
@@ -132,7 +134,7 @@ func command(out io.Writer, argv ...string) approvals.Start {
 func shown(tb testing.TB, m *approvals.Manager, id string, ops ...int) approvals.Approval {
 	tb.Helper()
 	s, err := m.Session(watcher, id)
-	if err != nil && !errors.Is(err, approvals.ErrNotFound) {
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
 		tb.Fatal(err)
 	}
 	a := approvals.Approval{Waiting: s.WaitingDigest(), Ops: ops, Danger: []string{s.Target}}
@@ -143,7 +145,7 @@ func shown(tb testing.TB, m *approvals.Manager, id string, ops ...int) approvals
 }
 
 // approve reads what waits in a session and approves it.
-func (b *book) approve(id string, by approvals.Identity, ops ...int) (approvals.Session, error) {
+func (b *book) approve(id string, by journal.Identity, ops ...int) (journal.Session, error) {
 	b.tb.Helper()
 	return b.Approve(context.Background(), id, by, shown(b.tb, b.Manager, id, ops...))
 }
@@ -164,7 +166,7 @@ func start(l *approvals.Live, c approvals.Start) <-chan started {
 }
 
 // waiting returns once an operation of the session waits.
-func (b *book) waiting(events <-chan approvals.Event, id string) approvals.Session {
+func (b *book) waiting(events <-chan approvals.Event, id string) journal.Session {
 	b.tb.Helper()
 	for e := range events {
 		if e.Kind == approvals.EventWaiting && e.Session == id {
@@ -176,7 +178,7 @@ func (b *book) waiting(events <-chan approvals.Event, id string) approvals.Sessi
 		}
 	}
 	b.tb.Fatal("no operation waits")
-	return approvals.Session{}
+	return journal.Session{}
 }
 
 func mustRun(tb testing.TB, p targets.Process, err error) targets.Exit {
@@ -197,16 +199,16 @@ func TestAllowedCommandRunsAtOnceAndIsRecorded(t *testing.T) {
 	var out bytes.Buffer
 	p, err := l.Start(t.Context(), command(&out, "echo", "hello"))
 	mustRun(t, p, err)
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	s, err := b.Session(l.ID())
-	if err != nil || out.String() != "hello\n" || s.Status != approvals.StatusDone || len(s.Operations) != 1 {
+	if err != nil || out.String() != "hello\n" || s.Status != journal.StatusDone || len(s.Operations) != 1 {
 		t.Fatalf("output %q, session %+v, %v", out.String(), s, err)
 	}
-	if o := s.Operations[0]; o.Decision != approvals.Allowed || o.By != "policy" || o.ExitCode == nil || *o.ExitCode != 0 || o.Digest == "" {
+	if o := s.Operations[0]; o.Decision != journal.Allowed || o.By != "policy" || o.ExitCode == nil || *o.ExitCode != 0 || o.Digest == "" {
 		t.Errorf("operation %+v", o)
 	}
 	var recorded strings.Builder
-	if err := b.OperationOutput(l.ID(), 1, func(c approvals.Chunk) error { recorded.Write(c.Data); return nil }); err != nil || recorded.String() != "hello\n" {
+	if err := b.OperationOutput(l.ID(), 1, func(c output.Chunk) error { recorded.Write(c.Data); return nil }); err != nil || recorded.String() != "hello\n" {
 		t.Errorf("recorded output %q, %v", recorded.String(), err)
 	}
 }
@@ -237,7 +239,7 @@ func TestDeniedCommandNeverRuns(t *testing.T) {
 	if !errors.As(err, &denial) || denial.By != "" || out.Len() != 0 {
 		t.Fatalf("error %v, output %q; want a denial and none", err, out.String())
 	}
-	if s, _ := b.Session(l.ID()); s.Operations[0].Decision != approvals.Denied {
+	if s, _ := b.Session(l.ID()); s.Operations[0].Decision != journal.Denied {
 		t.Errorf("operation %+v", s.Operations[0])
 	}
 }
@@ -258,7 +260,7 @@ func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
 	mark := filepath.Join(b.dir, "mark")
 	result := start(l, command(io.Discard, "sh", "-c", "echo ran >> "+mark))
 	s := b.waiting(events, l.ID())
-	if s.Status != approvals.StatusHeld || s.Operations[0].Decision != approvals.Waiting {
+	if s.Status != journal.StatusHeld || s.Operations[0].Decision != journal.Waiting {
 		t.Fatalf("while it waits the journal says %+v", s)
 	}
 	if _, err := os.Stat(mark); err == nil {
@@ -269,14 +271,14 @@ func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
 	}
 	r := <-result
 	mustRun(t, r.process, r.err)
-	if _, err := b.approve(l.ID(), bob); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, err := b.approve(l.ID(), bob); !errors.Is(err, journal.ErrNotWaiting) {
 		t.Errorf("second approval: %v, want ErrNotWaiting", err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	text, _ := os.ReadFile(mark)
 	s, _ = b.Session(l.ID())
 	o := s.Operations[0]
-	if string(text) != "ran\n" || o.Decision != approvals.Approved || o.By != "alice" || o.ByKey != alice.Fingerprint || o.Started.IsZero() || o.Finished.IsZero() {
+	if string(text) != "ran\n" || o.Decision != journal.Approved || o.By != "alice" || o.ByKey != alice.Fingerprint || o.Started.IsZero() || o.Finished.IsZero() {
 		t.Errorf("file %q, operation %+v", text, o)
 	}
 }
@@ -298,7 +300,7 @@ func TestTwoApproversRaceAndOneDecides(t *testing.T) {
 		all.Go(func() {
 			if _, err := b.approve(l.ID(), by); err == nil {
 				won.Add(1)
-			} else if !errors.Is(err, approvals.ErrNotWaiting) {
+			} else if !errors.Is(err, journal.ErrNotWaiting) {
 				t.Error(err)
 			}
 		})
@@ -330,8 +332,8 @@ func TestRejectionIsADenialWithTheReason(t *testing.T) {
 	if !errors.As(r.err, &denial) || denial.Reason != "not today" || denial.By != "alice" {
 		t.Fatalf("error %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: 1})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusRejected || s.Reason != "not today" {
+	l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: 1})
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusRejected || s.Reason != "not today" {
 		t.Errorf("session %+v", s)
 	}
 	if _, err := os.Stat(filepath.Join(b.dir, "x")); err == nil {
@@ -345,27 +347,27 @@ func TestWhoMayDecide(t *testing.T) {
 	events := b.Subscribe(t.Context())
 	result := start(l, command(io.Discard, "true"))
 	b.waiting(events, l.ID())
-	refused := map[string]approvals.Identity{
-		"an agent":                 {Name: "other", Role: approvals.Agent},
+	refused := map[string]journal.Identity{
+		"an agent":                 {Name: "other", Role: journal.Agent},
 		"no role":                  {Name: "other"},
-		"the owner as an approver": {Name: "claude", Role: approvals.Approver, Fingerprint: "SHA256:new"},
-		"the owner's key":          {Name: "alice", Role: approvals.Approver, Fingerprint: claude.Fingerprint},
+		"the owner as an approver": {Name: "claude", Role: journal.Approver, Fingerprint: "SHA256:new"},
+		"the owner's key":          {Name: "alice", Role: journal.Approver, Fingerprint: claude.Fingerprint},
 	}
 	for name, by := range refused {
-		if _, err := b.approve(l.ID(), by); !errors.Is(err, approvals.ErrNotPermitted) {
+		if _, err := b.approve(l.ID(), by); !errors.Is(err, journal.ErrNotPermitted) {
 			t.Errorf("approve by %s: %v, want ErrNotPermitted", name, err)
 		}
-		if _, err := b.Reject(t.Context(), l.ID(), by, nil, "no"); !errors.Is(err, approvals.ErrNotPermitted) {
+		if _, err := b.Reject(t.Context(), l.ID(), by, nil, "no"); !errors.Is(err, journal.ErrNotPermitted) {
 			t.Errorf("reject by %s: %v, want ErrNotPermitted", name, err)
 		}
 	}
 	if _, err := b.Approve(t.Context(), l.ID(), alice, approvals.Approval{Waiting: strings.Repeat("0", 64)}); !errors.Is(err, approvals.ErrDigest) {
 		t.Errorf("wrong digest: %v, want ErrDigest", err)
 	}
-	if _, err := b.approve(l.ID(), alice, 2); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, err := b.approve(l.ID(), alice, 2); !errors.Is(err, journal.ErrNotWaiting) {
 		t.Errorf("an operation that is not there: %v, want ErrNotWaiting", err)
 	}
-	if _, err := b.approve("nosuchid", alice); !errors.Is(err, approvals.ErrNotFound) {
+	if _, err := b.approve("nosuchid", alice); !errors.Is(err, journal.ErrNotFound) {
 		t.Errorf("a session that is not there: %v, want ErrNotFound", err)
 	}
 	if _, err := b.approve(l.ID(), bob, 1, 1); err != nil {
@@ -383,12 +385,12 @@ func TestUnansweredSessionExpiresAndNothingRuns(t *testing.T) {
 	if r.err == nil || l.Context().Err() == nil {
 		t.Fatalf("error %v, context %v", r.err, l.Context().Err())
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled, ExitCode: 1})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled, ExitCode: 1})
 	s, _ := b.Session(l.ID())
-	if s.Status != approvals.StatusExpired || s.Operations[0].Decision != approvals.Expired {
+	if s.Status != journal.StatusExpired || s.Operations[0].Decision != journal.Expired {
 		t.Errorf("session %+v", s)
 	}
-	if _, err := b.approve(l.ID(), alice); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, err := b.approve(l.ID(), alice); !errors.Is(err, journal.ErrNotWaiting) {
 		t.Errorf("approval after the end: %v", err)
 	}
 	if _, err := os.Stat(mark); err == nil {
@@ -402,17 +404,17 @@ func TestCancelEndsAHeldAndARunningSession(t *testing.T) {
 	held := b.begin()
 	result := start(held, command(io.Discard, "true"))
 	b.waiting(events, held.ID())
-	if _, err := b.Cancel(t.Context(), held.ID(), approvals.Identity{Name: "other", Role: approvals.Agent}); !errors.Is(err, approvals.ErrNotFound) {
+	if _, err := b.Cancel(t.Context(), held.ID(), journal.Identity{Name: "other", Role: journal.Agent}); !errors.Is(err, journal.ErrNotFound) {
 		t.Errorf("cancel by another agent: %v, want ErrNotFound", err)
 	}
 	if _, err := b.Cancel(t.Context(), held.ID(), claude); err != nil {
 		t.Fatal(err)
 	}
-	if r := <-result; !errors.Is(r.err, approvals.ErrCancelled) {
+	if r := <-result; !errors.Is(r.err, journal.ErrCancelled) {
 		t.Errorf("held command: %v, want ErrCancelled", r.err)
 	}
-	held.End(approvals.Outcome{Status: approvals.StatusCancelled, ExitCode: 77})
-	if s, _ := b.Session(held.ID()); s.Status != approvals.StatusCancelled || s.Operations[0].Decision != approvals.Cancelled {
+	held.End(approvals.Outcome{Status: journal.StatusCancelled, ExitCode: 77})
+	if s, _ := b.Session(held.ID()); s.Status != journal.StatusCancelled || s.Operations[0].Decision != journal.Cancelled {
 		t.Errorf("session %+v", s)
 	}
 
@@ -441,20 +443,20 @@ func TestLimits(t *testing.T) {
 	if _, err := l.Start(t.Context(), command(io.Discard, "echo")); err == nil || !strings.Contains(err.Error(), "limits.operations") {
 		t.Errorf("third operation: %v", err)
 	}
-	if n, err := l.Stdout().Write([]byte("0123456789abc")); n != 10 || !errors.Is(err, approvals.ErrOutputLimit) {
+	if n, err := l.Stdout().Write([]byte("0123456789abc")); n != 10 || !errors.Is(err, journal.ErrOutputLimit) {
 		t.Errorf("writing past the limit: %d, %v", n, err)
 	}
 	b.begin()
-	if _, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target}); !errors.Is(err, approvals.ErrTooMany) || !strings.Contains(err.Error(), "limits.sessions_per_identity") {
+	if _, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target}); !errors.Is(err, journal.ErrTooMany) || !strings.Contains(err.Error(), "limits.sessions_per_identity") {
 		t.Errorf("third session of one: %v", err)
 	}
 	if _, err := b.Begin(t.Context(), approvals.Request{Identity: bob, Target: b.target}); err != nil {
 		t.Error(err)
 	}
-	if _, err := b.Begin(t.Context(), approvals.Request{Identity: alice, Target: b.target}); !errors.Is(err, approvals.ErrTooMany) || !strings.Contains(err.Error(), "limits.sessions ") {
+	if _, err := b.Begin(t.Context(), approvals.Request{Identity: alice, Target: b.target}); !errors.Is(err, journal.ErrTooMany) || !strings.Contains(err.Error(), "limits.sessions ") {
 		t.Errorf("fourth session: %v", err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: 137})
+	l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: 137})
 	if s, _ := b.Session(l.ID()); !s.Truncated {
 		t.Error("the session does not say that its output was cut")
 	}
@@ -470,9 +472,9 @@ func TestFollowGivesEverythingFromTheStart(t *testing.T) {
 	go func() {
 		var got strings.Builder
 		var once sync.Once
-		_, err := b.Follow(context.Background(), l.ID(), func(c approvals.Chunk) error {
+		_, err := b.Follow(context.Background(), l.ID(), func(c output.Chunk) error {
 			fmt.Fprintf(&got, "[%d]%s", c.Stream, c.Data)
-			if c.Stream == approvals.StreamStdout {
+			if c.Stream == output.Stdout {
 				once.Do(func() { close(ready) })
 			}
 			return nil
@@ -485,13 +487,13 @@ func TestFollowGivesEverythingFromTheStart(t *testing.T) {
 	<-ready
 	_, _ = l.Stderr().Write([]byte("late"))
 	l.Notice("new")
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	if got, want := <-followed, "[4]running[1]early [3]old news[2]late[3]new"; got != want {
 		t.Errorf("live: %q, want %q", got, want)
 	}
 	var again strings.Builder
-	s, err := b.Follow(t.Context(), l.ID(), func(c approvals.Chunk) error { fmt.Fprintf(&again, "[%d]%s", c.Stream, c.Data); return nil })
-	if want := "[4]done[1]early [2]late"; again.String() != want || err != nil || s.Status != approvals.StatusDone {
+	s, err := b.Follow(t.Context(), l.ID(), func(c output.Chunk) error { fmt.Fprintf(&again, "[%d]%s", c.Stream, c.Data); return nil })
+	if want := "[4]done[1]early [2]late"; again.String() != want || err != nil || s.Status != journal.StatusDone {
 		t.Errorf("after the end: %q, %v; want %q", again.String(), err, want)
 	}
 }
@@ -506,7 +508,7 @@ func TestProgramUnderAFalseNameIsAskedAbout(t *testing.T) {
 	if s := b.waiting(events, l.ID()); !strings.Contains(s.Operations[0].Why, "harmless") {
 		t.Errorf("operation %+v", s.Operations[0])
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 }
 
 func TestExecutableDecidesAndNotTheFirstArgument(t *testing.T) {
@@ -536,13 +538,13 @@ func TestUnwritableJournalRunsNothing(t *testing.T) {
 	l := b.begin()
 	mark := filepath.Join(b.dir, "mark")
 	faulty.broken.Store(true)
-	if _, err := l.Start(t.Context(), command(io.Discard, "echo", mark)); !errors.Is(err, approvals.ErrStore) {
+	if _, err := l.Start(t.Context(), command(io.Discard, "echo", mark)); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("allowed command: %v, want ErrStore", err)
 	}
-	if _, err := l.Start(t.Context(), command(io.Discard, "touch", mark)); !errors.Is(err, approvals.ErrStore) {
+	if _, err := l.Start(t.Context(), command(io.Discard, "touch", mark)); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("command that asks: %v, want ErrStore", err)
 	}
-	if _, err := b.Begin(t.Context(), approvals.Request{Identity: bob, Target: b.target}); !errors.Is(err, approvals.ErrStore) {
+	if _, err := b.Begin(t.Context(), approvals.Request{Identity: bob, Target: b.target}); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("new session: %v, want ErrStore", err)
 	}
 	faulty.broken.Store(false)
@@ -558,21 +560,21 @@ type faultyStore struct {
 
 func (f *faultyStore) fail() error {
 	if f.broken.Load() {
-		return fmt.Errorf("%w: %w", approvals.ErrStore, syscall.ENOSPC)
+		return fmt.Errorf("%w: %w", journal.ErrStore, syscall.ENOSPC)
 	}
 	return nil
 }
 
-func (f *faultyStore) Create(s approvals.Session) error {
+func (f *faultyStore) Create(s journal.Session) error {
 	if err := f.fail(); err != nil {
 		return err
 	}
 	return f.Store.Create(s)
 }
 
-func (f *faultyStore) Update(id string, change func(*approvals.Session) error) (approvals.Session, error) {
+func (f *faultyStore) Update(id string, change func(*journal.Session) error) (journal.Session, error) {
 	if err := f.fail(); err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	return f.Store.Update(id, change)
 }
@@ -582,7 +584,7 @@ func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
 	events := b.Subscribe(t.Context())
 	for range 200 {
 		l := b.begin()
-		l.End(approvals.Outcome{Status: approvals.StatusDone})
+		l.End(approvals.Outcome{Status: journal.StatusDone})
 	}
 	// No event needs to follow for the gap to be known.
 	last := approvals.Event{}
@@ -596,11 +598,11 @@ func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
 	if e := <-events; e.Session != l.ID() {
 		t.Errorf("after the gap: %+v", e)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 }
 
 func TestInputThatIsKnownIsPartOfTheDigest(t *testing.T) {
-	a := approvals.Command{Argv: []string{"sh"}, Input: "data", InputSHA256: "aa"}
+	a := journal.Command{Argv: []string{"sh"}, Input: "data", InputSHA256: "aa"}
 	b := a
 	b.InputSHA256 = "bb"
 	if a.Digest() == b.Digest() {
@@ -678,7 +680,7 @@ func TestWhatTheScriptLeavesRunningEndsWithTheSession(t *testing.T) {
 	if _, err := l.Start(t.Context(), command(io.Discard, "cat", "/dev/zero")); err != nil {
 		t.Fatal(err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	s, _ := b.Session(l.ID())
 	if o := s.Operations[0]; o.Finished.IsZero() || o.ExitCode == nil || *o.ExitCode != 137 {
 		t.Errorf("operation %+v", o)
@@ -701,10 +703,10 @@ func TestOperationThatNobodyWaitsForIsWithdrawn(t *testing.T) {
 		t.Fatal("it ran")
 	}
 	s, _ := b.Session(l.ID())
-	if s.Status != approvals.StatusRunning || s.Operations[0].Decision != approvals.Cancelled {
+	if s.Status != journal.StatusRunning || s.Operations[0].Decision != journal.Cancelled {
 		t.Errorf("session %+v", s)
 	}
-	if _, err := b.approve(l.ID(), alice); !errors.Is(err, approvals.ErrNotWaiting) {
+	if _, err := b.approve(l.ID(), alice); !errors.Is(err, journal.ErrNotWaiting) {
 		t.Errorf("approval: %v, want ErrNotWaiting", err)
 	}
 }
@@ -733,13 +735,13 @@ func TestChangingWhatWasReturnedChangesNothing(t *testing.T) {
 func TestIdsThatAreNoneReachNoFile(t *testing.T) {
 	b := newBook(t)
 	for _, id := range []string{"", "../../etc", "aaaaaaa", "AAAAAAAA", "aaaaaaa/", "aaaaaaal"} {
-		if _, err := b.Session(id); !errors.Is(err, approvals.ErrNotFound) {
+		if _, err := b.Session(id); !errors.Is(err, journal.ErrNotFound) {
 			t.Errorf("session %q: %v", id, err)
 		}
-		if _, err := b.Follow(t.Context(), id, nil); !errors.Is(err, approvals.ErrNotFound) {
+		if _, err := b.Follow(t.Context(), id, nil); !errors.Is(err, journal.ErrNotFound) {
 			t.Errorf("follow %q: %v", id, err)
 		}
-		if err := b.OperationOutput(id, 1, nil); !errors.Is(err, approvals.ErrNotFound) {
+		if err := b.OperationOutput(id, 1, nil); !errors.Is(err, journal.ErrNotFound) {
 			t.Errorf("output of %q: %v", id, err)
 		}
 	}

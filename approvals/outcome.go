@@ -10,9 +10,9 @@ import (
 )
 
 // rejection reports whether a human rejected something.
-func rejection(s *Session) (string, bool) {
+func rejection(s *journal.Session) (string, bool) {
 	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Decision == Rejected {
+		if o := &s.Operations[i]; o.Decision == journal.Rejected {
 			return o.Reason, true
 		}
 	}
@@ -21,32 +21,32 @@ func rejection(s *Session) (string, bool) {
 
 // filesOutcome is how a script's end counts with what became of its files: a change that was not made is a failure of
 // the session, even where the script went on.
-func filesOutcome(s *Session, o Outcome) Outcome {
-	if o.Status != StatusDone && o.Status != StatusFailed && o.Status != StatusRejected || o.Status == StatusFailed && o.ExitCode == ExitFault {
+func filesOutcome(s *journal.Session, o Outcome) Outcome {
+	if o.Status != journal.StatusDone && o.Status != journal.StatusFailed && o.Status != journal.StatusRejected || o.Status == journal.StatusFailed && o.ExitCode == journal.ExitFault {
 		return o
 	}
 	for i := range s.Operations {
 		op := &s.Operations[i]
 		switch {
-		case op.Decision == Conflicted || op.Decision == Failed || op.Decision == Unknown && op.File != nil && op.Reason != "":
-			return Outcome{Status: StatusFailed, ExitCode: ExitConflict, Reason: (&Conflict{N: op.N, Reason: op.Reason}).Error()}
-		case op.File != nil && op.Decision == Rejected:
-			o = Outcome{Status: StatusRejected, ExitCode: ExitNotPermitted, Reason: op.Reason}
-		case op.File != nil && op.Decision == Denied:
-			o = Outcome{Status: StatusRejected, ExitCode: ExitNotPermitted, Reason: "denied by policy: " + op.Why}
+		case op.Decision == journal.Conflicted || op.Decision == journal.Failed || op.Decision == journal.Unknown && op.File != nil && op.Reason != "":
+			return Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitConflict, Reason: (&Conflict{N: op.N, Reason: op.Reason}).Error()}
+		case op.File != nil && op.Decision == journal.Rejected:
+			o = Outcome{Status: journal.StatusRejected, ExitCode: journal.ExitNotPermitted, Reason: op.Reason}
+		case op.File != nil && op.Decision == journal.Denied:
+			o = Outcome{Status: journal.StatusRejected, ExitCode: journal.ExitNotPermitted, Reason: "denied by policy: " + op.Why}
 		}
 	}
 	return o
 }
 
 // ending ends a session.
-func ending(status Status, exit int, reason string, now time.Time) journal.Event {
+func ending(status journal.Status, exit int, reason string, now time.Time) journal.Event {
 	return journal.Event{What: journal.End, At: now, Reason: reason, End: &journal.Ending{Status: status, ExitCode: exit}}
 }
 
 // release lets a script that is held run on where nothing of it waits any more.
-func release(s *Session) error {
-	if s.Status != StatusHeld || s.Waits() {
+func release(s *journal.Session) error {
+	if s.Status != journal.StatusHeld || s.Waits() {
 		return nil
 	}
 	return s.Apply(journal.Event{What: journal.Release})

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // rerun lets every parked session go on, and hands it to a channel when it does.
-func rerun(tb testing.TB, again chan<- *approvals.Live) func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+func rerun(tb testing.TB, again chan<- *approvals.Live) func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
 	target := newTarget(tb)
-	return func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+	return func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
 		return approvals.Rerun{Target: target, Start: func(l *approvals.Live) { again <- l }}, nil
 	}
 }
@@ -80,14 +81,14 @@ func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	// The gateway goes away in good order: the session is parked.
 	done := make(chan error, 1)
 	go func() { done <- b.Shutdown(context.Background()) }()
-	if r := <-second; !errors.Is(r.err, approvals.ErrParked) {
+	if r := <-second; !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("the held command: %v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked || s.Operations[1].Decision != approvals.Waiting || s.Deadline.IsZero() {
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked || s.Operations[1].Decision != journal.Waiting || s.Deadline.IsZero() {
 		t.Fatalf("session %+v", s)
 	}
 
@@ -102,12 +103,12 @@ func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	mustRun(t, p, err)
 	p, err = l2.Start(t.Context(), appendCommand(&out, mark, "two"))
 	mustRun(t, p, err)
-	l2.End(approvals.Outcome{Status: approvals.StatusDone})
+	l2.End(approvals.Outcome{Status: journal.StatusDone})
 	text, _ := os.ReadFile(mark)
 	if string(text) != "one\ntwo\n" || out.String() != "did one\ndid two\n" {
 		t.Errorf("the file holds %q, the script saw %q", text, out.String())
 	}
-	if s, _ := b2.Session(l.ID()); s.Status != approvals.StatusDone || len(s.Operations) != 2 {
+	if s, _ := b2.Session(l.ID()); s.Status != journal.StatusDone || len(s.Operations) != 2 {
 		t.Errorf("session %+v", s)
 	}
 }
@@ -117,21 +118,21 @@ func TestReplayThatDiffersIsDecidedAnew(t *testing.T) {
 	b, again := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
 	mark := filepath.Join(dir, "mark")
 	l := b.begin()
-	if r := <-start(l, appendCommand(io.Discard, mark, "shown")); !errors.Is(r.err, approvals.ErrParked) {
+	if r := <-start(l, appendCommand(io.Discard, mark, "shown")); !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("hold passed: %v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
 	l = <-again
 	r := <-start(l, appendCommand(io.Discard, mark, "other"))
-	if !errors.Is(r.err, approvals.ErrParked) {
+	if !errors.Is(r.err, journal.ErrParked) {
 		t.Errorf("another command than the approved one: %v, want ErrParked again", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	s, _ := b.Session(l.ID())
-	if len(s.Operations) != 2 || s.Operations[0].Decision != approvals.Cancelled || s.Operations[1].Decision != approvals.Waiting {
+	if len(s.Operations) != 2 || s.Operations[0].Decision != journal.Cancelled || s.Operations[1].Decision != journal.Waiting {
 		t.Errorf("operations %+v", s.Operations)
 	}
 	if _, err := os.Stat(mark); err == nil {
@@ -143,7 +144,7 @@ func TestRejectionOfAParkedSessionReachesTheScript(t *testing.T) {
 	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
 	l := b.begin()
 	<-start(l, command(io.Discard, "touch", "/nonexistent/x"))
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
 		t.Fatal(err)
 	}
@@ -162,14 +163,14 @@ func TestParkedSessionExpires(t *testing.T) {
 	})
 	l := b.begin()
 	<-start(l, command(io.Discard, "true"))
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	b.ExpireParked()
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked {
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked {
 		t.Fatalf("before its time: %s", s.Status)
 	}
 	now = now.Add(time.Hour)
 	b.ExpireParked()
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusExpired || s.Operations[0].Decision != approvals.Expired {
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusExpired || s.Operations[0].Decision != journal.Expired {
 		t.Errorf("after its time: %+v", s)
 	}
 }
@@ -183,7 +184,7 @@ func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
 		mustRun(t, p, err)
 		p, err = l.Start(l.Context(), appendCommand(out, mark, "did"))
 		mustRun(t, p, err)
-		l.End(approvals.Outcome{Status: approvals.StatusDone})
+		l.End(approvals.Outcome{Status: journal.StatusDone})
 	}
 	l, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.Account().Env("dumb")})
 	if err != nil {
@@ -192,7 +193,7 @@ func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
 	var out bytes.Buffer
 	script(l, &out)
 	s, _ := b.Session(l.ID())
-	if _, err := os.Stat(mark); err == nil || out.Len() != 0 || s.Status != approvals.StatusParked || len(s.Operations) != 2 {
+	if _, err := os.Stat(mark); err == nil || out.Len() != 0 || s.Status != journal.StatusParked || len(s.Operations) != 2 {
 		t.Fatalf("the plan ran: output %q, session %+v", out.String(), s)
 	}
 	if _, err := b.approve(l.ID(), alice); err != nil {
@@ -209,8 +210,8 @@ func TestParkedSessionCanBeCancelled(t *testing.T) {
 	b, _ := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
 	l := b.begin()
 	<-start(l, command(io.Discard, "true"))
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
-	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != approvals.StatusCancelled {
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != journal.StatusCancelled {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -220,11 +221,11 @@ func TestSessionCancelledWhileItParksNeverStartsAgain(t *testing.T) {
 	l := b.begin()
 	<-start(l, command(io.Discard, "true"))
 	// Parked, and its script has not ended yet.
-	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != approvals.StatusCancelled {
+	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != journal.StatusCancelled {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusExpired})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusCancelled || s.Operations[0].Decision != approvals.Cancelled {
+	l.End(approvals.Outcome{Status: journal.StatusExpired})
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusCancelled || s.Operations[0].Decision != journal.Cancelled {
 		t.Errorf("session %+v", s)
 	}
 	if len(again) != 0 {
@@ -242,7 +243,7 @@ func TestDecisionWhileTheScriptEndsStartsItAgain(t *testing.T) {
 	if len(again) != 0 {
 		t.Error("it started again while its script was there")
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusExpired})
+	l.End(approvals.Outcome{Status: journal.StatusExpired})
 	b.resume(l.ID())
 }
 
@@ -251,16 +252,16 @@ func TestShutdownLeavesParkedSessionsAsTheyAre(t *testing.T) {
 	for _, approve := range []bool{true, false} {
 		l := b.begin()
 		<-start(l, command(io.Discard, "true"))
-		l.End(approvals.Outcome{Status: approvals.StatusExpired})
+		l.End(approvals.Outcome{Status: journal.StatusExpired})
 		stopped := b.next()
 		if err := stopped.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if approve {
-			if _, err := stopped.approve(l.ID(), alice); !errors.Is(err, approvals.ErrUnable) || !errors.Is(err, approvals.ErrShutdown) {
+			if _, err := stopped.approve(l.ID(), alice); !errors.Is(err, approvals.ErrUnable) || !errors.Is(err, journal.ErrShutdown) {
 				t.Errorf("%v, want ErrUnable for ErrShutdown", err)
 			}
-			if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked || s.Operations[0].Decision != approvals.Waiting {
+			if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked || s.Operations[0].Decision != journal.Waiting {
 				t.Errorf("session %+v", s)
 			}
 			continue
@@ -287,8 +288,8 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 		p, err := l.Start(t.Context(), command(io.Discard, "true"))
 		mustRun(t, p, err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: 1}) // as a script does that misses its output
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked {
+	l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: 1}) // as a script does that misses its output
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked {
 		t.Fatalf("the plan is %s", s.Status)
 	}
 	if _, err := b.approve(l.ID(), alice, 1); err != nil {
@@ -299,7 +300,7 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	r := <-start(l, command(io.Discard, "true"))
 	mustRun(t, r.process, r.err)
 	second := start(l, command(io.Discard, "true"))
-	if s := b.waiting(events, l.ID()); s.Status != approvals.StatusHeld {
+	if s := b.waiting(events, l.ID()); s.Status != journal.StatusHeld {
 		t.Errorf("session is %s", s.Status)
 	}
 	if _, err := b.approve(l.ID(), alice); err != nil {
@@ -307,10 +308,10 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	}
 	r = <-second
 	mustRun(t, r.process, r.err)
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusRunning || !s.Deadline.IsZero() {
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusRunning || !s.Deadline.IsZero() {
 		t.Errorf("after the decision the session is %s until %v", s.Status, s.Deadline)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 }
 
 func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
@@ -321,8 +322,8 @@ func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
 	}
 	p, err := l.Start(t.Context(), command(io.Discard, "echo", "x"))
 	mustRun(t, p, err)
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
-	if s, _ := b.Session(l.ID()); s.Status != approvals.StatusParked || !s.Operations[0].Started.IsZero() {
+	l.End(approvals.Outcome{Status: journal.StatusDone})
+	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked || !s.Operations[0].Started.IsZero() {
 		t.Fatalf("session %+v", s)
 	}
 	if _, err := b.approve(l.ID(), alice); err != nil {
@@ -354,7 +355,7 @@ func TestReplayTellsAnExitCodeFromASignal(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.Shutdown(context.Background()) }()
 	<-last
-	l.End(approvals.Outcome{Status: approvals.StatusExpired})
+	l.End(approvals.Outcome{Status: journal.StatusExpired})
 	<-done
 	manager, err := approvals.New(b.config)
 	if err != nil {
@@ -381,12 +382,12 @@ func TestDecisionOnAParkedSessionOutlivesTheGateway(t *testing.T) {
 		dir := t.TempDir()
 		b, _ := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
 		l := b.begin()
-		if r := <-start(l, appendCommand(io.Discard, filepath.Join(dir, "mark"), "x")); !errors.Is(r.err, approvals.ErrParked) {
+		if r := <-start(l, appendCommand(io.Discard, filepath.Join(dir, "mark"), "x")); !errors.Is(r.err, journal.ErrParked) {
 			t.Fatalf("%v, want ErrParked", r.err)
 		}
-		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+		l.End(approvals.Outcome{Status: journal.StatusCancelled})
 		killed := *b
-		killed.config.Restart = func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+		killed.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
 			if !approve {
 				<-t.Context().Done()
 			}
@@ -415,10 +416,10 @@ func TestDecisionOnWhatDiffersIsFoundAgain(t *testing.T) {
 	id := l.ID()
 	parks := func(word string) {
 		t.Helper()
-		if r := <-start(l, appendCommand(io.Discard, mark, word)); !errors.Is(r.err, approvals.ErrParked) {
+		if r := <-start(l, appendCommand(io.Discard, mark, word)); !errors.Is(r.err, journal.ErrParked) {
 			t.Fatalf("%s: %v, want ErrParked", word, r.err)
 		}
-		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+		l.End(approvals.Outcome{Status: journal.StatusCancelled})
 		if _, err := b.approve(id, alice); err != nil {
 			t.Fatal(err)
 		}
@@ -442,11 +443,11 @@ func TestDecisionOnWhatDiffersIsFoundAgain(t *testing.T) {
 	runs("other")
 	parks("more")
 	runs("other", "more")
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "one\nother\nmore\n" {
 		t.Errorf("the file holds %q", text)
 	}
-	if s, _ := b.Session(id); s.Status != approvals.StatusDone || len(s.Operations) != 4 || s.Operations[1].Decision != approvals.Cancelled {
+	if s, _ := b.Session(id); s.Status != journal.StatusDone || len(s.Operations) != 4 || s.Operations[1].Decision != journal.Cancelled {
 		t.Errorf("session %+v", s)
 	}
 }

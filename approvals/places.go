@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"shannot-gateway/approvals/journal"
 	"slices"
 	"strings"
 	"time"
@@ -39,10 +40,10 @@ type Busy struct {
 }
 
 // Error says why.
-func (b *Busy) Error() string { return fmt.Sprintf("%v: %s", ErrTooMany, b.Reason) }
+func (b *Busy) Error() string { return fmt.Sprintf("%v: %s", journal.ErrTooMany, b.Reason) }
 
 // Unwrap makes it ErrTooMany.
-func (b *Busy) Unwrap() error { return ErrTooMany }
+func (b *Busy) Unwrap() error { return journal.ErrTooMany }
 
 // place takes a place, and waits for one where there is none. The place is held until release, by when the session is
 // alive and has it itself. A new session waits as long as its identity's line moves at least every Limits.Queue, so
@@ -71,7 +72,7 @@ func (r *registry) place(ctx context.Context, w *waiter, queued func(why string)
 }
 
 // placeNow takes a place for a parked session if there is one, until release; nil where there is none.
-func (r *registry) placeNow(s Session) (release func()) {
+func (r *registry) placeNow(s journal.Session) (release func()) {
 	now, cancel := context.WithCancel(r.closed)
 	cancel() // it waits for none
 	release, err := r.place(now, &waiter{identity: s.Identity, session: s.ID}, nil)
@@ -86,7 +87,7 @@ func (r *registry) queue(w *waiter) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closing {
-		return ErrShutdown
+		return journal.ErrShutdown
 	}
 	if !w.resumed() { // what is kept of that is there already
 		if err := r.share(w.identity); err != nil {
@@ -248,7 +249,7 @@ func (r *registry) notResumed(id string) {
 	for _, w := range slices.Clone(r.places.waiting) {
 		if w.session == id {
 			r.leaveQueue(w)
-			w.err = fmt.Errorf("%w: session %s has ended", ErrNotWaiting, id)
+			w.err = fmt.Errorf("%w: session %s has ended", journal.ErrNotWaiting, id)
 			close(w.given)
 		}
 	}
@@ -263,7 +264,7 @@ func (r *registry) toResume(id string) bool {
 func (r *registry) closePlaces() {
 	for _, w := range slices.Clone(r.places.waiting) {
 		r.leaveQueue(w)
-		w.err = ErrShutdown
+		w.err = journal.ErrShutdown
 		close(w.given)
 	}
 }

@@ -13,37 +13,38 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // memory is a Store without files, for tests in a bubble.
 type memory struct {
 	mu  sync.Mutex
-	all map[string]approvals.Session
+	all map[string]journal.Session
 }
 
-func (m *memory) Create(s approvals.Session) error {
+func (m *memory) Create(s journal.Session) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.all[s.ID] = s
 	return nil
 }
 
-func (m *memory) Update(id string, change func(*approvals.Session) error) (approvals.Session, error) {
-	all, err := m.UpdateAll([]string{id}, func(all []*approvals.Session) error { return change(all[0]) })
+func (m *memory) Update(id string, change func(*journal.Session) error) (journal.Session, error) {
+	all, err := m.UpdateAll([]string{id}, func(all []*journal.Session) error { return change(all[0]) })
 	if err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	return all[0], nil
 }
 
-func (m *memory) UpdateAll(ids []string, change func([]*approvals.Session) error) (after []approvals.Session, err error) {
+func (m *memory) UpdateAll(ids []string, change func([]*journal.Session) error) (after []journal.Session, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var drafts []*approvals.Session
+	var drafts []*journal.Session
 	for _, id := range ids {
 		s, ok := m.all[id]
 		if !ok {
-			return nil, approvals.ErrNotFound
+			return nil, journal.ErrNotFound
 		}
 		s.Operations = slices.Clone(s.Operations)
 		drafts = append(drafts, &s)
@@ -58,22 +59,22 @@ func (m *memory) UpdateAll(ids []string, change func([]*approvals.Session) error
 	return after, nil
 }
 
-func (m *memory) UpdateSoon(id string, change func(*approvals.Session) error, done func(error)) {
+func (m *memory) UpdateSoon(id string, change func(*journal.Session) error, done func(error)) {
 	_, err := m.Update(id, change)
 	done(err)
 }
 
-func (m *memory) Session(id string) (approvals.Session, error) {
+func (m *memory) Session(id string) (journal.Session, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s, ok := m.all[id]
 	if !ok {
-		return s, approvals.ErrNotFound
+		return s, journal.ErrNotFound
 	}
 	return s, nil
 }
 
-func (m *memory) Sessions(bool, func(*approvals.Session) bool) ([]approvals.Session, error) {
+func (m *memory) Sessions(bool, func(*journal.Session) bool) ([]journal.Session, error) {
 	return nil, nil
 }
 func (m *memory) Check() error { return nil }
@@ -82,7 +83,7 @@ func housed(t *testing.T, l approvals.Limits) *book {
 	t.Helper()
 	b := &book{tb: t, target: newTarget(t), dir: t.TempDir()}
 	b.again = make(chan *approvals.Live, 8)
-	b.config = approvals.Config{Store: &memory{all: map[string]approvals.Session{}}, Judge: fixedJudge{}, Dir: t.TempDir(), Limits: l, Restart: rerun(t, b.again)}
+	b.config = approvals.Config{Store: &memory{all: map[string]journal.Session{}}, Judge: fixedJudge{}, Dir: t.TempDir(), Limits: l, Restart: rerun(t, b.again)}
 	var err error
 	if b.Manager, err = approvals.New(b.config); err != nil {
 		t.Fatal(err)
@@ -90,11 +91,11 @@ func housed(t *testing.T, l approvals.Limits) *book {
 	return b
 }
 
-func (b *book) ask(ctx context.Context, who approvals.Identity, script string, queued func(string)) (*approvals.Live, error) {
+func (b *book) ask(ctx context.Context, who journal.Identity, script string, queued func(string)) (*approvals.Live, error) {
 	return b.Begin(ctx, approvals.Request{Identity: who, Target: b.target, Script: script, Queued: queued})
 }
 
-func end(l *approvals.Live) { l.End(approvals.Outcome{Status: approvals.StatusDone}) }
+func end(l *approvals.Live) { l.End(approvals.Outcome{Status: journal.StatusDone}) }
 
 // Many honest scripts at once, each as long as it likes, are all served, in order: the line moves.
 func TestLongLineIsServedToItsEndInOrder(t *testing.T) {
@@ -146,7 +147,7 @@ func TestWhoeverWaitsTooLongIsToldWhatIsInTheWay(t *testing.T) {
 		began := time.Now()
 		_, err = b.ask(t.Context(), claude, "", func(why string) { said = append(said, why) })
 		var busy *approvals.Busy
-		if !errors.As(err, &busy) || !errors.Is(err, approvals.ErrTooMany) || time.Since(began) != 30*time.Second {
+		if !errors.As(err, &busy) || !errors.Is(err, journal.ErrTooMany) || time.Since(began) != 30*time.Second {
 			t.Fatalf("after %v: %v", time.Since(began), err)
 		}
 		if !slices.Equal(busy.InWay, []string{second.ID(), first.ID()}) || !strings.Contains(err.Error(), "you have 2 alive") || !strings.Contains(err.Error(), "limits.queue") {
@@ -155,7 +156,7 @@ func TestWhoeverWaitsTooLongIsToldWhatIsInTheWay(t *testing.T) {
 		if len(said) != 1 || !strings.Contains(said[0], "waits for a place: you have 2 alive") {
 			t.Errorf("it was told %q", said)
 		}
-		second.End(approvals.Outcome{Status: approvals.StatusCancelled})
+		second.End(approvals.Outcome{Status: journal.StatusCancelled})
 		<-held
 		end(first)
 	})
@@ -247,7 +248,7 @@ func TestLineIsBounded(t *testing.T) {
 			go func() { _, _ = b.ask(ctx, claude, "", nil) }()
 		}
 		synctest.Wait()
-		if _, err := b.ask(ctx, claude, "", nil); !errors.Is(err, approvals.ErrTooMany) || !strings.Contains(err.Error(), "256 of yours wait") {
+		if _, err := b.ask(ctx, claude, "", nil); !errors.Is(err, journal.ErrTooMany) || !strings.Contains(err.Error(), "256 of yours wait") {
 			t.Errorf("one more: %v", err)
 		}
 		leave()
@@ -262,7 +263,7 @@ func TestLineIsBounded(t *testing.T) {
 			wait <- err
 		}()
 		synctest.Wait()
-		if _, err := b.ask(ctx2, claude, large, nil); !errors.Is(err, approvals.ErrTooMany) {
+		if _, err := b.ask(ctx2, claude, large, nil); !errors.Is(err, journal.ErrTooMany) {
 			t.Errorf("more bytes than may wait: %v", err)
 		}
 		end(l)
@@ -280,7 +281,7 @@ func (b *book) parkOne(events <-chan approvals.Event) string {
 	b.waiting(events, l.ID())
 	leave()
 	<-result
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	return l.ID()
 }
 
@@ -292,7 +293,7 @@ func TestApprovedSessionGetsTheNextPlace(t *testing.T) {
 		events := b.Subscribe(t.Context())
 		id := b.parkOne(events)
 		var house []*approvals.Live
-		for _, who := range []approvals.Identity{claude, bob} {
+		for _, who := range []journal.Identity{claude, bob} {
 			l, err := b.ask(t.Context(), who, "", nil)
 			if err != nil {
 				t.Fatal(err)
@@ -308,14 +309,14 @@ func TestApprovedSessionGetsTheNextPlace(t *testing.T) {
 		if _, err := b.approve(id, alice); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-other; !errors.Is(err, approvals.ErrTooMany) {
+		if err := <-other; !errors.Is(err, journal.ErrTooMany) {
 			t.Errorf("a new session in a full house: %v", err)
 		}
 		time.Sleep(time.Hour)
 		b.ExpireParked()
 		end(house[0])
 		l := b.resume(id)
-		if s, _ := b.Session(id); s.Status != approvals.StatusRunning {
+		if s, _ := b.Session(id); s.Status != journal.StatusRunning {
 			t.Fatalf("the approved session is %s", s.Status)
 		}
 		end(l)
@@ -332,7 +333,7 @@ func TestApprovedSessionDoesNotWaitForItsAgentsHeldOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := b.resume(id)
-	if _, err := b.ask(t.Context(), claude, "", nil); !errors.Is(err, approvals.ErrTooMany) {
+	if _, err := b.ask(t.Context(), claude, "", nil); !errors.Is(err, journal.ErrTooMany) {
 		t.Errorf("a new session beside them: %v", err)
 	}
 	end(l)
@@ -348,7 +349,7 @@ func TestCancelledSessionLeavesTheLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if s, err := b.Cancel(t.Context(), id, claude); err != nil || s.Operations[0].Decision != approvals.Cancelled {
+		if s, err := b.Cancel(t.Context(), id, claude); err != nil || s.Operations[0].Decision != journal.Cancelled {
 			t.Fatalf("%+v, %v", s, err)
 		}
 		end(l)
@@ -376,7 +377,7 @@ func TestShutdownEmptiesTheLine(t *testing.T) {
 		if err := b.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-waits; !errors.Is(err, approvals.ErrShutdown) {
+		if err := <-waits; !errors.Is(err, journal.ErrShutdown) {
 			t.Errorf("%v, want ErrShutdown", err)
 		}
 	})
@@ -410,14 +411,14 @@ func TestNothingIsRecordedBeyondAnIdentitysShare(t *testing.T) {
 	id := b.parkOne(events)
 	l := b.begin()
 	full.Store(true)
-	if _, err := l.Start(t.Context(), command(nil, "echo")); !errors.Is(err, approvals.ErrTooMany) || !strings.Contains(err.Error(), "so many bytes") {
+	if _, err := l.Start(t.Context(), command(nil, "echo")); !errors.Is(err, journal.ErrTooMany) || !strings.Contains(err.Error(), "so many bytes") {
 		t.Errorf("an operation: %v", err)
 	}
 	if s, _ := b.Session(l.ID()); len(s.Operations) != 0 {
 		t.Errorf("operations %+v", s.Operations)
 	}
 	end(l)
-	if _, err := b.ask(t.Context(), claude, "", nil); !errors.Is(err, approvals.ErrTooMany) {
+	if _, err := b.ask(t.Context(), claude, "", nil); !errors.Is(err, journal.ErrTooMany) {
 		t.Errorf("a session: %v", err)
 	}
 	if l, err := b.ask(t.Context(), bob, "", nil); err != nil {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
@@ -88,7 +89,7 @@ func onlyRootWrites(files vfs.Source, dir string) bool {
 
 // judge asks the policy when it is the identity's turn. It judges the executable that would run, not the name that the script
 // gives it.
-func (l *execution) judge(ctx context.Context, command *Command, c Start) (policy.Decision, error) {
+func (l *execution) judge(ctx context.Context, command *journal.Command, c Start) (policy.Decision, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })()
@@ -102,7 +103,7 @@ func (l *execution) judge(ctx context.Context, command *Command, c Start) (polic
 	return l.judgeNow(command, c, foreign), nil
 }
 
-func (l *execution) judgeNow(command *Command, c Start, foreign map[string]string) policy.Decision {
+func (l *execution) judgeNow(command *journal.Command, c Start, foreign map[string]string) policy.Decision {
 	pc := policy.Context{Target: command.Target, EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: foreign}
 	if c.Shell {
 		return l.rules.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
@@ -129,7 +130,7 @@ func onPath(dir string) bool {
 const oneJudgement = 1
 
 // JudgeShell says what the policy makes of a command line of an identity's, which is not run.
-func (m *Manager) JudgeShell(ctx context.Context, by Identity, text string, c policy.Context) (policy.Decision, error) {
+func (m *Manager) JudgeShell(ctx context.Context, by journal.Identity, text string, c policy.Context) (policy.Decision, error) {
 	done, err := m.turns.Take(ctx, by.Name, oneJudgement)
 	if err != nil {
 		return policy.Decision{}, err

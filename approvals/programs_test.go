@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
@@ -118,7 +119,7 @@ func TestProgramIsJudgedByWhereItIs(t *testing.T) {
 		{"/bin/sh", Start{Argv: []string{"sh", "-c", "df"}}, policy.Ask},
 	}
 	for _, tt := range tests {
-		d, err := l.judge(t.Context(), &Command{Path: tt.path, Argv: tt.c.Argv, Dir: "/"}, tt.c)
+		d, err := l.judge(t.Context(), &journal.Command{Path: tt.path, Argv: tt.c.Argv, Dir: "/"}, tt.c)
 		if err != nil {
 			t.Fatal(err)
 		}

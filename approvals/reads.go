@@ -45,7 +45,7 @@ func (l *readList) add(name string) {
 }
 
 // resume begins with what an earlier run has opened.
-func (l *readList) resume(r *Reads, list []byte) {
+func (l *readList) resume(r *journal.Reads, list []byte) {
 	for _, name := range splitReads(list) {
 		l.add(name)
 	}
@@ -58,13 +58,13 @@ func (l *readList) resume(r *Reads, list []byte) {
 }
 
 // state is what was opened so far, with the whole list; nil for nothing.
-func (l *readList) state() *Reads {
+func (l *readList) state() *journal.Reads {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.names) == 0 {
 		return nil
 	}
-	r := &Reads{Files: len(l.names), More: l.more}
+	r := &journal.Reads{Files: len(l.names), More: l.more}
 	for _, name := range slices.Sorted(maps.Keys(l.names)) {
 		r.List = append(append(r.List, name...), 0)
 	}
@@ -87,12 +87,12 @@ func splitReads(list []byte) []string {
 func (l *Live) Opened(name string) { l.reads.add(name) }
 
 // keepReads makes what the script has opened ready for the session's record; nil for nothing.
-func (l *Live) keepReads() *Reads {
+func (l *Live) keepReads() *journal.Reads {
 	r := l.reads.state()
 	if r == nil || len(r.List) <= maxReadHere {
 		return r
 	}
-	err := ErrNoContent
+	err := journal.ErrNoContent
 	if l.m.config.Blobs != nil {
 		_, _, err = l.m.config.Blobs.PutBlob(context.WithoutCancel(l.ctx), bytes.NewReader(r.List), 0)
 	}
@@ -104,7 +104,7 @@ func (l *Live) keepReads() *Reads {
 }
 
 // recallReads begins with what an earlier run has opened.
-func (l *Live) recallReads(r *Reads) {
+func (l *Live) recallReads(r *journal.Reads) {
 	if r == nil {
 		return
 	}
@@ -116,14 +116,14 @@ func (l *Live) recallReads(r *Reads) {
 }
 
 // readsList is the list of a record, checked against its digest.
-func (c *contents) readsList(r *Reads) ([]byte, error) {
+func (c *contents) readsList(r *journal.Reads) ([]byte, error) {
 	list := r.List
 	if r.Lost != "" {
 		return nil, errors.New(r.Lost)
 	}
 	if len(list) == 0 {
 		if c.blobs == nil {
-			return nil, ErrNoContent
+			return nil, journal.ErrNoContent
 		}
 		from, size, err := c.blobs.OpenBlob(r.SHA256)
 		if err != nil {
@@ -131,21 +131,21 @@ func (c *contents) readsList(r *Reads) ([]byte, error) {
 		}
 		defer func() { _ = from.Close() }()
 		if size > maxReadBytes {
-			return nil, fmt.Errorf("%w: it has %d bytes", ErrDamaged, size)
+			return nil, fmt.Errorf("%w: it has %d bytes", journal.ErrDamaged, size)
 		}
 		if list, err = io.ReadAll(from); err != nil {
 			return nil, err
 		}
 	}
 	if journal.SHA256Hex(list) != r.SHA256 {
-		return nil, fmt.Errorf("the list of files: %w", ErrDamaged)
+		return nil, fmt.Errorf("the list of files: %w", journal.ErrDamaged)
 	}
 	return list, nil
 }
 
 // Reads returns which files of the target a session's script has opened so far, and their names; nil for none. Names are
 // the target's: any bytes.
-func (m *Manager) Reads(s Session) (*Reads, []string, error) {
+func (m *Manager) Reads(s journal.Session) (*journal.Reads, []string, error) {
 	m.mu.Lock()
 	l := m.live[s.ID]
 	m.mu.Unlock()

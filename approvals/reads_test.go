@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 func listDigest(names ...string) string {
@@ -37,7 +38,7 @@ func TestFilesThatAScriptReadsAreRecordedOnce(t *testing.T) {
 	if _, names, err := b.Reads(session(t, b, l.ID())); err != nil || !slices.Equal(names, want) {
 		t.Errorf("while it runs: %q, %v", names, err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	s := session(t, b, l.ID())
 	r, names, err := b.Reads(s)
 	if err != nil || !slices.Equal(names, want) || r.Files != 3 || r.SHA256 != listDigest(want...) || r.More != 0 {
@@ -48,7 +49,7 @@ func TestFilesThatAScriptReadsAreRecordedOnce(t *testing.T) {
 	}
 }
 
-func session(t *testing.T, b *book, id string) approvals.Session {
+func session(t *testing.T, b *book, id string) journal.Session {
 	t.Helper()
 	s, err := b.Session(id)
 	if err != nil {
@@ -69,11 +70,11 @@ func TestRunsOfASessionHaveOneListOfFiles(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.Shutdown(t.Context()) }()
 	<-first
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if s := session(t, b, l.ID()); s.Status != approvals.StatusParked || s.Reads.SHA256 != listDigest("/etc/one") {
+	if s := session(t, b, l.ID()); s.Status != journal.StatusParked || s.Reads.SHA256 != listDigest("/etc/one") {
 		t.Fatalf("%s, %+v", s.Status, s.Reads)
 	}
 	b2 := b.next()
@@ -82,7 +83,7 @@ func TestRunsOfASessionHaveOneListOfFiles(t *testing.T) {
 	}
 	l2 := b2.resume(l.ID())
 	l2.Opened("/etc/two")
-	l2.End(approvals.Outcome{Status: approvals.StatusDone})
+	l2.End(approvals.Outcome{Status: journal.StatusDone})
 	if _, names, err := b2.Reads(session(t, b2, l.ID())); err != nil || !slices.Equal(names, []string{"/etc/one", "/etc/two"}) {
 		t.Errorf("%q, %v", names, err)
 	}
@@ -104,7 +105,7 @@ func TestListOfFilesIsBoundedAndItsDigestCoversAll(t *testing.T) {
 		}
 	}
 	l.Opened("/data/file00000") // which the list has
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	s := session(t, b, l.ID())
 	r, names, err := b.Reads(s)
 	if err != nil || len(names) != room || r.Files != room || r.More != 100 || r.MoreSHA256 != hex.EncodeToString(more.Sum(nil)) {

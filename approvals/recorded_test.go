@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 )
 
 // blobName is where the store of a book keeps content.
@@ -42,7 +44,7 @@ func TestOutputIsContentOnceItsRecordNamesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = l.Stdout().Write([]byte("the script's own"))
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 	s, err := b.Session(l.ID())
 	if err != nil || s.Operations[0].Output == "" || s.Operations[1].Output != "" || s.Output == "" {
 		t.Fatalf("%+v, %v", s, err)
@@ -51,11 +53,11 @@ func TestOutputIsContentOnceItsRecordNamesIt(t *testing.T) {
 		t.Errorf("files that are left: %q", left)
 	}
 	var operation, session strings.Builder
-	if err := b.OperationOutput(l.ID(), 1, func(c approvals.Chunk) error { operation.Write(c.Data); return nil }); err != nil || operation.String() != "hello\n" {
+	if err := b.OperationOutput(l.ID(), 1, func(c output.Chunk) error { operation.Write(c.Data); return nil }); err != nil || operation.String() != "hello\n" {
 		t.Errorf("%q, %v", operation.String(), err)
 	}
-	_, err = b.Follow(t.Context(), l.ID(), func(c approvals.Chunk) error {
-		if c.Stream == approvals.StreamStdout {
+	_, err = b.Follow(t.Context(), l.ID(), func(c output.Chunk) error {
+		if c.Stream == output.Stdout {
 			session.Write(c.Data)
 		}
 		return nil
@@ -67,7 +69,7 @@ func TestOutputIsContentOnceItsRecordNamesIt(t *testing.T) {
 	if err := os.WriteFile(b.blobName(s.Output), []byte("\x01\x05\x00\x00\x00other"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Follow(t.Context(), l.ID(), func(approvals.Chunk) error { return nil }); !errors.Is(err, approvals.ErrDamaged) {
+	if _, err := b.Follow(t.Context(), l.ID(), func(output.Chunk) error { return nil }); !errors.Is(err, journal.ErrDamaged) {
 		t.Errorf("damaged: %v", err)
 	}
 }
@@ -82,8 +84,8 @@ func TestWhoeverFollowsAnEndingSessionGetsAllOfIt(t *testing.T) {
 			all.Go(func() {
 				for range 5 {
 					n := 0
-					_, err := b.Follow(t.Context(), l.ID(), func(c approvals.Chunk) error {
-						if c.Stream == approvals.StreamStdout {
+					_, err := b.Follow(t.Context(), l.ID(), func(c output.Chunk) error {
+						if c.Stream == output.Stdout {
 							n += len(c.Data)
 						}
 						return nil
@@ -94,7 +96,7 @@ func TestWhoeverFollowsAnEndingSessionGetsAllOfIt(t *testing.T) {
 				}
 			})
 		}
-		l.End(approvals.Outcome{Status: approvals.StatusDone})
+		l.End(approvals.Outcome{Status: journal.StatusDone})
 		all.Wait()
 	}
 }
@@ -110,10 +112,10 @@ func TestDamagedOutputIsNotReplayed(t *testing.T) {
 		l := b.begin()
 		p, err := l.Start(t.Context(), command(io.Discard, "echo", "hello"))
 		mustRun(t, p, err)
-		if r := <-start(l, appendCommand(io.Discard, mark, "x")); !errors.Is(r.err, approvals.ErrParked) {
+		if r := <-start(l, appendCommand(io.Discard, mark, "x")); !errors.Is(r.err, journal.ErrParked) {
 			t.Fatalf("%v, want ErrParked", r.err)
 		}
-		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+		l.End(approvals.Outcome{Status: journal.StatusCancelled})
 		s, err := b.approve(l.ID(), alice)
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +129,7 @@ func TestDamagedOutputIsNotReplayed(t *testing.T) {
 		if _, err := l.Start(t.Context(), command(&out, "echo", "hello")); !errors.As(err, &denial) || !strings.Contains(denial.Reason, "damaged") || out.Len() > 0 {
 			t.Errorf("%s: %v, %q", what, err, out.String())
 		}
-		l.End(approvals.Outcome{Status: approvals.StatusFailed})
+		l.End(approvals.Outcome{Status: journal.StatusFailed})
 	}
 }
 
@@ -137,16 +139,16 @@ func TestOutputOfAnExpiredSessionIsKept(t *testing.T) {
 	if _, err := io.WriteString(l.Stdout(), "said before"); err != nil {
 		t.Fatal(err)
 	}
-	if r := <-start(l, command(io.Discard, "true")); !errors.Is(r.err, approvals.ErrExpired) {
+	if r := <-start(l, command(io.Discard, "true")); !errors.Is(r.err, journal.ErrExpired) {
 		t.Fatalf("%v, want ErrExpired", r.err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+	l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	s, err := b.Session(l.ID())
-	if err != nil || s.Status != approvals.StatusExpired || s.Output == "" {
+	if err != nil || s.Status != journal.StatusExpired || s.Output == "" {
 		t.Errorf("session is %s, its output %q, %v", s.Status, s.Output, err)
 	}
 	var said []byte
-	if err := b.Output(watcher, l.ID(), func(c approvals.Chunk) error { said = append(said, c.Data...); return nil }); err != nil || string(said) != "said before" {
+	if err := b.Output(watcher, l.ID(), func(c output.Chunk) error { said = append(said, c.Data...); return nil }); err != nil || string(said) != "said before" {
 		t.Errorf("%q, %v", said, err)
 	}
 }

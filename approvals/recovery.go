@@ -17,7 +17,7 @@ type recovery struct {
 
 // run brings the store to a state that this process can vouch for.
 func (r *recovery) run() error {
-	open, err := r.config.Store.Sessions(false, func(*Session) bool { return true })
+	open, err := r.config.Store.Sessions(false, func(*journal.Session) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (r *recovery) run() error {
 		found[o.ID] = answers
 	}
 	for ids := range slices.Chunk(changed, recoveredAtOnce) {
-		all, err := r.config.Store.UpdateAll(ids, func(all []*Session) error {
+		all, err := r.config.Store.UpdateAll(ids, func(all []*journal.Session) error {
 			for _, s := range all {
 				why, err := r.recoverSession(s, found[s.ID])
 				if err != nil {
@@ -65,8 +65,8 @@ func (r *recovery) run() error {
 const recoveredAtOnce = 500
 
 // takeUp takes a session that is parked into the manager's own table, and starts it again where a decision says so.
-func (r *recovery) takeUp(s *Session) {
-	if s.Status != StatusParked {
+func (r *recovery) takeUp(s *journal.Session) {
+	if s.Status != journal.StatusParked {
 		return
 	}
 	r.mu.Lock() // one that was taken up before may be about to start
@@ -78,7 +78,7 @@ func (r *recovery) takeUp(s *Session) {
 }
 
 // recoverSession decides what became of a session whose gateway died. It says why it took an approval back, if it did.
-func (r *recovery) recoverSession(s *Session, answers answers) (takenBack string, err error) {
+func (r *recovery) recoverSession(s *journal.Session, answers answers) (takenBack string, err error) {
 	s.Placed = nil
 	unknown, err := recoverOperations(s, r.now, answers)
 	if err != nil {
@@ -86,15 +86,15 @@ func (r *recovery) recoverSession(s *Session, answers answers) (takenBack string
 	}
 	switch {
 	case unknown:
-		return "", s.Apply(ending(StatusFailed, ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
-	case r.config.Restart != nil && !s.Interactive && (s.Status == StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
+		return "", s.Apply(ending(journal.StatusFailed, journal.ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
+	case r.config.Restart != nil && !s.Interactive && (s.Status == journal.StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
 		return recoverParked(s, r.now, r.rules.Load(), answers)
 	}
-	return "", s.Apply(ending(StatusFailed, ExitFault, "the gateway stopped while it ran", r.now))
+	return "", s.Apply(ending(journal.StatusFailed, journal.ExitFault, "the gateway stopped while it ran", r.now))
 }
 
 // recoverOperations says of what was under way what is known of it by now. unknown is whether there is one of which nothing is.
-func recoverOperations(s *Session, now time.Time, answers answers) (unknown bool, err error) {
+func recoverOperations(s *journal.Session, now time.Time, answers answers) (unknown bool, err error) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
 		if o.State() != journal.StateRunning {
@@ -118,9 +118,9 @@ func recoverOperations(s *Session, now time.Time, answers answers) (unknown bool
 // recoverParked parks a session that can start again. What was to start when the gateway stopped goes on. An approval that was left
 // lying, or is old by now, does not. In one that waits for something else too, it is used once that is decided: nothing starts for it
 // by itself.
-func recoverParked(s *Session, now time.Time, rules *Rules, answers answers) (takenBack string, err error) {
-	idle := s.Status == StatusParked && !s.GoesOn && s.Waits() && !answers.anyMade()
-	if s.Status == StatusParked && !s.GoesOn && !idle {
+func recoverParked(s *journal.Session, now time.Time, rules *Rules, answers answers) (takenBack string, err error) {
+	idle := s.Status == journal.StatusParked && !s.GoesOn && s.Waits() && !answers.anyMade()
+	if s.Status == journal.StatusParked && !s.GoesOn && !idle {
 		any, err := reopen(s, "the gateway stopped before", time.Time{})
 		if err != nil {
 			return "", err
@@ -138,7 +138,7 @@ func recoverParked(s *Session, now time.Time, rules *Rules, answers answers) (ta
 			takenBack = "it is too old"
 		}
 	}
-	if s.Status != StatusParked {
+	if s.Status != journal.StatusParked {
 		if err := s.Apply(rules.parking(s, now)); err != nil {
 			return "", err
 		}
@@ -152,7 +152,7 @@ func recoverParked(s *Session, now time.Time, rules *Rules, answers answers) (ta
 
 // resolved brings a session's interrupted changes to a state that this process can vouch for, and removes what its
 // commands were given of scratch.
-func (r *recovery) resolved(ctx context.Context, s *Session) answers {
+func (r *recovery) resolved(ctx context.Context, s *journal.Session) answers {
 	found := answers{}
 	files, done := r.look.files(s.Target, s.Identity, s.ID)
 	defer done()

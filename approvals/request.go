@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"io"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
 )
 
 // Request asks for a session.
 type Request struct {
-	Identity       Identity
+	Identity       journal.Identity
 	Target         targets.Target
 	Engine         string
 	Args           []string // what follows the interpreter, for a script
@@ -44,7 +45,7 @@ type Start struct {
 
 // Outcome is how a session's script ended.
 type Outcome struct {
-	Status   Status // Done, Failed, TimedOut or Cancelled
+	Status   journal.Status // Done, Failed, TimedOut or Cancelled
 	ExitCode int
 	Reason   string // one line, rendered
 }

@@ -44,7 +44,7 @@ func (k look) files(name, identity, session string) (files targets.FileTarget, d
 
 // resolve compares what is on the target with what a change was to make and with what was there before. Only where
 // that is certain it is an answer. What the interrupted change has left beside the file is removed.
-func (k look) resolve(ctx context.Context, files targets.FileTarget, id string, o *Operation) answer {
+func (k look) resolve(ctx context.Context, files targets.FileTarget, id string, o *journal.Operation) answer {
 	if files == nil || files.Name() != o.File.Target {
 		return notKnown
 	}
@@ -61,7 +61,7 @@ func (k look) resolve(ctx context.Context, files targets.FileTarget, id string, 
 			return notKnown
 		}
 	}
-	is := func(want map[string]*FileState) bool {
+	is := func(want map[string]*journal.FileState) bool {
 		for path, s := range want {
 			if !now[path].Same(targetState(s)) {
 				return false
@@ -74,7 +74,7 @@ func (k look) resolve(ctx context.Context, files targets.FileTarget, id string, 
 		return notMade // where it looks made too, as a touch does, once more does no harm
 	case is(f.After()):
 		return wasMade
-	case f.Op == journal.Rename && f.WasTo != nil && is(map[string]*FileState{string(f.Path): f.WasTo, string(f.To): f.Was}):
+	case f.Op == journal.Rename && f.WasTo != nil && is(map[string]*journal.FileState{string(f.Path): f.WasTo, string(f.To): f.Was}):
 		// The two have changed places, and what was replaced is still to be removed.
 		c := targets.Change{ID: changeID(id, o.N), Op: targets.Delete, Path: string(f.Path), Was: now[string(f.Path)]}
 		if files.Apply(ctx, c) == nil {
@@ -86,7 +86,7 @@ func (k look) resolve(ctx context.Context, files targets.FileTarget, id string, 
 
 // afterLoss says what became of a change whose connection broke in the middle, by a look over another one: nil where it was
 // made. What is left of it beside the file is removed.
-func (k look) afterLoss(ctx context.Context, files targets.FileTarget, id string, o *Operation, failed error) error {
+func (k look) afterLoss(ctx context.Context, files targets.FileTarget, id string, o *journal.Operation, failed error) error {
 	if !errors.Is(failed, targets.ErrInterrupted) {
 		return failed
 	}

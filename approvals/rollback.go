@@ -35,7 +35,7 @@ type Step struct {
 // can be done. A file that has changed since the session is not touched, and then nothing is, unless force is given.
 // With plan nothing is done. Every step is journalled before it is made. The session is RolledBack when all is as it was.
 // ErrNotPermitted, ErrNotFound, ErrNothingToRollBack, ErrChangedSince; a *Conflict where a step could not be made.
-func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, plan bool) ([]Step, error) {
+func (m *Manager) Rollback(ctx context.Context, id string, by journal.Identity, force, plan bool) ([]Step, error) {
 	s, err := mayRollBack(m, id, by)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 	if stays {
 		return steps, fmt.Errorf("roll back session %s: %w: not everything could be restored", id, ErrChangedSince)
 	}
-	_, err = m.config.Store.Update(id, func(s *Session) error {
+	_, err = m.config.Store.Update(id, func(s *journal.Session) error {
 		return s.Apply(journal.Event{What: journal.RollBack, By: by})
 	})
 	m.publish(about(&s), EventRolledBack, by.Name)
@@ -82,10 +82,10 @@ func (m *Manager) Rollback(ctx context.Context, id string, by Identity, force, p
 }
 
 // mayRollBack checks who asks and for what.
-func mayRollBack(m *Manager, id string, by Identity) (Session, error) {
+func mayRollBack(m *Manager, id string, by journal.Identity) (journal.Session, error) {
 	scope := m.scope(by)
 	if err := scope.decides("rolling back"); err != nil {
-		return Session{}, err
+		return journal.Session{}, err
 	}
 	s, err := m.session(id)
 	if err == nil {
@@ -93,8 +93,8 @@ func mayRollBack(m *Manager, id string, by Identity) (Session, error) {
 	}
 	switch {
 	case err != nil:
-		return Session{}, err
-	case s.Status == StatusRolledBack:
+		return journal.Session{}, err
+	case s.Status == journal.StatusRolledBack:
 		return s, fmt.Errorf("%w: session %s was rolled back already", ErrNothingToRollBack, id)
 	case !s.Status.Final():
 		return s, fmt.Errorf("%w: session %s is %s; cancel it first", ErrNothingToRollBack, id, s.Status)
@@ -112,15 +112,15 @@ type rolling struct {
 	*Manager
 	files targets.FileTarget
 	id    string
-	by    Identity
+	by    journal.Identity
 }
 
 // clear ends what an earlier rollback has left half done, when the gateway died in it. What it did is known by a
 // look at the target.
-func (b *rolling) clear(ctx context.Context, s *Session) error {
+func (b *rolling) clear(ctx context.Context, s *journal.Session) error {
 	left := map[int]bool{}
 	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Kind == RollbackKind && o.Finished.IsZero() && o.Decision == Approved {
+		if o := &s.Operations[i]; o.Kind == journal.RollbackKind && o.Finished.IsZero() && o.Decision == journal.Approved {
 			left[o.N] = true
 			if err := b.files.Sweep(ctx, changeID(s.ID, o.N), string(o.File.Path)); err != nil {
 				return fmt.Errorf("remove what an interrupted rollback left: %w", err)
@@ -130,7 +130,7 @@ func (b *rolling) clear(ctx context.Context, s *Session) error {
 	if len(left) == 0 {
 		return nil
 	}
-	_, err := b.config.Store.Update(s.ID, func(s *Session) error {
+	_, err := b.config.Store.Update(s.ID, func(s *journal.Session) error {
 		for n := range left {
 			if err := s.Operation(n).Apply(journal.Event{What: journal.Interrupt}); err != nil {
 				return err
@@ -158,13 +158,13 @@ func (e *exclusive) take(id string) (release func(), err error) {
 // restored is a path that a session has changed: what was there before it, and what it left.
 type restored struct {
 	path         string
-	was, left    *FileState
+	was, left    *journal.FileState
 	lost         string // why was is not kept
 	touchedAlone bool   // only its time was changed
 }
 
 // changedPaths are the paths that a session has changed.
-func changedPaths(s *Session) []*restored {
+func changedPaths(s *journal.Session) []*restored {
 	all := map[string]*restored{}
 	for i := range s.Operations {
 		o := &s.Operations[i]
@@ -190,8 +190,8 @@ func changedPaths(s *Session) []*restored {
 
 // plan looks at every path and lists what is to be done, in that order: first what is removed, the deepest first,
 // then what is made, the highest first.
-func (b *rolling) plan(ctx context.Context, s *Session) (steps []Step, todo []*File, err error) {
-	var away, back []*File
+func (b *rolling) plan(ctx context.Context, s *journal.Session) (steps []Step, todo []*journal.File, err error) {
+	var away, back []*journal.File
 	paths := changedPaths(s)
 	for _, r := range paths {
 		now, err := b.files.State(ctx, r.path)
@@ -204,7 +204,7 @@ func (b *rolling) plan(ctx context.Context, s *Session) (steps []Step, todo []*F
 		problem, hard := b.inTheWay(r, now)
 		remove, restore := b.undo(s, r, stateOf(now))
 		step := Step{Path: r.path, Problem: problem, Forced: !hard}
-		for _, f := range []*File{remove, restore} {
+		for _, f := range []*journal.File{remove, restore} {
 			if f == nil {
 				continue
 			}
@@ -221,8 +221,8 @@ func (b *rolling) plan(ctx context.Context, s *Session) (steps []Step, todo []*F
 		steps = append(steps, step)
 	}
 	b.mindOthers(away, steps)
-	slices.SortStableFunc(away, func(a, b *File) int { return cmp.Compare(depth(b), depth(a)) })
-	slices.SortStableFunc(back, func(a, b *File) int { return cmp.Compare(depth(a), depth(b)) })
+	slices.SortStableFunc(away, func(a, b *journal.File) int { return cmp.Compare(depth(b), depth(a)) })
+	slices.SortStableFunc(back, func(a, b *journal.File) int { return cmp.Compare(depth(a), depth(b)) })
 	order := map[string]int{}
 	for i, f := range append(away, back...) {
 		if _, known := order[string(f.Path)]; !known {
@@ -238,14 +238,14 @@ func (b *rolling) plan(ctx context.Context, s *Session) (steps []Step, todo []*F
 }
 
 // mindOthers marks the removal of directories in which somebody else has put something since.
-func (b *rolling) mindOthers(away []*File, steps []Step) {
+func (b *rolling) mindOthers(away []*journal.File, steps []Step) {
 	going := map[string]bool{}
 	for _, f := range away {
 		going[string(f.Path)] = true
 	}
 	for i := range steps {
 		step := &steps[i]
-		at := slices.IndexFunc(away, func(f *File) bool { return f.Op == journal.Rmdir && string(f.Path) == step.Path })
+		at := slices.IndexFunc(away, func(f *journal.File) bool { return f.Op == journal.Rmdir && string(f.Path) == step.Path })
 		if at < 0 {
 			continue
 		}
@@ -262,7 +262,7 @@ func (b *rolling) mindOthers(away []*File, steps []Step) {
 	}
 }
 
-func depth(f *File) int { return strings.Count(string(f.Path), "/") }
+func depth(f *journal.File) int { return strings.Count(string(f.Path), "/") }
 
 // inTheWay says why a path cannot be restored; hard where force does not help.
 func (b *rolling) inTheWay(r *restored, now *targets.State) (problem render.Text, hard bool) {
@@ -288,14 +288,14 @@ func (c *contents) has(sha string) bool {
 }
 
 // undo makes what restores a path: a removal, a change, or both where another kind of file is in the way.
-func (b *rolling) undo(s *Session, r *restored, now *FileState) (remove, restore *File) {
-	f := File{Target: s.Target, Path: Exact(r.path), Was: now}
+func (b *rolling) undo(s *journal.Session, r *restored, now *journal.FileState) (remove, restore *journal.File) {
+	f := journal.File{Target: s.Target, Path: journal.Exact(r.path), Was: now}
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.File != nil {
 			f.RunAs = o.File.RunAs
 		}
 	}
-	is := func(s *FileState) *targets.State { return targetState(s) }
+	is := func(s *journal.FileState) *targets.State { return targetState(s) }
 	if now != nil && (r.was == nil || is(now).IsDir() != is(r.was).IsDir()) {
 		gone := f
 		if gone.Op = journal.Delete; is(now).IsDir() {
@@ -324,20 +324,20 @@ func (b *rolling) undo(s *Session, r *restored, now *FileState) (remove, restore
 }
 
 // sameContent reports whether two files differ in mode and owner at most.
-func sameContent(a, b *FileState) bool {
+func sameContent(a, b *journal.FileState) bool {
 	x, y := *a, *b
 	x.Mode, x.UID, x.GID = y.Mode, y.UID, y.GID
 	return (a.Mode^b.Mode)&^0o7777 == 0 && targetState(&x).Same(targetState(&y))
 }
 
 // step journals one step, makes it, and records what came of it.
-func (b *rolling) step(ctx context.Context, f *File) error {
+func (b *rolling) step(ctx context.Context, f *journal.File) error {
 	n := 0
-	_, err := b.config.Store.Update(b.id, func(s *Session) error {
+	_, err := b.config.Store.Update(b.id, func(s *journal.Session) error {
 		now := b.config.Now()
 		o, err := s.Add(
-			Operation{
-				Kind: RollbackKind, Summary: f.Summary().String(), Verdict: policy.Ask, Risk: policy.Caution, Why: "it undoes a change of this session",
+			journal.Operation{
+				Kind: journal.RollbackKind, Summary: f.Summary().String(), Verdict: policy.Ask, Risk: policy.Caution, Why: "it undoes a change of this session",
 				Digest: f.Digest(), Created: now, File: f,
 			},
 			journal.Event{What: journal.Ask}, journal.Event{What: journal.Approve, At: now, By: b.by}, journal.Event{What: journal.Start, At: now},
@@ -351,11 +351,11 @@ func (b *rolling) step(ctx context.Context, f *File) error {
 		return err
 	}
 	failed := b.files.Apply(context.WithoutCancel(ctx), targetChange(f, changeID(b.id, n), b.config.Blobs))
-	failed = b.look.afterLoss(ctx, b.files, b.id, &Operation{N: n, File: f}, failed)
-	_, err = b.config.Store.Update(b.id, func(s *Session) error {
+	failed = b.look.afterLoss(ctx, b.files, b.id, &journal.Operation{N: n, File: f}, failed)
+	_, err = b.config.Store.Update(b.id, func(s *journal.Session) error {
 		o := s.Operation(n)
 		if o == nil {
-			return ErrNotFound
+			return journal.ErrNotFound
 		}
 		return o.Apply(outcomeOf(failed, b.config.Now()))
 	})

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
 )
 
@@ -172,7 +173,7 @@ func (d *desk) randomRound(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 7))
 	approve := func() {
 		for _, o := range s.session().Operations {
-			if o.Decision == approvals.Waiting {
+			if o.Decision == journal.Waiting {
 				s.approve()
 				return
 			}
@@ -198,7 +199,7 @@ func (d *desk) randomRound(t *testing.T, seed uint64) {
 		t.Fatal(err)
 	}
 	got := s.session()
-	if got.Status != approvals.StatusDone {
+	if got.Status != journal.StatusDone {
 		t.Fatalf("session %s, %s: %s", got.Status, got.Reason, operations(got))
 	}
 	steps, err := d.Rollback(context.Background(), got.ID, alice, false, false)
@@ -243,7 +244,7 @@ func TestRollbackThatACrashCutIsDoneAgain(t *testing.T) {
 			d.holds("a", "old")
 			d.holds("b", "old")
 			s := d.session()
-			if s.Status != approvals.StatusRolledBack || s.Operations[2].Decision != approvals.Unknown {
+			if s.Status != journal.StatusRolledBack || s.Operations[2].Decision != journal.Unknown {
 				t.Errorf("session %s: %s", s.Status, operations(s))
 			}
 			for _, err := range s.Sound() {
@@ -274,7 +275,7 @@ func TestScratchThatACrashLeftOnTheTargetIsRemoved(t *testing.T) {
 	if entries, err := os.ReadDir(scratch); err != nil || len(entries) != 0 {
 		t.Errorf("left in scratch: %v, %v", entries, err)
 	}
-	if s := d.session(); len(s.Placed) != 0 || s.Status != approvals.StatusFailed {
+	if s := d.session(); len(s.Placed) != 0 || s.Status != journal.StatusFailed {
 		t.Errorf("session %s, placed %q", s.Status, s.Placed)
 	}
 }

@@ -3,18 +3,19 @@ package approvals
 import (
 	"context"
 	"fmt"
+	"shannot-gateway/approvals/journal"
 	"slices"
 )
 
 // scope is what somebody may see and decide on. Every method of Manager that takes who asks goes through it, anew with each
 // call: what the configuration takes away counts at once, whoever they were when they came.
 type scope struct {
-	by    Identity
+	by    journal.Identity
 	now   Standing
 	known bool // they are who they were: the name, the role and the key are in the configuration
 }
 
-func (k *scopes) scope(by Identity) scope {
+func (k *scopes) scope(by journal.Identity) scope {
 	if k.standing == nil {
 		return scope{by, Standing{Role: by.Role, Everywhere: true}, true}
 	}
@@ -35,23 +36,23 @@ func (s scope) sees(identity, target string) bool { return identity == s.by.Name
 func (s scope) decides(doing string) error {
 	switch {
 	case !s.by.MayDecide():
-		return fmt.Errorf("%w: %s needs the role approver, %s is %s", ErrNotPermitted, doing, s.by.Name, s.by.Role)
+		return fmt.Errorf("%w: %s needs the role approver, %s is %s", journal.ErrNotPermitted, doing, s.by.Name, s.by.Role)
 	case !s.known:
-		return fmt.Errorf("%w: %s is not in the configuration any more, or not by this key", ErrNotPermitted, s.by.Name)
+		return fmt.Errorf("%w: %s is not in the configuration any more, or not by this key", journal.ErrNotPermitted, s.by.Name)
 	}
 	return nil
 }
 
 // decidesOn is nil for who may decide on a session. ErrNotFound for one that they do not see.
-func (s scope) decidesOn(session *Session, doing string) error {
+func (s scope) decidesOn(session *journal.Session, doing string) error {
 	err := s.decides(doing)
 	switch {
 	case err != nil:
 		return err
 	case !s.sees(session.Identity, session.Target):
-		return ErrNotFound
+		return journal.ErrNotFound
 	case session.OwnedBy(s.by):
-		return fmt.Errorf("%w: nobody decides on their own session", ErrNotPermitted)
+		return fmt.Errorf("%w: nobody decides on their own session", journal.ErrNotPermitted)
 	}
 	return nil
 }
@@ -66,7 +67,7 @@ func (k *scopes) absent(agent, target string) string {
 	switch {
 	case !ok:
 		return "its agent " + agent + " is not in the configuration any more, or has no key there"
-	case now.Role != Agent && now.Role != Admin:
+	case now.Role != journal.Agent && now.Role != journal.Admin:
 		return "its agent " + agent + " is no agent any more, by the configuration"
 	case target != "" && !slices.Contains(now.Targets, target):
 		return "its agent " + agent + " may not use the target " + target + " any more"
@@ -76,13 +77,13 @@ func (k *scopes) absent(agent, target string) string {
 
 // Obstacle says in a few words why nothing of a session can be approved now, whoever asks; "" where nothing is in the way. An
 // agent that was taken out of the configuration gets nothing approved. One that only lost the target keeps what is alive there.
-func (k *scopes) Obstacle(s *Session) string {
+func (k *scopes) Obstacle(s *journal.Session) string {
 	switch s.Status {
-	case StatusRunning, StatusHeld:
+	case journal.StatusRunning, journal.StatusHeld:
 		return k.absent(s.Identity, "")
-	case StatusParked:
+	case journal.StatusParked:
 		return k.absent(s.Identity, s.Target)
-	case StatusDone, StatusFailed, StatusRejected, StatusCancelled, StatusExpired, StatusTimedOut, StatusRolledBack:
+	case journal.StatusDone, journal.StatusFailed, journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack:
 	}
 	return ""
 }
@@ -94,7 +95,7 @@ func (k *scopes) Void(g *Grant) string {
 		return ""
 	}
 	now, ok := k.standing(g.By, g.ByKey)
-	switch by := (scope{Identity{Name: g.By, Role: now.Role, Fingerprint: g.ByKey}, now, true}); {
+	switch by := (scope{journal.Identity{Name: g.By, Role: now.Role, Fingerprint: g.ByKey}, now, true}); {
 	case !ok || g.ByKey == "":
 		return g.By + ", who made it, is not in the configuration any more, or not by that key"
 	case by.decides("granting") != nil:
@@ -121,7 +122,7 @@ func (k *scopes) change() {
 }
 
 // whileSeen returns a context that ends, with ErrNotFound, once somebody does not see a session any more.
-func (k *scopes) whileSeen(ctx context.Context, by Identity, s *Session) (context.Context, context.CancelFunc) {
+func (k *scopes) whileSeen(ctx context.Context, by journal.Identity, s *journal.Session) (context.Context, context.CancelFunc) {
 	if s.Identity == by.Name {
 		return ctx, func() {} // nobody takes their own from them
 	}
@@ -133,7 +134,7 @@ func (k *scopes) whileSeen(ctx context.Context, by Identity, s *Session) (contex
 			changed := k.changed
 			k.lock.Unlock()
 			if !k.scope(by).sees(identity, target) {
-				cancel(ErrNotFound)
+				cancel(journal.ErrNotFound)
 				return
 			}
 			select {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/local"
 )
@@ -33,11 +35,11 @@ func (d *directory) standing(name, key string) (approvals.Standing, bool) {
 	return who.Standing, ok && len(who.keys) > 0 && (key == "" || slices.Contains(who.keys, key))
 }
 
-func (d *directory) set(name string, role approvals.Role, everywhere bool, targets ...string) approvals.Identity {
+func (d *directory) set(name string, role journal.Role, everywhere bool, targets ...string) journal.Identity {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.who[name] = listed{approvals.Standing{Role: role, Targets: targets, Everywhere: everywhere}, []string{"SHA256:" + name}}
-	return approvals.Identity{Name: name, Role: role, Fingerprint: "SHA256:" + name}
+	return journal.Identity{Name: name, Role: role, Fingerprint: "SHA256:" + name}
 }
 
 func (d *directory) remove(name string) {
@@ -64,13 +66,13 @@ func newScoped(t *testing.T) *scoped {
 		c.Standing = d.standing
 		c.Grants = c.Blobs.(approvals.GrantStore)
 	})
-	d.set("watcher", approvals.Admin, true)
-	d.set("claude", approvals.Agent, false, "local", "prod")
+	d.set("watcher", journal.Admin, true)
+	d.set("claude", journal.Agent, false, "local", "prod")
 	return s
 }
 
 // asks begins a session that waits with one command, on a target, and of a group where that is not "".
-func (s *scoped) asks(t *testing.T, by approvals.Identity, target targets.Target, group string) string {
+func (s *scoped) asks(t *testing.T, by journal.Identity, target targets.Target, group string) string {
 	t.Helper()
 	events := s.Subscribe(t.Context())
 	l, err := s.Begin(context.Background(), approvals.Request{
@@ -84,7 +86,7 @@ func (s *scoped) asks(t *testing.T, by approvals.Identity, target targets.Target
 	t.Cleanup(func() {
 		_, _ = s.Cancel(context.Background(), l.ID(), by)
 		<-result
-		l.End(approvals.Outcome{Status: approvals.StatusCancelled})
+		l.End(approvals.Outcome{Status: journal.StatusCancelled})
 	})
 	return l.ID()
 }
@@ -93,20 +95,20 @@ func (s *scoped) asks(t *testing.T, by approvals.Identity, target targets.Target
 // later, for a reason of its own.
 func TestEveryMethodAsksTheScope(t *testing.T) {
 	s := newScoped(t)
-	claude := approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:claude"}
-	carol := s.set("carol", approvals.Agent, false, "local", "prod")
-	alice := s.set("alice", approvals.Approver, true, "local")
-	pete := s.set("pete", approvals.Approver, false, "prod")
-	none := s.set("none", approvals.Approver, false)
-	root := s.set("root", approvals.Admin, true, "local")
-	admin := s.set("admin", approvals.Admin, false, "local")
-	gone := approvals.Identity{Name: "gone", Role: approvals.Approver, Fingerprint: "SHA256:gone"}
-	keyless := s.set("keyless", approvals.Approver, true)
+	claude := journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:claude"}
+	carol := s.set("carol", journal.Agent, false, "local", "prod")
+	alice := s.set("alice", journal.Approver, true, "local")
+	pete := s.set("pete", journal.Approver, false, "prod")
+	none := s.set("none", journal.Approver, false)
+	root := s.set("root", journal.Admin, true, "local")
+	admin := s.set("admin", journal.Admin, false, "local")
+	gone := journal.Identity{Name: "gone", Role: journal.Approver, Fingerprint: "SHA256:gone"}
+	keyless := s.set("keyless", journal.Approver, true)
 	s.who["keyless"] = listed{s.who["keyless"].Standing, nil}
-	rekeyed := approvals.Identity{Name: "alice", Role: approvals.Approver, Fingerprint: "SHA256:former"}
-	unkeyed := approvals.Identity{Name: "alice", Role: approvals.Approver}
-	promoted := approvals.Identity{Name: "carol", Role: approvals.Approver, Fingerprint: "SHA256:carol"}
-	thief := approvals.Identity{Name: "alice", Role: approvals.Approver, Fingerprint: "SHA256:claude"}
+	rekeyed := journal.Identity{Name: "alice", Role: journal.Approver, Fingerprint: "SHA256:former"}
+	unkeyed := journal.Identity{Name: "alice", Role: journal.Approver}
+	promoted := journal.Identity{Name: "carol", Role: journal.Approver, Fingerprint: "SHA256:carol"}
+	thief := journal.Identity{Name: "alice", Role: journal.Approver, Fingerprint: "SHA256:claude"}
 
 	group, err := s.NewGroup()
 	if err != nil {
@@ -124,7 +126,7 @@ func TestEveryMethodAsksTheScope(t *testing.T) {
 		decides
 	)
 	for _, row := range []struct {
-		by  approvals.Identity
+		by  journal.Identity
 		may map[string]int // those that are not named are unseen
 	}{
 		{claude, map[string]int{"here": sees, "prod": sees}},
@@ -145,7 +147,7 @@ func TestEveryMethodAsksTheScope(t *testing.T) {
 			may := row.may[name]
 			s.tryLooks(t, row.by, name, id, may >= sees)
 			s.tryDecisions(t, row.by, name, id, may >= sees, may == own, may == decides)
-			listed := slices.ContainsFunc(list, func(s approvals.Session) bool { return s.ID == id })
+			listed := slices.ContainsFunc(list, func(s journal.Session) bool { return s.ID == id })
 			if listed != (may >= sees) {
 				t.Errorf("%s (%s): %s is listed: %v", row.by.Name, row.by.Fingerprint, name, listed)
 			}
@@ -158,33 +160,33 @@ func TestEveryMethodAsksTheScope(t *testing.T) {
 		}
 		members, others, err := s.Group(row.by, group)
 		want := min(row.may["here"], 1) + min(row.may["prod"], 1)
-		if want == 0 && !errors.Is(err, approvals.ErrNotFound) || want > 0 && (err != nil || len(members) != want || others != 2-want) {
+		if want == 0 && !errors.Is(err, journal.ErrNotFound) || want > 0 && (err != nil || len(members) != want || others != 2-want) {
 			t.Errorf("%s (%s) is shown %d of the group and told of %d others, %v; want %d", row.by.Name, row.by.Fingerprint, len(members), others, err, want)
 		}
 	}
 }
 
 // tryLooks reads a session in every way.
-func (s *scoped) tryLooks(t *testing.T, by approvals.Identity, name, id string, want bool) {
+func (s *scoped) tryLooks(t *testing.T, by journal.Identity, name, id string, want bool) {
 	t.Helper()
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, byID := s.Manager.Session(by, id)
-	_, following := s.Manager.Follow(over, by, id, func(approvals.Chunk) error { return nil })
+	_, following := s.Manager.Follow(over, by, id, func(output.Chunk) error { return nil })
 	if errors.Is(following, context.Canceled) {
 		following = nil // it would have gone on
 	}
 	for verb, err := range map[string]error{
-		"show": byID, "wait": following, "output": s.Manager.OperationOutput(by, id, 1, func(approvals.Chunk) error { return nil }),
+		"show": byID, "wait": following, "output": s.Manager.OperationOutput(by, id, 1, func(output.Chunk) error { return nil }),
 	} {
-		if want && err != nil || !want && !errors.Is(err, approvals.ErrNotFound) {
+		if want && err != nil || !want && !errors.Is(err, journal.ErrNotFound) {
 			t.Errorf("%s (%s) %s of %s: %v, want it to be shown: %v", by.Name, by.Fingerprint, verb, name, err, want)
 		}
 	}
 }
 
 // tryDecisions decides on a session in every way, each wrongly in something that is looked at after who asks.
-func (s *scoped) tryDecisions(t *testing.T, by approvals.Identity, name, id string, sees, own, decides bool) {
+func (s *scoped) tryDecisions(t *testing.T, by journal.Identity, name, id string, sees, own, decides bool) {
 	t.Helper()
 	wrong := approvals.Approval{Waiting: strings.Repeat("0", 64)}
 	_, approve := s.Approve(t.Context(), id, by, wrong)
@@ -197,7 +199,7 @@ func (s *scoped) tryDecisions(t *testing.T, by approvals.Identity, name, id stri
 	}
 	_, preview := s.PreviewGrant(session, 1, by, approvals.GrantSpec{Kind: approvals.ExactGrant})
 	for verb, err := range map[string]error{"approve": approve, "reject": reject, "grant": grant, "rollback": rollback, "preview": preview} {
-		notHere, notAllowed := errors.Is(err, approvals.ErrNotFound), errors.Is(err, approvals.ErrNotPermitted)
+		notHere, notAllowed := errors.Is(err, journal.ErrNotFound), errors.Is(err, journal.ErrNotPermitted)
 		switch {
 		case decides && (notHere || notAllowed), own && !notAllowed, !decides && !notHere && !notAllowed:
 			t.Errorf("%s (%s) %s of %s: %v; sees %v, own %v, decides %v", by.Name, by.Fingerprint, verb, name, err, sees, own, decides)
@@ -206,7 +208,7 @@ func (s *scoped) tryDecisions(t *testing.T, by approvals.Identity, name, id stri
 		}
 	}
 	if !sees {
-		if _, err := s.Cancel(t.Context(), id, by); !errors.Is(err, approvals.ErrNotFound) {
+		if _, err := s.Cancel(t.Context(), id, by); !errors.Is(err, journal.ErrNotFound) {
 			t.Errorf("%s (%s) cancels %s: %v", by.Name, by.Fingerprint, name, err)
 		}
 	}
@@ -214,8 +216,8 @@ func (s *scoped) tryDecisions(t *testing.T, by approvals.Identity, name, id stri
 
 func TestWhatIsOutsideAScopeIsNotFoundRatherThanForbidden(t *testing.T) {
 	s := newScoped(t)
-	claude := approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:claude"}
-	pete := s.set("pete", approvals.Approver, false, "prod")
+	claude := journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:claude"}
+	pete := s.set("pete", journal.Approver, false, "prod")
 	id := s.asks(t, claude, s.target, "")
 	_, missing := s.Approve(t.Context(), "aaaaaaaa", pete, shown(t, s.Manager, id))
 	_, hidden := s.Approve(t.Context(), id, pete, shown(t, s.Manager, id))
@@ -226,8 +228,8 @@ func TestWhatIsOutsideAScopeIsNotFoundRatherThanForbidden(t *testing.T) {
 
 func TestEventsAreThoseOfTheScope(t *testing.T) {
 	s := newScoped(t)
-	claude := approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:claude"}
-	pete := s.set("pete", approvals.Approver, false, "prod")
+	claude := journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:claude"}
+	pete := s.set("pete", journal.Approver, false, "prod")
 	heard := s.Manager.Subscribe(t.Context(), pete)
 	s.asks(t, claude, s.target, "")
 	prod := s.asks(t, claude, elsewhere{s.target}, "")
@@ -239,10 +241,10 @@ func TestEventsAreThoseOfTheScope(t *testing.T) {
 			break
 		}
 	}
-	s.set("pete", approvals.Approver, false)
+	s.set("pete", journal.Approver, false)
 	s.Rescoped()
 	s.asks(t, claude, elsewhere{s.target}, "")
-	s.set("pete", approvals.Approver, false, "prod")
+	s.set("pete", journal.Approver, false, "prod")
 	s.Rescoped()
 	for range 2 {
 		if e := <-heard; e.Kind != approvals.EventReloaded || e.Session != "" {
@@ -254,20 +256,20 @@ func TestEventsAreThoseOfTheScope(t *testing.T) {
 // A scope that shrinks ends what follows, though nothing happens in the session.
 func TestAScopeThatShrinksEndsWhatFollows(t *testing.T) {
 	s := newScoped(t)
-	claude := approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:claude"}
-	pete := s.set("pete", approvals.Approver, false, "local")
+	claude := journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:claude"}
+	pete := s.set("pete", journal.Approver, false, "local")
 	id := s.asks(t, claude, s.target, "")
 	begun, ended := make(chan struct{}), make(chan error, 1)
 	var once sync.Once
 	go func() {
-		_, err := s.Manager.Follow(t.Context(), pete, id, func(approvals.Chunk) error { once.Do(func() { close(begun) }); return nil })
+		_, err := s.Manager.Follow(t.Context(), pete, id, func(output.Chunk) error { once.Do(func() { close(begun) }); return nil })
 		ended <- err
 	}()
 	<-begun
 	s.Rescoped() // which changes nothing for pete
-	s.set("pete", approvals.Approver, false, "prod")
+	s.set("pete", journal.Approver, false, "prod")
 	s.Rescoped()
-	if err := <-ended; !errors.Is(err, approvals.ErrNotFound) {
+	if err := <-ended; !errors.Is(err, journal.ErrNotFound) {
 		t.Errorf("following ends with %v, want ErrNotFound", err)
 	}
 }
@@ -275,8 +277,8 @@ func TestAScopeThatShrinksEndsWhatFollows(t *testing.T) {
 // A grant is as good as who made it and whom it is for.
 func TestAGrantIsVoidWithoutWhoMadeIt(t *testing.T) {
 	s := newScoped(t)
-	claude := approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:claude"}
-	alice := s.set("alice", approvals.Approver, false, "local")
+	claude := journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:claude"}
+	alice := s.set("alice", journal.Approver, false, "local")
 	events := s.Subscribe(t.Context())
 	l := s.begin()
 	result := start(l, command(io.Discard, "true", "x"))
@@ -312,17 +314,17 @@ func TestAGrantIsVoidWithoutWhoMadeIt(t *testing.T) {
 		t.Fatalf("the grant does not hold: %q", void())
 	}
 	restore := func() {
-		s.set("alice", approvals.Approver, false, "local")
-		s.set("claude", approvals.Agent, false, "local", "prod")
+		s.set("alice", journal.Approver, false, "local")
+		s.set("claude", journal.Agent, false, "local", "prod")
 	}
 	for name, take := range map[string]func(){
 		"the approver":             func() { s.remove("alice") },
-		"their role":               func() { s.set("alice", approvals.Agent, false, "local") },
-		"their scope":              func() { s.set("alice", approvals.Approver, false, "prod") },
+		"their role":               func() { s.set("alice", journal.Agent, false, "local") },
+		"their scope":              func() { s.set("alice", journal.Approver, false, "prod") },
 		"their key":                func() { s.who["alice"] = listed{s.who["alice"].Standing, []string{"SHA256:new"}} },
 		"the agent":                func() { s.remove("claude") },
 		"the agent's keys":         func() { s.who["claude"] = listed{s.who["claude"].Standing, nil} },
-		"the target for the agent": func() { s.set("claude", approvals.Agent, false, "prod") },
+		"the target for the agent": func() { s.set("claude", journal.Agent, false, "prod") },
 	} {
 		take()
 		if void() == "" || runs() {
@@ -334,7 +336,7 @@ func TestAGrantIsVoidWithoutWhoMadeIt(t *testing.T) {
 		t.Errorf("with all of it again the grant does not hold: %q", void())
 	}
 	// It is shown, and taken back, by those alone whose target it is for.
-	pete := s.set("pete", approvals.Approver, false, "prod")
+	pete := s.set("pete", journal.Approver, false, "prod")
 	n := s.Grants(true)[0].N
 	if list := s.Manager.Grants(pete, true); len(list) != 0 {
 		t.Errorf("pete is shown %v", list)
@@ -348,23 +350,23 @@ func TestAGrantIsVoidWithoutWhoMadeIt(t *testing.T) {
 	if _, err := s.Revoke(t.Context(), n, alice); err != nil {
 		t.Error(err)
 	}
-	l.End(approvals.Outcome{Status: approvals.StatusDone})
+	l.End(approvals.Outcome{Status: journal.StatusDone})
 }
 
 func TestNothingOfAnAgentWhoIsGoneIsApproved(t *testing.T) {
 	s := newScoped(t)
-	claude := approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:claude"}
-	alice := s.set("alice", approvals.Approver, true)
+	claude := journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:claude"}
+	alice := s.set("alice", journal.Approver, true)
 	id := s.asks(t, claude, s.target, "")
 	s.remove("claude")
 	session, err := s.Session(id)
 	if err != nil || s.Obstacle(&session) == "" {
 		t.Fatalf("nothing is said of it: %v", err)
 	}
-	if _, err := s.Approve(t.Context(), id, alice, shown(t, s.Manager, id)); !errors.Is(err, approvals.ErrObstacle) {
+	if _, err := s.Approve(t.Context(), id, alice, shown(t, s.Manager, id)); !errors.Is(err, journal.ErrObstacle) {
 		t.Errorf("it is approved: %v", err)
 	}
-	if now, _ := s.Session(id); now.Operations[0].Decision != approvals.Waiting {
+	if now, _ := s.Session(id); now.Operations[0].Decision != journal.Waiting {
 		t.Errorf("it is %s", now.Operations[0].Decision)
 	}
 	if _, err := s.Reject(t.Context(), id, alice, nil, "your agent is gone"); err != nil {
@@ -375,13 +377,13 @@ func TestNothingOfAnAgentWhoIsGoneIsApproved(t *testing.T) {
 // A decision that was taken in time does not start what is left of an agent who was taken out since, while the gateway was down.
 func TestNothingOfAnAgentWhoIsGoneIsStartedAgain(t *testing.T) {
 	d := &directory{who: map[string]listed{}}
-	d.set("watcher", approvals.Admin, true)
-	d.set("claude", approvals.Agent, false, "local")
-	alice := d.set("alice", approvals.Approver, true)
+	d.set("watcher", journal.Admin, true)
+	d.set("claude", journal.Agent, false, "local")
+	alice := d.set("alice", journal.Approver, true)
 	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Standing = d.standing })
 	for name, take := range map[string]func(){
 		"without its agent":  func() { d.remove("claude") },
-		"without its target": func() { d.set("claude", approvals.Agent, false, "prod") },
+		"without its target": func() { d.set("claude", journal.Agent, false, "prod") },
 	} {
 		id := b.killAfterApproval(filepath.Join(b.dir, "mark"))
 		take()
@@ -391,7 +393,7 @@ func TestNothingOfAnAgentWhoIsGoneIsStartedAgain(t *testing.T) {
 			t.Errorf("%s it is approved", name)
 		}
 		next.waits(id)
-		d.set("claude", approvals.Agent, false, "local")
+		d.set("claude", journal.Agent, false, "local")
 		b.next().waits(id)
 	}
 	if len(again) != 0 {

@@ -14,7 +14,7 @@ import (
 // place puts the files of scratch that go with a command on the target. Each path must be free, but for what the
 // session itself has put there before: another's file is neither overwritten nor taken for the session's own. Where one
 // cannot be placed the command does not start.
-func (l *Live) place(ctx context.Context, o Operation) error {
+func (l *Live) place(ctx context.Context, o journal.Operation) error {
 	if len(o.Command.Scratch) == 0 {
 		return nil
 	}
@@ -36,17 +36,17 @@ func (l *Live) place(ctx context.Context, o Operation) error {
 	if len(l.placed) == had {
 		return nil
 	}
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
-		s.Placed = make([]Exact, len(l.placed))
+	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+		s.Placed = make([]journal.Exact, len(l.placed))
 		for i, name := range l.placed {
-			s.Placed[i] = Exact(name)
+			s.Placed[i] = journal.Exact(name)
 		}
 		return nil
 	})
 	return err
 }
 
-func (l *Live) placeOne(ctx context.Context, files targets.FileTarget, n int, f *File) error {
+func (l *Live) placeOne(ctx context.Context, files targets.FileTarget, n int, f *journal.File) error {
 	c := targetChange(f, changeID(l.id, n), l.m.config.Blobs)
 	own := slices.Contains(l.placed, string(f.Path))
 	if own {
@@ -69,12 +69,12 @@ func (l *Live) placeOne(ctx context.Context, files targets.FileTarget, n int, f 
 }
 
 // notPlaced records why a command did not start.
-func (l *Live) notPlaced(n int, f *File, failed error) error {
+func (l *Live) notPlaced(n int, f *journal.File, failed error) error {
 	reason := fmt.Sprintf("the script's own %s cannot be put on %s: %s", render.Line(string(f.Path)), render.Line(l.target.Name()), render.Line(failed.Error()))
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error {
+	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
 		o := s.Operation(n)
 		if o == nil {
-			return ErrNotFound
+			return journal.ErrNotFound
 		}
 		e := journal.Event{What: journal.Fail, At: l.m.config.Now(), Reason: reason}
 		if errors.Is(failed, targets.ErrConflict) {
@@ -99,7 +99,7 @@ func (l *Live) unplace() {
 	defer cancel()
 	l.remove(ctx, files, l.placed)
 	l.placed = nil
-	_, err := l.m.config.Store.Update(l.id, func(s *Session) error { s.Placed = nil; return nil })
+	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error { s.Placed = nil; return nil })
 	if err != nil {
 		l.m.config.Log.Error("record that scratch was removed", "session", l.id, "error", err)
 	}

@@ -3,12 +3,13 @@ package approvals
 import (
 	"io"
 
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/vfs"
 )
 
 // remember makes the view of a script that runs again: every file that its earlier run has changed is at first what it
 // was before, where that was kept. nil where nothing was changed.
-func (l *workspace) remember(base vfs.Source, earlier []Operation) *vfs.Snapshot {
+func (l *workspace) remember(base vfs.Source, earlier []journal.Operation) *vfs.Snapshot {
 	files := map[string]*vfs.SnapshotFile{}
 	l.last = map[string]int{}
 	for i := range earlier {
@@ -29,7 +30,7 @@ func (l *workspace) remember(base vfs.Source, earlier []Operation) *vfs.Snapshot
 	return vfs.NewSnapshot(base, files)
 }
 
-func (l *workspace) snapshotFile(s *FileState) *vfs.SnapshotFile {
+func (l *workspace) snapshotFile(s *journal.FileState) *vfs.SnapshotFile {
 	if s == nil {
 		return nil
 	}
@@ -47,7 +48,7 @@ func (l *workspace) snapshotFile(s *FileState) *vfs.SnapshotFile {
 
 // reached says that the script has come to a change of its earlier run: what it reads from now on is what it read
 // after it.
-func (l *workspace) reached(o *Operation) {
+func (l *workspace) reached(o *journal.Operation) {
 	for path, now := range o.File.After() {
 		if l.last[path] <= o.N {
 			l.snapshot.Reach(path)

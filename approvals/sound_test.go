@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // soundStore is a store in which every record must be one that the journal's tables make.
@@ -12,7 +13,7 @@ type soundStore struct {
 	tb testing.TB
 }
 
-func (s soundStore) check(all ...approvals.Session) {
+func (s soundStore) check(all ...journal.Session) {
 	for i := range all {
 		for _, err := range all[i].Sound() {
 			s.tb.Error(err)
@@ -20,12 +21,12 @@ func (s soundStore) check(all ...approvals.Session) {
 	}
 }
 
-func (s soundStore) Create(session approvals.Session) error {
+func (s soundStore) Create(session journal.Session) error {
 	s.check(session)
 	return s.Store.Create(session)
 }
 
-func (s soundStore) Update(id string, change func(*approvals.Session) error) (approvals.Session, error) {
+func (s soundStore) Update(id string, change func(*journal.Session) error) (journal.Session, error) {
 	after, err := s.Store.Update(id, change)
 	if err == nil {
 		s.check(after)
@@ -33,7 +34,7 @@ func (s soundStore) Update(id string, change func(*approvals.Session) error) (ap
 	return after, err
 }
 
-func (s soundStore) UpdateAll(ids []string, change func([]*approvals.Session) error) ([]approvals.Session, error) {
+func (s soundStore) UpdateAll(ids []string, change func([]*journal.Session) error) ([]journal.Session, error) {
 	after, err := s.Store.UpdateAll(ids, change)
 	if err == nil {
 		s.check(after...)

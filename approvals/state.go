@@ -85,7 +85,7 @@ type scopes struct {
 
 // contents are what the journal's records name.
 type contents struct {
-	blobs Blobs // nil where files are not changed
+	blobs journal.Blobs // nil where files are not changed
 }
 
 // resumer lets parked sessions go on.
@@ -105,8 +105,8 @@ type exclusive struct {
 
 // grants are all that are remembered, as the store has them.
 type grants struct {
-	store    GrantStore                                    // nil for none
-	record   func(g Grant, what string, by Identity) error // see Config.Granted, may be nil
+	store    GrantStore                                            // nil for none
+	record   func(g Grant, what string, by journal.Identity) error // see Config.Granted, may be nil
 	now      func() time.Time
 	sessions Store
 	void     func(g *Grant) string // see Manager.Void
@@ -175,10 +175,10 @@ type execution struct {
 type progress struct {
 	*execution
 	lock     sync.Mutex
-	journal  []Operation // of an earlier run, to be taken up again
-	at       int         // place in the journal
-	count    int         // operations so far
-	recorded int64       // bytes of commands' output that were kept
+	journal  []journal.Operation // of an earlier run, to be taken up again
+	at       int                 // place in the journal
+	count    int                 // operations so far
+	recorded int64               // bytes of commands' output that were kept
 	// recordedBytes is what the commands themselves take in the journal.
 	recordedBytes int
 }
@@ -215,7 +215,7 @@ type workspace struct {
 // change is one change of the session's view as an operation.
 type change struct {
 	of []vfs.Change // one, or several that are made as one
-	op Operation
+	op journal.Operation
 	// first is what happens to a new one when it is taken in.
 	first journal.Event
 	old   bool // of an earlier run, or of an earlier command that still waits
@@ -223,7 +223,7 @@ type change struct {
 
 // known is what was found out about an origin.
 type known struct {
-	state *FileState
+	state *journal.FileState
 	kept  bool
 	lost  string
 }

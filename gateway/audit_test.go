@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/command"
 )
 
@@ -24,22 +24,22 @@ func (f *fullLog) set(word string) {
 	f.word = word
 }
 
-func (f *fullLog) Record(changes []approvals.Revision) error {
+func (f *fullLog) Record(changes []journal.Revision) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range changes {
 		full := f.word == "everything"
-		c.Operations(func(_, after *approvals.Operation) {
+		c.Operations(func(_, after *journal.Operation) {
 			full = full || f.word != "" && strings.Contains(after.Summary, f.word)
 		})
 		if full {
-			return fmt.Errorf("%w: the audit log cannot be written: no space left", approvals.ErrStore)
+			return fmt.Errorf("%w: the audit log cannot be written: no space left", journal.ErrStore)
 		}
 	}
 	return nil
 }
 
-func (f *fullLog) Defer([]approvals.Revision) {}
+func (f *fullLog) Defer([]journal.Revision) {}
 
 func TestNothingRunsWhereTheAuditLogCannotBeWritten(t *testing.T) {
 	log := &fullLog{}

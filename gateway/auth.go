@@ -6,12 +6,13 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/config"
 )
 
 // member is an identity and what it may reach.
 type member struct {
-	identity approvals.Identity
+	identity journal.Identity
 	targets  []string
 	key      string // its wire form
 }
@@ -30,7 +31,7 @@ func newKeyring(identities []config.Identity) keyring {
 	for _, id := range identities {
 		for _, key := range id.Keys {
 			ring[string(key.Public.Marshal())] = &member{
-				identity: approvals.Identity{Name: id.Name, Role: id.Role, Fingerprint: key.Fingerprint},
+				identity: journal.Identity{Name: id.Name, Role: id.Role, Fingerprint: key.Fingerprint},
 				targets:  id.Targets, key: string(key.Public.Marshal()),
 			}
 		}
@@ -47,7 +48,7 @@ func (k keyring) current(m *member) *member {
 }
 
 // of is the member that is an identity, or nil.
-func (k keyring) of(id approvals.Identity) *member {
+func (k keyring) of(id journal.Identity) *member {
 	for _, m := range k {
 		if m.identity == id {
 			return m

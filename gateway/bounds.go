@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/sandbox"
 )
 
@@ -46,7 +47,7 @@ func (s *session) finished(work func() approvals.Outcome) approvals.Outcome {
 
 // guarded is work that cannot take the gateway along.
 func (s *session) guarded(work func() approvals.Outcome) (outcome approvals.Outcome) {
-	outcome = approvals.Outcome{Status: approvals.StatusFailed, ExitCode: approvals.ExitFault, Reason: "the gateway failed"}
+	outcome = approvals.Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitFault, Reason: "the gateway failed"}
 	defer func() {
 		if p := recover(); p != nil {
 			s.runner.log.Error("panic in a session", "session", s.live.ID(), "panic", p)

@@ -21,6 +21,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
@@ -36,7 +37,7 @@ type Options struct {
 	Store    approvals.Store
 	// Over reports whether the store keeps more than so many bytes of an identity, and how many; nil where nobody counts.
 	Over    func(identity string, most int64) (bytes int64, over bool)
-	Blobs   approvals.Blobs      // without it files of targets are not changed
+	Blobs   journal.Blobs        // without it files of targets are not changed
 	Grants  approvals.GrantStore // without it approvers cannot make any
 	Audit   *audit.Log           // nil where there is none
 	Judge   approvals.Judge
@@ -104,7 +105,7 @@ func New(o Options) (*Gateway, error) {
 		Store: o.Store, Blobs: o.Blobs, Judge: rules.Judge, Limits: rules.Limits, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
 		Standing: g.standing, Grants: o.Grants, Granted: g.granted, Share: g.share,
 		// A decision may be found at once, before the rest is there.
-		Restart: func(ctx context.Context, s approvals.Session, patient bool) (approvals.Rerun, error) {
+		Restart: func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
 			<-ready
 			return g.settings.Load().runner.restart(ctx, s, patient)
 		},
@@ -122,7 +123,7 @@ func New(o Options) (*Gateway, error) {
 }
 
 // granted records a grant in the audit log.
-func (g *Gateway) granted(grant approvals.Grant, what string, by approvals.Identity) error {
+func (g *Gateway) granted(grant approvals.Grant, what string, by journal.Identity) error {
 	if g.options.Audit == nil {
 		return nil
 	}

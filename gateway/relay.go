@@ -14,6 +14,7 @@ import (
 	"charm.land/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/relay"
@@ -55,7 +56,7 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 	now, member := ctx.now, ctx.who
 	who := member.identity
 	g.log.Info("files", "identity", who.Name, "key", who.Fingerprint, "address", s.RemoteAddr().String())
-	if who.Role != approvals.Agent && who.Role != approvals.Admin {
+	if who.Role != journal.Agent && who.Role != journal.Admin {
 		_, _ = fmt.Fprintf(s.Stderr(), "shannot: %s is no agent and may not read files\n", who.Name)
 		return command.ExitNotPermitted
 	}
@@ -170,7 +171,7 @@ var errNotMade = errors.New("nobody approved it")
 
 // change makes a session of one change over SFTP and brings it to its end: it waits for a human, and the change is made
 // or not. The session ends with its client. It cannot be parked, for nothing would make the change again.
-func (r *runner) change(ctx context.Context, who approvals.Identity, c relay.Change) error {
+func (r *runner) change(ctx context.Context, who journal.Identity, c relay.Change) error {
 	r, err := r.latest(who, c.Target.Name())
 	if err != nil {
 		return fmt.Errorf("%w: %w", syscall.EACCES, err)
@@ -189,13 +190,13 @@ func (r *runner) change(ctx context.Context, who approvals.Identity, c relay.Cha
 		shown := r.policies[c.Target.Name()]
 		live.SetFiles(c.View, func(path string) bool { return shown.Decide(path) != vfs.Visible })
 		c.Told(live.ID())
-		return s.finish(live.Context(), approvals.Outcome{Status: approvals.StatusDone})
+		return s.finish(live.Context(), approvals.Outcome{Status: journal.StatusDone})
 	})
 	return r.outcomeOf(who, live.ID())
 }
 
 // outcomeOf says why a session of one change did not make it, nil where it did.
-func (r *runner) outcomeOf(who approvals.Identity, id string) error {
+func (r *runner) outcomeOf(who journal.Identity, id string) error {
 	ended, err := r.sessions.Session(who, id)
 	if err != nil {
 		return err
@@ -205,11 +206,11 @@ func (r *runner) outcomeOf(who approvals.Identity, id string) error {
 		reason = errors.New(ended.Reason)
 	}
 	switch {
-	case ended.Status == approvals.StatusDone:
+	case ended.Status == journal.StatusDone:
 		return nil
-	case ended.ExitCode != nil && *ended.ExitCode == approvals.ExitConflict:
+	case ended.ExitCode != nil && *ended.ExitCode == journal.ExitConflict:
 		return fmt.Errorf("%w: %w", syscall.EBUSY, reason)
-	case ended.Status == approvals.StatusFailed:
+	case ended.Status == journal.StatusFailed:
 		return fmt.Errorf("%w: %w", syscall.EIO, reason)
 	}
 	return fmt.Errorf("%w: %w", syscall.EACCES, reason)

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/config"
@@ -138,7 +139,7 @@ func (r *runner) target(name string) targets.Target {
 
 // restart says how a parked session would start again now. It has lost what it read from its client, unless that was the
 // script itself. With patient it waits a while for a target that cannot be reached.
-func (r *runner) restart(ctx context.Context, parked approvals.Session, patient bool) (approvals.Rerun, error) {
+func (r *runner) restart(ctx context.Context, parked journal.Session, patient bool) (approvals.Rerun, error) {
 	target, err := r.restartable(ctx, parked)
 	if err == nil {
 		err = r.reach(ctx, target, parked.Identity, patient)
@@ -158,7 +159,7 @@ func (r *runner) restart(ctx context.Context, parked approvals.Session, patient 
 }
 
 // restartable is the target of a parked session that has all it needs to start again.
-func (r *runner) restartable(ctx context.Context, parked approvals.Session) (targets.Target, error) {
+func (r *runner) restartable(ctx context.Context, parked journal.Session) (targets.Target, error) {
 	target := r.target(parked.Target)
 	if target == nil {
 		return nil, fmt.Errorf("the target %s is not in the configuration any more, or does not work", render.Line(parked.Target))
@@ -188,7 +189,7 @@ type session struct {
 	live    *approvals.Live
 	request approvals.Request
 	stdin   io.Reader
-	again   []approvals.Operation // of its earlier run, for a session that was parked
+	again   []journal.Operation // of its earlier run, for a session that was parked
 	// sentNothing says of one that was parked that its client had sent no input by then
 	sentNothing bool
 	view        *vfs.Session // nil for a shell command
@@ -226,8 +227,8 @@ func (s *session) work() (outcome approvals.Outcome) {
 	} else {
 		outcome = s.script()
 	}
-	if s.unwritten.Load() && (outcome.Status == approvals.StatusDone || outcome.Status == approvals.StatusFailed) {
-		outcome = approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitFault, Reason: unwritten}
+	if s.unwritten.Load() && (outcome.Status == journal.StatusDone || outcome.Status == journal.StatusFailed) {
+		outcome = approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitFault, Reason: unwritten}
 	}
 	return outcome
 }
@@ -311,7 +312,7 @@ func (s *session) script() approvals.Outcome {
 		return s.fault("run the script", fmt.Errorf("there is no engine %q", s.request.Engine))
 	}
 	result, err := engine.Run(ctx, job)
-	if cause := context.Cause(ctx); errors.Is(cause, approvals.ErrOutputLimit) {
+	if cause := context.Cause(ctx); errors.Is(cause, journal.ErrOutputLimit) {
 		return s.outputLimit()
 	}
 	if err != nil {
@@ -350,12 +351,12 @@ func (s *session) finish(ctx context.Context, outcome approvals.Outcome) approva
 	case s.live.Context().Err() != nil:
 		return s.stopped()
 	case errors.As(err, &denial):
-		return approvals.Outcome{Status: approvals.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
+		return approvals.Outcome{Status: journal.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	}
 	switch {
 	case errors.Is(err, syscall.EHOSTUNREACH):
 		return unreachable(err)
-	case errors.Is(err, approvals.ErrTooMany):
+	case errors.Is(err, journal.ErrTooMany):
 		return busy(err)
 	}
 	return s.fault("make the script's changes of files", err)
@@ -457,17 +458,17 @@ func (s *session) outcome(r sandbox.Result) approvals.Outcome {
 
 func exited(code int) approvals.Outcome {
 	if code == 0 {
-		return approvals.Outcome{Status: approvals.StatusDone}
+		return approvals.Outcome{Status: journal.StatusDone}
 	}
-	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: code}
+	return approvals.Outcome{Status: journal.StatusFailed, ExitCode: code}
 }
 
 func outOfTime(format string, args ...any) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.StatusTimedOut, ExitCode: command.ExitTime, Reason: fmt.Sprintf(format, args...)}
+	return approvals.Outcome{Status: journal.StatusTimedOut, ExitCode: command.ExitTime, Reason: fmt.Sprintf(format, args...)}
 }
 
 func overLimit(format string, args ...any) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitLimit, Reason: fmt.Sprintf(format, args...)}
+	return approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitLimit, Reason: fmt.Sprintf(format, args...)}
 }
 
 func (s *session) outputLimit() approvals.Outcome {
@@ -478,7 +479,7 @@ func (s *session) outputLimit() approvals.Outcome {
 func (s *session) fault(doing string, err error) approvals.Outcome {
 	s.runner.log.Error("session failed", "session", s.live.ID(), "doing", doing, "error", err)
 	return approvals.Outcome{
-		Status: approvals.StatusFailed, ExitCode: command.ExitFault, Reason: fmt.Sprintf("the gateway could not %s: %v", doing, err),
+		Status: journal.StatusFailed, ExitCode: command.ExitFault, Reason: fmt.Sprintf("the gateway could not %s: %v", doing, err),
 	}
 }
 
@@ -488,16 +489,16 @@ func (s *session) stopped() approvals.Outcome {
 	switch {
 	case errors.Is(cause, errLifetime):
 		return s.outOfLifetime()
-	case errors.Is(cause, approvals.ErrCancelled):
-		return approvals.Outcome{Status: approvals.StatusCancelled, ExitCode: command.ExitNotPermitted, Reason: cause.Error()}
-	case errors.Is(cause, approvals.ErrShutdown):
-		return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitFault, Reason: cause.Error()}
+	case errors.Is(cause, journal.ErrCancelled):
+		return approvals.Outcome{Status: journal.StatusCancelled, ExitCode: command.ExitNotPermitted, Reason: cause.Error()}
+	case errors.Is(cause, journal.ErrShutdown):
+		return approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitFault, Reason: cause.Error()}
 	}
 	reason := "stopped"
 	if cause != nil {
 		reason = cause.Error()
 	}
-	return approvals.Outcome{Status: approvals.StatusExpired, ExitCode: command.ExitNotPermitted, Reason: reason}
+	return approvals.Outcome{Status: journal.StatusExpired, ExitCode: command.ExitNotPermitted, Reason: reason}
 }
 
 // tellChanges tells the agent once, where the target's files cannot be changed, that what the script changed outside of
@@ -555,13 +556,13 @@ func (s *session) refusal(err error) error {
 		return &sandbox.Refusal{Errno: syscall.EACCES, Reason: err.Error()}
 	case errors.As(err, &conflict):
 		return &sandbox.Refusal{Errno: syscall.ESTALE, Reason: conflict.Error()}
-	case errors.Is(err, approvals.ErrStore):
+	case errors.Is(err, journal.ErrStore):
 		s.runner.log.Error("journal", "session", s.live.ID(), "error", err)
 		if s.unwritten.CompareAndSwap(false, true) {
 			s.live.Notice("%s", unwritten)
 		}
 		return &sandbox.Refusal{Errno: syscall.EIO, Reason: unwritten}
-	case errors.Is(err, approvals.ErrTooMany):
+	case errors.Is(err, journal.ErrTooMany):
 		return &sandbox.Refusal{Errno: syscall.EAGAIN, Reason: render.Line(err.Error()).String()}
 	case errors.As(err, &errno):
 		return &sandbox.Refusal{Errno: errno, Reason: render.Line(err.Error()).String()}
@@ -620,7 +621,7 @@ func (s *session) shell() approvals.Outcome {
 	switch cause := context.Cause(ctx); {
 	case s.live.Context().Err() != nil:
 		return s.stopped()
-	case errors.Is(cause, approvals.ErrOutputLimit):
+	case errors.Is(cause, journal.ErrOutputLimit):
 		return s.outputLimit()
 	case errors.Is(cause, errWall):
 		return s.outOfWall()
@@ -639,17 +640,17 @@ func (s *session) notStarted(err error) approvals.Outcome {
 	var denial *approvals.Denial
 	switch {
 	case errors.As(err, &denial):
-		return approvals.Outcome{Status: approvals.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
+		return approvals.Outcome{Status: journal.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	case s.live.Context().Err() != nil:
 		return s.stopped()
-	case errors.Is(err, approvals.ErrTooMany):
+	case errors.Is(err, journal.ErrTooMany):
 		return busy(err)
 	case errors.Is(err, targets.ErrLost), errors.Is(err, syscall.EHOSTUNREACH):
 		return unreachable(err)
 	case errors.Is(err, syscall.ENOENT):
-		return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: exitNotFound, Reason: fmt.Sprintf("the target %s has no sh, or no directory to start it in: it may be for files only", s.request.Target.Name())}
+		return approvals.Outcome{Status: journal.StatusFailed, ExitCode: exitNotFound, Reason: fmt.Sprintf("the target %s has no sh, or no directory to start it in: it may be for files only", s.request.Target.Name())}
 	case errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.E2BIG): // it is too much for the target, or for its shell
-		return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: exitCannotRun, Reason: render.Line(err.Error()).String()}
+		return approvals.Outcome{Status: journal.StatusFailed, ExitCode: exitCannotRun, Reason: render.Line(err.Error()).String()}
 	}
 	return s.fault("run the command", err)
 }
@@ -662,12 +663,12 @@ const (
 
 // busy is the end of a session whose identity may add nothing to what is kept now.
 func busy(err error) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitBusy, Reason: render.Line(err.Error()).String()}
+	return approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitBusy, Reason: render.Line(err.Error()).String()}
 }
 
 // unreachable is the end of a session whose target cannot be used, or was lost.
 func unreachable(err error) approvals.Outcome {
-	return approvals.Outcome{Status: approvals.StatusFailed, ExitCode: command.ExitUnreachable, Reason: render.Line(err.Error()).String()}
+	return approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitUnreachable, Reason: render.Line(err.Error()).String()}
 }
 
 // shellInput is what a shell command reads: what its client sends, or for one that was parked, what was recorded.
@@ -704,7 +705,7 @@ func (s *session) shellInput() (in input, stop func(), err error) {
 
 // shellAgain says why a parked shell command cannot run any more, nil where it can. A stream whose client had sent
 // nothing yet has lost nothing.
-func shellAgain(ops []approvals.Operation, sentNothing bool) error {
+func shellAgain(ops []journal.Operation, sentNothing bool) error {
 	if len(ops) == 0 || ops[0].Command == nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
@@ -104,7 +105,7 @@ func (g *Gateway) current(m *member) (*settings, *member) {
 
 // latest is the runner for a session that a client asked for by older settings: it may have been long in sending its
 // script. The settings in force have to name who asks, and the target as it was.
-func (r *runner) latest(who approvals.Identity, target string) (*runner, error) {
+func (r *runner) latest(who journal.Identity, target string) (*runner, error) {
 	now := r.settings.Load()
 	if now.runner == r {
 		return r, nil
@@ -112,11 +113,11 @@ func (r *runner) latest(who approvals.Identity, target string) (*runner, error) 
 	m := now.keys.of(who)
 	switch {
 	case m == nil:
-		return nil, fmt.Errorf("%w: %w", approvals.ErrNotPermitted, errTakenAway)
+		return nil, fmt.Errorf("%w: %w", journal.ErrNotPermitted, errTakenAway)
 	case !slices.Contains(m.targets, target) || now.runner.target(target) == nil:
-		return nil, fmt.Errorf("%w: the target %s is not in the configuration any more, or not for you", approvals.ErrNotPermitted, target)
+		return nil, fmt.Errorf("%w: the target %s is not in the configuration any more, or not for you", journal.ErrNotPermitted, target)
 	case now.runner.target(target) != r.target(target):
-		return nil, fmt.Errorf("%w: the target %s has changed in the configuration: ask again", approvals.ErrNotPermitted, target)
+		return nil, fmt.Errorf("%w: the target %s has changed in the configuration: ask again", journal.ErrNotPermitted, target)
 	}
 	return now.runner, nil
 }

@@ -11,6 +11,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/targets"
 )
@@ -78,7 +79,7 @@ func TestAChannelIsOpenedByTheKeysOfItsMoment(t *testing.T) {
 // Who is called what by which key, and in which role: all of it has to be as it was.
 func TestNobodyDecidesWhoIsNotInTheConfigurationAnyMore(t *testing.T) {
 	r := start(t, "[profile]\nauto_approve = [\"echo\"]\n")
-	var alice approvals.Identity
+	var alice journal.Identity
 	for key, m := range r.gateway.settings.Load().keys {
 		if m.key != key {
 			t.Fatal("a member does not know its key")
@@ -92,7 +93,7 @@ func TestNobodyDecidesWhoIsNotInTheConfigurationAnyMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events := r.gateway.Sessions().Subscribe(t.Context(), approvals.Identity{Name: "claude"})
+	events := r.gateway.Sessions().Subscribe(t.Context(), journal.Identity{Name: "claude"})
 	if err := s.Start("exec -- touch /nonexistent/x"); err != nil {
 		t.Fatal(err)
 	}
@@ -124,15 +125,15 @@ func TestNobodyDecidesWhoIsNotInTheConfigurationAnyMore(t *testing.T) {
 			return err
 		},
 	} {
-		if err := decide(t.Context()); !errors.Is(err, approvals.ErrNotPermitted) {
+		if err := decide(t.Context()); !errors.Is(err, journal.ErrNotPermitted) {
 			t.Errorf("%s: %v, want ErrNotPermitted", name, err)
 		}
 	}
-	for _, other := range []approvals.Identity{
-		{Name: alice.Name, Role: approvals.Admin, Fingerprint: alice.Fingerprint}, {Name: "bob", Role: alice.Role, Fingerprint: alice.Fingerprint},
+	for _, other := range []journal.Identity{
+		{Name: alice.Name, Role: journal.Admin, Fingerprint: alice.Fingerprint}, {Name: "bob", Role: alice.Role, Fingerprint: alice.Fingerprint},
 		{Name: alice.Name, Role: alice.Role},
 	} {
-		if _, err := r.gateway.Sessions().Reject(t.Context(), id, other, nil, "no"); !errors.Is(err, approvals.ErrNotPermitted) {
+		if _, err := r.gateway.Sessions().Reject(t.Context(), id, other, nil, "no"); !errors.Is(err, journal.ErrNotPermitted) {
 			t.Errorf("%+v decides: %v", other, err)
 		}
 	}
@@ -239,7 +240,7 @@ func TestReloadsWhileClientsAreServed(t *testing.T) {
 func TestASessionBeginsByTheSettingsOfItsMoment(t *testing.T) {
 	r := start(t, "")
 	began := r.gateway.settings.Load()
-	var who approvals.Identity
+	var who journal.Identity
 	for _, m := range began.keys {
 		if m.identity.Name == "claude" {
 			who = m.identity
@@ -273,7 +274,7 @@ func TestASessionBeginsByTheSettingsOfItsMoment(t *testing.T) {
 		"has changed in the configuration": func(_ *config.Config, s *Settings) { s.Targets = []targets.Target{another{s.Targets[0]}} },
 		"your key is not":                  func(c *config.Config, s *Settings) { c.Identities = r.without("claude").Config.Identities },
 	} {
-		if _, err := late(change); !errors.Is(err, approvals.ErrNotPermitted) || !strings.Contains(err.Error(), says) {
+		if _, err := late(change); !errors.Is(err, journal.ErrNotPermitted) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v; want %q", err, says)
 		}
 	}

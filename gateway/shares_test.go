@@ -8,7 +8,7 @@ import (
 	"github.com/pkg/sftp"
 	gossh "golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 func TestNobodyTakesAnothersShare(t *testing.T) {
@@ -46,7 +46,7 @@ func TestNobodyTakesAnothersShare(t *testing.T) {
 func TestOneAgentsUploadsDoNotKeepAnotherOut(t *testing.T) {
 	other, key := newSigner(t)
 	dir := t.TempDir()
-	blobs := func(o *Options) { o.Blobs = o.Store.(approvals.Blobs) } // uploads can be approved
+	blobs := func(o *Options) { o.Blobs = o.Store.(journal.Blobs) } // uploads can be approved
 	r := startAltered(t, fmt.Sprintf("[identities.second]\nrole = \"agent\"\nkeys = [%q]\n[files]\nread = [%q]\nscratch = []\n[limits]\nuploads = 3\nuploads_per_identity = 3\n", strings.TrimSpace(key), dir), nil, blobs)
 	create := func(signer gossh.Signer, name string) error {
 		c, err := sftp.NewClient(r.as(signer))

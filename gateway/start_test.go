@@ -17,7 +17,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway/config"
@@ -68,13 +68,13 @@ func start(tb testing.TB, more string) *running {
 }
 
 // startWith is start for a journal with an auditor of the test's own.
-func startWith(tb testing.TB, more string, auditor approvals.Auditor) *running {
+func startWith(tb testing.TB, more string, auditor journal.Auditor) *running {
 	tb.Helper()
 	return startAltered(tb, more, auditor, func(*Options) {})
 }
 
 // startAltered is startWith for a gateway that is made of other parts.
-func startAltered(tb testing.TB, more string, auditor approvals.Auditor, alter func(*Options)) *running {
+func startAltered(tb testing.TB, more string, auditor journal.Auditor, alter func(*Options)) *running {
 	tb.Helper()
 	r := &running{tb: tb}
 	var agentKey, approverKey string

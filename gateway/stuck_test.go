@@ -13,6 +13,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/sandbox"
@@ -285,7 +286,7 @@ func (r *running) freesThePlace(t *testing.T, w stuckWay, server ...*sshdtest.Se
 	}
 	t.Logf("free after %v", time.Since(began).Round(time.Millisecond))
 	// It is not over by its own doing, and nobody is told that it was.
-	if s, err := r.gateway.Sessions().Session(approvals.Identity{Name: "claude"}, id); err != nil || s.Status != approvals.StatusCancelled {
+	if s, err := r.gateway.Sessions().Session(journal.Identity{Name: "claude"}, id); err != nil || s.Status != journal.StatusCancelled {
 		t.Errorf("the session is %q: %v", s.Status, err)
 	}
 }
@@ -328,7 +329,7 @@ func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\'
 
 // alive are the ids of the sessions that have not ended.
 func (r *running) alive(t *testing.T) []string {
-	all, err := r.gateway.Sessions().Sessions(approvals.Identity{Name: "claude"}, approvals.Filter{})
+	all, err := r.gateway.Sessions().Sessions(journal.Identity{Name: "claude"}, approvals.Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,6 +342,6 @@ func (r *running) alive(t *testing.T) []string {
 
 // places is how many sessions take a place.
 func (r *running) places() int {
-	running, held, _ := r.gateway.Sessions().Counts(approvals.Identity{Name: "claude"})
+	running, held, _ := r.gateway.Sessions().Counts(journal.Identity{Name: "claude"})
 	return running + held
 }

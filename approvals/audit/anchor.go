@@ -3,7 +3,7 @@ package audit
 import (
 	"fmt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // differs says how a log differs from the one that the journal knows, "" where it does not. The log ends at line end.
@@ -11,7 +11,7 @@ import (
 //
 // A log that begins after that line is no finding: max_files may have removed its file since the journal was written, and
 // whoever puts an older log there puts one that ends before it.
-func differs(a approvals.Anchor, end uint64, known string) string {
+func differs(a journal.Anchor, end uint64, known string) string {
 	switch {
 	case a.Seq == 0 || known == a.Hash:
 	case end == 0:

@@ -12,13 +12,13 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 func fingerprint(s ssh.Signer) string { return ssh.FingerprintSHA256(s.PublicKey()) }
 
 // checked verifies with keys, and with the anchor that the journal would have.
-func (b *book) checked(anchor *approvals.Anchor, keys ...ssh.Signer) *Verification {
+func (b *book) checked(anchor *journal.Anchor, keys ...ssh.Signer) *Verification {
 	b.tb.Helper()
 	check := Check{Anchor: anchor}
 	for _, k := range keys {

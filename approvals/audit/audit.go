@@ -20,7 +20,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/internal/linux/durable"
 )
 
@@ -48,7 +48,7 @@ type Options struct {
 	Former    []Signer // that may have signed the log so far, and hand it over
 	// Anchor is how far the log went when the journal was last written, nil where the journal does not say. The log may
 	// go further, never less far.
-	Anchor *approvals.Anchor
+	Anchor *journal.Anchor
 	// Redact finds secrets in texts.
 	Redact *Redactor
 	// Skip are kinds of events that are not wanted.
@@ -91,7 +91,7 @@ type Log struct {
 	// What the files are, to see that they are still under their names; nil for none.
 	fileID, headID os.FileInfo
 
-	last    atomic.Pointer[approvals.Anchor] // the end, once its line is on the disk
+	last    atomic.Pointer[journal.Anchor] // the end, once its line is on the disk
 	watched verified
 }
 
@@ -157,7 +157,7 @@ func (l *Log) open() error {
 	if err := l.write(news); err != nil {
 		return err
 	}
-	l.last.Store(&approvals.Anchor{Seq: l.seq, Hash: l.hash})
+	l.last.Store(&journal.Anchor{Seq: l.seq, Hash: l.hash})
 	for range 2 { // both places: what a crash left of one is gone
 		if err := l.writeHead(); err != nil {
 			return err
@@ -183,7 +183,7 @@ func (l *Log) release() {
 
 // failure is the error for what may not take effect.
 func failure(err error) error {
-	return fmt.Errorf("%w: the audit log cannot be written: %w", approvals.ErrStore, err)
+	return fmt.Errorf("%w: the audit log cannot be written: %w", journal.ErrStore, err)
 }
 
 // Append writes events. They are on the disk when it returns nil; on an error none of them is in the log.
@@ -247,7 +247,7 @@ func (l *Log) State() error {
 }
 
 // End is the last line that is on the disk. It waits for nobody.
-func (l *Log) End() approvals.Anchor { return *l.last.Load() }
+func (l *Log) End() journal.Anchor { return *l.last.Load() }
 
 // Close writes what waits and closes the log.
 func (l *Log) Close() error {
@@ -304,7 +304,7 @@ func (l *Log) write(events []Event) (err error) {
 		return err
 	}
 	l.pending, l.lost = nil, 0
-	l.last.Store(&approvals.Anchor{Seq: l.seq, Hash: l.hash})
+	l.last.Store(&journal.Anchor{Seq: l.seq, Hash: l.hash})
 	// The lines are on the disk. The next head catches up with one that lags behind; after a crash meanwhile, verify
 	// counts lines as not signed.
 	if err := l.writeHead(); err != nil {

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 func newSigner(tb testing.TB) ssh.Signer {
@@ -538,7 +538,7 @@ func TestNothingOfARefusedEventIsInTheLog(t *testing.T) {
 		f := &faults{short: 300}
 		failing(b, f)
 		f.set(c.write, c.sync, c.truncate)
-		if err := b.Append(Event{Event: Session, Name: "refused"}, Event{Event: Session, Name: strings.Repeat("refused", 100)}); !errors.Is(err, approvals.ErrStore) {
+		if err := b.Append(Event{Event: Session, Name: "refused"}, Event{Event: Session, Name: strings.Repeat("refused", 100)}); !errors.Is(err, journal.ErrStore) {
 			t.Errorf("%s: %v, want ErrStore", what, err)
 		}
 		b.Later(Event{Event: Result, Session: "later"})
@@ -663,7 +663,7 @@ func TestClosedLogRefuses(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Append(Event{Event: Session}); !errors.Is(err, approvals.ErrStore) {
+	if err := b.Append(Event{Event: Session}); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("%v", err)
 	}
 	if err := b.Close(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 func TestGrantIsToldWithWhatItAllowsAndWithoutSecrets(t *testing.T) {
@@ -18,10 +19,10 @@ func TestGrantIsToldWithWhatItAllowsAndWithoutSecrets(t *testing.T) {
 		o.Redact = r
 	})
 	g := approvals.Grant{
-		N: 3, Kind: approvals.ExactGrant, Session: "s", Identity: "claude", Target: "local", Argv: approvals.Strings{"mysql", "--password=hunter2", "-e", "x"}, EnvChanges: approvals.Strings{"PGPASS=hunter2", "-LANG"},
+		N: 3, Kind: approvals.ExactGrant, Session: "s", Identity: "claude", Target: "local", Argv: journal.Strings{"mysql", "--password=hunter2", "-e", "x"}, EnvChanges: journal.Strings{"PGPASS=hunter2", "-LANG"},
 		Path: "/usr/bin/mysql", Dir: "/", RunAs: "ops", Digest: "d", From: approvals.GrantOperation{Session: "s", N: 2},
 	}
-	alice := approvals.Identity{Name: "alice", Role: approvals.Approver, Fingerprint: "SHA256:x"}
+	alice := journal.Identity{Name: "alice", Role: journal.Approver, Fingerprint: "SHA256:x"}
 	for _, what := range []string{"granted", "revoked"} {
 		if err := b.Grant(g, what, alice); err != nil {
 			t.Fatal(err)

@@ -5,18 +5,19 @@ import (
 	"strings"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
-var _ approvals.Auditor = (*Log)(nil)
+var _ journal.Auditor = (*Log)(nil)
 
 // Record implements approvals.Auditor.
-func (l *Log) Record(changes []approvals.Revision) error { return l.Append(l.changes(changes)...) }
+func (l *Log) Record(changes []journal.Revision) error { return l.Append(l.changes(changes)...) }
 
 // Defer implements approvals.Auditor.
-func (l *Log) Defer(changes []approvals.Revision) { l.Later(l.changes(changes)...) }
+func (l *Log) Defer(changes []journal.Revision) { l.Later(l.changes(changes)...) }
 
-func (l *Log) changes(changes []approvals.Revision) (out []Event) {
+func (l *Log) changes(changes []journal.Revision) (out []Event) {
 	for _, c := range changes {
 		for _, e := range l.change(c) {
 			e.owner = c.After.Identity
@@ -27,12 +28,12 @@ func (l *Log) changes(changes []approvals.Revision) (out []Event) {
 }
 
 // change lists what a transaction does to a session, in the order in which it comes about.
-func (l *Log) change(c approvals.Revision) (out []Event) {
+func (l *Log) change(c journal.Revision) (out []Event) {
 	s := c.After
 	if c.Before == nil {
 		out = append(out, began(s))
 	}
-	c.Operations(func(before, after *approvals.Operation) {
+	c.Operations(func(before, after *journal.Operation) {
 		for _, e := range l.operation(s, before, after) {
 			e.Session, e.Operation = s.ID, after.N
 			out = append(out, e)
@@ -45,8 +46,8 @@ func (l *Log) change(c approvals.Revision) (out []Event) {
 		})
 	}
 	switch {
-	case c.Before != nil && c.Before.Status == s.Status, c.Before == nil && s.Status == approvals.StatusRunning:
-	case s.Status == approvals.StatusRolledBack:
+	case c.Before != nil && c.Before.Status == s.Status, c.Before == nil && s.Status == journal.StatusRunning:
+	case s.Status == journal.StatusRolledBack:
 		out = append(out, Event{Event: Rollback, Session: s.ID, Status: string(s.Status), Reason: s.Reason})
 	case s.Status.Final():
 		out = append(out, Event{Event: Ended, Session: s.ID, Status: string(s.Status), ExitCode: s.ExitCode, Reason: s.Reason, Cut: s.Truncated})
@@ -57,7 +58,7 @@ func (l *Log) change(c approvals.Revision) (out []Event) {
 }
 
 // Grant records that a grant was "granted" or "revoked".
-func (l *Log) Grant(g approvals.Grant, what string, by approvals.Identity) error {
+func (l *Log) Grant(g approvals.Grant, what string, by journal.Identity) error {
 	g.Argv = l.o.Redact.Argv(g.Argv)
 	names := make([]string, 0, len(g.EnvChanges))
 	for _, change := range g.EnvChanges { // the values may be secrets, and the digest covers them
@@ -76,9 +77,9 @@ func (l *Log) Grant(g approvals.Grant, what string, by approvals.Identity) error
 }
 
 // shellText reports whether the command is a shell with a text, which is its summary.
-func shellText(c *approvals.Command) bool { return len(c.Argv) == 3 && c.Argv[1] == "-c" }
+func shellText(c *journal.Command) bool { return len(c.Argv) == 3 && c.Argv[1] == "-c" }
 
-func began(s *approvals.Session) Event {
+func began(s *journal.Session) Event {
 	kind := "script"
 	switch {
 	case s.Shell:
@@ -93,11 +94,11 @@ func began(s *approvals.Session) Event {
 }
 
 // operation lists what became of an operation: it was asked for, decided, started, and had a result.
-func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation) (out []Event) {
-	had, decision := approvals.Operation{}, approvals.Waiting
+func (l *Log) operation(s *journal.Session, before, after *journal.Operation) (out []Event) {
+	had, decision := journal.Operation{}, journal.Waiting
 	if before == nil {
 		e := l.asked(s, after)
-		if after.By == "" || after.Decision == approvals.Allowed || after.Decision == approvals.Denied {
+		if after.By == "" || after.Decision == journal.Allowed || after.Decision == journal.Denied {
 			// What the policy decides at once is told with the verdict.
 			e.Decision, decision = string(after.Decision), after.Decision
 		}
@@ -106,7 +107,7 @@ func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation
 		had, decision = *before, before.Decision
 	}
 	ended := had.Finished.IsZero() && !after.Finished.IsZero()
-	human := after.Decision == approvals.Approved || after.Decision == approvals.Rejected
+	human := after.Decision == journal.Approved || after.Decision == journal.Rejected
 	if after.Decision != decision && (human || !ended) {
 		e := Event{Event: Decision, Decision: string(after.Decision), Reason: after.Reason, Digest: after.Digest}
 		if human {
@@ -129,12 +130,12 @@ func (l *Log) operation(s *approvals.Session, before, after *approvals.Operation
 
 // asked describes an operation. It describes a command anew from its arguments, so that the search for secrets sees each
 // argument as a whole.
-func (l *Log) asked(s *approvals.Session, o *approvals.Operation) Event {
+func (l *Log) asked(s *journal.Session, o *journal.Operation) Event {
 	e := Event{
 		Event: Operation, Identity: s.Identity, Key: s.Key, Target: s.Target, Kind: string(o.Kind), Summary: o.Summary,
 		Digest: o.Digest, Verdict: string(o.Verdict), Risk: string(o.Risk), Why: o.Why,
 	}
-	if o.Kind == approvals.RollbackKind {
+	if o.Kind == journal.RollbackKind {
 		e.Identity, e.Key = o.By, o.ByKey // it is not the agent who asks for that
 	}
 	if f := o.File; f != nil {

@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // noise is what an agent's session of one moment leaves in the log.
-func noise(identity string, n int) []approvals.Revision {
-	return []approvals.Revision{{After: &approvals.Session{ID: fmt.Sprintf("s%07d", n), Identity: identity, Status: approvals.StatusRunning, Analysis: strings.Repeat("x", 4000)}}}
+func noise(identity string, n int) []journal.Revision {
+	return []journal.Revision{{After: &journal.Session{ID: fmt.Sprintf("s%07d", n), Identity: identity, Status: journal.StatusRunning, Analysis: strings.Repeat("x", 4000)}}}
 }
 
 // An identity that has used up its share is told so, and everything that it does is still in the log.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -15,7 +15,7 @@ import (
 type Transfer struct {
 	log    *Log
 	id     string
-	who    approvals.Identity
+	who    journal.Identity
 	reader *reader
 
 	mu      sync.Mutex
@@ -32,7 +32,7 @@ type reader struct {
 }
 
 // Transfer records that a client begins to read. Nothing may be shown to it after an error.
-func (l *Log) Transfer(id string, who approvals.Identity, address string) (*Transfer, error) {
+func (l *Log) Transfer(id string, who journal.Identity, address string) (*Transfer, error) {
 	l.mu.Lock()
 	r := l.reads[who.Name]
 	if r == nil {

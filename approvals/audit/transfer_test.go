@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
-var agent = approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:c"}
+var agent = journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:c"}
 
-func begin(t *testing.T, b *book, who approvals.Identity) *Transfer {
+func begin(t *testing.T, b *book, who journal.Identity) *Transfer {
 	t.Helper()
 	transfer, err := b.Transfer("sftp-abc", who, "192.0.2.1")
 	if err != nil {
@@ -85,7 +85,7 @@ func TestEveryFileIsInTheLogHoweverManyAnAgentOpens(t *testing.T) {
 		t.Errorf("the client waited %s, want %s", waited, want)
 	}
 	before := waited
-	other := begin(t, b, approvals.Identity{Name: "gpt"})
+	other := begin(t, b, journal.Identity{Name: "gpt"})
 	if err := other.Read(t.Context(), "prod", "/etc/hostname", "/etc/hostname", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -158,11 +158,11 @@ func TestNothingIsReadWhereTheLogCannotBeWritten(t *testing.T) {
 	failing(b, f)
 	f.set(syscall.ENOSPC, nil, nil)
 	for range 50 {
-		if err := transfer.Read(t.Context(), "prod", "/etc/hosts", "/etc/hosts", nil); !errors.Is(err, approvals.ErrStore) {
+		if err := transfer.Read(t.Context(), "prod", "/etc/hosts", "/etc/hosts", nil); !errors.Is(err, journal.ErrStore) {
 			t.Fatalf("%v, want ErrStore", err)
 		}
 	}
-	if _, err := b.Transfer("sftp-def", agent, ""); !errors.Is(err, approvals.ErrStore) {
+	if _, err := b.Transfer("sftp-def", agent, ""); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("%v, want ErrStore", err)
 	}
 	f.set(nil, nil, nil)

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // maxFindings is how many findings Verify lists before it says only how many there are.
@@ -42,7 +42,7 @@ type Check struct {
 	// log count, too.
 	Keys []string
 	// Anchor is what the journal knows of the log, read before; nil where there is no journal, as for a copy.
-	Anchor *approvals.Anchor
+	Anchor *journal.Anchor
 	// Lists are the SHA-256, in hex, of the lists of files that scripts have read, by session, as the journal keeps them;
 	// nil where there is no journal.
 	Lists map[string]string

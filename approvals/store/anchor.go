@@ -11,7 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // anchorEvery is how often the audit log's last line is kept where no session changes meanwhile. A transaction about a
@@ -23,7 +23,7 @@ const anchorEvery = 10 * time.Second
 // anchored is an auditor whose last line the journal keeps.
 type anchored interface {
 	// End is the last line that is on the disk.
-	End() approvals.Anchor
+	End() journal.Anchor
 }
 
 // keepAnchor puts the audit log's last line into a transaction.
@@ -48,7 +48,7 @@ func (s *Store) catchUp() {
 		return
 	}
 	if err := s.db.Update(s.keepAnchor); err != nil {
-		s.anchor = approvals.Anchor{}
+		s.anchor = journal.Anchor{}
 		s.options.Log.Error("keep the audit log's last line in the journal", "error", err)
 	}
 }
@@ -56,7 +56,7 @@ func (s *Store) catchUp() {
 // anchorSize is a number of 8 bytes, and a SHA-256.
 const anchorSize = 8 + 32
 
-func encodeAnchor(a approvals.Anchor) ([]byte, error) {
+func encodeAnchor(a journal.Anchor) ([]byte, error) {
 	hash, err := hex.DecodeString(a.Hash)
 	if err != nil || len(hash) != anchorSize-8 {
 		return nil, fmt.Errorf("the audit log's last line has the hash %q", a.Hash)
@@ -64,16 +64,16 @@ func encodeAnchor(a approvals.Anchor) ([]byte, error) {
 	return append(binary.BigEndian.AppendUint64(nil, a.Seq), hash...), nil
 }
 
-func decodeAnchor(value []byte) (*approvals.Anchor, error) {
+func decodeAnchor(value []byte) (*journal.Anchor, error) {
 	if len(value) != anchorSize {
 		return nil, errors.New("what the journal keeps of the audit log is damaged")
 	}
-	return &approvals.Anchor{Seq: binary.BigEndian.Uint64(value), Hash: hex.EncodeToString(value[8:])}, nil
+	return &journal.Anchor{Seq: binary.BigEndian.Uint64(value), Hash: hex.EncodeToString(value[8:])}, nil
 }
 
 // Anchor returns the last line of the audit log that a database knows; nil where there is no database, or it knows none. It
 // fails with ErrInUse where a gateway has it open.
-func Anchor(name string) (a *approvals.Anchor, err error) {
+func Anchor(name string) (a *journal.Anchor, err error) {
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -102,7 +102,7 @@ func Anchor(name string) (a *approvals.Anchor, err error) {
 
 // SetAnchor lets a database know another last line of the audit log, as an operator who accepts a loss does. There must be a
 // database.
-func SetAnchor(name string, a approvals.Anchor) error {
+func SetAnchor(name string, a journal.Anchor) error {
 	if _, err := os.Stat(name); err != nil {
 		return failure("look for the database", err)
 	}

@@ -6,25 +6,25 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // chained is an auditor with a last line.
 type chained struct {
 	silent
-	end approvals.Anchor
+	end journal.Anchor
 }
 
 type silent struct{}
 
-func (silent) Record([]approvals.Revision) error { return nil }
-func (silent) Defer([]approvals.Revision)        {}
+func (silent) Record([]journal.Revision) error { return nil }
+func (silent) Defer([]journal.Revision)        {}
 
-func (c *chained) Record([]approvals.Revision) error {
+func (c *chained) Record([]journal.Revision) error {
 	c.end.Seq++
 	return nil
 }
-func (c *chained) End() approvals.Anchor { return c.end }
+func (c *chained) End() journal.Anchor { return c.end }
 
 func TestJournalKeepsTheLastLineOfTheAuditLog(t *testing.T) {
 	t.Parallel() // it waits for a lock, or for the disk
@@ -32,7 +32,7 @@ func TestJournalKeepsTheLastLineOfTheAuditLog(t *testing.T) {
 	if a, err := Anchor(name); a != nil || err != nil {
 		t.Fatalf("without a database: %v, %v", a, err)
 	}
-	log := &chained{end: approvals.Anchor{Seq: 5, Hash: strings.Repeat("ab", 32)}}
+	log := &chained{end: journal.Anchor{Seq: 5, Hash: strings.Repeat("ab", 32)}}
 	s, err := Open(name, Options{Auditor: log})
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestJournalKeepsTheLastLineOfTheAuditLog(t *testing.T) {
 	if _, err := Anchor(name); !errors.Is(err, ErrInUse) {
 		t.Errorf("while it is open: %v", err)
 	}
-	if err := s.Create(approvals.Session{ID: "one", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "one", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	if s.anchor.Seq != 6 {

@@ -9,7 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // maxBatch is how many changes share a transaction. What comes while one is written waits for the next: under load
@@ -27,9 +27,9 @@ type request struct {
 	ids    []string // each once
 	create bool
 	// change may be called more than once: its transaction may fail for reasons of another's.
-	change func([]*approvals.Session) error
+	change func([]*journal.Session) error
 
-	after    []approvals.Session
+	after    []journal.Session
 	err      error
 	panicked any
 	done     chan struct{}
@@ -56,7 +56,7 @@ func (r *request) end(s *Store) {
 func (r *request) name() string { return "change session " + strings.Join(r.ids, ", ") }
 
 // submit has a change written and returns the sessions as they then are.
-func (s *Store) submit(r *request) ([]approvals.Session, error) {
+func (s *Store) submit(r *request) ([]journal.Session, error) {
 	r.done = make(chan struct{})
 	select {
 	case s.requests <- r:
@@ -148,7 +148,7 @@ func (s *Store) commit(batch []*request) {
 			err = s.try([]*request{r})
 		}
 		if err != nil {
-			if !errors.Is(err, approvals.ErrStore) {
+			if !errors.Is(err, journal.ErrStore) {
 				err = failure(r.name(), err)
 			}
 			r.after, r.err = nil, err
@@ -164,8 +164,8 @@ func (s *Store) try(batch []*request) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // without effect after a commit
-	drafts := map[string]*approvals.Revision{}
-	var changes []approvals.Revision
+	drafts := map[string]*journal.Revision{}
+	var changes []journal.Revision
 	for _, r := range batch {
 		r.after, r.err, r.panicked = nil, nil, nil
 		changes = append(changes, s.apply(tx, drafts, r)...)
@@ -203,7 +203,7 @@ func (s *Store) try(batch []*request) error {
 	}
 	if err := tx.Commit(); err != nil {
 		clear(s.alive) // whatever the disk has now is read again
-		s.anchor = approvals.Anchor{}
+		s.anchor = journal.Anchor{}
 		return err
 	}
 	s.blobs.look(loose)
@@ -223,7 +223,7 @@ func beside(other, own func() error) error {
 
 // audit has changes recorded before they are made. Where that cannot be, those that let nothing happen are made all the
 // same: what has happened must not be forgotten since it cannot be told.
-func (s *Store) audit(changes []approvals.Revision) error {
+func (s *Store) audit(changes []journal.Revision) error {
 	if s.options.Auditor == nil {
 		return nil
 	}
@@ -231,7 +231,7 @@ func (s *Store) audit(changes []approvals.Revision) error {
 	if err == nil {
 		return nil
 	}
-	if slices.ContainsFunc(changes, approvals.Revision.Starts) {
+	if slices.ContainsFunc(changes, journal.Revision.Starts) {
 		return err
 	}
 	s.options.Auditor.Defer(changes)
@@ -239,10 +239,10 @@ func (s *Store) audit(changes []approvals.Revision) error {
 }
 
 // apply makes one change to its drafts, to all of them or to none, and returns what it did.
-func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Revision, r *request) []approvals.Revision {
-	own := make([]approvals.Revision, len(r.ids)) // from what the transaction began with
-	before := make([]*approvals.Session, len(r.ids))
-	changed := make([]*approvals.Session, len(r.ids))
+func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*journal.Revision, r *request) []journal.Revision {
+	own := make([]journal.Revision, len(r.ids)) // from what the transaction began with
+	before := make([]*journal.Session, len(r.ids))
+	changed := make([]*journal.Session, len(r.ids))
 	for i, id := range r.ids {
 		d, err := s.draft(tx, drafts, id)
 		if err == nil {
@@ -252,7 +252,7 @@ func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Revision, r *re
 			r.err = err
 			return nil
 		}
-		own[i], before[i], changed[i] = *d, d.After, &approvals.Session{}
+		own[i], before[i], changed[i] = *d, d.After, &journal.Session{}
 		if d.After != nil {
 			*changed[i] = *d.After
 			changed[i].Operations = slices.Clone(changed[i].Operations)
@@ -261,10 +261,10 @@ func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Revision, r *re
 	if r.err = r.call(changed); r.err != nil || r.panicked != nil {
 		return nil
 	}
-	changes := make([]approvals.Revision, len(r.ids))
+	changes := make([]journal.Revision, len(r.ids))
 	for i := range changed {
 		changed[i].Operations = slices.Clip(changed[i].Operations)
-		changes[i] = approvals.Revision{Before: before[i], After: changed[i]}
+		changes[i] = journal.Revision{Before: before[i], After: changed[i]}
 		if err := s.complete(changes[i]); err != nil {
 			r.err = failure(r.name(), err)
 			return nil
@@ -279,30 +279,30 @@ func (s *Store) apply(tx *bbolt.Tx, drafts map[string]*approvals.Revision, r *re
 }
 
 // draft is a session as the changes before it in the transaction leave it.
-func (s *Store) draft(tx *bbolt.Tx, drafts map[string]*approvals.Revision, id string) (*approvals.Revision, error) {
+func (s *Store) draft(tx *bbolt.Tx, drafts map[string]*journal.Revision, id string) (*journal.Revision, error) {
 	if d := drafts[id]; d != nil {
 		return d, nil
 	}
 	before, err := s.load(tx, id)
-	if err != nil && !errors.Is(err, approvals.ErrNotFound) {
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
 		return nil, failure("change session "+id, err)
 	}
-	return &approvals.Revision{Before: before, After: before}, nil
+	return &journal.Revision{Before: before, After: before}, nil
 }
 
 // fits reports whether the request can be made of a session, nil for one that is not there.
-func (r *request) fits(s *approvals.Session) error {
+func (r *request) fits(s *journal.Session) error {
 	switch {
 	case r.create && s != nil:
-		return approvals.ErrExists
+		return journal.ErrExists
 	case !r.create && s == nil:
-		return approvals.ErrNotFound
+		return journal.ErrNotFound
 	}
 	return nil
 }
 
 // load returns a session as the last transaction left it.
-func (s *Store) load(tx *bbolt.Tx, id string) (*approvals.Session, error) {
+func (s *Store) load(tx *bbolt.Tx, id string) (*journal.Session, error) {
 	if session := s.alive[id]; session != nil {
 		return session, nil
 	}
@@ -314,7 +314,7 @@ func (s *Store) load(tx *bbolt.Tx, id string) (*approvals.Session, error) {
 }
 
 // call runs the caller's own code, whose panic is the caller's.
-func (r *request) call(sessions []*approvals.Session) (err error) {
+func (r *request) call(sessions []*journal.Session) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.panicked = p
@@ -325,7 +325,7 @@ func (r *request) call(sessions []*approvals.Session) (err error) {
 
 // complete refuses a change that a reader could make nothing of: operations that are no continuous list, and content
 // that is not there.
-func (s *Store) complete(c approvals.Revision) error {
+func (s *Store) complete(c journal.Revision) error {
 	named := c.After.Blobs()
 	if c.Before == nil {
 		if len(c.After.Script) > maxInlineScript {
@@ -344,7 +344,7 @@ func (s *Store) complete(c approvals.Revision) error {
 		had = len(c.Before.Operations)
 	}
 	var wrong error
-	c.Operations(func(before, after *approvals.Operation) {
+	c.Operations(func(before, after *journal.Operation) {
 		if before == nil {
 			had++
 			if after.N != had {
@@ -367,7 +367,7 @@ func (s *Store) complete(c approvals.Revision) error {
 }
 
 // write puts what differs into the transaction, counts references to blobs, and says by how many bytes the records grow.
-func write(tx *bbolt.Tx, c *approvals.Revision, delta map[string]int) (grown int64, err error) {
+func write(tx *bbolt.Tx, c *journal.Revision, delta map[string]int) (grown int64, err error) {
 	if c.Before == nil {
 		if err := putNew(tx, c.After); err != nil {
 			return 0, err
@@ -387,7 +387,7 @@ func write(tx *bbolt.Tx, c *approvals.Revision, delta map[string]int) (grown int
 		}
 	}
 	var failed error
-	c.Operations(func(before, after *approvals.Operation) {
+	c.Operations(func(before, after *journal.Operation) {
 		if before != nil {
 			count(before.Blobs(), -1, delta)
 		}
@@ -409,11 +409,11 @@ func count(names []string, by int, delta map[string]int) {
 
 // committed remembers a session that is alive, so that its next change need not read all of it, and what is kept of its
 // identity, which has grown by so many bytes.
-func (s *Store) committed(c *approvals.Revision, grown int64) {
+func (s *Store) committed(c *journal.Revision, grown int64) {
 	before, now := standing(c.Before), standing(c.After)
 	s.accounts.add(c.After.Identity, account{ended: now.ended - before.ended, copies: now.copies - before.copies, bytes: grown})
 	switch c.After.Status {
-	case approvals.StatusRunning, approvals.StatusHeld:
+	case journal.StatusRunning, journal.StatusHeld:
 		s.alive[c.After.ID] = c.After
 	default:
 		delete(s.alive, c.After.ID)

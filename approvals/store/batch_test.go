@@ -14,8 +14,8 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -31,7 +31,7 @@ func hold(t *testing.T, s *Store) (release func()) {
 func TestChangesAtTheSameTimeShareATransactionAndFailAlone(t *testing.T) {
 	s, name := openTest(t)
 	for i := range 8 {
-		if err := s.Create(approvals.Session{ID: fmt.Sprint(i), Status: approvals.StatusRunning}); err != nil {
+		if err := s.Create(journal.Session{ID: fmt.Sprint(i), Status: journal.StatusRunning}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,7 +46,7 @@ func TestChangesAtTheSameTimeShareATransactionAndFailAlone(t *testing.T) {
 					errs[i] = fmt.Errorf("panic: %v", p)
 				}
 			}()
-			_, errs[i] = s.Update(fmt.Sprint(i), func(session *approvals.Session) error {
+			_, errs[i] = s.Update(fmt.Sprint(i), func(session *journal.Session) error {
 				session.Name = "changed"
 				switch i {
 				case 1:
@@ -54,7 +54,7 @@ func TestChangesAtTheSameTimeShareATransactionAndFailAlone(t *testing.T) {
 				case 2:
 					panic("mine")
 				case 3:
-					session.Operations = append(session.Operations, approvals.Operation{N: 7})
+					session.Operations = append(session.Operations, journal.Operation{N: 7})
 				case 4:
 					session.ID = strings.Repeat("x", bbolt.MaxKeySize+1)
 				}
@@ -73,7 +73,7 @@ func TestChangesAtTheSameTimeShareATransactionAndFailAlone(t *testing.T) {
 			t.Errorf("session %d after it: name %q, %v", i, got.Name, err)
 		}
 	}
-	if !errors.Is(errs[1], own) || errors.Is(errs[1], approvals.ErrStore) || !strings.Contains(fmt.Sprint(errs[2]), "mine") {
+	if !errors.Is(errs[1], own) || errors.Is(errs[1], journal.ErrStore) || !strings.Contains(fmt.Sprint(errs[2]), "mine") {
 		t.Errorf("%v", errs)
 	}
 	_ = s.Close()
@@ -89,24 +89,24 @@ func TestChangesAtTheSameTimeShareATransactionAndFailAlone(t *testing.T) {
 // A transaction that fails as a whole, here for a key that bbolt does not take, is done again change by change.
 func TestFailedTransactionFailsOnlyItsCause(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "good", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "good", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
 	var bad, good error
 	calls := 0
 	release := hold(t, s)
-	all.Go(func() { bad = s.Create(approvals.Session{ID: strings.Repeat("x", bbolt.MaxKeySize+1)}) })
+	all.Go(func() { bad = s.Create(journal.Session{ID: strings.Repeat("x", bbolt.MaxKeySize+1)}) })
 	all.Go(func() {
-		_, good = s.Update("good", func(s *approvals.Session) error {
+		_, good = s.Update("good", func(s *journal.Session) error {
 			calls++
-			s.Operations = append(s.Operations, approvals.Operation{N: len(s.Operations) + 1})
+			s.Operations = append(s.Operations, journal.Operation{N: len(s.Operations) + 1})
 			return nil
 		})
 	})
 	release()
 	all.Wait()
-	if !errors.Is(bad, approvals.ErrStore) || good != nil {
+	if !errors.Is(bad, journal.ErrStore) || good != nil {
 		t.Errorf("bad: %v, good: %v", bad, good)
 	}
 	if got, err := s.Session("good"); err != nil || len(got.Operations) != 1 {
@@ -116,15 +116,15 @@ func TestFailedTransactionFailsOnlyItsCause(t *testing.T) {
 
 func TestChangesOfOneSessionFollowEachOther(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "a", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
 			for range 8 {
-				if _, err := s.Update("a", func(s *approvals.Session) error {
-					s.Operations = append(s.Operations, approvals.Operation{N: len(s.Operations) + 1})
+				if _, err := s.Update("a", func(s *journal.Session) error {
+					s.Operations = append(s.Operations, journal.Operation{N: len(s.Operations) + 1})
 					return nil
 				}); err != nil {
 					t.Error(err)
@@ -144,22 +144,22 @@ func TestClosedStoreRefuses(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Create(approvals.Session{ID: "a"}); !errors.Is(err, approvals.ErrStore) {
+	if err := s.Create(journal.Session{ID: "a"}); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("create: %v", err)
 	}
-	if err := s.Check(); !errors.Is(err, approvals.ErrStore) {
+	if err := s.Check(); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("check: %v", err)
 	}
 }
 
 // journalled is an operation as large as they usually are.
-func journalled(n int) approvals.Operation {
-	env := make(approvals.Strings, 20)
+func journalled(n int) journal.Operation {
+	env := make(journal.Strings, 20)
 	for i := range env {
 		env[i] = fmt.Sprintf("VARIABLE_%d=/usr/local/share/something/%d", i, i)
 	}
-	c := &approvals.Command{Target: "local", RunAs: "ops", Path: "/usr/bin/df", Argv: approvals.Strings{"df", "-h", "/"}, Dir: "/root", Env: env, Input: "none"}
-	return approvals.Operation{N: n, Kind: approvals.CommandKind, Summary: "df -h /", Verdict: policy.Ask, Risk: policy.Unknown, Decision: approvals.Waiting, Digest: c.Digest(), Command: c, Created: time.Now()}
+	c := &journal.Command{Target: "local", RunAs: "ops", Path: "/usr/bin/df", Argv: journal.Strings{"df", "-h", "/"}, Dir: "/root", Env: env, Input: "none"}
+	return journal.Operation{N: n, Kind: journal.CommandKind, Summary: "df -h /", Verdict: policy.Ask, Risk: policy.Unknown, Decision: journal.Waiting, Digest: c.Digest(), Command: c, Created: time.Now()}
 }
 
 // openAudit makes an audit log in a temporary directory.
@@ -220,7 +220,7 @@ func BenchmarkJournalledOperations(b *testing.B) {
 							have = 0
 							id = fmt.Sprintf("s%d-%d", i, round)
 							round++
-							if err := s.Create(approvals.Session{ID: id, Status: approvals.StatusRunning, Created: time.Now()}); err != nil {
+							if err := s.Create(journal.Session{ID: id, Status: journal.StatusRunning, Created: time.Now()}); err != nil {
 								b.Error(err)
 								return
 							}
@@ -228,7 +228,7 @@ func BenchmarkJournalledOperations(b *testing.B) {
 						if !shared {
 							alone.Lock()
 						}
-						_, err := s.Update(id, func(s *approvals.Session) error {
+						_, err := s.Update(id, func(s *journal.Session) error {
 							s.Operations = append(s.Operations, journalled(len(s.Operations)+1))
 							return nil
 						})
@@ -255,12 +255,12 @@ type fakeAuditor struct {
 	recorded, deferred []string
 }
 
-func (f *fakeAuditor) Record(changes []approvals.Revision) error {
+func (f *fakeAuditor) Record(changes []journal.Revision) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range changes {
 		if f.refuse[c.After.ID] {
-			return fmt.Errorf("%w: the log is full", approvals.ErrStore)
+			return fmt.Errorf("%w: the log is full", journal.ErrStore)
 		}
 	}
 	for _, c := range changes {
@@ -269,7 +269,7 @@ func (f *fakeAuditor) Record(changes []approvals.Revision) error {
 	return nil
 }
 
-func (f *fakeAuditor) Defer(changes []approvals.Revision) {
+func (f *fakeAuditor) Defer(changes []journal.Revision) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range changes {
@@ -284,44 +284,44 @@ func TestNothingBeginsThatIsNotRecordedAndEndsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	add := func(d approvals.Decision) func(*approvals.Session) error {
-		return func(s *approvals.Session) error {
-			s.Operations = append(s.Operations, approvals.Operation{N: len(s.Operations) + 1, Decision: d})
+	add := func(d journal.Decision) func(*journal.Session) error {
+		return func(s *journal.Session) error {
+			s.Operations = append(s.Operations, journal.Operation{N: len(s.Operations) + 1, Decision: d})
 			return nil
 		}
 	}
 	for _, id := range []string{"bad", "good"} {
-		if err := s.Create(approvals.Session{ID: id, Status: approvals.StatusRunning}); err != nil {
+		if err := s.Create(journal.Session{ID: id, Status: journal.StatusRunning}); err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range []approvals.Decision{approvals.Waiting, approvals.Waiting, approvals.Allowed} {
+		for _, d := range []journal.Decision{journal.Waiting, journal.Waiting, journal.Allowed} {
 			if _, err := s.Update(id, add(d)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	log.refuse["bad"], log.refuse["new"] = true, true
-	if err := s.Create(approvals.Session{ID: "new"}); !errors.Is(err, approvals.ErrStore) {
+	if err := s.Create(journal.Session{ID: "new"}); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("a session begins: %v", err)
 	}
-	set := func(n int, f func(*approvals.Operation)) func(*approvals.Session) error {
-		return func(s *approvals.Session) error { f(&s.Operations[n-1]); return nil }
+	set := func(n int, f func(*journal.Operation)) func(*journal.Session) error {
+		return func(s *journal.Session) error { f(&s.Operations[n-1]); return nil }
 	}
 	for what, c := range map[string]struct {
-		change func(*approvals.Session) error
+		change func(*journal.Session) error
 		starts bool
 	}{
-		"an operation":           {add(approvals.Waiting), true},
-		"an operation denied":    {add(approvals.Denied), true},
-		"an approval":            {set(1, func(o *approvals.Operation) { o.Decision = approvals.Approved }), true},
-		"a start":                {set(3, func(o *approvals.Operation) { o.Started = time.Unix(1, 0) }), true},
-		"a rejection":            {set(2, func(o *approvals.Operation) { o.Decision = approvals.Rejected }), false},
-		"a result":               {set(3, func(o *approvals.Operation) { o.Finished = time.Unix(1, 0) }), false},
-		"a hold":                 {func(s *approvals.Session) error { s.Status = approvals.StatusHeld; return nil }, false},
-		"an unchanged operation": {set(2, func(*approvals.Operation) {}), false},
+		"an operation":           {add(journal.Waiting), true},
+		"an operation denied":    {add(journal.Denied), true},
+		"an approval":            {set(1, func(o *journal.Operation) { o.Decision = journal.Approved }), true},
+		"a start":                {set(3, func(o *journal.Operation) { o.Started = time.Unix(1, 0) }), true},
+		"a rejection":            {set(2, func(o *journal.Operation) { o.Decision = journal.Rejected }), false},
+		"a result":               {set(3, func(o *journal.Operation) { o.Finished = time.Unix(1, 0) }), false},
+		"a hold":                 {func(s *journal.Session) error { s.Status = journal.StatusHeld; return nil }, false},
+		"an unchanged operation": {set(2, func(*journal.Operation) {}), false},
 	} {
 		before, _ := s.Session("bad")
-		if _, err := s.Update("bad", c.change); (err != nil) != c.starts || c.starts && !errors.Is(err, approvals.ErrStore) {
+		if _, err := s.Update("bad", c.change); (err != nil) != c.starts || c.starts && !errors.Is(err, journal.ErrStore) {
 			t.Errorf("%s: %v", what, err)
 		}
 		if after, _ := s.Session("bad"); c.starts && fmt.Sprint(before) != fmt.Sprint(after) {
@@ -332,21 +332,21 @@ func TestNothingBeginsThatIsNotRecordedAndEndsAreKept(t *testing.T) {
 	var all sync.WaitGroup
 	var bad, good error
 	release := hold(t, s)
-	all.Go(func() { _, bad = s.Update("bad", add(approvals.Waiting)) })
-	all.Go(func() { _, good = s.Update("good", add(approvals.Waiting)) })
+	all.Go(func() { _, bad = s.Update("bad", add(journal.Waiting)) })
+	all.Go(func() { _, good = s.Update("good", add(journal.Waiting)) })
 	release()
 	all.Wait()
 	if bad == nil || good != nil {
 		t.Errorf("bad: %v, good: %v", bad, good)
 	}
-	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status = approvals.StatusParked; return nil }); err != nil {
+	if _, err := s.Update("bad", func(s *journal.Session) error { s.Status = journal.StatusParked; return nil }); err != nil {
 		t.Errorf("parking: %v", err)
 	}
-	if _, err := s.Update("bad", func(s *approvals.Session) error { s.Status = approvals.StatusRunning; return nil }); err == nil {
+	if _, err := s.Update("bad", func(s *journal.Session) error { s.Status = journal.StatusRunning; return nil }); err == nil {
 		t.Error("a parked session was resumed")
 	}
-	if _, err := s.Update("bad", func(s *approvals.Session) error {
-		s.Status, s.Ended = approvals.StatusDone, time.Unix(1, 0)
+	if _, err := s.Update("bad", func(s *journal.Session) error {
+		s.Status, s.Ended = journal.StatusDone, time.Unix(1, 0)
 		return nil
 	}); err != nil {
 		t.Errorf("an end: %v", err)

@@ -18,7 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/internal/linux/durable"
 )
 
@@ -70,7 +70,7 @@ func (b *blobs) name(sha string) string { return filepath.Join(b.dir, sha[:2], s
 // PutBlob implements approvals.Blobs.
 func (s *Store) PutBlob(ctx context.Context, r io.Reader, limit int64) (sha string, size int64, err error) {
 	sha, size, err = s.blobs.put(ctx, r, limit)
-	if err != nil && !errors.Is(err, approvals.ErrTooLarge) && ctx.Err() == nil {
+	if err != nil && !errors.Is(err, journal.ErrTooLarge) && ctx.Err() == nil {
 		err = failure("keep content", err)
 	}
 	return sha, size, err
@@ -99,7 +99,7 @@ func fill(ctx context.Context, w io.Writer, r io.Reader, limit int64) (int64, er
 	}
 	n, err := io.Copy(w, contextReader{ctx, r})
 	if err == nil && limit > 0 && n > limit {
-		err = fmt.Errorf("%w: more than %d bytes", approvals.ErrTooLarge, limit)
+		err = fmt.Errorf("%w: more than %d bytes", journal.ErrTooLarge, limit)
 	}
 	return n, err
 }
@@ -265,7 +265,7 @@ func (b *blobs) walk(visit func(sha, name string) error) error {
 // OpenBlob implements approvals.Blobs.
 func (s *Store) OpenBlob(sha string) (io.ReadCloser, int64, error) {
 	f, size, err := s.blobs.open(sha)
-	if err != nil && !errors.Is(err, approvals.ErrNoContent) {
+	if err != nil && !errors.Is(err, journal.ErrNoContent) {
 		return nil, 0, failure("open content "+sha, err)
 	}
 	return f, size, err
@@ -273,18 +273,18 @@ func (s *Store) OpenBlob(sha string) (io.ReadCloser, int64, error) {
 
 func (b *blobs) open(sha string) (io.ReadCloser, int64, error) {
 	if !validSHA(sha) {
-		return nil, 0, fmt.Errorf("content of that name: %w", approvals.ErrNoContent)
+		return nil, 0, fmt.Errorf("content of that name: %w", journal.ErrNoContent)
 	}
 	f, err := os.OpenFile(b.name(sha), os.O_RDONLY|syscall.O_NOFOLLOW, 0) // #nosec G304 -- checked above
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fmt.Errorf("content %s: %w", sha, approvals.ErrNoContent)
+		return nil, 0, fmt.Errorf("content %s: %w", sha, journal.ErrNoContent)
 	}
 	if err != nil {
 		return nil, 0, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%w: it is not a regular file", approvals.ErrDamaged)
+		err = fmt.Errorf("%w: it is not a regular file", journal.ErrDamaged)
 	}
 	if err != nil {
 		_ = f.Close()
@@ -311,7 +311,7 @@ func (c *checkedBlob) Read(p []byte) (int, error) {
 	_, _ = c.sum.Write(p[:n])
 	c.left -= int64(n)
 	if errors.Is(err, io.EOF) && (c.left != 0 || hex.EncodeToString(c.sum.Sum(nil)) != c.want) || c.left < 0 {
-		err = fmt.Errorf("%w: %s", approvals.ErrDamaged, c.want)
+		err = fmt.Errorf("%w: %s", journal.ErrDamaged, c.want)
 	}
 	c.err = err
 	return n, err

@@ -16,7 +16,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 func put(t *testing.T, s *Store, text string) string {
@@ -64,7 +64,7 @@ func TestContentComesBackUnderItsHash(t *testing.T) {
 
 func TestContentOverItsLimitLeavesNothing(t *testing.T) {
 	s, name := openTest(t)
-	if _, _, err := s.PutBlob(t.Context(), strings.NewReader("12345"), 4); !errors.Is(err, approvals.ErrTooLarge) || errors.Is(err, approvals.ErrStore) {
+	if _, _, err := s.PutBlob(t.Context(), strings.NewReader("12345"), 4); !errors.Is(err, journal.ErrTooLarge) || errors.Is(err, journal.ErrStore) {
 		t.Errorf("5 bytes with a limit of 4: %v", err)
 	}
 	if _, size, err := s.PutBlob(t.Context(), strings.NewReader("1234"), 4); err != nil || size != 4 {
@@ -96,7 +96,7 @@ func TestDamagedContentIsNeverTakenForWhole(t *testing.T) {
 		if err := damage(s.blobs.name(sha)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := read(s, sha); !errors.Is(err, approvals.ErrDamaged) {
+		if _, err := read(s, sha); !errors.Is(err, journal.ErrDamaged) {
 			t.Errorf("%s: %v, want ErrDamaged", what, err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestNameOfContentIsNoPath(t *testing.T) {
 	}
 	sha := put(t, s, "x")
 	for _, bad := range []string{"", "ab", "../secret", sha[:63], sha + "0", strings.ToUpper(sha), sha[:2] + "/" + sha[3:], strings.Repeat("0", 64)} {
-		if _, _, err := s.OpenBlob(bad); !errors.Is(err, approvals.ErrNoContent) {
+		if _, _, err := s.OpenBlob(bad); !errors.Is(err, journal.ErrNoContent) {
 			t.Errorf("%q: %v, want ErrNoContent", bad, err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestWhatACrashLeftOfContentGoesAtTheNextStart(t *testing.T) {
 	s, name := openTest(t)
 	unnamed := put(t, s, "no record names it")
 	script := strings.Repeat("#", maxInlineScript+1)
-	if err := s.Create(approvals.Session{ID: "a", Script: script, Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "a", Script: script, Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	half := filepath.Join(filepath.Dir(name), blobFolder, newBlob+"1234")
@@ -150,7 +150,7 @@ func TestWhatACrashLeftOfContentGoesAtTheNextStart(t *testing.T) {
 	if _, err := os.Stat(half); !os.IsNotExist(err) {
 		t.Errorf("the half-written file: %v", err)
 	}
-	if _, err := read(s, unnamed); !errors.Is(err, approvals.ErrNoContent) {
+	if _, err := read(s, unnamed); !errors.Is(err, journal.ErrNoContent) {
 		t.Errorf("content that no record names: %v", err)
 	}
 	if a, err := s.Session("a"); err != nil || a.Script != script {
@@ -177,7 +177,7 @@ func TestContentWithADamagedCountIsNotRemoved(t *testing.T) {
 		t.Errorf("a session's script: %v", err)
 	}
 	// Nor is it counted anew, from nothing.
-	if err := s.Create(approvals.Session{ID: "again", Script: strings.Repeat("#", maxInlineScript+1)}); !errors.Is(err, approvals.ErrStore) {
+	if err := s.Create(journal.Session{ID: "again", Script: strings.Repeat("#", maxInlineScript+1)}); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("another session with that script: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
 )
 
@@ -18,7 +19,7 @@ func TestGrantsAreKeptByNumbersThatAreNeverUsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := approvals.Grant{
-		Kind: approvals.ShapeGrant, Identity: "claude", Target: "local", Argv: approvals.Strings{"x", "a\xff"}, EnvChanges: approvals.Strings{"-A"},
+		Kind: approvals.ShapeGrant, Identity: "claude", Target: "local", Argv: journal.Strings{"x", "a\xff"}, EnvChanges: journal.Strings{"-A"},
 		Until: time.Unix(1_800_000_000, 5).UTC(), Varies: []approvals.VaryingWord{{Word: 1, Prefix: "/x/", Class: "name"}}, By: "alice",
 	}
 	second := approvals.Grant{Kind: approvals.ExactGrant, Session: "abc", Digest: "d"}
@@ -52,7 +53,7 @@ func TestGrantsAreKeptByNumbersThatAreNeverUsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := approvals.Grant{}
-	if err := s.PutGrant(&late); !errors.Is(err, approvals.ErrStore) || late.N != 0 {
+	if err := s.PutGrant(&late); !errors.Is(err, journal.ErrStore) || late.N != 0 {
 		t.Errorf("a closed store: %v, number %d", err, late.N)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // fresh is how long an ended session stays however many there are: somebody may be about to fetch its result.
@@ -55,7 +55,7 @@ func (s *Store) prune() (removed int, err error) {
 		return err
 	})
 	if err != nil {
-		if errors.Is(err, errNothingOld) && !errors.Is(err, approvals.ErrStore) {
+		if errors.Is(err, errNothingOld) && !errors.Is(err, journal.ErrStore) {
 			return 0, nil
 		}
 		return 0, err

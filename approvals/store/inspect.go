@@ -17,7 +17,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // Report is what Inspect found.
@@ -140,7 +140,7 @@ func (i *inspection) operations(tx *bbolt.Tx) error {
 		if tx.Bucket(sessionBucket).Get(id) == nil {
 			i.found("operation %d of session %q: there is no such session", binary.BigEndian.Uint32(n), id)
 		}
-		var o approvals.Operation
+		var o journal.Operation
 		if json.Unmarshal(text, &o) == nil && uint32(max(0, o.N)) != binary.BigEndian.Uint32(n) { // #nosec G115 -- not negative
 			i.found("operation %d of session %q says that it is operation %d", binary.BigEndian.Uint32(n), id, o.N)
 		}

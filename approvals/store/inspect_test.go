@@ -15,7 +15,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -32,14 +32,14 @@ func sound(t *testing.T) (name, blob string) {
 	asked := journalled(1)
 	asked.Created = at
 	approved := journalled(2)
-	approved.Decision, approved.By, approved.ByKey, approved.Decided, approved.Started, approved.Finished = approvals.Approved, "alice", "SHA256:a", at, at, at
+	approved.Decision, approved.By, approved.ByKey, approved.Decided, approved.Started, approved.Finished = journal.Approved, "alice", "SHA256:a", at, at, at
 	allowed := journalled(1)
-	allowed.Verdict, allowed.Decision, allowed.By, allowed.Decided, allowed.Started, allowed.Finished = policy.Allow, approvals.Allowed, "policy", at, at, at
+	allowed.Verdict, allowed.Decision, allowed.By, allowed.Decided, allowed.Started, allowed.Finished = policy.Allow, journal.Allowed, "policy", at, at, at
 	large := strings.Repeat("#", maxInlineScript+1)
-	for _, session := range []approvals.Session{
-		{ID: "parked", Identity: "claude", Key: "SHA256:c", Status: approvals.StatusParked, Script: "x", Operations: []approvals.Operation{asked, approved}},
-		{ID: "done", Identity: "claude", Key: "SHA256:c", Status: approvals.StatusDone, Ended: at, ExitCode: new(int), Script: "x", Operations: []approvals.Operation{allowed}},
-		{ID: "large", Identity: "claude", Key: "SHA256:c", Status: approvals.StatusRunning, Script: large},
+	for _, session := range []journal.Session{
+		{ID: "parked", Identity: "claude", Key: "SHA256:c", Status: journal.StatusParked, Script: "x", Operations: []journal.Operation{asked, approved}},
+		{ID: "done", Identity: "claude", Key: "SHA256:c", Status: journal.StatusDone, Ended: at, ExitCode: new(int), Script: "x", Operations: []journal.Operation{allowed}},
+		{ID: "large", Identity: "claude", Key: "SHA256:c", Status: journal.StatusRunning, Script: large},
 	} {
 		session.ScriptSHA256, session.Created = sum(session.Script), at
 		if err := s.Create(session); err != nil {
@@ -85,9 +85,9 @@ func TestEveryInconsistencyIsNamed(t *testing.T) {
 			return tx.Bucket(sessionBucket).Put([]byte("parked"), text)
 		}
 	}
-	operation := func(n int, change func(*approvals.Operation)) func(*bbolt.Tx) error {
+	operation := func(n int, change func(*journal.Operation)) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error {
-			var o approvals.Operation
+			var o journal.Operation
 			key := operationKey([]byte("parked"), n)
 			if err := json.Unmarshal(tx.Bucket(operationBucket).Get(key), &o); err != nil {
 				return err
@@ -103,7 +103,7 @@ func TestEveryInconsistencyIsNamed(t *testing.T) {
 	unset := func(bucket []byte, key string) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Delete([]byte(key)) }
 	}
-	index := string(indexKey(&approvals.Session{ID: "done", Created: time.Unix(1_000_000, 0)}))
+	index := string(indexKey(&journal.Session{ID: "done", Created: time.Unix(1_000_000, 0)}))
 	_, blob := sound(t)
 	for what, c := range map[string]struct {
 		damage func(*bbolt.Tx) error
@@ -117,19 +117,19 @@ func TestEveryInconsistencyIsNamed(t *testing.T) {
 		"the last operation is missing": {unset(operationBucket, string(operationKey([]byte("parked"), 2))), "has 1 operations and should have 2"},
 		"a gap in the operations":       {unset(operationBucket, string(operationKey([]byte("parked"), 1))), "has the number 2"},
 		"an operation's record":         {set(operationBucket, string(operationKey([]byte("parked"), 1)), "{"), `operation 1 of session "parked" is damaged`},
-		"an operation's number":         {operation(1, func(o *approvals.Operation) { o.N = 2 }), "says that it is operation 2"},
+		"an operation's number":         {operation(1, func(o *journal.Operation) { o.N = 2 }), "says that it is operation 2"},
 		"an operation without session":  {set(operationBucket, string(operationKey([]byte("gone"), 1)), `{"N":1}`), `session "gone": there is no such session`},
 		"a malformed key":               {set(operationBucket, "x", "{}"), "key is malformed"},
-		"what was approved":             {operation(2, func(o *approvals.Operation) { o.Command.Argv = []string{"rm"} }), "not the one of its digest"},
-		"an approval by nobody":         {operation(2, func(o *approvals.Operation) { o.By = "" }), "it is done, and By is not recorded"},
-		"an approval without a key":     {operation(2, func(o *approvals.Operation) { o.ByKey = "" }), "without an approver"},
-		"one's own approval":            {operation(2, func(o *approvals.Operation) { o.By = "claude" }), "decided by the one who asked"},
-		"one's own key":                 {operation(2, func(o *approvals.Operation) { o.ByKey = "SHA256:c" }), "decided by the one who asked"},
-		"an allowance by a human":       {operation(2, func(o *approvals.Operation) { o.Decision = approvals.Allowed }), "which the policy alone does"},
-		"a start without a decision":    {operation(1, func(o *approvals.Operation) { o.Started = time.Unix(5, 0) }), "it is waiting, and Started is recorded"},
-		"a start after a rejection":     {operation(2, func(o *approvals.Operation) { o.Decision = approvals.Rejected }), "it is rejected, and Started is recorded"},
-		"a result without a start":      {operation(2, func(o *approvals.Operation) { o.Started = time.Time{} }), "was never started"},
-		"a decision of no meaning":      {operation(1, func(o *approvals.Operation) { o.Decision = "maybe" }), `its decision is "maybe"`},
+		"what was approved":             {operation(2, func(o *journal.Operation) { o.Command.Argv = []string{"rm"} }), "not the one of its digest"},
+		"an approval by nobody":         {operation(2, func(o *journal.Operation) { o.By = "" }), "it is done, and By is not recorded"},
+		"an approval without a key":     {operation(2, func(o *journal.Operation) { o.ByKey = "" }), "without an approver"},
+		"one's own approval":            {operation(2, func(o *journal.Operation) { o.By = "claude" }), "decided by the one who asked"},
+		"one's own key":                 {operation(2, func(o *journal.Operation) { o.ByKey = "SHA256:c" }), "decided by the one who asked"},
+		"an allowance by a human":       {operation(2, func(o *journal.Operation) { o.Decision = journal.Allowed }), "which the policy alone does"},
+		"a start without a decision":    {operation(1, func(o *journal.Operation) { o.Started = time.Unix(5, 0) }), "it is waiting, and Started is recorded"},
+		"a start after a rejection":     {operation(2, func(o *journal.Operation) { o.Decision = journal.Rejected }), "it is rejected, and Started is recorded"},
+		"a result without a start":      {operation(2, func(o *journal.Operation) { o.Started = time.Time{} }), "was never started"},
+		"a decision of no meaning":      {operation(1, func(o *journal.Operation) { o.Decision = "maybe" }), `its decision is "maybe"`},
 		"a script":                      {set(scriptBucket, "parked", "y"), "its script has the SHA-256"},
 		"a script without session":      {set(scriptBucket, "gone", "y"), `script of session "gone"`},
 		"not in the index":              {unset(indexBucket, index), `session "done" is not in the index`},

@@ -10,7 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // Buckets. A session's record holds everything but its operations, each of which has a record of its own, and its
@@ -18,7 +18,7 @@ import (
 var (
 	metaBucket      = []byte("meta")
 	sessionBucket   = []byte("sessions")   // id: sessionRecord
-	operationBucket = []byte("operations") // id, NUL, number: approvals.Operation
+	operationBucket = []byte("operations") // id, NUL, number: journal.Operation
 	scriptBucket    = []byte("scripts")    // id: text, where it is no blob
 	indexBucket     = []byte("by-time")    // time of creation, id: id
 	openBucket      = []byte("open")       // id of a session that has not ended: its key in the index
@@ -42,8 +42,8 @@ var noContext = context.Background()
 
 // sessionRecord is the JSON of a session.
 type sessionRecord struct {
-	Session    approvals.Session // without script and operations
-	Operations int               // how many there are
+	Session    journal.Session // without script and operations
+	Operations int             // how many there are
 	// ScriptBlob says that the script is the blob that ScriptSHA256 names.
 	ScriptBlob bool `json:",omitempty"`
 }
@@ -57,7 +57,7 @@ func (r *sessionRecord) blobs() []string {
 	return names
 }
 
-func indexKey(s *approvals.Session) []byte {
+func indexKey(s *journal.Session) []byte {
 	at := uint64(max(0, s.Created.UnixNano())) // #nosec G115 -- not negative
 	return append(binary.BigEndian.AppendUint64(nil, at), s.ID...)
 }
@@ -69,14 +69,14 @@ func operationKey(id []byte, n int) []byte {
 }
 
 // get reads a whole session.
-func (s *Store) get(tx *bbolt.Tx, id string) (approvals.Session, error) {
+func (s *Store) get(tx *bbolt.Tx, id string) (journal.Session, error) {
 	record, err := getRecord(tx, []byte(id))
 	if err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	session := record.Session
 	if session.Operations, err = getOperations(tx, []byte(id), record.Operations); err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	session.Script, err = s.script(tx, &record)
 	return session, err
@@ -85,7 +85,7 @@ func (s *Store) get(tx *bbolt.Tx, id string) (approvals.Session, error) {
 func getRecord(tx *bbolt.Tx, id []byte) (record sessionRecord, err error) {
 	text := tx.Bucket(sessionBucket).Get(id)
 	if text == nil {
-		return record, approvals.ErrNotFound
+		return record, journal.ErrNotFound
 	}
 	if err := json.Unmarshal(text, &record); err != nil {
 		return record, fmt.Errorf("session %q is damaged: %w", id, err)
@@ -94,12 +94,12 @@ func getRecord(tx *bbolt.Tx, id []byte) (record sessionRecord, err error) {
 }
 
 // getOperations reads a session's operations, and fails where one is missing.
-func getOperations(tx *bbolt.Tx, id []byte, want int) ([]approvals.Operation, error) {
-	var out []approvals.Operation
+func getOperations(tx *bbolt.Tx, id []byte, want int) ([]journal.Operation, error) {
+	var out []journal.Operation
 	prefix := operationPrefix(id)
 	c := tx.Bucket(operationBucket).Cursor()
 	for k, text := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, text = c.Next() {
-		var o approvals.Operation
+		var o journal.Operation
 		if err := json.Unmarshal(text, &o); err != nil {
 			return nil, fmt.Errorf("operation %d of session %q is damaged: %w", len(out)+1, id, err)
 		}
@@ -131,7 +131,7 @@ func (s *Store) script(tx *bbolt.Tx, r *sessionRecord) (string, error) {
 }
 
 // putNew writes what is written once.
-func putNew(tx *bbolt.Tx, s *approvals.Session) error {
+func putNew(tx *bbolt.Tx, s *journal.Session) error {
 	id := []byte(s.ID)
 	if len(s.Script) <= maxInlineScript {
 		if err := tx.Bucket(scriptBucket).Put(id, []byte(s.Script)); err != nil {
@@ -148,7 +148,7 @@ func set(bucket *bbolt.Bucket, key, value []byte) (grown int64, err error) {
 }
 
 // putRecord writes a session's own record and keeps the list of those that have not ended.
-func putRecord(tx *bbolt.Tx, s *approvals.Session) (r *sessionRecord, grown int64, err error) {
+func putRecord(tx *bbolt.Tx, s *journal.Session) (r *sessionRecord, grown int64, err error) {
 	id := []byte(s.ID)
 	r = &sessionRecord{Session: *s, Operations: len(s.Operations), ScriptBlob: tx.Bucket(scriptBucket).Get(id) == nil}
 	r.Session.Script, r.Session.Operations = "", nil
@@ -168,7 +168,7 @@ func putRecord(tx *bbolt.Tx, s *approvals.Session) (r *sessionRecord, grown int6
 	return r, grown, err
 }
 
-func putOperation(tx *bbolt.Tx, id string, o *approvals.Operation) (grown int64, err error) {
+func putOperation(tx *bbolt.Tx, id string, o *journal.Operation) (grown int64, err error) {
 	text, err := json.Marshal(o)
 	if err != nil {
 		return 0, err

@@ -8,7 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // schema is the version of the buckets and records. Version 1 had a session with all its operations in one record and
@@ -52,7 +52,7 @@ func splitOperations(tx *bbolt.Tx) error {
 		return err
 	}
 	for _, id := range ids {
-		var s approvals.Session
+		var s journal.Session
 		if err := json.Unmarshal(tx.Bucket(sessionBucket).Get(id), &s); err != nil {
 			return fmt.Errorf("session %q is damaged: %w", id, err)
 		}

@@ -9,7 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // account is what is kept of one identity.
@@ -62,7 +62,7 @@ func (s *Store) Over(identity string, most int64) (bytes int64, over bool) {
 }
 
 // standing is how a session counts for its identity, bytes left out.
-func standing(s *approvals.Session) (a account) {
+func standing(s *journal.Session) (a account) {
 	if s == nil || !s.Status.Final() {
 		return a
 	}
@@ -97,7 +97,7 @@ func (s *Store) countAll(tx *bbolt.Tx) error {
 }
 
 // weight reads a session without its script: what content it names, and what its records take in bytes.
-func weight(tx *bbolt.Tx, id []byte) (session *approvals.Session, names map[string]int, size int64, err error) {
+func weight(tx *bbolt.Tx, id []byte) (session *journal.Session, names map[string]int, size int64, err error) {
 	record, err := getRecord(tx, id)
 	if err != nil {
 		return nil, nil, 0, err

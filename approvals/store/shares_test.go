@@ -9,7 +9,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
 )
@@ -40,14 +39,14 @@ func (s *shelf) ended(identity string, size int, copied bool) (id string) {
 	s.n++
 	id = fmt.Sprintf("%s%03d", identity, s.n)
 	script := strings.Repeat(id[:1], size)
-	session := approvals.Session{
-		ID: id, Identity: identity, Created: s.clock, Status: approvals.StatusDone, Ended: s.clock.Add(time.Second), Script: script,
-		Operations: []approvals.Operation{{N: 1}},
+	session := journal.Session{
+		ID: id, Identity: identity, Created: s.clock, Status: journal.StatusDone, Ended: s.clock.Add(time.Second), Script: script,
+		Operations: []journal.Operation{{N: 1}},
 	}
 	if copied {
-		session.Operations[0] = approvals.Operation{
-			N: 1, Kind: approvals.Kind(targets.Mkdir), Decision: approvals.Approved, Started: s.clock, Finished: s.clock,
-			File: &approvals.File{Op: journal.Mkdir, Path: "/x", Kept: true},
+		session.Operations[0] = journal.Operation{
+			N: 1, Kind: journal.Kind(targets.Mkdir), Decision: journal.Approved, Started: s.clock, Finished: s.clock,
+			File: &journal.File{Op: journal.Mkdir, Path: "/x", Kept: true},
 		}
 	}
 	if err := s.Create(session); err != nil {
@@ -146,13 +145,13 @@ func TestBytesOfAnIdentityAreBounded(t *testing.T) {
 // Content that is named later, and sessions that have not ended, count too.
 func TestBytesOfLiveSessionsCount(t *testing.T) {
 	s := newShelf(t, Options{})
-	if err := s.Create(approvals.Session{ID: "live", Identity: "a", Status: approvals.StatusRunning, Created: s.clock}); err != nil {
+	if err := s.Create(journal.Session{ID: "live", Identity: "a", Status: journal.StatusRunning, Created: s.clock}); err != nil {
 		t.Fatal(err)
 	}
 	before := s.Bytes("a")
 	sha := put(t, s.Store, strings.Repeat("x", 50_000))
-	_, err := s.Update("live", func(c *approvals.Session) error {
-		c.Operations = append(c.Operations, approvals.Operation{N: 1, Kind: approvals.Kind(journal.Write), File: &approvals.File{Op: journal.Write, Path: "/x", SHA256: sha, Size: 50_000}})
+	_, err := s.Update("live", func(c *journal.Session) error {
+		c.Operations = append(c.Operations, journal.Operation{N: 1, Kind: journal.Kind(journal.Write), File: &journal.File{Op: journal.Write, Path: "/x", SHA256: sha, Size: 50_000}})
 		return nil
 	})
 	if err != nil {
@@ -162,7 +161,7 @@ func TestBytesOfLiveSessionsCount(t *testing.T) {
 		t.Errorf("it has grown by %d bytes", got)
 	}
 	s.checkAccounts()
-	if _, err := s.Update("live", func(c *approvals.Session) error { c.Status, c.Ended = approvals.StatusDone, s.clock; return nil }); err != nil {
+	if _, err := s.Update("live", func(c *journal.Session) error { c.Status, c.Ended = journal.StatusDone, s.clock; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	s.checkAccounts()
@@ -175,14 +174,14 @@ func TestBytesOfLiveSessionsCount(t *testing.T) {
 // A result that nobody waits for counts before its identity is asked for more.
 func TestWhatIsNotWrittenYetCountsForItsIdentity(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "one", Identity: "a", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "one", Identity: "a", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	share := s.Bytes("a") + 1000
 	if kept, over := s.Over("a", share); over {
 		t.Fatalf("%d bytes are over", kept)
 	}
-	s.UpdateSoon("one", func(session *approvals.Session) error { session.Reason = strings.Repeat("x", 2000); return nil }, func(error) {})
+	s.UpdateSoon("one", func(session *journal.Session) error { session.Reason = strings.Repeat("x", 2000); return nil }, func(error) {})
 	if kept, over := s.Over("a", share); !over {
 		t.Errorf("%d bytes are not over %d", kept, share)
 	}

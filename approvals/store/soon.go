@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // soonIs is how long a change that nobody waits for may wait for one that somebody does, whose transaction it then shares.
@@ -21,8 +21,8 @@ type soon struct {
 }
 
 // UpdateSoon implements approvals.Store.
-func (s *Store) UpdateSoon(id string, change func(*approvals.Session) error, done func(error)) {
-	r := &request{ids: []string{id}, change: func(all []*approvals.Session) error { return change(all[0]) }, written: done}
+func (s *Store) UpdateSoon(id string, change func(*journal.Session) error, done func(error)) {
+	r := &request{ids: []string{id}, change: func(all []*journal.Session) error { return change(all[0]) }, written: done}
 	if !s.soon.add(id, r) {
 		done(failure(r.name(), errClosed))
 		return

@@ -8,17 +8,17 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
-func rename(to string) func(*approvals.Session) error {
-	return func(s *approvals.Session) error { s.Name += to; return nil }
+func rename(to string) func(*journal.Session) error {
+	return func(s *journal.Session) error { s.Name += to; return nil }
 }
 
 // A change that nobody waits for is made before those that come after it, and before anybody looks.
 func TestChangesThatNobodyWaitsForKeepTheirPlace(t *testing.T) {
 	s, name := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "a", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	made := 0
@@ -57,13 +57,13 @@ func TestChangesThatNobodyWaitsForKeepTheirPlace(t *testing.T) {
 // Three changes wait for the disk once, as one does.
 func TestChangesThatNobodyWaitsForShareTheNextTransaction(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "a", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	release := hold(t, s) // this goroutine is the writer until then
 	s.UpdateSoon("a", rename("1"), func(error) {})
 	s.UpdateSoon("a", rename("2"), func(error) {})
-	last := &request{ids: []string{"a"}, change: func(all []*approvals.Session) error { return rename("3")(all[0]) }, done: make(chan struct{})}
+	last := &request{ids: []string{"a"}, change: func(all []*journal.Session) error { return rename("3")(all[0]) }, done: make(chan struct{})}
 	batch := s.gather(last)
 	s.commit(batch)
 	release()
@@ -74,20 +74,20 @@ func TestChangesThatNobodyWaitsForShareTheNextTransaction(t *testing.T) {
 
 func TestAChangeThatNobodyWaitsForTellsItsFailure(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "a", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	own := errors.New("my own")
 	var missing, refused, panicked, late error
 	s.UpdateSoon("nobody", rename("x"), func(err error) { missing = err })
-	s.UpdateSoon("a", func(*approvals.Session) error { return own }, func(err error) { refused = err })
-	s.UpdateSoon("a", func(*approvals.Session) error { panic("mine") }, func(err error) { panicked = err })
+	s.UpdateSoon("a", func(*journal.Session) error { return own }, func(err error) { refused = err })
+	s.UpdateSoon("a", func(*journal.Session) error { panic("mine") }, func(err error) { panicked = err })
 	if got, err := s.Session("a"); err != nil || got.Name != "" {
 		t.Errorf("%q, %v", got.Name, err)
 	}
 	_ = s.Close()
 	s.UpdateSoon("a", rename("x"), func(err error) { late = err })
-	if !errors.Is(missing, approvals.ErrNotFound) || !errors.Is(refused, own) || !errors.Is(panicked, approvals.ErrStore) || !errors.Is(late, approvals.ErrStore) {
+	if !errors.Is(missing, journal.ErrNotFound) || !errors.Is(refused, own) || !errors.Is(panicked, journal.ErrStore) || !errors.Is(late, journal.ErrStore) {
 		t.Errorf("%v; %v; %v; %v", missing, refused, panicked, late)
 	}
 }
@@ -95,7 +95,7 @@ func TestAChangeThatNobodyWaitsForTellsItsFailure(t *testing.T) {
 // Content is durable before a record names it, and not sooner: its file and its folders wait for the disk beside the audit log.
 func TestContentIsSyncedWithTheRecordThatNamesIt(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "a", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	sha, _, err := s.PutBlob(t.Context(), strings.NewReader("said"), 0)
@@ -109,7 +109,7 @@ func TestContentIsSyncedWithTheRecordThatNamesIt(t *testing.T) {
 	if _, err := s.Update("a", rename("other")); err != nil || !s.blobs.fresh[sha] {
 		t.Errorf("a record that does not name it: %v, %v", s.blobs.fresh, err)
 	}
-	name := func(session *approvals.Session) error { session.Output = sha; return nil }
+	name := func(session *journal.Session) error { session.Output = sha; return nil }
 	if _, err := s.Update("a", name); err != nil || len(s.blobs.fresh)+len(s.blobs.young) > 0 {
 		t.Errorf("%v, %v, %v", s.blobs.fresh, s.blobs.young, err)
 	}
@@ -127,7 +127,7 @@ func TestContentIsSyncedWithTheRecordThatNamesIt(t *testing.T) {
 
 func TestNoRecordNamesContentThatCannotBeSynced(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "a", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "a", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	sha, _, err := s.PutBlob(t.Context(), strings.NewReader("said"), 0)
@@ -138,10 +138,10 @@ func TestNoRecordNamesContentThatCannotBeSynced(t *testing.T) {
 	if err := errors.Join(os.Remove(at), os.Symlink("/nowhere", at)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.blobs.sync(map[string]int{sha: 1}); !errors.Is(err, approvals.ErrStore) {
+	if err := s.blobs.sync(map[string]int{sha: 1}); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("%v", err)
 	}
-	if _, err := s.Update("a", func(session *approvals.Session) error { session.Output = sha; return nil }); !errors.Is(err, approvals.ErrStore) {
+	if _, err := s.Update("a", func(session *journal.Session) error { session.Output = sha; return nil }); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("%v", err)
 	}
 	if got, err := s.Session("a"); err != nil || got.Output != "" {

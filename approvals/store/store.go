@@ -21,6 +21,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/internal/linux/durable"
 )
 
@@ -42,7 +43,7 @@ type Options struct {
 	BytesEach      int64
 	Age            time.Duration
 	// Auditor is told of every change before it is made; nil for none.
-	Auditor approvals.Auditor
+	Auditor journal.Auditor
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	Log *slog.Logger // nil means slog.Default
@@ -66,14 +67,14 @@ type Store struct {
 	stopped  chan struct{}
 
 	// Of the writer's goroutine alone.
-	alive map[string]*approvals.Session // sessions that are alive, as the database has them
+	alive map[string]*journal.Session // sessions that are alive, as the database has them
 	// anchor is the audit log's last line as it was last kept.
-	anchor approvals.Anchor
+	anchor journal.Anchor
 }
 
 var (
 	_ approvals.Store = (*Store)(nil)
-	_ approvals.Blobs = (*Store)(nil)
+	_ journal.Blobs   = (*Store)(nil)
 )
 
 // Open opens or makes the database, and brings one of an earlier schema up to date. A database that another gateway
@@ -93,7 +94,7 @@ func Open(name string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		options: o, db: db, accounts: accounts{of: map[string]account{}}, alive: map[string]*approvals.Session{},
+		options: o, db: db, accounts: accounts{of: map[string]account{}}, alive: map[string]*journal.Session{},
 		requests: make(chan *request), tasks: make(chan func()), stop: make(chan struct{}), stopped: make(chan struct{}),
 		soon: soon{some: make(chan struct{}, 1), of: map[string]int{}},
 	}
@@ -151,12 +152,12 @@ func (s *Store) Close() error {
 
 // failure wraps what bbolt or the file system said. Callers tell it by approvals.ErrStore.
 func failure(what string, err error) error {
-	return fmt.Errorf("%w: %s: %w", approvals.ErrStore, what, err)
+	return fmt.Errorf("%w: %s: %w", journal.ErrStore, what, err)
 }
 
 // Create adds a session.
-func (s *Store) Create(session approvals.Session) error {
-	r := &request{ids: []string{session.ID}, create: true, change: func(to []*approvals.Session) error { *to[0] = session; return nil }}
+func (s *Store) Create(session journal.Session) error {
+	r := &request{ids: []string{session.ID}, create: true, change: func(to []*journal.Session) error { *to[0] = session; return nil }}
 	if len(session.Script) > maxInlineScript {
 		// Durable before the record that names it.
 		sha, _, err := s.blobs.put(noContext, bytes.NewReader([]byte(session.Script)), 0)
@@ -166,23 +167,23 @@ func (s *Store) Create(session approvals.Session) error {
 		session.ScriptSHA256 = sha
 	}
 	_, err := s.submit(r)
-	if err != nil && !errors.Is(err, approvals.ErrExists) {
+	if err != nil && !errors.Is(err, journal.ErrExists) {
 		return fmt.Errorf("add session: %w", err)
 	}
 	return err
 }
 
 // Update changes a session in one transaction.
-func (s *Store) Update(id string, change func(*approvals.Session) error) (approvals.Session, error) {
-	after, err := s.UpdateAll([]string{id}, func(all []*approvals.Session) error { return change(all[0]) })
+func (s *Store) Update(id string, change func(*journal.Session) error) (journal.Session, error) {
+	after, err := s.UpdateAll([]string{id}, func(all []*journal.Session) error { return change(all[0]) })
 	if err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	return after[0], nil
 }
 
 // UpdateAll changes several sessions in one transaction.
-func (s *Store) UpdateAll(ids []string, change func([]*approvals.Session) error) ([]approvals.Session, error) {
+func (s *Store) UpdateAll(ids []string, change func([]*journal.Session) error) ([]journal.Session, error) {
 	for i, id := range ids {
 		if slices.Contains(ids[:i], id) {
 			return nil, failure("change sessions", fmt.Errorf("%s is named twice", id))
@@ -192,13 +193,13 @@ func (s *Store) UpdateAll(ids []string, change func([]*approvals.Session) error)
 }
 
 // Session returns one session.
-func (s *Store) Session(id string) (session approvals.Session, err error) {
+func (s *Store) Session(id string) (session journal.Session, err error) {
 	s.settle(id)
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		session, err = s.get(tx, id)
 		return err
 	})
-	if err != nil && !errors.Is(err, approvals.ErrNotFound) {
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
 		return session, failure("read session "+id, err)
 	}
 	return session, err
@@ -207,7 +208,7 @@ func (s *Store) Session(id string) (session approvals.Session, err error) {
 // Sessions returns those that match, newest first, without scripts; unless all, only those that have not ended. What
 // match sees has no operations. One whose record is damaged is logged and left out: it cannot be changed, so that nothing
 // of it runs any more, and others are not lost with it.
-func (s *Store) Sessions(all bool, match func(*approvals.Session) bool) (out []approvals.Session, err error) {
+func (s *Store) Sessions(all bool, match func(*journal.Session) bool) (out []journal.Session, err error) {
 	s.settle("")
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		visit := func(id []byte) error {
@@ -240,7 +241,7 @@ func (s *Store) Sessions(all bool, match func(*approvals.Session) bool) (out []a
 	if err != nil {
 		return nil, failure("list sessions", err)
 	}
-	slices.SortStableFunc(out, func(a, b approvals.Session) int { return b.Created.Compare(a.Created) })
+	slices.SortStableFunc(out, func(a, b journal.Session) int { return b.Created.Compare(a.Created) })
 	return out, nil
 }
 

@@ -16,7 +16,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 func openTest(t *testing.T) (*Store, string) {
@@ -30,16 +30,16 @@ func openTest(t *testing.T) (*Store, string) {
 	return s, name
 }
 
-func everything(*approvals.Session) bool { return true }
+func everything(*journal.Session) bool { return true }
 
 func TestWhatWasKeptIsThereAfterReopening(t *testing.T) {
 	s, name := openTest(t)
-	want := approvals.Session{ID: "abc", Identity: "claude", Script: "print()", Status: approvals.StatusRunning, Created: time.Unix(1, 0)}
+	want := journal.Session{ID: "abc", Identity: "claude", Script: "print()", Status: journal.StatusRunning, Created: time.Unix(1, 0)}
 	if err := s.Create(want); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Update("abc", func(s *approvals.Session) error {
-		s.Operations = append(s.Operations, approvals.Operation{N: 1, Command: &approvals.Command{Argv: []string{"ls", "\xff"}}})
+	if _, err := s.Update("abc", func(s *journal.Session) error {
+		s.Operations = append(s.Operations, journal.Operation{N: 1, Command: &journal.Command{Argv: []string{"ls", "\xff"}}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -66,28 +66,28 @@ func TestWhatWasKeptIsThereAfterReopening(t *testing.T) {
 
 func TestIDIsTakenOnce(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "abc"}); err != nil {
+	if err := s.Create(journal.Session{ID: "abc"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Create(approvals.Session{ID: "abc"}); !errors.Is(err, approvals.ErrExists) {
+	if err := s.Create(journal.Session{ID: "abc"}); !errors.Is(err, journal.ErrExists) {
 		t.Errorf("%v, want ErrExists", err)
 	}
 }
 
 func TestRefusedChangeLeavesTheSessionAsItWas(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "abc", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "abc", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
 	own := errors.New("no")
-	if _, err := s.Update("abc", func(s *approvals.Session) error { s.Status = approvals.StatusDone; return own }); !errors.Is(err, own) || errors.Is(err, approvals.ErrStore) {
+	if _, err := s.Update("abc", func(s *journal.Session) error { s.Status = journal.StatusDone; return own }); !errors.Is(err, own) || errors.Is(err, journal.ErrStore) {
 		t.Errorf("%v, want the change's own error", err)
 	}
-	if got, _ := s.Session("abc"); got.Status != approvals.StatusRunning {
+	if got, _ := s.Session("abc"); got.Status != journal.StatusRunning {
 		t.Errorf("status %s", got.Status)
 	}
 	for _, id := range []string{"", "nope", strings.Repeat("x", 40_000)} {
-		if _, err := s.Update(id, func(*approvals.Session) error { return nil }); !errors.Is(err, approvals.ErrNotFound) {
+		if _, err := s.Update(id, func(*journal.Session) error { return nil }); !errors.Is(err, journal.ErrNotFound) {
 			t.Errorf("id of %d bytes: %v, want ErrNotFound", len(id), err)
 		}
 	}
@@ -95,8 +95,8 @@ func TestRefusedChangeLeavesTheSessionAsItWas(t *testing.T) {
 
 func TestOpenSessionsAreListedNewestFirst(t *testing.T) {
 	s, _ := openTest(t)
-	for i, status := range []approvals.Status{approvals.StatusRunning, approvals.StatusDone, approvals.StatusHeld, approvals.StatusParked} {
-		if err := s.Create(approvals.Session{ID: fmt.Sprint(i), Status: status, Created: time.Unix(int64(i+1), 0), Script: "x"}); err != nil {
+	for i, status := range []journal.Status{journal.StatusRunning, journal.StatusDone, journal.StatusHeld, journal.StatusParked} {
+		if err := s.Create(journal.Session{ID: fmt.Sprint(i), Status: status, Created: time.Unix(int64(i+1), 0), Script: "x"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestOpenSessionsAreListedNewestFirst(t *testing.T) {
 func TestDatabaseOfARunningGatewaySaysSo(t *testing.T) {
 	t.Parallel() // it waits for a lock, or for the disk
 	_, name := openTest(t)
-	if _, err := Open(name, Options{}); !errors.Is(err, approvals.ErrStore) || !strings.Contains(err.Error(), "running already") {
+	if _, err := Open(name, Options{}); !errors.Is(err, journal.ErrStore) || !strings.Contains(err.Error(), "running already") {
 		t.Errorf("%v", err)
 	}
 }
@@ -141,7 +141,7 @@ func TestForeignAndDamagedDatabasesAreRefused(t *testing.T) {
 	if err := os.WriteFile(name, []byte("not a database"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(name, Options{}); !errors.Is(err, approvals.ErrStore) {
+	if _, err := Open(name, Options{}); !errors.Is(err, journal.ErrStore) {
 		t.Errorf("not a database: %v", err)
 	}
 }
@@ -178,21 +178,21 @@ func TestDatabaseOfSchema1IsBroughtUpToDate(t *testing.T) {
 			t.Fatal(err)
 		}
 		done, err := s.Session("0123abcd")
-		if err != nil || done.Script != "print(1)\n" || done.Status != approvals.StatusDone || len(done.Operations) != 2 {
+		if err != nil || done.Script != "print(1)\n" || done.Status != journal.StatusDone || len(done.Operations) != 2 {
 			t.Fatalf("%+v, %v", done, err)
 		}
 		o := done.Operations[0]
 		if o.Command.Argv[1] != "\xff" || o.Command.Digest() != o.Digest || *o.ExitCode != 7 || o.ByKey != "SHA256:a" || o.Command.Line != 3 {
 			t.Errorf("operation 1: %+v, %+v", o, o.Command)
 		}
-		if o := done.Operations[1]; o.Decision != approvals.Rejected || o.Reason != "no" {
+		if o := done.Operations[1]; o.Decision != journal.Rejected || o.Reason != "no" {
 			t.Errorf("operation 2: %+v", o)
 		}
 		open, err := s.Sessions(false, everything)
-		if err != nil || len(open) != 2 || open[0].ID != "0123abcf" || open[1].Operations[0].Decision != approvals.Waiting {
+		if err != nil || len(open) != 2 || open[0].ID != "0123abcf" || open[1].Operations[0].Decision != journal.Waiting {
 			t.Errorf("open sessions: %+v, %v", open, err)
 		}
-		if _, err := s.Update("0123abce", func(s *approvals.Session) error { s.Operations[0].Summary = "seen"; return nil }); err != nil {
+		if _, err := s.Update("0123abce", func(s *journal.Session) error { s.Operations[0].Summary = "seen"; return nil }); err != nil {
 			t.Error(err)
 		}
 		if err := s.Close(); err != nil {
@@ -203,17 +203,17 @@ func TestDatabaseOfSchema1IsBroughtUpToDate(t *testing.T) {
 
 func TestChangeOfOneOperationWritesThatOneAlone(t *testing.T) {
 	s, _ := openTest(t)
-	if err := s.Create(approvals.Session{ID: "abc", Status: approvals.StatusRunning}); err != nil {
+	if err := s.Create(journal.Session{ID: "abc", Status: journal.StatusRunning}); err != nil {
 		t.Fatal(err)
 	}
-	change := func(f func(*approvals.Session)) {
+	change := func(f func(*journal.Session)) {
 		t.Helper()
-		if _, err := s.Update("abc", func(s *approvals.Session) error { f(s); return nil }); err != nil {
+		if _, err := s.Update("abc", func(s *journal.Session) error { f(s); return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for n := range 10 {
-		change(func(s *approvals.Session) { s.Operations = append(s.Operations, approvals.Operation{N: n + 1}) })
+		change(func(s *journal.Session) { s.Operations = append(s.Operations, journal.Operation{N: n + 1}) })
 	}
 	// Records that are not touched keep even what no program wrote there.
 	mark := func(n int) (text []byte) {
@@ -235,8 +235,8 @@ func TestChangeOfOneOperationWritesThatOneAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	change(func(s *approvals.Session) { s.Operations[4].Summary = "changed" })
-	change(func(s *approvals.Session) { s.Name = "named" })
+	change(func(s *journal.Session) { s.Operations[4].Summary = "changed" })
+	change(func(s *journal.Session) { s.Name = "named" })
 	if got := string(mark(4)); got != `{"N":4,"Summary":"marked"}` {
 		t.Errorf("operation 4 was written: %s", got)
 	}
@@ -247,17 +247,17 @@ func TestChangeOfOneOperationWritesThatOneAlone(t *testing.T) {
 
 func TestChangeThatNoReaderCouldUnderstandIsRefused(t *testing.T) {
 	s, _ := openTest(t)
-	session := approvals.Session{ID: "abc", Status: approvals.StatusRunning, Script: "x", Operations: []approvals.Operation{{N: 1}, {N: 2}}}
+	session := journal.Session{ID: "abc", Status: journal.StatusRunning, Script: "x", Operations: []journal.Operation{{N: 1}, {N: 2}}}
 	if err := s.Create(session); err != nil {
 		t.Fatal(err)
 	}
-	for what, change := range map[string]func(*approvals.Session){
-		"a gap":              func(s *approvals.Session) { s.Operations = append(s.Operations, approvals.Operation{N: 4}) },
-		"a number twice":     func(s *approvals.Session) { s.Operations[1].N = 1 },
-		"one fewer":          func(s *approvals.Session) { s.Operations = s.Operations[:1] },
-		"another id":         func(s *approvals.Session) { s.ID = "abd" },
-		"another script":     func(s *approvals.Session) { s.Script = "y" },
-		"the hash of none":   func(s *approvals.Session) { s.ScriptSHA256 = "y" },
+	for what, change := range map[string]func(*journal.Session){
+		"a gap":              func(s *journal.Session) { s.Operations = append(s.Operations, journal.Operation{N: 4}) },
+		"a number twice":     func(s *journal.Session) { s.Operations[1].N = 1 },
+		"one fewer":          func(s *journal.Session) { s.Operations = s.Operations[:1] },
+		"another id":         func(s *journal.Session) { s.ID = "abd" },
+		"another script":     func(s *journal.Session) { s.Script = "y" },
+		"the hash of none":   func(s *journal.Session) { s.ScriptSHA256 = "y" },
 		"a panic is its own": nil,
 	} {
 		func() {
@@ -266,7 +266,7 @@ func TestChangeThatNoReaderCouldUnderstandIsRefused(t *testing.T) {
 					t.Errorf("%s: panic %v", what, p)
 				}
 			}()
-			if _, err := s.Update("abc", func(s *approvals.Session) error { change(s); return nil }); !errors.Is(err, approvals.ErrStore) {
+			if _, err := s.Update("abc", func(s *journal.Session) error { change(s); return nil }); !errors.Is(err, journal.ErrStore) {
 				t.Errorf("%s: %v, want ErrStore", what, err)
 			}
 		}()
@@ -291,7 +291,7 @@ func TestLargeScriptIsABlobAndGoesWithItsSession(t *testing.T) {
 		if id == "c" {
 			text += "c"
 		}
-		if err := s.Create(approvals.Session{ID: id, Script: text, Status: approvals.StatusRunning, Created: clock}); err != nil {
+		if err := s.Create(journal.Session{ID: id, Script: text, Status: journal.StatusRunning, Created: clock}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := s.Session(id)
@@ -302,7 +302,7 @@ func TestLargeScriptIsABlobAndGoesWithItsSession(t *testing.T) {
 	}
 	end := func(id string) {
 		t.Helper()
-		if _, err := s.Update(id, func(s *approvals.Session) error { s.Status, s.Ended = approvals.StatusDone, clock; return nil }); err != nil {
+		if _, err := s.Update(id, func(s *journal.Session) error { s.Status, s.Ended = journal.StatusDone, clock; return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -314,7 +314,7 @@ func TestLargeScriptIsABlobAndGoesWithItsSession(t *testing.T) {
 	keep(t, s) // one is enough: a goes, and its script stays for b
 	clock = clock.Add(2 * blobGrace)
 	keep(t, s)
-	if _, err := s.Session("a"); !errors.Is(err, approvals.ErrNotFound) {
+	if _, err := s.Session("a"); !errors.Is(err, journal.ErrNotFound) {
 		t.Errorf("the oldest that ended: %v", err)
 	}
 	if b, err := s.Session("b"); err != nil || b.Script != script {
@@ -359,12 +359,12 @@ func TestOldEndedSessionsGoAndWaitingOnesStay(t *testing.T) {
 			}
 			defer func() { _ = s.Close() }()
 			for i := range 10 { // 0 is parked, 9 runs, the others end half an hour after they began
-				session := approvals.Session{ID: fmt.Sprint(i), Created: clock, Status: approvals.StatusDone, Ended: clock.Add(30 * time.Minute), Operations: []approvals.Operation{{N: 1}}}
+				session := journal.Session{ID: fmt.Sprint(i), Created: clock, Status: journal.StatusDone, Ended: clock.Add(30 * time.Minute), Operations: []journal.Operation{{N: 1}}}
 				switch i {
 				case 0:
-					session.Status, session.Ended = approvals.StatusParked, time.Time{}
+					session.Status, session.Ended = journal.StatusParked, time.Time{}
 				case 9:
-					session.Status, session.Ended = approvals.StatusRunning, time.Time{}
+					session.Status, session.Ended = journal.StatusRunning, time.Time{}
 				}
 				if err := s.Create(session); err != nil {
 					t.Fatal(err)
@@ -402,7 +402,7 @@ func TestDamagedSessionIsNotChangedAndOthersAreListedAndRemoved(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	for i, id := range []string{"record", "operation", "old", "new"} {
 		at := clock.Add(time.Duration(i) * time.Second)
-		if err := s.Create(approvals.Session{ID: id, Status: approvals.StatusDone, Created: at, Ended: at, Operations: []approvals.Operation{{N: 1}}}); err != nil {
+		if err := s.Create(journal.Session{ID: id, Status: journal.StatusDone, Created: at, Ended: at, Operations: []journal.Operation{{N: 1}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -419,13 +419,13 @@ func TestDamagedSessionIsNotChangedAndOthersAreListedAndRemoved(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 	for _, id := range []string{"record", "operation"} {
-		if _, err := s.Update(id, func(*approvals.Session) error { return nil }); !errors.Is(err, approvals.ErrStore) {
+		if _, err := s.Update(id, func(*journal.Session) error { return nil }); !errors.Is(err, journal.ErrStore) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
 	clock = clock.Add(time.Hour)
 	keep(t, s)
-	if _, err := s.Session("old"); !errors.Is(err, approvals.ErrNotFound) {
+	if _, err := s.Session("old"); !errors.Is(err, journal.ErrNotFound) {
 		t.Errorf("the old one: %v", err)
 	}
 }
@@ -438,7 +438,7 @@ func TestSessionThatHasJustEndedStays(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	for _, id := range []string{"a", "b"} {
-		if err := s.Create(approvals.Session{ID: id, Status: approvals.StatusDone, Created: clock, Ended: clock}); err != nil {
+		if err := s.Create(journal.Session{ID: id, Status: journal.StatusDone, Created: clock, Ended: clock}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -448,14 +448,14 @@ func TestSessionThatHasJustEndedStays(t *testing.T) {
 	}
 	clock = clock.Add(2 * fresh)
 	keep(t, s)
-	if _, err := s.Session("a"); !errors.Is(err, approvals.ErrNotFound) {
+	if _, err := s.Session("a"); !errors.Is(err, journal.ErrNotFound) {
 		t.Errorf("later: %v", err)
 	}
 }
 
 func FuzzRecord(f *testing.F) {
-	text, _ := json.Marshal(sessionRecord{Session: approvals.Session{ID: "x"}, Operations: 1})
-	operation, _ := json.Marshal(approvals.Operation{N: 1, Command: &approvals.Command{Argv: []string{"ls"}}})
+	text, _ := json.Marshal(sessionRecord{Session: journal.Session{ID: "x"}, Operations: 1})
+	operation, _ := json.Marshal(journal.Operation{N: 1, Command: &journal.Command{Argv: []string{"ls"}}})
 	f.Add(text, operation)
 	f.Add([]byte("{"), []byte("{"))
 	f.Add([]byte(`{"ScriptBlob":true}`), []byte(`{"N":2}`))
@@ -475,10 +475,10 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		if _, err := s.Session("x"); errors.Is(err, approvals.ErrNotFound) {
+		if _, err := s.Session("x"); errors.Is(err, journal.ErrNotFound) {
 			t.Error("a damaged session is no missing one")
 		}
-		_, _ = s.Update("x", func(s *approvals.Session) error { return errors.New("no") })
+		_, _ = s.Update("x", func(s *journal.Session) error { return errors.New("no") })
 	})
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway/config"
@@ -119,7 +119,7 @@ func verifyLog(c *config.Config, keys []string) (*audit.Verification, error) {
 	switch check.Anchor, err = store.Anchor(name); {
 	case errors.Is(err, store.ErrInUse):
 		running = true
-		check.Anchor = &approvals.Anchor{} // there must be a log, whatever is in it
+		check.Anchor = &journal.Anchor{} // there must be a log, whatever is in it
 	case err != nil:
 		return nil, err
 	default:

@@ -24,8 +24,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/hostkeys"
 )
@@ -448,12 +448,12 @@ func (c *crashSuite) account(kills int) {
 		c.tb.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	sessions, err := s.Sessions(true, func(*approvals.Session) bool { return true })
+	sessions, err := s.Sessions(true, func(*journal.Session) bool { return true })
 	if err != nil {
 		c.tb.Fatal(err)
 	}
 	logged := c.logged()
-	counts := map[approvals.Decision]int{}
+	counts := map[journal.Decision]int{}
 	known := map[string]bool{}
 	for _, session := range sessions {
 		if !session.Status.Final() {
@@ -473,13 +473,13 @@ func (c *crashSuite) account(kills int) {
 	}
 	c.tb.Logf("%d kills, %d sessions, %d commands, %d files, decisions %v, %d approvals and %d rejections acknowledged",
 		kills, len(sessions), len(ran)-len(written), len(written), counts, len(c.approved), len(c.rejected))
-	if len(ran) == 0 || kills >= 50 && (len(written) == 0 || len(written) == len(ran) || counts[approvals.Rejected] == 0 || counts[approvals.Unknown] == 0) {
+	if len(ran) == 0 || kills >= 50 && (len(written) == 0 || len(written) == len(ran) || counts[journal.Rejected] == 0 || counts[journal.Unknown] == 0) {
 		c.tb.Error("too little happened for this test to show anything")
 	}
 }
 
 // check is account for one operation.
-func (c *crashSuite) check(id string, session approvals.Session, o approvals.Operation, ran map[string]int, logged map[string]bool) {
+func (c *crashSuite) check(id string, session journal.Session, o journal.Operation, ran map[string]int, logged map[string]bool) {
 	c.tb.Helper()
 	var mark string
 	if o.Command != nil {
@@ -490,23 +490,23 @@ func (c *crashSuite) check(id string, session approvals.Session, o approvals.Ope
 	}
 	n := ran[mark]
 	switch {
-	case o.Decision == approvals.Approved && (o.Finished.IsZero() || o.Command != nil && o.ExitCode == nil):
+	case o.Decision == journal.Approved && (o.Finished.IsZero() || o.Command != nil && o.ExitCode == nil):
 		c.tb.Errorf("operation %s was approved, and never came to an end", id)
-	case o.Decision == approvals.Approved && (o.ExitCode == nil || *o.ExitCode == 0) && n != 1:
+	case o.Decision == journal.Approved && (o.ExitCode == nil || *o.ExitCode == 0) && n != 1:
 		c.tb.Errorf("operation %s says that it ran, and %s is there %d times", id, mark, n)
 	case o.Started.IsZero() && n != 0:
 		c.tb.Errorf("operation %s is %s and was never started, and %s is there", id, o.Decision, mark)
 	}
-	if c.approved[id] && o.Decision != approvals.Approved && o.Decision != approvals.Unknown && (o.Decision != approvals.Cancelled || session.Status != approvals.StatusFailed) {
+	if c.approved[id] && o.Decision != journal.Approved && o.Decision != journal.Unknown && (o.Decision != journal.Cancelled || session.Status != journal.StatusFailed) {
 		c.tb.Errorf("operation %s was approved, and is %s in a session that is %s (%s)", id, o.Decision, session.Status, session.Reason)
 	}
-	if c.rejected[id] && (o.Decision != approvals.Rejected || n != 0) {
+	if c.rejected[id] && (o.Decision != journal.Rejected || n != 0) {
 		c.tb.Errorf("operation %s was rejected, and is %s; %s is there %d times", id, o.Decision, mark, n)
 	}
 	if !logged["operation "+id] {
 		c.tb.Errorf("operation %s is not in the audit log", id)
 	}
-	if (o.Decision == approvals.Approved || o.Decision == approvals.Rejected) && !logged["decision "+id] {
+	if (o.Decision == journal.Approved || o.Decision == journal.Rejected) && !logged["decision "+id] {
 		c.tb.Errorf("the decision on operation %s is not in the audit log", id)
 	}
 	if !o.Started.IsZero() && !logged["execution "+id] {

@@ -21,6 +21,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/examples"
 	"shannot-gateway/gateway/config"
 )
@@ -162,7 +163,7 @@ func (d *demonstration) play(ctx context.Context, g *assembled, address string, 
 	d.say("  agent$ ssh shannot@demo < examples/check_system.py")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	events := g.Sessions().Subscribe(ctx, approvals.Identity{Name: "demo-" + demoAgent, Role: approvals.Agent})
+	events := g.Sessions().Subscribe(ctx, journal.Identity{Name: "demo-" + demoAgent, Role: journal.Agent})
 	type end struct {
 		status int
 		err    error

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
@@ -249,10 +249,10 @@ func (c *checkup) people(conf *config.Config) {
 		if len(id.Keys) == 0 {
 			continue
 		}
-		if id.Role == approvals.Agent {
+		if id.Role == journal.Agent {
 			agents++
 		}
-		if id.Role == approvals.Approver || id.Role == approvals.Admin {
+		if id.Role == journal.Approver || id.Role == journal.Admin {
 			deciders++
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/hostkeys"
@@ -52,7 +52,7 @@ func (c *checkup) remotes(ctx context.Context, conf *config.Config, connect bool
 			c.fail(label, errors.New(render.Line(err.Error()).String()))
 		case !known:
 			c.warn(label, "its host key is not known, so that it is not talked to: shannot-gateway targets trust %s", name)
-		case !slices.ContainsFunc(conf.Identities, func(i config.Identity) bool { return i.Role != approvals.Approver && slices.Contains(i.Targets, name) }) && !jumpedThrough(conf, name):
+		case !slices.ContainsFunc(conf.Identities, func(i config.Identity) bool { return i.Role != journal.Approver && slices.Contains(i.Targets, name) }) && !jumpedThrough(conf, name):
 			c.warn(label, "no identity may use it: targets = [%q]", name)
 		default:
 			c.ok(label, "%s@%s port %d, %s; doctor --remotes connects", r.User, r.Host, r.Port, login(r))

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
@@ -112,7 +113,7 @@ func (v *Verbs) watch(ctx context.Context, c *invocation, asJSON bool) int {
 		}
 	}
 	if ctx.Err() == nil {
-		c.notice("%v", approvals.ErrShutdown)
+		c.notice("%v", journal.ErrShutdown)
 	}
 	return ExitOK
 }
@@ -163,11 +164,11 @@ func (v *Verbs) event(c *invocation, e approvals.Event, asJSON bool) error {
 
 // eventAbout is the last operation that waits, or the last one that was decided by whoever the event names, and what to say
 // of it, rendered.
-func eventAbout(s *approvals.Session, e approvals.Event) (*approvals.Operation, string) {
+func eventAbout(s *journal.Session, e approvals.Event) (*journal.Operation, string) {
 	for i := len(s.Operations) - 1; i >= 0; i-- {
 		op := &s.Operations[i]
 		switch {
-		case e.Kind != approvals.EventDecided && op.Decision == approvals.Waiting:
+		case e.Kind != approvals.EventDecided && op.Decision == journal.Waiting:
 			return op, fmt.Sprintf("operation %d (%s): %s", op.N, op.Risk, render.Stored(op.Summary))
 		case e.Kind == approvals.EventDecided && e.By != "" && op.By == e.By:
 			return op, fmt.Sprintf("operation %d is %s: %s", op.N, op.Decision, render.Stored(op.Summary))

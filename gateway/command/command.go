@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
@@ -29,16 +30,16 @@ import (
 // Exit statuses of verbs: those of sessions, and success.
 const (
 	ExitOK           = 0
-	ExitUsage        = approvals.ExitUsage
-	ExitConflict     = approvals.ExitConflict
-	ExitNotAScript   = approvals.ExitNotAScript
-	ExitUnreachable  = approvals.ExitUnreachable
-	ExitFault        = approvals.ExitFault
-	ExitWaiting      = approvals.ExitWaiting
-	ExitNotPermitted = approvals.ExitNotPermitted
-	ExitBusy         = approvals.ExitBusy
-	ExitTime         = approvals.ExitTime
-	ExitLimit        = approvals.ExitLimit
+	ExitUsage        = journal.ExitUsage
+	ExitConflict     = journal.ExitConflict
+	ExitNotAScript   = journal.ExitNotAScript
+	ExitUnreachable  = journal.ExitUnreachable
+	ExitFault        = journal.ExitFault
+	ExitWaiting      = journal.ExitWaiting
+	ExitNotPermitted = journal.ExitNotPermitted
+	ExitBusy         = journal.ExitBusy
+	ExitTime         = journal.ExitTime
+	ExitLimit        = journal.ExitLimit
 )
 
 // Runner starts sessions that live on without the connection that asked for them.
@@ -90,7 +91,7 @@ type Terminal struct {
 
 // Call is one command line of one client.
 type Call struct {
-	Identity       approvals.Identity
+	Identity       journal.Identity
 	Targets        []string // that the identity may use
 	Line           string   // as it was sent; "" for none
 	Stdin          io.Reader
@@ -108,15 +109,15 @@ type Call struct {
 }
 
 var (
-	everyone  = []approvals.Role{approvals.Agent, approvals.Approver, approvals.Admin}
-	askers    = []approvals.Role{approvals.Agent, approvals.Admin}
-	approvers = []approvals.Role{approvals.Approver, approvals.Admin}
+	everyone  = []journal.Role{journal.Agent, journal.Approver, journal.Admin}
+	askers    = []journal.Role{journal.Agent, journal.Admin}
+	approvers = []journal.Role{journal.Approver, journal.Admin}
 )
 
 // row is a row of the table of verbs.
 type row struct {
 	name  string
-	roles []approvals.Role
+	roles []journal.Role
 	make  func() *verb
 }
 
@@ -295,9 +296,9 @@ func (v *Verbs) answer(ctx context.Context, c *invocation) (done func(), err err
 	return v.Answers.Take(ctx, c.Identity.Name, most)
 }
 
-func article(r approvals.Role) string {
+func article(r journal.Role) string {
 	switch r {
-	case approvals.Agent, approvals.Approver, approvals.Admin:
+	case journal.Agent, journal.Approver, journal.Admin:
 		return "an " + string(r)
 	}
 	return "of no known role"
@@ -353,24 +354,24 @@ func cleanID(s string) (string, error) {
 // fail reports an error of the approvals and returns its exit status.
 func (c *invocation) fail(id string, err error) int {
 	switch {
-	case errors.Is(err, approvals.ErrNotFound):
+	case errors.Is(err, journal.ErrNotFound):
 		c.notice("there is no session %s that you may see; see: list --all", render.Line(id))
 		return ExitUsage
 	case errors.Is(err, approvals.ErrNothingToRollBack):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitUsage
-	case errors.Is(err, approvals.ErrObstacle):
+	case errors.Is(err, journal.ErrObstacle):
 		c.notice("session %s %s", render.Line(id), render.Line(err.Error()))
 		return ExitUnreachable
 	case errors.Is(err, approvals.ErrUnable):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitUnreachable
-	case errors.Is(err, approvals.ErrNotPermitted):
+	case errors.Is(err, journal.ErrNotPermitted):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitNotPermitted
-	case errors.Is(err, approvals.ErrTooMany):
+	case errors.Is(err, journal.ErrTooMany):
 		return c.busy(err)
-	case errors.Is(err, approvals.ErrNotWaiting), errors.Is(err, approvals.ErrBadGrant):
+	case errors.Is(err, journal.ErrNotWaiting), errors.Is(err, approvals.ErrBadGrant):
 		c.notice("%s; look again with: show %s", render.Line(err.Error()), render.Line(id))
 		return ExitUsage
 	}

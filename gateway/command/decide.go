@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/internal/commandline"
 )
@@ -193,9 +194,9 @@ func (v *Verbs) notApproved(c *invocation, id string, a approvals.Approval, err 
 	}
 	members, err := v.members(c, id)
 	if err == nil && members == nil {
-		var s approvals.Session
+		var s journal.Session
 		s, err = v.Sessions.Session(c.Identity, id)
-		members = []approvals.Session{s}
+		members = []journal.Session{s}
 	}
 	if err != nil {
 		return c.fail(id, err)
@@ -270,7 +271,7 @@ func (v *Verbs) reject(ctx context.Context, c *invocation, named opsFlag, reason
 		if len(ops) > 0 {
 			return c.usage(errors.New("of a group everything that waits is rejected; for a part of it name a session"))
 		}
-		return v.each(c, id, members, func(id string) (approvals.Session, error) {
+		return v.each(c, id, members, func(id string) (journal.Session, error) {
 			return v.Sessions.Reject(ctx, id, c.Identity, nil, reason)
 		})
 	}
@@ -290,13 +291,13 @@ func (v *Verbs) reject(ctx context.Context, c *invocation, named opsFlag, reason
 const maxReported = 1000
 
 // report says for each operation that waited what became of it.
-func (c *invocation) report(before, after approvals.Session) {
+func (c *invocation) report(before, after journal.Session) {
 	waited := map[int]bool{}
 	for _, op := range before.Operations {
-		waited[op.N] = op.Decision == approvals.Waiting
+		waited[op.N] = op.Decision == journal.Waiting
 	}
 	for _, op := range after.Operations {
-		if waited[op.N] && op.Decision != approvals.Waiting {
+		if waited[op.N] && op.Decision != journal.Waiting {
 			what, _ := render.Fit(render.Stored(op.Summary), maxReported)
 			c.notice("session %s, operation %d: %s: %s", after.ID, op.N, op.Decision, what)
 		}

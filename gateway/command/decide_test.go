@@ -3,7 +3,7 @@ package command
 import (
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/journal/journaltest"
 	"shannot-gateway/approvals/policy"
 )
@@ -47,7 +47,7 @@ func TestApprove(t *testing.T) {
 			stderr: []string{"the disk is full"}, did: []string{"approve abcd2345 [] []"},
 		},
 		{
-			name: "an obstacle", by: approver, line: "approve " + waitingID + " --digest " + d, prepare: failing(approvals.ErrObstacle), status: ExitUnreachable,
+			name: "an obstacle", by: approver, line: "approve " + waitingID + " --digest " + d, prepare: failing(journal.ErrObstacle), status: ExitUnreachable,
 			stderr: []string{"cannot be approved"}, did: []string{"approve abcd2345 [] []"},
 		},
 	})
@@ -61,7 +61,7 @@ func TestReject(t *testing.T) {
 		{name: "no id", by: approver, line: "reject --reason no", status: ExitUsage, stderr: []string{"reject"}},
 		{name: "no such session", by: approver, line: "reject zzzz2345 --reason no", status: ExitUsage, stderr: []string{"there is no session"}},
 		{
-			name: "nothing waits", by: approver, line: "reject " + waitingID + " --reason no", prepare: failing(approvals.ErrNotWaiting), status: ExitUsage,
+			name: "nothing waits", by: approver, line: "reject " + waitingID + " --reason no", prepare: failing(journal.ErrNotWaiting), status: ExitUsage,
 			stderr: []string{"nothing waits"}, did: []string{"reject abcd2345 [] no"},
 		},
 	})

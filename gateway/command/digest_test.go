@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/journal/journaltest"
@@ -23,7 +22,7 @@ func printed(t *testing.T, op *journal.Operation) (text, asJSON string) {
 	t.Helper()
 	s := journaltest.Session(*op)
 	var shown, object bytes.Buffer
-	p := &page{w: &shown, diff: func(*approvals.File, int) (diff.Diff, bool, error) { return diff.Diff{}, false, nil }}
+	p := &page{w: &shown, diff: func(*journal.File, int) (diff.Diff, bool, error) { return diff.Diff{}, false, nil }}
 	p.operation(&s, op)
 	if err := writeJSON(&object, describe(s, maxJSONStdin)); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/internal/commandline"
@@ -117,7 +118,7 @@ func (v *Verbs) oneOf(ctx context.Context, c *invocation, out *sharedOutput, fla
 	target, status := v.target(ctx, &own, name)
 	if target == nil {
 		if flags.json {
-			_ = writeJSON(call.Stdout, sessionJSON{V: jsonVersion, Identity: c.Identity.Name, Target: name, Status: approvals.StatusFailed, ExitCode: &status, Reason: "the target cannot be used", Operations: []operationJSON{}})
+			_ = writeJSON(call.Stdout, sessionJSON{V: jsonVersion, Identity: c.Identity.Name, Target: name, Status: journal.StatusFailed, ExitCode: &status, Reason: "the target cannot be used", Operations: []operationJSON{}})
 		}
 		return status
 	}
@@ -187,8 +188,8 @@ func (m *marked) end() {
 
 // members returns the sessions of a group that the caller may see, none where the id is not a group's. How many others there are
 // is said, since a decision on a group is no decision on all of it then.
-func (v *Verbs) members(c *invocation, id string) ([]approvals.Session, error) {
-	if !approvals.IsGroup(id) {
+func (v *Verbs) members(c *invocation, id string) ([]journal.Session, error) {
+	if !journal.IsGroup(id) {
 		return nil, nil
 	}
 	members, others, err := v.Sessions.Group(c.Identity, id)
@@ -199,7 +200,7 @@ func (v *Verbs) members(c *invocation, id string) ([]approvals.Session, error) {
 }
 
 // approveGroup approves all that waits in the sessions of a group, as it was shown.
-func (v *Verbs) approveGroup(ctx context.Context, c *invocation, id string, members []approvals.Session, a approvals.Approval) int {
+func (v *Verbs) approveGroup(ctx context.Context, c *invocation, id string, members []journal.Session, a approvals.Approval) int {
 	after, err := v.Sessions.ApproveGroup(ctx, members, c.Identity, a)
 	if err != nil {
 		return v.notApproved(c, id, a, err)
@@ -220,12 +221,12 @@ func (c *invocation) about(target string) *invocation {
 
 // each does something to every session of a group, and reports what it says. Where nothing waited in any of them, that
 // is an error.
-func (v *Verbs) each(c *invocation, id string, members []approvals.Session, decide func(id string) (approvals.Session, error)) int {
+func (v *Verbs) each(c *invocation, id string, members []journal.Session, decide func(id string) (journal.Session, error)) int {
 	decided, status := 0, ExitOK
 	for _, before := range members {
 		after, err := decide(before.ID)
 		switch {
-		case errors.Is(err, approvals.ErrNotWaiting):
+		case errors.Is(err, journal.ErrNotWaiting):
 			continue
 		case err != nil:
 			status = max(status, c.fail(before.ID, fmt.Errorf("%s: %w", before.Target, err)))
@@ -235,7 +236,7 @@ func (v *Verbs) each(c *invocation, id string, members []approvals.Session, deci
 		c.about(before.Target).report(before, after)
 	}
 	if decided == 0 && status == ExitOK {
-		return c.fail(id, approvals.ErrNotWaiting)
+		return c.fail(id, journal.ErrNotWaiting)
 	}
 	return status
 }

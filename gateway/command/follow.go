@@ -10,7 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/render"
 )
 
@@ -72,20 +73,20 @@ func (w *waitClock) running() {
 }
 
 // chunk is called for every piece of a session's history.
-func (f *follower) chunk(p approvals.Chunk) error {
+func (f *follower) chunk(p output.Chunk) error {
 	var err error
 	switch p.Stream {
-	case approvals.StreamStdout:
+	case output.Stdout:
 		_, err = f.stdout.Write(p.Data)
-	case approvals.StreamStderr:
+	case output.Stderr:
 		_, err = f.stderr.Write(p.Data)
-	case approvals.StreamNotice:
+	case output.Notice:
 		f.call.notice("%s", render.Stored(string(p.Data)))
-	case approvals.StreamState:
+	case output.State:
 		if f.clock == nil {
 			break
 		}
-		if p.Status == approvals.StatusHeld {
+		if p.Status == journal.StatusHeld {
 			f.clock.held()
 		} else {
 			f.clock.running()
@@ -151,7 +152,7 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 }
 
 // answerJSON answers with a session and what its script has said so far.
-func (v *Verbs) answerJSON(ctx context.Context, c *invocation, s approvals.Session, status int) int {
+func (v *Verbs) answerJSON(ctx context.Context, c *invocation, s journal.Session, status int) int {
 	done, err := v.answer(ctx, c)
 	if err != nil {
 		return ExitFault // the client is gone
@@ -171,11 +172,11 @@ func (v *Verbs) answerJSON(ctx context.Context, c *invocation, s approvals.Sessi
 }
 
 // conclude says on stderr how a session stands where the script's own output does not, and returns the exit status.
-func (c *invocation) conclude(s approvals.Session) int {
+func (c *invocation) conclude(s journal.Session) int {
 	switch {
 	case !s.Status.Final():
 		switch {
-		case s.Status == approvals.StatusRunning:
+		case s.Status == journal.StatusRunning:
 			c.notice("session %s is still running; come back with: wait %s", s.ID, s.ID)
 		case s.GoesOn:
 			c.notice("session %s was decided on and starts again as soon as it can; come back with: wait %s", s.ID, s.ID)
@@ -183,20 +184,20 @@ func (c *invocation) conclude(s approvals.Session) int {
 			c.notice("session %s waits for a human (%s)%s; do not ask again, come back with: wait %s", s.ID, s.Status, waiting(s), s.ID)
 		}
 		return ExitWaiting
-	case s.Status != approvals.StatusDone && s.Reason != "": // the gateway's own words, whichever status it gave with them
+	case s.Status != journal.StatusDone && s.Reason != "": // the gateway's own words, whichever status it gave with them
 		c.notice("session %s: %s: %s", s.ID, s.Status, render.Stored(s.Reason))
-	case s.Status != approvals.StatusDone && s.Status != approvals.StatusFailed:
+	case s.Status != journal.StatusDone && s.Status != journal.StatusFailed:
 		c.notice("session %s: %s", s.ID, s.Status)
 	}
 	return exitStatus(s)
 }
 
 // waiting names what waits, in a few words.
-func waiting(s approvals.Session) string {
-	var first *approvals.Operation
+func waiting(s journal.Session) string {
+	var first *journal.Operation
 	more := 0
 	for i := range s.Operations {
-		if s.Operations[i].Decision != approvals.Waiting {
+		if s.Operations[i].Decision != journal.Waiting {
 			continue
 		}
 		if first == nil {
@@ -215,7 +216,7 @@ func waiting(s approvals.Session) string {
 }
 
 // exitStatus is what the client of a session gets.
-func exitStatus(s approvals.Session) int {
+func exitStatus(s journal.Session) int {
 	switch {
 	case !s.Status.Final():
 		return ExitWaiting
@@ -223,11 +224,11 @@ func exitStatus(s approvals.Session) int {
 		return *s.ExitCode
 	}
 	switch s.Status {
-	case approvals.StatusDone, approvals.StatusRolledBack:
+	case journal.StatusDone, journal.StatusRolledBack:
 		return ExitOK
-	case approvals.StatusRejected, approvals.StatusCancelled, approvals.StatusExpired:
+	case journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired:
 		return ExitNotPermitted
-	case approvals.StatusTimedOut:
+	case journal.StatusTimedOut:
 		return ExitTime
 	default: // nothing of the kind for the others
 	}
@@ -278,7 +279,7 @@ func (v *Verbs) wait(ctx context.Context, c *invocation, limit waitFlag, how fol
 		leave = v.Sessions.Attend(ctx, id)
 		defer leave()
 	}
-	if s.Status == approvals.StatusParked {
+	if s.Status == journal.StatusParked {
 		if err := v.unparked(ctx, c, id, limit); err != nil {
 			return c.fail(id, err)
 		}

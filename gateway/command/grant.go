@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/internal/commandline"
@@ -66,10 +67,10 @@ func (g *grantFlags) spec() (s approvals.GrantSpec, ok bool, err error) {
 }
 
 // only is the one operation that a grant can be made of.
-func only(s approvals.Session, ops []int) (int, error) {
+func only(s journal.Session, ops []int) (int, error) {
 	if len(ops) == 0 {
 		for _, op := range s.Operations {
-			if op.Decision == approvals.Waiting {
+			if op.Decision == journal.Waiting {
 				ops = append(ops, op.N)
 			}
 		}
@@ -81,7 +82,7 @@ func only(s approvals.Session, ops []int) (int, error) {
 }
 
 // approveGranting is `approve ID --digest HEX --grant…`.
-func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before approvals.Session, a approvals.Approval, spec approvals.GrantSpec) int {
+func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before journal.Session, a approvals.Approval, spec approvals.GrantSpec) int {
 	if err := a.Fits(&before); err != nil { // before it is said which of what waits by now could be granted
 		return v.notApproved(c, before.ID, a, err)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/internal/commandline"
 	"shannot-gateway/internal/spelling"
@@ -52,7 +52,7 @@ analysis are the agent's words. --json is for scripts. More: help VERB
 )
 
 // pageOf is what help says to a role: every verb that the role may use is named.
-func pageOf(role approvals.Role) string {
+func pageOf(role journal.Role) string {
 	var verbs []*verb
 	for _, r := range table() {
 		if v := r.make(); slices.Contains(r.roles, role) && !v.Hidden {
@@ -61,11 +61,11 @@ func pageOf(role approvals.Role) string {
 	}
 	var b strings.Builder
 	switch role {
-	case approvals.Approver:
+	case journal.Approver:
 		b.WriteString(approverHelp)
-	case approvals.Admin:
+	case journal.Admin:
 		b.WriteString(adminHelp)
-	case approvals.Agent:
+	case journal.Agent:
 		names := "Verbs:"
 		for _, v := range verbs {
 			names += " " + v.Name()

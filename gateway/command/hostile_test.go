@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway/config"
@@ -48,8 +49,8 @@ type hostileHouse struct {
 }
 
 var (
-	hostileAgent = approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:claude"}
-	approver     = approvals.Identity{Name: "alice", Role: approvals.Approver, Fingerprint: "SHA256:alice"}
+	hostileAgent = journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:claude"}
+	approver     = journal.Identity{Name: "alice", Role: journal.Approver, Fingerprint: "SHA256:alice"}
 )
 
 func newHostileHouse(t *testing.T) *hostileHouse {
@@ -90,14 +91,14 @@ func newHostileHouse(t *testing.T) *hostileHouse {
 	if _, err := m.Cancel(t.Context(), h.ended, hostileAgent); err != nil {
 		t.Fatal(err)
 	}
-	ended := slices.IndexFunc(h.sessions(t), func(s approvals.Session) bool { return s.ID == h.ended && s.Status.Final() })
+	ended := slices.IndexFunc(h.sessions(t), func(s journal.Session) bool { return s.ID == h.ended && s.Status.Final() })
 	for ended < 0 {
-		ended = slices.IndexFunc(h.sessions(t), func(s approvals.Session) bool { return s.ID == h.ended && s.Status.Final() })
+		ended = slices.IndexFunc(h.sessions(t), func(s journal.Session) bool { return s.ID == h.ended && s.Status.Final() })
 	}
 	return h
 }
 
-func (h *hostileHouse) sessions(t *testing.T) []approvals.Session {
+func (h *hostileHouse) sessions(t *testing.T) []journal.Session {
 	t.Helper()
 	all, err := h.verbs.Sessions.Sessions(approver, approvals.Filter{All: true})
 	if err != nil {
@@ -130,7 +131,7 @@ func (h *hostileHouse) session(t *testing.T, target targets.Target) string {
 			Argv: []string{"true", hostileText}, Executables: []string{"/bin/true", "/usr/bin/true"}, Dir: "/", Input: "data", Content: []byte(hostileText), Stdin: strings.NewReader(hostileText),
 			Env: append(target.Account().Env("dumb"), "X="+strings.ReplaceAll(hostileText, "\x00", "")), Stdout: io.Discard, Stderr: io.Discard,
 		})
-		l.End(approvals.Outcome{Status: approvals.StatusFailed, ExitCode: 1, Reason: hostileText})
+		l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: 1, Reason: hostileText})
 	}()
 	t.Cleanup(func() {
 		_, _ = m.Cancel(context.Background(), l.ID(), hostileAgent)
@@ -156,7 +157,7 @@ func (noRunner) Interact(context.Context, approvals.Request, *Terminal, io.Reade
 }
 
 // call runs a line as somebody and returns what it printed.
-func (h *hostileHouse) call(ctx context.Context, by approvals.Identity, line string) (stdout, stderr string) {
+func (h *hostileHouse) call(ctx context.Context, by journal.Identity, line string) (stdout, stderr string) {
 	var out, complaints bytes.Buffer
 	h.verbs.Run(ctx, &Call{Identity: by, Targets: []string{"local"}, Line: line, Stdin: strings.NewReader(hostileText), Stdout: &out, Stderr: &complaints})
 	return out.String(), complaints.String()
@@ -210,7 +211,7 @@ func TestNoVerbPrintsWhatATerminalObeys(t *testing.T) {
 		}
 	}
 	lines["a shell's line"] = []string{hostileText, "ls " + odd, "python3 -c " + odd, "python3 - " + odd, "'", "scp " + odd}
-	for _, by := range []approvals.Identity{approver, hostileAgent, {Name: "root", Role: approvals.Admin, Fingerprint: "SHA256:root"}} {
+	for _, by := range []journal.Identity{approver, hostileAgent, {Name: "root", Role: journal.Admin, Fingerprint: "SHA256:root"}} {
 		for name, all := range lines {
 			for _, line := range all {
 				if name == "wait" && by.Name == hostileAgent.Name {

@@ -5,8 +5,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -24,17 +24,17 @@ const (
 
 // sessionJSON is a session as programs read it. docs/json.md describes each field.
 type sessionJSON struct {
-	V             int              `json:"v"`
-	Session       string           `json:"session"`
-	Status        approvals.Status `json:"status"`
-	Identity      string           `json:"identity"`
-	Target        string           `json:"target"`
-	Name          string           `json:"name"`
-	Analysis      string           `json:"analysis"`
-	Created       string           `json:"created"`
-	Deadline      *string          `json:"deadline"`                 // null where nothing ends by itself
-	WaitingDigest string           `json:"waiting_digest,omitempty"` // not there where nothing waits
-	ExitCode      *int             `json:"exit_code"`                // null while it is not final
+	V             int            `json:"v"`
+	Session       string         `json:"session"`
+	Status        journal.Status `json:"status"`
+	Identity      string         `json:"identity"`
+	Target        string         `json:"target"`
+	Name          string         `json:"name"`
+	Analysis      string         `json:"analysis"`
+	Created       string         `json:"created"`
+	Deadline      *string        `json:"deadline"`                 // null where nothing ends by itself
+	WaitingDigest string         `json:"waiting_digest,omitempty"` // not there where nothing waits
+	ExitCode      *int           `json:"exit_code"`                // null while it is not final
 	// In answers of run, exec and wait.
 	Stdout    *string `json:"stdout,omitempty"`
 	StdoutB64 []byte  `json:"stdout_b64,omitempty"`
@@ -100,7 +100,7 @@ func stamp(t time.Time) string {
 
 // describe is a session without its outputs, and without what is read beside the journal; of each operation's standard
 // input it has at most stdin bytes.
-func describe(s approvals.Session, stdin int) sessionJSON {
+func describe(s journal.Session, stdin int) sessionJSON {
 	out := sessionJSON{
 		V: jsonVersion, Session: s.ID, Status: s.Status, Identity: s.Identity, Target: s.Target, Name: s.Name, Analysis: s.Analysis,
 		Created: stamp(s.Created), WaitingDigest: s.WaitingDigest(), Truncated: s.Truncated, Operations: []operationJSON{},
@@ -124,7 +124,7 @@ func describe(s approvals.Session, stdin int) sessionJSON {
 }
 
 // wholeJSON is all of a session but its outputs.
-func wholeJSON(from Service, s approvals.Session) sessionJSON {
+func wholeJSON(from Service, s journal.Session) sessionJSON {
 	out := describe(s, maxJSONStdin)
 	out.Script, out.Obstacle = s.Script, from.Obstacle(&s)
 	for i := range s.Operations {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/journal"
 )
@@ -120,7 +119,7 @@ func exactStamp(t time.Time) string {
 }
 
 // describeOperation lays the details of an operation out.
-func describeOperation(s *approvals.Session, op *approvals.Operation, stdin int) operationJSON {
+func describeOperation(s *journal.Session, op *journal.Operation, stdin int) operationJSON {
 	out := operationJSON{N: op.N, Decision: string(op.Decision), stdinLimit: stdin}
 	for _, d := range s.Details(op) {
 		switch {

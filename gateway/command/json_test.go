@@ -21,7 +21,7 @@ const jsonPage = "../../docs/json.md"
 func answered(t *testing.T, op journal.Operation, line string, pick ...string) string {
 	t.Helper()
 	v, f, _ := fakeVerbs(t)
-	f.sessions = []approvals.Session{journaltest.Session(op)}
+	f.sessions = []journal.Session{journaltest.Session(op)}
 	f.events = []approvals.Event{{At: journaltest.Time, Session: waitingID, Kind: approvals.EventDecided, By: "alice"}}
 	if line == "watch --json" {
 		if _, err := f.decide(approver, waitingID, journal.Approved, ""); err != nil {
@@ -119,7 +119,7 @@ func TestLongInputAndDifferencesAreCutAndSaySo(t *testing.T) {
 	}
 	v, f, _ := fakeVerbs(t)
 	f.text[1] = strings.Repeat("a line\n", maxJSONDiff)
-	f.sessions = []approvals.Session{journaltest.Session(journaltest.Operations()[2].Op)}
+	f.sessions = []journal.Session{journaltest.Session(journaltest.Operations()[2].Op)}
 	file := wholeJSON(v.Sessions, f.sessions[0]).Operations[0].File
 	if len(file.Diff) > maxJSONDiff || len(file.Diff) < maxJSONDiff-4 || !file.DiffTruncated {
 		t.Errorf("the difference has %d bytes, truncated %v", len(file.Diff), file.DiffTruncated)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -63,7 +64,7 @@ func (v *Verbs) list(c *invocation, all, asJSON bool) int {
 }
 
 // rowOf is what list says of a session of some age, and whether something is in the way of its approval.
-func rowOf(s approvals.Session, old time.Duration, obstacle bool) listRow {
+func rowOf(s journal.Session, old time.Duration, obstacle bool) listRow {
 	shown := what(s)
 	if obstacle {
 		shown = render.Format("(cannot be approved) %s", shown) // show says why
@@ -75,9 +76,9 @@ func rowOf(s approvals.Session, old time.Duration, obstacle bool) listRow {
 }
 
 // what is a session's most telling line: what waits, else its name, else what it ran last.
-func what(s approvals.Session) render.Text {
+func what(s journal.Session) render.Text {
 	for _, op := range s.Operations {
-		if op.Decision == approvals.Waiting {
+		if op.Decision == journal.Waiting {
 			return render.Stored(op.Summary)
 		}
 	}

@@ -3,7 +3,7 @@ package command
 import (
 	"fmt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -18,7 +18,7 @@ type readsJSON struct {
 }
 
 // reads tells which files a session's script has opened so far, their names where they are asked for; nil for none.
-func (v *Verbs) reads(s approvals.Session, names bool) (*readsJSON, error) {
+func (v *Verbs) reads(s journal.Session, names bool) (*readsJSON, error) {
 	r, list, err := v.Sessions.Reads(s)
 	if r == nil {
 		return nil, err

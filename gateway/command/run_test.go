@@ -4,7 +4,6 @@ import (
 	"errors"
 	"testing"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/local"
@@ -38,7 +37,7 @@ func TestRun(t *testing.T) {
 		{name: "no such target", by: agent, line: "run --target mars -c 'print(1)'", prepare: done, status: ExitUnreachable, stderr: []string{"there is no target mars"}},
 		{name: "a flag that it does not have", by: agent, line: "run --wrong -c 'print(1)'", prepare: done, status: ExitUsage, stderr: []string{"--wrong"}},
 		{name: "no place", by: agent, line: "run -c 'print(1)'", prepare: onThisHost(t, func(v *Verbs, _ *fakeService) {
-			v.Runner = &fakeRunner{fails: approvals.ErrTooMany}
+			v.Runner = &fakeRunner{fails: journal.ErrTooMany}
 		}), status: ExitBusy, stderr: []string{"busy"}},
 		{name: "it cannot be started", by: agent, line: "run -c 'print(1)'", prepare: onThisHost(t, func(v *Verbs, _ *fakeService) {
 			v.Runner = &fakeRunner{fails: errors.New("no interpreter")}

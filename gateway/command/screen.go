@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/tui"
 	"shannot-gateway/internal/commandline"
@@ -93,7 +93,7 @@ func (v *Verbs) screen(ctx context.Context, c *invocation, o screenOptions) int 
 		show = v.Plain
 	}
 	err := show(ctx, o.Options)
-	if errors.Is(err, approvals.ErrShutdown) {
+	if errors.Is(err, journal.ErrShutdown) {
 		c.notice("%v", err)
 		return ExitOK
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/gateway/tui"
 )
@@ -15,26 +17,26 @@ type Service interface {
 	tui.Backend
 
 	// Of sessions.
-	Cancel(ctx context.Context, id string, by approvals.Identity) (approvals.Session, error)
-	Output(by approvals.Identity, id string, fn func(approvals.Chunk) error) error
-	Reads(s approvals.Session) (*approvals.Reads, []string, error)
-	Counts(by approvals.Identity) (running, held, parked int)
+	Cancel(ctx context.Context, id string, by journal.Identity) (journal.Session, error)
+	Output(by journal.Identity, id string, fn func(output.Chunk) error) error
+	Reads(s journal.Session) (*journal.Reads, []string, error)
+	Counts(by journal.Identity) (running, held, parked int)
 	Check(ctx context.Context) error
 
 	// Of a client that waits for its session.
 	Attend(ctx context.Context, id string) (leave func())
-	Unparked(ctx context.Context, by approvals.Identity, id string, patience <-chan time.Time) (approvals.Session, error)
+	Unparked(ctx context.Context, by journal.Identity, id string, patience <-chan time.Time) (journal.Session, error)
 
 	// Of groups.
 	NewGroup() (string, error)
-	Group(by approvals.Identity, group string) (shown []approvals.Session, others int, err error)
-	ApproveGroup(ctx context.Context, shown []approvals.Session, by approvals.Identity, a approvals.Approval) ([]approvals.Session, error)
+	Group(by journal.Identity, group string) (shown []journal.Session, others int, err error)
+	ApproveGroup(ctx context.Context, shown []journal.Session, by journal.Identity, a approvals.Approval) ([]journal.Session, error)
 
 	// Of grants and the policy.
-	Grants(by approvals.Identity, all bool) []approvals.Grant
-	Revoke(ctx context.Context, n int, by approvals.Identity) (approvals.Grant, error)
+	Grants(by journal.Identity, all bool) []approvals.Grant
+	Revoke(ctx context.Context, n int, by journal.Identity) (approvals.Grant, error)
 	Void(g *approvals.Grant) string
-	JudgeShell(ctx context.Context, by approvals.Identity, text string, c policy.Context) (policy.Decision, error)
+	JudgeShell(ctx context.Context, by journal.Identity, text string, c policy.Context) (policy.Decision, error)
 }
 
 var _ Service = (*approvals.Manager)(nil)

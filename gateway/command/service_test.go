@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/journal/journaltest"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
@@ -24,8 +25,8 @@ import (
 // fakeService keeps sessions in memory, and notes what it is asked to do. A method that it does not have panics.
 type fakeService struct {
 	Service
-	sessions []approvals.Session
-	chunks   []approvals.Chunk // what every session wrote
+	sessions []journal.Session
+	chunks   []output.Chunk // what every session wrote
 	grants   []approvals.Grant
 	events   []approvals.Event
 	steps    []approvals.Step
@@ -39,27 +40,27 @@ func (f *fakeService) done(format string, args ...any) error {
 	return f.fails
 }
 
-func (f *fakeService) find(by approvals.Identity, id string) (*approvals.Session, error) {
+func (f *fakeService) find(by journal.Identity, id string) (*journal.Session, error) {
 	for i := range f.sessions {
 		if s := &f.sessions[i]; s.ID == id && (by.MayDecide() || s.Identity == by.Name) {
 			return s, nil
 		}
 	}
-	return nil, approvals.ErrNotFound
+	return nil, journal.ErrNotFound
 }
 
-func (f *fakeService) Session(by approvals.Identity, id string) (approvals.Session, error) {
+func (f *fakeService) Session(by journal.Identity, id string) (journal.Session, error) {
 	s, err := f.find(by, id)
 	if err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	c := *s
 	c.Operations = slices.Clone(s.Operations)
 	return c, nil
 }
 
-func (f *fakeService) Sessions(by approvals.Identity, filter approvals.Filter) ([]approvals.Session, error) {
-	var all []approvals.Session
+func (f *fakeService) Sessions(by journal.Identity, filter approvals.Filter) ([]journal.Session, error) {
+	var all []journal.Session
 	for _, s := range f.sessions {
 		if (by.MayDecide() || s.Identity == by.Name) && (filter.All || !s.Status.Final()) {
 			all = append(all, s)
@@ -68,10 +69,10 @@ func (f *fakeService) Sessions(by approvals.Identity, filter approvals.Filter) (
 	return all, f.fails
 }
 
-func (f *fakeService) decide(by approvals.Identity, id string, d approvals.Decision, reason string) (approvals.Session, error) {
+func (f *fakeService) decide(by journal.Identity, id string, d journal.Decision, reason string) (journal.Session, error) {
 	s, err := f.find(by, id)
 	if err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	for i := range s.Operations {
 		s.Operations[i].Decision, s.Operations[i].By, s.Operations[i].Reason = d, by.Name, reason
@@ -79,7 +80,7 @@ func (f *fakeService) decide(by approvals.Identity, id string, d approvals.Decis
 	return *s, nil
 }
 
-func (f *fakeService) Approve(_ context.Context, id string, by approvals.Identity, a approvals.Approval) (approvals.Session, error) {
+func (f *fakeService) Approve(_ context.Context, id string, by journal.Identity, a approvals.Approval) (journal.Session, error) {
 	s, err := f.Session(by, id)
 	if err == nil {
 		err = a.Fits(&s)
@@ -96,33 +97,33 @@ func (f *fakeService) Approve(_ context.Context, id string, by approvals.Identit
 	return f.decide(by, id, journal.Approved, "")
 }
 
-func (f *fakeService) Reject(_ context.Context, id string, by approvals.Identity, ops []int, reason string) (approvals.Session, error) {
+func (f *fakeService) Reject(_ context.Context, id string, by journal.Identity, ops []int, reason string) (journal.Session, error) {
 	if err := f.done("reject %s %v %s", id, ops, reason); err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	return f.decide(by, id, journal.Rejected, reason)
 }
 
-func (f *fakeService) Cancel(_ context.Context, id string, by approvals.Identity) (approvals.Session, error) {
+func (f *fakeService) Cancel(_ context.Context, id string, by journal.Identity) (journal.Session, error) {
 	if err := f.done("cancel %s by %s", id, by.Name); err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	s, err := f.find(by, id)
 	if err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	s.Status = journal.StatusCancelled
 	return *s, nil
 }
 
-func (f *fakeService) Follow(_ context.Context, by approvals.Identity, id string, fn func(approvals.Chunk) error) (approvals.Session, error) {
+func (f *fakeService) Follow(_ context.Context, by journal.Identity, id string, fn func(output.Chunk) error) (journal.Session, error) {
 	if err := f.Output(by, id, fn); err != nil {
-		return approvals.Session{}, err
+		return journal.Session{}, err
 	}
 	return f.Session(by, id)
 }
 
-func (f *fakeService) Output(_ approvals.Identity, _ string, fn func(approvals.Chunk) error) error {
+func (f *fakeService) Output(_ journal.Identity, _ string, fn func(output.Chunk) error) error {
 	for _, c := range f.chunks {
 		if err := fn(c); err != nil {
 			return err
@@ -131,11 +132,11 @@ func (f *fakeService) Output(_ approvals.Identity, _ string, fn func(approvals.C
 	return nil
 }
 
-func (f *fakeService) Rollback(_ context.Context, id string, _ approvals.Identity, force, plan bool) ([]approvals.Step, error) {
+func (f *fakeService) Rollback(_ context.Context, id string, _ journal.Identity, force, plan bool) ([]approvals.Step, error) {
 	return f.steps, f.done("rollback %s force=%v plan=%v", id, force, plan)
 }
 
-func (f *fakeService) Subscribe(context.Context, approvals.Identity) <-chan approvals.Event {
+func (f *fakeService) Subscribe(context.Context, journal.Identity) <-chan approvals.Event {
 	c := make(chan approvals.Event, len(f.events))
 	for _, e := range f.events {
 		c <- e
@@ -144,7 +145,7 @@ func (f *fakeService) Subscribe(context.Context, approvals.Identity) <-chan appr
 	return c
 }
 
-func (f *fakeService) Revoke(_ context.Context, n int, _ approvals.Identity) (approvals.Grant, error) {
+func (f *fakeService) Revoke(_ context.Context, n int, _ journal.Identity) (approvals.Grant, error) {
 	if err := f.done("revoke %d", n); err != nil {
 		return approvals.Grant{}, err
 	}
@@ -156,23 +157,23 @@ func (f *fakeService) Revoke(_ context.Context, n int, _ approvals.Identity) (ap
 	return approvals.Grant{}, approvals.ErrNoGrant
 }
 
-func (f *fakeService) Diff(file *approvals.File, context int) (diff.Diff, bool, error) {
+func (f *fakeService) Diff(file *journal.File, context int) (diff.Diff, bool, error) {
 	return diff.Compare([]byte(f.text[0]), []byte(f.text[1]), context), file.Op == journal.Write, nil
 }
 
-func (f *fakeService) JudgeShell(_ context.Context, _ approvals.Identity, text string, _ policy.Context) (policy.Decision, error) {
+func (f *fakeService) JudgeShell(_ context.Context, _ journal.Identity, text string, _ policy.Context) (policy.Decision, error) {
 	return policy.Decision{Verdict: policy.Allow, Risk: policy.Safe, Reason: text + " only looks"}, f.fails
 }
 
-func (f *fakeService) Grants(approvals.Identity, bool) []approvals.Grant { return f.grants }
-func (f *fakeService) Void(*approvals.Grant) string                      { return "" }
-func (f *fakeService) Obstacle(*approvals.Session) string                { return "" }
-func (f *fakeService) Reads(approvals.Session) (*approvals.Reads, []string, error) {
+func (f *fakeService) Grants(journal.Identity, bool) []approvals.Grant { return f.grants }
+func (f *fakeService) Void(*approvals.Grant) string                    { return "" }
+func (f *fakeService) Obstacle(*journal.Session) string                { return "" }
+func (f *fakeService) Reads(journal.Session) (*journal.Reads, []string, error) {
 	return nil, nil, nil
 }
-func (f *fakeService) Counts(approvals.Identity) (running, held, parked int) { return 1, 2, 3 }
-func (f *fakeService) Check(context.Context) error                           { return f.fails }
-func (f *fakeService) Attend(context.Context, string) (leave func())         { return func() {} }
+func (f *fakeService) Counts(journal.Identity) (running, held, parked int) { return 1, 2, 3 }
+func (f *fakeService) Check(context.Context) error                         { return f.fails }
+func (f *fakeService) Attend(context.Context, string) (leave func())       { return func() {} }
 
 // fakeRunner starts a session that is in the service already, and keeps what it was asked for.
 type fakeRunner struct {
@@ -197,7 +198,7 @@ func fakeVerbs(t *testing.T) (*Verbs, *fakeService, *fakeRunner) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeService{sessions: []approvals.Session{journaltest.Session(journaltest.Operations()[1].Op)}, text: [2]string{"one\n", "two\n"}}
+	f := &fakeService{sessions: []journal.Session{journaltest.Session(journaltest.Operations()[1].Op)}, text: [2]string{"one\n", "two\n"}}
 	r := &fakeRunner{id: waitingID}
 	return &Verbs{
 		Answers: &approvals.Turns{}, Sessions: f, Runner: r, Config: c, Version: "1.2.3", Started: journaltest.Time,
@@ -215,10 +216,10 @@ func fakeVerbs(t *testing.T) (*Verbs, *fakeService, *fakeRunner) {
 const waitingID = "abcd2345"
 
 var (
-	agent = approvals.Identity{Name: "claude", Role: approvals.Agent, Fingerprint: "SHA256:key"}
+	agent = journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:key"}
 	// other is an agent who has no session.
-	other = approvals.Identity{Name: "gpt", Role: approvals.Agent, Fingerprint: "SHA256:gpt"}
-	admin = approvals.Identity{Name: "root", Role: approvals.Admin, Fingerprint: "SHA256:root"}
+	other = journal.Identity{Name: "gpt", Role: journal.Agent, Fingerprint: "SHA256:gpt"}
+	admin = journal.Identity{Name: "root", Role: journal.Admin, Fingerprint: "SHA256:root"}
 
 	errStuck = errors.New("the disk is full")
 )
@@ -226,7 +227,7 @@ var (
 // try is a line and what must come of it.
 type try struct {
 	name     string
-	by       approvals.Identity
+	by       journal.Identity
 	line     string
 	stdin    string
 	terminal bool
@@ -291,20 +292,20 @@ func failing(err error) func(*Verbs, *fakeService) {
 }
 
 // ended makes the session one that has ended.
-func ended(status approvals.Status, exit int) func(*Verbs, *fakeService) {
+func ended(status journal.Status, exit int) func(*Verbs, *fakeService) {
 	return func(_ *Verbs, f *fakeService) {
 		s := &f.sessions[0]
 		s.Status, s.ExitCode, s.Ended, s.Deadline = status, &exit, journaltest.Time, time.Time{}
 		s.Operations[0].Decision = journal.Approved
-		f.chunks = []approvals.Chunk{
-			{Stream: approvals.StreamStdout, Data: []byte("said\n")}, {Stream: approvals.StreamStderr, Data: []byte("complained\n")},
+		f.chunks = []output.Chunk{
+			{Stream: output.Stdout, Data: []byte("said\n")}, {Stream: output.Stderr, Data: []byte("complained\n")},
 		}
 	}
 }
 
 func TestNobodyUsesAVerbOfAnotherRole(t *testing.T) {
 	for _, r := range table() {
-		for _, by := range []approvals.Identity{agent, approver, admin} {
+		for _, by := range []journal.Identity{agent, approver, admin} {
 			if slices.Contains(r.roles, by.Role) || r.make().Hidden {
 				continue
 			}

@@ -52,7 +52,7 @@ func (v *Verbs) show(c *invocation, how shown) int {
 		return v.showOne(c, id, how)
 	}
 	// What is printed is what its last line names, whatever the sessions are by then.
-	whole := approvals.WaitingDigestOf(members)
+	whole := journal.WaitingDigestOf(members)
 	for i := range members {
 		if status := v.print(c, members[i], how, whole); status != ExitOK {
 			return status
@@ -72,13 +72,13 @@ func (v *Verbs) showOne(c *invocation, id string, how shown) int {
 	}
 	status := v.print(c, s, how, "")
 	if status == ExitOK && !how.json && c.Identity.MayDecide() {
-		sendPage(v, c, func(p *page) { p.paste(id, []approvals.Session{s}) })
+		sendPage(v, c, func(p *page) { p.paste(id, []journal.Session{s}) })
 	}
 	return status
 }
 
 // print prints all of a session. group is the waiting digest of the group that it is shown with, "" for none.
-func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group string) int {
+func (v *Verbs) print(c *invocation, s journal.Session, how shown, group string) int {
 	if how.json {
 		out := wholeJSON(v.Sessions, s)
 		var err error
@@ -110,7 +110,7 @@ func (v *Verbs) print(c *invocation, s approvals.Session, how shown, group strin
 // page prints named fields in two columns. Values must have been rendered.
 type page struct {
 	w    io.Writer
-	diff func(f *approvals.File, context int) (diff.Diff, bool, error)
+	diff func(f *journal.File, context int) (diff.Diff, bool, error)
 }
 
 // pieces is how much of a page is sent at once, in bytes. A packet for each line takes a long diff many times as long.
@@ -142,7 +142,7 @@ func (p *page) time(name string, t time.Time) {
 	}
 }
 
-func (p *page) session(s approvals.Session, obstacle string) {
+func (p *page) session(s journal.Session, obstacle string) {
 	_, _ = fmt.Fprintf(p.w, "session %s: %s\n", s.ID, s.Status)
 	p.field("asked by", render.Format("%s (%s)", s.Identity, s.Key))
 	p.field("target", render.Line(s.Target))
@@ -189,7 +189,7 @@ func (p *page) lines(text string) {
 }
 
 // operation prints all details of an operation, each difference of a file's content in its place.
-func (p *page) operation(s *approvals.Session, op *approvals.Operation) {
+func (p *page) operation(s *journal.Session, op *journal.Operation) {
 	_, _ = fmt.Fprintf(p.w, "operation %d: %s\n", op.N, op.Decision)
 	for _, d := range s.Details(op) {
 		switch v := d.Value.(type) {
@@ -207,28 +207,28 @@ func (p *page) operation(s *approvals.Session, op *approvals.Operation) {
 }
 
 // waiting prints what waits in a session, nothing where nothing does.
-func (p *page) waiting(s *approvals.Session) {
+func (p *page) waiting(s *journal.Session) {
 	if s.WaitingDigest() == "" {
 		return
 	}
 	_, _ = fmt.Fprintf(p.w, "session %s of %s on %s: %s\n", s.ID, render.Line(s.Identity), render.Line(s.Target), s.Status)
 	for i := range s.Operations {
-		if op := &s.Operations[i]; op.Decision == approvals.Waiting {
+		if op := &s.Operations[i]; op.Decision == journal.Waiting {
 			p.operation(s, op)
 		}
 	}
 }
 
 // paste prints, last of all, the line that approves what was printed.
-func (p *page) paste(id string, sessions []approvals.Session) {
+func (p *page) paste(id string, sessions []journal.Session) {
 	if line := pasted(id, sessions); line != "" {
 		_, _ = fmt.Fprintf(p.w, "to approve all that waits above, as it stands there (to reject it: reject %s --reason TEXT):\n%s\n", id, line)
 	}
 }
 
 // pasted is the line that approves what waits in a session, or in the sessions of a group; "" where nothing waits.
-func pasted(id string, sessions []approvals.Session) string {
-	digest := approvals.WaitingDigestOf(sessions)
+func pasted(id string, sessions []journal.Session) string {
+	digest := journal.WaitingDigestOf(sessions)
 	if len(sessions) == 1 && sessions[0].ID == id {
 		digest = sessions[0].WaitingDigest()
 	}
@@ -239,8 +239,8 @@ func pasted(id string, sessions []approvals.Session) string {
 	var dangers []string
 	for i := range sessions {
 		s := &sessions[i]
-		if !slices.Contains(dangers, s.Target) && slices.ContainsFunc(s.Operations, func(op approvals.Operation) bool {
-			return op.Decision == approvals.Waiting && op.Risk == policy.Danger
+		if !slices.Contains(dangers, s.Target) && slices.ContainsFunc(s.Operations, func(op journal.Operation) bool {
+			return op.Decision == journal.Waiting && op.Risk == policy.Danger
 		}) {
 			dangers = append(dangers, s.Target)
 			line += " --danger " + render.Argv([]string{s.Target}).String()
@@ -250,7 +250,7 @@ func pasted(id string, sessions []approvals.Session) string {
 }
 
 // content prints what a change writes, as a unified diff.
-func (p *page) content(label string, f *approvals.File) {
+func (p *page) content(label string, f *journal.File) {
 	d, ok, err := p.diff(f, diff.Context)
 	row, differs := approvals.ContentRow(label, f, d, ok, err)
 	if !row.Text.Empty() {

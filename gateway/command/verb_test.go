@@ -8,17 +8,17 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/internal/commandline"
 )
 
 // everyRole is an identity of each role.
-var everyRole = []approvals.Identity{
-	hostileAgent, approver, {Name: "root", Role: approvals.Admin, Fingerprint: "SHA256:root"},
+var everyRole = []journal.Identity{
+	hostileAgent, approver, {Name: "root", Role: journal.Admin, Fingerprint: "SHA256:root"},
 }
 
 // said runs a line and returns what came of it.
-func (h *hostileHouse) said(t *testing.T, by approvals.Identity, line string) (status int, stdout, stderr string) {
+func (h *hostileHouse) said(t *testing.T, by journal.Identity, line string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, complaints bytes.Buffer
 	status = h.verbs.Run(t.Context(), &Call{Identity: by, Targets: []string{"local"}, Line: line, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &complaints})
@@ -185,7 +185,7 @@ func TestOtherWordsAreAShellsLine(t *testing.T) {
 func TestAMistakeIsAnsweredWithWhatWasMeant(t *testing.T) {
 	h := newHostileHouse(t)
 	for _, tt := range []struct {
-		by     approvals.Identity
+		by     journal.Identity
 		line   string
 		status int
 		want   string

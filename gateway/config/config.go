@@ -21,8 +21,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/vfs"
@@ -577,8 +577,8 @@ func (f *file) checkSSH(c *Config) error {
 }
 
 // roles are the roles that a file may name.
-func roles() []approvals.Role {
-	return []approvals.Role{approvals.Agent, approvals.Approver, approvals.Admin}
+func roles() []journal.Role {
+	return []journal.Role{journal.Agent, journal.Approver, journal.Admin}
 }
 
 // StateOf is the state directory that a file names which does not load. It looks for the one line at the file's top.

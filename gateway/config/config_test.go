@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/vfs"
@@ -147,7 +147,7 @@ macs = ["hmac-sha2-256-etm@openssh.com"]
 		t.Fatal(err)
 	}
 	if len(c.Identities) != 2 || c.Identities[0].Name != "alice" || len(c.Identities[0].Keys) != 2 ||
-		c.Identities[1].Role != approvals.Agent || len(c.Identities[1].Targets) != 2 {
+		c.Identities[1].Role != journal.Agent || len(c.Identities[1].Targets) != 2 {
 		t.Errorf("identities are %+v", c.Identities)
 	}
 	want := config.Limits{

@@ -13,13 +13,13 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // Identity is someone who may connect: by each of Keys, and not at all where there is none.
 type Identity struct {
 	Name    string
-	Role    approvals.Role
+	Role    journal.Role
 	Keys    []Key
 	Targets []string // by name; those that they may use
 	// Everywhere says that the file has no targets for one who decides. They decide on every target, also on one that is
@@ -33,7 +33,7 @@ func (c *Config) NobodyConnects() bool {
 }
 
 // MayDecide reports whether the identity's role is one that decides.
-func (i Identity) MayDecide() bool { return approvals.Identity{Role: i.Role}.MayDecide() }
+func (i Identity) MayDecide() bool { return journal.Identity{Role: i.Role}.MayDecide() }
 
 // Key is a public key of an identity.
 type Key struct {
@@ -67,7 +67,7 @@ func (f *file) checkIdentities(c *Config) error {
 
 func (f *file) identity(c *Config, name string) (Identity, error) {
 	from := f.Identities[name]
-	id := Identity{Name: name, Role: approvals.Role(from.Role), Targets: from.Targets}
+	id := Identity{Name: name, Role: journal.Role(from.Role), Targets: from.Targets}
 	switch {
 	case !names.MatchString(name):
 		return id, errors.New("a name is letters, digits, dots, dashes and underscores")
@@ -80,8 +80,8 @@ func (f *file) identity(c *Config, name string) (Identity, error) {
 	}
 	if id.Targets == nil {
 		id.Targets = []string{LocalTarget}
-		id.Everywhere = id.Role == approvals.Approver || id.Role == approvals.Admin
-		if id.Role == approvals.Approver { // who runs nothing anywhere
+		id.Everywhere = id.Role == journal.Approver || id.Role == journal.Admin
+		if id.Role == journal.Approver { // who runs nothing anywhere
 			id.Targets = append(id.Targets, slices.Sorted(maps.Keys(c.Remotes))...)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/config"
 )
 
@@ -78,7 +78,7 @@ func TestTargetsOfEachRole(t *testing.T) {
 		{"admin", `targets = []`, []string{}, false},
 	} {
 		c := parse(t, "[identities.a]\nrole = \""+tt.role+"\"\nkeys = [\""+newKey(t)+"\"]\n"+tt.targets+"\n[groups]\nall = [\"local\", \"prod\"]\n[remotes.prod]\nhost = \"h\"\nuser = \"u\"")
-		if id := c.Identities[0]; id.Role != approvals.Role(tt.role) || !slices.Equal(id.Targets, tt.want) || id.Everywhere != tt.everywhere {
+		if id := c.Identities[0]; id.Role != journal.Role(tt.role) || !slices.Equal(id.Targets, tt.want) || id.Everywhere != tt.everywhere {
 			t.Errorf("%s with %q: %q, everywhere %v", tt.role, tt.targets, id.Targets, id.Everywhere)
 		}
 	}

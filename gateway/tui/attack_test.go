@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -29,18 +30,18 @@ var attacks = map[string]string{
 }
 
 // hostile is a session with the attack in every text that comes from elsewhere.
-func hostile(text string) approvals.Session {
+func hostile(text string) journal.Session {
 	x := held("aaaa0001", policy.Danger, "rm", text)
 	x.Identity, x.Key, x.Target, x.Engine, x.Name, x.Analysis = text, text, text, text, text, text
 	x.Script, x.ScriptSHA256, x.Reason, x.Args = "import subprocess\n"+text+"\n"+text, text, text, []string{text}
 	op := &x.Operations[0]
 	op.Summary, op.Why, op.Risk, op.Digest = text, text, policy.Risk(text), text+"!"
-	*op.Command = approvals.Command{
+	*op.Command = journal.Command{
 		Target: text, RunAs: text, Path: text, Argv: []string{text, "-c", text}, Dir: text, Env: []string{text},
 		EnvChanges: []string{text, "-" + text}, Input: text, Line: 2,
 	}
 	done := waitingOp(2, policy.Caution, "sh", "-c", text)
-	done.Decision, done.By, done.Reason, done.Decided = approvals.Rejected, text, text, start
+	done.Decision, done.By, done.Reason, done.Decided = journal.Rejected, text, text, start
 	x.Operations = append(x.Operations, done)
 	return x
 }
@@ -51,9 +52,9 @@ func TestHostileTextNeverReachesTheScreenRaw(t *testing.T) {
 			t.Run(fmt.Sprint(name, size), func(t *testing.T) {
 				t.Parallel()
 				ended := hostile(text)
-				ended.ID, ended.Status, ended.Ended = "aaaa0002", approvals.StatusFailed, start.Add(-time.Minute)
+				ended.ID, ended.Status, ended.Ended = "aaaa0002", journal.StatusFailed, start.Add(-time.Minute)
 				f := newFake(hostile(text), ended)
-				for _, c := range []approvals.Chunk{{Stream: approvals.StreamStdout}, {Stream: approvals.StreamStderr}, {Stream: approvals.StreamNotice}} {
+				for _, c := range []output.Chunk{{Stream: output.Stdout}, {Stream: output.Stderr}, {Stream: output.Notice}} {
 					c.Data = []byte(text + "\n")
 					f.write("aaaa0001", c)
 				}
@@ -152,8 +153,8 @@ func TestListsAreBoundedAndSayThatTheyCut(t *testing.T) {
 	op := waitingOp(1, policy.Caution, "touch", strings.Repeat("é", 1<<20))
 	for name, l := range map[string]line{
 		"argv":  what(&op, tonePlain),
-		"shell": what(&approvals.Operation{Command: &approvals.Command{Argv: []string{"sh", "-c", strings.Repeat("é", 1<<20)}}}, tonePlain),
-		"other": what(&approvals.Operation{Summary: strings.Repeat("é", 1<<20)}, tonePlain),
+		"shell": what(&journal.Operation{Command: &journal.Command{Argv: []string{"sh", "-c", strings.Repeat("é", 1<<20)}}}, tonePlain),
+		"other": what(&journal.Operation{Summary: strings.Repeat("é", 1<<20)}, tonePlain),
 	} {
 		text := l.plain()
 		if len(text) > 2*maxWhat || !strings.HasSuffix(text, "…") || strings.Contains(text, `\x`) {

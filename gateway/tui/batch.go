@@ -1,7 +1,7 @@
 package tui
 
 import (
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -27,20 +27,20 @@ func (m *model) noteRead() {
 }
 
 // wasRead reports whether all of this very operation has been on the screen before.
-func (m *model) wasRead(s *approvals.Session, op *approvals.Operation) bool {
+func (m *model) wasRead(s *journal.Session, op *journal.Operation) bool {
 	return op.Digest != "" && m.read[mark{s.ID, op.N}].digest == op.Digest
 }
 
 // waitingOf are the operations of a session that wait and that the human may decide: the marked ones, or all where
 // none is.
-func (m *model) waitingOf(s *approvals.Session) []*approvals.Operation {
+func (m *model) waitingOf(s *journal.Session) []*journal.Operation {
 	if s.OwnedBy(m.me) {
 		return nil
 	}
-	var all, marked []*approvals.Operation
+	var all, marked []*journal.Operation
 	for i := range s.Operations {
 		op := &s.Operations[i]
-		if op.Decision != approvals.Waiting || m.isPending(s.ID, op.N) {
+		if op.Decision != journal.Waiting || m.isPending(s.ID, op.N) {
 			continue
 		}
 		all = append(all, op)

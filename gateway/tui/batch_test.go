@@ -7,7 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -15,7 +16,7 @@ import (
 func undoable(o *Options) { o.Undo = time.Hour }
 
 // several is a parked session with operations 1 to n that wait.
-func several(n int, risk policy.Risk) approvals.Session {
+func several(n int, risk policy.Risk) journal.Session {
 	x := held("aaaa0001", risk, "touch", "/srv/1")
 	for i := 2; i <= n; i++ {
 		x.Operations = append(x.Operations, waitingOp(i, risk, "touch", fmt.Sprintf("/srv/%d", i)))
@@ -41,7 +42,7 @@ func TestDecisionCanBeUndoneUntilItIsHandedOver(t *testing.T) {
 	s.shows("DECIDED", "Rejecting operation 1")
 	s.press("u")
 	s.shows("1 WAITS")
-	if op := f.find("aaaa0001").Operations[0]; op.Decision != approvals.Waiting {
+	if op := f.find("aaaa0001").Operations[0]; op.Decision != journal.Waiting {
 		t.Fatalf("decided: %v", op.Decision)
 	}
 }
@@ -78,7 +79,7 @@ func TestUndoneDecisionIsNotHandedOverLater(t *testing.T) {
 }
 
 func TestLeavingHandsOverWhatWasConfirmedAndLeavingAtOnceDoesNot(t *testing.T) {
-	for k, want := range map[string]approvals.Decision{"q": approvals.Approved, "ctrl+c": approvals.Waiting} {
+	for k, want := range map[string]journal.Decision{"q": journal.Approved, "ctrl+c": journal.Waiting} {
 		f := newFake(held("aaaa0001", policy.Caution, "reboot"))
 		s := openScreen(t, f, alice, 80, 24, "aaaa0001", undoable)
 		s.until("All of it has been shown")
@@ -106,7 +107,7 @@ func TestLostConnectionDecidesNothing(t *testing.T) {
 	if err := c.ends(); err == nil {
 		t.Fatal("ended without an error")
 	}
-	if got := f.find("aaaa0001").Operations[0].Decision; got != approvals.Waiting {
+	if got := f.find("aaaa0001").Operations[0].Decision; got != journal.Waiting {
 		t.Fatalf("decided %v", got)
 	}
 }
@@ -154,7 +155,7 @@ func TestMarkedOperationsAreDecidedTogether(t *testing.T) {
 	s.press("down", "down", "enter")
 	s.until("Rejected 2 operations")
 	ops := f.find("aaaa0001").Operations
-	for i, want := range []approvals.Decision{approvals.Waiting, approvals.Rejected, approvals.Rejected, approvals.Waiting} {
+	for i, want := range []journal.Decision{journal.Waiting, journal.Rejected, journal.Rejected, journal.Waiting} {
 		if ops[i].Decision != want {
 			t.Errorf("operation %d: %v, want %v", i+1, ops[i].Decision, want)
 		}
@@ -211,7 +212,7 @@ func TestOfSeveralDecisionsTheOnesThatFailAreNamed(t *testing.T) {
 		if _, err := f.Reject(t.Context(), "aaaa0001", bob, []int{2}, "no"); err != nil {
 			t.Error(err)
 		}
-		f.find("aaaa0001").Status = approvals.StatusHeld
+		f.find("aaaa0001").Status = journal.StatusHeld
 	}
 	s.press("y")
 	s.until("2 of 3 approved. Not decided by you. Operation 2: rejected by bob")
@@ -244,7 +245,7 @@ func TestOperationThatWasReadIsStillReadWhenItIsOpenedAgain(t *testing.T) {
 	s.press("esc", "a")
 	s.shows("All of it has been shown", "a approve", "ask (caution)")
 	// Another operation with the same number, as a replay may bring one, has not been read.
-	f.change("aaaa0001", func(x *approvals.Session) { x.Operations[0].Digest = strings.Repeat("f", 64) })
+	f.change("aaaa0001", func(x *journal.Session) { x.Operations[0].Digest = strings.Repeat("f", 64) })
 	s.until("read it again", "approve is off")
 	s.press("esc", "a")
 	s.shows("approve is off")
@@ -261,7 +262,7 @@ func TestPageKeepsItsPlaceWhileOutputComes(t *testing.T) {
 		for i := from; i < to; i++ {
 			fmt.Fprintf(&b, "line %d.\n", i)
 		}
-		f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte(b.String())})
+		f.write("aaaa0001", output.Chunk{Stream: output.Stdout, Data: []byte(b.String())})
 	}
 	s.press("4")
 	write(0, 50)
@@ -282,7 +283,7 @@ func TestPageKeepsItsPlaceWhileOutputComes(t *testing.T) {
 
 func TestKeysThatDecideDoNothingWhereNothingWasRead(t *testing.T) {
 	x := held("aaaa0002", policy.Caution, "halt")
-	x.Status, x.Ended = approvals.StatusRejected, start
+	x.Status, x.Ended = journal.StatusRejected, start
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"), x)
 	s := openScreen(t, f, alice, 80, 24, "")
 	s.until("1 wait")
@@ -342,7 +343,7 @@ func TestMarkedSessionsAreRejectedTogether(t *testing.T) {
 	s.shows("Reject operation 1?", "touch /srv/3")
 	s.press("no", "enter")
 	s.until("1 wait")
-	if got := f.find("aaaa0002").Operations[0].Decision; got != approvals.Waiting {
+	if got := f.find("aaaa0002").Operations[0].Decision; got != journal.Waiting {
 		t.Fatalf("not marked, but %v", got)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -35,7 +35,7 @@ func BenchmarkKeyPress(b *testing.B) {
 	f := newFake(held("aaaa0001", policy.Caution, "sh", "-c", strings.Repeat("echo a line of ordinary length # and so on\n", 10000)))
 	m := benchModel(f)
 	m.session = newSessionView(f, "aaaa0001", true)
-	m.session.output = &output{stop: func() {}}
+	m.session.output = &transcript{stop: func() {}}
 	m.Update(m.load(0)())
 	for b.Loop() {
 		m.Update(tea.KeyPressMsg{Code: tea.KeyDown})
@@ -62,12 +62,12 @@ func BenchmarkKeyPressWhileSessionsStream(b *testing.B) {
 	}
 	m := benchModel(f)
 	m.session = newSessionView(f, "a0000001", false)
-	o := &output{stop: func() {}, changed: make(chan struct{}, 1)}
+	o := &transcript{stop: func() {}, changed: make(chan struct{}, 1)}
 	m.session.output, m.session.written = o, newPage()
 	m.session.written.tail = true
 	m.Update(m.load(0)())
 	m.session.pane = paneOutput
-	chunk := approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte(strings.Repeat("a line of ordinary length \x1b[1m and so on\n", 400))}
+	chunk := output.Chunk{Stream: output.Stdout, Data: []byte(strings.Repeat("a line of ordinary length \x1b[1m and so on\n", 400))}
 	for range 20 {
 		o.take(chunk)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -29,9 +31,9 @@ func TestHeldOperationIsReadApprovedAndItsOutputFollows(t *testing.T) {
 			s.shows("Run operation 1 once, on prod as ops?", "systemctl stop db", "y yes")
 			s.press("y")
 			s.until("Approved operation 1", "it ran")
-			f.operationWrites("aaaa0001", 1, approvals.Chunk{Stream: approvals.StreamStderr, Data: []byte("and more\n")})
+			f.operationWrites("aaaa0001", 1, output.Chunk{Stream: output.Stderr, Data: []byte("and more\n")})
 			s.until("err and more")
-			f.change("aaaa0001", func(x *approvals.Session) {
+			f.change("aaaa0001", func(x *journal.Session) {
 				code := 3
 				x.Operations[0].ExitCode, x.Operations[0].Finished = &code, start
 			})
@@ -245,7 +247,7 @@ func TestOperationThatChangedMustBeReadAgain(t *testing.T) {
 	}
 	s.shows("a approve")
 	s.press("a")
-	f.change("aaaa0001", func(x *approvals.Session) {
+	f.change("aaaa0001", func(x *journal.Session) {
 		op := waitingOp(1, policy.Caution, append(argv, "/etc/passwd")...)
 		op.Digest = fmt.Sprintf("%064x", 99)
 		x.Operations[0] = op
@@ -258,9 +260,9 @@ func TestOperationThatChangedMustBeReadAgain(t *testing.T) {
 }
 
 func TestOwnSessionCannotBeDecided(t *testing.T) {
-	for name, change := range map[string]func(*approvals.Session){
-		"by name": func(x *approvals.Session) { x.Identity = "alice" },
-		"by key":  func(x *approvals.Session) { x.Key = "SHA256:alice" },
+	for name, change := range map[string]func(*journal.Session){
+		"by name": func(x *journal.Session) { x.Identity = "alice" },
+		"by key":  func(x *journal.Session) { x.Key = "SHA256:alice" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := held("aaaa0001", policy.Caution, "reboot")
@@ -312,8 +314,8 @@ func TestRefusalsOfTheBackendAreShown(t *testing.T) {
 		want   string
 	}{
 		"digest":    {func(f *fakeBackend) { f.find("aaaa0001").Operations[0].Digest = "ff" }, approvals.ErrDigest.Error()},
-		"permitted": {func(f *fakeBackend) { f.find("aaaa0001").Key = alice.Fingerprint }, approvals.ErrNotPermitted.Error()},
-		"gone":      {func(f *fakeBackend) { f.sessions = nil }, approvals.ErrNotFound.Error()},
+		"permitted": {func(f *fakeBackend) { f.find("aaaa0001").Key = alice.Fingerprint }, journal.ErrNotPermitted.Error()},
+		"gone":      {func(f *fakeBackend) { f.sessions = nil }, journal.ErrNotFound.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(held("aaaa0001", policy.Caution, "reboot"))
@@ -354,8 +356,8 @@ func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {
 	s.until("All of it has been shown")
 	s.press("a", "y")
 	s.until("Approved operation 1")
-	f.change("aaaa0001", func(x *approvals.Session) {
-		x.Status = approvals.StatusHeld
+	f.change("aaaa0001", func(x *journal.Session) {
+		x.Status = journal.StatusHeld
 		x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "second"), waitingOp(3, policy.Caution, "third"))
 	})
 	s.until("Operation 2 waits for a decision")
@@ -367,10 +369,10 @@ func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {
 	s.until("elsewhere changes")
 	s.press("n")
 	s.until("Operation 2 · ", "second changes")
-	f.change("aaaa0002", func(x *approvals.Session) { x.Operations[0].Decision = approvals.Cancelled })
+	f.change("aaaa0002", func(x *journal.Session) { x.Operations[0].Decision = journal.Cancelled })
 	s.press("n")
 	s.shows("Operation 3 · ")
-	f.change("aaaa0001", func(x *approvals.Session) { x.Operations[1].Decision = approvals.Cancelled })
+	f.change("aaaa0001", func(x *journal.Session) { x.Operations[1].Decision = journal.Cancelled })
 	s.press("esc")
 	s.until("cancelled")
 	s.press("n", "n")
@@ -385,7 +387,7 @@ func TestWhatIsAddedAfterThePageWasDrawnIsNotApproved(t *testing.T) {
 			s := openScreen(t, f, alice, 80, 24, "aaaa0001")
 			s.until("a approve")
 			s.press(keys[:len(keys)-1]...)
-			f.change("aaaa0001", func(x *approvals.Session) {
+			f.change("aaaa0001", func(x *journal.Session) {
 				x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "touch", "/srv/hidden"))
 			})
 			s.press(keys[len(keys)-1])
@@ -402,7 +404,7 @@ func TestWhatIsAddedAfterThePageWasDrawnIsNotApproved(t *testing.T) {
 func TestDangerOfTheFilesBeforeACommandAsksForTheTarget(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "cat", "/srv/.profile")
 	file := waitingOp(2, policy.Danger, "write")
-	file.Kind, file.Command, file.File = "write", nil, &approvals.File{Op: "write", Target: "prod", RunAs: "ops", Path: "/srv/.profile"}
+	file.Kind, file.Command, file.File = "write", nil, &journal.File{Op: "write", Target: "prod", RunAs: "ops", Path: "/srv/.profile"}
 	x.Operations = append(x.Operations, file)
 	x.Operations[0].Command.Needs, x.Operations[0].Command.Before = []int{2}, []string{file.Digest}
 	f := newFake(x)

@@ -3,7 +3,6 @@ package tui
 import (
 	"strings"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
@@ -12,7 +11,7 @@ import (
 const labelWidth = 12
 
 // describe shows all details of an operation but what came of it, which describeResult has.
-func describe(s *approvals.Session, op *approvals.Operation, wholeEnv bool, from *contents) *page {
+func describe(s *journal.Session, op *journal.Operation, wholeEnv bool, from *contents) *page {
 	p := newPage()
 	for _, d := range s.Details(op) {
 		env, isEnv := d.Value.(journal.Environment)
@@ -91,7 +90,7 @@ func warn(p *page, untrusted string) {
 }
 
 // describeResult shows what an operation that was started has written, and how it ended.
-func describeResult(p *page, s *approvals.Session, op *approvals.Operation, o *output) {
+func describeResult(p *page, s *journal.Session, op *journal.Operation, o *transcript) {
 	if o != nil {
 		p.addProse(nil, own(toneStrong, "Output:"))
 		for _, q := range o.page().paragraphs {

@@ -9,7 +9,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -352,7 +352,7 @@ func (m *model) explain(msg *decidedMsg, at int) line {
 	if now := msg.now(sub.session); now != nil {
 		for i := range now.Operations {
 			op := &now.Operations[i]
-			if op.N == sub.n && op.Decision != approvals.Waiting {
+			if op.N == sub.n && op.Decision != journal.Waiting {
 				return join(format(toneDanger, "Not decided by you. Operation %d: ", op.N), decisionLine(op))
 			}
 		}

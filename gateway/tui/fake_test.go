@@ -10,6 +10,8 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -20,17 +22,17 @@ var _ Backend = (*approvals.Manager)(nil)
 var start = time.Date(2031, 3, 4, 3, 0, 0, 0, time.UTC)
 
 var (
-	alice = approvals.Identity{Name: "alice", Role: approvals.Approver, Fingerprint: "SHA256:alice"}
-	bob   = approvals.Identity{Name: "bob", Role: approvals.Approver, Fingerprint: "SHA256:bob"}
+	alice = journal.Identity{Name: "alice", Role: journal.Approver, Fingerprint: "SHA256:alice"}
+	bob   = journal.Identity{Name: "bob", Role: journal.Approver, Fingerprint: "SHA256:bob"}
 )
 
 // fakeBackend keeps sessions in memory and decides as the real one does.
 type fakeBackend struct {
 	mu        sync.Mutex
-	sessions  []approvals.Session
-	chunks    map[string][]approvals.Chunk
-	written   map[string][]approvals.Chunk // by "id/n"
-	wake      chan struct{}                // closed and replaced when anything changes
+	sessions  []journal.Session
+	chunks    map[string][]output.Chunk
+	written   map[string][]output.Chunk // by "id/n"
+	wake      chan struct{}             // closed and replaced when anything changes
 	listeners []chan approvals.Event
 	following int
 	obstacles map[string]string // by session
@@ -46,8 +48,8 @@ type fakeBackend struct {
 	texts     map[string][2]string // by path: what a file holds, and is to hold
 }
 
-func newFake(sessions ...approvals.Session) *fakeBackend {
-	return &fakeBackend{sessions: sessions, chunks: map[string][]approvals.Chunk{}, written: map[string][]approvals.Chunk{}, wake: make(chan struct{})}
+func newFake(sessions ...journal.Session) *fakeBackend {
+	return &fakeBackend{sessions: sessions, chunks: map[string][]output.Chunk{}, written: map[string][]output.Chunk{}, wake: make(chan struct{})}
 }
 
 // changed tells everybody; the caller holds the lock.
@@ -66,7 +68,7 @@ func (f *fakeBackend) announce(e approvals.Event) {
 	}
 }
 
-func (f *fakeBackend) Diff(file *approvals.File, context int) (diff.Diff, bool, error) {
+func (f *fakeBackend) Diff(file *journal.File, context int) (diff.Diff, bool, error) {
 	if f.reading != nil {
 		<-f.reading
 	}
@@ -80,7 +82,7 @@ func (f *fakeBackend) Diff(file *approvals.File, context int) (diff.Diff, bool, 
 	return diff.Compare([]byte(texts[0]), []byte(texts[1]), context), true, nil
 }
 
-func (f *fakeBackend) find(id string) *approvals.Session {
+func (f *fakeBackend) find(id string) *journal.Session {
 	for i := range f.sessions {
 		if f.sessions[i].ID == id {
 			return &f.sessions[i]
@@ -89,22 +91,22 @@ func (f *fakeBackend) find(id string) *approvals.Session {
 	return nil
 }
 
-func snapshotOf(s *approvals.Session) approvals.Session {
+func snapshotOf(s *journal.Session) journal.Session {
 	c := *s
 	c.Operations = slices.Clone(s.Operations)
 	return c
 }
 
 // Obstacle implements Backend.
-func (f *fakeBackend) Obstacle(s *approvals.Session) string { return f.obstacles[s.ID] }
+func (f *fakeBackend) Obstacle(s *journal.Session) string { return f.obstacles[s.ID] }
 
-func (f *fakeBackend) Sessions(_ approvals.Identity, filter approvals.Filter) ([]approvals.Session, error) {
+func (f *fakeBackend) Sessions(_ journal.Identity, filter approvals.Filter) ([]journal.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.listErr != nil {
 		return nil, f.listErr
 	}
-	var all []approvals.Session
+	var all []journal.Session
 	for i := range f.sessions {
 		if filter.All || !f.sessions[i].Status.Final() {
 			all = append(all, snapshotOf(&f.sessions[i]))
@@ -113,16 +115,16 @@ func (f *fakeBackend) Sessions(_ approvals.Identity, filter approvals.Filter) ([
 	return all, nil
 }
 
-func (f *fakeBackend) Session(_ approvals.Identity, id string) (approvals.Session, error) {
+func (f *fakeBackend) Session(_ journal.Identity, id string) (journal.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s := f.find(id); s != nil {
 		return snapshotOf(s), nil
 	}
-	return approvals.Session{}, approvals.ErrNotFound
+	return journal.Session{}, journal.ErrNotFound
 }
 
-func (f *fakeBackend) decide(id string, by approvals.Identity, ops []int, change func(*approvals.Operation) error) (approvals.Session, error) {
+func (f *fakeBackend) decide(id string, by journal.Identity, ops []int, change func(*journal.Operation) error) (journal.Session, error) {
 	f.mu.Lock()
 	before := f.before
 	f.before = nil
@@ -135,27 +137,27 @@ func (f *fakeBackend) decide(id string, by approvals.Identity, ops []int, change
 	s := f.find(id)
 	switch {
 	case s == nil:
-		return approvals.Session{}, approvals.ErrNotFound
+		return journal.Session{}, journal.ErrNotFound
 	case !by.MayDecide() || by.Name == s.Identity || by.Fingerprint == s.Key:
-		return approvals.Session{}, approvals.ErrNotPermitted
+		return journal.Session{}, journal.ErrNotPermitted
 	}
 	for i := range s.Operations {
 		op := &s.Operations[i]
-		if !slices.Contains(ops, op.N) || op.Decision != approvals.Waiting {
+		if !slices.Contains(ops, op.N) || op.Decision != journal.Waiting {
 			continue
 		}
 		if err := change(op); err != nil {
-			return approvals.Session{}, err
+			return journal.Session{}, err
 		}
 		op.By, op.Decided = by.Name, start
 		f.announce(approvals.Event{Session: id, Kind: approvals.EventDecided, At: start, By: by.Name})
 		return snapshotOf(s), nil
 	}
-	return approvals.Session{}, approvals.ErrNotWaiting
+	return journal.Session{}, journal.ErrNotWaiting
 }
 
-func (f *fakeBackend) Approve(_ context.Context, id string, by approvals.Identity, a approvals.Approval) (approvals.Session, error) {
-	return f.decide(id, by, slices.Collect(maps.Keys(a.Each)), func(op *approvals.Operation) error {
+func (f *fakeBackend) Approve(_ context.Context, id string, by journal.Identity, a approvals.Approval) (journal.Session, error) {
+	return f.decide(id, by, slices.Collect(maps.Keys(a.Each)), func(op *journal.Operation) error {
 		digest := a.Each[op.N]
 		if err := a.Well(); err != nil {
 			return err
@@ -166,26 +168,26 @@ func (f *fakeBackend) Approve(_ context.Context, id string, by approvals.Identit
 		if op.Risk == policy.Danger && !slices.Contains(a.Danger, f.find(id).Target) {
 			return approvals.ErrDanger
 		}
-		op.Decision, op.Started = approvals.Approved, start
+		op.Decision, op.Started = journal.Approved, start
 		f.approved = append(f.approved, fmt.Sprintf("%s/%d/%s by %s", id, op.N, digest, by.Name))
-		f.find(id).Status = approvals.StatusRunning
-		ran := approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("it ran\n")}
+		f.find(id).Status = journal.StatusRunning
+		ran := output.Chunk{Stream: output.Stdout, Data: []byte("it ran\n")}
 		f.chunks[id] = append(f.chunks[id], ran)
-		f.written[fmt.Sprintf("%s/%d", id, op.N)] = []approvals.Chunk{ran}
+		f.written[fmt.Sprintf("%s/%d", id, op.N)] = []output.Chunk{ran}
 		return nil
 	})
 }
 
-func (f *fakeBackend) Reject(_ context.Context, id string, by approvals.Identity, ops []int, reason string) (approvals.Session, error) {
-	return f.decide(id, by, ops, func(op *approvals.Operation) error {
-		op.Decision, op.Reason = approvals.Rejected, reason
+func (f *fakeBackend) Reject(_ context.Context, id string, by journal.Identity, ops []int, reason string) (journal.Session, error) {
+	return f.decide(id, by, ops, func(op *journal.Operation) error {
+		op.Decision, op.Reason = journal.Rejected, reason
 		s := f.find(id)
-		s.Status, s.Ended, s.Deadline = approvals.StatusRejected, start, time.Time{}
+		s.Status, s.Ended, s.Deadline = journal.StatusRejected, start, time.Time{}
 		return nil
 	})
 }
 
-func (f *fakeBackend) OperationOutput(_ approvals.Identity, id string, n int, fn func(approvals.Chunk) error) error {
+func (f *fakeBackend) OperationOutput(_ journal.Identity, id string, n int, fn func(output.Chunk) error) error {
 	f.mu.Lock()
 	chunks := slices.Clone(f.written[fmt.Sprintf("%s/%d", id, n)])
 	f.mu.Unlock()
@@ -198,14 +200,14 @@ func (f *fakeBackend) OperationOutput(_ approvals.Identity, id string, n int, fn
 }
 
 // operationWrites adds to the output of an operation.
-func (f *fakeBackend) operationWrites(id string, n int, c approvals.Chunk) {
+func (f *fakeBackend) operationWrites(id string, n int, c output.Chunk) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k := fmt.Sprintf("%s/%d", id, n)
 	f.written[k] = append(f.written[k], c)
 }
 
-func (f *fakeBackend) PreviewGrant(s approvals.Session, n int, by approvals.Identity, spec approvals.GrantSpec) (approvals.Grant, error) {
+func (f *fakeBackend) PreviewGrant(s journal.Session, n int, by journal.Identity, spec approvals.GrantSpec) (approvals.Grant, error) {
 	if f.grantErr != nil {
 		return approvals.Grant{}, f.grantErr
 	}
@@ -222,7 +224,7 @@ func (f *fakeBackend) PreviewGrant(s approvals.Session, n int, by approvals.Iden
 	return g, nil
 }
 
-func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, a approvals.Approval, spec approvals.GrantSpec) (approvals.Session, approvals.Grant, error) {
+func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a approvals.Approval, spec approvals.GrantSpec) (journal.Session, approvals.Grant, error) {
 	s, err := f.Approve(ctx, id, by, a)
 	if err != nil {
 		return s, approvals.Grant{}, err
@@ -234,7 +236,7 @@ func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by approva
 	return s, g, err
 }
 
-func (f *fakeBackend) Rollback(_ context.Context, id string, by approvals.Identity, force, plan bool) ([]approvals.Step, error) {
+func (f *fakeBackend) Rollback(_ context.Context, id string, by journal.Identity, force, plan bool) ([]approvals.Step, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	steps := slices.Clone(f.steps)
@@ -246,12 +248,12 @@ func (f *fakeBackend) Rollback(_ context.Context, id string, by approvals.Identi
 		return steps, approvals.ErrChangedSince
 	}
 	f.rolled = append(f.rolled, fmt.Sprintf("%s by %s force %v", id, by.Name, force))
-	f.find(id).Status = approvals.StatusRolledBack
+	f.find(id).Status = journal.StatusRolledBack
 	f.changed(id)
 	return steps, nil
 }
 
-func (f *fakeBackend) Subscribe(context.Context, approvals.Identity) <-chan approvals.Event {
+func (f *fakeBackend) Subscribe(context.Context, journal.Identity) <-chan approvals.Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := make(chan approvals.Event, 16)
@@ -259,7 +261,7 @@ func (f *fakeBackend) Subscribe(context.Context, approvals.Identity) <-chan appr
 	return c
 }
 
-func (f *fakeBackend) Follow(ctx context.Context, _ approvals.Identity, id string, fn func(approvals.Chunk) error) (approvals.Session, error) {
+func (f *fakeBackend) Follow(ctx context.Context, _ journal.Identity, id string, fn func(output.Chunk) error) (journal.Session, error) {
 	f.mu.Lock()
 	f.following++
 	f.mu.Unlock()
@@ -273,7 +275,7 @@ func (f *fakeBackend) Follow(ctx context.Context, _ approvals.Identity, id strin
 		s, wake := f.find(id), f.wake
 		if s == nil {
 			f.mu.Unlock()
-			return approvals.Session{}, approvals.ErrNotFound
+			return journal.Session{}, journal.ErrNotFound
 		}
 		now, chunks := snapshotOf(s), slices.Clone(f.chunks[id][sent:])
 		f.mu.Unlock()
@@ -283,7 +285,7 @@ func (f *fakeBackend) Follow(ctx context.Context, _ approvals.Identity, id strin
 			}
 			sent++
 		}
-		if now.Status.Final() || now.Status == approvals.StatusParked {
+		if now.Status.Final() || now.Status == journal.StatusParked {
 			return now, nil
 		}
 		select {
@@ -295,7 +297,7 @@ func (f *fakeBackend) Follow(ctx context.Context, _ approvals.Identity, id strin
 }
 
 // write adds output to a session.
-func (f *fakeBackend) write(id string, c approvals.Chunk) {
+func (f *fakeBackend) write(id string, c output.Chunk) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.chunks[id] = append(f.chunks[id], c)
@@ -303,7 +305,7 @@ func (f *fakeBackend) write(id string, c approvals.Chunk) {
 }
 
 // change changes a session behind the screen's back.
-func (f *fakeBackend) change(id string, how func(*approvals.Session)) {
+func (f *fakeBackend) change(id string, how func(*journal.Session)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	how(f.find(id))
@@ -311,7 +313,7 @@ func (f *fakeBackend) change(id string, how func(*approvals.Session)) {
 }
 
 // add adds a session.
-func (f *fakeBackend) add(s approvals.Session) {
+func (f *fakeBackend) add(s journal.Session) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sessions = append(f.sessions, s)
@@ -319,22 +321,22 @@ func (f *fakeBackend) add(s approvals.Session) {
 }
 
 // held is a session that waits for a decision on argv.
-func held(id string, risk policy.Risk, argv ...string) approvals.Session {
-	return approvals.Session{
+func held(id string, risk policy.Risk, argv ...string) journal.Session {
+	return journal.Session{
 		ID: id, Identity: "claude", Key: "SHA256:claude", Target: "prod", Engine: "native", Name: "nightly check",
 		Analysis: "frees space\nbefore the backup", Args: []string{"-"},
 		Script:       "import subprocess\nfor unit in ['a']:\n    subprocess.run(ARGV)\n",
-		ScriptSHA256: "00ff", Status: approvals.StatusHeld, Created: start.Add(-2 * time.Minute), Deadline: start.Add(8 * time.Minute),
-		Operations: []approvals.Operation{waitingOp(1, risk, argv...)},
+		ScriptSHA256: "00ff", Status: journal.StatusHeld, Created: start.Add(-2 * time.Minute), Deadline: start.Add(8 * time.Minute),
+		Operations: []journal.Operation{waitingOp(1, risk, argv...)},
 	}
 }
 
-func waitingOp(n int, risk policy.Risk, argv ...string) approvals.Operation {
-	return approvals.Operation{
-		N: n, Kind: approvals.CommandKind, Summary: "summary", Verdict: policy.Ask, Risk: risk,
-		Why: argv[0] + " changes the system", Decision: approvals.Waiting,
+func waitingOp(n int, risk policy.Risk, argv ...string) journal.Operation {
+	return journal.Operation{
+		N: n, Kind: journal.CommandKind, Summary: "summary", Verdict: policy.Ask, Risk: risk,
+		Why: argv[0] + " changes the system", Decision: journal.Waiting,
 		Digest: fmt.Sprintf("%064x", n), Created: start.Add(-2 * time.Minute),
-		Command: &approvals.Command{
+		Command: &journal.Command{
 			Target: "prod", RunAs: "ops", Path: "/usr/bin/" + argv[0], Argv: argv, Dir: "/srv",
 			Env: []string{"LANG=C.UTF-8", "PATH=/usr/bin"}, Input: "none", Line: 3,
 		},

@@ -8,6 +8,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -21,7 +22,7 @@ type contents struct {
 
 	mu     sync.Mutex
 	known  map[contentKey]content
-	wanted map[contentKey]*approvals.File // asked for; nobody reads them yet
+	wanted map[contentKey]*journal.File // asked for; nobody reads them yet
 	size   int
 }
 
@@ -38,11 +39,11 @@ type content struct {
 }
 
 func newContents(b Backend) *contents {
-	return &contents{backend: b, known: map[contentKey]content{}, wanted: map[contentKey]*approvals.File{}}
+	return &contents{backend: b, known: map[contentKey]content{}, wanted: map[contentKey]*journal.File{}}
 }
 
 // of returns what is known of a change. What is not known yet is read by the next load.
-func (c *contents) of(f *approvals.File, whole bool) content {
+func (c *contents) of(f *journal.File, whole bool) content {
 	key := contentKey{f.Digest(), whole}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,7 +61,7 @@ var errManyContents = errors.New("the differences of this session are too large 
 func (c *contents) load() bool {
 	c.mu.Lock()
 	wanted := c.wanted
-	c.wanted = map[contentKey]*approvals.File{}
+	c.wanted = map[contentKey]*journal.File{}
 	c.mu.Unlock()
 	for key, f := range wanted {
 		context := diff.Context
@@ -126,12 +127,12 @@ func (c *contents) missing() string {
 }
 
 // describeFile shows everything about a change of a file.
-func describeFile(p *page, f *approvals.File, from *contents) {
+func describeFile(p *page, f *journal.File, from *contents) {
 	describeDetails(p, f.Details(), from)
 }
 
 // describeContent says what is known of a change's content, and reports whether there is a difference to show.
-func describeContent(p *page, name string, f *approvals.File, c content) bool {
+func describeContent(p *page, name string, f *journal.File, c content) bool {
 	if c.pending {
 		p.add(label(name), own(toneDim, "being read…"))
 		return false
@@ -171,7 +172,7 @@ func hunkLine(h diff.Hunk) line {
 }
 
 // describeEarlier shows the changes of files that are made before a command and are decided with it.
-func describeEarlier(p *page, s *approvals.Session, numbers []int, from *contents) {
+func describeEarlier(p *page, s *journal.Session, numbers []int, from *contents) {
 	for _, n := range numbers {
 		if n < 1 || n > len(s.Operations) || s.Operations[n-1].File == nil {
 			continue

@@ -6,20 +6,19 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
 
 // writeOp is a write that waits.
-func writeOp(n int, path string) approvals.Operation {
-	f := &approvals.File{
-		Op: journal.Write, Target: "prod", RunAs: "ops", Path: approvals.Exact(path), Perms: true, Mode: 0o644, Size: 120, SHA256: strings.Repeat("ab", 32),
-		Was: &approvals.FileState{Mode: 0o100600, UID: 0, GID: 0, Size: 100, SHA256: strings.Repeat("cd", 32)}, Kept: true,
+func writeOp(n int, path string) journal.Operation {
+	f := &journal.File{
+		Op: journal.Write, Target: "prod", RunAs: "ops", Path: journal.Exact(path), Perms: true, Mode: 0o644, Size: 120, SHA256: strings.Repeat("ab", 32),
+		Was: &journal.FileState{Mode: 0o100600, UID: 0, GID: 0, Size: 100, SHA256: strings.Repeat("cd", 32)}, Kept: true,
 	}
-	return approvals.Operation{
+	return journal.Operation{
 		N: n, Kind: f.Kind(), Summary: f.Summary().String(), Verdict: policy.Ask, Risk: policy.Danger, Why: "a file of the system",
-		Decision: approvals.Waiting, Digest: fmt.Sprintf("%064x", n), Created: start.Add(-2 * 60e9), File: f,
+		Decision: journal.Waiting, Digest: fmt.Sprintf("%064x", n), Created: start.Add(-2 * 60e9), File: f,
 	}
 }
 
@@ -40,7 +39,7 @@ func numbered(n int, change map[int]string) string {
 func filesNight() *fakeBackend {
 	x := held("f1l3s0aa", policy.Danger, "systemctl", "restart", "app")
 	x.Name = "tune the app"
-	x.Operations = []approvals.Operation{writeOp(1, "/etc/app.conf"), x.Operations[0]}
+	x.Operations = []journal.Operation{writeOp(1, "/etc/app.conf"), x.Operations[0]}
 	x.Operations[1].N, x.Operations[1].Digest = 2, fmt.Sprintf("%064x", 2)
 	x.Operations[1].Command.Needs = []int{1}
 	x.Operations[1].Command.Before = []string{x.Operations[0].Digest}

@@ -6,7 +6,6 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
@@ -51,7 +50,7 @@ func (f *filesPane) isSide(width int) bool {
 }
 
 // draw draws the pane for a window, where anything has changed.
-func (f *filesPane) draw(s *approvals.Session, width int) {
+func (f *filesPane) draw(s *journal.Session, width int) {
 	if !f.stale && width == f.width {
 		return
 	}
@@ -83,7 +82,7 @@ func (f *filesPane) draw(s *approvals.Session, width int) {
 }
 
 // change describes one change with its difference.
-func (f *filesPane) change(p *page, file *approvals.File) {
+func (f *filesPane) change(p *page, file *journal.File) {
 	for _, d := range file.Details() {
 		if _, ok := d.Value.(journal.Content); !ok {
 			describeDetail(p, &d)

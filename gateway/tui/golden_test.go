@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -92,9 +93,9 @@ var scenes = []scene{
 		v.sees("y yes")
 		v.types("y")
 		v.sees("Approved operation 1", "it ran")
-		f.operationWrites("k3v9t2aa", 1, approvals.Chunk{Stream: approvals.StreamStderr, Data: []byte("nginx: reloaded\n")})
+		f.operationWrites("k3v9t2aa", 1, output.Chunk{Stream: output.Stderr, Data: []byte("nginx: reloaded\n")})
 		v.sees("nginx: reloaded")
-		f.change("k3v9t2aa", func(x *approvals.Session) {
+		f.change("k3v9t2aa", func(x *journal.Session) {
 			code := 0
 			x.Operations[0].ExitCode, x.Operations[0].Finished = &code, start
 		})
@@ -246,7 +247,7 @@ for host in HOSTS:
 	attack.Operations[0].Why = "the program is not known to the policy"
 	attack.Identity, attack.Name = "scraper", "just reading \u200bfiles"
 	parked := held("p4r8k1dd", policy.Caution, "sh", "-c", "cd /srv/app && git pull\nmake install")
-	parked.Status, parked.Deadline, parked.Created = approvals.StatusParked, start.Add(20*time.Hour), start.Add(-4*time.Hour)
+	parked.Status, parked.Deadline, parked.Created = journal.StatusParked, start.Add(20*time.Hour), start.Add(-4*time.Hour)
 	parked.Operations[0].Created = start.Add(-4 * time.Hour)
 	parked.Operations = append(parked.Operations, waitingOp(2, policy.Caution, "systemctl", "restart", "app"))
 	parked.Operations[1].Created = start.Add(-4 * time.Hour)
@@ -255,13 +256,13 @@ for host in HOSTS:
 
 	done := held("w8d2g6ff", policy.Caution, "journalctl", "--vacuum-size=1G")
 	code := 0
-	done.Status, done.Ended, done.ExitCode, done.Deadline = approvals.StatusDone, start.Add(-10*time.Minute), &code, time.Time{}
-	done.Operations[0].Decision, done.Operations[0].By, done.Operations[0].Started = approvals.Approved, "bob", start.Add(-11*time.Minute)
+	done.Status, done.Ended, done.ExitCode, done.Deadline = journal.StatusDone, start.Add(-10*time.Minute), &code, time.Time{}
+	done.Operations[0].Decision, done.Operations[0].By, done.Operations[0].Started = journal.Approved, "bob", start.Add(-11*time.Minute)
 	refused := held("r5s9h3gg", policy.Danger, "mkfs.ext4", "/dev/sdb1")
 	seventy := 77
-	refused.Status, refused.Ended, refused.ExitCode, refused.Deadline = approvals.StatusRejected, start.Add(-3*time.Hour), &seventy, time.Time{}
-	refused.Operations[0].Decision, refused.Operations[0].By, refused.Operations[0].Reason = approvals.Rejected, "alice", "that disk is in use"
+	refused.Status, refused.Ended, refused.ExitCode, refused.Deadline = journal.StatusRejected, start.Add(-3*time.Hour), &seventy, time.Time{}
+	refused.Operations[0].Decision, refused.Operations[0].By, refused.Operations[0].Reason = journal.Rejected, "alice", "that disk is in use"
 	f := newFake(reload, wipe, attack, parked, mine, done, refused)
-	f.chunks["k3v9t2aa"] = []approvals.Chunk{{Stream: approvals.StreamStdout, Data: []byte("www: certificate renewed\n")}}
+	f.chunks["k3v9t2aa"] = []output.Chunk{{Stream: output.Stdout, Data: []byte("www: certificate renewed\n")}}
 	return f
 }

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -45,7 +46,7 @@ func (m *model) grantOn(v verdict, s *subject) result {
 // been on the screen.
 type grantDialog struct {
 	subject  subject
-	session  approvals.Session
+	session  journal.Session
 	argv     []string
 	vary     []int
 	time     int // index in grantTimes

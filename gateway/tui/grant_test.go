@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
@@ -105,10 +106,10 @@ func TestDangerousGrantNeedsTheTargetsName(t *testing.T) {
 func ended() *fakeBackend {
 	f := filesNight()
 	x := f.find("f1l3s0aa")
-	x.Status, x.Ended, x.Deadline = approvals.StatusDone, start, time.Time{}
+	x.Status, x.Ended, x.Deadline = journal.StatusDone, start, time.Time{}
 	for i := range x.Operations {
 		op := &x.Operations[i]
-		op.Decision, op.By, op.Started, op.Finished = approvals.Approved, "alice", start, start
+		op.Decision, op.By, op.Started, op.Finished = journal.Approved, "alice", start, start
 	}
 	f.steps = []approvals.Step{{Path: "/etc/app.conf", Summary: render.Own("write /etc/app.conf (as it was, 100 bytes)")}}
 	return f
@@ -219,7 +220,7 @@ func TestGrantThatFailsAfterTheApprovalIsSaid(t *testing.T) {
 // brokenGrants approves and then cannot keep the grant.
 type brokenGrants struct{ *fakeBackend }
 
-func (b brokenGrants) ApproveGranting(ctx context.Context, id string, by approvals.Identity, _ int, a approvals.Approval, _ approvals.GrantSpec) (approvals.Session, approvals.Grant, error) {
+func (b brokenGrants) ApproveGranting(ctx context.Context, id string, by journal.Identity, _ int, a approvals.Approval, _ approvals.GrantSpec) (journal.Session, approvals.Grant, error) {
 	s, err := b.Approve(ctx, id, by, a)
 	return s, approvals.Grant{}, errors.Join(err, fmt.Errorf("%w: the disk\x1b is full", approvals.ErrNotGranted))
 }

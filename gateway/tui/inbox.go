@@ -7,7 +7,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
@@ -104,7 +104,7 @@ func (b *inbox) move(n int) {
 
 // next returns the first session behind id that waits, or the first one, that the identity may decide on. It goes through
 // the list as it is shown, or, where the list shows decided ones, through all that wait.
-func (b *inbox) next(id string, me approvals.Identity) string {
+func (b *inbox) next(id string, me journal.Identity) string {
 	rows := b.shown
 	if b.recent {
 		rows = b.waiting
@@ -426,7 +426,7 @@ func (b *inbox) age(now time.Time, r *summary) string {
 // left is how much time is left, and that the script is not alive where it is not.
 func (b *inbox) left(now time.Time, r *summary) line {
 	var l line
-	if r.status == approvals.StatusParked {
+	if r.status == journal.StatusParked {
 		l = own(tonePlain, "parked ")
 	}
 	if r.deadline.IsZero() {
@@ -440,27 +440,27 @@ func (b *inbox) left(now time.Time, r *summary) line {
 }
 
 // statusWord is a status as the screen says it.
-func statusWord(s approvals.Status) render.Words {
+func statusWord(s journal.Status) render.Words {
 	switch s {
-	case approvals.StatusHeld:
+	case journal.StatusHeld:
 		return "HELD"
-	case approvals.StatusParked:
+	case journal.StatusParked:
 		return "PARKED"
-	case approvals.StatusRolledBack:
+	case journal.StatusRolledBack:
 		return "rolled back"
-	case approvals.StatusRunning:
+	case journal.StatusRunning:
 		return "running"
-	case approvals.StatusDone:
+	case journal.StatusDone:
 		return "done"
-	case approvals.StatusFailed:
+	case journal.StatusFailed:
 		return "failed"
-	case approvals.StatusRejected:
+	case journal.StatusRejected:
 		return "rejected"
-	case approvals.StatusCancelled:
+	case journal.StatusCancelled:
 		return "cancelled"
-	case approvals.StatusExpired:
+	case journal.StatusExpired:
 		return "expired"
-	case approvals.StatusTimedOut:
+	case journal.StatusTimedOut:
 		return "timeout"
 	}
 	return "unknown"

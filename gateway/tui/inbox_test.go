@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -37,8 +38,8 @@ func TestInboxIsLive(t *testing.T) {
 	s.until("Nothing waits")
 	f.add(held("aaaa0001", policy.Caution, "reboot"))
 	s.until("1 wait", "reboot")
-	f.change("aaaa0001", func(x *approvals.Session) {
-		x.Status, x.Operations[0].Decision = approvals.StatusRunning, approvals.Approved
+	f.change("aaaa0001", func(x *journal.Session) {
+		x.Status, x.Operations[0].Decision = journal.StatusRunning, journal.Approved
 	})
 	s.until("0 wait", "1 running")
 }
@@ -48,7 +49,7 @@ func TestInboxShowsOldestFirstAndNewestOnDemand(t *testing.T) {
 	for i := range 3 {
 		x := held(fmt.Sprintf("aaaa000%d", i), policy.Caution, "touch", fmt.Sprintf("/srv/%d", i))
 		x.Created = start.Add(time.Duration(i) * time.Second)
-		f.sessions = append([]approvals.Session{x}, f.sessions...)
+		f.sessions = append([]journal.Session{x}, f.sessions...)
 	}
 	s := openScreen(t, f, alice, 80, 24, "")
 	text := s.until("/srv/0", "/srv/1", "/srv/2")
@@ -182,7 +183,7 @@ func TestBellRingsForWhatIsNewAndCanBeTurnedOff(t *testing.T) {
 	s.until("3 wait")
 	bells(1) // right after another: one noise is enough
 	now = now.Add(time.Minute)
-	f.change("aaaa0003", func(x *approvals.Session) { x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "sync")) })
+	f.change("aaaa0003", func(x *journal.Session) { x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "sync")) })
 	s.until("2 operations")
 	bells(2)
 	now = now.Add(time.Minute)
@@ -218,9 +219,9 @@ func TestSelectionStaysOnItsSessionWhileOthersComeAndGo(t *testing.T) {
 	s.until("8 wait")
 	s.press("down", "j", "down", "j", "down")
 	s.shows("▸ caution touch /srv/5")
-	f.change("aaaa0002", func(x *approvals.Session) { x.Status = approvals.StatusExpired })
+	f.change("aaaa0002", func(x *journal.Session) { x.Status = journal.StatusExpired })
 	s.until("7 wait", "▸ caution touch /srv/5")
-	f.change("aaaa0005", func(x *approvals.Session) { x.Status = approvals.StatusExpired })
+	f.change("aaaa0005", func(x *journal.Session) { x.Status = journal.StatusExpired })
 	s.until("6 wait", "▸ caution touch /srv/6")
 	s.press("enter")
 	s.until("aaaa0006")
@@ -229,8 +230,8 @@ func TestSelectionStaysOnItsSessionWhileOthersComeAndGo(t *testing.T) {
 func TestRecentlyDecidedSessionsShowWhoAndWhatCameOfIt(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
 	code := 3
-	x.Status, x.Ended, x.ExitCode, x.Deadline = approvals.StatusFailed, start.Add(-time.Hour), &code, time.Time{}
-	x.Operations[0].Decision, x.Operations[0].By = approvals.Approved, "bob"
+	x.Status, x.Ended, x.ExitCode, x.Deadline = journal.StatusFailed, start.Add(-time.Hour), &code, time.Time{}
+	x.Operations[0].Decision, x.Operations[0].By = journal.Approved, "bob"
 	s := openScreen(t, newFake(x), alice, 80, 24, "")
 	s.until("Nothing waits")
 	s.press("h")

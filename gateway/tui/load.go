@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -26,7 +27,7 @@ type summary struct {
 	runAs                        string
 	what                         line
 	risk                         policy.Risk
-	status                       approvals.Status
+	status                       journal.Status
 	since, ended, deadline       time.Time // since is when it began to wait, or began
 	waiting                      int       // operations that wait
 	ops                          []waits   // the same, the first maxWaits of them
@@ -47,7 +48,7 @@ type waits struct {
 const maxWaits = 1000
 
 // summarize picks out of a session what the list shows.
-func summarize(s *approvals.Session) summary {
+func summarize(s *journal.Session) summary {
 	r := summary{
 		id: s.ID, group: s.Group, agent: s.Identity, key: s.Key, target: s.Target, name: s.Name, status: s.Status,
 		since: s.Created, ended: s.Ended, deadline: s.Deadline, exit: s.ExitCode, risk: policy.Safe,
@@ -55,13 +56,13 @@ func summarize(s *approvals.Session) summary {
 	if s.Status.Final() {
 		r.outcome = outcome(s)
 	}
-	var show *approvals.Operation
+	var show *journal.Operation
 	for i := range s.Operations {
 		op := &s.Operations[i]
 		if byHuman(op.Decision) {
 			r.by = op.By
 		}
-		if op.Decision != approvals.Waiting {
+		if op.Decision != journal.Waiting {
 			continue
 		}
 		if r.waiting == 0 && op.Created.After(s.Created) {
@@ -94,16 +95,16 @@ func summarize(s *approvals.Session) summary {
 }
 
 // ownedBy reports whether the session is the identity's own, by name or by key.
-func (r *summary) ownedBy(me approvals.Identity) bool {
-	return (&approvals.Session{Identity: r.agent, Key: r.key}).OwnedBy(me)
+func (r *summary) ownedBy(me journal.Identity) bool {
+	return (&journal.Session{Identity: r.agent, Key: r.key}).OwnedBy(me)
 }
 
 // byHuman reports whether a human decided.
-func byHuman(d approvals.Decision) bool {
+func byHuman(d journal.Decision) bool {
 	switch d {
-	case approvals.Approved, approvals.Rejected, approvals.Unknown, approvals.Conflicted, approvals.Failed:
+	case journal.Approved, journal.Rejected, journal.Unknown, journal.Conflicted, journal.Failed:
 		return true
-	case approvals.Waiting, approvals.Allowed, approvals.Denied, approvals.Expired, approvals.Cancelled:
+	case journal.Waiting, journal.Allowed, journal.Denied, journal.Expired, journal.Cancelled:
 		return false
 	}
 	return false
@@ -118,7 +119,7 @@ type snapshot struct {
 	err     error
 
 	id         string // the open session, "" for none
-	session    approvals.Session
+	session    journal.Session
 	sessionErr error
 }
 
@@ -153,16 +154,16 @@ func (m *model) refresh() tea.Cmd {
 	return m.load(0)
 }
 
-func waitingSessions(b Backend, me approvals.Identity) (waiting []summary, running int, err error) {
+func waitingSessions(b Backend, me journal.Identity) (waiting []summary, running int, err error) {
 	all, err := b.Sessions(me, approvals.Filter{})
 	if err != nil {
 		return nil, 0, err
 	}
 	for i := range all {
 		switch all[i].Status {
-		case approvals.StatusHeld, approvals.StatusParked:
+		case journal.StatusHeld, journal.StatusParked:
 			waiting = append(waiting, summarize(&all[i]))
-		case approvals.StatusRunning:
+		case journal.StatusRunning:
 			running++
 		default: // ended between two looks
 		}
@@ -174,7 +175,7 @@ func waitingSessions(b Backend, me approvals.Identity) (waiting []summary, runni
 	return waiting, running, nil
 }
 
-func recentSessions(b Backend, me approvals.Identity) ([]summary, error) {
+func recentSessions(b Backend, me journal.Identity) ([]summary, error) {
 	all, err := b.Sessions(me, approvals.Filter{All: true})
 	if err != nil {
 		return nil, err
@@ -261,13 +262,13 @@ type decidedMsg struct {
 // result is the answer for one operation.
 type result struct {
 	err     error
-	session approvals.Session // as it is after the answer, whoever decided
-	known   bool              // session is set
-	told    line              // what else there is to say
+	session journal.Session // as it is after the answer, whoever decided
+	known   bool            // session is set
+	told    line            // what else there is to say
 }
 
 // now is a session as the last answer about it has it, nil where none has.
-func (msg *decidedMsg) now(id string) *approvals.Session {
+func (msg *decidedMsg) now(id string) *journal.Session {
 	for i := len(msg.results) - 1; i >= 0; i-- {
 		if r := &msg.results[i]; r.known && r.session.ID == id {
 			return &r.session

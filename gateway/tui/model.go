@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -26,7 +27,7 @@ type model struct {
 	ctx     context.Context
 	work    *workers
 	backend Backend
-	me      approvals.Identity
+	me      journal.Identity
 	now     func() time.Time
 	events  <-chan approvals.Event
 
@@ -61,7 +62,7 @@ func newModel(ctx context.Context, work *workers, o Options) *model {
 	// Before the first look, so that nothing is missed in between.
 	m.events = o.Backend.Subscribe(ctx, o.Identity)
 	switch {
-	case approvals.IsGroup(o.Session):
+	case journal.IsGroup(o.Session):
 		m.inbox.search = ofGroup(o.Session)
 	case o.Session != "":
 		m.session = newSessionView(o.Backend, o.Session, true)
@@ -242,7 +243,7 @@ func (m *model) startFollowing() tea.Cmd {
 }
 
 // written draws new output.
-func (m *model) written(from *output) tea.Cmd {
+func (m *model) written(from *transcript) tea.Cmd {
 	if m.session == nil {
 		return nil
 	}
@@ -288,7 +289,7 @@ func (m *model) loaded(s *snapshot) tea.Cmd {
 
 func (m *model) loadedSession(s *snapshot) tea.Cmd {
 	if s.sessionErr != nil {
-		if errors.Is(s.sessionErr, approvals.ErrNotFound) {
+		if errors.Is(s.sessionErr, journal.ErrNotFound) {
 			m.closeSession()
 		}
 		m.say(join(own(toneDanger, "Session "), shown(tonePlain, s.id), own(tonePlain, ": "), shown(tonePlain, s.sessionErr.Error())))
@@ -311,7 +312,7 @@ func (m *model) loadedSession(s *snapshot) tea.Cmd {
 	if v := m.session.view; v != nil {
 		cmds = append(cmds, v.followResult(m))
 	}
-	if m.session.output.overAs(approvals.StatusParked) && s.session.Status != approvals.StatusParked {
+	if m.session.output.overAs(journal.StatusParked) && s.session.Status != journal.StatusParked {
 		cmds = append(cmds, m.startFollowing()) // it has been started again, and may be over already
 	}
 	return tea.Batch(cmds...)
@@ -327,8 +328,8 @@ func (v *sessionView) opened() int {
 
 // nextWaiting is the index of the first operation behind number n that waits and is not the open one, or -1.
 func (v *sessionView) nextWaiting(m *model, n int) int {
-	return slices.IndexFunc(v.session.Operations, func(op approvals.Operation) bool {
-		return op.N > n && op.N != v.opened() && op.Decision == approvals.Waiting && !m.isPending(v.id, op.N)
+	return slices.IndexFunc(v.session.Operations, func(op journal.Operation) bool {
+		return op.N > n && op.N != v.opened() && op.Decision == journal.Waiting && !m.isPending(v.id, op.N)
 	})
 }
 
@@ -353,10 +354,10 @@ func (m *model) nextWaiting() tea.Cmd {
 }
 
 // askReject asks for the reason to reject an operation.
-func (m *model) askReject(op *approvals.Operation) tea.Cmd {
+func (m *model) askReject(op *journal.Operation) tea.Cmd {
 	s := &m.session.session
 	switch {
-	case op.Decision != approvals.Waiting:
+	case op.Decision != journal.Waiting:
 		m.say(join(own(toneCaution, "It does not wait any more: "), decisionLine(op)))
 	case s.OwnedBy(m.me):
 		m.say(own(toneCaution, "Your own session: another approver decides."))
@@ -467,7 +468,7 @@ func (m *model) operationKeys(v *operationView) []key.Binding {
 	switch {
 	case v.mayApprove(m):
 		return append([]key.Binding{keyApprove, keyReject, keyGrant}, rest...)
-	case v.op.Decision == approvals.Waiting && !s.OwnedBy(m.me):
+	case v.op.Decision == journal.Waiting && !s.OwnedBy(m.me):
 		return append([]key.Binding{keyPage, keyReject}, keyBack, keyNext, keyEnv)
 	}
 	return rest

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 const (
@@ -21,7 +22,7 @@ type news struct {
 }
 
 // newsOf finds out what the decisions of others were about.
-func newsOf(b Backend, me approvals.Identity, heard []approvals.Event) []news {
+func newsOf(b Backend, me journal.Identity, heard []approvals.Event) []news {
 	var all []news
 	for i, e := range heard {
 		if i == maxLookedUp {
@@ -38,7 +39,7 @@ func newsOf(b Backend, me approvals.Identity, heard []approvals.Event) []news {
 }
 
 // newsFrom are the operations of a session that an event's decision was about.
-func newsFrom(s *approvals.Session, e approvals.Event) []news {
+func newsFrom(s *journal.Session, e approvals.Event) []news {
 	var all []news
 	for i := range s.Operations {
 		op := &s.Operations[i]

@@ -6,7 +6,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -24,15 +24,15 @@ type subject struct {
 
 // operationView is one operation with all its details.
 type operationView struct {
-	op       approvals.Operation
+	op       journal.Operation
 	page     *page
 	wholeEnv bool
-	output   *output // what it writes, once it was started
+	output   *transcript // what it writes, once it was started
 	contents *contents
 }
 
 // newOperationView opens an operation. One that has been read before need not be read again.
-func newOperationView(s *approvals.Session, op *approvals.Operation, read bool, from *contents) *operationView {
+func newOperationView(s *journal.Session, op *journal.Operation, read bool, from *contents) *operationView {
 	v := &operationView{op: *op, page: newPage(), contents: from}
 	v.draw(s)
 	if read {
@@ -42,14 +42,14 @@ func newOperationView(s *approvals.Session, op *approvals.Operation, read bool, 
 }
 
 // draw describes the operation anew.
-func (v *operationView) draw(s *approvals.Session) {
+func (v *operationView) draw(s *journal.Session) {
 	p := describe(s, &v.op, v.wholeEnv, v.contents)
 	describeResult(p, s, &v.op, v.output)
 	v.page.replace(p)
 }
 
 // subject is the operation as it is shown.
-func (v *operationView) subject(s *approvals.Session) subject {
+func (v *operationView) subject(s *journal.Session) subject {
 	sub := subject{
 		session: s.ID, n: v.op.N, digest: v.op.Digest, target: s.Target, risk: v.op.Risk, why: v.op.Why, what: what(&v.op, toneStrong),
 	}
@@ -66,7 +66,7 @@ func (v *operationView) subject(s *approvals.Session) subject {
 }
 
 // update takes the operation as it is now and reports whether it is another one than was shown.
-func (v *operationView) update(s *approvals.Session, op *approvals.Operation) (changed bool) {
+func (v *operationView) update(s *journal.Session, op *journal.Operation) (changed bool) {
 	changed = op.Digest != v.op.Digest || !reflect.DeepEqual(op.Command, v.op.Command) || !reflect.DeepEqual(op.File, v.op.File)
 	v.op = *op
 	if changed {
@@ -92,9 +92,9 @@ func (v *operationView) blocked(m *model) string {
 }
 
 // undecidable says why nobody could approve the operation here, "" where somebody can.
-func (v *operationView) undecidable(b Backend, s *approvals.Session, me approvals.Identity) string {
+func (v *operationView) undecidable(b Backend, s *journal.Session, me journal.Identity) string {
 	switch {
-	case v.op.Decision != approvals.Waiting:
+	case v.op.Decision != journal.Waiting:
 		return "it does not wait any more"
 	case s.OwnedBy(me):
 		return "your own session; another approver decides"
@@ -111,7 +111,7 @@ func (v *operationView) undecidable(b Backend, s *approvals.Session, me approval
 }
 
 func (v *operationView) status(m *model) line {
-	if v.op.Decision != approvals.Waiting {
+	if v.op.Decision != journal.Waiting {
 		return v.outcome(m)
 	}
 	if why := v.blocked(m); why != "" {
@@ -193,7 +193,7 @@ func roomy(m *model, head []line) []line {
 	return head
 }
 
-func (v *operationView) place(s *approvals.Session) line {
+func (v *operationView) place(s *journal.Session) line {
 	sub := v.subject(s)
 	return place(sub.target, sub.runAs)
 }

@@ -10,7 +10,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/render"
 )
 
@@ -25,9 +26,9 @@ const (
 	outputPause = 40 * time.Millisecond
 )
 
-// output is what a session has written, as far as it is kept. The goroutine that follows the session fills it, and the
+// transcript is what a session has written, as far as it is kept. The goroutine that follows the session fills it, and the
 // screen draws it.
-type output struct {
+type transcript struct {
 	stop    context.CancelFunc
 	changed chan struct{} // holds one token while something is new
 
@@ -37,7 +38,7 @@ type output struct {
 	dropped int  // lines
 	ended   bool // nothing more will come
 	err     error
-	status  approvals.Status // of the session when following ended
+	status  journal.Status // of the session when following ended
 }
 
 // source is where a line of output came from.
@@ -51,13 +52,13 @@ const (
 )
 
 // sourceOf tells where a chunk came from.
-func sourceOf(c approvals.Chunk) source {
+func sourceOf(c output.Chunk) source {
 	switch c.Stream {
-	case approvals.StreamStdout:
+	case output.Stdout:
 		return fromStdout
-	case approvals.StreamStderr:
+	case output.Stderr:
 		return fromStderr
-	case approvals.StreamNotice:
+	case output.Notice:
 		return fromGateway
 	default: // nothing of the kind for the others
 	}
@@ -73,11 +74,11 @@ type outputLine struct {
 }
 
 // follow starts to follow a session and returns at once.
-func follow(ctx context.Context, work *workers, b Backend, me approvals.Identity, id string) *output {
+func follow(ctx context.Context, work *workers, b Backend, me journal.Identity, id string) *transcript {
 	ctx, cancel := context.WithCancel(ctx)
-	o := &output{stop: cancel, changed: make(chan struct{}, 1)}
+	o := &transcript{stop: cancel, changed: make(chan struct{}, 1)}
 	cmd := work.command(func() tea.Msg {
-		s, err := b.Follow(ctx, me, id, func(c approvals.Chunk) error {
+		s, err := b.Follow(ctx, me, id, func(c output.Chunk) error {
 			o.take(c)
 			return ctx.Err()
 		})
@@ -92,14 +93,14 @@ func follow(ctx context.Context, work *workers, b Backend, me approvals.Identity
 	return o
 }
 
-func (o *output) end(s approvals.Status, err error) {
+func (o *transcript) end(s journal.Status, err error) {
 	o.mu.Lock()
 	o.ended, o.status, o.err = true, s, err
 	o.mu.Unlock()
 	o.signal()
 }
 
-func (o *output) signal() {
+func (o *transcript) signal() {
 	select {
 	case o.changed <- struct{}{}:
 	default:
@@ -107,8 +108,8 @@ func (o *output) signal() {
 }
 
 // take adds a chunk.
-func (o *output) take(c approvals.Chunk) {
-	if c.Stream == approvals.StreamState {
+func (o *transcript) take(c output.Chunk) {
+	if c.Stream == output.State {
 		return
 	}
 	o.mu.Lock()
@@ -129,7 +130,7 @@ func (o *output) take(c approvals.Chunk) {
 }
 
 // extend adds the beginning of data to the open line of the stream, or a new one, and returns the rest.
-func (o *output) extend(from source, data []byte) []byte {
+func (o *transcript) extend(from source, data []byte) []byte {
 	at := len(o.lines) - 1
 	for at >= 0 && o.lines[at].from != from {
 		at--
@@ -151,7 +152,7 @@ func (o *output) extend(from source, data []byte) []byte {
 }
 
 // page draws what is kept.
-func (o *output) page() *page {
+func (o *transcript) page() *page {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p := newPage()
@@ -204,10 +205,10 @@ func (l outputLine) gutter() line {
 }
 
 // outputMsg says that the output has changed.
-type outputMsg struct{ from *output }
+type outputMsg struct{ from *transcript }
 
 // awaitOutput waits until there is more to draw.
-func awaitOutput(ctx context.Context, work *workers, o *output) tea.Cmd {
+func awaitOutput(ctx context.Context, work *workers, o *transcript) tea.Cmd {
 	return work.command(func() tea.Msg {
 		if !pause(ctx, outputPause) {
 			return nil
@@ -235,7 +236,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // settled returns the lines so far that will not change, and how many came before them and are not kept. With all it is
 // every line.
-func (o *output) settled(all bool) (lines []outputLine, dropped int) {
+func (o *transcript) settled(all bool) (lines []outputLine, dropped int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := len(o.lines)
@@ -249,21 +250,21 @@ func (o *output) settled(all bool) (lines []outputLine, dropped int) {
 }
 
 // failure is why following ended early, nil where it did not.
-func (o *output) failure() error {
+func (o *transcript) failure() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.err
 }
 
 // over reports whether nothing more will come.
-func (o *output) over() bool {
+func (o *transcript) over() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.ended
 }
 
 // overAs reports whether following ended with the session in a status.
-func (o *output) overAs(s approvals.Status) bool {
+func (o *transcript) overAs(s journal.Status) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.ended && o.err == nil && o.status == s

@@ -16,6 +16,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -37,23 +38,23 @@ type plain struct {
 	latest   []summary
 	listed   []summary      // what has been written with numbers
 	known    map[string]int // last operation that waited, by session
-	session  approvals.Session
+	session  journal.Session
 	op       int          // number of the open operation, 0 for none
 	told     subject      // what was described to its end
 	more     []string     // rows of a text that were not written yet
 	ended    func()       // what follows the last of them
 	asked    func(string) // takes the next line
 	pending  *pending
-	result   *output // what is being written as it comes
-	resultOf int     // of which operation; 0 for the session
-	read     int     // lines of result that were written
+	result   *transcript // what is being written as it comes
+	resultOf int         // of which operation; 0 for the session
+	read     int         // lines of result that were written
 }
 
 // RunPlain is Run for screen readers: it writes lines and reads answers. Where o.Term is "" there is no terminal, and
 // neither echo nor carriage returns are needed. It returns as Run does.
 func RunPlain(ctx context.Context, o Options) error {
 	if !o.Identity.MayDecide() {
-		return fmt.Errorf("open the approval screen as %s: %w: this needs an approver's key", o.Identity.Role, approvals.ErrNotPermitted)
+		return fmt.Errorf("open the approval screen as %s: %w: this needs an approver's key", o.Identity.Role, journal.ErrNotPermitted)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -96,7 +97,7 @@ func (p *plain) loop(cancel context.CancelCauseFunc) error {
 	answers := make(chan answer)
 	go p.listen(answers)
 	switch {
-	case approvals.IsGroup(p.o.Session):
+	case journal.IsGroup(p.o.Session):
 		p.query = ofGroup(p.o.Session)
 		p.list()
 		p.tell("These are of the group %s alone; list lists all.", p.o.Session)
@@ -127,7 +128,7 @@ func (p *plain) loop(cancel context.CancelCauseFunc) error {
 			p.interrupt(p.writeResult)
 		case e, ok := <-events:
 			if !ok {
-				return approvals.ErrShutdown
+				return journal.ErrShutdown
 			}
 			msg := eventMsg{}
 			waits := msg.note(e)
@@ -406,7 +407,7 @@ func (p *plain) entry(n int, r *summary) line {
 // close leaves the open session.
 func (p *plain) close() {
 	p.op, p.told, p.more, p.ended, p.asked = 0, subject{}, nil, nil, nil
-	p.session = approvals.Session{}
+	p.session = journal.Session{}
 	p.stopResult()
 }
 
@@ -523,7 +524,7 @@ func (p *plain) pick(n int) {
 }
 
 // operationOf is operation n of a session, nil where there is none.
-func operationOf(s *approvals.Session, n int) *approvals.Operation {
+func operationOf(s *journal.Session, n int) *journal.Operation {
 	for i := range s.Operations {
 		if s.Operations[i].N == n {
 			return &s.Operations[i]
@@ -577,7 +578,7 @@ func (p *plain) recheck() {
 	if p.session.ID == "" {
 		return
 	}
-	if _, err := p.o.Backend.Session(p.o.Identity, p.session.ID); errors.Is(err, approvals.ErrNotFound) {
+	if _, err := p.o.Backend.Session(p.o.Identity, p.session.ID); errors.Is(err, journal.ErrNotFound) {
 		p.interrupt(func() {
 			p.say(join(own(tonePlain, "Session "), shown(tonePlain, p.session.ID), own(tonePlain, " is not shown to you any more.")))
 			p.close()

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // approve asks to confirm the operation that was described to its end.
@@ -43,7 +43,7 @@ func (p *plain) reject(reason string) {
 	switch {
 	case op == nil:
 		p.tell("No operation is open; its number reads one.")
-	case op.Decision != approvals.Waiting:
+	case op.Decision != journal.Waiting:
 		p.say(join(own(tonePlain, "It does not wait any more: "), decisionLine(op)))
 	case p.session.OwnedBy(p.o.Identity):
 		p.tell("Your own session: another approver decides.")
@@ -149,7 +149,7 @@ func (p *plain) nextOperation() {
 		return
 	}
 	for i := range p.session.Operations {
-		if op := &p.session.Operations[i]; op.Decision == approvals.Waiting && op.N > p.op {
+		if op := &p.session.Operations[i]; op.Decision == journal.Waiting && op.N > p.op {
 			p.op = op.N
 			p.tellOperation(false)
 			return

@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -54,10 +56,10 @@ func TestPlainListReadApproveAndOutput(t *testing.T) {
 	c.sees("Nothing was decided")
 	c.types("a\ryes\r")
 	c.sees("Approved operation 1", "it ran")
-	f.operationWrites("aaaa0001", 1, approvals.Chunk{Stream: approvals.StreamStderr, Data: []byte("half a li")})
-	f.operationWrites("aaaa0001", 1, approvals.Chunk{Stream: approvals.StreamStderr, Data: []byte("ne\x1b[2J\n")})
+	f.operationWrites("aaaa0001", 1, output.Chunk{Stream: output.Stderr, Data: []byte("half a li")})
+	f.operationWrites("aaaa0001", 1, output.Chunk{Stream: output.Stderr, Data: []byte("ne\x1b[2J\n")})
 	c.sees(`err half a line\x1b[2J`)
-	f.change("aaaa0001", func(x *approvals.Session) {
+	f.change("aaaa0001", func(x *journal.Session) {
 		code := 3
 		x.Operations[0].ExitCode, x.Operations[0].Finished = &code, start
 	})
@@ -98,7 +100,7 @@ func TestPlainApproveIsOffUntilTheEndWasWritten(t *testing.T) {
 	}
 	c.sees("That was all of operation 1")
 	// Another one that takes its place has not been read.
-	f.change("aaaa0001", func(x *approvals.Session) { x.Operations[0].Digest = strings.Repeat("f", 64) })
+	f.change("aaaa0001", func(x *journal.Session) { x.Operations[0].Digest = strings.Repeat("f", 64) })
 	c.types("approve\ryes\r")
 	c.sees("Nothing was decided")
 	c.types("quit\r")
@@ -143,7 +145,7 @@ func TestPlainDecisionCanBeUndone(t *testing.T) {
 	if err := c.ends(); !errors.Is(err, io.EOF) {
 		t.Fatalf("ended with %v", err)
 	}
-	if got := f.find("aaaa0001").Operations[0].Decision; got != approvals.Waiting {
+	if got := f.find("aaaa0001").Operations[0].Decision; got != journal.Waiting {
 		t.Fatalf("decided %v", got)
 	}
 }
@@ -205,7 +207,7 @@ func TestPlainHostileTextIsNeverWrittenRaw(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFake(hostile(text))
-			f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte(text + "\n")})
+			f.write("aaaa0001", output.Chunk{Stream: output.Stdout, Data: []byte(text + "\n")})
 			c := connectPlain(t, f, func(o *Options) { o.Term = "" })
 			c.types("help\n1\nscript\nabout\nenv\noperations\noutput\n2\n1\napprove\n\nreject " + strings.ReplaceAll(text, "\n", " ") + "\nlist\nhistory\n")
 			_ = c.in.Close()

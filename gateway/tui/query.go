@@ -3,7 +3,7 @@ package tui
 import (
 	"strings"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -104,7 +104,7 @@ func (r *summary) searchable(field string) string {
 }
 
 // outcome is how a decided session ended, in words that say whether anything ran.
-func outcome(s *approvals.Session) string {
+func outcome(s *journal.Session) string {
 	ran := false
 	for i := range s.Operations {
 		ran = ran || !s.Operations[i].Started.IsZero()

@@ -7,7 +7,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 )
 
 // resultPause is the least time between two looks at the output of an operation that runs.
@@ -15,9 +16,9 @@ const resultPause = 150 * time.Millisecond
 
 // followOperation follows what one operation writes, from its start to its end. The session's own output does not have
 // it where the script keeps what its commands say to itself.
-func followOperation(ctx context.Context, work *workers, b Backend, me approvals.Identity, id string, n int) *output {
+func followOperation(ctx context.Context, work *workers, b Backend, me journal.Identity, id string, n int) *transcript {
 	ctx, cancel := context.WithCancel(ctx)
-	o := &output{stop: cancel, changed: make(chan struct{}, 1)}
+	o := &transcript{stop: cancel, changed: make(chan struct{}, 1)}
 	cmd := work.command(func() tea.Msg {
 		for seen := 0; ; {
 			s, err := b.Session(me, id)
@@ -28,7 +29,7 @@ func followOperation(ctx context.Context, work *workers, b Backend, me approvals
 			// The end is looked for before the output, so that nothing written in between is missed.
 			over := s.Status.Final() || operationOver(&s, n)
 			at := 0
-			err = b.OperationOutput(me, id, n, func(c approvals.Chunk) error {
+			err = b.OperationOutput(me, id, n, func(c output.Chunk) error {
 				if at++; at > seen {
 					seen = at
 					o.take(c)
@@ -50,10 +51,10 @@ func followOperation(ctx context.Context, work *workers, b Backend, me approvals
 }
 
 // operationOver reports whether operation n will write nothing more.
-func operationOver(s *approvals.Session, n int) bool {
+func operationOver(s *journal.Session, n int) bool {
 	for i := range s.Operations {
 		if op := &s.Operations[i]; op.N == n {
-			return !op.Finished.IsZero() || op.Decision != approvals.Approved && op.Decision != approvals.Allowed && op.Decision != approvals.Waiting
+			return !op.Finished.IsZero() || op.Decision != journal.Approved && op.Decision != journal.Allowed && op.Decision != journal.Waiting
 		}
 	}
 	return true

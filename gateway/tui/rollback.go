@@ -8,12 +8,13 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // canRollBack reports whether the session has ended and has changed files, and somebody else asked for that.
-func canRollBack(s *approvals.Session, me approvals.Identity) bool {
-	return s.Status.Final() && s.Status != approvals.StatusRolledBack && !s.OwnedBy(me) && slices.ContainsFunc(s.Operations, func(op approvals.Operation) bool {
-		return op.File != nil && op.Kind != approvals.RollbackKind && op.Decision == approvals.Approved && !op.Started.IsZero()
+func canRollBack(s *journal.Session, me journal.Identity) bool {
+	return s.Status.Final() && s.Status != journal.StatusRolledBack && !s.OwnedBy(me) && slices.ContainsFunc(s.Operations, func(op journal.Operation) bool {
+		return op.File != nil && op.Kind != journal.RollbackKind && op.Decision == journal.Approved && !op.Started.IsZero()
 	})
 }
 
@@ -48,7 +49,7 @@ func (m *model) askRollback(force bool) tea.Cmd {
 	case !s.Status.Final():
 		m.say(own(toneCaution, "It has not ended; cancel it first."))
 		return nil
-	case s.Status == approvals.StatusRolledBack:
+	case s.Status == journal.StatusRolledBack:
 		m.say(own(toneCaution, "It was rolled back already."))
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -191,8 +191,8 @@ func TestLostConnectionsEndTheScreen(t *testing.T) {
 }
 
 func TestOnlyApproversMayOpenTheScreen(t *testing.T) {
-	err := Run(t.Context(), Options{Backend: newFake(), Identity: approvals.Identity{Name: "claude", Role: approvals.Agent}})
-	if !errors.Is(err, approvals.ErrNotPermitted) {
+	err := Run(t.Context(), Options{Backend: newFake(), Identity: journal.Identity{Name: "claude", Role: journal.Agent}})
+	if !errors.Is(err, journal.ErrNotPermitted) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -246,7 +246,7 @@ func TestAbsurdWindowsAreBounded(t *testing.T) {
 // faultyBackend fails as no backend should.
 type faultyBackend struct{ *fakeBackend }
 
-func (faultyBackend) Session(approvals.Identity, string) (approvals.Session, error) {
+func (faultyBackend) Session(journal.Identity, string) (journal.Session, error) {
 	panic("a fault\x1b[2J")
 }
 
@@ -322,7 +322,7 @@ func TestScreenEndsWhenTheGatewayStops(t *testing.T) {
 	c := connect(t, t.Context(), f, nil)
 	c.sees("reboot")
 	f.closeEvents()
-	if err := c.ends(); !errors.Is(err, approvals.ErrShutdown) {
+	if err := c.ends(); !errors.Is(err, journal.ErrShutdown) {
 		t.Errorf("the screen ended with %v", err)
 	}
 	if sent := c.sent.String(); !strings.Contains(sent, "\x1b[?1049l") {
@@ -335,7 +335,7 @@ func TestPlainScreenEndsWhenTheGatewayStops(t *testing.T) {
 	c := connectPlain(t, f, nil)
 	c.sees("> ")
 	f.closeEvents()
-	if err := c.ends(); !errors.Is(err, approvals.ErrShutdown) {
+	if err := c.ends(); !errors.Is(err, journal.ErrShutdown) {
 		t.Errorf("the screen ended with %v", err)
 	}
 }

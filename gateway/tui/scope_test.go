@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
 
@@ -13,7 +14,7 @@ import (
 func (f *fakeBackend) hide(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.sessions = slices.DeleteFunc(f.sessions, func(s approvals.Session) bool { return s.ID == id })
+	f.sessions = slices.DeleteFunc(f.sessions, func(s journal.Session) bool { return s.ID == id })
 	f.announce(approvals.Event{Kind: approvals.EventReloaded, At: start})
 }
 
@@ -60,7 +61,7 @@ func TestAnObstacleTurnsApproveOff(t *testing.T) {
 	}
 }
 
-func ofAGroup(id, group string, argv ...string) approvals.Session {
+func ofAGroup(id, group string, argv ...string) journal.Session {
 	s := held(id, policy.Caution, argv...)
 	s.Group = group
 	return s

@@ -11,7 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 )
 
 // screen drives the model as Bubble Tea does, without a terminal.
@@ -26,7 +26,7 @@ type screen struct {
 }
 
 // openScreen opens the approval screen for who at a size; id is the session to open, "" for the list.
-func openScreen(t *testing.T, f *fakeBackend, who approvals.Identity, width, height int, id string, change ...func(*Options)) *screen {
+func openScreen(t *testing.T, f *fakeBackend, who journal.Identity, width, height int, id string, change ...func(*Options)) *screen {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	work := &workers{}

@@ -8,7 +8,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -34,7 +34,7 @@ type sessionView struct {
 	id           string
 	loaded       bool
 	want         bool // open what waits once the session is known
-	session      approvals.Session
+	session      journal.Session
 	pane         pane
 	at           int // index of the selected operation
 	first        int
@@ -46,7 +46,7 @@ type sessionView struct {
 	kept         map[int]*contents // of operations, by number
 	about        *page
 	written      *page // the output as it is drawn
-	output       *output
+	output       *transcript
 	view         *operationView // the open operation
 }
 
@@ -109,7 +109,7 @@ func (v *sessionView) closeOperation() {
 }
 
 // take takes the session as it is now and returns what there is to say about it.
-func (v *sessionView) take(s *approvals.Session) (note line, changed bool) {
+func (v *sessionView) take(s *journal.Session) (note line, changed bool) {
 	first := !v.loaded
 	if first || s.Script != v.session.Script {
 		v.tones = nil
@@ -139,32 +139,32 @@ func (v *sessionView) take(s *approvals.Session) (note line, changed bool) {
 	if v.view == nil {
 		return nil, false
 	}
-	i := slices.IndexFunc(s.Operations, func(op approvals.Operation) bool { return op.N == v.view.op.N })
+	i := slices.IndexFunc(s.Operations, func(op journal.Operation) bool { return op.N == v.view.op.N })
 	if i < 0 {
 		v.closeOperation()
 		return own(toneCaution, "That operation is gone."), true
 	}
-	waited := v.view.op.Decision == approvals.Waiting
+	waited := v.view.op.Decision == journal.Waiting
 	if v.view.update(s, &s.Operations[i]) {
 		return own(toneCaution, "What waits has changed since it was shown: read it again."), true
 	}
-	if op := &s.Operations[i]; waited && op.Decision != approvals.Waiting {
+	if op := &s.Operations[i]; waited && op.Decision != journal.Waiting {
 		return join(format(toneCaution, "Operation %d: ", op.N), decisionLine(op)), true
 	}
 	return nil, false
 }
 
-func sameLine(a, b approvals.Operation) bool {
+func sameLine(a, b journal.Operation) bool {
 	return a.Decision == b.Decision && askedAt(&a) == askedAt(&b)
 }
 
 // sameFiles reports whether the files of two operations look the same.
-func sameFiles(a, b approvals.Operation) bool {
+func sameFiles(a, b journal.Operation) bool {
 	return a.N == b.N && a.Digest == b.Digest && a.Decision == b.Decision
 }
 
 // askedAt is the line of the script that asked, 0 where it is not known.
-func askedAt(op *approvals.Operation) int {
+func askedAt(op *journal.Operation) int {
 	if op.Command == nil {
 		return 0
 	}
@@ -172,8 +172,8 @@ func askedAt(op *approvals.Operation) int {
 }
 
 // firstWaiting is the index of the first operation that waits, or -1.
-func firstWaiting(s *approvals.Session) int {
-	return slices.IndexFunc(s.Operations, func(op approvals.Operation) bool { return op.Decision == approvals.Waiting })
+func firstWaiting(s *journal.Session) int {
+	return slices.IndexFunc(s.Operations, func(op journal.Operation) bool { return op.Decision == journal.Waiting })
 }
 
 // page is the text of the pane; the operations are a list instead.
@@ -194,13 +194,13 @@ func (v *sessionView) page() *page {
 
 // scriptPage is the script with line numbers, and a mark at each line that asked. asking is the paragraph of the first
 // line that waits, else of the last one that asked, or -1.
-func scriptPage(s *approvals.Session, tones []tone) (p *page, asking int) {
+func scriptPage(s *journal.Session, tones []tone) (p *page, asking int) {
 	p, asking = newPage(), -1
 	waits := false
-	asked := map[int]*approvals.Operation{}
+	asked := map[int]*journal.Operation{}
 	for i := range s.Operations {
 		op := &s.Operations[i]
-		if n := askedAt(op); n > 0 && (asked[n] == nil || op.Decision == approvals.Waiting) {
+		if n := askedAt(op); n > 0 && (asked[n] == nil || op.Decision == journal.Waiting) {
 			asked[n] = op
 		}
 	}
@@ -219,7 +219,7 @@ func scriptPage(s *approvals.Session, tones []tone) (p *page, asking int) {
 			word, tt := decisionWord(op.Decision)
 			gutter, l = join(format(toneDim, "%5d ", n), own(tt, "▸ ")), l.bold(true)
 			if !waits {
-				asking, waits = len(p.paragraphs), op.Decision == approvals.Waiting
+				asking, waits = len(p.paragraphs), op.Decision == journal.Waiting
 			}
 			p.addProse(own(toneDim, "        "), format(tt, "operation %d %s, asked by line %d:", op.N, word, n))
 		}
@@ -229,7 +229,7 @@ func scriptPage(s *approvals.Session, tones []tone) (p *page, asking int) {
 }
 
 // aboutPage is everything else about the session.
-func aboutPage(s *approvals.Session) *page {
+func aboutPage(s *journal.Session) *page {
 	p := newPage()
 	p.add(label("Session"), shown(tonePlain, s.ID))
 	p.addProse(label("Status"), own(statusTone(s.Status), statusWord(s.Status)))
@@ -334,7 +334,7 @@ func (v *sessionView) body(m *model, height int) []line {
 }
 
 // operationRows is an operation in two rows: its number, state, risk and what; then why it asks or who decided.
-func (m *model) operationRows(s *approvals.Session, op *approvals.Operation, selected bool) []line {
+func (m *model) operationRows(s *journal.Session, op *journal.Operation, selected bool) []line {
 	word, t := decisionWord(op.Decision)
 	if m.isPending(s.ID, op.N) {
 		word = "DECIDED"
@@ -345,7 +345,7 @@ func (m *model) operationRows(s *approvals.Session, op *approvals.Operation, sel
 	}
 	first := join(selector(selected), marked, format(tonePlain, "%d ", op.N), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "))
 	second := join(own(tonePlain, "    "), decisionLine(op))
-	if op.Decision == approvals.Waiting {
+	if op.Decision == journal.Waiting {
 		read := own(tonePlain, "")
 		if m.wasRead(s, op) {
 			read = own(toneSafe, "read · ")
@@ -396,7 +396,7 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		v.page().key(k)
 	case len(ops) == 0:
 	case key.Matches(k, keyMark):
-		if op := &ops[v.at]; op.Decision == approvals.Waiting {
+		if op := &ops[v.at]; op.Decision == journal.Waiting {
 			m.toggleMark(mark{v.session.ID, op.N})
 			v.at = min(v.at+1, len(ops)-1)
 		}
@@ -430,7 +430,7 @@ func (v *sessionView) showAsked(m *model) {
 
 // lookAt is the operation that the human means: the selected one if it waits, else the first that does.
 func (v *sessionView) lookAt() int {
-	if v.pane == paneOperations && v.session.Operations[v.at].Decision == approvals.Waiting {
+	if v.pane == paneOperations && v.session.Operations[v.at].Decision == journal.Waiting {
 		return v.at
 	}
 	return firstWaiting(&v.session)

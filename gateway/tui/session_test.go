@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 )
 
 func TestSessionPanes(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
-	f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("hello\n")})
+	f.write("aaaa0001", output.Chunk{Stream: output.Stdout, Data: []byte("hello\n")})
 	s := openScreen(t, f, alice, 80, 24, "")
 	s.until("reboot")
 	s.press("enter")
@@ -34,14 +35,14 @@ func TestDecidedOperationsShowWhoDecided(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
 	code := 1
 	done := waitingOp(2, policy.Safe, "df")
-	done.Decision, done.By, done.Decided, done.ExitCode = approvals.Approved, "bob", start, &code
+	done.Decision, done.By, done.Decided, done.ExitCode = journal.Approved, "bob", start, &code
 	denied := waitingOp(3, policy.Danger, "mkfs")
-	denied.Decision, denied.By = approvals.Denied, "policy"
+	denied.Decision, denied.By = journal.Denied, "policy"
 	lost := waitingOp(4, policy.Danger, "dd")
-	lost.Decision, lost.By = approvals.Unknown, "bob"
+	lost.Decision, lost.By = journal.Unknown, "bob"
 	conflict, broken := writeOp(5, "/etc/a"), writeOp(6, "/etc/b")
-	conflict.Decision, conflict.By = approvals.Conflicted, "bob"
-	broken.Decision, broken.By, broken.Reason = approvals.Failed, "bob", "no space\x1b"
+	conflict.Decision, conflict.By = journal.Conflicted, "bob"
+	broken.Decision, broken.By, broken.Reason = journal.Failed, "bob", "no space\x1b"
 	x.Operations = append(x.Operations, done, denied, lost, conflict, broken)
 	s := openScreen(t, newFake(x), alice, 100, 24, "aaaa0001")
 	s.until("end of operation 1")
@@ -59,10 +60,10 @@ func TestOutputKeepsABoundedTailAndSaysSo(t *testing.T) {
 	s.press("esc", "4")
 	for i := range 3 * maxOutputLines {
 		f.mu.Lock()
-		f.chunks["aaaa0001"] = append(f.chunks["aaaa0001"], approvals.Chunk{Stream: approvals.StreamStdout, Data: fmt.Appendf(nil, "line %d\n", i)})
+		f.chunks["aaaa0001"] = append(f.chunks["aaaa0001"], output.Chunk{Stream: output.Stdout, Data: fmt.Appendf(nil, "line %d\n", i)})
 		f.mu.Unlock()
 	}
-	f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte(strings.Repeat("z", 3*maxOutputLine) + "\nthe end\n")})
+	f.write("aaaa0001", output.Chunk{Stream: output.Stdout, Data: []byte(strings.Repeat("z", 3*maxOutputLine) + "\nthe end\n")})
 	s.until("the end")
 	s.press("g")
 	s.shows("earlier lines are not kept")
@@ -74,9 +75,9 @@ func TestOutputKeepsABoundedTailAndSaysSo(t *testing.T) {
 
 func TestOutputIsFollowedAgainWhenAParkedSessionStarts(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
-	x.Status = approvals.StatusParked
+	x.Status = journal.StatusParked
 	f := newFake(x)
-	f.write("aaaa0001", approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("first run\n")})
+	f.write("aaaa0001", output.Chunk{Stream: output.Stdout, Data: []byte("first run\n")})
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
 	s.until("All of it has been shown")
 	s.press("a", "y")
@@ -85,27 +86,27 @@ func TestOutputIsFollowedAgainWhenAParkedSessionStarts(t *testing.T) {
 
 func TestOutputIsShownOfAParkedSessionThatRanBetweenTwoLooks(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
-	x.Status = approvals.StatusParked
+	x.Status = journal.StatusParked
 	f := newFake(x)
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
 	s.until("All of it has been shown")
 	s.press("esc", "4")
 	s.until("It wrote nothing")
 	f.mu.Lock()
-	f.chunks["aaaa0001"] = append(f.chunks["aaaa0001"], approvals.Chunk{Stream: approvals.StreamStdout, Data: []byte("all done\n")})
+	f.chunks["aaaa0001"] = append(f.chunks["aaaa0001"], output.Chunk{Stream: output.Stdout, Data: []byte("all done\n")})
 	f.mu.Unlock()
-	f.change("aaaa0001", func(x *approvals.Session) {
-		x.Status, x.Operations[0].Decision = approvals.StatusDone, approvals.Approved
+	f.change("aaaa0001", func(x *journal.Session) {
+		x.Status, x.Operations[0].Decision = journal.StatusDone, journal.Approved
 	})
 	s.until("all done")
 }
 
 func TestLinesAreFollowedPerStream(t *testing.T) {
-	o := &output{changed: make(chan struct{}, 1)}
-	for _, c := range []approvals.Chunk{
-		{Stream: approvals.StreamStdout, Data: []byte("one ")}, {Stream: approvals.StreamStderr, Data: []byte("oops\n")},
-		{Stream: approvals.StreamStdout, Data: []byte("line\n\nlast")}, {Stream: approvals.StreamState, Data: []byte("held")},
-		{Stream: approvals.StreamNotice, Data: []byte("it waits")}, {Stream: approvals.StreamNotice, Data: []byte("it runs")},
+	o := &transcript{changed: make(chan struct{}, 1)}
+	for _, c := range []output.Chunk{
+		{Stream: output.Stdout, Data: []byte("one ")}, {Stream: output.Stderr, Data: []byte("oops\n")},
+		{Stream: output.Stdout, Data: []byte("line\n\nlast")}, {Stream: output.State, Data: []byte("held")},
+		{Stream: output.Notice, Data: []byte("it waits")}, {Stream: output.Notice, Data: []byte("it runs")},
 	} {
 		o.take(c)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 )
@@ -26,13 +27,13 @@ func BenchmarkFirstPaintFromTheJournal(b *testing.B) {
 	b.Cleanup(func() { _ = s.Close() })
 	for i := range 1000 {
 		x := held(fmt.Sprintf("a%07d", i), policy.Caution, "systemctl", "restart", fmt.Sprintf("unit%d", i))
-		x.Status, x.Script = approvals.StatusParked, strings.Repeat("print('hello')\n", 200)
+		x.Status, x.Script = journal.StatusParked, strings.Repeat("print('hello')\n", 200)
 		if err := s.Create(x); err != nil {
 			b.Fatal(err)
 		}
 	}
 	m, err := approvals.New(approvals.Config{
-		Store: s, Dir: b.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Restart: func(context.Context, approvals.Session, bool) (approvals.Rerun, error) {
+		Store: s, Dir: b.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Restart: func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
 			return approvals.Rerun{}, errors.New("never")
 		},
 		Now: func() time.Time { return start },

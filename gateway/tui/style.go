@@ -5,7 +5,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
@@ -132,13 +132,13 @@ func riskOrder(r policy.Risk) int {
 }
 
 // statusTone is the tone of a session's status.
-func statusTone(s approvals.Status) tone {
+func statusTone(s journal.Status) tone {
 	switch s {
-	case approvals.StatusHeld, approvals.StatusParked:
+	case journal.StatusHeld, journal.StatusParked:
 		return toneCaution
-	case approvals.StatusRunning, approvals.StatusDone:
+	case journal.StatusRunning, journal.StatusDone:
 		return toneSafe
-	case approvals.StatusFailed, approvals.StatusRejected, approvals.StatusCancelled, approvals.StatusExpired, approvals.StatusTimedOut, approvals.StatusRolledBack:
+	case journal.StatusFailed, journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack:
 		return toneDim
 	}
 	return toneDim

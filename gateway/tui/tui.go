@@ -24,6 +24,8 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/output"
 )
 
 // Size is the size of the terminal's window in character cells.
@@ -32,32 +34,32 @@ type Size struct{ Width, Height int }
 // Backend is what the screen needs of the approvals; *approvals.Manager implements it. Its answers are copies, and only
 // about what the human may see.
 type Backend interface {
-	Sessions(by approvals.Identity, f approvals.Filter) ([]approvals.Session, error)
-	Session(by approvals.Identity, id string) (approvals.Session, error)
+	Sessions(by journal.Identity, f approvals.Filter) ([]journal.Session, error)
+	Session(by journal.Identity, id string) (journal.Session, error)
 	// Obstacle says why nothing of a session can be approved now, whoever asks; "" where nothing is in the way.
-	Obstacle(s *approvals.Session) string
-	Approve(ctx context.Context, id string, by approvals.Identity, a approvals.Approval) (approvals.Session, error)
-	Reject(ctx context.Context, id string, by approvals.Identity, ops []int, reason string) (approvals.Session, error)
+	Obstacle(s *journal.Session) string
+	Approve(ctx context.Context, id string, by journal.Identity, a approvals.Approval) (journal.Session, error)
+	Reject(ctx context.Context, id string, by journal.Identity, ops []int, reason string) (journal.Session, error)
 	// PreviewGrant is the standing answer that ApproveGranting would make; it makes none.
-	PreviewGrant(s approvals.Session, n int, by approvals.Identity, spec approvals.GrantSpec) (approvals.Grant, error)
-	ApproveGranting(ctx context.Context, id string, by approvals.Identity, n int, a approvals.Approval, spec approvals.GrantSpec) (approvals.Session, approvals.Grant, error)
+	PreviewGrant(s journal.Session, n int, by journal.Identity, spec approvals.GrantSpec) (approvals.Grant, error)
+	ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a approvals.Approval, spec approvals.GrantSpec) (journal.Session, approvals.Grant, error)
 	// Rollback restores what a session's files held; with plan it only says how.
-	Rollback(ctx context.Context, id string, by approvals.Identity, force, plan bool) ([]approvals.Step, error)
-	Subscribe(ctx context.Context, by approvals.Identity) <-chan approvals.Event
+	Rollback(ctx context.Context, id string, by journal.Identity, force, plan bool) ([]approvals.Step, error)
+	Subscribe(ctx context.Context, by journal.Identity) <-chan approvals.Event
 	// OperationOutput calls fn with what one operation has written so far.
-	OperationOutput(by approvals.Identity, id string, n int, fn func(approvals.Chunk) error) error
+	OperationOutput(by journal.Identity, id string, n int, fn func(output.Chunk) error) error
 	// Diff compares what a file holds with what a change writes.
-	Diff(f *approvals.File, context int) (d diff.Diff, ok bool, err error)
-	Follow(ctx context.Context, by approvals.Identity, id string, fn func(approvals.Chunk) error) (approvals.Session, error)
+	Diff(f *journal.File, context int) (d diff.Diff, ok bool, err error)
+	Follow(ctx context.Context, by journal.Identity, id string, fn func(output.Chunk) error) (journal.Session, error)
 }
 
 // Options are one screen's surroundings: the connection that it belongs to and who sits behind it.
 type Options struct {
 	Backend  Backend
-	Identity approvals.Identity // who decides; Run refuses one that may not
-	Session  string             // the session to open first, or the group to list; "" for the list of all
-	Alert    Alert              // how to draw attention at first; the human may change it
-	Undo     time.Duration      // how long a confirmed decision can be undone before it is handed over; 0 for not at all
+	Identity journal.Identity // who decides; Run refuses one that may not
+	Session  string           // the session to open first, or the group to list; "" for the list of all
+	Alert    Alert            // how to draw attention at first; the human may change it
+	Undo     time.Duration    // how long a confirmed decision can be undone before it is handed over; 0 for not at all
 
 	In            io.Reader // bytes from the terminal, which is in raw mode
 	Out           io.Writer
@@ -80,7 +82,7 @@ type Options struct {
 // not wait for it.
 func Run(ctx context.Context, o Options) error {
 	if !o.Identity.MayDecide() {
-		return fmt.Errorf("open the approval screen as %s: %w: this needs an approver's key", o.Identity.Role, approvals.ErrNotPermitted)
+		return fmt.Errorf("open the approval screen as %s: %w: this needs an approver's key", o.Identity.Role, journal.ErrNotPermitted)
 	}
 	if o.Term == "dumb" {
 		return errors.New("a terminal of type dumb cannot show the approval screen: use `list`, `show ID`, the `approve ID` line that it ends with, and `reject ID --reason TEXT` instead")
@@ -126,7 +128,7 @@ func Run(ctx context.Context, o Options) error {
 	case cause != nil:
 		return cause
 	case m.over:
-		return approvals.ErrShutdown
+		return journal.ErrShutdown
 	case err != nil:
 		return fmt.Errorf("run the approval screen: %w", err)
 	}

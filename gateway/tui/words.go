@@ -5,7 +5,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
@@ -14,7 +13,7 @@ import (
 const maxWhat = 1 << 10
 
 // what is the operation in one line, for lists: its beginning is enough there, and what is left out is marked.
-func what(op *approvals.Operation, t tone) line {
+func what(op *journal.Operation, t tone) line {
 	if op.Command == nil {
 		return beginning(t, op.Summary)
 	}
@@ -51,7 +50,7 @@ func clip(s string, n int) string {
 }
 
 // decisionLine says what was decided, by whom and when, and what came of it.
-func decisionLine(op *approvals.Operation) line {
+func decisionLine(op *journal.Operation) line {
 	word, t := decisionWord(op.Decision)
 	l := own(t, word)
 	if op.By != "" {
@@ -72,27 +71,27 @@ func decisionLine(op *approvals.Operation) line {
 }
 
 // decisionWord is a decision as the screen says it.
-func decisionWord(d approvals.Decision) (render.Words, tone) {
+func decisionWord(d journal.Decision) (render.Words, tone) {
 	switch d {
-	case approvals.Waiting:
+	case journal.Waiting:
 		return "WAITS", toneCaution
-	case approvals.Allowed:
+	case journal.Allowed:
 		return "allowed", toneSafe
-	case approvals.Approved:
+	case journal.Approved:
 		return "approved", toneSafe
-	case approvals.Denied:
+	case journal.Denied:
 		return "denied", toneDanger
-	case approvals.Rejected:
+	case journal.Rejected:
 		return "rejected", toneDanger
-	case approvals.Expired:
+	case journal.Expired:
 		return "expired", toneDim
-	case approvals.Cancelled:
+	case journal.Cancelled:
 		return "cancelled", toneDim
-	case approvals.Conflicted:
+	case journal.Conflicted:
 		return "CONFLICT", toneDanger
-	case approvals.Failed:
+	case journal.Failed:
 		return "FAILED", toneDanger
-	case approvals.Unknown:
+	case journal.Unknown:
 		return "UNKNOWN", toneCaution
 	}
 	return "UNKNOWN", toneCaution

@@ -1,6 +1,7 @@
 package architecture
 
 import (
+	"go/ast"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -106,6 +107,60 @@ func TestPackagesImportOnlyWhatTheTableOfRoomsSays(t *testing.T) {
 					s.name, pkg, from.name())
 			}
 		}
+	}
+}
+
+// TestTableOfRoomsListsNoArrowThatNobodyUses keeps the table as narrow as the code: an arrow that may be drawn again
+// unnoticed, and a package that is not there any more, leave it.
+func TestTableOfRoomsListsNoArrowThatNobodyUses(t *testing.T) {
+	all := rooms(t)
+	for _, unused := range unusedArrows(all, sources(t)) {
+		t.Errorf("ARCHITECTURE.md: %s: remove it from the table", unused)
+	}
+}
+
+// unusedArrows says which rooms list an import that none of their files has, and which packages are listed without a file.
+func unusedArrows(all []room, files []source) (unused []string) {
+	used, there := map[[2]string]bool{}, map[string]bool{}
+	for _, s := range files {
+		from := roomOf(all, s.folder())
+		if from == nil {
+			continue
+		}
+		for _, p := range from.prefixes {
+			there[p] = there[p] || s.folder() == p || strings.HasPrefix(s.folder(), p+"/")
+		}
+		for _, pkg := range s.imports() {
+			if to := roomOf(all, pkg); to != nil {
+				used[[2]string{from.name(), to.name()}] = true
+			}
+		}
+	}
+	for _, r := range all {
+		for _, to := range r.imports {
+			if !used[[2]string{r.name(), to}] {
+				unused = append(unused, "no file of "+r.name()+" imports "+to)
+			}
+		}
+		for _, p := range r.prefixes {
+			if !there[p] {
+				unused = append(unused, "there is no package "+p)
+			}
+		}
+	}
+	return unused
+}
+
+func TestUnusedArrowsAreFound(t *testing.T) {
+	top := room{prefixes: []string{"top", "beside"}, imports: []string{"middle", "bottom"}}
+	all := []room{top, {prefixes: []string{"middle"}}, {prefixes: []string{"bottom"}}}
+	files := []source{
+		{"top/a.go", &ast.File{Imports: []*ast.ImportSpec{{Path: &ast.BasicLit{Value: `"` + module + `middle/part"`}}}}},
+		{"middle/part/b.go", &ast.File{}}, {"bottom/c.go", &ast.File{}},
+	}
+	want := []string{"no file of top imports bottom", "there is no package beside"}
+	if got := unusedArrows(all, files); !slices.Equal(got, want) {
+		t.Errorf("unused are %q, want %q", got, want)
 	}
 }
 

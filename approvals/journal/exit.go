@@ -1,4 +1,4 @@
-package approvals
+package journal
 
 // Exit statuses that a session can end with and that are not the script's own. 64 to 77 are those of sysexits.h with
 // the same names. ExitWaiting is what an agent gets who stops waiting: its session has none yet.
