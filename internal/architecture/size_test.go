@@ -27,7 +27,7 @@ var larger = listed(
 	row{"gateway/tui.sessionView", 0, 17},
 	row{"gateway/tui.summary", 0, 20},
 	row{"sandbox/native.processTree", 0, 24},
-	row{"sandbox/native.run", 122, 22},
+	row{"sandbox/native.run", 47, 22},
 	row{"sandbox/pypy.driver", 174, 29},
 	row{"vfs.Session", 79, 0},
 	row{"vfs.node", 0, 25},

@@ -19,7 +19,7 @@ import (
 // view has no such thing, so calls that are made on these names are answered here, from the descriptor.
 
 // ownDescriptor reports whether a name is one of them, as scripts and the C library write it, or as the view does.
-func (r *run) ownDescriptor(name string) (int32, bool) {
+func (p *paths) ownDescriptor(name string) (int32, bool) {
 	if base, ok := strings.CutPrefix(name, "/dev/"); ok {
 		return descriptorName(base)
 	}
@@ -28,14 +28,14 @@ func (r *run) ownDescriptor(name string) (int32, bool) {
 		return 0, false
 	}
 	who, base, _ := strings.Cut(base, "/")
-	if who != "self" && who != "thread-self" && who != strconv.Itoa(r.proc.PID) {
-		if tid, ok := number(who); !ok || !r.hasThread(tid) {
+	if who != "self" && who != "thread-self" && who != strconv.Itoa(p.proc.PID) {
+		if tid, ok := number(who); !ok || !hasThread(p.proc, tid) {
 			return 0, false
 		}
 	}
 	if thread, ok := strings.CutPrefix(base, "task/"); ok {
 		thread, base, _ = strings.Cut(thread, "/")
-		if tid, ok := number(thread); !ok || who == "thread-self" || !r.hasThread(tid) {
+		if tid, ok := number(thread); !ok || who == "thread-self" || !hasThread(p.proc, tid) {
 			return 0, false
 		}
 	}
@@ -44,7 +44,7 @@ func (r *run) ownDescriptor(name string) (int32, bool) {
 
 // throughDirectory is the name that leads through the descriptor of a directory, as /proc/self/fd/3/file does, and any other
 // name itself.
-func (r *run) throughDirectory(name string) (string, unix.Errno) {
+func (p *paths) throughDirectory(name string) (string, unix.Errno) {
 	const fd = "/fd/"
 	at := strings.Index(name, fd)
 	if at < 0 {
@@ -55,11 +55,11 @@ func (r *run) throughDirectory(name string) (string, unix.Errno) {
 		return name, 0
 	}
 	end += at + len(fd)
-	number, own := r.ownDescriptor(name[:end])
+	number, own := p.ownDescriptor(name[:end])
 	if !own {
 		return name, 0
 	}
-	dir, err := r.directory(number)
+	dir, err := p.handles.directory(number)
 	switch {
 	case err == unix.EBADF:
 		return "", unix.ENOENT
@@ -70,25 +70,25 @@ func (r *run) throughDirectory(name string) (string, unix.Errno) {
 }
 
 // toDirectory is where the name of a directory's descriptor leads, and any other name itself. It is for calls that follow links.
-func (r *run) toDirectory(name string) string {
-	if fd, own := r.ownDescriptor(name); own {
-		if dir, err := r.directory(fd); err == nil {
+func (p *paths) toDirectory(name string) string {
+	if fd, own := p.ownDescriptor(name); own {
+		if dir, err := p.handles.directory(fd); err == nil {
 			return dir
 		}
 	}
 	return name
 }
 
-// statDescriptor answers stat(2) and lstat(2) of such a name.
-func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flags int) answer {
+// statLink answers stat(2) and lstat(2) of such a name.
+func (d *descriptorCalls) statLink(n *seccomp.Notification, fd int32, out uint64, flags int) answer {
 	if flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
-		a := r.fstat(n, fd, out)
+		a := d.fstat(n, fd, out)
 		if a.errno == unix.EBADF {
 			a.errno = unix.ENOENT
 		}
 		return a
 	}
-	own, e := r.handles.grab(fd)
+	own, e := d.handles.grab(fd)
 	if e != 0 {
 		return failed(unix.ENOENT)
 	}
@@ -97,7 +97,7 @@ func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flag
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
 	}
-	info, err := (&processes{tree: r.tree}).Lstat(fmt.Sprintf("/%d/fd/%d", r.proc.PID, fd))
+	info, err := d.processes.Lstat(fmt.Sprintf("/%d/fd/%d", d.proc.PID, fd))
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
 	}
@@ -105,13 +105,13 @@ func (r *run) statDescriptor(n *seccomp.Notification, fd int32, out uint64, flag
 	allowed := map[int]uint32{unix.O_RDONLY: 0o500, unix.O_WRONLY: 0o300, unix.O_RDWR: 0o700}
 	info.Mode, info.Size = unix.S_IFLNK|allowed[mode&unix.O_ACCMODE], linkSize
 	st := toStat(info)
-	return failed(r.proc.Write(n, out, seccomp.Bytes(&st)))
+	return failed(d.proc.Write(n, out, seccomp.Bytes(&st)))
 }
 
-// descriptorLink is the text of such a link: the path in the view, or what the kernel calls a pipe, socket or other object
+// readLink is the text of such a link: the path in the view, or what the kernel calls a pipe, socket or other object
 // without a name.
-func (r *run) descriptorLink(fd int32) (string, error) {
-	h, e := r.handles.find(fd)
+func (d *descriptorCalls) readLink(fd int32) (string, error) {
+	h, e := d.handles.find(fd)
 	if e != 0 {
 		return "", unix.ENOENT
 	}
@@ -123,7 +123,7 @@ func (r *run) descriptorLink(fd int32) (string, error) {
 		return text, nil
 	}
 	text, err := "", error(nil)
-	vfs.Apart(func() { text, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", r.proc.PID, fd)) })
+	vfs.Apart(func() { text, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", d.proc.PID, fd)) })
 	if err != nil {
 		return "", err
 	}
@@ -135,9 +135,9 @@ func (r *run) descriptorLink(fd int32) (string, error) {
 	return "/dev/" + terminalDevice, nil // the script's own, which has another name on the host
 }
 
-// throughDescriptor changes the open file that such a name leads to.
-func (r *run) throughDescriptor(fd int32, change func(vfs.File) error) answer {
-	h, e := r.handles.find(fd)
+// through changes the open file that such a name leads to.
+func (d *descriptorCalls) through(fd int32, change func(vfs.File) error) answer {
+	h, e := d.handles.find(fd)
 	switch {
 	case e != 0:
 		return failed(unix.ENOENT)

@@ -131,8 +131,8 @@ func (e *Engine) root(ctx context.Context, job sandbox.Job, loader *os.File) (*r
 		r.cancel(nil)
 		return nil, err
 	}
-	r.tree = newProcessTree(e, loader, r)
-	r.handles = handleTable{run: r, files: newOpenFiles(r.tree)}
+	tree := newProcessTree(e, loader, r)
+	r.join(tree, newOpenFiles(tree))
 	return r, nil
 }
 
@@ -160,7 +160,7 @@ func newRun(ctx context.Context, e *Engine, job sandbox.Job) *run {
 		job: job, ctx: runCtx, cancel: cancel,
 		names: posix.Names{FS: job.FS, Umask: 0o022},
 	}
-	r.names.Directory = r.directory
+	r.names.Directory = r.handles.directory
 	r.names.Dir.Begin(job.Dir)
 	r.log = func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", r.job.Session)...) }
 	r.proc = supervisor.New(r.log)
@@ -244,7 +244,6 @@ func (r *run) openStdio() (files *supervisor.Stdio, err error) {
 	}
 	if !files.Terminal {
 		if r.stdin.pipe, err = unix.FcntlInt(files.Child[0].Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
-			r.proc = supervisor.New(r.log)
 			r.stdin.pipe = -1
 		}
 	}

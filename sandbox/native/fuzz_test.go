@@ -204,9 +204,9 @@ func fuzzedRun(tb testing.TB, p *puppet) *run {
 	r := newRun(tb.Context(), e, sandbox.Job{FS: view, Dir: "/", Args: []string{"-"}, Commands: conformance.Refuse{}, Limits: sandbox.Limits{Write: 1 << 20}})
 	// Loaded, so that it is shown in /proc.
 	r.proc = supervisor.Attach(supervisor.State{PID: p.pid, PIDFD: p.pidfd, Loaded: true, Valid: func(uint64) bool { return true }})
-	r.tree = newProcessTree(e, nil, r)
+	members := newProcessTree(e, nil, r)
+	r.join(members, newOpenFiles(members))
 	r.tree.started(r)
-	r.handles = handleTable{run: r, files: newOpenFiles(r.tree)}
 	if err := r.mount(&installation{library: new(vfs.Static)}); err != nil {
 		tb.Fatal(err)
 	}

@@ -32,140 +32,154 @@ func outcome(err error) answer {
 }
 
 // A handler answers one system call. It runs on the supervising goroutine, one at a time.
-type handler func(*run, *seccomp.Notification) answer
+type handler func(*calls, *seccomp.Notification) answer
 
 // handlers has an entry for every handler that a row of the table names.
 var handlers = map[string]handler{
-	"openat": func(r *run, n *seccomp.Notification) answer {
-		return r.open(n, int32(n.Args[0]), n.Args[1], int(int32(n.Args[2])), uint32(n.Args[3]))
+	"openat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.open(n, int32(n.Args[0]), n.Args[1], int(int32(n.Args[2])), uint32(n.Args[3]))
 	},
-	"open": func(r *run, n *seccomp.Notification) answer {
-		return r.open(n, unix.AT_FDCWD, n.Args[0], int(int32(n.Args[1])), uint32(n.Args[2]))
+	"open": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.open(n, unix.AT_FDCWD, n.Args[0], int(int32(n.Args[1])), uint32(n.Args[2]))
 	},
-	"creat": func(r *run, n *seccomp.Notification) answer {
-		return r.open(n, unix.AT_FDCWD, n.Args[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, uint32(n.Args[1]))
+	"creat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.open(n, unix.AT_FDCWD, n.Args[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, uint32(n.Args[1]))
 	},
-	"newfstatat": func(r *run, n *seccomp.Notification) answer {
-		return r.stat(n, int32(n.Args[0]), n.Args[1], n.Args[2], int(n.Args[3]))
+	"newfstatat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.stat(n, int32(n.Args[0]), n.Args[1], n.Args[2], int(n.Args[3]))
 	},
-	"stat": func(r *run, n *seccomp.Notification) answer { return r.stat(n, unix.AT_FDCWD, n.Args[0], n.Args[1], 0) },
-	"lstat": func(r *run, n *seccomp.Notification) answer {
-		return r.stat(n, unix.AT_FDCWD, n.Args[0], n.Args[1], unix.AT_SYMLINK_NOFOLLOW)
+	"stat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.stat(n, unix.AT_FDCWD, n.Args[0], n.Args[1], 0)
 	},
-	"fstat":      func(r *run, n *seccomp.Notification) answer { return r.fstat(n, int32(n.Args[0]), n.Args[1]) },
-	"getdents64": (*run).getdents,
-	"faccessat": func(r *run, n *seccomp.Notification) answer {
-		return r.access(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), 0)
+	"lstat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.stat(n, unix.AT_FDCWD, n.Args[0], n.Args[1], unix.AT_SYMLINK_NOFOLLOW)
 	},
-	"faccessat2": func(r *run, n *seccomp.Notification) answer {
-		return r.access(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), int(n.Args[3]))
+	"fstat": func(c *calls, n *seccomp.Notification) answer {
+		return c.descriptors.fstat(n, int32(n.Args[0]), n.Args[1])
 	},
-	"access": func(r *run, n *seccomp.Notification) answer {
-		return r.access(n, unix.AT_FDCWD, n.Args[0], uint32(n.Args[1]), 0)
+	"getdents64": func(c *calls, n *seccomp.Notification) answer { return c.directories.getdents(n) },
+	"faccessat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.access(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), 0)
 	},
-	"readlinkat": func(r *run, n *seccomp.Notification) answer {
-		return r.readlink(n, int32(n.Args[0]), n.Args[1], n.Args[2], int32(n.Args[3]))
+	"faccessat2": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.access(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), int(n.Args[3]))
 	},
-	"readlink": func(r *run, n *seccomp.Notification) answer {
-		return r.readlink(n, unix.AT_FDCWD, n.Args[0], n.Args[1], int32(n.Args[2]))
+	"access": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.access(n, unix.AT_FDCWD, n.Args[0], uint32(n.Args[1]), 0)
 	},
-	"getcwd": (*run).getcwd,
-	"chdir":  (*run).chdir,
-	"fchdir": (*run).fchdir,
-	"mkdirat": func(r *run, n *seccomp.Notification) answer {
-		return r.mkdir(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]))
+	"readlinkat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.readlink(n, int32(n.Args[0]), n.Args[1], n.Args[2], int32(n.Args[3]))
 	},
-	"mkdir": func(r *run, n *seccomp.Notification) answer {
-		return r.mkdir(n, unix.AT_FDCWD, n.Args[0], uint32(n.Args[1]))
+	"readlink": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.readlink(n, unix.AT_FDCWD, n.Args[0], n.Args[1], int32(n.Args[2]))
 	},
-	"unlinkat": func(r *run, n *seccomp.Notification) answer {
-		return r.unlink(n, int32(n.Args[0]), n.Args[1], int(n.Args[2]))
+	"getcwd": func(c *calls, n *seccomp.Notification) answer { return c.directories.getcwd(n) },
+	"chdir":  func(c *calls, n *seccomp.Notification) answer { return c.directories.chdir(n) },
+	"fchdir": func(c *calls, n *seccomp.Notification) answer { return c.directories.fchdir(n) },
+	"mkdirat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.mkdir(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]))
 	},
-	"unlink": func(r *run, n *seccomp.Notification) answer { return r.unlink(n, unix.AT_FDCWD, n.Args[0], 0) },
-	"rmdir": func(r *run, n *seccomp.Notification) answer {
-		return r.unlink(n, unix.AT_FDCWD, n.Args[0], unix.AT_REMOVEDIR)
+	"mkdir": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.mkdir(n, unix.AT_FDCWD, n.Args[0], uint32(n.Args[1]))
 	},
-	"renameat2": func(r *run, n *seccomp.Notification) answer {
-		return r.rename(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), n.Args[3], uint32(n.Args[4]))
+	"unlinkat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.unlink(n, int32(n.Args[0]), n.Args[1], int(n.Args[2]))
 	},
-	"renameat": func(r *run, n *seccomp.Notification) answer {
-		return r.rename(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), n.Args[3], 0)
+	"unlink": func(c *calls, n *seccomp.Notification) answer { return c.files.unlink(n, unix.AT_FDCWD, n.Args[0], 0) },
+	"rmdir": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.unlink(n, unix.AT_FDCWD, n.Args[0], unix.AT_REMOVEDIR)
 	},
-	"rename": func(r *run, n *seccomp.Notification) answer {
-		return r.rename(n, unix.AT_FDCWD, n.Args[0], unix.AT_FDCWD, n.Args[1], 0)
+	"renameat2": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.rename(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), n.Args[3], uint32(n.Args[4]))
 	},
-	"linkat": func(r *run, n *seccomp.Notification) answer {
-		return r.link(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), n.Args[3], int(n.Args[4]))
+	"renameat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.rename(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), n.Args[3], 0)
 	},
-	"link": func(r *run, n *seccomp.Notification) answer {
-		return r.link(n, unix.AT_FDCWD, n.Args[0], unix.AT_FDCWD, n.Args[1], 0)
+	"rename": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.rename(n, unix.AT_FDCWD, n.Args[0], unix.AT_FDCWD, n.Args[1], 0)
 	},
-	"symlinkat": func(r *run, n *seccomp.Notification) answer {
-		return r.symlink(n, n.Args[0], int32(n.Args[1]), n.Args[2])
+	"linkat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.link(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), n.Args[3], int(n.Args[4]))
 	},
-	"symlink": func(r *run, n *seccomp.Notification) answer { return r.symlink(n, n.Args[0], unix.AT_FDCWD, n.Args[1]) },
-	"fchmod": func(r *run, n *seccomp.Notification) answer {
-		return r.fchmod(int32(n.Args[0]), uint32(n.Args[1]))
+	"link": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.link(n, unix.AT_FDCWD, n.Args[0], unix.AT_FDCWD, n.Args[1], 0)
 	},
-	"fchmodat": func(r *run, n *seccomp.Notification) answer {
-		return r.chmod(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), 0)
+	"symlinkat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.symlink(n, n.Args[0], int32(n.Args[1]), n.Args[2])
 	},
-	"fchmodat2": func(r *run, n *seccomp.Notification) answer {
-		return r.chmod(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), int(n.Args[3]))
+	"symlink": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.symlink(n, n.Args[0], unix.AT_FDCWD, n.Args[1])
 	},
-	"chmod": func(r *run, n *seccomp.Notification) answer {
-		return r.chmod(n, unix.AT_FDCWD, n.Args[0], uint32(n.Args[1]), 0)
+	"fchmod": func(c *calls, n *seccomp.Notification) answer {
+		return c.descriptors.fchmod(int32(n.Args[0]), uint32(n.Args[1]))
 	},
-	"fchown": func(r *run, n *seccomp.Notification) answer {
-		return r.fchown(int32(n.Args[0]), int32(n.Args[1]), int32(n.Args[2]))
+	"fchmodat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.chmod(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), 0)
 	},
-	"fchownat": func(r *run, n *seccomp.Notification) answer {
-		return r.chown(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), int32(n.Args[3]), int(n.Args[4]))
+	"fchmodat2": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.chmod(n, int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), int(n.Args[3]))
 	},
-	"chown": func(r *run, n *seccomp.Notification) answer {
-		return r.chown(n, unix.AT_FDCWD, n.Args[0], int32(n.Args[1]), int32(n.Args[2]), 0)
+	"chmod": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.chmod(n, unix.AT_FDCWD, n.Args[0], uint32(n.Args[1]), 0)
 	},
-	"lchown": func(r *run, n *seccomp.Notification) answer {
-		return r.chown(n, unix.AT_FDCWD, n.Args[0], int32(n.Args[1]), int32(n.Args[2]), unix.AT_SYMLINK_NOFOLLOW)
+	"fchown": func(c *calls, n *seccomp.Notification) answer {
+		return c.descriptors.fchown(int32(n.Args[0]), int32(n.Args[1]), int32(n.Args[2]))
 	},
-	"utimensat":     (*run).utimens,
-	"truncate":      (*run).truncate,
-	"statfs":        func(r *run, n *seccomp.Notification) answer { return r.statfs(n, n.Args[0], n.Args[1]) },
-	"fstatfs":       func(r *run, n *seccomp.Notification) answer { return r.fstatfs(n, int32(n.Args[0]), n.Args[1]) },
-	"execve":        func(*run, *seccomp.Notification) answer { return failed(unix.EPERM) },
-	"execveat":      (*run).execveat,
-	"wait4":         (*run).wait4,
-	"waitid":        (*run).waitid,
-	"getpgid":       (*run).processGroup,
-	"getppid":       (*run).parentID,
-	"kill":          (*run).signal,
-	"clone":         (*run).clone,
-	"fcntl":         (*run).fcntl,
-	"read":          (*run).readStream,
-	"readv":         (*run).readv,
-	"mmap":          (*run).mapping,
-	"sendfile":      func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[1]), unix.EINVAL) },
-	"dup":           (*run).dupStream,
-	"dup3":          func(r *run, n *seccomp.Notification) answer { return r.notOnStream(int32(n.Args[0]), unix.EOPNOTSUPP) },
-	"pipe2":         (*run).makePipe,
-	"uname":         (*run).uname,
-	"ioctl":         (*run).ioctl,
-	"fsync":         (*run).syncFile,
-	"syncfs":        (*run).syncAll,
-	"flock":         (*run).flock,
-	"fadvise64":     (*run).advise,
-	"socketpair":    (*run).makePair,
-	"epoll_create1": (*run).makeEpoll,
-	"epoll_ctl":     (*run).addWatch,
+	"fchownat": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.chown(n, int32(n.Args[0]), n.Args[1], int32(n.Args[2]), int32(n.Args[3]), int(n.Args[4]))
+	},
+	"chown": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.chown(n, unix.AT_FDCWD, n.Args[0], int32(n.Args[1]), int32(n.Args[2]), 0)
+	},
+	"lchown": func(c *calls, n *seccomp.Notification) answer {
+		return c.files.chown(n, unix.AT_FDCWD, n.Args[0], int32(n.Args[1]), int32(n.Args[2]), unix.AT_SYMLINK_NOFOLLOW)
+	},
+	"utimensat": func(c *calls, n *seccomp.Notification) answer { return c.files.utimens(n) },
+	"truncate":  func(c *calls, n *seccomp.Notification) answer { return c.files.truncate(n) },
+	"statfs":    func(c *calls, n *seccomp.Notification) answer { return c.files.statfs(n, n.Args[0], n.Args[1]) },
+	"fstatfs": func(c *calls, n *seccomp.Notification) answer {
+		return c.descriptors.fstatfs(n, int32(n.Args[0]), n.Args[1])
+	},
+	"execve":   func(*calls, *seccomp.Notification) answer { return failed(unix.EPERM) },
+	"execveat": func(c *calls, n *seccomp.Notification) answer { return c.processes.execveat(n) },
+	"wait4":    func(c *calls, n *seccomp.Notification) answer { return c.children.wait4(n) },
+	"waitid":   func(c *calls, n *seccomp.Notification) answer { return c.children.waitid(n) },
+	"getpgid":  func(c *calls, n *seccomp.Notification) answer { return c.children.processGroup(n) },
+	"getppid":  func(c *calls, n *seccomp.Notification) answer { return c.processes.parentID(n) },
+	"kill":     func(c *calls, n *seccomp.Notification) answer { return c.children.signal(n) },
+	"clone":    func(c *calls, n *seccomp.Notification) answer { return c.processes.clone(n) },
+	"fcntl":    func(c *calls, n *seccomp.Notification) answer { return c.locks.fcntl(n) },
+	"read":     func(c *calls, n *seccomp.Notification) answer { return c.streams.read(n) },
+	"readv":    func(c *calls, n *seccomp.Notification) answer { return c.bulk.readv(n) },
+	"mmap":     func(c *calls, n *seccomp.Notification) answer { return c.objects.mapping(n) },
+	"sendfile": func(c *calls, n *seccomp.Notification) answer { return c.streams.refuse(int32(n.Args[1]), unix.EINVAL) },
+	"dup":      func(c *calls, n *seccomp.Notification) answer { return c.streams.dup(n) },
+	"dup3": func(c *calls, n *seccomp.Notification) answer {
+		return c.streams.refuse(int32(n.Args[0]), unix.EOPNOTSUPP)
+	},
+	"pipe2":         func(c *calls, n *seccomp.Notification) answer { return c.objects.makePipe(n) },
+	"uname":         func(c *calls, n *seccomp.Notification) answer { return c.identity.uname(n) },
+	"ioctl":         func(c *calls, n *seccomp.Notification) answer { return c.terminal.ioctl(n) },
+	"fsync":         func(c *calls, n *seccomp.Notification) answer { return c.descriptors.syncFile(n) },
+	"syncfs":        func(c *calls, n *seccomp.Notification) answer { return c.descriptors.syncAll(n) },
+	"flock":         func(c *calls, n *seccomp.Notification) answer { return c.locks.flock(n) },
+	"fadvise64":     func(c *calls, n *seccomp.Notification) answer { return c.descriptors.advise(n) },
+	"socketpair":    func(c *calls, n *seccomp.Notification) answer { return c.objects.makePair(n) },
+	"epoll_create1": func(c *calls, n *seccomp.Notification) answer { return c.objects.makeEpoll(n) },
+	"epoll_ctl":     func(c *calls, n *seccomp.Notification) answer { return c.objects.addWatch(n) },
 	// Nothing is judged: it waits until the supervisor has let go of the thread, see affinity.go.
-	"sched_getaffinity": func(*run, *seccomp.Notification) answer { return answer{resume: true} },
-	"umask": func(r *run, n *seccomp.Notification) answer {
-		return answer{val: int64(r.names.SetUmask(uint32(n.Args[0])))}
+	"sched_getaffinity": func(*calls, *seccomp.Notification) answer { return answer{resume: true} },
+	"umask": func(c *calls, n *seccomp.Notification) answer {
+		return answer{val: int64(c.directories.names.SetUmask(uint32(n.Args[0])))}
 	},
-	"getuid":    func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.UID)} },
-	"getgid":    func(r *run, _ *seccomp.Notification) answer { return answer{val: int64(r.job.Host.GID)} },
-	"getresuid": func(r *run, n *seccomp.Notification) answer { return r.threeTimes(n, r.job.Host.UID) },
-	"getresgid": func(r *run, n *seccomp.Notification) answer { return r.threeTimes(n, r.job.Host.GID) },
+	"getuid": func(c *calls, _ *seccomp.Notification) answer { return answer{val: int64(c.identity.job.Host.UID)} },
+	"getgid": func(c *calls, _ *seccomp.Notification) answer { return answer{val: int64(c.identity.job.Host.GID)} },
+	"getresuid": func(c *calls, n *seccomp.Notification) answer {
+		return c.identity.threeTimes(n, c.identity.job.Host.UID)
+	},
+	"getresgid": func(c *calls, n *seccomp.Notification) answer {
+		return c.identity.threeTimes(n, c.identity.job.Host.GID)
+	},
 }
 
 // byNumber are the handlers by the numbers of the calls that the table has for them.
@@ -178,8 +192,8 @@ func init() {
 }
 
 // pathAt reads a path argument, once, and makes it absolute. Empty paths are the caller's business: empty reports one.
-func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name string, empty bool, e unix.Errno) {
-	text, e := r.proc.ReadPath(n, addr)
+func (p *paths) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name string, empty bool, e unix.Errno) {
+	text, e := p.proc.ReadPath(n, addr)
 	if e != 0 {
 		return "", false, e
 	}
@@ -187,10 +201,10 @@ func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name st
 	case text == "":
 		return "", true, 0
 	case text[0] == '/':
-		name, e = r.throughDirectory(text)
+		name, e = p.throughDirectory(text)
 		return name, false, e
 	}
-	name, err := r.names.Absolute(dirfd, text)
+	name, err := p.names.Absolute(dirfd, text)
 	if err != nil {
 		return "", false, vfs.ErrnoOf(err)
 	}
@@ -198,25 +212,25 @@ func (r *run) pathAt(n *seccomp.Notification, dirfd int32, addr uint64) (name st
 }
 
 // path is pathAt for calls that refuse an empty path.
-func (r *run) path(n *seccomp.Notification, dirfd int32, addr uint64) (string, unix.Errno) {
-	name, empty, e := r.pathAt(n, dirfd, addr)
+func (p *paths) path(n *seccomp.Notification, dirfd int32, addr uint64) (string, unix.Errno) {
+	name, empty, e := p.pathAt(n, dirfd, addr)
 	if e == 0 && empty {
 		e = unix.ENOENT
 	}
 	return name, e
 }
 
-// paths reads the two paths of a call.
-func (r *run) paths(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64) (oldname, newname string, e unix.Errno) {
-	if oldname, e = r.path(n, fromfd, from); e == 0 {
-		newname, e = r.path(n, tofd, to)
+// both reads the two paths of a call.
+func (p *paths) both(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64) (oldname, newname string, e unix.Errno) {
+	if oldname, e = p.path(n, fromfd, from); e == 0 {
+		newname, e = p.path(n, tofd, to)
 	}
 	return oldname, newname, e
 }
 
 // target reads the path of a call that takes AT_EMPTY_PATH. own reports that the descriptor itself is meant.
-func (r *run) target(n *seccomp.Notification, dirfd int32, addr uint64, flags int) (name string, own bool, e unix.Errno) {
-	name, own, e = r.pathAt(n, dirfd, addr)
+func (p *paths) target(n *seccomp.Notification, dirfd int32, addr uint64, flags int) (name string, own bool, e unix.Errno) {
+	name, own, e = p.pathAt(n, dirfd, addr)
 	if e == 0 && own && flags&unix.AT_EMPTY_PATH == 0 {
 		e = unix.ENOENT
 	}

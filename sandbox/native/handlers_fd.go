@@ -14,15 +14,15 @@ import (
 
 // fstat describes an open file. What the script made itself (pipes, sockets, event counters) is described by the
 // kernel; a file of the view by the view, with the size that the descriptor has now.
-func (r *run) fstat(n *seccomp.Notification, fd int32, out uint64) answer {
-	h, e := r.handles.find(fd)
+func (d *descriptorCalls) fstat(n *seccomp.Notification, fd int32, out uint64) answer {
+	h, e := d.handles.find(fd)
 	if e != 0 {
 		return failed(e)
 	}
 	st := h.st
 	if h.file == nil {
-		st.Uid, st.Gid = r.job.Host.UID, r.job.Host.GID
-		return failed(r.proc.Write(n, out, seccomp.Bytes(&st)))
+		st.Uid, st.Gid = d.job.Host.UID, d.job.Host.GID
+		return failed(d.proc.Write(n, out, seccomp.Bytes(&st)))
 	}
 	info, known := vfs.InfoOf(h.file, &st)
 	if !known {
@@ -35,15 +35,15 @@ func (r *run) fstat(n *seccomp.Notification, fd int32, out uint64) answer {
 		info.Size, info.Blocks = st.Size, st.Blocks
 	}
 	st = toStat(info)
-	return failed(r.proc.Write(n, out, seccomp.Bytes(&st)))
+	return failed(d.proc.Write(n, out, seccomp.Bytes(&st)))
 }
 
 // maxListing bounds one answer of getdents64(2), in bytes; glibc asks for 32 KiB.
 const maxListing = 64 << 10
 
 // getdents answers getdents64(2). The position of the placeholder counts entries.
-func (r *run) getdents(n *seccomp.Notification) answer {
-	own, h, e := r.handles.openUsable(int32(n.Args[0]))
+func (d *directoryCalls) getdents(n *seccomp.Notification) answer {
+	own, h, e := d.handles.openUsable(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
 	}
@@ -60,7 +60,7 @@ func (r *run) getdents(n *seccomp.Notification) answer {
 		if err != nil {
 			return failed(vfs.ErrnoOf(err))
 		}
-		r.handles.files.list(h, entries)
+		d.handles.files.list(h, entries)
 	}
 	room := int(min(n.Args[2], maxListing))
 	out := make([]byte, 0, min(room, 40*len(h.entries))) // of names that are not long
@@ -76,10 +76,10 @@ func (r *run) getdents(n *seccomp.Notification) answer {
 		}
 	}
 	if len(out) == 0 {
-		r.handles.files.list(h, nil)
+		d.handles.files.list(h, nil)
 		return answer{}
 	}
-	if e := r.proc.Write(n, n.Args[1], out); e != 0 {
+	if e := d.proc.Write(n, n.Args[1], out); e != 0 {
 		return failed(e)
 	}
 	if _, err := unix.Seek(own, next, unix.SEEK_SET); err != nil {
@@ -106,16 +106,16 @@ func appendDirent(b []byte, d vfs.Dirent, offset int64) []byte {
 // inodeNumber is d_ino of an entry. 0 means a deleted entry to some readers.
 func inodeNumber(d vfs.Dirent) uint64 { return max(d.Ino, 1) }
 
-func (r *run) fchdir(n *seccomp.Notification) answer {
-	dir, err := r.directory(int32(n.Args[0]))
+func (d *directoryCalls) fchdir(n *seccomp.Notification) answer {
+	dir, err := d.handles.directory(int32(n.Args[0]))
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
 	}
-	return outcome(r.names.Enter(dir))
+	return outcome(d.names.Enter(dir))
 }
 
-func (r *run) fchmod(fd int32, mode uint32) answer {
-	h, e := r.handles.usable(fd)
+func (d *descriptorCalls) fchmod(fd int32, mode uint32) answer {
+	h, e := d.handles.usable(fd)
 	if e != 0 {
 		return failed(e)
 	}
@@ -125,8 +125,8 @@ func (r *run) fchmod(fd int32, mode uint32) answer {
 	return outcome(h.file.Chmod(mode & 0o7777))
 }
 
-func (r *run) fchown(fd, uid, gid int32) answer {
-	h, e := r.handles.usable(fd)
+func (d *descriptorCalls) fchown(fd, uid, gid int32) answer {
+	h, e := d.handles.usable(fd)
 	if e != 0 {
 		return failed(e)
 	}
@@ -136,31 +136,31 @@ func (r *run) fchown(fd, uid, gid int32) answer {
 	return outcome(h.file.Chown(int(uid), int(gid)))
 }
 
-func (r *run) fstatfs(n *seccomp.Notification, fd int32, out uint64) answer {
-	h, e := r.handles.find(fd)
+func (d *descriptorCalls) fstatfs(n *seccomp.Notification, fd int32, out uint64) answer {
+	h, e := d.handles.find(fd)
 	if e != 0 {
 		return failed(e)
 	}
 	if h.file != nil {
-		if space, err := r.job.Space(h.file.Path()); err == nil {
-			return r.putStatfs(n, out, space)
+		if space, err := d.job.Space(h.file.Path()); err == nil {
+			return d.putStatfs(n, out, space)
 		}
 	}
-	return r.putStatfs(n, out, r.job.OwnSpace()) // a pipe, or a file that has no name any more
+	return d.putStatfs(n, out, d.job.OwnSpace()) // a pipe, or a file that has no name any more
 }
 
 // fcntl answers what the filter does not let through: locks, and duplicates of streams.
-func (r *run) fcntl(n *seccomp.Notification) answer {
+func (c *lockCalls) fcntl(n *seccomp.Notification) answer {
 	if cmd := int32(n.Args[1]); cmd == unix.F_DUPFD || cmd == unix.F_DUPFD_CLOEXEC {
-		return r.dupStream(n)
+		return c.streams.dup(n)
 	}
-	return r.fcntlLock(n)
+	return c.lock(n)
 }
 
 // pretend answers a call on a descriptor that does nothing here: as the kernel answers one on what the descriptor is, a
 // file, a device, a pipe or nothing at all.
-func (r *run) pretend(n *seccomp.Notification, outcome func(mode uint32) unix.Errno) answer {
-	h, e := r.handles.usable(int32(n.Args[0]))
+func (d *descriptorCalls) pretend(n *seccomp.Notification, outcome func(mode uint32) unix.Errno) answer {
+	h, e := d.handles.usable(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
 	}
@@ -172,8 +172,8 @@ func (r *run) pretend(n *seccomp.Notification, outcome func(mode uint32) unix.Er
 }
 
 // syncFile answers fsync(2) and fdatasync(2): EINVAL for what cannot be synchronized.
-func (r *run) syncFile(n *seccomp.Notification) answer {
-	return r.pretend(n, func(mode uint32) unix.Errno {
+func (d *descriptorCalls) syncFile(n *seccomp.Notification) answer {
+	return d.pretend(n, func(mode uint32) unix.Errno {
 		if mode != unix.S_IFREG && mode != unix.S_IFDIR {
 			return unix.EINVAL
 		}
@@ -182,13 +182,13 @@ func (r *run) syncFile(n *seccomp.Notification) answer {
 }
 
 // syncAll answers syncfs(2).
-func (r *run) syncAll(n *seccomp.Notification) answer {
-	return r.pretend(n, func(uint32) unix.Errno { return 0 })
+func (d *descriptorCalls) syncAll(n *seccomp.Notification) answer {
+	return d.pretend(n, func(uint32) unix.Errno { return 0 })
 }
 
 // advise answers posix_fadvise(2).
-func (r *run) advise(n *seccomp.Notification) answer {
-	return r.pretend(n, func(mode uint32) unix.Errno {
+func (d *descriptorCalls) advise(n *seccomp.Notification) answer {
+	return d.pretend(n, func(mode uint32) unix.Errno {
 		switch {
 		case mode == unix.S_IFIFO:
 			return unix.ESPIPE
@@ -200,19 +200,19 @@ func (r *run) advise(n *seccomp.Notification) answer {
 }
 
 // ioctl answers TIOCSPGRP of ioctl_tty(2): the only group that the terminal's session has is in the foreground already.
-func (r *run) ioctl(n *seccomp.Notification) answer {
-	h, e := r.handles.usable(int32(n.Args[0]))
+func (t *terminalCalls) ioctl(n *seccomp.Notification) answer {
+	h, e := t.handles.usable(int32(n.Args[0]))
 	switch {
 	case e != 0:
 		return failed(e)
-	case !supervisor.IsTerminal(&h.st) || r.depth > 0: // a further interpreter has a session of its own
+	case !supervisor.IsTerminal(&h.st) || t.depth > 0: // a further interpreter has a session of its own
 		return failed(unix.ENOTTY)
 	}
 	var group int32
-	if e := r.proc.Read(n, n.Args[2], seccomp.Bytes(&group)); e != 0 {
+	if e := t.proc.Read(n, n.Args[2], seccomp.Bytes(&group)); e != 0 {
 		return failed(e)
 	}
-	if int(group) != r.proc.PID {
+	if int(group) != t.proc.PID {
 		return failed(unix.EPERM)
 	}
 	return answer{}

@@ -14,32 +14,32 @@ import (
 
 // open answers openat(2): a file becomes a descriptor of its content, a directory a placeholder whose number of the
 // inode is remembered.
-func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int, mode uint32) answer {
-	name, e := r.path(n, dirfd, addr)
+func (f *fileCalls) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int, mode uint32) answer {
+	name, e := f.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
 	}
 	if flags&unix.O_TMPFILE == unix.O_TMPFILE {
 		return failed(unix.EOPNOTSUPP) // tempfile falls back to a name
 	}
-	if !r.mayOpen() {
+	if !f.objects.mayOpen() {
 		return failed(unix.ENFILE)
 	}
 	cloexec := flags&unix.O_CLOEXEC != 0
 	if flags&unix.O_NOFOLLOW == 0 {
-		name = r.toDirectory(name)
-	} else if _, own := r.ownDescriptor(name); own && flags&unix.O_PATH == 0 {
+		name = f.toDirectory(name)
+	} else if _, own := f.ownDescriptor(name); own && flags&unix.O_PATH == 0 {
 		return failed(unix.ELOOP)
 	}
 	if flags&unix.O_PATH != 0 {
 		flags &= unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW
-		if _, own := r.ownDescriptor(name); own {
+		if _, own := f.ownDescriptor(name); own {
 			flags &^= unix.O_PATH
 		}
 	}
 	byName := flags&unix.O_PATH != 0
 	flags &^= unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_ASYNC | unix.O_DIRECT
-	file, err := r.job.FS.Open(name, flags, r.names.Masked(mode))
+	file, err := f.names.FS.Open(name, flags, f.names.Masked(mode))
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
 	}
@@ -65,10 +65,10 @@ func (r *run) open(n *seccomp.Notification, dirfd int32, addr uint64, flags int,
 		_ = file.Close()
 		return failed(vfs.ErrnoOf(err))
 	}
-	if _, own := r.ownDescriptor(file.Path()); own {
+	if _, own := f.ownDescriptor(file.Path()); own {
 		// A copy of what the script has already, and the supervisor knows.
 		_ = file.Close()
-	} else if e := r.handles.add(fd, &handle{file: file, dir: isDir, byName: byName}); e != 0 {
+	} else if e := f.handles.add(fd, &handle{file: file, dir: isDir, byName: byName}); e != 0 {
 		_ = unix.Close(fd)
 		_ = file.Close()
 		return failed(e)
@@ -88,16 +88,16 @@ func isDirectory(file vfs.File, byName bool) (bool, error) {
 }
 
 // stat answers newfstatat(2) and its kin.
-func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags int) answer {
-	name, own, e := r.target(n, dirfd, addr, flags)
+func (f *fileCalls) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags int) answer {
+	name, own, e := f.target(n, dirfd, addr, flags)
 	if e != 0 {
 		return failed(e)
 	}
 	if own {
 		if dirfd != unix.AT_FDCWD {
-			return r.fstat(n, dirfd, out)
+			return f.descriptors.fstat(n, dirfd, out)
 		}
-		here, err := r.names.Dir.Here()
+		here, err := f.names.Dir.Here()
 		if err != nil {
 			return failed(vfs.ErrnoOf(err))
 		}
@@ -106,15 +106,15 @@ func (r *run) stat(n *seccomp.Notification, dirfd int32, addr, out uint64, flags
 	if flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
 		name = throughDevice(name)
 	}
-	if fd, own := r.ownDescriptor(name); own {
-		return r.statDescriptor(n, fd, out, flags)
+	if fd, own := f.ownDescriptor(name); own {
+		return f.descriptors.statLink(n, fd, out, flags)
 	}
-	info, err := r.names.Info(name, flags&unix.AT_SYMLINK_NOFOLLOW == 0)
+	info, err := f.names.Info(name, flags&unix.AT_SYMLINK_NOFOLLOW == 0)
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
 	}
 	st := toStat(info)
-	return failed(r.proc.Write(n, out, seccomp.Bytes(&st)))
+	return failed(f.proc.Write(n, out, seccomp.Bytes(&st)))
 }
 
 func toStat(i vfs.Info) unix.Stat_t {
@@ -134,8 +134,8 @@ func toTimespec(t time.Time) unix.Timespec {
 	return unix.NsecToTimespec(t.UnixNano())
 }
 
-func (r *run) access(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
-	name, empty, e := r.pathAt(n, dirfd, addr)
+func (f *fileCalls) access(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
+	name, empty, e := f.pathAt(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
 	}
@@ -143,25 +143,25 @@ func (r *run) access(n *seccomp.Notification, dirfd int32, addr uint64, mode uin
 		return failed(unix.ENOENT)
 	}
 	if flags&unix.AT_SYMLINK_NOFOLLOW != 0 {
-		_, err := r.job.FS.Lstat(name)
+		_, err := f.names.FS.Lstat(name)
 		return outcome(err)
 	}
-	return outcome(r.job.FS.Access(name, mode&7))
+	return outcome(f.names.FS.Access(name, mode&7))
 }
 
-func (r *run) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, size int32) answer {
+func (f *fileCalls) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, size int32) answer {
 	if size <= 0 {
 		return failed(unix.EINVAL)
 	}
-	name, e := r.path(n, dirfd, addr)
+	name, e := f.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
 	}
 	text, err := "", error(nil)
-	if fd, own := r.ownDescriptor(name); own {
-		text, err = r.descriptorLink(fd)
+	if fd, own := f.ownDescriptor(name); own {
+		text, err = f.descriptors.readLink(fd)
 	} else {
-		text, err = r.job.FS.Readlink(name)
+		text, err = f.names.FS.Readlink(name)
 	}
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
@@ -170,14 +170,14 @@ func (r *run) readlink(n *seccomp.Notification, dirfd int32, addr, out uint64, s
 	if len(b) > int(size) {
 		b = b[:size]
 	}
-	if e := r.proc.Write(n, out, b); e != 0 {
+	if e := f.proc.Write(n, out, b); e != 0 {
 		return failed(e)
 	}
 	return answer{val: int64(len(b))}
 }
 
-func (r *run) getcwd(n *seccomp.Notification) answer {
-	here, err := r.names.Dir.Here()
+func (d *directoryCalls) getcwd(n *seccomp.Notification) answer {
+	here, err := d.names.Dir.Here()
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
 	}
@@ -185,120 +185,120 @@ func (r *run) getcwd(n *seccomp.Notification) answer {
 	if uint64(len(b)) > n.Args[1] {
 		return failed(unix.ERANGE)
 	}
-	if e := r.proc.Write(n, n.Args[0], b); e != 0 {
+	if e := d.proc.Write(n, n.Args[0], b); e != 0 {
 		return failed(e)
 	}
 	return answer{val: int64(len(b))}
 }
 
-func (r *run) chdir(n *seccomp.Notification) answer {
-	name, e := r.path(n, unix.AT_FDCWD, n.Args[0])
+func (d *directoryCalls) chdir(n *seccomp.Notification) answer {
+	name, e := d.path(n, unix.AT_FDCWD, n.Args[0])
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.names.Enter(r.toDirectory(name)))
+	return outcome(d.names.Enter(d.toDirectory(name)))
 }
 
-func (r *run) mkdir(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32) answer {
-	name, e := r.path(n, dirfd, addr)
+func (f *fileCalls) mkdir(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32) answer {
+	name, e := f.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.job.FS.Mkdir(name, r.names.Masked(mode)))
+	return outcome(f.names.FS.Mkdir(name, f.names.Masked(mode)))
 }
 
-func (r *run) unlink(n *seccomp.Notification, dirfd int32, addr uint64, flags int) answer {
-	name, e := r.path(n, dirfd, addr)
+func (f *fileCalls) unlink(n *seccomp.Notification, dirfd int32, addr uint64, flags int) answer {
+	name, e := f.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.names.Remove(name, flags&unix.AT_REMOVEDIR != 0))
+	return outcome(f.names.Remove(name, flags&unix.AT_REMOVEDIR != 0))
 }
 
-func (r *run) rename(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64, flags uint32) answer {
-	oldname, newname, e := r.paths(n, fromfd, from, tofd, to)
+func (f *fileCalls) rename(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64, flags uint32) answer {
+	oldname, newname, e := f.both(n, fromfd, from, tofd, to)
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.job.FS.Rename(oldname, newname, flags))
+	return outcome(f.names.FS.Rename(oldname, newname, flags))
 }
 
-func (r *run) link(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64, flags int) answer {
-	oldname, newname, e := r.paths(n, fromfd, from, tofd, to)
+func (f *fileCalls) link(n *seccomp.Notification, fromfd int32, from uint64, tofd int32, to uint64, flags int) answer {
+	oldname, newname, e := f.both(n, fromfd, from, tofd, to)
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.job.FS.Link(oldname, newname, flags&unix.AT_SYMLINK_FOLLOW != 0))
+	return outcome(f.names.FS.Link(oldname, newname, flags&unix.AT_SYMLINK_FOLLOW != 0))
 }
 
-func (r *run) symlink(n *seccomp.Notification, text uint64, dirfd int32, addr uint64) answer {
-	target, e := r.proc.ReadPath(n, text)
+func (f *fileCalls) symlink(n *seccomp.Notification, text uint64, dirfd int32, addr uint64) answer {
+	target, e := f.proc.ReadPath(n, text)
 	if e != 0 {
 		return failed(e)
 	}
 	if target == "" {
 		return failed(unix.ENOENT)
 	}
-	name, e := r.path(n, dirfd, addr)
+	name, e := f.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.job.FS.Symlink(target, name))
+	return outcome(f.names.FS.Symlink(target, name))
 }
 
-func (r *run) chmod(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
-	name, own, e := r.target(n, dirfd, addr, flags)
+func (f *fileCalls) chmod(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32, flags int) answer {
+	name, own, e := f.target(n, dirfd, addr, flags)
 	if e != 0 {
 		return failed(e)
 	}
 	if own {
-		return r.fchmod(dirfd, mode)
+		return f.descriptors.fchmod(dirfd, mode)
 	}
-	if fd, own := r.ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
-		return r.throughDescriptor(fd, func(f vfs.File) error { return f.Chmod(mode & 0o7777) })
+	if fd, own := f.ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+		return f.descriptors.through(fd, func(f vfs.File) error { return f.Chmod(mode & 0o7777) })
 	}
-	return outcome(r.job.FS.Chmod(name, mode&0o7777, flags&unix.AT_SYMLINK_NOFOLLOW == 0))
+	return outcome(f.names.FS.Chmod(name, mode&0o7777, flags&unix.AT_SYMLINK_NOFOLLOW == 0))
 }
 
-func (r *run) chown(n *seccomp.Notification, dirfd int32, addr uint64, uid, gid int32, flags int) answer {
-	name, own, e := r.target(n, dirfd, addr, flags)
+func (f *fileCalls) chown(n *seccomp.Notification, dirfd int32, addr uint64, uid, gid int32, flags int) answer {
+	name, own, e := f.target(n, dirfd, addr, flags)
 	if e != 0 {
 		return failed(e)
 	}
 	if own {
-		return r.fchown(dirfd, uid, gid)
+		return f.descriptors.fchown(dirfd, uid, gid)
 	}
-	if fd, own := r.ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
-		return r.throughDescriptor(fd, func(f vfs.File) error { return f.Chown(int(uid), int(gid)) })
+	if fd, own := f.ownDescriptor(name); own && flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+		return f.descriptors.through(fd, func(f vfs.File) error { return f.Chown(int(uid), int(gid)) })
 	}
-	return outcome(r.job.FS.Chown(name, int(uid), int(gid), flags&unix.AT_SYMLINK_NOFOLLOW == 0))
+	return outcome(f.names.FS.Chown(name, int(uid), int(gid), flags&unix.AT_SYMLINK_NOFOLLOW == 0))
 }
 
 // utimens answers utimensat(2), whose null path means the descriptor itself.
-func (r *run) utimens(n *seccomp.Notification) answer {
+func (f *fileCalls) utimens(n *seccomp.Notification) answer {
 	dirfd, addr, times, flags := int32(n.Args[0]), n.Args[1], n.Args[2], int(n.Args[3])
 	spec := posix.Now()
 	if times != 0 {
-		if e := r.proc.Read(n, times, seccomp.Bytes(&spec)); e != 0 {
+		if e := f.proc.Read(n, times, seccomp.Bytes(&spec)); e != 0 {
 			return failed(e)
 		}
 	}
 	if addr == 0 {
-		h, e := r.handles.usable(dirfd)
+		h, e := f.handles.usable(dirfd)
 		if e != 0 {
 			return failed(e)
 		}
 		return outcome(posix.SetTimes(h.file, spec, time.Now()))
 	}
-	name, e := r.path(n, dirfd, addr)
+	name, e := f.path(n, dirfd, addr)
 	if e != 0 {
 		return failed(e)
 	}
-	return outcome(r.names.SetTimes(name, spec, time.Now(), flags&unix.AT_SYMLINK_NOFOLLOW == 0))
+	return outcome(f.names.SetTimes(name, spec, time.Now(), flags&unix.AT_SYMLINK_NOFOLLOW == 0))
 }
 
-func (r *run) truncate(n *seccomp.Notification) answer {
-	name, e := r.path(n, unix.AT_FDCWD, n.Args[0])
+func (f *fileCalls) truncate(n *seccomp.Notification) answer {
+	name, e := f.path(n, unix.AT_FDCWD, n.Args[0])
 	if e != 0 {
 		return failed(e)
 	}
@@ -306,25 +306,25 @@ func (r *run) truncate(n *seccomp.Notification) answer {
 	if size < 0 {
 		return failed(unix.EINVAL)
 	}
-	return outcome(r.job.FS.Truncate(name, size))
+	return outcome(f.names.FS.Truncate(name, size))
 }
 
-func (r *run) statfs(n *seccomp.Notification, addr, out uint64) answer {
-	name, e := r.path(n, unix.AT_FDCWD, addr)
+func (f *fileCalls) statfs(n *seccomp.Notification, addr, out uint64) answer {
+	name, e := f.path(n, unix.AT_FDCWD, addr)
 	if e != 0 {
 		return failed(e)
 	}
-	space, err := r.job.Space(name)
+	space, err := f.job.Space(name)
 	if err != nil {
 		return failed(vfs.ErrnoOf(err))
 	}
-	return r.putStatfs(n, out, space)
+	return f.descriptors.putStatfs(n, out, space)
 }
 
-func (r *run) putStatfs(n *seccomp.Notification, out uint64, space vfs.Space) answer {
+func (d *descriptorCalls) putStatfs(n *seccomp.Notification, out uint64, space vfs.Space) answer {
 	const valid = 0x20 // ST_VALID of linux/statfs.h, which the C library takes for granted
 	var fs unix.Statfs_t
 	fs.Type, fs.Flags, fs.Bsize, fs.Frsize, fs.Namelen = space.Type, space.Flags|valid, space.BlockSize, space.FragmentSize, space.MaxName
 	fs.Blocks, fs.Bfree, fs.Bavail, fs.Files, fs.Ffree = space.Blocks, space.Free, space.Available, space.Files, space.FreeFiles
-	return failed(r.proc.Write(n, out, seccomp.Bytes(&fs)))
+	return failed(d.proc.Write(n, out, seccomp.Bytes(&fs)))
 }

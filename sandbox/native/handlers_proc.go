@@ -10,29 +10,31 @@ import (
 
 // execveat lets the first stage's exec of the loader through, once: its arguments are ours, and no instruction of the
 // script has run yet.
-func (r *run) execveat(n *seccomp.Notification) answer {
-	if !r.proc.IsFirstExec(n) {
+func (p *processCalls) execveat(n *seccomp.Notification) answer {
+	if !p.proc.IsFirstExec(n) {
 		return failed(unix.EPERM)
 	}
 	return answer{resume: true}
 }
 
 // parentID answers getppid(2): the interpreter that started this one, or 1 as for one whose parent is gone.
-func (r *run) parentID(*seccomp.Notification) answer { return answer{val: int64(max(r.parent, 1))} }
+func (p *processCalls) parentID(*seccomp.Notification) answer {
+	return answer{val: int64(max(p.parent, 1))}
+}
 
 // clone counts threads, of all interpreters of the process tree. The filter lets nothing here but the exact flags of a thread, which are in a register.
-func (r *run) clone(*seccomp.Notification) answer {
-	n := r.tree.threads()
-	if n <= 0 || n >= atMost(r.tree.root.job.Limits.Threads, maxThreads) || !r.tree.share(n+1) {
+func (p *processCalls) clone(*seccomp.Notification) answer {
+	n := p.tree.threads()
+	if n <= 0 || n >= atMost(p.tree.root.job.Limits.Threads, maxThreads) || !p.tree.share(n+1) {
 		return failed(unix.EAGAIN)
 	}
 	return answer{resume: true}
 }
 
 // uname answers with the target's names.
-func (r *run) uname(n *seccomp.Notification) answer {
+func (c *identityCalls) uname(n *seccomp.Notification) answer {
 	var u unix.Utsname
-	h := r.job.Host
+	h := c.job.Host
 	for _, f := range []struct {
 		to   *[65]byte
 		from string
@@ -40,13 +42,13 @@ func (r *run) uname(n *seccomp.Notification) answer {
 		copy(f.to[:len(f.to)-1], f.from)
 	}
 	copy(u.Domainname[:], "(none)")
-	return failed(r.proc.Write(n, n.Args[0], seccomp.Bytes(&u)))
+	return failed(c.proc.Write(n, n.Args[0], seccomp.Bytes(&u)))
 }
 
 // threeTimes answers getresuid(2) and getresgid(2): the real, the effective and the saved number are the same.
-func (r *run) threeTimes(n *seccomp.Notification, id uint32) answer {
+func (c *identityCalls) threeTimes(n *seccomp.Notification, id uint32) answer {
 	for _, to := range n.Args[:3] {
-		if e := r.proc.Write(n, to, seccomp.Bytes(&id)); e != 0 {
+		if e := c.proc.Write(n, to, seccomp.Bytes(&id)); e != 0 {
 			return failed(e)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 
 // signal answers kill(2) for anything but the script itself, which the filter lets through: commands have virtual
 // process ids, and nothing else may be signalled. Whether there is such a process the script sees in /proc anyway.
-func (r *run) signal(n *seccomp.Notification) answer {
+func (w *childCalls) signal(n *seccomp.Notification) answer {
 	pid, sig := int32(n.Args[0]), int32(n.Args[1])
 	if !posix.ValidSignal(sig) {
 		return failed(unix.EINVAL)
@@ -24,16 +24,16 @@ func (r *run) signal(n *seccomp.Notification) answer {
 	if pid < -1 {
 		pid = -pid // a command leads a process group of its own
 	}
-	if c := r.children.Get(int(pid)); c != nil {
+	if c := w.children.Get(int(pid)); c != nil {
 		return outcome(c.Signal(sig))
 	}
 	// Another interpreter of the process tree, each of which leads a group of its own too.
 	var err error
-	if !r.tree.member(int(pid), func(m *run) { err = m.proc.Signal(unix.Signal(sig)) }) {
+	if !w.tree.member(int(pid), func(m *run) { err = m.proc.Signal(unix.Signal(sig)) }) {
 		if pid >= posix.FirstPID {
 			return failed(unix.ESRCH) // a command that was waited for
 		}
-		if _, err := r.job.FS.Lstat("/proc/" + strconv.Itoa(int(pid))); errors.Is(err, unix.ENOENT) && pid > 0 {
+		if _, err := w.job.FS.Lstat("/proc/" + strconv.Itoa(int(pid))); errors.Is(err, unix.ENOENT) && pid > 0 {
 			return failed(unix.ESRCH)
 		}
 		return failed(unix.EPERM)
@@ -43,19 +43,19 @@ func (r *run) signal(n *seccomp.Notification) answer {
 
 // processGroup answers getpgid(2) and getsid(2): the script leads a group and a session of its own, and so does each
 // command.
-func (r *run) processGroup(n *seccomp.Notification) answer {
+func (w *childCalls) processGroup(n *seccomp.Notification) answer {
 	pid := int32(n.Args[0])
-	if pid == 0 || int(pid) == r.proc.PID {
-		return answer{val: int64(r.proc.PID)}
+	if pid == 0 || int(pid) == w.proc.PID {
+		return answer{val: int64(w.proc.PID)}
 	}
-	if r.children.Get(int(pid)) == nil && !r.tree.member(int(pid), func(*run) {}) {
+	if w.children.Get(int(pid)) == nil && !w.tree.member(int(pid), func(*run) {}) {
 		return failed(unix.ESRCH)
 	}
 	return answer{val: int64(pid)}
 }
 
 // wait4 answers wait4(2) for virtual children.
-func (r *run) wait4(n *seccomp.Notification) answer {
+func (w *childCalls) wait4(n *seccomp.Notification) answer {
 	pid, status, options, usage := int32(n.Args[0]), n.Args[1], uint32(n.Args[2]), n.Args[3]
 	if options&^(unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED|unix.WALL|unix.WCLONE|unix.WNOTHREAD) != 0 {
 		return failed(unix.EINVAL)
@@ -64,24 +64,24 @@ func (r *run) wait4(n *seccomp.Notification) answer {
 	if options&unix.WNOHANG != 0 {
 		none = func() answer { return answer{} }
 	}
-	return r.wait(n, posix.WaitTarget(pid), none, func(c *posix.Child) answer {
+	return w.wait(n, posix.WaitTarget(pid), none, func(c *posix.Child) answer {
 		if status != 0 {
 			word := c.Status()
-			if e := r.proc.Write(n, status, seccomp.Bytes(&word)); e != 0 {
+			if e := w.proc.Write(n, status, seccomp.Bytes(&word)); e != 0 {
 				return failed(e)
 			}
 		}
-		if e := r.putUsage(n, usage); e != 0 {
+		if e := w.putUsage(n, usage); e != 0 {
 			return failed(e)
 		}
-		r.children.Remove(c)
+		w.children.Remove(c)
 		return answer{val: int64(c.PID)}
 	})
 }
 
 // waitid answers waitid(2), which unlike wait4 can leave the child for a later call (WNOWAIT) and tells no child by
 // success.
-func (r *run) waitid(n *seccomp.Notification) answer {
+func (w *childCalls) waitid(n *seccomp.Notification) answer {
 	kind, id, info, options, usage := int32(n.Args[0]), int32(n.Args[1]), n.Args[2], int32(n.Args[3]), n.Args[4]
 	const known = unix.WNOHANG | unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOWAIT
 	if options&^known != 0 || options&(unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED) == 0 {
@@ -104,17 +104,17 @@ func (r *run) waitid(n *seccomp.Notification) answer {
 	}
 	var none func() answer
 	if options&unix.WNOHANG != 0 {
-		none = func() answer { return failed(r.putSigInfo(n, info, nil, 0)) }
+		none = func() answer { return failed(w.putSigInfo(n, info, nil, 0)) }
 	}
-	return r.wait(n, pid, none, func(c *posix.Child) answer {
-		if e := r.putSigInfo(n, info, c, r.job.Host.UID); e != 0 {
+	return w.wait(n, pid, none, func(c *posix.Child) answer {
+		if e := w.putSigInfo(n, info, c, w.job.Host.UID); e != 0 {
 			return failed(e)
 		}
-		if e := r.putUsage(n, usage); e != 0 {
+		if e := w.putUsage(n, usage); e != 0 {
 			return failed(e)
 		}
 		if options&unix.WNOWAIT == 0 {
-			r.children.Remove(c)
+			w.children.Remove(c)
 		}
 		return answer{}
 	})
@@ -126,8 +126,8 @@ const pollWait = 50 * time.Millisecond
 // wait answers a call that waits for a child: with collect for one that has ended, with none where there is no such one
 // yet. Without none it blocks: it is answered with EINTR when a child has ended, and from time to time, so that CPython
 // runs its signal handlers and calls again.
-func (r *run) wait(n *seccomp.Notification, pid int, none func() answer, collect func(*posix.Child) answer) answer {
-	c, any := r.children.Waitable(pid)
+func (w *childCalls) wait(n *seccomp.Notification, pid int, none func() answer, collect func(*posix.Child) answer) answer {
+	c, any := w.children.Waitable(pid)
 	switch {
 	case !any:
 		return failed(unix.ECHILD)
@@ -137,29 +137,29 @@ func (r *run) wait(n *seccomp.Notification, pid int, none func() answer, collect
 		return none()
 	}
 	// Collected by the next call; only here the answer can say so without losing it to a thread that died.
-	return r.askAgain(n, func() { r.children.WaitBriefly(r.ctx, pid, pollWait) })
+	return w.askAgain(n, func() { w.children.WaitBriefly(w.ctx, pid, pollWait) })
 }
 
 // askAgain has a call that waits answered with EINTR when pause returns, so that the script's signal handlers run and it
 // calls again.
-func (r *run) askAgain(n *seccomp.Notification, pause func()) answer {
+func (c *caller) askAgain(n *seccomp.Notification, pause func()) answer {
 	id := n.ID
 	go func() {
-		defer r.guard("waiting for a command or a lock")
+		defer c.guard("waiting for a command or a lock")
 		pause()
-		r.tree.asked.Add(1)
-		r.proc.ReplyLater(id, unix.EINTR)
+		c.asked.Add(1)
+		c.proc.ReplyLater(id, unix.EINTR)
 	}()
 	return answer{later: true}
 }
 
 // putUsage writes what a child used, of which nothing is known.
-func (r *run) putUsage(n *seccomp.Notification, to uint64) unix.Errno {
+func (w *childCalls) putUsage(n *seccomp.Notification, to uint64) unix.Errno {
 	if to == 0 {
 		return 0
 	}
 	var u unix.Rusage
-	return r.proc.Write(n, to, seccomp.Bytes(&u))
+	return w.proc.Write(n, to, seccomp.Bytes(&u))
 }
 
 // Codes and places of siginfo_t for SIGCHLD, see sigaction(2) and asm-generic/siginfo.h.
@@ -174,7 +174,7 @@ const (
 )
 
 // putSigInfo writes the siginfo_t of an ended child, or an empty one for none.
-func (r *run) putSigInfo(n *seccomp.Notification, to uint64, c *posix.Child, uid uint32) unix.Errno {
+func (w *childCalls) putSigInfo(n *seccomp.Notification, to uint64, c *posix.Child, uid uint32) unix.Errno {
 	if to == 0 {
 		return 0
 	}
@@ -191,5 +191,5 @@ func (r *run) putSigInfo(n *seccomp.Notification, to uint64, c *posix.Child, uid
 		put(sigInfoUID, uid)
 		put(sigInfoOutcome, outcome)
 	}
-	return r.proc.Write(n, to, b[:])
+	return w.proc.Write(n, to, b[:])
 }

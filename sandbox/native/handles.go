@@ -9,6 +9,7 @@ import (
 
 	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -32,7 +33,7 @@ type handle struct {
 
 // handleTable is one interpreter's way to its descriptors.
 type handleTable struct {
-	run   *run
+	proc  *supervisor.Process
 	files *openFiles
 }
 
@@ -151,7 +152,7 @@ func (t *openFiles) close() {
 
 // grab copies a descriptor out of the script's process. The copy shares the position.
 func (t *handleTable) grab(fd int32) (int, unix.Errno) {
-	return t.run.proc.Descriptor(fd)
+	return t.proc.Descriptor(fd)
 }
 
 // find tells what a descriptor of the script stands for.
@@ -204,8 +205,8 @@ func (t *handleTable) openUsable(fd int32) (int, *handle, unix.Errno) {
 }
 
 // directory returns the path of an open directory.
-func (r *run) directory(fd int32) (string, error) {
-	h, e := r.handles.find(fd)
+func (t *handleTable) directory(fd int32) (string, error) {
+	h, e := t.find(fd)
 	switch {
 	case e != 0:
 		return "", e

@@ -12,6 +12,7 @@ import (
 
 	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -38,7 +39,7 @@ type lockTable struct {
 
 // A lock is one interpreter's on some bytes of a file, the last of them included.
 type lock struct {
-	owner       *run
+	owner       *supervisor.Process
 	first, last int64
 	exclusive   bool
 }
@@ -56,7 +57,7 @@ func (t *lockTable) opposing(file inode, want lock) (lock, bool) {
 			return lock{}, false
 		}
 		l := t.held[file][at]
-		if l.owner.opened()[file] {
+		if opened(l.owner)[file] {
 			return l, true
 		}
 		t.forget(l.owner, file)
@@ -64,7 +65,7 @@ func (t *lockTable) opposing(file inode, want lock) (lock, bool) {
 }
 
 // forget drops all that an interpreter has on a file.
-func (t *lockTable) forget(owner *run, file inode) {
+func (t *lockTable) forget(owner *supervisor.Process, file inode) {
 	_ = t.replace(file, lock{owner: owner, last: math.MaxInt64}, false)
 }
 
@@ -105,11 +106,11 @@ func (t *lockTable) replace(file inode, l lock, put bool) error {
 
 // clean forgets what owners have left behind.
 func (t *lockTable) clean() {
-	open := map[*run]map[inode]bool{}
+	open := map[*supervisor.Process]map[inode]bool{}
 	for file, locks := range t.held {
 		for _, l := range locks {
 			if open[l.owner] == nil {
-				open[l.owner] = l.owner.opened()
+				open[l.owner] = opened(l.owner)
 			}
 			if !open[l.owner][file] {
 				t.forget(l.owner, file)
@@ -118,11 +119,11 @@ func (t *lockTable) clean() {
 	}
 }
 
-// opened are the files that the interpreter has descriptors of.
-func (r *run) opened() map[inode]bool {
+// opened are the files that an interpreter has descriptors of.
+func opened(owner *supervisor.Process) map[inode]bool {
 	files := map[inode]bool{}
-	if !r.proc.Exited() {
-		_ = procfs.EachOpen(r.proc.PID, func(st *unix.Stat_t) { files[inodeOf(st)] = true })
+	if !owner.Exited() {
+		_ = procfs.EachOpen(owner.PID, func(st *unix.Stat_t) { files[inodeOf(st)] = true })
 	}
 	return files
 }
@@ -135,18 +136,18 @@ const (
 	flockPID   = 24
 )
 
-// fcntlLock answers the commands of fcntl(2) about locks.
-func (r *run) fcntlLock(n *seccomp.Notification) answer {
-	own, h, e := r.handles.openUsable(int32(n.Args[0]))
+// lock answers the commands of fcntl(2) about locks.
+func (c *lockCalls) lock(n *seccomp.Notification) answer {
+	own, h, e := c.handles.openUsable(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
 	}
 	defer func() { _ = unix.Close(own) }()
 	var b [flockSize]byte
-	if e := r.proc.Read(n, n.Args[2], b[:]); e != 0 {
+	if e := c.proc.Read(n, n.Args[2], b[:]); e != 0 {
 		return failed(e)
 	}
-	want := lock{owner: r}
+	want := lock{owner: c.proc}
 	kind := int16(binary.NativeEndian.Uint16(b[:])) // #nosec G115 -- as the kernel has it
 	if want.first, want.last, e = lockedRange(own, b[:], h.st.Size); e != 0 {
 		return failed(e)
@@ -170,18 +171,18 @@ func (r *run) fcntlLock(n *seccomp.Notification) answer {
 	private := h.file != nil && vfs.Private(h.file)
 	switch cmd := int32(n.Args[1]); {
 	case asks:
-		return r.tellLock(n, inodeOf(&h.st), want, private && cmd == unix.F_GETLK)
+		return c.tell(n, inodeOf(&h.st), want, private && cmd == unix.F_GETLK)
 	case !private:
 		return answer{}
 	case cmd == unix.F_OFD_SETLK || cmd == unix.F_OFD_SETLKW:
 		all := kind == unix.F_UNLCK && want.first == 0 && want.last == math.MaxInt64
-		if !all && !r.tree.locks.descriptions.room(r, inodeOf(&h.st), 2) { // it may cut one in three
+		if !all && !c.table.descriptions.room(c.caller, inodeOf(&h.st), 2) { // it may cut one in three
 			return failed(unix.ENOLCK)
 		}
 		l := unix.Flock_t{Type: kind, Whence: unix.SEEK_SET, Start: want.first, Len: lengthOf(want)}
-		return r.locked(n, unix.FcntlFlock(uintptr(own), unix.F_OFD_SETLK, &l), cmd == unix.F_OFD_SETLKW)
+		return c.locked(n, unix.FcntlFlock(uintptr(own), unix.F_OFD_SETLK, &l), cmd == unix.F_OFD_SETLKW)
 	default:
-		return r.locked(n, r.tree.locks.set(inodeOf(&h.st), want, kind != unix.F_UNLCK), cmd == unix.F_SETLKW)
+		return c.locked(n, c.table.set(inodeOf(&h.st), want, kind != unix.F_UNLCK), cmd == unix.F_SETLKW)
 	}
 }
 
@@ -201,30 +202,30 @@ func (t *lockTable) set(file inode, l lock, take bool) error {
 }
 
 // locked answers with what became of a lock. A call that waits is answered EINTR after a while.
-func (r *run) locked(n *seccomp.Notification, err error, waits bool) answer {
+func (c *lockCalls) locked(n *seccomp.Notification, err error, waits bool) answer {
 	if err == unix.EAGAIN && waits {
-		return r.askAgain(n, func() {
+		return c.askAgain(n, func() {
 			timer := time.NewTimer(lockWait)
 			defer timer.Stop()
 			select {
 			case <-timer.C:
-			case <-r.ctx.Done():
+			case <-c.ctx.Done():
 			}
 		})
 	}
 	return outcome(err)
 }
 
-// tellLock answers F_GETLK: the first lock that is in the way, or that there is none.
-func (r *run) tellLock(n *seccomp.Notification, file inode, want lock, looks bool) answer {
+// tell answers F_GETLK: the first lock that is in the way, or that there is none.
+func (c *lockCalls) tell(n *seccomp.Notification, file inode, want lock, looks bool) answer {
 	var b [flockSize]byte
 	l, opposed := lock{}, false
 	if looks {
-		l, opposed = r.tree.locks.opposing(file, want)
+		l, opposed = c.table.opposing(file, want)
 	}
 	if !opposed { // the rest is left as it is
 		binary.NativeEndian.PutUint16(b[:], unix.F_UNLCK)
-		return failed(r.proc.Write(n, n.Args[2], b[:2]))
+		return failed(c.proc.Write(n, n.Args[2], b[:2]))
 	}
 	kind := uint16(unix.F_RDLCK)
 	if l.exclusive {
@@ -233,8 +234,8 @@ func (r *run) tellLock(n *seccomp.Notification, file inode, want lock, looks boo
 	binary.NativeEndian.PutUint16(b[:], kind)
 	binary.NativeEndian.PutUint64(b[flockStart:], uint64(l.first))
 	binary.NativeEndian.PutUint64(b[flockLen:], uint64(lengthOf(l)))
-	binary.NativeEndian.PutUint32(b[flockPID:], uint32(l.owner.proc.PID))
-	return failed(r.proc.Write(n, n.Args[2], b[:]))
+	binary.NativeEndian.PutUint32(b[flockPID:], uint32(l.owner.PID))
+	return failed(c.proc.Write(n, n.Args[2], b[:]))
 }
 
 // lengthOf is l_len of a lock: 0 for all that follows.
@@ -283,14 +284,14 @@ func lockedRange(own int, b []byte, size int64) (first, last int64, e unix.Errno
 }
 
 // flock answers flock(2).
-func (r *run) flock(n *seccomp.Notification) answer {
+func (c *lockCalls) flock(n *seccomp.Notification) answer {
 	operation := int32(n.Args[1])
 	switch operation &^ unix.LOCK_NB {
 	case unix.LOCK_SH, unix.LOCK_EX, unix.LOCK_UN:
 	default:
 		return failed(unix.EINVAL)
 	}
-	own, h, e := r.handles.openUsable(int32(n.Args[0]))
+	own, h, e := c.handles.openUsable(int32(n.Args[0]))
 	if e != 0 {
 		return failed(e)
 	}
@@ -298,8 +299,8 @@ func (r *run) flock(n *seccomp.Notification) answer {
 	if h.file == nil || !vfs.Private(h.file) {
 		return answer{}
 	}
-	if operation&^unix.LOCK_NB != unix.LOCK_UN && !r.tree.locks.descriptions.room(r, inodeOf(&h.st), 1) {
+	if operation&^unix.LOCK_NB != unix.LOCK_UN && !c.table.descriptions.room(c.caller, inodeOf(&h.st), 1) {
 		return failed(unix.ENOLCK)
 	}
-	return r.locked(n, unix.Flock(own, int(operation)|unix.LOCK_NB), operation&unix.LOCK_NB == 0)
+	return c.locked(n, unix.Flock(own, int(operation)|unix.LOCK_NB), operation&unix.LOCK_NB == 0)
 }

@@ -66,8 +66,8 @@ except FileNotFoundError: pass`)
 }
 
 func TestLockTableIsBounded(t *testing.T) {
-	here := &run{proc: supervisor.Attach(supervisor.State{PID: os.Getpid()})}
-	gone := &run{proc: supervisor.Attach(supervisor.State{PID: os.Getpid(), Exited: true})}
+	here := supervisor.Attach(supervisor.State{PID: os.Getpid()})
+	gone := supervisor.Attach(supervisor.State{PID: os.Getpid(), Exited: true})
 	f, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestLockTableIsBounded(t *testing.T) {
 	}
 	file, other := inodeOf(&st), inode{1, 1}
 	var table lockTable
-	fill := func(owner *run, file inode) (taken int) {
+	fill := func(owner *supervisor.Process, file inode) (taken int) {
 		for taken <= 2*maxLocks && table.set(file, lock{owner, int64(2 * taken), int64(2 * taken), true}, true) == nil {
 			taken++
 		}

@@ -14,6 +14,7 @@ import (
 
 	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -61,7 +62,7 @@ func (p *processes) find(name string) (at process, err error) {
 	}
 	at.leads = false
 	thread, at.rest, _ = strings.Cut(thread, "/")
-	if at.tid, ok = number(thread); !ok || !at.run.hasThread(at.tid) || at.rest == "task" {
+	if at.tid, ok = number(thread); !ok || !hasThread(at.run.proc, at.tid) || at.rest == "task" {
 		return process{}, unix.ENOENT
 	}
 	return at, nil
@@ -79,7 +80,7 @@ func (f *processTree) whose(id int) (owner *run, tid int) {
 		return owner, 0
 	}
 	f.visible(func(m *run) {
-		if m.hasThread(id) {
+		if hasThread(m.proc, id) {
 			owner, tid = m, id
 		}
 	})
@@ -93,8 +94,8 @@ func number(text string) (int, bool) {
 }
 
 // hasThread reports whether a thread is the interpreter's.
-func (r *run) hasThread(tid int) bool {
-	err := unix.Tgkill(r.proc.PID, tid, 0) // signal 0 only looks, kill(2)
+func hasThread(p *supervisor.Process, tid int) bool {
+	err := unix.Tgkill(p.PID, tid, 0) // signal 0 only looks, kill(2)
 	return err == nil || err == unix.EPERM
 }
 
@@ -287,7 +288,7 @@ func (p *processes) Open(name string, flags int) (int, error) {
 		return -1, err
 	}
 	if fd, ok := descriptorName(at.rest); ok && p.own(at) {
-		return at.run.reopen(fd, flags)
+		return at.run.handles.reopen(fd, flags)
 	}
 	if !at.has() {
 		return -1, unix.ENOENT
@@ -299,8 +300,8 @@ func (p *processes) Open(name string, flags int) (int, error) {
 	return vfs.Sealed(at.rest, text)
 }
 
-func (r *run) reopen(fd int32, flags int) (int, error) {
-	own, h, e := r.handles.open(fd)
+func (t *handleTable) reopen(fd int32, flags int) (int, error) {
+	own, h, e := t.open(fd)
 	if e != 0 {
 		return -1, e
 	}

@@ -385,7 +385,8 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 		return 0, err
 	}
 	n := newRun(ctx, r.tree.engine, job)
-	n.tree, n.depth, n.parent, n.group = r.tree, r.depth+1, r.proc.PID, r.group
+	n.depth, n.parent, n.group = r.depth+1, r.proc.PID, r.group
+	n.join(r.tree, r.handles.files)
 	n.names.Umask = r.names.Umask
 	r.tree.turn.Lock()
 	r.tree.asks(r, r.proc.PID)
@@ -395,7 +396,6 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 		n.cancel(nil)
 		return 0, err
 	}
-	n.handles = handleTable{run: n, files: r.handles.files}
 	err = r.tree.admit(n)
 	if err == nil && !r.tree.engine.tasks.set(&r.tree.counted, r.tree.threads()+1) {
 		err = &sandbox.Refusal{Errno: unix.EAGAIN, Reason: "with another interpreter all sessions had more threads than they may"}

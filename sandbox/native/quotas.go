@@ -103,9 +103,9 @@ type tally struct {
 
 // room reports whether there is room for so many more below a bound. Where there seems to be none, count says how many there
 // are; it is given no more than a twentieth of a processor, and waits for that.
-func (t *tally) room(r *run, more, bound int, count func() int) bool {
+func (t *tally) room(c *caller, more, bound int, count func() int) bool {
 	if t.made+more > bound {
-		r.pauseUntil(t.due)
+		c.pauseUntil(t.due)
 		begun := time.Now()
 		vfs.Apart(func() { t.made = count() }) // by what /proc has of interpreters, which is root's alone
 		if t.made > bound/2 {
@@ -120,8 +120,8 @@ func (t *tally) room(r *run, more, bound int, count func() int) bool {
 }
 
 // pauseUntil keeps the thread that asked waiting, unless its interpreter is to end.
-func (r *run) pauseUntil(due time.Time) {
-	for time.Now().Before(due) && !r.proc.Exited() && r.ctx.Err() == nil {
+func (c *caller) pauseUntil(due time.Time) {
+	for time.Now().Before(due) && !c.proc.Exited() && c.ctx.Err() == nil {
 		time.Sleep(min(supervisor.Tick/20, time.Until(due)))
 	}
 }
@@ -145,9 +145,9 @@ func (f *processTree) tellBound(what string, bound int) {
 }
 
 // makePipe answers pipe(2) and pipe2(2), whose flags the filter has seen.
-func (r *run) makePipe(*seccomp.Notification) answer {
-	f := r.tree
-	if !f.objects.pipes.room(r, 1, pipesOf(), func() int { return f.openOf(unix.S_IFIFO) }) {
+func (o *objectCalls) makePipe(*seccomp.Notification) answer {
+	f := o.tree
+	if !f.objects.pipes.room(o.caller, 1, pipesOf(), func() int { return f.openOf(unix.S_IFIFO) }) {
 		f.tellBound("pipes", pipesOf())
 		return failed(unix.ENFILE)
 	}
@@ -155,9 +155,9 @@ func (r *run) makePipe(*seccomp.Notification) answer {
 }
 
 // makePair answers socketpair(2), whose kind the filter has seen.
-func (r *run) makePair(*seccomp.Notification) answer {
-	f := r.tree
-	if !f.objects.sockets.room(r, 2, socketsOf(), func() int { return f.openOf(unix.S_IFSOCK) }) {
+func (o *objectCalls) makePair(*seccomp.Notification) answer {
+	f := o.tree
+	if !f.objects.sockets.room(o.caller, 2, socketsOf(), func() int { return f.openOf(unix.S_IFSOCK) }) {
 		f.tellBound("sockets", socketsOf())
 		return failed(unix.ENFILE)
 	}
@@ -166,9 +166,9 @@ func (r *run) makePair(*seccomp.Notification) answer {
 
 // mayOpen counts what becomes an open file. A mapping keeps one without a descriptor, and where it is shared and of nothing, it is
 // one.
-func (r *run) mayOpen() bool {
-	f := r.tree
-	if f.objects.files.room(r, 1, filesOf(), f.openFiles) {
+func (o *objectCalls) mayOpen() bool {
+	f := o.tree
+	if f.objects.files.room(o.caller, 1, filesOf(), f.openFiles) {
 		return true
 	}
 	f.tellBound("open files and mappings of files", filesOf())
@@ -176,14 +176,14 @@ func (r *run) mayOpen() bool {
 }
 
 // mapping answers mmap(2) where it is shared, or where its descriptor may be a stream.
-func (r *run) mapping(n *seccomp.Notification) answer {
+func (o *objectCalls) mapping(n *seccomp.Notification) answer {
 	flags, fd := n.Args[3], int32(n.Args[4]) // #nosec G115 -- a descriptor
 	if flags&unix.MAP_ANONYMOUS == 0 && fd >= streamBit {
-		if a := r.notOnStream(fd, unix.ENODEV); !a.resume {
+		if a := o.streams.refuse(fd, unix.ENODEV); !a.resume {
 			return a
 		}
 	}
-	if kind := flags & unix.MAP_TYPE; (kind == unix.MAP_SHARED || kind == unix.MAP_SHARED_VALIDATE) && !r.mayOpen() {
+	if kind := flags & unix.MAP_TYPE; (kind == unix.MAP_SHARED || kind == unix.MAP_SHARED_VALIDATE) && !o.mayOpen() {
 		return failed(unix.ENFILE)
 	}
 	return answer{resume: true}
@@ -283,7 +283,7 @@ func (e *epolls) close() {
 const watchesOfInstance = 2
 
 // makeEpoll answers epoll_create(2) and epoll_create1(2).
-func (r *run) makeEpoll(n *seccomp.Notification) answer {
+func (o *objectCalls) makeEpoll(n *seccomp.Notification) answer {
 	flags := int32(n.Args[0])
 	if seccomp.Name(n.Nr) == "epoll_create" {
 		if flags <= 0 { // a size
@@ -294,13 +294,13 @@ func (r *run) makeEpoll(n *seccomp.Notification) answer {
 	if flags&^unix.EPOLL_CLOEXEC != 0 {
 		return failed(unix.EINVAL)
 	}
-	f := r.tree
+	f := o.tree
 	e := &f.objects
-	if !e.epolls.instances.room(r, 1, mostInstances, e.epolls.count) {
+	if !e.epolls.instances.room(o.caller, 1, mostInstances, e.epolls.count) {
 		f.tellBound("epoll instances", mostInstances)
 		return failed(unix.EMFILE)
 	}
-	if !r.mayWatch(watchesOfInstance) {
+	if !o.mayWatch(watchesOfInstance) {
 		return failed(unix.EMFILE)
 	}
 	fd, err := e.epolls.instance()
@@ -338,17 +338,17 @@ func (e *epolls) instance() (int, error) {
 }
 
 // addWatch answers epoll_ctl(2) with EPOLL_CTL_ADD: the kernel does it where there is room.
-func (r *run) addWatch(*seccomp.Notification) answer {
-	if !r.mayWatch(1) {
+func (o *objectCalls) addWatch(*seccomp.Notification) answer {
+	if !o.mayWatch(1) {
 		return failed(unix.ENOSPC)
 	}
 	return answer{resume: true}
 }
 
 // mayWatch counts registrations.
-func (r *run) mayWatch(more int) bool {
-	f := r.tree
-	if f.objects.epolls.watches.room(r, more, watchesOf(), f.watches) {
+func (o *objectCalls) mayWatch(more int) bool {
+	f := o.tree
+	if f.objects.epolls.watches.room(o.caller, more, watchesOf(), f.watches) {
 		return true
 	}
 	f.tellBound(watchesWord, watchesOf())
@@ -446,8 +446,8 @@ type descriptionLocks struct {
 }
 
 // room counts so many more locks on a file.
-func (d *descriptionLocks) room(r *run, file inode, more int) bool {
-	if !d.tally.room(r, more, maxLocks, d.count) {
+func (d *descriptionLocks) room(c *caller, file inode, more int) bool {
+	if !d.tally.room(c, more, maxLocks, d.count) {
 		return false
 	}
 	if d.files == nil {

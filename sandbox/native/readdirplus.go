@@ -43,15 +43,15 @@ const (
 )
 
 // readv answers readv(2): the guest's questions, and reads of streams.
-func (r *run) readv(n *seccomp.Notification) answer {
+func (b bulk) readv(n *seccomp.Notification) answer {
 	if int32(n.Args[0]) != bulkDescriptor { // #nosec G115 -- a descriptor
-		return r.readStream(n)
+		return b.run.calls.streams.read(n)
 	}
 	var vector [4]uint64 // two of struct iovec
 	if n.Args[2] != 2 {
 		return failed(unix.EBADF)
 	}
-	if e := r.proc.Read(n, n.Args[1], seccomp.Bytes(&vector)); e != 0 {
+	if e := b.run.proc.Read(n, n.Args[1], seccomp.Bytes(&vector)); e != 0 {
 		return failed(e)
 	}
 	size, to, room := vector[1], vector[2], min(vector[3], maxBulkAnswer)
@@ -59,14 +59,14 @@ func (r *run) readv(n *seccomp.Notification) answer {
 		return failed(unix.EINVAL)
 	}
 	question := make([]byte, size)
-	if e := r.proc.Read(n, vector[0], question); e != 0 {
+	if e := b.run.proc.Read(n, vector[0], question); e != 0 {
 		return failed(e)
 	}
-	out, e := bulk{r}.reply(question, int(room)) // #nosec G115 -- bounded
+	out, e := b.reply(question, int(room)) // #nosec G115 -- bounded
 	if e != 0 {
 		return failed(e)
 	}
-	if e := r.proc.Write(n, to, out); e != 0 {
+	if e := b.run.proc.Write(n, to, out); e != 0 {
 		return failed(e)
 	}
 	return answer{val: int64(len(out))}
@@ -104,11 +104,11 @@ func (b bulk) directory(name string) (string, unix.Errno) {
 	if err != nil {
 		return "", vfs.ErrnoOf(err)
 	}
-	name, e := b.run.throughDirectory(name)
+	name, e := b.run.calls.paths.throughDirectory(name)
 	if e != 0 {
 		return "", e
 	}
-	if _, own := b.run.ownDescriptor(name); own {
+	if _, own := b.run.calls.paths.ownDescriptor(name); own {
 		return "", unix.EOPNOTSUPP
 	}
 	return name, 0

@@ -41,9 +41,8 @@ type run struct {
 	group *cgroup.Group // where the kernel bounds its memory; nil where no group was delegated
 
 	// The state below belongs to the supervising goroutine.
-	holds      *vfs.Session // whose rights over files its thread has
-	opens      opens
-	nextStream int // the number after which a free one for a stream is looked for, downwards
+	holds *vfs.Session // whose rights over files its thread has
+	opens opens
 
 	names posix.Names // of the supervising goroutine, and of the tree's turn where another one answers
 
@@ -57,6 +56,7 @@ type run struct {
 	answering atomic.Int32
 
 	handles handleTable
+	calls   calls // what its calls are answered with
 	stdio   *supervisor.Stdio
 
 	handshake *preforkHandshake // nil for one that has its job from the beginning
@@ -155,7 +155,7 @@ func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 	if changes(n) {
 		r.tree.notice.change()
 	}
-	a := h(r, n)
+	a := h(&r.calls, n)
 	if a.inject {
 		r.answering.Store(int32(a.fd)) // #nosec G115 -- a descriptor
 	}
@@ -184,7 +184,7 @@ func (r *run) deliver(n *seccomp.Notification, a answer) {
 	case a.errno != 0:
 		r.proc.Reply(n, 0, a.errno)
 	case a.inject && a.stream:
-		number, e := r.placeStream(n.ID, a.fd)
+		number, e := r.calls.streams.place(n.ID, a.fd)
 		_ = unix.Close(a.fd)
 		r.proc.Reply(n, int64(number), e)
 	case a.inject:

@@ -34,15 +34,15 @@ func streamOf(file vfs.File) vfs.Stream {
 	return nil
 }
 
-// placeStream gives the script a descriptor under a number of a stream. EMFILE where there is none left.
-func (r *run) placeStream(id uint64, fd int) (int, unix.Errno) {
-	limit := atMost(r.job.Limits.Files, maxDescriptors)
+// place gives the script a descriptor under a number of a stream. EMFILE where there is none left.
+func (c *streamCalls) place(id uint64, fd int) (int, unix.Errno) {
+	limit := atMost(c.job.Limits.Files, maxDescriptors)
 	for range max(0, limit-streamBit) {
-		if r.nextStream < streamBit || r.nextStream >= limit {
-			r.nextStream = limit
+		if c.next < streamBit || c.next >= limit {
+			c.next = limit
 		}
-		r.nextStream--
-		taken, e := r.handles.grab(int32(r.nextStream)) // #nosec G115 -- below maxDescriptors
+		c.next--
+		taken, e := c.handles.grab(int32(c.next)) // #nosec G115 -- below maxDescriptors
 		if e == 0 {
 			_ = unix.Close(taken)
 			continue
@@ -50,15 +50,15 @@ func (r *run) placeStream(id uint64, fd int) (int, unix.Errno) {
 		if e != unix.EBADF {
 			return 0, e
 		}
-		return r.nextStream, r.proc.Place(id, fd, r.nextStream)
+		return c.next, c.proc.Place(id, fd, c.next)
 	}
 	return 0, unix.EMFILE
 }
 
-// streamAt returns the stream that a descriptor of the script is, with a copy of the descriptor for the caller to close;
+// at returns the stream that a descriptor of the script is, with a copy of the descriptor for the caller to close;
 // nil without one where it is no stream.
-func (r *run) streamAt(fd int32) (vfs.Stream, int, unix.Errno) {
-	own, h, e := r.handles.open(fd)
+func (c *streamCalls) at(fd int32) (vfs.Stream, int, unix.Errno) {
+	own, h, e := c.handles.open(fd)
 	if e != 0 {
 		return nil, -1, e
 	}
@@ -70,9 +70,9 @@ func (r *run) streamAt(fd int32) (vfs.Stream, int, unix.Errno) {
 	return s, own, 0
 }
 
-// onlyStream answers a call on a stream, with a copy of its descriptor that do owns, and lets any other through.
-func (r *run) onlyStream(fd int32, do func(own int) answer) answer {
-	s, own, e := r.streamAt(fd)
+// only answers a call on a stream, with a copy of its descriptor that do owns, and lets any other through.
+func (c *streamCalls) only(fd int32, do func(own int) answer) answer {
+	s, own, e := c.at(fd)
 	switch {
 	case e != 0:
 		return failed(e)
@@ -82,25 +82,25 @@ func (r *run) onlyStream(fd int32, do func(own int) answer) answer {
 	return do(own)
 }
 
-// notOnStream refuses a call that no stream can serve.
-func (r *run) notOnStream(fd int32, refusal unix.Errno) answer {
-	return r.onlyStream(fd, func(own int) answer {
+// refuse refuses a call that no stream can serve.
+func (c *streamCalls) refuse(fd int32, refusal unix.Errno) answer {
+	return c.only(fd, func(own int) answer {
 		_ = unix.Close(own)
 		return failed(refusal)
 	})
 }
 
-// dupStream answers dup(2) and F_DUPFD: the copy has a number of a stream too, whatever the lowest is that is asked for.
-func (r *run) dupStream(n *seccomp.Notification) answer {
-	return r.onlyStream(int32(n.Args[0]), func(own int) answer { return answer{inject: true, fd: own, stream: true} })
+// dup answers dup(2) and F_DUPFD: the copy has a number of a stream too, whatever the lowest is that is asked for.
+func (c *streamCalls) dup(n *seccomp.Notification) answer {
+	return c.only(int32(n.Args[0]), func(own int) answer { return answer{inject: true, fd: own, stream: true} })
 }
 
 // maxStreamRead bounds one read, in bytes. A read may always give fewer than asked for.
 const maxStreamRead = 1 << 20
 
-// readStream answers the reads. Of a vector the first buffer with room is filled.
-func (r *run) readStream(n *seccomp.Notification) answer {
-	s, own, e := r.streamAt(int32(n.Args[0]))
+// read answers the reads. Of a vector the first buffer with room is filled.
+func (c *streamCalls) read(n *seccomp.Notification) answer {
+	s, own, e := c.at(int32(n.Args[0]))
 	switch {
 	case e != 0:
 		return failed(e)
@@ -108,7 +108,7 @@ func (r *run) readStream(n *seccomp.Notification) answer {
 		return answer{resume: true}
 	}
 	defer func() { _ = unix.Close(own) }()
-	addr, size, e := r.destination(n)
+	addr, size, e := c.destination(n)
 	if e != 0 || size == 0 {
 		return failed(e)
 	}
@@ -122,7 +122,7 @@ func (r *run) readStream(n *seccomp.Notification) answer {
 		return failed(vfs.ErrnoOf(err))
 	}
 	if got > 0 {
-		if e := r.proc.Write(n, addr, buf[:got]); e != 0 {
+		if e := c.proc.Write(n, addr, buf[:got]); e != 0 {
 			return failed(e)
 		}
 	}
@@ -138,7 +138,7 @@ func (r *run) readStream(n *seccomp.Notification) answer {
 const maxVector = 1024
 
 // destination is where a read is to put its bytes: its buffer, or the first one of its vector that has room.
-func (r *run) destination(n *seccomp.Notification) (addr, size uint64, e unix.Errno) {
+func (c *streamCalls) destination(n *seccomp.Notification) (addr, size uint64, e unix.Errno) {
 	switch seccomp.Name(n.Nr) {
 	case "read", "pread64":
 		return n.Args[1], n.Args[2], 0
@@ -148,7 +148,7 @@ func (r *run) destination(n *seccomp.Notification) (addr, size uint64, e unix.Er
 		return 0, 0, unix.EINVAL
 	}
 	vector := make([]byte, 16*count) // struct iovec
-	if e := r.proc.Read(n, n.Args[1], vector); e != 0 {
+	if e := c.proc.Read(n, n.Args[1], vector); e != 0 {
 		return 0, 0, e
 	}
 	for ; len(vector) > 0; vector = vector[16:] {
