@@ -18,16 +18,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden screens and the pictures of docs/approving.md anew")
 
-// settled is how long nothing may be drawn before a screen is taken for whole when it is written anew.
-const settled = 500 * time.Millisecond
-
 // scene is a screen as it must look, at each of its sizes. One with a caption is a picture in docs/approving.md, at
 // the size of the picture.
 type scene struct {
 	name    string
 	open    string // session
 	backend func() *fakeBackend
-	act     func(v *virtual, f *fakeBackend)
+	act     func(s *screen, f *fakeBackend)
 	picture Size
 	change  func(*Options)
 }
@@ -35,129 +32,121 @@ type scene struct {
 var sizes = []Size{{40, 12}, {80, 24}, {132, 43}, {220, 60}}
 
 var scenes = []scene{
-	{name: "inbox", backend: busyNight, act: func(v *virtual, _ *fakeBackend) { v.sees("5 wait") }, picture: Size{100, 20}},
-	{name: "inbox-empty", backend: func() *fakeBackend { return newFake() }, act: func(v *virtual, _ *fakeBackend) { v.sees("Nothing waits") }},
-	{name: "inbox-find", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		v.sees("5 wait")
-		v.types("/", "risk:danger")
-		v.sees("/risk:danger", "of 5")
+	{name: "inbox", backend: busyNight, act: func(s *screen, _ *fakeBackend) { s.until("5 wait") }, picture: Size{100, 20}},
+	{name: "inbox-empty", backend: func() *fakeBackend { return newFake() }, act: func(s *screen, _ *fakeBackend) { s.until("Nothing waits") }},
+	{name: "inbox-find", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		s.until("5 wait")
+		s.press("/", "risk:danger")
+		s.until("/risk:danger", "of 5")
 	}},
-	{name: "inbox-news", backend: busyNight, act: func(v *virtual, f *fakeBackend) {
-		v.sees("5 wait")
-		if _, err := f.Reject(v.t.Context(), "k3v9t2aa", bob, []int{1}, "after the release"); err != nil {
-			v.t.Error(err)
+	{name: "inbox-news", backend: busyNight, act: func(s *screen, f *fakeBackend) {
+		s.until("5 wait")
+		if _, err := f.Reject(s.t.Context(), "k3v9t2aa", bob, []int{1}, "after the release"); err != nil {
+			s.t.Error(err)
 		}
-		v.sees("bob rejected")
+		s.until("bob rejected")
 	}},
-	{name: "history", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		v.sees("5 wait")
-		v.types("h")
-		v.sees("Decided of late")
+	{name: "history", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		s.until("5 wait")
+		s.press("h")
+		s.until("Decided of late")
 	}, picture: Size{100, 14}},
-	{name: "session", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		v.sees("5 wait")
-		v.types("/", "id:k3v9t2aa", "enter", "enter")
-		v.sees("HELD", "WAITS")
+	{name: "session", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		s.until("5 wait")
+		s.press("/", "id:k3v9t2aa", "enter", "enter")
+		s.until("HELD", "WAITS")
 	}, picture: Size{100, 16}},
-	{name: "script", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		v.sees("5 wait")
-		v.types("/", "id:k3v9t2aa", "enter", "enter")
-		v.sees("HELD")
-		v.types("2")
-		v.sees("operation 1 WAITS", "12 ▸")
+	{name: "script", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		s.until("5 wait")
+		s.press("/", "id:k3v9t2aa", "enter", "enter")
+		s.until("HELD")
+		s.press("2")
+		s.until("operation 1 WAITS", "12 ▸")
 	}, picture: Size{100, 26}},
-	{name: "operation", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) { v.sees("Operation 1") }, picture: Size{100, 24}},
-	{name: "operation-attack", open: "b7m1x0cc", backend: busyNight, act: func(v *virtual, _ *fakeBackend) { v.sees("Operation 1") }, picture: Size{100, 24}},
-	{name: "approve", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		readAll(v)
-		v.types("a")
-		v.sees("y yes")
+	{name: "operation", open: "k3v9t2aa", backend: busyNight, act: func(s *screen, _ *fakeBackend) { s.until("Operation 1") }, picture: Size{100, 24}},
+	{name: "operation-attack", open: "b7m1x0cc", backend: busyNight, act: func(s *screen, _ *fakeBackend) { s.until("Operation 1") }, picture: Size{100, 24}},
+	{name: "approve", open: "k3v9t2aa", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		readAll(s)
+		s.press("a")
+		s.until("y yes")
 	}, picture: Size{100, 12}},
-	{name: "danger", open: "d0a5r7bb", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		readAll(v)
-		v.types("a")
-		v.sees("Type the target's name")
-		v.types("pro")
-		v.sees("> pro")
+	{name: "danger", open: "d0a5r7bb", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		readAll(s)
+		s.press("a")
+		s.until("Type the target's name")
+		s.press("pro")
+		s.until("> pro")
 	}, picture: Size{100, 12}},
-	{name: "undo", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		readAll(v)
-		v.types("a")
-		v.sees("y yes")
-		v.types("y")
-		v.sees("Approving operation 1")
+	{name: "undo", open: "k3v9t2aa", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		readAll(s)
+		s.press("a")
+		s.until("y yes")
+		s.press("y")
+		s.until("Approving operation 1")
 	}, change: func(o *Options) { o.Undo = 3 * time.Hour }},
-	{name: "result", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, f *fakeBackend) {
-		readAll(v)
-		v.types("a")
-		v.sees("y yes")
-		v.types("y")
-		v.sees("Approved operation 1", "it ran")
+	{name: "result", open: "k3v9t2aa", backend: busyNight, act: func(s *screen, f *fakeBackend) {
+		readAll(s)
+		s.press("a")
+		s.until("y yes")
+		s.press("y")
+		s.until("Approved operation 1", "it ran")
 		f.operationWrites("k3v9t2aa", 1, output.Chunk{Stream: output.Stderr, Data: []byte("nginx: reloaded\n")})
-		v.sees("nginx: reloaded")
+		s.until("nginx: reloaded")
 		f.change("k3v9t2aa", func(x *journal.Session) {
 			code := 0
 			x.Operations[0].ExitCode, x.Operations[0].Finished = &code, start
 		})
-		v.sees("Ended       exit 0")
+		s.until("Ended       exit 0")
 	}, picture: Size{100, 24}},
-	{name: "reject", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		v.sees("WAITS")
-		v.types("r")
-		v.sees("Why not?")
-		v.types("down", "down", "down")
-		v.sees("> not during business hours")
+	{name: "reject", open: "k3v9t2aa", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		s.until("WAITS")
+		s.press("r")
+		s.until("Why not?")
+		s.press("down", "down", "down")
+		s.until("> not during business hours")
 	}, picture: Size{100, 20}},
-	{name: "files", backend: filesNight, act: func(v *virtual, _ *fakeBackend) {
-		v.sees("1 wait")
-		v.types("enter")
-		v.sees("HELD")
-		v.types("3")
-		v.sees("operation 1 WAITS", "write")
-		v.until("what is read", func(rows string) bool { return !strings.Contains(rows, "being read") })
+	{name: "files", backend: filesNight, act: func(s *screen, _ *fakeBackend) {
+		s.until("1 wait")
+		s.press("enter")
+		s.until("HELD")
+		s.press("3")
+		s.until("operation 1 WAITS", "write")
+		s.gone("being read")
 	}, picture: Size{132, 36}},
-	{name: "operation-write", open: "f1l3s0aa", backend: filesNight, act: func(v *virtual, _ *fakeBackend) {
-		v.sees("Operation 1")
-		v.until("what is read", func(rows string) bool { return !strings.Contains(rows, "being read") })
+	{name: "operation-write", open: "f1l3s0aa", backend: filesNight, act: func(s *screen, _ *fakeBackend) {
+		s.until("Operation 1")
+		s.gone("being read")
 	}, picture: Size{100, 40}},
-	{name: "grant", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		readAll(v)
-		v.types("t", "2")
-		v.sees("without asking")
-		v.sees("(shape")
+	{name: "grant", open: "k3v9t2aa", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		readAll(s)
+		s.press("t", "2")
+		s.until("without asking")
+		s.until("(shape")
 	}, picture: Size{100, 20}},
-	{name: "rollback", open: "f1l3s0aa", backend: ended, act: func(v *virtual, _ *fakeBackend) {
-		v.sees("done")
-		v.types("z")
-		v.sees("1  write")
+	{name: "rollback", open: "f1l3s0aa", backend: ended, act: func(s *screen, _ *fakeBackend) {
+		s.until("done")
+		s.press("z")
+		s.until("1  write")
 	}, picture: Size{100, 12}},
-	{name: "help", open: "k3v9t2aa", backend: busyNight, act: func(v *virtual, _ *fakeBackend) {
-		v.sees("WAITS")
-		v.types("?")
-		v.sees("An operation")
+	{name: "help", open: "k3v9t2aa", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
+		s.until("WAITS")
+		s.press("?")
+		s.until("An operation")
 	}},
 }
 
 // readAll reads the open operation to its end.
-func readAll(v *virtual) {
-	v.t.Helper()
-	v.sees("WAITS")
-	for i := 0; ; i++ {
-		done := false
-		v.until("more or all of it", func(rows string) bool {
-			done = strings.Contains(rows, "All of it has been shown")
-			return done || strings.Contains(rows, "more lines: space")
-		})
-		if done {
+func readAll(s *screen) {
+	s.t.Helper()
+	s.until("WAITS")
+	for range 100 {
+		if strings.Contains(s.text(), "All of it has been shown") {
 			return
 		}
-		if i == 100 {
-			v.t.Fatal("the end never came")
-		}
-		before := v.rows()
-		v.types("space")
-		v.until("more", func(rows string) bool { return rows != before })
+		s.until("more lines: space")
+		s.press("space")
 	}
+	s.t.Fatal("the end never came")
 }
 
 // TestGoldenScreens compares whole screens, drawn by a terminal, with the ones under testdata/golden, and the pictures
@@ -175,8 +164,7 @@ func TestGoldenScreens(t *testing.T) {
 			t.Run(fmt.Sprintf("%s-%dx%d", s.name, size.Width, size.Height), func(t *testing.T) {
 				t.Parallel()
 				f := s.backend()
-				v := connectVirtual(t, f, size.Width, size.Height, func(o *Options) {
-					o.Session = s.open
+				v := openScreen(t, f, alice, size.Width, size.Height, s.open, func(o *Options) {
 					if s.change != nil {
 						s.change(o)
 					}
@@ -192,30 +180,31 @@ func TestGoldenScreens(t *testing.T) {
 	}
 }
 
-// compare waits until the screen is the one in the file, or writes it there.
-func (v *virtual) compare(name string, now func() string) {
-	v.t.Helper()
-	if *update {
-		for quiet := false; !quiet; {
-			select {
-			case <-v.fresh:
-			case <-time.After(settled):
-				quiet = true
-			}
-		}
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			v.t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(now()), 0o644); err != nil {
-			v.t.Fatal(err)
-		}
+// compare fails unless the screen is the one in the file once nothing happens any more, or writes it there.
+func (s *screen) compare(name string, now func() string) {
+	s.t.Helper()
+	want, err := os.ReadFile(name)
+	if err != nil && !*update {
+		s.t.Fatalf("%v; write it with: go generate ./gateway/tui", err)
+	}
+	if now() == string(want) {
 		return
 	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		v.t.Fatalf("%v; write it with: go generate ./gateway/tui", err)
+	// Something may still come: an answer of the backend, or what a goroutine has been told and not handed on yet.
+	for s.next() {
+		if now() == string(want) {
+			return
+		}
 	}
-	v.until("what is in "+name+" (if it should look different now: go generate ./gateway/tui)\n"+string(want), func(string) bool { return now() == string(want) })
+	if !*update {
+		s.t.Fatalf("the screen is not what is in %s (if it should look different now: go generate ./gateway/tui). It is\n%s", name, s.rows())
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(now()), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // busyNight is what an approver finds at three in the morning.

@@ -8,6 +8,7 @@ import (
 
 	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/vt"
 )
 
 // Measures of a picture, in pixels.
@@ -24,18 +25,16 @@ var palette = [16]string{
 
 const ground, ink = "#1b1f26", "#c8ccd4"
 
-// svg is the screen as a picture: what the terminal holds, cell by cell, and nothing else.
-func (v *virtual) svg() string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	w, h := v.screen.Width(), v.screen.Height()
+// picture is a terminal as a picture: what it holds, cell by cell, and nothing else.
+func picture(screen *vt.Emulator) string {
+	w, h := screen.Width(), screen.Height()
 	var b strings.Builder
 	fmt.Fprintf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.1f %.1f\" font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" font-size=\"14\">\n",
 		float64(w)*cellWidth+2*margin, float64(h)*cellHeight+2*margin)
 	fmt.Fprintf(&b, "<rect width=\"100%%\" height=\"100%%\" rx=\"8\" fill=\"%s\"/>\n", ground)
 	for y := range h {
 		for x := 0; x < w; {
-			n, text, style := v.piece(x, y)
+			n, text, style := piece(screen, x, y)
 			if strings.TrimSpace(text) != "" || style.Attrs&uv.AttrReverse != 0 {
 				drawPiece(&b, x, y, n, text, style)
 			}
@@ -47,10 +46,10 @@ func (v *virtual) svg() string {
 }
 
 // piece is a run of cells in one style: how many, their text and their style.
-func (v *virtual) piece(x, y int) (n int, text string, style uv.Style) {
+func piece(screen *vt.Emulator, x, y int) (n int, text string, style uv.Style) {
 	var b strings.Builder
-	for x+n < v.screen.Width() {
-		c := v.screen.CellAt(x+n, y)
+	for x+n < screen.Width() {
+		c := screen.CellAt(x+n, y)
 		if c == nil {
 			c = &uv.Cell{Content: " ", Width: 1}
 		}

@@ -10,6 +10,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/vt"
 
 	"shannot-gateway/approvals/journal"
 )
@@ -23,6 +24,7 @@ type screen struct {
 	decoder  decoder
 	left     bool
 	bells    int
+	running  int // commands whose message has not been taken
 }
 
 // openScreen opens the approval screen for who at a size; id is the session to open, "" for the list.
@@ -44,28 +46,77 @@ func openScreen(t *testing.T, f *fakeBackend, who journal.Identity, width, heigh
 	return s
 }
 
+// noMessage is the message of a command that has none.
+type noMessage struct{}
+
 func (s *screen) run(cmd tea.Cmd) {
 	if cmd == nil {
 		return
 	}
+	s.running++
 	go func() {
-		switch msg := cmd().(type) {
-		case nil:
-		case tea.BatchMsg:
-			for _, c := range msg {
-				s.run(c)
-			}
-		default:
-			select {
-			case s.messages <- msg:
-			case <-s.ctx.Done():
-			}
+		msg := cmd()
+		if msg == nil {
+			msg = noMessage{}
+		}
+		select {
+		case s.messages <- msg:
+		case <-s.ctx.Done():
 		}
 	}()
 }
 
+// came takes the message of a command.
+func (s *screen) came(msg tea.Msg) {
+	s.running--
+	s.take(msg)
+}
+
+// idle reports whether no command runs but those that wait for what may never come: events, the next second, more output,
+// and the end of the time in which a decision can be undone.
+func (s *screen) idle() bool {
+	m, waits := s.model, 2+len(s.model.pending)
+	if m.session != nil && m.session.output != nil && !m.session.output.over() {
+		waits++
+	}
+	if m.session != nil && m.session.view != nil && m.session.view.output != nil && !m.session.view.output.over() {
+		waits++
+	}
+	return s.running <= waits
+}
+
+// next takes one more message. It reports false where none comes any more that could change the screen.
+func (s *screen) next() bool {
+	s.t.Helper()
+	quiet := time.After(quietTime)
+	for {
+		var over <-chan time.Time
+		if s.idle() {
+			over = quiet
+		}
+		select {
+		case msg := <-s.messages:
+			s.came(msg)
+			if _, clock := msg.(tickMsg); !clock {
+				return true
+			}
+		case <-over:
+			return false
+		}
+	}
+}
+
+// quietTime is how long an idle screen that is not as it should be is given to become so: what a goroutine was told may not
+// have been handed on. No test that passes waits for it.
+const quietTime = 2 * time.Second
+
 func (s *screen) take(msg tea.Msg) {
-	switch msg.(type) {
+	switch msg := msg.(type) {
+	case nil, noMessage:
+	case tea.BatchMsg:
+		for _, c := range msg {
+			s.run(c)
+		}
 	case tea.QuitMsg:
 		s.left = true
 	case tea.RawMsg:
@@ -74,6 +125,20 @@ func (s *screen) take(msg tea.Msg) {
 		s.t.Fatalf("a command failed: %v", msg)
 	default:
 		s.run(s.model.Update(msg))
+	}
+}
+
+// gone takes messages until the screen does not show the words any more.
+func (s *screen) gone(words string) {
+	s.t.Helper()
+	late := time.After(patience)
+	for strings.Contains(s.text(), words) {
+		select {
+		case msg := <-s.messages:
+			s.came(msg)
+		case <-late:
+			s.t.Fatalf("the screen always shows %q:\n%s", words, s.text())
+		}
 	}
 }
 
@@ -94,7 +159,7 @@ func (s *screen) until(words ...string) string {
 		}
 		select {
 		case msg := <-s.messages:
-			s.take(msg)
+			s.came(msg)
 		case <-late:
 			s.t.Fatalf("the screen never showed %q:\n%s", missing, text)
 		}
@@ -102,7 +167,7 @@ func (s *screen) until(words ...string) string {
 }
 
 var keyBytes = map[string]string{
-	"enter": "\r", "esc": "\x1b", "space": " ", "up": "\x1b[A", "down": "\x1b[B", "end": "\x1b[F", "pgdn": "\x1b[6~",
+	"enter": "\r", "esc": "\x1b", "space": " ", "up": "\x1b[A", "down": "\x1b[B", "left": "\x1b[D", "right": "\x1b[C", "end": "\x1b[F", "pgdn": "\x1b[6~",
 	"backspace": "\x7f", "ctrl+c": "\x03", "ctrl+u": "\x15", "tab": "\t",
 }
 
@@ -188,3 +253,17 @@ func keyOrText(name string) string {
 	}
 	return name
 }
+
+// drawn is the screen as a terminal draws it.
+func (s *screen) drawn() *vt.Emulator {
+	s.t.Helper()
+	terminal := vt.NewEmulator(s.model.width, s.model.height)
+	if _, err := terminal.Write([]byte(strings.ReplaceAll(s.model.Screen(), "\n", "\r\n"))); err != nil {
+		s.t.Fatal(err)
+	}
+	return terminal
+}
+
+func (s *screen) rows() string { return rowsOf(s.drawn()) }
+
+func (s *screen) svg() string { return picture(s.drawn()) }

@@ -73,11 +73,16 @@ func connectVirtual(t *testing.T, f *fakeBackend, width, height int, change func
 func (v *virtual) rows() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	return rowsOf(v.screen)
+}
+
+// rowsOf are what a terminal holds, without blanks at the ends.
+func rowsOf(screen *vt.Emulator) string {
 	var b strings.Builder
-	for y := range v.screen.Height() {
+	for y := range screen.Height() {
 		var row strings.Builder
-		for x := 0; x < v.screen.Width(); {
-			c := v.screen.CellAt(x, y)
+		for x := 0; x < screen.Width(); {
+			c := screen.CellAt(x, y)
 			if c == nil || c.Content == "" {
 				row.WriteByte(' ')
 				x++
@@ -129,5 +134,21 @@ func (v *virtual) types(keys ...string) {
 		if _, err := io.WriteString(v.in, keyOrText(k)); err != nil {
 			v.t.Fatal(err)
 		}
+	}
+}
+
+// TestTerminalDrawsWhatTheScreenSays holds the other tests' way of looking at screens against a terminal at the end of a
+// connection.
+func TestTerminalDrawsWhatTheScreenSays(t *testing.T) {
+	for _, size := range []Size{{80, 24}, {132, 43}} {
+		v := connectVirtual(t, busyNight(), size.Width, size.Height, func(o *Options) { o.Session = "b7m1x0cc" })
+		s := openScreen(t, busyNight(), alice, size.Width, size.Height, "b7m1x0cc")
+		s.until("Operation 1")
+		want := s.rows()
+		v.until("what the model does:\n"+want, func(rows string) bool { return rows == want })
+		v.types("?")
+		s.press("?")
+		want = s.rows()
+		v.until("the help as the model has it:\n"+want, func(rows string) bool { return rows == want })
 	}
 }
