@@ -28,7 +28,6 @@ var larger = listed(
 	row{"gateway/tui.summary", 0, 20},
 	row{"sandbox/native.processTree", 0, 24},
 	row{"sandbox/native.run", 47, 22},
-	row{"sandbox/pypy.driver", 174, 29},
 	row{"vfs.Session", 79, 0},
 	row{"vfs.node", 0, 25},
 )

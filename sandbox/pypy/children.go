@@ -12,54 +12,54 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func (d *driver) waitpid(a []uint64) (int64, error) {
+func (w *childCalls) waitpid(a []uint64) (int64, error) {
 	pid, options := posix.WaitTarget(i32(a[0])), i32(a[2])
 	if options&^(unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED) != 0 {
 		return 0, unix.EINVAL
 	}
 	for {
-		changed := d.children.Changed()
-		c, any := d.children.Waitable(pid)
+		changed := w.children.Changed()
+		c, any := w.children.Waitable(pid)
 		switch {
 		case !any:
 			return 0, unix.ECHILD
 		case c != nil:
 			if a[1] != 0 {
-				if err := d.wire.store(a[1], le32(c.Status())); err != nil {
+				if err := w.wire.store(a[1], le32(c.Status())); err != nil {
 					return 0, err
 				}
 			}
-			d.children.Remove(c)
+			w.children.Remove(c)
 			return int64(c.PID), nil
 		case options&unix.WNOHANG != 0:
 			return 0, nil
 		}
 		select {
 		case <-changed:
-		case <-d.ctx.Done():
-			return 0, context.Cause(d.ctx)
+		case <-w.ctx.Done():
+			return 0, context.Cause(w.ctx)
 		}
 	}
 }
 
-func (d *driver) kill(a []uint64) (int64, error) { return d.signal(int(i32(a[0])), i32(a[1])) }
+func (w *childCalls) kill(a []uint64) (int64, error) { return w.signal(int(i32(a[0])), i32(a[1])) }
 
-func (d *driver) killpg(a []uint64) (int64, error) {
-	if pid := int(i32(a[0])); d.children.Get(pid) != nil {
-		return d.signal(pid, i32(a[1]))
+func (w *childCalls) killpg(a []uint64) (int64, error) {
+	if pid := int(i32(a[0])); w.children.Get(pid) != nil {
+		return w.signal(pid, i32(a[1]))
 	}
 	return 0, unix.ESRCH
 }
 
 // signal sends a signal to a command, or ends the script as its own would.
-func (d *driver) signal(pid int, sig int32) (int64, error) {
+func (w *childCalls) signal(pid int, sig int32) (int64, error) {
 	if !posix.ValidSignal(sig) {
 		return 0, unix.EINVAL
 	}
-	if pid == d.child.PID() || pid == 0 {
-		return d.signalSelf(syscall.Signal(sig))
+	if pid == w.child.PID() || pid == 0 {
+		return w.signalSelf(syscall.Signal(sig))
 	}
-	c := d.children.Get(pid)
+	c := w.children.Get(pid)
 	switch {
 	case c == nil && pid < 0:
 		return 0, unix.EPERM
@@ -72,16 +72,16 @@ func (d *driver) signal(pid int, sig int32) (int64, error) {
 // ignored are the signals whose default is to do nothing; this interpreter has no handlers of its own.
 var ignored = map[syscall.Signal]bool{0: true, unix.SIGCHLD: true, unix.SIGURG: true, unix.SIGWINCH: true, unix.SIGCONT: true}
 
-func (d *driver) signalSelf(sig syscall.Signal) (int64, error) {
+func (w *childCalls) signalSelf(sig syscall.Signal) (int64, error) {
 	if ignored[sig] {
 		return 0, nil
 	}
-	d.exited, d.exitCode = true, 128+int(sig)
+	w.end.asked, w.end.code = true, 128+int(sig)
 	return 0, errEnd
 }
 
 // selectCall answers select(2). Without descriptors it is how the interpreter sleeps.
-func (d *driver) selectCall(a []uint64) (int64, error) {
+func (c *pollCalls) selectCall(a []uint64) (int64, error) {
 	n := i32(a[0])
 	if n < 0 || n > 1024 {
 		return 0, unix.EINVAL
@@ -89,7 +89,7 @@ func (d *driver) selectCall(a []uint64) (int64, error) {
 	wait := time.Duration(-1)
 	if a[4] != 0 {
 		var p [16]byte
-		if err := d.wire.fetch(a[4], p[:]); err != nil {
+		if err := c.wire.fetch(a[4], p[:]); err != nil {
 			return 0, err
 		}
 		seconds, micros := word(p[:], 0), word(p[:], 8)
@@ -99,21 +99,21 @@ func (d *driver) selectCall(a []uint64) (int64, error) {
 		const most = 1 << 31 // seconds, longer than any session
 		wait = time.Duration(min(seconds, most))*time.Second + time.Duration(micros)*time.Microsecond
 	}
-	reads, err := d.readSet(a[1], n)
+	reads, err := c.readSet(a[1], n)
 	if err != nil {
 		return 0, err
 	}
-	writes, err := d.readSet(a[2], n)
+	writes, err := c.readSet(a[2], n)
 	if err != nil {
 		return 0, err
 	}
-	canRead, canWrite, err := d.poll(reads, writes, wait)
+	canRead, canWrite, err := c.poll(reads, writes, wait)
 	if err != nil {
 		return 0, err
 	}
 	for i, set := range [3][]int32{canRead, canWrite, nil} {
 		if address := a[1+i]; address != 0 {
-			if err := d.wire.store(address, encodeSet(set, n)); err != nil {
+			if err := c.wire.store(address, encodeSet(set, n)); err != nil {
 				return 0, err
 			}
 		}
@@ -124,12 +124,12 @@ func (d *driver) selectCall(a []uint64) (int64, error) {
 // setSize is how many bytes of a fd_set hold n descriptors: whole words.
 func setSize(n int32) int { return int(n+63) / 64 * 8 }
 
-func (d *driver) readSet(address uint64, n int32) ([]int32, error) {
+func (c *pollCalls) readSet(address uint64, n int32) ([]int32, error) {
 	if address == 0 {
 		return nil, nil
 	}
 	p := make([]byte, setSize(n))
-	if err := d.wire.fetch(address, p); err != nil {
+	if err := c.wire.fetch(address, p); err != nil {
 		return nil, err
 	}
 	var out []int32
@@ -154,13 +154,13 @@ const pollStep = 50 * time.Millisecond
 
 // poll waits until one of the descriptors is ready, the time is over (a negative one never is), or the run ends. What
 // is no pipe is always ready. EBADF for a descriptor that is not open.
-func (d *driver) poll(reads, writes []int32, wait time.Duration) (canRead, canWrite []int32, err error) {
+func (c *pollCalls) poll(reads, writes []int32, wait time.Duration) (canRead, canWrite []int32, err error) {
 	if len(reads)+len(writes) == 0 {
 		if wait < 0 {
-			<-d.ctx.Done()
-			return nil, nil, context.Cause(d.ctx)
+			<-c.ctx.Done()
+			return nil, nil, context.Cause(c.ctx)
 		}
-		return nil, nil, d.sleep(wait)
+		return nil, nil, sleep(c.ctx, wait)
 	}
 	deadline := time.Now().Add(wait)
 	for {
@@ -168,12 +168,12 @@ func (d *driver) poll(reads, writes []int32, wait time.Duration) (canRead, canWr
 		if wait >= 0 {
 			step = min(step, max(time.Until(deadline), 0))
 		}
-		canRead, canWrite, err = d.pollOnce(reads, writes, step)
+		canRead, canWrite, err = c.pollOnce(reads, writes, step)
 		switch {
 		case err != nil || len(canRead)+len(canWrite) > 0:
 			return canRead, canWrite, err
-		case context.Cause(d.ctx) != nil:
-			return nil, nil, context.Cause(d.ctx)
+		case context.Cause(c.ctx) != nil:
+			return nil, nil, context.Cause(c.ctx)
 		case wait >= 0 && time.Until(deadline) <= 0:
 			return nil, nil, nil
 		}
@@ -181,11 +181,11 @@ func (d *driver) poll(reads, writes []int32, wait time.Duration) (canRead, canWr
 }
 
 // pollOnce asks the kernel once, and does not wait where something is ready already.
-func (d *driver) pollOnce(reads, writes []int32, step time.Duration) (canRead, canWrite []int32, err error) {
+func (c *pollCalls) pollOnce(reads, writes []int32, step time.Duration) (canRead, canWrite []int32, err error) {
 	var list []unix.PollFd
 	var ready []bool
 	for i, fd := range append(append([]int32(nil), reads...), writes...) {
-		x, err := d.find(fd)
+		x, err := c.find(fd)
 		if err != nil {
 			return nil, nil, err
 		}

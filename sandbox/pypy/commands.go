@@ -42,7 +42,7 @@ func (l *guestLink) read(p []byte) (int, error) {
 }
 
 // writeLink takes a part of a request, and answers the request when it is whole.
-func (d *driver) writeLink(l *guestLink, p []byte) (int, error) {
+func (g *guestCalls) writeLink(l *guestLink, p []byte) (int, error) {
 	if l.reply != nil {
 		return 0, unix.EAGAIN
 	}
@@ -52,7 +52,7 @@ func (d *driver) writeLink(l *guestLink, p []byte) (int, error) {
 	}
 	size := binary.LittleEndian.Uint32(l.request)
 	if size > frames.MaxSize || uint64(len(l.request)) > 4+uint64(size) {
-		return 0, d.noGuest()
+		return 0, g.noGuest()
 	}
 	if uint64(len(l.request)) < 4+uint64(size) {
 		return len(p), nil
@@ -61,9 +61,9 @@ func (d *driver) writeLink(l *guestLink, p []byte) (int, error) {
 	l.request = nil
 	items, err := frames.DecodeList(body)
 	if err != nil {
-		return 0, d.noGuest()
+		return 0, g.noGuest()
 	}
-	reply, err := d.serveGuest(items)
+	reply, err := g.serveGuest(items)
 	if err != nil {
 		return 0, err
 	}
@@ -76,55 +76,55 @@ func (d *driver) writeLink(l *guestLink, p []byte) (int, error) {
 }
 
 // noGuest ends the run of a script that sends what no guest does.
-func (d *driver) noGuest() error {
-	d.cancel(supervisor.ProtocolError())
-	return context.Cause(d.ctx)
+func (g *guestCalls) noGuest() error {
+	g.cancel(supervisor.ProtocolError())
+	return context.Cause(g.ctx)
 }
 
 // opPoll waits for descriptors: milliseconds (negative for ever), a list of those to read, a list of those to write.
 const opPoll = "poll"
 
 // serveGuest answers one request of the guest. The error ends the run.
-func (d *driver) serveGuest(items [][]byte) ([][]byte, error) {
+func (g *guestCalls) serveGuest(items [][]byte) ([][]byte, error) {
 	if len(items) == 0 {
-		return nil, d.noGuest()
+		return nil, g.noGuest()
 	}
 	switch string(items[0]) {
 	case frames.OpLimit:
-		if len(items) != 2 || !d.blame(string(items[1])) {
-			return nil, d.noGuest()
+		if len(items) != 2 || !g.blame(string(items[1])) {
+			return nil, g.noGuest()
 		}
 		return nil, nil
 	case opPoll:
-		return d.servePoll(items)
+		return g.servePoll(items)
 	}
 	request, err := frames.DecodeStart(items)
 	if err != nil {
-		return nil, d.noGuest()
+		return nil, g.noGuest()
 	}
-	pid, err := d.start(request)
-	if cause := context.Cause(d.ctx); cause != nil {
+	pid, err := g.commands.start(request)
+	if cause := context.Cause(g.ctx); cause != nil {
 		return nil, cause
 	}
 	return frames.StartReply(pid, err), nil
 }
 
-func (d *driver) servePoll(items [][]byte) ([][]byte, error) {
+func (g *guestCalls) servePoll(items [][]byte) ([][]byte, error) {
 	if len(items) != 4 {
-		return nil, d.noGuest()
+		return nil, g.noGuest()
 	}
 	milliseconds, err := frames.DecodeInt(items[1])
 	reads, err2 := decodeNumbers(items[2])
 	writes, err3 := decodeNumbers(items[3])
 	if errors.Join(err, err2, err3) != nil {
-		return nil, d.noGuest()
+		return nil, g.noGuest()
 	}
 	wait := time.Duration(-1)
 	if milliseconds >= 0 {
 		wait = time.Duration(min(milliseconds, 1<<40)) * time.Millisecond
 	}
-	reads, writes, err = d.poll(reads, writes, wait)
-	if cause := context.Cause(d.ctx); cause != nil {
+	reads, writes, err = g.polls.poll(reads, writes, wait)
+	if cause := context.Cause(g.ctx); cause != nil {
 		return nil, cause
 	}
 	if err != nil {
@@ -158,25 +158,25 @@ func encodeNumbers(list []int32) []byte {
 
 // system answers system(3): a shell command through the gate, and its wait status. What a shell says and answers when
 // it may not run something is 126, and 127 when there is none.
-func (d *driver) system(a []uint64) (int64, error) {
+func (k *commandCalls) system(a []uint64) (int64, error) {
 	if a[0] == 0 {
 		return 1, nil // there is a shell
 	}
-	lines, err := d.wire.texts(maxCommand, a[0])
+	lines, err := k.wire.texts(maxCommand, a[0])
 	if err != nil {
 		return 0, err
 	}
-	pid, err := d.start(frames.Start{
-		Argv: []string{"sh", "-c", lines[0]}, Executables: []string{"/bin/sh"}, Env: d.environment.list, Stdin: 0, Stdout: 1, Stderr: 2,
+	pid, err := k.start(frames.Start{
+		Argv: []string{"sh", "-c", lines[0]}, Executables: []string{"/bin/sh"}, Env: k.environment.list, Stdin: 0, Stdout: 1, Stderr: 2,
 	})
-	if cause := context.Cause(d.ctx); cause != nil {
+	if cause := context.Cause(k.ctx); cause != nil {
 		return 0, cause
 	}
 	var refusal *sandbox.Refusal
 	switch {
 	case errors.As(err, &refusal) && (refusal.Errno == unix.EACCES || refusal.Errno == unix.EPERM):
-		if x := d.descriptors[2]; x != nil && x.kind == stream {
-			if _, err := d.print(x, []byte("sh: "+refusal.Reason+"\n")); err != nil {
+		if x := k.descriptors[2]; x != nil && x.kind == stream {
+			if _, err := k.outputs.print(x, []byte("sh: "+refusal.Reason+"\n")); err != nil {
 				return 0, err
 			}
 		}
@@ -184,34 +184,34 @@ func (d *driver) system(a []uint64) (int64, error) {
 	case err != nil:
 		return 127 << 8, nil
 	}
-	c := d.children.Get(pid)
+	c := k.children.Get(pid)
 	select {
 	case <-c.Done():
-	case <-d.ctx.Done():
-		return 0, context.Cause(d.ctx)
+	case <-k.ctx.Done():
+		return 0, context.Cause(k.ctx)
 	}
-	d.children.Remove(c)
+	k.children.Remove(c)
 	return int64(c.Status()), nil
 }
 
 // start passes a command to the gate with copies of the script's streams. It returns once the command runs, however
 // long a human takes.
-func (d *driver) start(q frames.Start) (int, error) {
-	if d.children.Count() >= min(posix.MaxChildren, tasks.Commands()) {
+func (k *commandCalls) start(q frames.Start) (int, error) {
+	if k.children.Count() >= min(posix.MaxChildren, tasks.Commands()) {
 		return 0, unix.EAGAIN
 	}
 	if len(q.Pass) > 0 {
 		return 0, &sandbox.Refusal{Errno: unix.ENOTSUP, Reason: "a command runs on the target and gets stdin, stdout and stderr alone"}
 	}
-	here, err := d.names.Dir.Here()
+	here, err := k.names.Dir.Here()
 	if err != nil && !path.IsAbs(q.Dir) {
 		return 0, err
 	}
-	dir, err := d.names.CommandDir(here, q.Dir)
+	dir, err := k.names.CommandDir(here, q.Dir)
 	if err != nil {
 		return 0, err
 	}
-	s, err := d.takeStreams(q)
+	s, err := k.takeStreams(q)
 	if err != nil {
 		return 0, err
 	}
@@ -222,39 +222,39 @@ func (d *driver) start(q frames.Start) (int, error) {
 	if q.InheritEnv {
 		c.Env = nil
 	}
-	d.dialogue.pair.Unpin() // what is started here may run anywhere
-	d.starting.Store(true)
-	process, err := d.job.Commands.Start(d.ctx, c)
-	d.starting.Store(false)
+	k.dialogue.pair.Unpin() // what is started here may run anywhere
+	k.starting.Store(true)
+	process, err := k.job.Commands.Start(k.ctx, c)
+	k.starting.Store(false)
 	if err != nil {
 		s.Close()
 		return 0, err
 	}
-	d.running.Add(1)
+	k.running.Add(1)
 	// The streams go first when the run ends: what waits for a reader or a writer that is the gateway itself ends with them.
-	unlink := context.AfterFunc(d.ctx, s.Close)
-	return d.children.Add(0, process, func() {
-		d.running.Add(-1)
+	unlink := context.AfterFunc(k.ctx, s.Close)
+	return k.children.Add(0, process, func() {
+		k.running.Add(-1)
 		unlink()
 		s.Close()
 	}).PID, nil
 }
 
-func (d *driver) takeStreams(q frames.Start) (*streams.Streams, error) {
+func (k *commandCalls) takeStreams(q frames.Start) (*streams.Streams, error) {
 	s := &streams.Streams{Input: sandbox.NoInput}
-	if err := d.takeInput(s, q); err != nil {
+	if err := k.takeInput(s, q); err != nil {
 		return nil, err
 	}
 	var err error
-	if s.Stdout, err = d.takeOutput(q.Stdout); err != nil {
+	if s.Stdout, err = k.takeOutput(q.Stdout); err != nil {
 		s.Close()
 		return nil, err
 	}
-	if q.Stderr >= 0 && q.Stdout >= 0 && d.descriptors[q.Stderr] == d.descriptors[q.Stdout] {
+	if q.Stderr >= 0 && q.Stdout >= 0 && k.descriptors[q.Stderr] == k.descriptors[q.Stdout] {
 		s.Stderr = s.Stdout
 		return s, nil
 	}
-	if s.Stderr, err = d.takeOutput(q.Stderr); err != nil {
+	if s.Stderr, err = k.takeOutput(q.Stderr); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -263,11 +263,11 @@ func (d *driver) takeStreams(q frames.Start) (*streams.Streams, error) {
 
 // takeInput takes what a command reads from. Where everything that it will give is known, a human can be shown it, and
 // the command gets exactly that.
-func (d *driver) takeInput(s *streams.Streams, q frames.Start) error {
+func (k *commandCalls) takeInput(s *streams.Streams, q frames.Start) error {
 	if q.Stdin < 0 {
 		return nil
 	}
-	x, err := d.find(q.Stdin)
+	x, err := k.find(q.Stdin)
 	if err != nil {
 		return err
 	}
@@ -283,7 +283,7 @@ func (d *driver) takeInput(s *streams.Streams, q frames.Start) error {
 		if x.source != nil && x.source.empty() {
 			return nil
 		}
-		return d.fromPipe(s, x, q)
+		return k.fromPipe(s, x, q)
 	default: // nothing of the kind for the others
 	}
 	return unix.EBADF
@@ -305,7 +305,7 @@ func fromContent(s *streams.Streams, x *description) error {
 
 // fromPipe hands a pipe over, or, where the guest says what the script is about to write to it, reads that away: the
 // command gets what was said, whatever is written.
-func (d *driver) fromPipe(s *streams.Streams, x *description, q frames.Start) error {
+func (k *commandCalls) fromPipe(s *streams.Streams, x *description, q frames.Start) error {
 	file, err := another(x.pipe, unix.O_RDONLY)
 	if err != nil {
 		return err
@@ -313,7 +313,7 @@ func (d *driver) fromPipe(s *streams.Streams, x *description, q frames.Start) er
 	if q.HasInput && len(q.Input) <= sandbox.MaxContent {
 		s.Known(bytes.Clone(q.Input))
 		go func() {
-			defer d.guard("reading a known input away")
+			defer k.guard("reading a known input away")
 			_, _ = io.Copy(io.Discard, file) // until the script closes its end, which its end does as well
 			_ = file.Close()
 		}()
@@ -335,11 +335,11 @@ func another(p *os.File, mode int) (*os.File, error) {
 }
 
 // takeOutput takes what a command writes to.
-func (d *driver) takeOutput(fd int32) (io.WriteCloser, error) {
+func (k *commandCalls) takeOutput(fd int32) (io.WriteCloser, error) {
 	if fd < 0 {
 		return streams.Discard{}, nil
 	}
-	x, err := d.find(fd)
+	x, err := k.find(fd)
 	if err != nil {
 		return nil, err
 	}
@@ -363,7 +363,7 @@ func (d *driver) takeOutput(fd int32) (io.WriteCloser, error) {
 		}
 		return streams.Output{File: file}, nil
 	case stream:
-		return printer{d, x}, nil
+		return printer{k.outputs, x}, nil
 	default: // nothing of the kind for the others
 	}
 	return nil, unix.EBADF
@@ -371,9 +371,9 @@ func (d *driver) takeOutput(fd int32) (io.WriteCloser, error) {
 
 // printer is the script's standard output or error, which its commands share.
 type printer struct {
-	d *driver
-	x *description
+	to *outputs
+	x  *description
 }
 
-func (p printer) Write(b []byte) (int, error) { return p.d.print(p.x, b) }
+func (p printer) Write(b []byte) (int, error) { return p.to.print(p.x, b) }
 func (p printer) Close() error                { return nil }

@@ -58,8 +58,15 @@ var mostEverywhere = sync.OnceValue(func() int64 {
 	return int64(limit.Cur / 4) // #nosec G115 -- compared first
 })
 
+// descriptorTable is the descriptors of the script.
+type descriptorTable struct {
+	descriptors map[int32]*description
+	files       int // sandbox.Limits.Files
+	links       int // connections of the guest
+}
+
 // release closes what the last descriptor led to.
-func (x *description) release(d *driver) {
+func (x *description) release(t *descriptorTable) {
 	if x.refs--; x.refs > 0 {
 		return
 	}
@@ -75,7 +82,7 @@ func (x *description) release(d *driver) {
 	case pipeEnd:
 		_ = x.pipe.Close()
 	case link:
-		d.links--
+		t.links--
 	case stream:
 	}
 }
@@ -83,33 +90,33 @@ func (x *description) release(d *driver) {
 func (x *description) readable() bool { return x.flags&unix.O_ACCMODE != unix.O_WRONLY }
 func (x *description) writable() bool { return x.flags&unix.O_ACCMODE != unix.O_RDONLY }
 
-// mostDescriptors is the limit of the session below the engine's.
-func (d *driver) mostDescriptors() int {
-	if l := d.job.Limits.Files; l > 0 {
-		return min(l, maxDescriptors)
+// most is the limit of the session below the engine's.
+func (t *descriptorTable) most() int {
+	if t.files > 0 {
+		return min(t.files, maxDescriptors)
 	}
 	return maxDescriptors
 }
 
 // find looks a descriptor up.
-func (d *driver) find(fd int32) (*description, error) {
-	if x := d.descriptors[fd]; x != nil {
+func (t *descriptorTable) find(fd int32) (*description, error) {
+	if x := t.descriptors[fd]; x != nil {
 		return x, nil
 	}
 	return nil, unix.EBADF
 }
 
 // free is the lowest unused descriptor from least on. EMFILE where there are too many.
-func (d *driver) free(least int32) (int32, error) {
+func (t *descriptorTable) free(least int32) (int32, error) {
 	if least < 0 {
 		return 0, unix.EINVAL
 	}
-	most := int32(d.mostDescriptors()) // #nosec G115 -- at most maxDescriptors
-	if len(d.descriptors) >= int(most) {
+	most := int32(t.most()) // #nosec G115 -- at most maxDescriptors
+	if len(t.descriptors) >= int(most) {
 		return 0, unix.EMFILE
 	}
 	for fd := least; fd < most; fd++ {
-		if d.descriptors[fd] == nil {
+		if t.descriptors[fd] == nil {
 			return fd, nil
 		}
 	}
@@ -117,96 +124,96 @@ func (d *driver) free(least int32) (int32, error) {
 }
 
 // add gives a description its first descriptor. ENFILE where the sessions of this process have too many.
-func (d *driver) add(x *description) (int64, error) {
-	fd, err := d.free(0)
+func (t *descriptorTable) add(x *description) (int64, error) {
+	fd, err := t.free(0)
 	x.held = true
 	if everywhere.Add(1) > mostEverywhere() && err == nil {
 		err = unix.ENFILE
 	}
 	if err != nil {
 		x.refs = 1
-		x.release(d)
+		x.release(t)
 		return 0, err
 	}
 	x.refs = 1
-	d.descriptors[fd] = x
+	t.descriptors[fd] = x
 	return int64(fd), nil
 }
 
 // drop takes a descriptor away.
-func (d *driver) drop(fd int32) {
-	x := d.descriptors[fd]
-	delete(d.descriptors, fd)
-	x.release(d)
+func (t *descriptorTable) drop(fd int32) {
+	x := t.descriptors[fd]
+	delete(t.descriptors, fd)
+	x.release(t)
 }
 
-func (d *driver) close1(fd int32) error {
-	if _, err := d.find(fd); err != nil {
+func (t *descriptorTable) close1(fd int32) error {
+	if _, err := t.find(fd); err != nil {
 		return err
 	}
-	d.drop(fd)
+	t.drop(fd)
 	return nil
 }
 
-func (d *driver) duplicate(fd, least int32) (int64, error) {
-	x, err := d.find(fd)
+func (t *descriptorTable) duplicate(fd, least int32) (int64, error) {
+	x, err := t.find(fd)
 	if err != nil {
 		return 0, err
 	}
-	to, err := d.free(least)
+	to, err := t.free(least)
 	if err != nil {
 		return 0, err
 	}
 	x.refs++
-	d.descriptors[to] = x
+	t.descriptors[to] = x
 	return int64(to), nil
 }
 
-func (d *driver) dup(a []uint64) (int64, error) { return d.duplicate(i32(a[0]), 0) }
+func (c *descriptorCalls) dup(a []uint64) (int64, error) { return c.duplicate(i32(a[0]), 0) }
 
-func (d *driver) dup2(a []uint64) (int64, error) {
+func (c *descriptorCalls) dup2(a []uint64) (int64, error) {
 	from, to := i32(a[0]), i32(a[1])
-	x, err := d.find(from)
+	x, err := c.find(from)
 	if err != nil {
 		return 0, err
 	}
-	if to < 0 || int(to) >= d.mostDescriptors() {
+	if to < 0 || int(to) >= c.most() {
 		return 0, unix.EBADF
 	}
 	if from == to {
 		return int64(to), nil
 	}
 	x.refs++
-	if d.descriptors[to] != nil {
-		d.drop(to)
+	if c.descriptors[to] != nil {
+		c.drop(to)
 	}
-	d.descriptors[to] = x
+	c.descriptors[to] = x
 	return int64(to), nil
 }
 
-func (d *driver) closeDescriptor(a []uint64) (int64, error) { return 0, d.close1(i32(a[0])) }
+func (c *descriptorCalls) closeDescriptor(a []uint64) (int64, error) { return 0, c.close1(i32(a[0])) }
 
 // sync answers what only needs a descriptor to be open.
-func (d *driver) sync(a []uint64) (int64, error) {
-	_, err := d.find(i32(a[0]))
+func (c *descriptorCalls) sync(a []uint64) (int64, error) {
+	_, err := c.find(i32(a[0]))
 	return 0, err
 }
 
-func (d *driver) statusFlags(a []uint64) (int64, error) {
-	x, err := d.find(i32(a[0]))
+func (c *descriptorCalls) statusFlags(a []uint64) (int64, error) {
+	x, err := c.find(i32(a[0]))
 	if err != nil {
 		return 0, err
 	}
 	return int64(x.flags & (unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK)), nil
 }
 
-func (d *driver) setStatusFlags(a []uint64) (int64, error) {
-	return d.setFlags(i32(a[0]), int(i32(a[1])))
+func (c *descriptorCalls) setStatusFlags(a []uint64) (int64, error) {
+	return c.setFlags(i32(a[0]), int(i32(a[1])))
 }
 
-func (d *driver) setFlags(fd int32, flags int) (int64, error) {
+func (t *descriptorTable) setFlags(fd int32, flags int) (int64, error) {
 	const changeable = unix.O_APPEND | unix.O_NONBLOCK
-	x, err := d.find(fd)
+	x, err := t.find(fd)
 	if err != nil {
 		return 0, err
 	}
@@ -220,29 +227,29 @@ func (d *driver) setFlags(fd int32, flags int) (int64, error) {
 	return 0, nil
 }
 
-func (d *driver) fcntl(a []uint64) (int64, error) {
+func (c *descriptorCalls) fcntl(a []uint64) (int64, error) {
 	fd, command, argument := i32(a[0]), i32(a[1]), i32(a[2])
 	switch command {
 	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC:
-		return d.duplicate(fd, argument)
+		return c.duplicate(fd, argument)
 	case unix.F_GETFD:
-		if _, err := d.find(fd); err != nil {
+		if _, err := c.find(fd); err != nil {
 			return 0, err
 		}
 		return unix.FD_CLOEXEC, nil
 	case unix.F_SETFD, unix.F_SETLK, unix.F_SETLKW:
-		return d.sync(a)
+		return c.sync(a)
 	case unix.F_GETFL:
-		return d.statusFlags(a)
+		return c.statusFlags(a)
 	case unix.F_SETFL:
-		return d.setFlags(fd, int(argument))
+		return c.setFlags(fd, int(argument))
 	}
 	return 0, unix.EINVAL
 }
 
 // ioctl knows how much a pipe holds; nothing else is a device that takes one.
-func (d *driver) ioctl(a []uint64) (int64, error) {
-	x, err := d.find(i32(a[0]))
+func (c *descriptorCalls) ioctl(a []uint64) (int64, error) {
+	x, err := c.find(i32(a[0]))
 	if err != nil {
 		return 0, err
 	}
@@ -253,24 +260,24 @@ func (d *driver) ioctl(a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return 0, d.wire.store(a[2], le32(uint32(held))) // #nosec G115 -- what a pipe holds
+	return 0, c.wire.store(a[2], le32(uint32(held))) // #nosec G115 -- what a pipe holds
 }
 
 // isatty answers 0 with ENOTTY, isatty(3). The errno goes with a result that is not -1, so it is said by hand.
-func (d *driver) isatty(a []uint64) (int64, error) {
+func (c *descriptorCalls) isatty(a []uint64) (int64, error) {
 	errno := unix.ENOTTY
-	if _, err := d.find(i32(a[0])); err != nil {
+	if _, err := c.find(i32(a[0])); err != nil {
 		errno = unix.EBADF
 	}
-	d.wire.setErrno(errno)
+	c.wire.setErrno(errno)
 	return 0, nil
 }
 
-func (d *driver) pipe(a []uint64) (int64, error) { return d.makePipe(a[0], 0) }
+func (c *descriptorCalls) pipe(a []uint64) (int64, error) { return c.makePipe(a[0], 0) }
 
-func (d *driver) pipe2(a []uint64) (int64, error) { return d.makePipe(a[0], int(i32(a[1]))) }
+func (c *descriptorCalls) pipe2(a []uint64) (int64, error) { return c.makePipe(a[0], int(i32(a[1]))) }
 
-func (d *driver) makePipe(address uint64, flags int) (int64, error) {
+func (c *descriptorCalls) makePipe(address uint64, flags int) (int64, error) {
 	if address == 0 {
 		return 0, unix.EFAULT
 	}
@@ -283,17 +290,17 @@ func (d *driver) makePipe(address uint64, flags int) (int64, error) {
 		{kind: pipeEnd, pipe: os.NewFile(uintptr(pair[0]), "pipe"), flags: unix.O_RDONLY | flags},
 		{kind: pipeEnd, pipe: os.NewFile(uintptr(pair[1]), "pipe"), flags: unix.O_WRONLY | flags},
 	}
-	read, err := d.add(ends[0])
+	read, err := c.add(ends[0])
 	if err != nil {
 		_ = ends[1].pipe.Close()
 		return 0, err
 	}
-	write, err := d.add(ends[1])
+	write, err := c.add(ends[1])
 	if err != nil {
-		d.drop(int32(read)) // #nosec G115 -- a descriptor
+		c.drop(int32(read)) // #nosec G115 -- a descriptor
 		return 0, err
 	}
-	return 0, d.wire.store(address, append(le32(uint32(read)), le32(uint32(write))...)) // #nosec G115 -- descriptors
+	return 0, c.wire.store(address, append(le32(uint32(read)), le32(uint32(write))...)) // #nosec G115 -- descriptors
 }
 
 // onPipe calls f with the descriptor of a pipe.
@@ -309,43 +316,43 @@ func onPipe(p *os.File, f func(fd int) (int, error)) (n int, err error) {
 }
 
 // waiting calls f, which blocks on a pipe, so that it ends with the run.
-func (d *driver) waiting(p *os.File, f func() (int, error)) (int, error) {
-	stop := context.AfterFunc(d.ctx, func() { _ = p.SetDeadline(time.Unix(1, 0)) })
+func (c *pipes) waiting(p *os.File, f func() (int, error)) (int, error) {
+	stop := context.AfterFunc(c.ctx, func() { _ = p.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	n, err := f()
-	if cause := context.Cause(d.ctx); cause != nil {
+	if cause := context.Cause(c.ctx); cause != nil {
 		return n, cause
 	}
 	return n, err
 }
 
-// readPipe reads what is there, and waits for it unless the pipe does not block.
-func (d *driver) readPipe(x *description, p []byte) (int, error) {
+// read reads what is there, and waits for it unless the pipe does not block.
+func (c *pipes) read(x *description, p []byte) (int, error) {
 	if x.flags&unix.O_NONBLOCK != 0 {
 		return onPipe(x.pipe, func(fd int) (int, error) { return retry(func() (int, error) { return unix.Read(fd, p) }) })
 	}
-	n, err := d.waiting(x.pipe, func() (int, error) { return x.pipe.Read(p) })
+	n, err := c.waiting(x.pipe, func() (int, error) { return x.pipe.Read(p) })
 	if n > 0 || err == nil || err == io.EOF {
 		return n, nil
 	}
-	return 0, d.pipeError(err)
+	return 0, c.failure(err)
 }
 
-// writePipe writes all of p, unless the pipe does not block.
-func (d *driver) writePipe(x *description, p []byte) (int, error) {
+// write writes all of p, unless the pipe does not block.
+func (c *pipes) write(x *description, p []byte) (int, error) {
 	if x.flags&unix.O_NONBLOCK != 0 {
 		return onPipe(x.pipe, func(fd int) (int, error) { return retry(func() (int, error) { return unix.Write(fd, p) }) })
 	}
-	n, err := d.waiting(x.pipe, func() (int, error) { return x.pipe.Write(p) })
+	n, err := c.waiting(x.pipe, func() (int, error) { return x.pipe.Write(p) })
 	if n > 0 || err == nil {
 		return n, nil
 	}
-	return 0, d.pipeError(err)
+	return 0, c.failure(err)
 }
 
-// pipeError keeps the reason why the run ends, and makes an errno of anything else.
-func (d *driver) pipeError(err error) error {
-	if cause := context.Cause(d.ctx); cause != nil {
+// failure keeps the reason why the run ends, and makes an errno of anything else.
+func (c *pipes) failure(err error) error {
+	if cause := context.Cause(c.ctx); cause != nil {
 		return cause
 	}
 	return vfs.ErrnoOf(err)

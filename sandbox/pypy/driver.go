@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -51,39 +49,25 @@ type driver struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	names       posix.Names
-	descriptors map[int32]*description
-	listings    map[uint64]*listing
-	links       int
-	stdin       *source
-	output      sync.Mutex // held while standard output or error is written
-	slack       int64      // bytes that files may grow by before they are counted again
-	block       []byte     // for one read or write
+	state state
+	calls calls
 
-	environment environment
-	zone        *time.Location
-	memory      childMemory
-
-	children posix.Children
-	starting atomic.Bool  // the script itself is inside the start of a command
-	running  atomic.Int32 // commands that run
-
-	dialogue  dialogue
-	settle    func() // called with the first call, where there is something to do then
-	throttle  supervisor.Throttle
-	exited    bool // by _exit
-	exitCode  int
-	uncaught  *supervisor.LimitError // the limit whose error ended the script, by its own word
-	unknown   int                    // calls of functions that the table lacks
-	wallClock time.Time
+	dialogue dialogue
+	settle   func() // called with the first call, where there is something to do then
+	throttle supervisor.Throttle
+	uncaught *supervisor.LimitError // the limit whose error ended the script, by its own word
+	unknown  int                    // calls of functions that the table lacks
 }
 
-// childMemory is what the driver has allocated in the child once, for answers that are pointers.
-type childMemory struct {
-	strings map[string]uint64 // C strings by content
-	size    int
-	tm      uint64 // a struct tm
-	output  uint64 // what get_stdout returns
+// state is what a kernel keeps for a process, and a C library for a program.
+type state struct {
+	names       posix.Names
+	descriptors descriptorTable
+	children    posix.Children
+	environment environment
+	texts       texts
+	stdin       *source
+	outputs     outputs
 }
 
 // errEnd says that the script asked to end.
@@ -93,43 +77,70 @@ var errEnd = errors.New("the script ended itself")
 func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader, out io.Writer, now func() time.Time,
 	log func(string, ...any)) (*driver, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	d := &driver{
-		job: job, now: now, log: log, wire: newWire(in, out), child: child, ctx: ctx, cancel: cancel, names: posix.Names{FS: job.FS, Umask: 0o022},
-		descriptors: map[int32]*description{}, listings: map[uint64]*listing{}, block: make([]byte, maxBlock), wallClock: now(),
-	}
+	d := &driver{job: job, now: now, log: log, wire: newWire(in, out), child: child, ctx: ctx, cancel: cancel}
 	d.dialogue.init(child)
-	d.environment.set(job.Env)
-	d.memory.strings = map[string]uint64{}
-	d.children.Init(func() {}, d.guard)
+	s := &d.state
+	s.names = posix.Names{FS: job.FS, Umask: 0o022, Directory: s.descriptors.directory}
+	s.descriptors = descriptorTable{files: job.Limits.Files, descriptors: map[int32]*description{}}
+	s.environment.set(job.Env)
+	s.texts = texts{wire: d.wire, strings: map[string]uint64{}}
+	s.outputs.ctx, s.outputs.cancel = ctx, cancel
+	s.children.Init(func() {}, d.guard)
 	d.job.FS.SetMeter(d.walked)
-	d.names.Directory, d.names.Dir.Longest = d.directory, maxPath
-	d.names.Dir.Begin(job.Dir)
-	if d.names.Enter(job.Dir) != nil {
-		_ = d.names.Enter("/")
+	s.names.Dir.Longest = maxPath
+	s.names.Dir.Begin(job.Dir)
+	if s.names.Enter(job.Dir) != nil {
+		_ = s.names.Enter("/")
 	}
-	d.zone = targetZone(job.FS, d.environment.get("TZ"))
+	d.prepareCalls()
 	var err error
-	if d.stdin, err = newSource(job.Stdin, d.guard); err != nil {
+	if s.stdin, err = newSource(job.Stdin, d.guard); err != nil {
 		cancel(nil)
 		return nil, err
 	}
-	d.descriptors[0] = &description{kind: pipeEnd, pipe: d.stdin.read, refs: 1, flags: unix.O_RDONLY, source: d.stdin}
-	d.descriptors[1] = &description{kind: stream, to: job.Stdout, refs: 1, flags: unix.O_WRONLY}
-	d.descriptors[2] = &description{kind: stream, to: job.Stderr, refs: 1, flags: unix.O_WRONLY}
+	s.descriptors.descriptors[0] = &description{kind: pipeEnd, pipe: s.stdin.read, refs: 1, flags: unix.O_RDONLY, source: s.stdin}
+	s.descriptors.descriptors[1] = &description{kind: stream, to: job.Stdout, refs: 1, flags: unix.O_WRONLY}
+	s.descriptors.descriptors[2] = &description{kind: stream, to: job.Stderr, refs: 1, flags: unix.O_WRONLY}
 	return d, nil
+}
+
+// prepareCalls gives the calls what they are answered with.
+func (d *driver) prepareCalls() {
+	c, s, w, ctx := &d.calls, &d.state, d.wire, d.ctx
+	names, table := &paths{wire: w, names: &s.names}, &s.descriptors
+	c.opens = openCalls{names, table}
+	c.descriptors = descriptorCalls{descriptorTable: table, wire: w}
+	c.stats = statCalls{paths: names, descriptorTable: table, job: &d.job, began: d.now()}
+	c.directories = directoryCalls{names, table}
+	c.names = nameCalls{names}
+	c.attributes = attributeCalls{paths: names, descriptorTable: table, now: d.now}
+	c.listings = listingCalls{paths: names, descriptorTable: table, listings: map[uint64]*listing{}}
+	c.polls = pollCalls{descriptorTable: table, wire: w, ctx: ctx}
+	c.times = timeCalls{wire: w, now: d.now, child: d.child, texts: &s.texts, zone: targetZone(d.job.FS, s.environment.get("TZ"))}
+	c.environment = environmentCalls{wire: w, fs: d.job.FS, environment: &s.environment, texts: &s.texts, times: &c.times}
+	c.identity = identityCalls{wire: w, job: &d.job, environment: &s.environment, texts: &s.texts, child: d.child, children: &s.children}
+	c.machine = machineCalls{wire: w, job: &d.job, texts: &s.texts, table: table}
+	c.children = childCalls{wire: w, ctx: ctx, child: d.child, children: &s.children}
+	k := &c.commands
+	k.descriptorTable, k.wire, k.ctx, k.guard, k.job, k.names = table, w, ctx, d.guard, &d.job, &s.names
+	k.environment, k.children, k.outputs, k.dialogue = &s.environment, &s.children, &s.outputs, &d.dialogue
+	guest := &guestCalls{ctx: ctx, cancel: d.cancel, blame: d.blame, polls: &c.polls, commands: k}
+	c.content = contentCalls{
+		descriptorTable: table, wire: w, job: &d.job, pipes: pipes{ctx}, outputs: &s.outputs, guest: guest, block: make([]byte, maxBlock),
+	}
 }
 
 // release drops what the script had open, as its end does. No call is answered any more.
 func (d *driver) release() {
-	for n := range d.descriptors {
-		d.drop(n)
+	for n := range d.state.descriptors.descriptors {
+		d.state.descriptors.drop(n)
 	}
-	for _, l := range d.listings {
+	for _, l := range d.calls.listings.listings {
 		_ = l.file.Close()
 	}
-	clear(d.listings)
-	d.names.Dir.Close()
-	d.stdin.close()
+	clear(d.calls.listings.listings)
+	d.state.names.Dir.Close()
+	d.state.stdin.close()
 }
 
 // serve answers calls until the child ends, breaks the protocol, or the run's context does.
@@ -167,7 +178,7 @@ func (d *driver) answer(r request) error {
 		return d.fail(f, f.errno)
 	default: // nothing of the kind for the others
 	}
-	value, err := f.call(d, r.args)
+	value, err := f.call(&d.calls, r.args)
 	if d.wire.err != nil {
 		return d.wire.err
 	}
@@ -216,7 +227,7 @@ func (d *driver) slow() {
 	limit := d.job.Limits.Calls
 	for !d.throttle.Take(limit) {
 		d.throttle.Tell(limit, d.job.Notice)
-		if d.sleep(supervisor.Tick/20) != nil {
+		if sleep(d.ctx, supervisor.Tick/20) != nil {
 			return
 		}
 	}
@@ -232,20 +243,20 @@ func (d *driver) walked(components int) error {
 }
 
 // sleep waits, or returns why the run ends.
-func (d *driver) sleep(length time.Duration) error {
+func sleep(ctx context.Context, length time.Duration) error {
 	timer := time.NewTimer(length)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
-	case <-d.ctx.Done():
-		return context.Cause(d.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
 // waits reports whether everything of the run waits for a human: the interpreter has one thread, and that asks for a command.
 func (d *driver) waits() bool {
-	return d.job.Held != nil && d.job.Held() && d.starting.Load() && d.running.Load() == 0
+	return d.job.Held != nil && d.job.Held() && d.calls.commands.starting.Load() && d.calls.commands.running.Load() == 0
 }
 
 // watch keeps the limits until stop: elapsed time without the time in which all waits for a human, processor time, memory,
@@ -281,7 +292,7 @@ func (d *driver) blame(kind string) bool {
 	details := map[string]supervisor.LimitError{
 		"memory":  {Cause: sandbox.Memory, Detail: fmt.Sprintf("found no memory below %d bytes", l.Memory)},
 		"write":   {Cause: sandbox.Written, Detail: "found no room for its files"},
-		"files":   {Cause: sandbox.Files, Detail: fmt.Sprintf("opened more than %d files", d.mostDescriptors())},
+		"files":   {Cause: sandbox.Files, Detail: fmt.Sprintf("opened more than %d files", d.state.descriptors.most())},
 		"threads": {Cause: sandbox.Threads, Detail: "started a thread, which this interpreter does not have"},
 	}
 	e, ok := details[kind]
@@ -292,8 +303,8 @@ func (d *driver) blame(kind string) bool {
 }
 
 // exit answers _exit(2), which does not return.
-func (d *driver) exit(a []uint64) (int64, error) {
-	d.exited, d.exitCode = true, int(a[0]&0xff)
+func (w *childCalls) exit(a []uint64) (int64, error) {
+	w.end.asked, w.end.code = true, int(a[0]&0xff)
 	return 0, errEnd
 }
 

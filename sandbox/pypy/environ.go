@@ -69,44 +69,44 @@ func (e *environment) remove(key string) {
 	}
 }
 
-// text is the address of a C string that stays. What was said once is not said again.
-func (d *driver) text(s string) (int64, error) {
-	if address, ok := d.memory.strings[s]; ok {
+// address is the address of a C string that stays. What was said once is not said again.
+func (t *texts) address(s string) (int64, error) {
+	if address, ok := t.strings[s]; ok {
 		return int64(address), nil // #nosec G115 -- an address
 	}
-	got, err := d.wire.allocate(append([]byte(s), 0))
+	got, err := t.wire.allocate(append([]byte(s), 0))
 	if err != nil {
 		return 0, err
 	}
 	// It is the child's memory that grows without bound; the gateway's does not.
-	if d.memory.size += len(s) + 64; d.memory.size <= maxVariables {
-		d.memory.strings[strings.Clone(s)] = got[0]
+	if t.size += len(s) + 64; t.size <= maxVariables {
+		t.strings[strings.Clone(s)] = got[0]
 	}
 	return int64(got[0]), nil // #nosec G115 -- an address
 }
 
 // getenv answers NULL, without an errno, where there is no such variable.
-func (d *driver) getenv(a []uint64) (int64, error) {
-	names, err := d.wire.texts(maxCommand, a[0])
+func (c *environmentCalls) getenv(a []uint64) (int64, error) {
+	names, err := c.wire.texts(maxCommand, a[0])
 	if err != nil {
 		return 0, err
 	}
-	value, ok := d.environment.lookup(names[0])
+	value, ok := c.environment.lookup(names[0])
 	if !ok {
 		return 0, nil
 	}
-	return d.text(value)
+	return c.texts.address(value)
 }
 
 // getEnviron answers an array of C strings: all of them in one block, and the array in another.
-func (d *driver) getEnviron([]uint64) (int64, error) {
+func (c *environmentCalls) getEnviron([]uint64) (int64, error) {
 	var block []byte
-	starts := make([]uint64, 0, len(d.environment.list))
-	for _, kv := range d.environment.list {
+	starts := make([]uint64, 0, len(c.environment.list))
+	for _, kv := range c.environment.list {
 		starts = append(starts, uint64(len(block)))
 		block = append(append(block, kv...), 0)
 	}
-	got, err := d.wire.allocate(append(block, 0))
+	got, err := c.wire.allocate(append(block, 0))
 	if err != nil {
 		return 0, err
 	}
@@ -114,29 +114,29 @@ func (d *driver) getEnviron([]uint64) (int64, error) {
 	for _, at := range starts {
 		array = binary.LittleEndian.AppendUint64(array, got[0]+at)
 	}
-	got, err = d.wire.allocate(append(array, make([]byte, 8)...))
+	got, err = c.wire.allocate(append(array, make([]byte, 8)...))
 	if err != nil {
 		return 0, err
 	}
 	return int64(got[0]), nil // #nosec G115 -- an address
 }
 
-func (d *driver) setenv(a []uint64) (int64, error) {
-	kv, err := d.wire.texts(maxCommand, a[0], a[1])
+func (c *environmentCalls) setenv(a []uint64) (int64, error) {
+	kv, err := c.wire.texts(maxCommand, a[0], a[1])
 	if err != nil {
 		return 0, err
 	}
 	if kv[0] == "" || strings.ContainsRune(kv[0], '=') {
 		return 0, unix.EINVAL
 	}
-	if _, ok := d.environment.lookup(kv[0]); ok && i32(a[2]) == 0 {
+	if _, ok := c.environment.lookup(kv[0]); ok && i32(a[2]) == 0 {
 		return 0, nil
 	}
-	return 0, d.change(kv[0], kv[1])
+	return 0, c.change(kv[0], kv[1])
 }
 
-func (d *driver) putenv(a []uint64) (int64, error) {
-	kv, err := d.wire.texts(maxCommand, a[0])
+func (c *environmentCalls) putenv(a []uint64) (int64, error) {
+	kv, err := c.wire.texts(maxCommand, a[0])
 	if err != nil {
 		return 0, err
 	}
@@ -145,28 +145,28 @@ func (d *driver) putenv(a []uint64) (int64, error) {
 		return 0, unix.EINVAL
 	}
 	if !ok {
-		d.environment.remove(key) // as glibc's putenv(3)
+		c.environment.remove(key) // as glibc's putenv(3)
 		return 0, nil
 	}
-	return 0, d.change(key, value)
+	return 0, c.change(key, value)
 }
 
-func (d *driver) change(key, value string) error {
-	err := d.environment.put(key, value)
+func (c *environmentCalls) change(key, value string) error {
+	err := c.environment.put(key, value)
 	if err == nil && key == "TZ" {
-		d.zone = targetZone(d.job.FS, value)
+		c.times.zone = targetZone(c.fs, value)
 	}
 	return err
 }
 
-func (d *driver) unsetenv(a []uint64) (int64, error) {
-	names, err := d.wire.texts(maxCommand, a[0])
+func (c *environmentCalls) unsetenv(a []uint64) (int64, error) {
+	names, err := c.wire.texts(maxCommand, a[0])
 	if err != nil {
 		return 0, err
 	}
 	if names[0] == "" || strings.ContainsRune(names[0], '=') {
 		return 0, unix.EINVAL
 	}
-	d.environment.remove(names[0])
+	c.environment.remove(names[0])
 	return 0, nil
 }

@@ -18,40 +18,40 @@ import (
 func le32(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
 func le64(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) }
 
-func (d *driver) open(a []uint64) (int64, error) {
-	return d.openAt(unix.AT_FDCWD, a[0], int(i32(a[1])), uint32(a[2])) // #nosec G115 -- the low half
+func (c *openCalls) open(a []uint64) (int64, error) {
+	return c.openAt(unix.AT_FDCWD, a[0], int(i32(a[1])), uint32(a[2])) // #nosec G115 -- the low half
 }
 
-func (d *driver) openat(a []uint64) (int64, error) {
-	return d.openAt(i32(a[0]), a[1], int(i32(a[2])), uint32(a[3])) // #nosec G115 -- the low half
+func (c *openCalls) openat(a []uint64) (int64, error) {
+	return c.openAt(i32(a[0]), a[1], int(i32(a[2])), uint32(a[3])) // #nosec G115 -- the low half
 }
 
-func (d *driver) openAt(dirfd int32, address uint64, flags int, mode uint32) (int64, error) {
-	name, err := d.pathAt(dirfd, address)
+func (c *openCalls) openAt(dirfd int32, address uint64, flags int, mode uint32) (int64, error) {
+	name, err := c.at(dirfd, address)
 	if err != nil {
 		return 0, err
 	}
 	if fd, ok := descriptorName(name); ok {
-		return d.reopen(fd, flags)
+		return c.reopen(fd, flags)
 	}
-	if _, err := d.free(0); err != nil {
+	if _, err := c.free(0); err != nil {
 		return 0, err
 	}
-	file, err := d.job.FS.Open(name, flags, d.names.Masked(mode))
+	file, err := c.names.FS.Open(name, flags, c.names.Masked(mode))
 	if err != nil {
 		return 0, err
 	}
-	x, err := d.describe(file, flags)
+	x, err := c.describe(file, flags)
 	if err != nil {
 		_ = file.Close()
 		return 0, err
 	}
-	return d.add(x)
+	return c.add(x)
 }
 
 // reopen gives the script another descriptor for one that it has, in no mode that it does not have.
-func (d *driver) reopen(fd int32, flags int) (int64, error) {
-	x, err := d.find(fd)
+func (c *openCalls) reopen(fd int32, flags int) (int64, error) {
+	x, err := c.find(fd)
 	if err != nil {
 		return 0, unix.ENOENT
 	}
@@ -59,11 +59,11 @@ func (d *driver) reopen(fd int32, flags int) (int64, error) {
 	if want != unix.O_WRONLY && !x.readable() || want != unix.O_RDONLY && !x.writable() {
 		return 0, unix.EACCES
 	}
-	return d.duplicate(fd, 0)
+	return c.duplicate(fd, 0)
 }
 
 // describe makes a description of a file of the view.
-func (d *driver) describe(file vfs.File, flags int) (*description, error) {
+func (c *openCalls) describe(file vfs.File, flags int) (*description, error) {
 	info, err := file.Info()
 	if err != nil {
 		return nil, err
@@ -72,11 +72,11 @@ func (d *driver) describe(file vfs.File, flags int) (*description, error) {
 		return &description{kind: directory, file: file, flags: flags & unix.O_PATH, fd: -1}, nil
 	}
 	if file.Path() == guestPath {
-		if d.links >= maxLinks {
+		if c.links >= maxLinks {
 			return nil, unix.EMFILE
 		}
 		_ = file.Close()
-		d.links++
+		c.links++
 		return &description{kind: link, link: &guestLink{}, flags: unix.O_RDWR, fd: -1}, nil
 	}
 	if s, ok := file.(vfs.Streamed); ok && s.Stream() != nil {
@@ -154,19 +154,19 @@ func amount(word uint64) (int, error) {
 	return int(min(word, maxBlock)), nil // #nosec G115 -- at most maxBlock
 }
 
-func (d *driver) read(a []uint64) (int64, error) {
-	x, size, err := d.transfer(a, (*description).readable)
+func (c *contentCalls) read(a []uint64) (int64, error) {
+	x, size, err := c.transfer(a, (*description).readable)
 	if err != nil {
 		return 0, err
 	}
 	var n int
-	switch p := d.block[:size]; x.kind {
+	switch p := c.block[:size]; x.kind {
 	case content:
 		n, err = retry(func() (int, error) { return unix.Read(x.fd, p) })
 	case distant:
 		n, err = x.pieces.read(p)
 	case pipeEnd:
-		n, err = d.readPipe(x, p)
+		n, err = c.pipes.read(x, p)
 	case link:
 		n, err = x.link.read(p)
 	case directory:
@@ -177,12 +177,12 @@ func (d *driver) read(a []uint64) (int64, error) {
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	return int64(n), d.wire.store(a[1], d.block[:n])
+	return int64(n), c.wire.store(a[1], c.block[:n])
 }
 
 // transfer looks at the arguments that reading and writing have in common.
-func (d *driver) transfer(a []uint64, able func(*description) bool) (*description, int, error) {
-	x, err := d.find(i32(a[0]))
+func (c *contentCalls) transfer(a []uint64, able func(*description) bool) (*description, int, error) {
+	x, err := c.find(i32(a[0]))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -196,8 +196,8 @@ func (d *driver) transfer(a []uint64, able func(*description) bool) (*descriptio
 	return x, size, err
 }
 
-func (d *driver) pread(a []uint64) (int64, error) {
-	x, size, err := d.transfer(a, (*description).readable)
+func (c *contentCalls) pread(a []uint64) (int64, error) {
+	x, size, err := c.transfer(a, (*description).readable)
 	if err != nil {
 		return 0, err
 	}
@@ -205,9 +205,9 @@ func (d *driver) pread(a []uint64) (int64, error) {
 	var n int
 	switch x.kind {
 	case content:
-		n, err = retry(func() (int, error) { return unix.Pread(x.fd, d.block[:size], offset) })
+		n, err = retry(func() (int, error) { return unix.Pread(x.fd, c.block[:size], offset) })
 	case distant:
-		n, err = x.pieces.readAt(d.block[:size], offset)
+		n, err = x.pieces.readAt(c.block[:size], offset)
 	case directory:
 		return 0, unix.EISDIR
 	default:
@@ -216,33 +216,33 @@ func (d *driver) pread(a []uint64) (int64, error) {
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	return int64(n), d.wire.store(a[1], d.block[:n])
+	return int64(n), c.wire.store(a[1], c.block[:n])
 }
 
-func (d *driver) write(a []uint64) (int64, error) {
-	x, size, err := d.transfer(a, (*description).writable)
+func (c *contentCalls) write(a []uint64) (int64, error) {
+	x, size, err := c.transfer(a, (*description).writable)
 	if err != nil {
 		return 0, err
 	}
 	if x.kind == content {
-		at, err := d.writePosition(x)
+		at, err := c.writePosition(x)
 		if err != nil {
 			return 0, err
 		}
-		return d.writeContent(x, a[1], size, at, func(p []byte) (int, error) { return unix.Write(x.fd, p) })
+		return c.writeContent(x, a[1], size, at, func(p []byte) (int, error) { return unix.Write(x.fd, p) })
 	}
-	p := d.block[:size]
-	if err := d.wire.fetch(a[1], p); err != nil {
+	p := c.block[:size]
+	if err := c.wire.fetch(a[1], p); err != nil {
 		return 0, err
 	}
 	var n int
 	switch x.kind {
 	case pipeEnd:
-		n, err = d.writePipe(x, p)
+		n, err = c.pipes.write(x, p)
 	case stream:
-		n, err = d.print(x, p)
+		n, err = c.outputs.print(x, p)
 	case link:
-		n, err = d.writeLink(x.link, p)
+		n, err = c.guest.writeLink(x.link, p)
 	default:
 		err = unix.EBADF
 	}
@@ -250,20 +250,20 @@ func (d *driver) write(a []uint64) (int64, error) {
 }
 
 // print writes to standard output or error. A writer that takes no more ends the run.
-func (d *driver) print(x *description, p []byte) (int, error) {
-	d.output.Lock()
-	defer d.output.Unlock()
+func (o *outputs) print(x *description, p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	n, err := x.to.Write(p)
 	if err != nil {
 		err = fmt.Errorf("deliver output: %w", err)
-		d.cancel(err)
-		return 0, context.Cause(d.ctx)
+		o.cancel(err)
+		return 0, context.Cause(o.ctx)
 	}
 	return n, nil
 }
 
-func (d *driver) pwrite(a []uint64) (int64, error) {
-	x, size, err := d.transfer(a, (*description).writable)
+func (c *contentCalls) pwrite(a []uint64) (int64, error) {
+	x, size, err := c.transfer(a, (*description).writable)
 	if err != nil {
 		return 0, err
 	}
@@ -274,11 +274,11 @@ func (d *driver) pwrite(a []uint64) (int64, error) {
 	if x.kind != content {
 		return 0, unix.ESPIPE
 	}
-	return d.writeContent(x, a[1], size, offset, func(p []byte) (int, error) { return unix.Pwrite(x.fd, p, offset) })
+	return c.writeContent(x, a[1], size, offset, func(p []byte) (int, error) { return unix.Pwrite(x.fd, p, offset) })
 }
 
 // writePosition is where the next write goes.
-func (d *driver) writePosition(x *description) (int64, error) {
+func (c *contentCalls) writePosition(x *description) (int64, error) {
 	if x.flags&unix.O_APPEND != 0 {
 		var st unix.Stat_t
 		err := unix.Fstat(x.fd, &st)
@@ -292,13 +292,13 @@ func (d *driver) writePosition(x *description) (int64, error) {
 }
 
 // writeContent writes to a file of the view, within the limits of the session.
-func (d *driver) writeContent(x *description, address uint64, size int, at int64, write func([]byte) (int, error)) (int64, error) {
-	room, err := d.room(x, at, int64(size))
+func (c *contentCalls) writeContent(x *description, address uint64, size int, at int64, write func([]byte) (int, error)) (int64, error) {
+	room, err := c.room(x, at, int64(size))
 	if err != nil {
 		return 0, err
 	}
-	p := d.block[:room]
-	if err := d.wire.fetch(address, p); err != nil {
+	p := c.block[:room]
+	if err := c.wire.fetch(address, p); err != nil {
 		return 0, err
 	}
 	n, err := retry(func() (int, error) { return write(p) })
@@ -306,8 +306,8 @@ func (d *driver) writeContent(x *description, address uint64, size int, at int64
 }
 
 // room is how many of size bytes at a position fit. EFBIG and ENOSPC at the limits.
-func (d *driver) room(x *description, at, size int64) (int64, error) {
-	limit := d.job.Limits.Write
+func (c *contentCalls) room(x *description, at, size int64) (int64, error) {
+	limit := c.job.Limits.Write
 	if limit <= 0 || size == 0 {
 		return size, nil
 	}
@@ -324,29 +324,29 @@ func (d *driver) room(x *description, at, size int64) (int64, error) {
 	size = min(size, limit-at)
 	// A hole that a write behind the end leaves costs nothing but counts: it can be filled without growing the file.
 	growth := max(at+size-st.Size, min(size, growthStep))
-	if growth > d.slack {
-		d.slack = limit - d.job.FS.Used()
+	if growth > c.slack {
+		c.slack = limit - c.job.FS.Used()
 	}
-	if growth > d.slack {
+	if growth > c.slack {
 		return 0, unix.ENOSPC
 	}
-	d.slack -= growth
+	c.slack -= growth
 	return size, nil
 }
 
 // growthStep is what a write is counted as at least, in bytes: a page of the memory behind it.
 const growthStep = 4096
 
-func (d *driver) ftruncate(a []uint64) (int64, error) {
-	x, err := d.writableContent(i32(a[0]))
+func (c *contentCalls) ftruncate(a []uint64) (int64, error) {
+	x, err := c.writableContent(i32(a[0]))
 	if err != nil {
 		return 0, err
 	}
-	return 0, d.resize(x, int64(a[1])) // #nosec G115 -- looked at
+	return 0, c.resize(x, int64(a[1])) // #nosec G115 -- looked at
 }
 
-func (d *driver) writableContent(fd int32) (*description, error) {
-	x, err := d.find(fd)
+func (c *contentCalls) writableContent(fd int32) (*description, error) {
+	x, err := c.find(fd)
 	if err != nil {
 		return nil, err
 	}
@@ -357,7 +357,7 @@ func (d *driver) writableContent(fd int32) (*description, error) {
 }
 
 // resize sets a file's size within the limits.
-func (d *driver) resize(x *description, size int64) error {
+func (c *contentCalls) resize(x *description, size int64) error {
 	if size < 0 {
 		return unix.EINVAL
 	}
@@ -365,11 +365,11 @@ func (d *driver) resize(x *description, size int64) error {
 	if err := unix.Fstat(x.fd, &st); err != nil {
 		return err
 	}
-	if limit := d.job.Limits.Write; limit > 0 && size > limit {
+	if limit := c.job.Limits.Write; limit > 0 && size > limit {
 		return unix.EFBIG
 	}
 	if grown := size - st.Size; grown > 0 {
-		if _, err := d.room(x, st.Size, grown); err != nil {
+		if _, err := c.room(x, st.Size, grown); err != nil {
 			return err
 		}
 	}
@@ -377,8 +377,8 @@ func (d *driver) resize(x *description, size int64) error {
 }
 
 // fallocate answers posix_fallocate(3), which returns its error.
-func (d *driver) fallocate(a []uint64) (int64, error) {
-	x, err := d.writableContent(i32(a[0]))
+func (c *contentCalls) fallocate(a []uint64) (int64, error) {
+	x, err := c.writableContent(i32(a[0]))
 	offset, length := int64(a[1]), int64(a[2]) // #nosec G115 -- looked at
 	switch {
 	case err != nil:
@@ -387,7 +387,7 @@ func (d *driver) fallocate(a []uint64) (int64, error) {
 	default:
 		var st unix.Stat_t
 		if err = unix.Fstat(x.fd, &st); err == nil && st.Size < offset+length {
-			err = d.resize(x, offset+length)
+			err = c.resize(x, offset+length)
 		}
 	}
 	var errno unix.Errno
@@ -397,8 +397,8 @@ func (d *driver) fallocate(a []uint64) (int64, error) {
 	return 0, err
 }
 
-func (d *driver) lseek(a []uint64) (int64, error) {
-	x, err := d.find(i32(a[0]))
+func (c *contentCalls) lseek(a []uint64) (int64, error) {
+	x, err := c.find(i32(a[0]))
 	if err != nil {
 		return 0, err
 	}
@@ -419,39 +419,39 @@ func (d *driver) lseek(a []uint64) (int64, error) {
 }
 
 // standardOutput answers get_stdout, a FILE of the C library: an address that means descriptor 1.
-func (d *driver) standardOutput([]uint64) (int64, error) {
-	if d.memory.output == 0 {
-		got, err := d.wire.allocate(make([]byte, 8))
+func (c *descriptorCalls) standardOutput([]uint64) (int64, error) {
+	if c.output == 0 {
+		got, err := c.wire.allocate(make([]byte, 8))
 		if err != nil {
 			return 0, err
 		}
-		d.memory.output = got[0]
+		c.output = got[0]
 	}
-	return int64(d.memory.output), nil // #nosec G115 -- an address
+	return int64(c.output), nil // #nosec G115 -- an address
 }
 
-func (d *driver) fileno(a []uint64) (int64, error) {
-	if a[0] == 0 || a[0] != d.memory.output {
+func (c *descriptorCalls) fileno(a []uint64) (int64, error) {
+	if a[0] == 0 || a[0] != c.output {
 		return 0, unix.EBADF
 	}
 	return 1, nil
 }
 
-func (d *driver) fstat(a []uint64) (int64, error) {
-	x, err := d.find(i32(a[0]))
+func (c *statCalls) fstat(a []uint64) (int64, error) {
+	x, err := c.find(i32(a[0]))
 	if err != nil {
 		return 0, err
 	}
-	info, err := d.info(x)
+	info, err := c.info(x)
 	if err != nil {
 		return 0, err
 	}
-	return 0, d.wire.store(a[1], encodeStat(info))
+	return 0, c.wire.store(a[1], encodeStat(info))
 }
 
 // info describes an open file: one of the view with the size that it has now, a stream as a pipe of the script's user.
-func (d *driver) info(x *description) (vfs.Info, error) {
-	now := d.wallClock
+func (c *statCalls) info(x *description) (vfs.Info, error) {
+	now := c.began
 	switch x.kind {
 	case directory, distant:
 		return x.file.Info()
@@ -465,6 +465,6 @@ func (d *driver) info(x *description) (vfs.Info, error) {
 	default: // nothing of the kind for the others
 	}
 	return vfs.Info{
-		Mode: unix.S_IFIFO | 0o600, Nlink: 1, UID: d.job.Host.UID, GID: d.job.Host.GID, Atime: now, Mtime: now, Ctime: now,
+		Mode: unix.S_IFIFO | 0o600, Nlink: 1, UID: c.job.Host.UID, GID: c.job.Host.GID, Atime: now, Mtime: now, Ctime: now,
 	}, nil
 }

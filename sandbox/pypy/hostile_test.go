@@ -161,7 +161,7 @@ func TestPointersThatAreGivenTwiceLoseOnlyTheOldStream(t *testing.T) {
 
 func TestPanicWhileACallIsAnsweredEndsThatSessionAlone(t *testing.T) {
 	const signature = "test_panic()i"
-	functions[signature] = &function{signature: signature, result: 'i', why: "a test", call: func(*driver, []uint64) (int64, error) {
+	functions[signature] = &function{signature: signature, result: 'i', why: "a test", call: func(*calls, []uint64) (int64, error) {
 		panic("injected")
 	}}
 	defer delete(functions, signature)
@@ -240,11 +240,11 @@ func FuzzHostileChild(f *testing.F) {
 		err = d.serve()
 		d.cancel(nil)
 		d.release()
-		d.children.WaitAll()
+		d.state.children.WaitAll()
 		if err == nil {
 			t.Fatal("the driver serves for ever")
 		}
-		if len(d.descriptors)+len(d.listings) != 0 {
+		if len(d.state.descriptors.descriptors)+len(d.calls.listings.listings) != 0 {
 			t.Fatal("something is still open")
 		}
 		if stdout.Len() > len(wire) {

@@ -112,11 +112,11 @@ func TestSleepIsOneQuestion(t *testing.T) {
 	e := interposedEngine(t)
 	f := functions["select(ipppp)i"]
 	asked, answer := 0, f.call
-	f.call = func(d *driver, a []uint64) (int64, error) {
-		if d.job.Session == t.Name() { // not the run that compiles the library
+	f.call = func(c *calls, a []uint64) (int64, error) {
+		if c.identity.job.Session == t.Name() { // not the run that compiles the library
 			asked++
 		}
-		return answer(d, a)
+		return answer(c, a)
 	}
 	defer func() {
 		_ = e.Close() // the run that compiles the library has ended then

@@ -26,37 +26,37 @@ const maxEntries = 1 << 18
 // direntSize is the size of struct dirent of dirent.h on 64-bit Linux.
 const direntSize = 280
 
-func (d *driver) opendir(a []uint64) (int64, error) {
-	name, err := d.pathAt(unix.AT_FDCWD, a[0])
+func (c *listingCalls) opendir(a []uint64) (int64, error) {
+	name, err := c.at(unix.AT_FDCWD, a[0])
 	if err != nil {
 		return 0, err
 	}
-	file, err := d.job.FS.Open(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	file, err := c.names.FS.Open(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return 0, err
 	}
-	address, err := d.list(&listing{file: file, fd: -1})
+	address, err := c.list(&listing{file: file, fd: -1})
 	if err != nil {
 		_ = file.Close()
 	}
 	return address, err
 }
 
-func (d *driver) fdopendir(a []uint64) (int64, error) {
+func (c *listingCalls) fdopendir(a []uint64) (int64, error) {
 	fd := i32(a[0])
-	if _, err := d.directory(fd); err != nil {
+	if _, err := c.directory(fd); err != nil {
 		return 0, err
 	}
-	x := d.descriptors[fd]
+	x := c.descriptors[fd]
 	if x.flags&unix.O_PATH != 0 {
 		return 0, unix.EBADF // it was opened for its name only
 	}
-	return d.list(&listing{file: x.file, fd: fd, borrows: true})
+	return c.list(&listing{file: x.file, fd: fd, borrows: true})
 }
 
 // list takes the listing, and room in the child for its entries.
-func (d *driver) list(l *listing) (int64, error) {
-	if len(d.listings) >= maxListings {
+func (c *listingCalls) list(l *listing) (int64, error) {
+	if len(c.listings) >= maxListings {
 		return 0, unix.EMFILE
 	}
 	var err error
@@ -64,39 +64,39 @@ func (d *driver) list(l *listing) (int64, error) {
 		return 0, err
 	}
 	total := len(l.entries)
-	for _, other := range d.listings {
+	for _, other := range c.listings {
 		total += len(other.entries)
 	}
 	if total > maxEntries {
 		return 0, unix.ENOMEM
 	}
-	got, err := d.wire.allocate(make([]byte, direntSize))
+	got, err := c.wire.allocate(make([]byte, direntSize))
 	if err != nil {
 		return 0, err
 	}
-	if old := d.listings[got[0]]; old != nil {
-		d.endListing(old)
+	if old := c.listings[got[0]]; old != nil {
+		c.endListing(old)
 	}
-	d.listings[got[0]] = l
+	c.listings[got[0]] = l
 	return int64(got[0]), nil // #nosec G115 -- an address
 }
 
-func (d *driver) listing(address uint64) (*listing, error) {
-	if l := d.listings[address]; l != nil {
+func (c *listingCalls) listing(address uint64) (*listing, error) {
+	if l := c.listings[address]; l != nil {
 		return l, nil
 	}
 	return nil, unix.EBADF
 }
 
 // readdir answers NULL at the end, with errno as it was.
-func (d *driver) readdir(a []uint64) (int64, error) {
-	l, err := d.listing(a[0])
+func (c *listingCalls) readdir(a []uint64) (int64, error) {
+	l, err := c.listing(a[0])
 	if err != nil || l.next >= len(l.entries) {
 		return 0, err
 	}
 	e := l.entries[l.next]
 	l.next++
-	return int64(a[0]), d.wire.store(a[0], encodeDirent(e, l.next)) // #nosec G115 -- an address
+	return int64(a[0]), c.wire.store(a[0], encodeDirent(e, l.next)) // #nosec G115 -- an address
 }
 
 // encodeDirent encodes struct dirent.
@@ -114,8 +114,8 @@ func encodeDirent(e vfs.Dirent, offset int) []byte {
 	return p
 }
 
-func (d *driver) rewinddir(a []uint64) (int64, error) {
-	l := d.listings[a[0]]
+func (c *listingCalls) rewinddir(a []uint64) (int64, error) {
+	l := c.listings[a[0]]
 	if l == nil {
 		return 0, nil
 	}
@@ -127,10 +127,10 @@ func (d *driver) rewinddir(a []uint64) (int64, error) {
 }
 
 // endListing closes what a stream has open.
-func (d *driver) endListing(l *listing) {
+func (c *listingCalls) endListing(l *listing) {
 	if l.fd >= 0 {
-		if x := d.descriptors[l.fd]; x != nil && x.file == l.file {
-			d.drop(l.fd) // and the file with it
+		if x := c.descriptors[l.fd]; x != nil && x.file == l.file {
+			c.drop(l.fd) // and the file with it
 			return
 		}
 	}
@@ -139,30 +139,30 @@ func (d *driver) endListing(l *listing) {
 	}
 }
 
-func (d *driver) closedir(a []uint64) (int64, error) {
-	l, err := d.listing(a[0])
+func (c *listingCalls) closedir(a []uint64) (int64, error) {
+	l, err := c.listing(a[0])
 	if err != nil {
 		return 0, err
 	}
-	delete(d.listings, a[0])
-	d.endListing(l)
-	d.wire.free(a[0])
+	delete(c.listings, a[0])
+	c.endListing(l)
+	c.wire.free(a[0])
 	return 0, nil
 }
 
-func (d *driver) dirfd(a []uint64) (int64, error) {
-	l, err := d.listing(a[0])
+func (c *listingCalls) dirfd(a []uint64) (int64, error) {
+	l, err := c.listing(a[0])
 	if err != nil {
 		return 0, err
 	}
-	if x := d.descriptors[l.fd]; l.fd >= 0 && x != nil && x.file == l.file {
+	if x := c.descriptors[l.fd]; l.fd >= 0 && x != nil && x.file == l.file {
 		return int64(l.fd), nil
 	}
-	fd, err := d.free(0)
+	fd, err := c.free(0)
 	if err != nil {
 		return 0, err
 	}
-	d.descriptors[fd] = &description{kind: directory, file: l.file, refs: 1, fd: -1}
+	c.descriptors[fd] = &description{kind: directory, file: l.file, refs: 1, fd: -1}
 	l.fd, l.borrows = fd, true
 	return int64(fd), nil
 }

@@ -64,13 +64,13 @@ func converse(ctx context.Context, job sandbox.Job, c child, now func() time.Tim
 	state := c.Wait()
 	last.Stop()
 	if text := c.Messages(); text != "" && job.Stderr != nil {
-		d.output.Lock()
+		d.state.outputs.mu.Lock()
 		_, _ = io.WriteString(job.Stderr, text)
-		d.output.Unlock()
+		d.state.outputs.mu.Unlock()
 	}
 	d.release()
 	// Commands that the script left running keep its streams, as they would a login's.
-	d.children.WaitAll()
+	d.state.children.WaitAll()
 	close(stop)
 	<-watched
 	stopKilling()
@@ -91,8 +91,8 @@ func (d *driver) serveSafely() (err error) {
 func (d *driver) result(state syscall.WaitStatus, messages string) sandbox.Result {
 	res := sandbox.Result{Cause: sandbox.Exited}
 	switch {
-	case d.exited:
-		res.ExitCode = d.exitCode
+	case d.calls.children.end.asked:
+		res.ExitCode = d.calls.children.end.code
 	case state.Signaled():
 		res.Signal = state.Signal()
 		res.ExitCode = 128 + int(state.Signal())

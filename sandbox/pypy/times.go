@@ -15,69 +15,69 @@ import (
 	"shannot-gateway/vfs"
 )
 
-func (d *driver) time(a []uint64) (int64, error) {
-	seconds := d.now().Unix()
+func (c *timeCalls) time(a []uint64) (int64, error) {
+	seconds := c.now().Unix()
 	if a[0] == 0 {
 		return seconds, nil
 	}
-	return seconds, d.wire.store(a[0], le64(uint64(seconds))) // #nosec G115 -- the bits
+	return seconds, c.wire.store(a[0], le64(uint64(seconds))) // #nosec G115 -- the bits
 }
 
-func (d *driver) gettimeofday(a []uint64) (int64, error) {
-	now := d.now()
+func (c *timeCalls) gettimeofday(a []uint64) (int64, error) {
+	now := c.now()
 	if a[0] != 0 {
-		if err := d.wire.store(a[0], encodeDuration(now.Unix(), int64(now.Nanosecond()/1000))); err != nil {
+		if err := c.wire.store(a[0], encodeDuration(now.Unix(), int64(now.Nanosecond()/1000))); err != nil {
 			return 0, err
 		}
 	}
 	if a[1] != 0 {
-		return 0, d.wire.store(a[1], make([]byte, 8)) // an obsolete struct timezone
+		return 0, c.wire.store(a[1], make([]byte, 8)) // an obsolete struct timezone
 	}
 	return 0, nil
 }
 
 // clockGettime knows the clocks that say nothing of the gateway.
-func (d *driver) clockGettime(a []uint64) (int64, error) {
+func (c *timeCalls) clockGettime(a []uint64) (int64, error) {
 	var now unix.Timespec
 	switch clock := i32(a[0]); clock {
 	case unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_COARSE:
-		return 0, d.wire.store(a[1], encodeTimespec(d.now()))
+		return 0, c.wire.store(a[1], encodeTimespec(c.now()))
 	case unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_MONOTONIC_COARSE, unix.CLOCK_BOOTTIME:
 		if err := unix.ClockGettime(clock, &now); err != nil {
 			return 0, err
 		}
-		return 0, d.wire.store(a[1], encodeDuration(now.Unix()))
+		return 0, c.wire.store(a[1], encodeDuration(now.Unix()))
 	case unix.CLOCK_PROCESS_CPUTIME_ID, unix.CLOCK_THREAD_CPUTIME_ID:
-		cpu, _ := d.child.Used()
-		return 0, d.wire.store(a[1], encodeDuration(int64(cpu/time.Second), int64(cpu%time.Second)))
+		cpu, _ := c.child.Used()
+		return 0, c.wire.store(a[1], encodeDuration(int64(cpu/time.Second), int64(cpu%time.Second)))
 	}
 	return 0, unix.EINVAL
 }
 
-func (d *driver) clockGetres(a []uint64) (int64, error) {
+func (c *timeCalls) clockGetres(a []uint64) (int64, error) {
 	if clock := i32(a[0]); clock < unix.CLOCK_REALTIME || clock > unix.CLOCK_BOOTTIME {
 		return 0, unix.EINVAL
 	}
 	if a[1] == 0 {
 		return 0, nil
 	}
-	return 0, d.wire.store(a[1], encodeDuration(0, 1))
+	return 0, c.wire.store(a[1], encodeDuration(0, 1))
 }
 
 // clock answers clock(3), in microseconds.
-func (d *driver) clock([]uint64) (int64, error) {
-	cpu, _ := d.child.Used()
+func (c *timeCalls) clock([]uint64) (int64, error) {
+	cpu, _ := c.child.Used()
 	return cpu.Microseconds(), nil
 }
 
 // ticksPerSecond is what sysconf(_SC_CLK_TCK) says.
 const ticksPerSecond = 100
 
-func (d *driver) times(a []uint64) (int64, error) {
-	cpu, _ := d.child.Used()
+func (c *timeCalls) times(a []uint64) (int64, error) {
+	cpu, _ := c.child.Used()
 	used := le64(uint64(cpu * ticksPerSecond / time.Second)) // #nosec G115 -- not negative
 	if a[0] != 0 {
-		if err := d.wire.store(a[0], append(used, make([]byte, 24)...)); err != nil {
+		if err := c.wire.store(a[0], append(used, make([]byte, 24)...)); err != nil {
 			return 0, err
 		}
 	}
@@ -89,17 +89,17 @@ func (d *driver) times(a []uint64) (int64, error) {
 }
 
 // getrusage fills in processor time and the largest resident size, in KiB.
-func (d *driver) getrusage(a []uint64) (int64, error) {
+func (c *timeCalls) getrusage(a []uint64) (int64, error) {
 	const children = ^int32(0)
 	var cpu time.Duration
 	var memory int64
 	if i32(a[0]) != children {
-		cpu, memory = d.child.Used()
+		cpu, memory = c.child.Used()
 	}
 	p := encodeDuration(int64(cpu/time.Second), int64(cpu%time.Second/time.Microsecond))
 	p = append(p, make([]byte, 16)...)
 	p = append(p, le64(uint64(memory>>10))...) // #nosec G115 -- not negative
-	return 0, d.wire.store(a[1], append(p, make([]byte, 13*8)...))
+	return 0, c.wire.store(a[1], append(p, make([]byte, 13*8)...))
 }
 
 // zoneFile is where a host says which time zone it is in, localtime(5).
@@ -173,13 +173,13 @@ func zoneRule(data []byte) string {
 // tmSize is the size of struct tm of time.h on 64-bit Linux.
 const tmSize = 56
 
-func (d *driver) localtime(a []uint64) (int64, error) { return d.breakDown(a[0], d.zone) }
-func (d *driver) gmtime(a []uint64) (int64, error)    { return d.breakDown(a[0], nil) }
+func (c *timeCalls) localtime(a []uint64) (int64, error) { return c.breakDown(a[0], c.zone) }
+func (c *timeCalls) gmtime(a []uint64) (int64, error)    { return c.breakDown(a[0], nil) }
 
 // breakDown answers the address of the one struct tm that stays. Without a zone it is GMT.
-func (d *driver) breakDown(address uint64, zone *time.Location) (int64, error) {
+func (c *timeCalls) breakDown(address uint64, zone *time.Location) (int64, error) {
 	var p [8]byte
-	if err := d.wire.fetch(address, p[:]); err != nil {
+	if err := c.wire.fetch(address, p[:]); err != nil {
 		return 0, err
 	}
 	seconds := word(p[:], 0)
@@ -193,18 +193,18 @@ func (d *driver) breakDown(address uint64, zone *time.Location) (int64, error) {
 		t = t.In(zone)
 		name, _ = t.Zone()
 	}
-	zoneText, err := d.text(name)
+	zoneText, err := c.texts.address(name)
 	if err != nil {
 		return 0, err
 	}
-	if d.memory.tm == 0 {
-		got, err := d.wire.allocate(make([]byte, tmSize))
+	if c.tm == 0 {
+		got, err := c.wire.allocate(make([]byte, tmSize))
 		if err != nil {
 			return 0, err
 		}
-		d.memory.tm = got[0]
+		c.tm = got[0]
 	}
-	return int64(d.memory.tm), d.wire.store(d.memory.tm, encodeTm(t, uint64(zoneText))) // #nosec G115 -- addresses
+	return int64(c.tm), c.wire.store(c.tm, encodeTm(t, uint64(zoneText))) // #nosec G115 -- addresses
 }
 
 // encodeTm encodes struct tm.
@@ -232,38 +232,38 @@ func decodeTm(p []byte) (n [9]int) {
 	return n
 }
 
-func (d *driver) mktime(a []uint64) (int64, error) {
+func (c *timeCalls) mktime(a []uint64) (int64, error) {
 	var p [tmSize]byte
-	if err := d.wire.fetch(a[0], p[:]); err != nil {
+	if err := c.wire.fetch(a[0], p[:]); err != nil {
 		return 0, err
 	}
 	n := decodeTm(p[:])
-	t := time.Date(n[5]+1900, time.Month(n[4]+1), n[3], n[2], n[1], n[0], 0, d.zone)
+	t := time.Date(n[5]+1900, time.Month(n[4]+1), n[3], n[2], n[1], n[0], 0, c.zone)
 	if n[8] > 0 && !t.IsDST() {
 		t = t.Add(-time.Hour) // told that it is summer time where it is not
 	}
 	name, _ := t.Zone()
-	zone, err := d.text(name)
+	zone, err := c.texts.address(name)
 	if err != nil {
 		return 0, err
 	}
-	return t.Unix(), d.wire.store(a[0], encodeTm(t, uint64(zone))) // #nosec G115 -- an address
+	return t.Unix(), c.wire.store(a[0], encodeTm(t, uint64(zone))) // #nosec G115 -- an address
 }
 
-func (d *driver) strftime(a []uint64) (int64, error) {
-	formats, err := d.wire.texts(maxPath, a[2])
+func (c *timeCalls) strftime(a []uint64) (int64, error) {
+	formats, err := c.wire.texts(maxPath, a[2])
 	if err != nil {
 		return 0, err
 	}
 	var p [tmSize]byte
-	if err := d.wire.fetch(a[3], p[:]); err != nil {
+	if err := c.wire.fetch(a[3], p[:]); err != nil {
 		return 0, err
 	}
-	out := formatTime(formats[0], decodeTm(p[:]), d.zone)
+	out := formatTime(formats[0], decodeTm(p[:]), c.zone)
 	if uint64(len(out))+1 > a[1] {
 		return 0, nil // too long, which strftime(3) says by 0
 	}
-	return int64(len(out)), d.wire.store(a[0], append([]byte(out), 0))
+	return int64(len(out)), c.wire.store(a[0], append([]byte(out), 0))
 }
 
 // composite are the conversions of strftime(3) that are others in a row, in the C locale.
