@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
@@ -283,13 +284,13 @@ func (r *resumer) stay(id string, why error) {
 		r.m.config.Log.Error("take back what cannot be carried out", "session", id, "error", err)
 		return
 	case s.Status == journal.StatusParked:
-		r.m.publish(about(&s), EventWaiting, "")
+		r.m.publish(events.About(&s), events.Waiting, "")
 		return
 	}
 	r.m.mu.Lock()
 	delete(r.m.parked, id)
 	r.m.mu.Unlock()
-	r.m.publish(about(&s), EventEnded, "")
+	r.m.publish(events.About(&s), events.Ended, "")
 }
 
 // reopen takes back the approvals of a session that have not been used, all that were given before some time, or all where that is

@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
+	"shannot-gateway/approvals/scope"
 )
 
 var errGone = errors.New("the target is gone")
@@ -33,9 +35,9 @@ func (b *book) broken() *book {
 func (b *book) parkAppending(mark string) string {
 	b.tb.Helper()
 	l, leave := b.attended()
-	events := b.Subscribe(b.tb.Context())
+	feed := b.Subscribe(b.tb.Context())
 	result := start(l, appendCommand(io.Discard, mark, "ran"))
-	b.waiting(events, l.ID())
+	b.waiting(feed, l.ID())
 	leave()
 	if r := <-result; !errors.Is(r.err, journal.ErrParked) {
 		b.tb.Fatalf("%v, want ErrParked", r.err)
@@ -134,9 +136,9 @@ func TestApprovalThatCannotGoOnAfterACrashWaitsAgain(t *testing.T) {
 		return approvals.Rerun{}, errGone
 	}
 	broken := n.next()
-	events := broken.Subscribe(t.Context())
+	feed := broken.Subscribe(t.Context())
 	close(looked)
-	broken.waiting(events, id)
+	broken.waiting(feed, id)
 	if o := broken.waits(id); !strings.Contains(o.Reason, "approved by alice") || !strings.Contains(o.Reason, errGone.Error()) {
 		t.Errorf("reason %q", o.Reason)
 	}
@@ -178,12 +180,12 @@ func TestRejectionOfWhatCannotGoOnEndsIt(t *testing.T) {
 	b, _ := parking(t, t.TempDir(), nil)
 	id := b.parkAppending(filepath.Join(b.dir, "mark"))
 	broken := b.broken()
-	events := broken.Subscribe(t.Context())
+	feed := broken.Subscribe(t.Context())
 	if _, err := broken.Reject(t.Context(), id, alice, nil, "not today"); err != nil {
 		t.Fatal(err)
 	}
-	for e := range events {
-		if e.Kind == approvals.EventEnded {
+	for e := range feed {
+		if e.Kind == events.Ended {
 			break
 		}
 	}
@@ -197,9 +199,9 @@ func TestRejectionOfWhatCannotGoOnEndsIt(t *testing.T) {
 func TestApprovalWaitsForTheScriptThatIsParked(t *testing.T) {
 	b, _ := parking(t, t.TempDir(), nil)
 	l, leave := b.attended()
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	result := start(l, command(io.Discard, "true"))
-	b.waiting(events, l.ID())
+	b.waiting(feed, l.ID())
 	leave()
 	<-result
 	approved := make(chan error, 1)
@@ -262,7 +264,7 @@ func TestWhatCannotGoOnOnceThereIsAPlaceWaitsAgain(t *testing.T) {
 // stopDuring makes the gateway stop in the middle of the transaction of the next decision.
 func stopDuring(c *approvals.Config) (arm func(*approvals.Manager)) {
 	var stopping *approvals.Manager
-	c.Standing = func(name, _ string) (approvals.Standing, bool) {
+	c.Standing = func(name, _ string) (scope.Standing, bool) {
 		if m := stopping; m != nil && name == claude.Name {
 			stopping = nil
 			_ = m.Shutdown(context.Background())
@@ -271,7 +273,7 @@ func stopDuring(c *approvals.Config) (arm func(*approvals.Manager)) {
 		if role == "" {
 			role = journal.Approver
 		}
-		return approvals.Standing{Role: role, Targets: []string{"local"}, Everywhere: true}, true
+		return scope.Standing{Role: role, Targets: []string{"local"}, Everywhere: true}, true
 	}
 	return func(m *approvals.Manager) { stopping = m }
 }
@@ -343,10 +345,10 @@ func TestApprovalInTheLastMomentOfAGatewayGoesOnWithTheNext(t *testing.T) {
 		c.Store = slow
 	})
 	mark := filepath.Join(b.dir, "mark")
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	l := b.begin()
 	result := start(l, appendCommand(io.Discard, mark, "ran"))
-	b.waiting(events, l.ID())
+	b.waiting(feed, l.ID())
 	wait := make(chan struct{})
 	slow.wait.Store(&wait)
 	if _, err := b.approve(l.ID(), alice); err != nil {
@@ -411,8 +413,8 @@ func TestSubscriptionsEndWithTheGateway(t *testing.T) {
 	if err := b.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, events := range []<-chan approvals.Event{before, b.Subscribe(t.Context())} {
-		for range events { // until it is closed
+	for _, feed := range []<-chan events.Event{before, b.Subscribe(t.Context())} {
+		for range feed { // until it is closed
 		}
 	}
 }

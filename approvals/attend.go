@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -124,7 +125,7 @@ func (l *presence) cancelAlone() {
 	if err != nil {
 		return
 	}
-	l.m.publish(l.subject(), EventDecided, "")
+	l.m.publish(l.subject(), events.Decided, "")
 	l.cancel(fmt.Errorf("%w: its client has left, and it cannot be started again without it", journal.ErrCancelled))
 }
 
@@ -134,7 +135,7 @@ func (l *presence) cancelAlone() {
 func (m *Manager) Unparked(ctx context.Context, by journal.Identity, id string, patience <-chan time.Time) (journal.Session, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	events := m.Subscribe(ctx, by)
+	feed := m.Subscribe(ctx, by)
 	for over := false; ; {
 		s, err := m.Session(by, id)
 		if err != nil || s.Status != journal.StatusParked || over && !s.GoesOn {
@@ -146,11 +147,11 @@ func (m *Manager) Unparked(ctx context.Context, by journal.Identity, id string, 
 				return m.Session(by, id)
 			case <-patience:
 				patience, over, again = nil, true, true
-			case e, ok := <-events:
+			case e, ok := <-feed:
 				if !ok {
 					return m.Session(by, id)
 				}
-				again = e.Session == id || e.Kind == EventLost || e.Kind == EventReloaded
+				again = e.Session == id || e.Kind == events.Lost || e.Kind == events.Reloaded
 			}
 		}
 	}

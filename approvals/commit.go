@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
@@ -96,8 +97,7 @@ func (l *Live) journalise(g *group) error {
 	}
 	g.denyAfterDenied()
 	// A grant that is revoked from here on was in force when the operation came.
-	l.m.grants.mu.RLock()
-	defer l.m.grants.mu.RUnlock()
+	defer l.m.grants.Hold()()
 	if c := g.command; c != nil && !c.old && len(g.files) == 0 {
 		l.useGrant(c)
 	}
@@ -413,7 +413,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 	if failed != nil {
 		l.Notice("operation %d was not made: %s", c.op.N, render.Stored(c.op.Reason))
 	}
-	l.m.publish(l.subject(), EventFinished, "")
+	l.m.publish(l.subject(), events.Finished, "")
 	return nil
 }
 

@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"time"
 
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/scope"
 	"shannot-gateway/targets"
 )
 
@@ -69,13 +71,13 @@ type Config struct {
 	// Standing is what the configuration in force says of an identity by its name and the fingerprint of a key of its own, ""
 	// for whichever key it has; false where there is none such. It is asked with every look and every decision, and must be
 	// quick. nil means that everybody stays who they are, and that who decides does so on every target.
-	Standing func(name, fingerprint string) (Standing, bool)
+	Standing func(name, fingerprint string) (scope.Standing, bool)
 	Now      func() time.Time // nil means time.Now
 	Random   io.Reader        // nil means crypto/rand
-	Grants   GrantStore       // nil means that there are none
+	Grants   grants.Store     // nil means that there are none
 	// Granted, where there is one, records that a grant was "granted" or "revoked", before it takes effect. Its error stands
 	// in the way of the former.
-	Granted func(g Grant, what string, by journal.Identity) error
+	Granted func(g grants.Grant, what string, by journal.Identity) error
 	// Share, where there is one, says why an identity may add nothing to what is kept now: it has used up its share. It is
 	// asked before a session begins and before an operation is recorded.
 	Share func(identity string) error
@@ -89,27 +91,8 @@ type Config struct {
 	Target func(name string) targets.Target
 }
 
-// Standing is what the configuration in force says of somebody.
-type Standing struct {
-	Role    journal.Role
-	Targets []string // that they may use, by name
-	// Everywhere says that a decider is not bound to Targets: they see and decide on sessions on every target, those included
-	// that the configuration has no more.
-	Everywhere bool
-}
-
 // Rerun is the next run of a parked session, about to begin.
 type Rerun struct {
 	Target targets.Target
 	Start  func(*Live) // runs its script; it returns at once
-}
-
-// GrantStore keeps grants. An error wraps ErrStore.
-type GrantStore interface {
-	// Grants returns all, by number.
-	Grants() ([]Grant, error)
-	// PutGrant keeps a grant, durably. One without a number gets the next.
-	PutGrant(g *Grant) error
-	// DeleteGrant forgets one.
-	DeleteGrant(n int) error
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -32,7 +33,7 @@ func (m *Manager) ApproveGroup(ctx context.Context, shown []journal.Session, by 
 }
 
 func (m *Manager) approve(ctx context.Context, ids []string, by journal.Identity, a Approval, named chooser) ([]journal.Session, error) {
-	if err := m.scope(by).decides("deciding"); err != nil {
+	if err := m.scopes.Of(by).Decides("deciding"); err != nil {
 		return nil, err
 	}
 	if err := a.Well(); err != nil {
@@ -65,7 +66,7 @@ func (m *Manager) Reject(ctx context.Context, id string, by journal.Identity, op
 	if reason == "" || len(reason) > maxReason || !utf8.ValidString(reason) {
 		return journal.Session{}, fmt.Errorf("reject session %s: a reason of 1 to %d bytes is needed", id, maxReason)
 	}
-	if err := m.scope(by).decides("deciding"); err != nil {
+	if err := m.scopes.Of(by).Decides("deciding"); err != nil {
 		return journal.Session{}, err
 	}
 	return only(m.decide(ctx, []string{id}, decision{
@@ -106,11 +107,11 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepa
 	if p != nil && m.isClosing() {
 		return nil, fmt.Errorf("%w, nothing was decided: %w", ErrUnable, journal.ErrShutdown)
 	}
-	now, scope := m.config.Now(), m.scope(d.by)
+	now, scope := m.config.Now(), m.scopes.Of(d.by)
 	took, parked := make([]bool, len(ids)), make([]bool, len(ids))
 	all, err := m.config.Store.UpdateAll(ids, func(all []*journal.Session) error {
 		for _, s := range all {
-			if err := scope.decidesOn(s, "deciding"); err != nil {
+			if err := scope.DecidesOn(s, "deciding"); err != nil {
 				return err
 			}
 		}
@@ -152,7 +153,7 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepa
 		if !took[i] {
 			continue
 		}
-		m.publish(about(&all[i]), EventDecided, d.by.Name)
+		m.publish(events.About(&all[i]), events.Decided, d.by.Name)
 		switch {
 		case !parked[i]:
 			m.wake(all[i].ID)
@@ -166,8 +167,8 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepa
 }
 
 // wake tells a script that is alive of a decision.
-func (m *Manager) wake(id string) {
-	if l := m.alive(id); l != nil {
+func (r *registry) wake(id string) {
+	if l := r.alive(id); l != nil {
 		l.decided()
 	}
 }
@@ -273,7 +274,7 @@ func (m *Manager) Cancel(ctx context.Context, id string, by journal.Identity) (j
 		return s, err
 	}
 	s = s.Clone()
-	m.publish(about(&s), EventDecided, by.Name)
+	m.publish(events.About(&s), events.Decided, by.Name)
 	l.cancel(fmt.Errorf("%w by %s", journal.ErrCancelled, by.Name))
 	return s, nil
 }

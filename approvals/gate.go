@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/render"
@@ -149,7 +150,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 	defer l.release()
 	l.tellWaiting(waiting)
 	l.say(journal.StatusHeld)
-	l.m.publish(l.subject(), EventWaiting, "")
+	l.m.publish(l.subject(), events.Waiting, "")
 	var expired <-chan time.Time
 	hold := func() {}
 	if h := l.rules.Limits.Hold; h > 0 {
@@ -243,7 +244,7 @@ func (l *Live) abandon(g *group) error {
 	for _, c := range g.files {
 		l.forget(c)
 	}
-	l.m.publish(l.subject(), EventDecided, "")
+	l.m.publish(l.subject(), events.Decided, "")
 	return errors.Join(l.ending(), err)
 }
 
@@ -272,7 +273,7 @@ func (l *presence) expire(n int) error {
 	}
 	if s.Operation(n).Decision == journal.Expired {
 		l.Notice("%s; nothing was run", reason)
-		l.m.publish(l.subject(), EventDecided, "")
+		l.m.publish(l.subject(), events.Decided, "")
 		l.cancel(fmt.Errorf("%w: %s", journal.ErrExpired, reason))
 		return fmt.Errorf("%w: %s", journal.ErrExpired, reason)
 	}
@@ -448,7 +449,7 @@ func (l *execution) result(n int, exit targets.Exit, output string, cut, lost bo
 			l.m.outputs.DropOperation(l.id, n)
 		}
 	})
-	l.m.publish(l.subject(), EventFinished, "")
+	l.m.publish(l.subject(), events.Finished, "")
 }
 
 // finish waits for the command and records its result.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
 )
@@ -29,7 +30,7 @@ func newGranting(t *testing.T, dir string) *granting {
 	g.book = open(t, dir, func(c *approvals.Config) {
 		g.store = c.Blobs.(*store.Store)
 		c.Grants, c.Now, c.Limits.Grant = g.store, func() time.Time { return g.now }, 24*time.Hour
-		c.Granted = func(grant approvals.Grant, what string, by journal.Identity) error {
+		c.Granted = func(grant grants.Grant, what string, by journal.Identity) error {
 			g.told = append(g.told, what+" by "+by.Name)
 			return g.refuse
 		}
@@ -67,7 +68,7 @@ func (g *granting) beginAs(t *testing.T, who journal.Identity) *approvals.Live {
 }
 
 // approve approves the one operation that waits, with a grant.
-func (g *granting) approve(t *testing.T, s journal.Session, result <-chan started, spec approvals.GrantSpec) approvals.Grant {
+func (g *granting) approve(t *testing.T, s journal.Session, result <-chan started, spec grants.Spec) grants.Grant {
 	t.Helper()
 	n := s.Operations[len(s.Operations)-1].N
 	_, grant, err := g.ApproveGranting(context.Background(), s.ID, alice, n, shown(t, g.Manager, s.ID), spec)
@@ -95,7 +96,7 @@ func (g *granting) refused(t *testing.T, l *approvals.Live, argv ...string) {
 	}
 }
 
-var exactly = approvals.GrantSpec{Kind: approvals.ExactGrant}
+var exactly = grants.Spec{Kind: grants.Exact}
 
 func TestExactGrantLetsTheSameCommandRunInItsSession(t *testing.T) {
 	g := newGranting(t, t.TempDir())
@@ -127,7 +128,7 @@ func TestGrantOfAnIdentityLastsUntilItsTime(t *testing.T) {
 	g := newGranting(t, t.TempDir())
 	l := g.beginAs(t, claude)
 	result, s := g.asks(t, l, "true", "x")
-	grant := g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ExactGrant, For: time.Hour})
+	grant := g.approve(t, s, result, grants.Spec{Kind: grants.Exact, For: time.Hour})
 	if grant.Session != "" || !grant.Until.Equal(g.now.Add(time.Hour)) {
 		t.Errorf("the grant is %+v", grant)
 	}
@@ -146,7 +147,7 @@ func TestShapeGrantIsNoBroaderThanItSays(t *testing.T) {
 	g := newGranting(t, t.TempDir())
 	l := g.beginAs(t, claude)
 	result, s := g.asks(t, l, "true", "restart", "nginx", "--lines=5", "/var/log/a.log", "-v")
-	grant := g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{2, 3, 4, 2}, For: time.Hour})
+	grant := g.approve(t, s, result, grants.Spec{Kind: grants.Shape, Vary: []int{2, 3, 4, 2}, For: time.Hour})
 	if got, want := grant.Shape(), "true restart <name> --lines=<number> /var/log/<name> -v"; got != want {
 		t.Errorf("the shape is %q, want %q", got, want)
 	}
@@ -208,30 +209,30 @@ func TestWhatCannotBeGrantedIsNotApproved(t *testing.T) {
 	tests := []struct {
 		name string
 		argv []string
-		spec approvals.GrantSpec
+		spec grants.Spec
 		want string
 	}{
-		{"no word varies", []string{"true", "x"}, approvals.GrantSpec{Kind: approvals.ShapeGrant}, "at least one word"},
-		{"the program varies", []string{"true", "x"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{0}}, "no word 0"},
-		{"a word that is not there", []string{"true", "x"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{2}}, "no word 2"},
-		{"a negative word", []string{"true", "x"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{-1}}, "no word -1"},
-		{"a flag varies", []string{"true", "-x"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{1}}, "a flag does not vary"},
-		{"a text varies", []string{"true", "a b"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{1}}, "neither a number nor a plain name"},
-		{"a relative path varies", []string{"true", "a/b"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{1}}, "absolute and clean"},
-		{"a path with dots varies", []string{"true", "/a/../b"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{1}}, "absolute and clean"},
-		{"bytes vary", []string{"true", "a\xff"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{1}}, "not UTF-8"},
-		{"a shell's shape", []string{"sh", "x"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{1}}, "only the exact command"},
-		{"a wrapper's shape", []string{"timeout", "5", "true"}, approvals.GrantSpec{Kind: approvals.ShapeGrant, Vary: []int{1}}, "only the exact command"},
-		{"an exact one that varies", []string{"true", "x"}, approvals.GrantSpec{Kind: approvals.ExactGrant, Vary: []int{1}}, "use shape"},
-		{"no kind", []string{"true", "x"}, approvals.GrantSpec{Kind: "all"}, "exact or shape"},
-		{"too long", []string{"true", "x"}, approvals.GrantSpec{Kind: approvals.ExactGrant, For: 25 * time.Hour}, "limits.grant"},
-		{"before now", []string{"true", "x"}, approvals.GrantSpec{Kind: approvals.ExactGrant, For: -1}, "limits.grant"},
+		{"no word varies", []string{"true", "x"}, grants.Spec{Kind: grants.Shape}, "at least one word"},
+		{"the program varies", []string{"true", "x"}, grants.Spec{Kind: grants.Shape, Vary: []int{0}}, "no word 0"},
+		{"a word that is not there", []string{"true", "x"}, grants.Spec{Kind: grants.Shape, Vary: []int{2}}, "no word 2"},
+		{"a negative word", []string{"true", "x"}, grants.Spec{Kind: grants.Shape, Vary: []int{-1}}, "no word -1"},
+		{"a flag varies", []string{"true", "-x"}, grants.Spec{Kind: grants.Shape, Vary: []int{1}}, "a flag does not vary"},
+		{"a text varies", []string{"true", "a b"}, grants.Spec{Kind: grants.Shape, Vary: []int{1}}, "neither a number nor a plain name"},
+		{"a relative path varies", []string{"true", "a/b"}, grants.Spec{Kind: grants.Shape, Vary: []int{1}}, "absolute and clean"},
+		{"a path with dots varies", []string{"true", "/a/../b"}, grants.Spec{Kind: grants.Shape, Vary: []int{1}}, "absolute and clean"},
+		{"bytes vary", []string{"true", "a\xff"}, grants.Spec{Kind: grants.Shape, Vary: []int{1}}, "not UTF-8"},
+		{"a shell's shape", []string{"sh", "x"}, grants.Spec{Kind: grants.Shape, Vary: []int{1}}, "only the exact command"},
+		{"a wrapper's shape", []string{"timeout", "5", "true"}, grants.Spec{Kind: grants.Shape, Vary: []int{1}}, "only the exact command"},
+		{"an exact one that varies", []string{"true", "x"}, grants.Spec{Kind: grants.Exact, Vary: []int{1}}, "use shape"},
+		{"no kind", []string{"true", "x"}, grants.Spec{Kind: "all"}, "exact or shape"},
+		{"too long", []string{"true", "x"}, grants.Spec{Kind: grants.Exact, For: 25 * time.Hour}, "limits.grant"},
+		{"before now", []string{"true", "x"}, grants.Spec{Kind: grants.Exact, For: -1}, "limits.grant"},
 	}
 	for _, tt := range tests {
 		l := g.beginAs(t, claude)
 		result, s := g.asks(t, l, tt.argv...)
 		_, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), tt.spec)
-		if !errors.Is(err, approvals.ErrBadGrant) || !strings.Contains(err.Error(), tt.want) {
+		if !errors.Is(err, grants.ErrBadGrant) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
 		}
 		if s, err := g.Session(s.ID); err != nil || s.Operations[0].Decision != journal.Waiting {
@@ -256,7 +257,7 @@ func TestInputThatIsNotKnownIsNotGranted(t *testing.T) {
 	events := g.Subscribe(t.Context())
 	result := start(l, c)
 	s := g.waiting(events, l.ID())
-	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, approvals.ErrBadGrant) {
+	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), exactly); !errors.Is(err, grants.ErrBadGrant) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := g.Reject(context.Background(), s.ID, alice, nil, "no"); err != nil {
@@ -301,19 +302,19 @@ func TestRevokedGrantIsOver(t *testing.T) {
 	g := newGranting(t, t.TempDir())
 	l := g.beginAs(t, claude)
 	result, s := g.asks(t, l, "true", "x")
-	g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ExactGrant, For: time.Hour})
+	g.approve(t, s, result, grants.Spec{Kind: grants.Exact, For: time.Hour})
 	g.runs(t, l, "true", "x")
 	if _, err := g.Revoke(context.Background(), 1, claude); !errors.Is(err, journal.ErrNotPermitted) {
 		t.Errorf("an agent revokes: %v", err)
 	}
-	if _, err := g.Revoke(context.Background(), 7, alice); !errors.Is(err, approvals.ErrNoGrant) {
+	if _, err := g.Revoke(context.Background(), 7, alice); !errors.Is(err, grants.ErrNoGrant) {
 		t.Errorf("a grant that is not there: %v", err)
 	}
 	if _, err := g.Revoke(context.Background(), 1, bob); err != nil {
 		t.Fatal(err)
 	}
 	g.refused(t, l, "true", "x")
-	if _, err := g.Revoke(context.Background(), 1, bob); !errors.Is(err, approvals.ErrNoGrant) {
+	if _, err := g.Revoke(context.Background(), 1, bob); !errors.Is(err, grants.ErrNoGrant) {
 		t.Errorf("revoked twice: %v", err)
 	}
 	if !slices.Equal(g.told, []string{"granted by alice", "revoked by bob"}) {
@@ -326,7 +327,7 @@ func TestPolicyDeniesInSpiteOfAGrant(t *testing.T) {
 	g := newGranting(t, t.TempDir())
 	l := g.beginAs(t, claude)
 	result, s := g.asks(t, l, "true", "x")
-	grant := g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ExactGrant, For: time.Hour})
+	grant := g.approve(t, s, result, grants.Spec{Kind: grants.Exact, For: time.Hour})
 	// The same grant for what is denied, as if the policy had changed since.
 	_, err := l.Start(l.Context(), command(io.Discard, "env", "x"))
 	var denial *approvals.Denial
@@ -360,9 +361,9 @@ func TestGrantsOutliveTheGateway(t *testing.T) {
 	g := newGranting(t, dir)
 	l := g.beginAs(t, claude)
 	result, s := g.asks(t, l, "true", "x")
-	g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ExactGrant, For: time.Hour})
+	g.approve(t, s, result, grants.Spec{Kind: grants.Exact, For: time.Hour})
 	result, s = g.asks(t, l, "true", "y")
-	g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ExactGrant, For: time.Hour})
+	g.approve(t, s, result, grants.Spec{Kind: grants.Exact, For: time.Hour})
 	if _, err := g.Revoke(context.Background(), 1, alice); err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +389,7 @@ func TestGrantThatCannotBeRecordedIsNone(t *testing.T) {
 	result, s := g.asks(t, l, "true", "x")
 	g.refuse = errors.New("the audit log cannot be written")
 	_, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, shown(t, g.Manager, s.ID), exactly)
-	if !errors.Is(err, approvals.ErrNotGranted) {
+	if !errors.Is(err, grants.ErrNotGranted) {
 		t.Errorf("got %v", err)
 	}
 	r := <-result
@@ -404,7 +405,7 @@ func TestPlanRunsNothingByAGrant(t *testing.T) {
 	g := newGranting(t, t.TempDir())
 	l := g.beginAs(t, claude)
 	result, s := g.asks(t, l, "true", "x")
-	g.approve(t, s, result, approvals.GrantSpec{Kind: approvals.ExactGrant, For: time.Hour})
+	g.approve(t, s, result, grants.Spec{Kind: grants.Exact, For: time.Hour})
 	plan, err := g.Begin(context.Background(), approvals.Request{Identity: claude, Target: g.target, Script: "print()", Args: []string{"-"}, Plan: true, Env: g.target.Account().Env("dumb")})
 	if err != nil {
 		t.Fatal(err)

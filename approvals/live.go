@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/render"
@@ -154,7 +155,7 @@ func (l *Live) End(o Outcome) {
 	// What the script left running ends with it, and its results come before the session's.
 	l.cancel(errEnded)
 	l.tidy()
-	kind, kept := EventEnded, false
+	kind, kept := events.Ended, false
 	reads := l.keepReads()
 	if parked {
 		l.recordReads(reads)
@@ -162,7 +163,7 @@ func (l *Live) End(o Outcome) {
 		parked, kept = l.record(o, reads)
 	}
 	if parked {
-		kind = EventParked
+		kind = events.Parked
 	}
 	l.finish(kind, kept)
 }
@@ -250,9 +251,9 @@ func (l *Live) finish(kind string, kept bool) {
 	s, err := l.m.session(l.id)
 	parked := err == nil && s.Status == journal.StatusParked
 	if !parked {
-		kind = EventEnded
+		kind = events.Ended
 	}
-	if kind == EventParked {
+	if kind == events.Parked {
 		l.say(journal.StatusParked)
 	}
 	kept = kept && err == nil && s.Status.Final()
@@ -274,7 +275,7 @@ func (l *Live) finish(kind string, kept bool) {
 	switch {
 	case kept:
 		l.m.outputs.DropSession(l.id)
-	case kind == EventEnded && err == nil:
+	case kind == events.Ended && err == nil:
 		keepSessionOutput(l.ctx, l.m, l.id) // nobody waits for it
 	}
 	l.m.work.Done()
@@ -299,4 +300,8 @@ func keepSessionOutput(ctx context.Context, m *Manager, id string) {
 	if sha != "" {
 		m.outputs.DropSession(id)
 	}
+}
+
+func (l *execution) subject() events.Subject {
+	return events.Subject{Session: l.id, Identity: l.identity, Target: l.target.Name()}
 }

@@ -11,8 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
+	"shannot-gateway/approvals/scope"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
@@ -34,22 +37,23 @@ func New(c Config) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{
-		config: c, outputs: outputs, scopes: scopes{standing: c.Standing, changed: make(chan struct{})}, contents: contents{c.Blobs},
+		config: c, outputs: outputs, scopes: scope.New(c.Standing), contents: contents{c.Blobs},
 		look: look{c.Target, c.Log}, rolling: exclusive{held: map[string]bool{}},
-		grants: grants{store: c.Grants, record: c.Granted, now: c.Now},
 		registry: registry{
 			live: map[string]*Live{}, places: newPlaces(), present: map[string]int{}, parked: map[string]parkedSession{}, going: map[string]chan struct{}{},
 			used: c.Share,
 		},
 	}
-	m.resumer.m, m.grants.sessions, m.grants.void = m, c.Store, m.Void
+	m.resumer.m = m
 	m.limits = func() Limits { return m.rules.Load().Limits }
 	m.closed, m.close = context.WithCancel(context.Background())
 	m.SetRules(Rules{c.Judge, c.Limits})
-	if c.Grants != nil {
-		if m.grants.all, err = c.Grants.Grants(); err != nil {
-			return nil, fmt.Errorf("read the grants: %w", err)
-		}
+	m.grants, err = grants.Open(grants.Config{Store: c.Grants, Record: c.Granted, Now: c.Now, Void: m.Void, Over: func(id string) bool {
+		s, err := c.Store.Session(id)
+		return err != nil || s.Status.Final()
+	}})
+	if err != nil {
+		return nil, err
 	}
 	if err := (&recovery{m, c.Now()}).run(); err != nil {
 		return nil, fmt.Errorf("recover sessions: %w", err)
@@ -141,7 +145,7 @@ func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets
 	l.alone = again && m.present[s.ID] == 0
 	m.live[s.ID] = l
 	m.work.Add(1)
-	m.publish(about(&s), EventStarted, "")
+	m.publish(events.About(&s), events.Started, "")
 	return l, nil
 }
 
@@ -151,7 +155,7 @@ func (m *Manager) Session(by journal.Identity, id string) (journal.Session, erro
 	if err != nil {
 		return s, err
 	}
-	if !m.scope(by).sees(s.Identity, s.Target) {
+	if !m.scopes.Of(by).Sees(s.Identity, s.Target) {
 		return journal.Session{}, journal.ErrNotFound
 	}
 	return s, nil
@@ -172,20 +176,20 @@ type Filter struct {
 
 // Sessions returns the sessions that are shown to who asks, newest first, without their scripts.
 func (m *Manager) Sessions(by journal.Identity, f Filter) ([]journal.Session, error) {
-	scope := m.scope(by)
-	return m.config.Store.Sessions(f.All, func(s *journal.Session) bool { return scope.sees(s.Identity, s.Target) })
+	scope := m.scopes.Of(by)
+	return m.config.Store.Sessions(f.All, func(s *journal.Session) bool { return scope.Sees(s.Identity, s.Target) })
 }
 
 // Group returns the sessions of a group that are shown to who asks, by target, and how many others there are. It fails with
 // ErrNotFound where none is shown.
 func (m *Manager) Group(by journal.Identity, group string) (shown []journal.Session, others int, err error) {
-	scope := m.scope(by)
+	scope := m.scopes.Of(by)
 	all, err := m.config.Store.Sessions(true, func(s *journal.Session) bool { return s.Group == group })
 	if err != nil {
 		return nil, 0, err
 	}
 	for i := range all {
-		if scope.sees(all[i].Identity, all[i].Target) {
+		if scope.Sees(all[i].Identity, all[i].Target) {
 			shown = append(shown, all[i])
 		}
 	}
@@ -212,10 +216,10 @@ func (m *Manager) Follow(ctx context.Context, by journal.Identity, id string, fn
 			return s, err
 		}
 	}
-	seen, done := m.whileSeen(ctx, by, &s)
+	seen, done := m.scopes.WhileSeen(ctx, by, &s)
 	defer done()
 	s, err = m.follow(seen, l, s, func(c output.Chunk) error {
-		if !m.scope(by).sees(s.Identity, s.Target) {
+		if !m.scopes.Of(by).Sees(s.Identity, s.Target) {
 			return journal.ErrNotFound
 		}
 		return fn(c)
@@ -236,7 +240,7 @@ func (m *Manager) follow(ctx context.Context, l *Live, s journal.Session, fn fun
 		err = l.out.Follow(ctx, fn)
 	}
 	if l == nil || errors.Is(err, os.ErrNotExist) { // it may have ended at this moment
-		err = m.readOutput(id, fn)
+		err = readOutput(m, id, fn)
 	}
 	if err != nil {
 		return s, err
@@ -245,7 +249,7 @@ func (m *Manager) follow(ctx context.Context, l *Live, s journal.Session, fn fun
 }
 
 // readOutput calls fn with what the script of a session that is not alive has said.
-func (m *Manager) readOutput(id string, fn func(output.Chunk) error) error {
+func readOutput(m *Manager, id string, fn func(output.Chunk) error) error {
 	return m.outputs.ReadSession(id, func() (string, error) {
 		s, err := m.session(id)
 		return s.Output, err
@@ -257,7 +261,7 @@ func (m *Manager) Output(by journal.Identity, id string, fn func(output.Chunk) e
 	if _, err := m.Session(by, id); err != nil {
 		return err
 	}
-	return m.readOutput(id, fn)
+	return readOutput(m, id, fn)
 }
 
 // OperationOutput calls fn with the recorded output of one operation's command.
@@ -275,18 +279,18 @@ func (m *Manager) OperationOutput(by journal.Identity, id string, n int, fn func
 }
 
 // Subscribe delivers the events of sessions that are shown to who asks, until ctx ends or Shutdown begins. The channel is closed then.
-func (m *Manager) Subscribe(ctx context.Context, by journal.Identity) <-chan Event {
-	return m.bus.subscribe(ctx, m.closed, func(about subject) bool { return m.scope(by).sees(about.identity, about.target) })
+func (m *Manager) Subscribe(ctx context.Context, by journal.Identity) <-chan events.Event {
+	return m.bus.Subscribe(ctx, m.closed, func(about events.Subject) bool { return m.scopes.Of(by).Sees(about.Identity, about.Target) })
 }
 
 // Counts says how many of the sessions that are shown to who asks run, are held and are parked.
 func (m *Manager) Counts(by journal.Identity) (running, held, parked int) {
-	scope := m.scope(by)
+	scope := m.scopes.Of(by)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range m.live {
 		switch {
-		case !scope.sees(l.identity, l.target.Name()):
+		case !scope.Sees(l.identity, l.target.Name()):
 		case l.Held():
 			held++
 		default:
@@ -294,7 +298,7 @@ func (m *Manager) Counts(by journal.Identity) (running, held, parked int) {
 		}
 	}
 	for _, p := range m.parked {
-		if scope.sees(p.identity, p.target) {
+		if scope.Sees(p.identity, p.target) {
 			parked++
 		}
 	}
@@ -364,7 +368,7 @@ func (m *Manager) endParked(id string, status journal.Status, reason string) (s 
 	delete(m.parked, id)
 	m.notResumed(id)
 	m.mu.Unlock()
-	m.publish(about(&s), EventEnded, "")
+	m.publish(events.About(&s), events.Ended, "")
 	return s, nil
 }
 
@@ -378,8 +382,8 @@ func (m *Manager) fail(id, reason string) {
 	}
 }
 
-func (m *Manager) publish(about subject, kind, by string) {
-	m.bus.publish(Event{Session: about.session, Kind: kind, At: m.config.Now(), By: by}, about)
+func (m *Manager) publish(about events.Subject, kind, by string) {
+	m.bus.Publish(events.Event{Session: about.Session, Kind: kind, At: m.config.Now(), By: by}, about)
 }
 
 // parking parks a session from now on. It goes on at once where something of it was approved.
@@ -404,3 +408,19 @@ func sweep(outputs *output.Folder, of Store) {
 
 // NewGroup makes an id for sessions that are started together.
 func (m *Manager) NewGroup() (string, error) { return journal.NewGroup(m.config.Random) }
+
+// Rescoped says that the configuration has changed who may see and decide on what. Whoever follows a session that they do not
+// see any more is left, and every subscriber is told to look at everything again.
+func (m *Manager) Rescoped() {
+	m.scopes.Changed()
+	m.bus.Publish(events.Event{Kind: events.Reloaded, At: m.config.Now()}, events.Subject{})
+}
+
+// Void says in a few words why a grant lets nothing run, though neither its time is over nor anybody has taken it back; "" where
+// nothing is in the way. A grant is as good as who made it.
+func (m *Manager) Void(g *grants.Grant) string {
+	return m.scopes.Void(journal.Identity{Name: g.By, Fingerprint: g.ByKey}, g.Identity, g.Target)
+}
+
+// Obstacle says in a few words why nothing of a session can be approved now, whoever asks; "" where nothing is in the way.
+func (m *Manager) Obstacle(s *journal.Session) string { return m.scopes.Obstacle(s) }

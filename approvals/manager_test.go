@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
@@ -90,7 +92,7 @@ func (b *book) Sessions(f approvals.Filter) ([]journal.Session, error) {
 	return b.Manager.Sessions(watcher, f)
 }
 
-func (b *book) Subscribe(ctx context.Context) <-chan approvals.Event {
+func (b *book) Subscribe(ctx context.Context) <-chan events.Event {
 	return b.Manager.Subscribe(ctx, watcher)
 }
 
@@ -102,7 +104,7 @@ func (b *book) OperationOutput(id string, n int, fn func(output.Chunk) error) er
 	return b.Manager.OperationOutput(watcher, id, n, fn)
 }
 
-func (b *book) Grants(all bool) []approvals.Grant { return b.Manager.Grants(watcher, all) }
+func (b *book) Grants(all bool) []grants.Grant { return b.Manager.Grants(watcher, all) }
 
 func newTarget(tb testing.TB) *local.Local {
 	tb.Helper()
@@ -166,10 +168,10 @@ func start(l *approvals.Live, c approvals.Start) <-chan started {
 }
 
 // waiting returns once an operation of the session waits.
-func (b *book) waiting(events <-chan approvals.Event, id string) journal.Session {
+func (b *book) waiting(feed <-chan events.Event, id string) journal.Session {
 	b.tb.Helper()
-	for e := range events {
-		if e.Kind == approvals.EventWaiting && e.Session == id {
+	for e := range feed {
+		if e.Kind == events.Waiting && e.Session == id {
 			s, err := b.Session(id)
 			if err != nil {
 				b.tb.Fatal(err)
@@ -256,10 +258,10 @@ func TestMissingProgramBothersNobody(t *testing.T) {
 func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	mark := filepath.Join(b.dir, "mark")
 	result := start(l, command(io.Discard, "sh", "-c", "echo ran >> "+mark))
-	s := b.waiting(events, l.ID())
+	s := b.waiting(feed, l.ID())
 	if s.Status != journal.StatusHeld || s.Operations[0].Decision != journal.Waiting {
 		t.Fatalf("while it waits the journal says %+v", s)
 	}
@@ -286,10 +288,10 @@ func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
 func TestTwoApproversRaceAndOneDecides(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	mark := filepath.Join(b.dir, "mark")
 	result := start(l, command(io.Discard, "sh", "-c", "echo ran >> "+mark))
-	b.waiting(events, l.ID())
+	b.waiting(feed, l.ID())
 	var won atomic.Int32
 	var all sync.WaitGroup
 	for i := range 16 {
@@ -316,9 +318,9 @@ func TestTwoApproversRaceAndOneDecides(t *testing.T) {
 func TestRejectionIsADenialWithTheReason(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	result := start(l, command(io.Discard, "touch", filepath.Join(b.dir, "x")))
-	b.waiting(events, l.ID())
+	b.waiting(feed, l.ID())
 	for _, reason := range []string{"", "  ", strings.Repeat("x", 2000), "\xff"} {
 		if _, err := b.Reject(t.Context(), l.ID(), alice, nil, reason); err == nil {
 			t.Errorf("rejected with the reason %q", reason)
@@ -344,9 +346,9 @@ func TestRejectionIsADenialWithTheReason(t *testing.T) {
 func TestWhoMayDecide(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	result := start(l, command(io.Discard, "true"))
-	b.waiting(events, l.ID())
+	b.waiting(feed, l.ID())
 	refused := map[string]journal.Identity{
 		"an agent":                 {Name: "other", Role: journal.Agent},
 		"no role":                  {Name: "other"},
@@ -400,10 +402,10 @@ func TestUnansweredSessionExpiresAndNothingRuns(t *testing.T) {
 
 func TestCancelEndsAHeldAndARunningSession(t *testing.T) {
 	b := newBook(t)
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	held := b.begin()
 	result := start(held, command(io.Discard, "true"))
-	b.waiting(events, held.ID())
+	b.waiting(feed, held.ID())
 	if _, err := b.Cancel(t.Context(), held.ID(), journal.Identity{Name: "other", Role: journal.Agent}); !errors.Is(err, journal.ErrNotFound) {
 		t.Errorf("cancel by another agent: %v, want ErrNotFound", err)
 	}
@@ -501,11 +503,11 @@ func TestFollowGivesEverythingFromTheStart(t *testing.T) {
 func TestProgramUnderAFalseNameIsAskedAbout(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	c := command(io.Discard, "echo")
 	c.Argv[0] = "harmless"
 	_ = start(l, c)
-	if s := b.waiting(events, l.ID()); !strings.Contains(s.Operations[0].Why, "harmless") {
+	if s := b.waiting(feed, l.ID()); !strings.Contains(s.Operations[0].Why, "harmless") {
 		t.Errorf("operation %+v", s.Operations[0])
 	}
 	l.End(approvals.Outcome{Status: journal.StatusCancelled})
@@ -581,21 +583,21 @@ func (f *faultyStore) Update(id string, change func(*journal.Session) error) (jo
 
 func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
 	b := housed(t, approvals.Limits{})
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	for range 200 {
 		l := b.begin()
 		l.End(approvals.Outcome{Status: journal.StatusDone})
 	}
 	// No event needs to follow for the gap to be known.
-	last := approvals.Event{}
+	last := events.Event{}
 	for range 256 { // what the buffer holds
-		last = <-events
+		last = <-feed
 	}
-	if last.Kind != approvals.EventLost {
-		t.Errorf("before a gap: %+v, want %q", last, approvals.EventLost)
+	if last.Kind != events.Lost {
+		t.Errorf("before a gap: %+v, want %q", last, events.Lost)
 	}
 	l := b.begin()
-	if e := <-events; e.Session != l.ID() {
+	if e := <-feed; e.Session != l.ID() {
 		t.Errorf("after the gap: %+v", e)
 	}
 	l.End(approvals.Outcome{Status: journal.StatusDone})
@@ -613,13 +615,13 @@ func TestInputThatIsKnownIsPartOfTheDigest(t *testing.T) {
 func TestKnownInputIsReadFromTheRecord(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	content := []byte("shown")
 	var out bytes.Buffer
 	c := command(&out, "tee", "/dev/null")
 	c.Input, c.Content, c.Stdin = "data", content, strings.NewReader("another")
 	result := start(l, c)
-	b.waiting(events, l.ID())
+	b.waiting(feed, l.ID())
 	copy(content, "xxxxx") // the caller's bytes are no more the operation's
 	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
@@ -693,11 +695,11 @@ func TestWhatTheScriptLeavesRunningEndsWithTheSession(t *testing.T) {
 func TestOperationThatNobodyWaitsForIsWithdrawn(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
 	go func() { _, err := l.Start(ctx, command(io.Discard, "true")); result <- err }()
-	b.waiting(events, l.ID())
+	b.waiting(feed, l.ID())
 	cancel()
 	if err := <-result; err == nil {
 		t.Fatal("it ran")
@@ -714,10 +716,10 @@ func TestOperationThatNobodyWaitsForIsWithdrawn(t *testing.T) {
 func TestChangingWhatWasReturnedChangesNothing(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
-	events := b.Subscribe(t.Context())
+	feed := b.Subscribe(t.Context())
 	var out bytes.Buffer
 	result := start(l, command(&out, "printf", "one"))
-	b.waiting(events, l.ID())
+	b.waiting(feed, l.ID())
 	s, _ := b.Session(l.ID())
 	s.Operations[0].Command.Argv[1] = "other"
 	s, err := b.approve(l.ID(), alice)

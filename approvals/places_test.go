@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -274,7 +275,7 @@ func TestLineIsBounded(t *testing.T) {
 }
 
 // parkOne leaves a parked session behind.
-func (b *book) parkOne(events <-chan approvals.Event) string {
+func (b *book) parkOne(events <-chan events.Event) string {
 	b.tb.Helper()
 	l, leave := b.attended()
 	result := start(l, command(nil, "true"))

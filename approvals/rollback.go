@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
@@ -77,19 +78,19 @@ func (m *Manager) Rollback(ctx context.Context, id string, by journal.Identity, 
 	_, err = m.config.Store.Update(id, func(s *journal.Session) error {
 		return s.Apply(journal.Event{What: journal.RollBack, By: by})
 	})
-	m.publish(about(&s), EventRolledBack, by.Name)
+	m.publish(events.About(&s), events.RolledBack, by.Name)
 	return steps, err
 }
 
 // mayRollBack checks who asks and for what.
 func mayRollBack(m *Manager, id string, by journal.Identity) (journal.Session, error) {
-	scope := m.scope(by)
-	if err := scope.decides("rolling back"); err != nil {
+	scope := m.scopes.Of(by)
+	if err := scope.Decides("rolling back"); err != nil {
 		return journal.Session{}, err
 	}
 	s, err := m.session(id)
 	if err == nil {
-		err = scope.decidesOn(&s, "rolling back")
+		err = scope.DecidesOn(&s, "rolling back")
 	}
 	switch {
 	case err != nil:

@@ -11,8 +11,11 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
+	"shannot-gateway/approvals/scope"
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/local"
 )
@@ -24,11 +27,11 @@ type directory struct {
 }
 
 type listed struct {
-	approvals.Standing
+	scope.Standing
 	keys []string
 }
 
-func (d *directory) standing(name, key string) (approvals.Standing, bool) {
+func (d *directory) standing(name, key string) (scope.Standing, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	who, ok := d.who[name]
@@ -38,7 +41,7 @@ func (d *directory) standing(name, key string) (approvals.Standing, bool) {
 func (d *directory) set(name string, role journal.Role, everywhere bool, targets ...string) journal.Identity {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.who[name] = listed{approvals.Standing{Role: role, Targets: targets, Everywhere: everywhere}, []string{"SHA256:" + name}}
+	d.who[name] = listed{scope.Standing{Role: role, Targets: targets, Everywhere: everywhere}, []string{"SHA256:" + name}}
 	return journal.Identity{Name: name, Role: role, Fingerprint: "SHA256:" + name}
 }
 
@@ -64,7 +67,7 @@ func newScoped(t *testing.T) *scoped {
 	s := &scoped{directory: d}
 	s.book = open(t, t.TempDir(), func(c *approvals.Config) {
 		c.Standing = d.standing
-		c.Grants = c.Blobs.(approvals.GrantStore)
+		c.Grants = c.Blobs.(grants.Store)
 	})
 	d.set("watcher", journal.Admin, true)
 	d.set("claude", journal.Agent, false, "local", "prod")
@@ -74,7 +77,7 @@ func newScoped(t *testing.T) *scoped {
 // asks begins a session that waits with one command, on a target, and of a group where that is not "".
 func (s *scoped) asks(t *testing.T, by journal.Identity, target targets.Target, group string) string {
 	t.Helper()
-	events := s.Subscribe(t.Context())
+	feed := s.Subscribe(t.Context())
 	l, err := s.Begin(context.Background(), approvals.Request{
 		Identity: by, Target: target, Script: "print()", Args: []string{"-"}, Env: target.Account().Env("dumb"), Group: group,
 	})
@@ -82,7 +85,7 @@ func (s *scoped) asks(t *testing.T, by journal.Identity, target targets.Target, 
 		t.Fatal(err)
 	}
 	result := start(l, command(io.Discard, "true", "x"))
-	s.waiting(events, l.ID())
+	s.waiting(feed, l.ID())
 	t.Cleanup(func() {
 		_, _ = s.Cancel(context.Background(), l.ID(), by)
 		<-result
@@ -191,13 +194,13 @@ func (s *scoped) tryDecisions(t *testing.T, by journal.Identity, name, id string
 	wrong := approvals.Approval{Waiting: strings.Repeat("0", 64)}
 	_, approve := s.Approve(t.Context(), id, by, wrong)
 	_, reject := s.Reject(t.Context(), id, by, []int{99}, "no")
-	_, _, grant := s.ApproveGranting(t.Context(), id, by, 1, wrong, approvals.GrantSpec{Kind: approvals.ExactGrant})
+	_, _, grant := s.ApproveGranting(t.Context(), id, by, 1, wrong, grants.Spec{Kind: grants.Exact})
 	_, rollback := s.Rollback(t.Context(), id, by, false, false)
 	session, err := s.Session(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, preview := s.PreviewGrant(session, 1, by, approvals.GrantSpec{Kind: approvals.ExactGrant})
+	_, preview := s.PreviewGrant(session, 1, by, grants.Spec{Kind: grants.Exact})
 	for verb, err := range map[string]error{"approve": approve, "reject": reject, "grant": grant, "rollback": rollback, "preview": preview} {
 		notHere, notAllowed := errors.Is(err, journal.ErrNotFound), errors.Is(err, journal.ErrNotPermitted)
 		switch {
@@ -237,7 +240,7 @@ func TestEventsAreThoseOfTheScope(t *testing.T) {
 		if e.Session != prod {
 			t.Fatalf("pete hears %+v", e)
 		}
-		if e.Kind == approvals.EventWaiting {
+		if e.Kind == events.Waiting {
 			break
 		}
 	}
@@ -247,7 +250,7 @@ func TestEventsAreThoseOfTheScope(t *testing.T) {
 	s.set("pete", journal.Approver, false, "prod")
 	s.Rescoped()
 	for range 2 {
-		if e := <-heard; e.Kind != approvals.EventReloaded || e.Session != "" {
+		if e := <-heard; e.Kind != events.Reloaded || e.Session != "" {
 			t.Errorf("pete hears %+v of what was not theirs at that time", e)
 		}
 	}
@@ -279,26 +282,26 @@ func TestAGrantIsVoidWithoutWhoMadeIt(t *testing.T) {
 	s := newScoped(t)
 	claude := journal.Identity{Name: "claude", Role: journal.Agent, Fingerprint: "SHA256:claude"}
 	alice := s.set("alice", journal.Approver, false, "local")
-	events := s.Subscribe(t.Context())
+	feed := s.Subscribe(t.Context())
 	l := s.begin()
 	result := start(l, command(io.Discard, "true", "x"))
-	s.waiting(events, l.ID())
-	if _, _, err := s.ApproveGranting(t.Context(), l.ID(), alice, 1, shown(t, s.Manager, l.ID(), 1), approvals.GrantSpec{Kind: approvals.ExactGrant}); err != nil {
+	s.waiting(feed, l.ID())
+	if _, _, err := s.ApproveGranting(t.Context(), l.ID(), alice, 1, shown(t, s.Manager, l.ID(), 1), grants.Spec{Kind: grants.Exact}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-result
 	mustRun(t, r.process, r.err)
 	runs := func() bool { // without a human
 		t.Helper()
-		events := s.Subscribe(t.Context())
+		feed := s.Subscribe(t.Context())
 		again := start(l, command(io.Discard, "true", "x"))
 		for {
 			select {
 			case r := <-again:
 				mustRun(t, r.process, r.err)
 				return true
-			case e := <-events:
-				if e.Session != l.ID() || e.Kind != approvals.EventWaiting {
+			case e := <-feed:
+				if e.Session != l.ID() || e.Kind != events.Waiting {
 					continue
 				}
 				if _, err := s.Reject(t.Context(), l.ID(), watcher, nil, "no"); err != nil {
@@ -341,7 +344,7 @@ func TestAGrantIsVoidWithoutWhoMadeIt(t *testing.T) {
 	if list := s.Manager.Grants(pete, true); len(list) != 0 {
 		t.Errorf("pete is shown %v", list)
 	}
-	if _, err := s.Revoke(t.Context(), n, pete); !errors.Is(err, approvals.ErrNoGrant) {
+	if _, err := s.Revoke(t.Context(), n, pete); !errors.Is(err, grants.ErrNoGrant) {
 		t.Errorf("pete revokes it: %v", err)
 	}
 	if list := s.Manager.Grants(claude, true); len(list) != 1 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
@@ -83,7 +84,7 @@ func (l *Live) notPlaced(n int, f *journal.File, failed error) error {
 		return o.Apply(e)
 	})
 	l.Notice("operation %d did not run: %s", n, render.Stored(reason))
-	l.m.publish(l.subject(), EventFinished, "")
+	l.m.publish(l.subject(), events.Finished, "")
 	return errors.Join(&Conflict{N: n, Reason: reason}, err)
 }
 

@@ -8,8 +8,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
+	"shannot-gateway/approvals/scope"
+	"shannot-gateway/internal/turns"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
@@ -17,15 +21,15 @@ import (
 // Manager owns all sessions of a gateway.
 type Manager struct {
 	registry
-	scopes
 	contents
 	resumer
 	config   Config
 	rules    atomic.Pointer[Rules] // of sessions that begin now
-	bus      bus
+	bus      events.Bus
 	programs programs
-	grants   grants
-	turns    Turns
+	grants   *grants.Book
+	scopes   *scope.Scopes
+	turns    turns.Turns
 	outputs  *output.Folder
 	look     look
 	rolling  exclusive // sessions that are being rolled back
@@ -74,15 +78,6 @@ type waiter struct {
 	err   error
 }
 
-// scopes knows what everybody may see and decide on.
-type scopes struct {
-	standing func(name, fingerprint string) (Standing, bool) // see Config.Standing, may be nil
-
-	lock sync.Mutex
-	// changed is closed, and another put in its place, when the configuration has changed who may see what.
-	changed chan struct{}
-}
-
 // contents are what the journal's records name.
 type contents struct {
 	blobs journal.Blobs // nil where files are not changed
@@ -101,18 +96,6 @@ type look struct {
 type exclusive struct {
 	mu   sync.Mutex
 	held map[string]bool
-}
-
-// grants are all that are remembered, as the store has them.
-type grants struct {
-	store    GrantStore                                            // nil for none
-	record   func(g Grant, what string, by journal.Identity) error // see Config.Granted, may be nil
-	now      func() time.Time
-	sessions Store
-	void     func(g *Grant) string // see Manager.Void
-
-	mu  sync.RWMutex
-	all []Grant // by number
 }
 
 // programs remembers, by target, which names are found in directories that others can write.

@@ -5,8 +5,8 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/scope"
 	"shannot-gateway/gateway/config"
 )
 
@@ -61,14 +61,14 @@ func (k keyring) of(id journal.Identity) *member {
 type people map[string]person
 
 type person struct {
-	approvals.Standing
+	scope.Standing
 	keys map[string]bool // fingerprints
 }
 
 func newPeople(identities []config.Identity) people {
 	all := people{}
 	for _, id := range identities {
-		p := person{approvals.Standing{Role: id.Role, Targets: id.Targets, Everywhere: id.Everywhere}, map[string]bool{}}
+		p := person{scope.Standing{Role: id.Role, Targets: id.Targets, Everywhere: id.Everywhere}, map[string]bool{}}
 		for _, key := range id.Keys {
 			p.keys[key.Fingerprint] = true
 		}
@@ -78,7 +78,7 @@ func newPeople(identities []config.Identity) people {
 }
 
 // standing is what approvals asks for: see approvals.Config. An identity without a key is nobody.
-func (p people) standing(name, fingerprint string) (approvals.Standing, bool) {
+func (p people) standing(name, fingerprint string) (scope.Standing, bool) {
 	who, ok := p[name]
 	return who.Standing, ok && len(who.keys) > 0 && (fingerprint == "" || who.keys[fingerprint])
 }

@@ -21,11 +21,13 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
 	"shannot-gateway/hostkeys"
+	"shannot-gateway/internal/turns"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/targets"
 )
@@ -37,9 +39,9 @@ type Options struct {
 	Store    approvals.Store
 	// Over reports whether the store keeps more than so many bytes of an identity, and how many; nil where nobody counts.
 	Over    func(identity string, most int64) (bytes int64, over bool)
-	Blobs   journal.Blobs        // without it files of targets are not changed
-	Grants  approvals.GrantStore // without it approvers cannot make any
-	Audit   *audit.Log           // nil where there is none
+	Blobs   journal.Blobs // without it files of targets are not changed
+	Grants  grants.Store  // without it approvers cannot make any
+	Audit   *audit.Log    // nil where there is none
 	Judge   approvals.Judge
 	Engine  sandbox.Engine   // for what needs no other, and for terminals: config.NativeEngine
 	Engines []sandbox.Engine // further ones, which need not work
@@ -62,11 +64,11 @@ type Gateway struct {
 	log         *slog.Logger
 	server      *ssh.Server // of what runs in session channels
 	connections *connections
-	uploads     *shares         // places for changes of SFTP clients, which are kept in memory
-	reading     *shares         // that SFTP clients have open
-	transfers   approvals.Turns // to read and copy files
-	answers     approvals.Turns // see command.Verbs
-	crowded     occasionally    // connections that were refused
+	uploads     *shares      // places for changes of SFTP clients, which are kept in memory
+	reading     *shares      // that SFTP clients have open
+	transfers   turns.Turns  // to read and copy files
+	answers     turns.Turns  // see command.Verbs
+	crowded     occasionally // connections that were refused
 }
 
 // ErrNoIdentities is returned by New for a configuration in which nobody may connect.
@@ -123,7 +125,7 @@ func New(o Options) (*Gateway, error) {
 }
 
 // granted records a grant in the audit log.
-func (g *Gateway) granted(grant approvals.Grant, what string, by journal.Identity) error {
+func (g *Gateway) granted(grant grants.Grant, what string, by journal.Identity) error {
 	if g.options.Audit == nil {
 		return nil
 	}

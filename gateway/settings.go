@@ -12,6 +12,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/scope"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
@@ -171,7 +172,7 @@ func (g *Gateway) ReloadRefused(file string, why error) {
 func (g *Gateway) LastReload() *command.Refusal { return g.refusal.Load() }
 
 // standing says who somebody is by the settings in force.
-func (g *Gateway) standing(name, fingerprint string) (approvals.Standing, bool) {
+func (g *Gateway) standing(name, fingerprint string) (scope.Standing, bool) {
 	return g.settings.Load().people.standing(name, fingerprint)
 }
 

@@ -11,6 +11,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/targets"
@@ -93,13 +94,13 @@ func TestNobodyDecidesWhoIsNotInTheConfigurationAnyMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events := r.gateway.Sessions().Subscribe(t.Context(), journal.Identity{Name: "claude"})
+	feed := r.gateway.Sessions().Subscribe(t.Context(), journal.Identity{Name: "claude"})
 	if err := s.Start("exec -- touch /nonexistent/x"); err != nil {
 		t.Fatal(err)
 	}
 	id := ""
-	for e := range events {
-		if e.Kind == approvals.EventWaiting {
+	for e := range feed {
+		if e.Kind == events.Waiting {
 			id = e.Session
 			break
 		}

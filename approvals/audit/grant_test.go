@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -18,9 +18,9 @@ func TestGrantIsToldWithWhatItAllowsAndWithoutSecrets(t *testing.T) {
 		}
 		o.Redact = r
 	})
-	g := approvals.Grant{
-		N: 3, Kind: approvals.ExactGrant, Session: "s", Identity: "claude", Target: "local", Argv: journal.Strings{"mysql", "--password=hunter2", "-e", "x"}, EnvChanges: journal.Strings{"PGPASS=hunter2", "-LANG"},
-		Path: "/usr/bin/mysql", Dir: "/", RunAs: "ops", Digest: "d", From: approvals.GrantOperation{Session: "s", N: 2},
+	g := grants.Grant{
+		N: 3, Kind: grants.Exact, Session: "s", Identity: "claude", Target: "local", Argv: journal.Strings{"mysql", "--password=hunter2", "-e", "x"}, EnvChanges: journal.Strings{"PGPASS=hunter2", "-LANG"},
+		Path: "/usr/bin/mysql", Dir: "/", RunAs: "ops", Digest: "d", From: grants.Origin{Session: "s", N: 2},
 	}
 	alice := journal.Identity{Name: "alice", Role: journal.Approver, Fingerprint: "SHA256:x"}
 	for _, what := range []string{"granted", "revoked"} {

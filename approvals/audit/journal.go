@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
@@ -58,7 +58,7 @@ func (l *Log) change(c journal.Revision) (out []Event) {
 }
 
 // Grant records that a grant was "granted" or "revoked".
-func (l *Log) Grant(g approvals.Grant, what string, by journal.Identity) error {
+func (l *Log) Grant(g grants.Grant, what string, by journal.Identity) error {
 	g.Argv = l.o.Redact.Argv(g.Argv)
 	names := make([]string, 0, len(g.EnvChanges))
 	for _, change := range g.EnvChanges { // the values may be secrets, and the digest covers them

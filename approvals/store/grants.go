@@ -7,17 +7,17 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 )
 
-var _ approvals.GrantStore = (*Store)(nil)
+var _ grants.Store = (*Store)(nil)
 
 func grantKey(n int) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(n)) // #nosec G115 -- numbers come from NextSequence
 }
 
 // Grants returns all grants, by number.
-func (s *Store) Grants() (out []approvals.Grant, err error) {
+func (s *Store) Grants() (out []grants.Grant, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(grantBucket).ForEach(func(k, text []byte) error {
 			g, err := readGrant(k, text)
@@ -31,7 +31,7 @@ func (s *Store) Grants() (out []approvals.Grant, err error) {
 	return out, nil
 }
 
-func readGrant(key, text []byte) (g approvals.Grant, err error) {
+func readGrant(key, text []byte) (g grants.Grant, err error) {
 	if len(key) != 8 {
 		return g, fmt.Errorf("grant %x: the key is malformed", key)
 	}
@@ -46,7 +46,7 @@ func readGrant(key, text []byte) (g approvals.Grant, err error) {
 }
 
 // PutGrant keeps a grant. One without a number gets the next, which no other ever had.
-func (s *Store) PutGrant(g *approvals.Grant) error {
+func (s *Store) PutGrant(g *grants.Grant) error {
 	n := g.N
 	err := s.between(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
 )
@@ -18,12 +18,12 @@ func TestGrantsAreKeptByNumbersThatAreNeverUsedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := approvals.Grant{
-		Kind: approvals.ShapeGrant, Identity: "claude", Target: "local", Argv: journal.Strings{"x", "a\xff"}, EnvChanges: journal.Strings{"-A"},
-		Until: time.Unix(1_800_000_000, 5).UTC(), Varies: []approvals.VaryingWord{{Word: 1, Prefix: "/x/", Class: "name"}}, By: "alice",
+	first := grants.Grant{
+		Kind: grants.Shape, Identity: "claude", Target: "local", Argv: journal.Strings{"x", "a\xff"}, EnvChanges: journal.Strings{"-A"},
+		Until: time.Unix(1_800_000_000, 5).UTC(), Varies: []grants.VaryingWord{{Word: 1, Prefix: "/x/", Class: "name"}}, By: "alice",
 	}
-	second := approvals.Grant{Kind: approvals.ExactGrant, Session: "abc", Digest: "d"}
-	for _, g := range []*approvals.Grant{&first, &second} {
+	second := grants.Grant{Kind: grants.Exact, Session: "abc", Digest: "d"}
+	for _, g := range []*grants.Grant{&first, &second} {
 		if err := s.PutGrant(g); err != nil {
 			t.Fatal(err)
 		}
@@ -39,20 +39,20 @@ func TestGrantsAreKeptByNumbersThatAreNeverUsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := s.Grants()
-	if err != nil || !reflect.DeepEqual(got, []approvals.Grant{first, second}) {
-		t.Errorf("got %+v, %v; want %+v", got, err, []approvals.Grant{first, second})
+	if err != nil || !reflect.DeepEqual(got, []grants.Grant{first, second}) {
+		t.Errorf("got %+v, %v; want %+v", got, err, []grants.Grant{first, second})
 	}
 	if err := s.DeleteGrant(2); err != nil {
 		t.Fatal(err)
 	}
-	third := approvals.Grant{}
+	third := grants.Grant{}
 	if err := s.PutGrant(&third); err != nil || third.N != 3 {
 		t.Errorf("the next number is %d, %v; want 3", third.N, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	late := approvals.Grant{}
+	late := grants.Grant{}
 	if err := s.PutGrant(&late); !errors.Is(err, journal.ErrStore) || late.N != 0 {
 		t.Errorf("a closed store: %v, number %d", err, late.N)
 	}

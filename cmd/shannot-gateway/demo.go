@@ -20,7 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/examples"
 	"shannot-gateway/gateway/config"
@@ -163,7 +163,7 @@ func (d *demonstration) play(ctx context.Context, g *assembled, address string, 
 	d.say("  agent$ ssh shannot@demo < examples/check_system.py")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	events := g.Sessions().Subscribe(ctx, journal.Identity{Name: "demo-" + demoAgent, Role: journal.Agent})
+	feed := g.Sessions().Subscribe(ctx, journal.Identity{Name: "demo-" + demoAgent, Role: journal.Agent})
 	type end struct {
 		status int
 		err    error
@@ -183,10 +183,10 @@ func (d *demonstration) play(ctx context.Context, g *assembled, address string, 
 				return 0, fmt.Errorf("the agent's ssh: %w", e.err)
 			}
 			return d.close(e.status), nil
-		case event, open := <-events:
+		case event, open := <-feed:
 			if !open {
-				events = nil
-			} else if event.Kind == approvals.EventWaiting {
+				feed = nil
+			} else if event.Kind == events.Waiting {
 				if err := d.decide(ctx, event.Session); err != nil {
 					return 0, err
 				}

@@ -437,7 +437,7 @@ func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	client := asApprover(ts)
 	defer func() { _ = client.Close() }()
-	news := events(ts, client)
+	news := listen(ts, client)
 	for deadline := time.After(heldIn); ; {
 		out, err := answer(client, "list --json")
 		ts.Check(err)
@@ -458,8 +458,8 @@ func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// events is what the approver hears of, until the client is closed.
-func events(ts *testscript.TestScript, client *ssh.Client) <-chan struct{} {
+// listen gives what the approver hears of, until the client is closed.
+func listen(ts *testscript.TestScript, client *ssh.Client) <-chan struct{} {
 	session, err := client.NewSession()
 	ts.Check(err)
 	out, err := session.StdoutPipe()

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
@@ -135,7 +135,7 @@ type eventJSON struct {
 }
 
 // event prints one event and what it is about: what waits, or what came of what did.
-func (v *Verbs) event(c *invocation, e approvals.Event, asJSON bool) error {
+func (v *Verbs) event(c *invocation, e events.Event, asJSON bool) error {
 	out := eventJSON{V: jsonVersion, At: stamp(e.At), Session: e.Session, Kind: e.Kind, By: e.By}
 	if e.Session != "" {
 		s, err := v.Sessions.Session(c.Identity, e.Session)
@@ -144,7 +144,7 @@ func (v *Verbs) event(c *invocation, e approvals.Event, asJSON bool) error {
 		}
 		out.Status, out.Identity, out.Target, out.WaitingDigest = string(s.Status), s.Identity, s.Target, s.WaitingDigest()
 		switch e.Kind {
-		case approvals.EventWaiting, approvals.EventDecided, approvals.EventParked:
+		case events.Waiting, events.Decided, events.Parked:
 			if op, about := eventAbout(&s, e); op != nil {
 				described := describeOperation(&s, op, maxListed)
 				out.Operation, out.Summary = &described, about
@@ -164,13 +164,13 @@ func (v *Verbs) event(c *invocation, e approvals.Event, asJSON bool) error {
 
 // eventAbout is the last operation that waits, or the last one that was decided by whoever the event names, and what to say
 // of it, rendered.
-func eventAbout(s *journal.Session, e approvals.Event) (*journal.Operation, string) {
+func eventAbout(s *journal.Session, e events.Event) (*journal.Operation, string) {
 	for i := len(s.Operations) - 1; i >= 0; i-- {
 		op := &s.Operations[i]
 		switch {
-		case e.Kind != approvals.EventDecided && op.Decision == journal.Waiting:
+		case e.Kind != events.Decided && op.Decision == journal.Waiting:
 			return op, fmt.Sprintf("operation %d (%s): %s", op.N, op.Risk, render.Stored(op.Summary))
-		case e.Kind == approvals.EventDecided && e.By != "" && op.By == e.By:
+		case e.Kind == events.Decided && e.By != "" && op.By == e.By:
 			return op, fmt.Sprintf("operation %d is %s: %s", op.N, op.Decision, render.Stored(op.Summary))
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal/journaltest"
 )
 
@@ -40,8 +40,8 @@ func TestPolicy(t *testing.T) {
 
 func TestWatch(t *testing.T) {
 	events := func(_ *Verbs, f *fakeService) {
-		f.events = []approvals.Event{
-			{At: journaltest.Time, Session: waitingID, Kind: approvals.EventWaiting}, {At: journaltest.Time, Session: "zzzz2345", Kind: approvals.EventWaiting},
+		f.events = []events.Event{
+			{At: journaltest.Time, Session: waitingID, Kind: events.Waiting}, {At: journaltest.Time, Session: "zzzz2345", Kind: events.Waiting},
 		}
 	}
 	over := []string{"the gateway is shutting down"} // the service has closed the events

@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
 	"shannot-gateway/internal/commandline"
 	"shannot-gateway/internal/spelling"
+	"shannot-gateway/internal/turns"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/targets"
 )
@@ -68,7 +70,7 @@ type Verbs struct {
 	Reload   func() *Refusal // why the configuration in force is not the newest one, nil where it is
 	// Connections counts the clients; nil where nobody does.
 	Connections func() Connections
-	Answers     *approvals.Turns // to make an answer that is held in memory until its client has read it
+	Answers     *turns.Turns // to make an answer that is held in memory until its client has read it
 	Now         func() time.Time
 	Started     time.Time
 }
@@ -371,7 +373,7 @@ func (c *invocation) fail(id string, err error) int {
 		return ExitNotPermitted
 	case errors.Is(err, journal.ErrTooMany):
 		return c.busy(err)
-	case errors.Is(err, journal.ErrNotWaiting), errors.Is(err, approvals.ErrBadGrant):
+	case errors.Is(err, journal.ErrNotWaiting), errors.Is(err, grants.ErrBadGrant):
 		c.notice("%s; look again with: show %s", render.Line(err.Error()), render.Line(id))
 		return ExitUsage
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
@@ -47,15 +48,15 @@ func (w *wordsFlag) String() string { return numbers(*w) }
 func (*wordsFlag) Type() string { return "N" }
 
 // spec is what the flags ask for; ok is false where they ask for nothing.
-func (g *grantFlags) spec() (s approvals.GrantSpec, ok bool, err error) {
+func (g *grantFlags) spec() (s grants.Spec, ok bool, err error) {
 	if g.kind == "" {
 		if len(g.vary) > 0 || g.until != "" {
 			return s, false, errors.New("--vary and --until go with --grant exact or --grant shape")
 		}
 		return s, false, nil
 	}
-	s.Kind, s.Vary = approvals.GrantKind(g.kind), g.vary
-	if s.Kind != approvals.ExactGrant && s.Kind != approvals.ShapeGrant {
+	s.Kind, s.Vary = grants.Kind(g.kind), g.vary
+	if s.Kind != grants.Exact && s.Kind != grants.Shape {
 		return s, false, errors.New("--grant is exact or shape")
 	}
 	if g.until != "" {
@@ -82,7 +83,7 @@ func only(s journal.Session, ops []int) (int, error) {
 }
 
 // approveGranting is `approve ID --digest HEX --grant…`.
-func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before journal.Session, a approvals.Approval, spec approvals.GrantSpec) int {
+func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before journal.Session, a approvals.Approval, spec grants.Spec) int {
 	if err := a.Fits(&before); err != nil { // before it is said which of what waits by now could be granted
 		return v.notApproved(c, before.ID, a, err)
 	}
@@ -91,7 +92,7 @@ func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before journ
 		return c.usage(err)
 	}
 	s, g, err := v.Sessions.ApproveGranting(ctx, before.ID, c.Identity, n, a, spec)
-	if err == nil || errors.Is(err, approvals.ErrNotGranted) {
+	if err == nil || errors.Is(err, grants.ErrNotGranted) {
 		c.report(before, s)
 	}
 	if err != nil {
@@ -171,7 +172,7 @@ type grantJSON struct {
 	RevokedBy string   `json:"revoked_by,omitempty"`
 }
 
-func describeGrant(g approvals.Grant, now time.Time, void string) grantJSON {
+func describeGrant(g grants.Grant, now time.Time, void string) grantJSON {
 	at := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
@@ -219,7 +220,7 @@ func revoke(ctx context.Context, v *Verbs, c *invocation) int {
 	for _, n := range slices.Compact(numbers) {
 		g, err := v.Sessions.Revoke(ctx, n, c.Identity)
 		switch {
-		case errors.Is(err, approvals.ErrNoGrant):
+		case errors.Is(err, grants.ErrNoGrant):
 			c.notice("%s; see: grants", render.Line(err.Error()))
 			status = ExitUsage
 		case err != nil:

@@ -3,14 +3,14 @@ package command
 import (
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal/journaltest"
 )
 
 // granted puts a grant into force.
 func granted(_ *Verbs, f *fakeService) {
-	f.grants = []approvals.Grant{{
-		N: 7, Kind: approvals.ExactGrant, Session: waitingID, Identity: "claude", Target: "prod", RunAs: "ops", Path: "/usr/bin/tool", Dir: "/srv",
+	f.grants = []grants.Grant{{
+		N: 7, Kind: grants.Exact, Session: waitingID, Identity: "claude", Target: "prod", RunAs: "ops", Path: "/usr/bin/tool", Dir: "/srv",
 		Argv: []string{"tool", "--do", "it"}, By: "alice", Created: journaltest.Time,
 	}}
 }

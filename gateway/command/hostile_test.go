@@ -15,11 +15,13 @@ import (
 	"unicode/utf8"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
+	"shannot-gateway/internal/turns"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/local"
@@ -75,7 +77,7 @@ func newHostileHouse(t *testing.T) *hostileHouse {
 	}
 	c.Warnings = []string{hostileText}
 	h := &hostileHouse{manager: m, verbs: &Verbs{
-		Answers:  &approvals.Turns{},
+		Answers:  &turns.Turns{},
 		Sessions: m, Runner: noRunner{}, Targets: []targets.Target{host}, Config: c, Version: "test", Now: time.Now, Started: time.Now(),
 		Starts: func() *sandbox.Starts { return nil }, Verified: func() (string, []string) { return hostileText, []string{hostileText} },
 		Engine: func(context.Context, string) error { return errors.New(hostileText) },
@@ -111,7 +113,7 @@ func (h *hostileHouse) sessions(t *testing.T) []journal.Session {
 func (h *hostileHouse) session(t *testing.T, target targets.Target) string {
 	t.Helper()
 	m := h.manager
-	events := m.Subscribe(t.Context(), approver)
+	feed := m.Subscribe(t.Context(), approver)
 	l, err := m.Begin(context.Background(), approvals.Request{
 		Identity: hostileAgent, Target: target, Script: "# " + hostileText, Args: []string{"-", hostileText}, Name: hostileText, Analysis: hostileText,
 		Env: target.Account().Env("dumb"), Group: h.group,
@@ -137,8 +139,8 @@ func (h *hostileHouse) session(t *testing.T, target targets.Target) string {
 		_, _ = m.Cancel(context.Background(), l.ID(), hostileAgent)
 		<-over
 	})
-	for e := range events {
-		if e.Session == l.ID() && e.Kind == approvals.EventWaiting {
+	for e := range feed {
+		if e.Session == l.ID() && e.Kind == events.Waiting {
 			break
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/journal/journaltest"
 )
@@ -22,7 +22,7 @@ func answered(t *testing.T, op journal.Operation, line string, pick ...string) s
 	t.Helper()
 	v, f, _ := fakeVerbs(t)
 	f.sessions = []journal.Session{journaltest.Session(op)}
-	f.events = []approvals.Event{{At: journaltest.Time, Session: waitingID, Kind: approvals.EventDecided, By: "alice"}}
+	f.events = []events.Event{{At: journaltest.Time, Session: waitingID, Kind: events.Decided, By: "alice"}}
 	if line == "watch --json" {
 		if _, err := f.decide(approver, waitingID, journal.Approved, ""); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
@@ -33,9 +34,9 @@ type Service interface {
 	ApproveGroup(ctx context.Context, shown []journal.Session, by journal.Identity, a approvals.Approval) ([]journal.Session, error)
 
 	// Of grants and the policy.
-	Grants(by journal.Identity, all bool) []approvals.Grant
-	Revoke(ctx context.Context, n int, by journal.Identity) (approvals.Grant, error)
-	Void(g *approvals.Grant) string
+	Grants(by journal.Identity, all bool) []grants.Grant
+	Revoke(ctx context.Context, n int, by journal.Identity) (grants.Grant, error)
+	Void(g *grants.Grant) string
 	JudgeShell(ctx context.Context, by journal.Identity, text string, c policy.Context) (policy.Decision, error)
 }
 

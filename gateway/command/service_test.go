@@ -13,12 +13,15 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/journal/journaltest"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
+	"shannot-gateway/internal/turns"
 	"shannot-gateway/sandbox"
 )
 
@@ -27,8 +30,8 @@ type fakeService struct {
 	Service
 	sessions []journal.Session
 	chunks   []output.Chunk // what every session wrote
-	grants   []approvals.Grant
-	events   []approvals.Event
+	grants   []grants.Grant
+	events   []events.Event
 	steps    []approvals.Step
 	text     [2]string // what every file holds, and is to hold
 	fails    error     // what each change of something ends with
@@ -136,8 +139,8 @@ func (f *fakeService) Rollback(_ context.Context, id string, _ journal.Identity,
 	return f.steps, f.done("rollback %s force=%v plan=%v", id, force, plan)
 }
 
-func (f *fakeService) Subscribe(context.Context, journal.Identity) <-chan approvals.Event {
-	c := make(chan approvals.Event, len(f.events))
+func (f *fakeService) Subscribe(context.Context, journal.Identity) <-chan events.Event {
+	c := make(chan events.Event, len(f.events))
 	for _, e := range f.events {
 		c <- e
 	}
@@ -145,16 +148,16 @@ func (f *fakeService) Subscribe(context.Context, journal.Identity) <-chan approv
 	return c
 }
 
-func (f *fakeService) Revoke(_ context.Context, n int, _ journal.Identity) (approvals.Grant, error) {
+func (f *fakeService) Revoke(_ context.Context, n int, _ journal.Identity) (grants.Grant, error) {
 	if err := f.done("revoke %d", n); err != nil {
-		return approvals.Grant{}, err
+		return grants.Grant{}, err
 	}
 	for _, g := range f.grants {
 		if g.N == n {
 			return g, nil
 		}
 	}
-	return approvals.Grant{}, approvals.ErrNoGrant
+	return grants.Grant{}, grants.ErrNoGrant
 }
 
 func (f *fakeService) Diff(file *journal.File, context int) (diff.Diff, bool, error) {
@@ -165,9 +168,9 @@ func (f *fakeService) JudgeShell(_ context.Context, _ journal.Identity, text str
 	return policy.Decision{Verdict: policy.Allow, Risk: policy.Safe, Reason: text + " only looks"}, f.fails
 }
 
-func (f *fakeService) Grants(journal.Identity, bool) []approvals.Grant { return f.grants }
-func (f *fakeService) Void(*approvals.Grant) string                    { return "" }
-func (f *fakeService) Obstacle(*journal.Session) string                { return "" }
+func (f *fakeService) Grants(journal.Identity, bool) []grants.Grant { return f.grants }
+func (f *fakeService) Void(*grants.Grant) string                    { return "" }
+func (f *fakeService) Obstacle(*journal.Session) string             { return "" }
 func (f *fakeService) Reads(journal.Session) (*journal.Reads, []string, error) {
 	return nil, nil, nil
 }
@@ -201,7 +204,7 @@ func fakeVerbs(t *testing.T) (*Verbs, *fakeService, *fakeRunner) {
 	f := &fakeService{sessions: []journal.Session{journaltest.Session(journaltest.Operations()[1].Op)}, text: [2]string{"one\n", "two\n"}}
 	r := &fakeRunner{id: waitingID}
 	return &Verbs{
-		Answers: &approvals.Turns{}, Sessions: f, Runner: r, Config: c, Version: "1.2.3", Started: journaltest.Time,
+		Answers: &turns.Turns{}, Sessions: f, Runner: r, Config: c, Version: "1.2.3", Started: journaltest.Time,
 		Now:    func() time.Time { return journaltest.Time.Add(90 * time.Second) },
 		Starts: func() *sandbox.Starts { return nil },
 		Audit:  func() (bool, error) { return true, nil },

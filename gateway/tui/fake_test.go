@@ -10,6 +10,8 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
@@ -33,14 +35,14 @@ type fakeBackend struct {
 	chunks    map[string][]output.Chunk
 	written   map[string][]output.Chunk // by "id/n"
 	wake      chan struct{}             // closed and replaced when anything changes
-	listeners []chan approvals.Event
+	listeners []chan events.Event
 	following int
 	obstacles map[string]string // by session
 	approved  []string          // "id/n/digest by whom"
 	before    func()            // runs before a decision counts
 	listErr   error
 	grantErr  error
-	granted   []approvals.Grant
+	granted   []grants.Grant
 	steps     []approvals.Step // of a rollback
 	rolled    []string
 	reading   chan struct{}        // where not nil, contents are read once it is closed
@@ -54,10 +56,10 @@ func newFake(sessions ...journal.Session) *fakeBackend {
 
 // changed tells everybody; the caller holds the lock.
 func (f *fakeBackend) changed(id string) {
-	f.announce(approvals.Event{Session: id, Kind: "changed", At: start})
+	f.announce(events.Event{Session: id, Kind: "changed", At: start})
 }
 
-func (f *fakeBackend) announce(e approvals.Event) {
+func (f *fakeBackend) announce(e events.Event) {
 	close(f.wake)
 	f.wake = make(chan struct{})
 	for _, l := range f.listeners {
@@ -150,7 +152,7 @@ func (f *fakeBackend) decide(id string, by journal.Identity, ops []int, change f
 			return journal.Session{}, err
 		}
 		op.By, op.Decided = by.Name, start
-		f.announce(approvals.Event{Session: id, Kind: approvals.EventDecided, At: start, By: by.Name})
+		f.announce(events.Event{Session: id, Kind: events.Decided, At: start, By: by.Name})
 		return snapshotOf(s), nil
 	}
 	return journal.Session{}, journal.ErrNotWaiting
@@ -207,27 +209,27 @@ func (f *fakeBackend) operationWrites(id string, n int, c output.Chunk) {
 	f.written[k] = append(f.written[k], c)
 }
 
-func (f *fakeBackend) PreviewGrant(s journal.Session, n int, by journal.Identity, spec approvals.GrantSpec) (approvals.Grant, error) {
+func (f *fakeBackend) PreviewGrant(s journal.Session, n int, by journal.Identity, spec grants.Spec) (grants.Grant, error) {
 	if f.grantErr != nil {
-		return approvals.Grant{}, f.grantErr
+		return grants.Grant{}, f.grantErr
 	}
 	c := s.Operations[n-1].Command
-	g := approvals.Grant{
+	g := grants.Grant{
 		N: 7, Kind: spec.Kind, Session: s.ID, Identity: s.Identity, Target: c.Target, RunAs: c.RunAs, Path: c.Path, Dir: c.Dir, Argv: c.Argv, By: by.Name,
 	}
 	if spec.For > 0 {
 		g.Session, g.Until = "", start.Add(spec.For)
 	}
 	for _, w := range spec.Vary {
-		g.Varies = append(g.Varies, approvals.VaryingWord{Word: w, Class: "name"})
+		g.Varies = append(g.Varies, grants.VaryingWord{Word: w, Class: "name"})
 	}
 	return g, nil
 }
 
-func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a approvals.Approval, spec approvals.GrantSpec) (journal.Session, approvals.Grant, error) {
+func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a approvals.Approval, spec grants.Spec) (journal.Session, grants.Grant, error) {
 	s, err := f.Approve(ctx, id, by, a)
 	if err != nil {
-		return s, approvals.Grant{}, err
+		return s, grants.Grant{}, err
 	}
 	g, err := f.PreviewGrant(s, n, by, spec)
 	f.mu.Lock()
@@ -253,10 +255,10 @@ func (f *fakeBackend) Rollback(_ context.Context, id string, by journal.Identity
 	return steps, nil
 }
 
-func (f *fakeBackend) Subscribe(context.Context, journal.Identity) <-chan approvals.Event {
+func (f *fakeBackend) Subscribe(context.Context, journal.Identity) <-chan events.Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c := make(chan approvals.Event, 16)
+	c := make(chan events.Event, 16)
 	f.listeners = append(f.listeners, c)
 	return c
 }

@@ -8,7 +8,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
@@ -18,7 +18,7 @@ var grantTimes = []time.Duration{0, 30 * time.Minute, time.Hour, 8 * time.Hour, 
 
 // grantAsked is a standing answer as it was spelled out to the human.
 type grantAsked struct {
-	spec  approvals.GrantSpec
+	spec  grants.Spec
 	words render.Text // the grant's own
 }
 
@@ -33,7 +33,7 @@ func (m *model) grantOn(v verdict, s *subject) result {
 	now, made, err := m.backend.ApproveGranting(m.ctx, s.session, m.me, s.n, v.approval(s), v.grant.spec)
 	r := result{session: now, err: err, known: err == nil}
 	switch {
-	case errors.Is(err, approvals.ErrNotGranted):
+	case errors.Is(err, grants.ErrNotGranted):
 		r.err, r.known = nil, now.ID != ""
 		r.told = join(own(toneDanger, "It was not granted: "), shown(tonePlain, err.Error()))
 	case err == nil:
@@ -50,7 +50,7 @@ type grantDialog struct {
 	argv     []string
 	vary     []int
 	time     int // index in grantTimes
-	grant    *approvals.Grant
+	grant    *grants.Grant
 	problem  render.Text // why it cannot be granted like that, rendered
 	page     *page
 	asking   int // number of the question to the backend
@@ -61,7 +61,7 @@ type grantDialog struct {
 type grantMsg struct {
 	to    *grantDialog
 	asked int
-	grant approvals.Grant
+	grant grants.Grant
 	err   error
 }
 
@@ -77,10 +77,10 @@ func (m *model) askGrant(v *operationView) tea.Cmd {
 }
 
 // spec is what the human has chosen.
-func (d *grantDialog) spec() approvals.GrantSpec {
-	s := approvals.GrantSpec{Kind: approvals.ExactGrant, For: grantTimes[d.time]}
+func (d *grantDialog) spec() grants.Spec {
+	s := grants.Spec{Kind: grants.Exact, For: grantTimes[d.time]}
 	if len(d.vary) > 0 {
-		s.Kind, s.Vary = approvals.ShapeGrant, slices.Clone(d.vary)
+		s.Kind, s.Vary = grants.Shape, slices.Clone(d.vary)
 	}
 	return s
 }

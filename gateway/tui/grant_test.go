@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
@@ -32,14 +33,14 @@ func TestGrantIsSpelledOutBeforeItIsGiven(t *testing.T) {
 	}
 	s.press("y")
 	s.until("Approved operation 1. Grant 7 is in force; revoke 7 takes it back.")
-	if len(f.granted) != 1 || f.granted[0].Kind != approvals.ShapeGrant || !f.granted[0].Until.Equal(start.Add(time.Hour)) || len(f.approved) != 1 {
+	if len(f.granted) != 1 || f.granted[0].Kind != grants.Shape || !f.granted[0].Until.Equal(start.Add(time.Hour)) || len(f.approved) != 1 {
 		t.Fatalf("granted %+v, approved %q", f.granted, f.approved)
 	}
 }
 
 func TestWhatCannotBeGrantedSaysWhy(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
-	f.grantErr = fmt.Errorf("operation 1 %w: its standard input\x1b[2J is not known", approvals.ErrBadGrant)
+	f.grantErr = fmt.Errorf("operation 1 %w: its standard input\x1b[2J is not known", grants.ErrBadGrant)
 	s := openScreen(t, f, alice, 100, 30, "aaaa0001")
 	s.until("All of it has been shown")
 	s.press("t")
@@ -220,7 +221,7 @@ func TestGrantThatFailsAfterTheApprovalIsSaid(t *testing.T) {
 // brokenGrants approves and then cannot keep the grant.
 type brokenGrants struct{ *fakeBackend }
 
-func (b brokenGrants) ApproveGranting(ctx context.Context, id string, by journal.Identity, _ int, a approvals.Approval, _ approvals.GrantSpec) (journal.Session, approvals.Grant, error) {
+func (b brokenGrants) ApproveGranting(ctx context.Context, id string, by journal.Identity, _ int, a approvals.Approval, _ grants.Spec) (journal.Session, grants.Grant, error) {
 	s, err := b.Approve(ctx, id, by, a)
-	return s, approvals.Grant{}, errors.Join(err, fmt.Errorf("%w: the disk\x1b is full", approvals.ErrNotGranted))
+	return s, grants.Grant{}, errors.Join(err, fmt.Errorf("%w: the disk\x1b is full", grants.ErrNotGranted))
 }

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
@@ -195,7 +196,7 @@ func recentSessions(b Backend, me journal.Identity) ([]summary, error) {
 // eventMsg says that something has changed.
 type eventMsg struct {
 	closed  bool
-	decided []approvals.Event // that say who decided
+	decided []events.Event // that say who decided
 	// reloaded says that something may not be shown any more that was.
 	reloaded bool
 }
@@ -216,16 +217,16 @@ func (m *model) awaitEvent() tea.Cmd {
 }
 
 // note takes one event. It reports whether something may wait now that did not before.
-func (msg *eventMsg) note(e approvals.Event) (waits bool) {
-	if e.Kind == approvals.EventDecided && e.By != "" {
+func (msg *eventMsg) note(e events.Event) (waits bool) {
+	if e.Kind == events.Decided && e.By != "" {
 		msg.decided = append(msg.decided, e)
 	}
-	msg.reloaded = msg.reloaded || e.Kind == approvals.EventReloaded
-	return e.Kind == approvals.EventReloaded || e.Kind == approvals.EventWaiting || e.Kind == approvals.EventParked || e.Kind == approvals.EventLost
+	msg.reloaded = msg.reloaded || e.Kind == events.Reloaded
+	return e.Kind == events.Reloaded || e.Kind == events.Waiting || e.Kind == events.Parked || e.Kind == events.Lost
 }
 
 // drain takes what is in the channel, at most as much as a subscriber could be behind.
-func (msg *eventMsg) drain(events <-chan approvals.Event) (waits bool) {
+func (msg *eventMsg) drain(events <-chan events.Event) (waits bool) {
 	for range 1024 {
 		select {
 		case e, ok := <-events:

@@ -10,7 +10,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
@@ -29,7 +29,7 @@ type model struct {
 	backend Backend
 	me      journal.Identity
 	now     func() time.Time
-	events  <-chan approvals.Event
+	events  <-chan events.Event
 
 	width, height int
 	inbox         inbox
@@ -42,7 +42,7 @@ type model struct {
 	over          bool // the gateway stops: no events come any more
 	left          bool // the human has left
 
-	heard []approvals.Event // decisions of others that were not looked up yet
+	heard []events.Event // decisions of others that were not looked up yet
 	news  []news
 	alert Alert
 	known map[string]int // the last operation that waited, by session, at the last look; nil before the first

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -22,7 +22,7 @@ type news struct {
 }
 
 // newsOf finds out what the decisions of others were about.
-func newsOf(b Backend, me journal.Identity, heard []approvals.Event) []news {
+func newsOf(b Backend, me journal.Identity, heard []events.Event) []news {
 	var all []news
 	for i, e := range heard {
 		if i == maxLookedUp {
@@ -39,7 +39,7 @@ func newsOf(b Backend, me journal.Identity, heard []approvals.Event) []news {
 }
 
 // newsFrom are the operations of a session that an event's decision was about.
-func newsFrom(s *journal.Session, e approvals.Event) []news {
+func newsFrom(s *journal.Session, e events.Event) []news {
 	var all []news
 	for i := range s.Operations {
 		op := &s.Operations[i]
@@ -56,7 +56,7 @@ func newsFrom(s *journal.Session, e approvals.Event) []news {
 }
 
 // hear notes who decided, to tell the human unless it was they.
-func (m *model) hear(decided []approvals.Event) {
+func (m *model) hear(decided []events.Event) {
 	for _, e := range decided {
 		if e.By != m.me.Name && len(m.heard) < 1024 && !slices.Contains(m.heard, e) {
 			m.heard = append(m.heard, e)

@@ -15,7 +15,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
@@ -288,7 +288,7 @@ func (p *plain) interrupt(f func()) {
 }
 
 // events says what others decided and, where something may wait, what is new.
-func (p *plain) events(decided []approvals.Event, waits bool) {
+func (p *plain) events(decided []events.Event, waits bool) {
 	var fresh []string
 	var all []line
 	m := model{me: p.o.Identity}

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
@@ -185,7 +185,7 @@ func TestPlainIsToldWhatIsNewAndWhatOthersDecide(t *testing.T) {
 	x := held("aaaa0002", policy.Danger, "halt")
 	f.mu.Lock()
 	f.sessions = append(f.sessions, x)
-	f.announce(approvals.Event{Session: x.ID, Kind: approvals.EventWaiting, At: start})
+	f.announce(events.Event{Session: x.ID, Kind: events.Waiting, At: start})
 	f.mu.Unlock()
 	if text := c.sees("> hist"); !strings.Contains(text, "New: 1.") || !strings.Contains(text, "\a") {
 		t.Fatalf("wrote %q", text)

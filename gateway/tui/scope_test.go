@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
@@ -15,7 +15,7 @@ func (f *fakeBackend) hide(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sessions = slices.DeleteFunc(f.sessions, func(s journal.Session) bool { return s.ID == id })
-	f.announce(approvals.Event{Kind: approvals.EventReloaded, At: start})
+	f.announce(events.Event{Kind: events.Reloaded, At: start})
 }
 
 func TestASessionOutsideTheScopeLeavesTheScreen(t *testing.T) {
@@ -87,7 +87,7 @@ func TestANumberIsThatOfTheListThatWasWritten(t *testing.T) {
 	c.sees("1. caution: systemctl stop db", "Type a number")
 	f.add(held("aaaa0002", policy.Danger, "rm", "-rf", "/srv/x")) // which a list would begin with by now
 	f.mu.Lock()
-	f.announce(approvals.Event{Session: "aaaa0002", Kind: approvals.EventWaiting, At: start})
+	f.announce(events.Event{Session: "aaaa0002", Kind: events.Waiting, At: start})
 	f.mu.Unlock()
 	c.sees("New: 1.")
 	c.types("1\r")

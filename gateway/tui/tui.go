@@ -24,6 +24,8 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/diff"
+	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 )
@@ -41,11 +43,11 @@ type Backend interface {
 	Approve(ctx context.Context, id string, by journal.Identity, a approvals.Approval) (journal.Session, error)
 	Reject(ctx context.Context, id string, by journal.Identity, ops []int, reason string) (journal.Session, error)
 	// PreviewGrant is the standing answer that ApproveGranting would make; it makes none.
-	PreviewGrant(s journal.Session, n int, by journal.Identity, spec approvals.GrantSpec) (approvals.Grant, error)
-	ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a approvals.Approval, spec approvals.GrantSpec) (journal.Session, approvals.Grant, error)
+	PreviewGrant(s journal.Session, n int, by journal.Identity, spec grants.Spec) (grants.Grant, error)
+	ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a approvals.Approval, spec grants.Spec) (journal.Session, grants.Grant, error)
 	// Rollback restores what a session's files held; with plan it only says how.
 	Rollback(ctx context.Context, id string, by journal.Identity, force, plan bool) ([]approvals.Step, error)
-	Subscribe(ctx context.Context, by journal.Identity) <-chan approvals.Event
+	Subscribe(ctx context.Context, by journal.Identity) <-chan events.Event
 	// OperationOutput calls fn with what one operation has written so far.
 	OperationOutput(by journal.Identity, id string, n int, fn func(output.Chunk) error) error
 	// Diff compares what a file holds with what a change writes.

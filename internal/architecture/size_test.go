@@ -49,7 +49,7 @@ func listed(rows ...row) map[string]size {
 // documents are types whose fields are the keys of a document, which grows with what the product can do: the configuration
 // file with its rows of programs, a JSON answer, a line of the audit log, a record of the journal. Their fields are not counted.
 var documents = []string{
-	"approvals.Grant",
+	"approvals/grants.Grant",
 	"approvals/journal.File",
 	"approvals/journal.Operation",
 	"approvals/journal.Session",

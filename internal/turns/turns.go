@@ -1,4 +1,5 @@
-package approvals
+// Package turns lets people wait for themselves: so much of one kind of work at a time for each identity.
+package turns
 
 import (
 	"context"

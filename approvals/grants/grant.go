@@ -1,4 +1,4 @@
-package approvals
+package grants
 
 import (
 	"errors"
@@ -16,13 +16,13 @@ import (
 	"shannot-gateway/approvals/render"
 )
 
-// GrantKind says what a grant lets run.
-type GrantKind string
+// Kind says what a grant lets run.
+type Kind string
 
 // Kinds of grants.
 const (
-	ExactGrant GrantKind = "exact" // the command that was approved, byte for byte, as its digest has it
-	ShapeGrant GrantKind = "shape" // the same program with the same words, some of which may vary
+	Exact Kind = "exact" // the command that was approved, byte for byte, as its digest has it
+	Shape Kind = "shape" // the same program with the same words, some of which may vary
 )
 
 // Grant is an approver's standing answer to a command that the policy asks about. It is made of an operation that this
@@ -30,7 +30,7 @@ const (
 // stays denied.
 type Grant struct {
 	N    int
-	Kind GrantKind
+	Kind Kind
 	// Session is the only session that the grant is for; empty for every session of the identity on the target, until Until.
 	Session  string
 	Identity string
@@ -42,7 +42,7 @@ type Grant struct {
 	Env, EnvChanges  journal.Strings // of a command that it covers, both are the same
 	Digest           string          // of the operation that was approved
 	Varies           []VaryingWord   `json:",omitempty"`
-	From             GrantOperation  // where it comes from
+	From             Origin          // where it comes from
 
 	By, ByKey string
 	Created   time.Time
@@ -50,8 +50,8 @@ type Grant struct {
 	RevokedBy string    `json:",omitempty"`
 }
 
-// GrantOperation names an operation.
-type GrantOperation struct {
+// Origin names the operation that a grant was made of.
+type Origin struct {
 	Session string
 	N       int
 }
@@ -70,9 +70,9 @@ var classes = map[string]*regexp.Regexp{
 	"name":   regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9_.@-]{0,127}\z`),
 }
 
-// GrantSpec is what an approver asks for.
-type GrantSpec struct {
-	Kind GrantKind
+// Spec is what an approver asks for.
+type Spec struct {
+	Kind Kind
 	Vary []int         // of a shape: the words that may vary, counted from 0 at the program's name as show counts them
 	For  time.Duration // 0 for the session alone
 }
@@ -125,10 +125,10 @@ func (g *Grant) covers(c *journal.Command, digest string) bool {
 	if g.Target != c.Target || g.RunAs != c.RunAs {
 		return false
 	}
-	if g.Kind == ExactGrant {
+	if g.Kind == Exact {
 		return g.Digest == digest
 	}
-	if g.Kind != ShapeGrant || g.Path != c.Path || g.Dir != c.Dir || c.Input != journal.InputNone ||
+	if g.Kind != Shape || g.Path != c.Path || g.Dir != c.Dir || c.Input != journal.InputNone ||
 		!slices.Equal(g.Env, c.Env) || !slices.Equal(g.EnvChanges, c.EnvChanges) || len(g.Argv) != len(c.Argv) {
 		return false
 	}
@@ -152,9 +152,9 @@ func (g *Grant) allows(i int, word string) bool {
 	return g.Argv[i] == word
 }
 
-// preview is the grant that a specification makes of an operation, without a number. It fails with ErrBadGrant, and the reason,
+// Preview is the grant that a specification makes of an operation, without a number. It fails with ErrBadGrant, and the reason,
 // where that cannot be granted. limit is the longest that a grant may last, 0 for any time.
-func (s GrantSpec) preview(session journal.Session, n int, by journal.Identity, limit time.Duration, now time.Time) (Grant, error) {
+func (s Spec) Preview(session journal.Session, n int, by journal.Identity, limit time.Duration, now time.Time) (Grant, error) {
 	bad := func(why string, args ...any) (Grant, error) {
 		return Grant{}, fmt.Errorf("operation %d of session %s %w: %s", n, session.ID, ErrBadGrant, fmt.Sprintf(why, args...))
 	}
@@ -176,17 +176,17 @@ func (s GrantSpec) preview(session journal.Session, n int, by journal.Identity, 
 	g := Grant{
 		Kind: s.Kind, Session: session.ID, Identity: session.Identity, Target: c.Target, RunAs: c.RunAs, Path: c.Path, Dir: c.Dir,
 		Argv: slices.Clone(c.Argv), Env: slices.Clone(c.Env), EnvChanges: slices.Clone(c.EnvChanges), Digest: o.Digest,
-		From: GrantOperation{session.ID, n}, By: by.Name, ByKey: by.Fingerprint, Created: now,
+		From: Origin{session.ID, n}, By: by.Name, ByKey: by.Fingerprint, Created: now,
 	}
 	if s.For > 0 {
 		g.Session, g.Until = "", now.Add(s.For)
 	}
 	switch s.Kind {
-	case ExactGrant:
+	case Exact:
 		if len(s.Vary) > 0 {
 			return bad("an exact command has no word that varies; use shape")
 		}
-	case ShapeGrant:
+	case Shape:
 		if err := g.vary(s.Vary, c); err != nil {
 			return bad("%v", err)
 		}
