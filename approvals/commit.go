@@ -64,7 +64,7 @@ func (l *Live) withFiles(command *journal.Command, d policy.Decision, files []*c
 	}
 	o := journal.Operation{
 		Kind: journal.CommandKind, Summary: summary(command).String(), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
-		Digest: command.Digest(), Created: l.m.config.Now(), Command: command,
+		Effect: d.Effect, Undo: d.Undo, Digest: command.Digest(), Created: l.m.config.Now(), Command: command,
 	}
 	c := &change{op: o, first: journal.Event{What: journal.Ask}}
 	switch d.Verdict {

@@ -57,6 +57,12 @@ func (s *Session) Details(op *Operation) []Detail {
 func (o *Operation) Details() []Detail {
 	d := details{section: JudgedSection}
 	d.add("kind", "kind", Unseen(o.Kind))
+	if o.Effect != "" { // what people should read before anything else
+		d.section = WorkSection
+		d.add("effect", "effect", Effect{o.Effect, o.Risk})
+		d.add("undo", "undo", Stored(o.Undo))
+		d.section = JudgedSection
+	}
 	d.judged(o)
 	d.section = WorkSection
 	switch {

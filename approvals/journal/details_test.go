@@ -54,7 +54,7 @@ func TestDetailsAreSafeToPrint(t *testing.T) {
 	for _, o := range journaltest.Operations() {
 		for _, text := range []string{"\x1b[2J", "a\nb", "\u202e", "\xff"} {
 			op := o.Op
-			op.Why, op.Summary, op.By, op.ByKey, op.Reason, op.Digest = text, text, text, text, text, text
+			op.Why, op.Summary, op.By, op.ByKey, op.Reason, op.Digest, op.Effect, op.Undo = text, text, text, text, text, text, text, text
 			if c := op.Command; c != nil {
 				c.Target, c.RunAs, c.Path, c.Dir, c.Input, c.InputSHA256 = text, text, text, text, text, text
 				c.Argv, c.Env, c.EnvChanges, c.InputData, c.Before = []string{text}, []string{text}, []string{text}, []byte(text), []string{text}

@@ -47,12 +47,15 @@ const (
 
 // Operation is one thing that a session wants to do to its target.
 type Operation struct {
-	N        int // from 1, in the order in which the script asked
-	Kind     Kind
-	Summary  string // one line, rendered: safe to print
-	Verdict  policy.Verdict
-	Risk     policy.Risk
-	Why      string // the policy's reason, names the word that decided
+	N       int // from 1, in the order in which the script asked
+	Kind    Kind
+	Summary string // one line, rendered: safe to print
+	Verdict policy.Verdict
+	Risk    policy.Risk
+	Why     string // the policy's reason, names the word that decided
+	// Effect says in a sentence what a command does, and Undo whether that can be undone, as policy.Decision has them.
+	Effect   string `json:",omitempty"`
+	Undo     string `json:",omitempty"`
 	Decision Decision
 	By       string // approver's name, or "policy"
 	ByKey    string // fingerprint of the approver's key

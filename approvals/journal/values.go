@@ -84,6 +84,11 @@ type (
 		Risk    policy.Risk
 		Why     string
 	}
+	// Effect says what a command does, as the policy reads it. Text was rendered when it was recorded.
+	Effect struct {
+		Text string
+		Risk policy.Risk
+	}
 	// Stdin is where a command's standard input comes from, and all of it where it is known.
 	Stdin struct {
 		From   string
@@ -236,16 +241,23 @@ func (s Entry) rows(label string, yield func(Row) bool) {
 }
 
 func (v Verdict) rows(label string, yield func(Row) bool) {
-	tone := Plain
-	switch v.Risk {
+	text := render.Format("%s (%s): %s", string(v.Verdict), string(v.Risk), render.Stored(v.Why))
+	yield(Row{label, text, riskTone(v.Risk), true})
+}
+
+func riskTone(r policy.Risk) Tone {
+	switch r {
 	case policy.Danger:
-		tone = Danger
+		return Danger
 	case policy.Caution, policy.Unknown:
-		tone = Caution
+		return Caution
 	case policy.Safe:
 	}
-	text := render.Format("%s (%s): %s", string(v.Verdict), string(v.Risk), render.Stored(v.Why))
-	yield(Row{label, text, tone, true})
+	return Plain
+}
+
+func (e Effect) rows(label string, yield func(Row) bool) {
+	yield(Row{label, render.Stored(e.Text), riskTone(e.Risk), true})
 }
 
 // rows are where it comes from, and all of it where that is known.

@@ -184,13 +184,16 @@ func (j *Judge) Argv(argv []string, ctx Context) Decision {
 		return ask(Unknown, fmt.Sprintf("the arguments are longer than %d bytes", MaxShell))
 	}
 	c := j.call(ctx, newBudget())
-	return c.within(func() Decision { return worst(c.argv(args), c.envChanges(ctx.EnvChanges)) })
+	return c.within(func() Decision { return c.concluded(worst(c.argv(args), c.envChanges(ctx.EnvChanges))) })
 }
 
-// worst is the stricter of two decisions, the first of two that are equally strict.
+// worst is the stricter of two decisions, the first of two that are equally strict, with the higher risk of the two.
 func worst(a, b Decision) Decision {
-	if rank(b.Verdict) > rank(a.Verdict) {
+	switch {
+	case rank(b.Verdict) > rank(a.Verdict):
 		return b
+	case b.Verdict == a.Verdict && riskRank(b.Risk) > riskRank(a.Risk):
+		a.Risk = b.Risk
 	}
 	return a
 }
@@ -207,9 +210,9 @@ func rank(v Verdict) int {
 	return 1
 }
 
-func allow() Decision                 { return Decision{Allow, Safe, "only reads"} }
-func ask(r Risk, why string) Decision { return Decision{Ask, r, why} }
-func deny(why string) Decision        { return Decision{Deny, Danger, why} }
+func allow() Decision                 { return Decision{Verdict: Allow, Risk: Safe, Reason: "only reads"} }
+func ask(r Risk, why string) Decision { return Decision{Verdict: Ask, Risk: r, Reason: why} }
+func deny(why string) Decision        { return Decision{Verdict: Deny, Risk: Danger, Reason: why} }
 
 // shown is a word as a reason may hold it.
 func shown(word string) string {
@@ -285,6 +288,9 @@ type call struct {
 	mentions string
 	// programs are the effective programs seen so far, and what shells without a script do: they read one.
 	programs []string
+	// made is what the commands that ask would do, and unclear are those of which the package does not know it.
+	made    []consequence
+	unclear []string
 	// downloads is how many substitutions that run a downloader have been seen.
 	downloads int
 	cwd
@@ -352,6 +358,7 @@ func (c *call) argv(args []arg) (d Decision) {
 		}
 	}
 	d = c.program(name, args[1:])
+	trusted := false
 	switch {
 	case d.Verdict == Deny:
 	case !args[0].known || args[0].many:
@@ -360,8 +367,14 @@ func (c *call) argv(args []arg) (d Decision) {
 		d = ask(Unknown, shown(name)+" would be "+shown(c.foreign[name])+", in a directory that others can write")
 	case !system && strings.Contains(args[0].text, "/"):
 		d = ask(Unknown, shown(args[0].text)+" is not in a system directory")
+	default:
+		trusted = true
 	}
-	return d
+	if !trusted && d.Verdict == Ask { // another program of that name
+		c.unclear = appendOnce(c.unclear, shown(args[0].text))
+		return d
+	}
+	return c.note(name, args[1:], d)
 }
 
 func isBuiltin(g *grammar) bool { return g != nil && g.builtin }
@@ -369,7 +382,7 @@ func isBuiltin(g *grammar) bool { return g != nil && g.builtin }
 // program judges by what kind of program it is: one that starts another, one with a grammar, or any other.
 func (c *call) program(name string, args []arg) Decision {
 	if len(args) == 1 && args[0].known && c.judge.versions[name][args[0].text] {
-		return Decision{Allow, Safe, "only says its version"}
+		return Decision{Verdict: Allow, Risk: Safe, Reason: "only says its version"}
 	}
 	if run, ok := starters[name]; ok {
 		return run(c, name, args)
@@ -392,13 +405,16 @@ func (c *call) program(name string, args []arg) Decision {
 	if d.Verdict != Allow || g.builtin || c.judge.approves(name, words, args) {
 		return d
 	}
-	return ask(Caution, shown(strings.Join(append([]string{name}, words...), " "))+" is not in auto_approve")
+	return ask(Caution, shown(strings.Join(append([]string{name}, words...), " "))+notListed)
 }
+
+// notListed ends the reason of what the table knows to read, or knows nothing of.
+const notListed = " is not in auto_approve"
 
 // listed judges a program that the package knows nothing of: the user's list alone decides.
 func (c *call) listed(name string, args []arg) Decision {
 	if len(c.judge.approve[name]) == 0 {
-		return ask(Unknown, shown(name)+" is not in auto_approve")
+		return ask(Unknown, shown(name)+notListed)
 	}
 	for _, a := range args {
 		if !a.known {
@@ -408,7 +424,7 @@ func (c *call) listed(name string, args []arg) Decision {
 	if !c.judge.approves(name, nil, args) {
 		return ask(Unknown, shown(name)+" is in auto_approve with other words only")
 	}
-	return worst(Decision{Allow, Caution, shown(name) + " is in auto_approve"}, c.reads(name, args))
+	return worst(Decision{Verdict: Allow, Risk: Caution, Reason: shown(name) + " is in auto_approve"}, c.reads(name, args))
 }
 
 // approves reports whether auto_approve holds the program, either alone, or with the subcommands or the words that

@@ -30,4 +30,7 @@ type Decision struct {
 	Verdict Verdict
 	Risk    Risk
 	Reason  string
+	// Effect says what a command that asks would do, in a sentence with its operands; "" where the policy knows nothing of
+	// it. Undo says whether that can be undone: it begins with "no", "yes: " or "partly: ". Both are rendered.
+	Effect, Undo string
 }

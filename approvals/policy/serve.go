@@ -26,9 +26,12 @@ type reply struct {
 	Verdict Verdict         `json:"verdict"`
 	Risk    Risk            `json:"risk"`
 	Reason  string          `json:"reason"`
+	Effect  string          `json:"effect,omitempty"`
+	Undo    string          `json:"undo,omitempty"`
 }
 
-// Serve answers JSON lines {"id","argv"} or {"id","shell"} with {"id","verdict","risk","reason"}. A request may have
+// Serve answers JSON lines {"id","argv"} or {"id","shell"} with {"id","verdict","risk","reason"}, and "effect" and
+// "undo" where they are known. A request may have
 // "env" (as Context.EnvChanges) and "dir" (as Context.Dir). Where a line is no request, or is longer than MaxLine, the
 // answer is ask, with the reason, and Serve reads the next one. It returns at the end of r, or with the error of a read
 // or write.
@@ -45,7 +48,7 @@ func bad(id json.RawMessage, why string) reply {
 	if len(id) == 0 || !json.Valid(id) {
 		id = json.RawMessage("null")
 	}
-	return reply{id, Ask, Unknown, "not a request: " + why}
+	return reply{ID: id, Verdict: Ask, Risk: Unknown, Reason: "not a request: " + why}
 }
 
 // answer judges one request.
@@ -69,5 +72,5 @@ func (j *Judge) answer(line []byte) reply {
 	if len(q.ID) == 0 {
 		q.ID = json.RawMessage("null")
 	}
-	return reply{q.ID, d.Verdict, d.Risk, d.Reason}
+	return reply{q.ID, d.Verdict, d.Risk, d.Reason, d.Effect, d.Undo}
 }

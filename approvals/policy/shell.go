@@ -36,7 +36,7 @@ func (j *Judge) Shell(text string, ctx Context) Decision {
 
 func (j *Judge) shellWithin(b *budget, text string, ctx Context) Decision {
 	c := j.call(ctx, b)
-	return c.within(func() Decision { return worst(c.shell(text), c.envChanges(ctx.EnvChanges)) })
+	return c.within(func() Decision { return c.concluded(worst(c.shell(text), c.envChanges(ctx.EnvChanges))) })
 }
 
 // shell judges shell text, also that of a shell within a command.
@@ -649,6 +649,7 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 	if c.isDisk(to.text) {
 		return deny("writes over the disk " + shown(to.text)), false
 	}
+	c.noteRedirection(r.Op, to)
 	return worst(d, ask(Caution, "writes "+shown(to.text)+" by redirection")), false
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -73,6 +74,11 @@ var wrappers = map[string]wrapper{
 		harm: "-o -p --open-tty --interactive --process-slot-var", extra: true, bare: true},
 }
 
+// shellNames are the shells that read text from -c.
+var shellNames = strings.Fields("sh bash dash ash zsh ksh mksh busybox-sh rbash fish csh tcsh")
+
+func isShell(name string) bool { return slices.Contains(shellNames, name) }
+
 // starters are the programs that run text: shells, and what hands text to one.
 var starters map[string]func(*call, string, []arg) Decision
 
@@ -86,7 +92,7 @@ func init() {
 		wrappers[name] = w
 	}
 	starters = map[string]func(*call, string, []arg) Decision{"eval": judgeEval, "source": judgeSource, ".": judgeSource, "trap": judgeTrap, "su": judgeSu, "script": judgeSu}
-	for _, name := range strings.Fields("sh bash dash ash zsh ksh mksh busybox-sh rbash fish csh tcsh") {
+	for _, name := range shellNames {
 		starters[name] = judgeShell
 	}
 	for _, name := range strings.Fields("python python2 python3 perl ruby node php lua") {
@@ -150,7 +156,7 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 			}
 		}
 		if w.extra && (replaced == "" || counted) { // of -I and -n, the one that comes last counts
-			inner = append(inner, arg{many: true, dash: true, text: "the words it reads"})
+			inner = append(inner, arg{many: true, dash: true, text: readWords})
 		}
 		if w.name {
 			c.programs = append(c.programs, a.text)

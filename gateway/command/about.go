@@ -72,6 +72,9 @@ func policyOf(ctx context.Context, v *Verbs, c *invocation) int {
 		return ExitFault
 	}
 	_, _ = fmt.Fprintf(c.text(), "%s (%s): %s\n", d.Verdict, d.Risk, render.Stored(d.Reason))
+	if d.Effect != "" {
+		_, _ = fmt.Fprintf(c.text(), "effect: %s\nundo: %s\n", render.Stored(d.Effect), render.Stored(d.Undo))
+	}
 	if d.Verdict == policy.Ask {
 		grantsFor(v, c, text)
 	}

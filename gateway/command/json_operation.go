@@ -15,6 +15,7 @@ type operationJSON struct {
 	Kind     string `json:"kind"`
 	Summary  string `json:"summary"`
 	Effect   string `json:"effect,omitempty"` // what it does in a sentence; not there where the policy has none
+	Undo     string `json:"undo,omitempty"`   // whether it can be undone: "no", or "no", "yes" or "partly" with words
 	Verdict  string `json:"verdict"`
 	Risk     string `json:"risk"` // danger needs the target's name with an approval
 	Reason   string `json:"reason"`
@@ -154,6 +155,8 @@ func (o *operationJSON) take(d *journal.Detail) bool {
 	switch v := d.Value.(type) {
 	case journal.Verdict:
 		o.Verdict, o.Risk, o.Reason = string(v.Verdict), string(v.Risk), v.Why
+	case journal.Effect:
+		o.Effect = v.Text
 	case journal.Who:
 		o.By, o.ByKey = v.Name, v.Key
 	case journal.Argv:
@@ -189,6 +192,8 @@ func (o *operationJSON) named(d *journal.Detail) bool {
 		o.Kind = plain(d.Value)
 	case "summary":
 		o.Summary = plain(d.Value)
+	case "undo":
+		o.Undo = plain(d.Value)
 	case "decision":
 		o.Decision = plain(d.Value)
 	case "decision_reason":

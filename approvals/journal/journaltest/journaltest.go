@@ -53,6 +53,7 @@ func operation(kind journal.Kind) journal.Operation {
 
 func command(files bool) journal.Operation {
 	op := operation(journal.CommandKind)
+	op.Effect, op.Undo = "does it to /srv", "partly: do it again"
 	op.Command = &journal.Command{
 		Target: "prod", RunAs: "ops", Path: "/usr/bin/tool", Argv: []string{"tool", "--do", "it"}, Dir: "/srv",
 		Env: []string{"LANG=C.UTF-8", "PATH=/usr/bin"}, EnvChanges: []string{"PATH=/usr/bin"},
