@@ -10,6 +10,7 @@ import (
 
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/places"
 	"shannot-gateway/approvals/render"
 )
 
@@ -27,17 +28,19 @@ var errParked = errors.New("the session has just been parked")
 
 // release gives back what is still held.
 func (p *prepared) release() {
-	for _, held := range []map[string]func(){p.places, p.claims} {
-		for _, release := range held {
-			release()
-		}
-		clear(held)
+	for _, place := range p.places {
+		place.Release()
 	}
+	clear(p.places)
+	for _, release := range p.claims {
+		release()
+	}
+	clear(p.claims)
 }
 
 // prepare finds out how the parked ones of some sessions would go on. Nobody else lets them go on until release.
 func (r *resumer) prepare(ctx context.Context, ids []string) *prepared {
-	p := &prepared{runs: map[string]Rerun{}, unable: map[string]error{}, claims: map[string]func(){}, places: map[string]func(){}}
+	p := &prepared{runs: map[string]Rerun{}, unable: map[string]error{}, claims: map[string]func(){}, places: map[string]*places.Place{}}
 	var parked []journal.Session
 	for _, id := range slices.Sorted(slices.Values(ids)) { // in one order for everybody
 		if s, err := r.m.session(id); err != nil || s.Status != journal.StatusParked {
@@ -61,7 +64,7 @@ func (r *resumer) prepare(ctx context.Context, ids []string) *prepared {
 		if p.unable[s.ID] != nil {
 			continue
 		}
-		if free := r.m.placeNow(s); free != nil {
+		if free := r.m.places.TakeNow(s.Identity, s.ID); free != nil {
 			p.places[s.ID] = free
 		}
 	}
@@ -122,9 +125,10 @@ func (p *prepared) goOn(s *journal.Session) error {
 
 // begin starts a session for which a decision was taken with what was prepared. One that has no place starts as soon as it gets one.
 func (p *prepared) begin(m *Manager, s journal.Session) error {
-	if p.places[s.ID] != nil {
-		err := m.start(s, p.runs[s.ID], "")
+	if place := p.places[s.ID]; place != nil {
+		err := m.start(s, p.runs[s.ID], place, "")
 		if err == nil {
+			delete(p.places, s.ID) // it is the session's own
 			return nil
 		}
 		m.stay(s.ID, err)
@@ -142,11 +146,11 @@ func (p *prepared) begin(m *Manager, s journal.Session) error {
 
 // start starts a session that has been made a running one again. Its earlier output is discarded: the script runs from its
 // start and takes its operations' results from the journal. Where it cannot be made alive it is parked as before.
-func (r *resumer) start(s journal.Session, run Rerun, notice string) error {
+func (r *resumer) start(s journal.Session, run Rerun, place *places.Place, notice string) error {
 	r.m.mu.Lock()
 	delete(r.m.parked, s.ID)
 	r.m.mu.Unlock()
-	l, err := r.m.enliven(context.WithoutCancel(r.m.closed), s, run.Target, true)
+	l, err := r.m.enliven(context.WithoutCancel(r.m.closed), s, run.Target, place, true)
 	if err != nil {
 		return errors.Join(err, r.repark(s))
 	}
@@ -210,16 +214,21 @@ func (r *resumer) goOn(id string, release func()) {
 	if err != nil || s.Status != journal.StatusParked || !s.GoesOn && s.Waits() || r.m.isClosing() {
 		return
 	}
+	var place *places.Place
+	began := false // the place is the session's own
 	run, err := r.rerun(r.m.closed, s, true)
 	if err == nil {
-		free := r.m.placeNow(s)
-		if free == nil {
-			if free, err = r.m.place(r.m.closed, &waiter{identity: s.Identity, session: id}, nil); err != nil {
+		if place = r.m.places.TakeNow(s.Identity, id); place == nil {
+			if place, err = r.m.places.Take(r.m.closed, places.Want{Identity: s.Identity, Session: id}); err != nil {
 				return // it was cancelled, or the next gateway sees to it
 			}
 			run, err = r.rerun(r.m.closed, s, false) // as it is by now
 		}
-		defer free()
+		defer func() {
+			if !began {
+				place.Release()
+			}
+		}()
 	}
 	if r.m.isClosing() {
 		return
@@ -237,7 +246,8 @@ func (r *resumer) goOn(id string, release func()) {
 		case errors.Is(err, journal.ErrNotWaiting):
 			return // it was cancelled, or has expired
 		case err == nil:
-			err = r.start(s, run, notice)
+			err = r.start(s, run, place, notice)
+			began = err == nil
 		}
 		if err == nil || r.m.isClosing() { // the next gateway sees to it
 			return

@@ -48,7 +48,7 @@ func (l *progress) mayAdd() error {
 	if again {
 		return nil
 	}
-	return l.m.share(l.identity)
+	return l.m.places.Share(l.identity)
 }
 
 // withFiles makes the operation of a command. One that the policy allows is asked about where files go with it.

@@ -262,7 +262,7 @@ func (l *Live) finish(kind string, kept bool) {
 	}
 	l.m.mu.Lock()
 	delete(l.m.live, l.id)
-	l.m.dispatch()
+	l.taken.Release()
 	close(l.gone)
 	if parked {
 		l.m.parked[l.id] = parkedSession{identity: l.identity, target: l.target.Name(), deadline: s.Deadline}

@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
+	"shannot-gateway/approvals/places"
 	"shannot-gateway/approvals/scope"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
@@ -40,12 +41,14 @@ func New(c Config) (*Manager, error) {
 		config: c, outputs: outputs, scopes: scope.New(c.Standing), contents: contents{c.Blobs},
 		look: look{c.Target, c.Log}, rolling: exclusive{held: map[string]bool{}},
 		registry: registry{
-			live: map[string]*Live{}, places: newPlaces(), present: map[string]int{}, parked: map[string]parkedSession{}, going: map[string]chan struct{}{},
-			used: c.Share,
+			live: map[string]*Live{}, present: map[string]int{}, parked: map[string]parkedSession{}, going: map[string]chan struct{}{},
 		},
 	}
 	m.resumer.m = m
-	m.limits = func() Limits { return m.rules.Load().Limits }
+	m.places = places.New(places.Config{Share: c.Share, Parked: m.parkedOf, Limits: func() places.Limits {
+		l := m.rules.Load().Limits
+		return places.Limits{Sessions: l.Sessions, PerIdentity: l.SessionsPerIdentity, Queue: l.Queue}
+	}})
 	m.closed, m.close = context.WithCancel(context.Background())
 	m.SetRules(Rules{c.Judge, c.Limits})
 	m.grants, err = grants.Open(grants.Config{Store: c.Grants, Record: c.Granted, Now: c.Now, Void: m.Void, Over: func(id string) bool {
@@ -66,20 +69,25 @@ func New(c Config) (*Manager, error) {
 // that are alive keep theirs.
 func (m *Manager) SetRules(r Rules) {
 	m.rules.Store(&r)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.dispatch() // there may be more places than before
+	m.places.Serve() // there may be more places than before
 }
 
 // Begin makes a session and records it. Where there is no place for it, it waits for one, at most until ctx ends: the
-// session itself goes on without ctx. A *Busy error, which is ErrTooMany, says which limit stands in the way.
+// session itself goes on without ctx. A *places.Busy error, which is journal.ErrTooMany, says which limit stands in the way.
 func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
-	release, err := m.place(ctx, &waiter{identity: r.Identity.Name, size: len(r.Script)}, r.Queued)
+	place, err := m.places.Take(ctx, places.Want{Identity: r.Identity.Name, Size: len(r.Script), Queued: r.Queued})
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	ctx = context.WithoutCancel(ctx)
+	l, err := m.beginAt(context.WithoutCancel(ctx), r, place)
+	if err != nil {
+		place.Release()
+	}
+	return l, err
+}
+
+// beginAt is Begin of a session that has a place.
+func (m *Manager) beginAt(ctx context.Context, r Request, place *places.Place) (l *Live, err error) {
 	s := journal.Session{
 		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
 		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell, Interactive: r.Interactive,
@@ -102,7 +110,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	if m.begun.Add(1)%sweepEvery == 0 {
 		sweep(m.outputs, m.config.Store)
 	}
-	l, err := m.enliven(ctx, s, r.Target, false)
+	l, err = m.enliven(ctx, s, r.Target, place, false)
 	switch {
 	case errors.Is(err, journal.ErrShutdown):
 		m.fail(s.ID, journal.ErrShutdown.Error())
@@ -112,8 +120,9 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 	return l, err
 }
 
-// enliven makes a recorded session alive. Where it fails, the record stays as it is.
-func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets.Target, again bool) (*Live, error) {
+// enliven makes a recorded session alive, which has the place from then on. Where it fails, the record stays as it is, and the place
+// is the caller's.
+func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets.Target, place *places.Place, again bool) (*Live, error) {
 	rules := m.rules.Load()
 	out, err := m.outputs.Session(s.ID, rules.Limits.Output)
 	if err != nil {
@@ -123,7 +132,7 @@ func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets
 	target, unuse := targets.For(target, s.Identity, s.ID)
 	x := &execution{
 		m: m, rules: rules, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive,
-		resumed: again, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(), gone: make(chan struct{}),
+		resumed: again, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(), taken: place, gone: make(chan struct{}),
 	}
 	l := &Live{
 		execution: x, presence: presence{execution: x, nothingSent: s.NothingSent},
@@ -144,6 +153,7 @@ func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets
 	}
 	l.alone = again && m.present[s.ID] == 0
 	m.live[s.ID] = l
+	place.Occupy(places.Occupant{ID: s.ID, Began: x.began, Held: l.Held})
 	m.work.Add(1)
 	m.publish(events.About(&s), events.Started, "")
 	return l, nil
@@ -312,7 +322,7 @@ func (m *Manager) Check(context.Context) error { return m.config.Store.Check() }
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closing = true
-	m.closePlaces()
+	m.places.Close()
 	m.close()
 	all := make([]*Live, 0, len(m.live))
 	for _, l := range m.live {
@@ -340,7 +350,7 @@ func (m *Manager) ExpireParked() {
 	var due []string
 	m.mu.Lock()
 	for id, p := range m.parked {
-		if !p.deadline.IsZero() && !now.Before(p.deadline) && !m.toResume(id) {
+		if !p.deadline.IsZero() && !now.Before(p.deadline) && !m.places.Waits(id) {
 			due = append(due, id)
 		}
 	}
@@ -366,7 +376,7 @@ func (m *Manager) endParked(id string, status journal.Status, reason string) (s 
 	}
 	m.mu.Lock()
 	delete(m.parked, id)
-	m.notResumed(id)
+	m.places.Drop(id)
 	m.mu.Unlock()
 	m.publish(events.About(&s), events.Ended, "")
 	return s, nil

@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/places"
 )
 
 // memory is a Store without files, for tests in a bubble.
@@ -147,7 +148,7 @@ func TestWhoeverWaitsTooLongIsToldWhatIsInTheWay(t *testing.T) {
 		var said []string
 		began := time.Now()
 		_, err = b.ask(t.Context(), claude, "", func(why string) { said = append(said, why) })
-		var busy *approvals.Busy
+		var busy *places.Busy
 		if !errors.As(err, &busy) || !errors.Is(err, journal.ErrTooMany) || time.Since(began) != 30*time.Second {
 			t.Fatalf("after %v: %v", time.Since(began), err)
 		}
@@ -391,7 +392,7 @@ func TestTooManyThatWaitForHumansAreRefusedWithTheirNames(t *testing.T) {
 		b.parkOne(events)
 	}
 	_, err := b.ask(t.Context(), claude, "", nil)
-	var busy *approvals.Busy
+	var busy *places.Busy
 	if !errors.As(err, &busy) || len(busy.InWay) == 0 || !strings.Contains(err.Error(), fmt.Sprintf("%d of yours wait for a human", 8)) {
 		t.Errorf("%v, %+v", err, busy)
 	}

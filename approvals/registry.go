@@ -1,8 +1,11 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,6 +17,21 @@ func (r *registry) alive(id string) *Live {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.live[id]
+}
+
+// parkedOf are the ids of an identity's sessions that are parked, those first that expire first.
+func (r *registry) parkedOf(identity string) (ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, p := range r.parked {
+		if p.identity == identity {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int {
+		return cmp.Or(r.parked[a].deadline.Compare(r.parked[b].deadline), strings.Compare(a, b))
+	})
+	return ids
 }
 
 // claim makes the caller the only one who lets a parked session go on, until release. One whose script has not ended yet is waited for.

@@ -12,6 +12,7 @@ import (
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
+	"shannot-gateway/approvals/places"
 	"shannot-gateway/approvals/scope"
 	"shannot-gateway/internal/turns"
 	"shannot-gateway/targets"
@@ -39,12 +40,10 @@ type Manager struct {
 
 // registry knows the sessions that have not ended: those that are alive, those that are parked, and those that wait for a place.
 type registry struct {
-	limits func() Limits
-	used   func(identity string) error // see Config.Share, may be nil
+	places *places.Places
 
 	mu      sync.Mutex
 	live    map[string]*Live
-	places  places
 	present map[string]int // by session: clients of its own that wait for it
 	parked  map[string]parkedSession
 	going   map[string]chan struct{} // sessions that are about to start again; closed once they have
@@ -57,25 +56,6 @@ type registry struct {
 type parkedSession struct {
 	identity, target string
 	deadline         time.Time
-}
-
-// places says who has a place among those alive and who waits for one, guarded by registry.mu. Places are given in the
-// order in which they were asked for, with two exceptions: what a human has decided on comes first, and of several
-// identities that wait the one with the fewest sessions alive does.
-type places struct {
-	starting map[*waiter]bool
-	waiting  []*waiter
-	moved    map[string]chan struct{} // by identity: closed when somebody of theirs leaves the line
-}
-
-// waiter is a session that wants a place, or has one and is not alive yet.
-type waiter struct {
-	identity string
-	session  string // of a parked one that a human has decided on, "" for a new one
-	size     int    // bytes of its script
-
-	given chan struct{} // closed once it has its place, or err
-	err   error
 }
 
 // contents are what the journal's records name.
@@ -151,6 +131,7 @@ type execution struct {
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
 	began       time.Time
+	taken       *places.Place // released when it is not alive any more
 	gone        chan struct{} // closed once it is not alive any more
 }
 
@@ -244,9 +225,9 @@ type placed []string
 // prepared are the parked ones of the sessions that a decision is about.
 type prepared struct {
 	runs   map[string]Rerun
-	unable map[string]error  // why one cannot go on
-	claims map[string]func() // that are to be released
-	places map[string]func() // the same for the places of those that have one; the others wait for theirs
+	unable map[string]error         // why one cannot go on
+	claims map[string]func()        // that are to be released
+	places map[string]*places.Place // of those that have one; the others wait for theirs
 }
 
 // process is a running command. Its result is recorded whether anybody waits for it or not.

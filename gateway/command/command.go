@@ -19,6 +19,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/places"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
@@ -384,7 +385,7 @@ func (c *invocation) fail(id string, err error) int {
 // busy says what stands in the way of another session, and how to make room.
 func (c *invocation) busy(err error) int {
 	c.notice("%s", render.Line(err.Error()))
-	var busy *approvals.Busy
+	var busy *places.Busy
 	switch {
 	case !errors.As(err, &busy):
 	case len(busy.InWay) == 0:
