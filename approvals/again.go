@@ -282,10 +282,10 @@ func (r *resumer) stay(id string, why error) {
 			return err
 		}
 		status, exit, reason := journal.StatusFailed, journal.ExitUnreachable, "it cannot go on: "+render.Line(why.Error()).String()
-		if said, ok := rejection(s); ok {
+		if said, ok := rejected(s); ok {
 			status, exit, reason = journal.StatusRejected, journal.ExitNotPermitted, said
 		}
-		return s.Apply(ending(status, exit, reason, now))
+		return s.Apply(journal.EndEvent(status, exit, reason, now))
 	})
 	switch {
 	case errors.Is(err, journal.ErrNotWaiting):

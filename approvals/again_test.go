@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
@@ -67,7 +68,7 @@ func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
 		"a group": func() error {
 			s, err := broken.Session(id)
 			if err == nil {
-				_, err = broken.ApproveGroup(t.Context(), []journal.Session{s}, alice, approvals.Approval{Waiting: journal.WaitingDigestOf([]journal.Session{s})})
+				_, err = broken.ApproveGroup(t.Context(), []journal.Session{s}, alice, decision.Approval{Waiting: journal.WaitingDigestOf([]journal.Session{s})})
 			}
 			return err
 		},
@@ -78,7 +79,7 @@ func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
 		b.waits(id)
 	}
 	// Another set than the one that was shown is told first.
-	if _, err := broken.Approve(t.Context(), id, alice, approvals.Approval{Waiting: strings.Repeat("0", 64)}); !errors.Is(err, approvals.ErrDigest) {
+	if _, err := broken.Approve(t.Context(), id, alice, decision.Approval{Waiting: strings.Repeat("0", 64)}); !errors.Is(err, decision.ErrDigest) {
 		t.Errorf("%v, want ErrDigest", err)
 	}
 	// The target comes back with a later gateway: nothing runs until somebody approves it.

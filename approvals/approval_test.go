@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -76,23 +77,23 @@ func TestApprovalNamesWhatWasShown(t *testing.T) {
 	digest, whole := s.Operations[0].Digest, s.WaitingDigest()
 	other := strings.Repeat("0", 64)
 	for name, tt := range map[string]struct {
-		a    approvals.Approval
+		a    decision.Approval
 		want error
 	}{
-		"nothing":                   {approvals.Approval{}, approvals.ErrUnnamed},
-		"nothing but a number":      {approvals.Approval{Ops: []int{1}}, approvals.ErrUnnamed},
-		"eleven digits":             {approvals.Approval{Waiting: whole[:11]}, approvals.ErrUnnamed},
-		"too many digits":           {approvals.Approval{Waiting: whole + "0"}, approvals.ErrUnnamed},
-		"no digits":                 {approvals.Approval{Waiting: whole[:11] + "g"}, approvals.ErrUnnamed},
-		"another set":               {approvals.Approval{Waiting: other}, approvals.ErrDigest},
-		"another from digit 13":     {approvals.Approval{Waiting: whole[:12] + other[:12]}, approvals.ErrDigest},
-		"the operation's own":       {approvals.Approval{Waiting: digest}, approvals.ErrDigest},
-		"not its beginning":         {approvals.Approval{Waiting: whole[4:20]}, approvals.ErrDigest},
-		"another operation":         {approvals.Approval{Each: map[int]string{2: digest}}, journal.ErrNotWaiting},
-		"another of that number":    {approvals.Approval{Each: map[int]string{1: other}}, approvals.ErrDigest},
-		"a part of its digest":      {approvals.Approval{Each: map[int]string{1: digest[:12]}}, approvals.ErrUnnamed},
-		"no digest of it":           {approvals.Approval{Each: map[int]string{1: ""}}, approvals.ErrUnnamed},
-		"one by one and as a whole": {approvals.Approval{Waiting: whole, Each: map[int]string{1: digest}}, approvals.ErrUnnamed},
+		"nothing":                   {decision.Approval{}, decision.ErrUnnamed},
+		"nothing but a number":      {decision.Approval{Ops: []int{1}}, decision.ErrUnnamed},
+		"eleven digits":             {decision.Approval{Waiting: whole[:11]}, decision.ErrUnnamed},
+		"too many digits":           {decision.Approval{Waiting: whole + "0"}, decision.ErrUnnamed},
+		"no digits":                 {decision.Approval{Waiting: whole[:11] + "g"}, decision.ErrUnnamed},
+		"another set":               {decision.Approval{Waiting: other}, decision.ErrDigest},
+		"another from digit 13":     {decision.Approval{Waiting: whole[:12] + other[:12]}, decision.ErrDigest},
+		"the operation's own":       {decision.Approval{Waiting: digest}, decision.ErrDigest},
+		"not its beginning":         {decision.Approval{Waiting: whole[4:20]}, decision.ErrDigest},
+		"another operation":         {decision.Approval{Each: map[int]string{2: digest}}, journal.ErrNotWaiting},
+		"another of that number":    {decision.Approval{Each: map[int]string{1: other}}, decision.ErrDigest},
+		"a part of its digest":      {decision.Approval{Each: map[int]string{1: digest[:12]}}, decision.ErrUnnamed},
+		"no digest of it":           {decision.Approval{Each: map[int]string{1: ""}}, decision.ErrUnnamed},
+		"one by one and as a whole": {decision.Approval{Waiting: whole, Each: map[int]string{1: digest}}, decision.ErrUnnamed},
 	} {
 		if _, err := b.Approve(t.Context(), l.ID(), alice, tt.a); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
@@ -107,7 +108,7 @@ func TestApprovalNamesWhatWasShown(t *testing.T) {
 			t.Fatalf("%s: the operation is %s, %v", name, now.Operations[0].Decision, err)
 		}
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, approvals.Approval{Waiting: strings.ToUpper(whole[:12])}); err != nil {
+	if _, err := b.Approve(t.Context(), l.ID(), alice, decision.Approval{Waiting: strings.ToUpper(whole[:12])}); err != nil {
 		t.Errorf("twelve digits: %v", err)
 	}
 	r := <-result
@@ -125,7 +126,7 @@ func TestGroupIsApprovedAsItWasShownOrNotAtAll(t *testing.T) {
 		results[i] = start(lives[i], command(io.Discard, "true"))
 		shown = append(shown, b.waiting(events, lives[i].ID()))
 	}
-	a := approvals.Approval{Waiting: journal.WaitingDigestOf(shown)[:12]}
+	a := decision.Approval{Waiting: journal.WaitingDigestOf(shown)[:12]}
 	more := start(lives[1], command(io.Discard, "true", "more"))
 	b.waiting(events, lives[1].ID())
 	now := []journal.Session{}
@@ -138,7 +139,7 @@ func TestGroupIsApprovedAsItWasShownOrNotAtAll(t *testing.T) {
 	}
 	// By what is there now, and by what was there when it was shown.
 	for _, sessions := range [][]journal.Session{now, shown} {
-		if _, err := b.ApproveGroup(t.Context(), sessions, alice, a); !errors.Is(err, approvals.ErrDigest) {
+		if _, err := b.ApproveGroup(t.Context(), sessions, alice, a); !errors.Is(err, decision.ErrDigest) {
 			t.Errorf("%v, want ErrDigest", err)
 		}
 		for _, l := range lives {
@@ -147,7 +148,7 @@ func TestGroupIsApprovedAsItWasShownOrNotAtAll(t *testing.T) {
 			}
 		}
 	}
-	if _, err := b.ApproveGroup(t.Context(), now, alice, approvals.Approval{Waiting: journal.WaitingDigestOf(now)}); err != nil {
+	if _, err := b.ApproveGroup(t.Context(), now, alice, decision.Approval{Waiting: journal.WaitingDigestOf(now)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, result := range append(results[:], more) {

@@ -89,7 +89,7 @@ func (l *progress) roomFor(n int) error {
 	defer l.lock.Unlock()
 	limit := l.rules.Limits.Operations
 	if again := len(l.journal) - l.at; limit > 0 && l.count+n-again > limit {
-		return &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
+		return &journal.DenialError{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
 	}
 	return nil
 }
@@ -270,7 +270,7 @@ func (l *workspace) scratch(ctx context.Context, c *journal.Command) (found []*c
 		}
 	}
 	if len(names) > maxNamed {
-		return nil, &Denial{Reason: fmt.Sprintf("the command names more than %d paths", maxNamed)}
+		return nil, &journal.DenialError{Reason: fmt.Sprintf("the command names more than %d paths", maxNamed)}
 	}
 	for _, name := range names {
 		if err := context.Cause(ctx); err != nil {

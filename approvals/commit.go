@@ -228,7 +228,7 @@ func (l *progress) makeRoom(fresh []*change) error {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	if limit := l.rules.Limits.Operations; limit > 0 && l.count+len(fresh) > limit {
-		return &Denial{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
+		return &journal.DenialError{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
 	}
 	bytes := 0
 	for _, c := range fresh {
@@ -239,7 +239,7 @@ func (l *progress) makeRoom(fresh []*change) error {
 		}
 	}
 	if l.recordedBytes += bytes; l.recordedBytes > maxJournal {
-		return &Denial{Reason: fmt.Sprintf("the operations of a session take no more than %d bytes in all", maxJournal)}
+		return &journal.DenialError{Reason: fmt.Sprintf("the operations of a session take no more than %d bytes in all", maxJournal)}
 	}
 	l.count += len(fresh)
 	return nil
@@ -333,22 +333,22 @@ func (l *Live) commit(ctx context.Context, g *group) error {
 		case journal.Rejected:
 			l.leave(c)
 			if rejected == nil {
-				rejected = &Denial{Reason: c.op.Reason, By: c.op.By}
+				rejected = &journal.DenialError{Reason: c.op.Reason, By: c.op.By}
 			}
 		case journal.Denied:
 			l.leave(c)
 			if rejected == nil {
-				rejected = &Denial{Reason: c.op.Why}
+				rejected = &journal.DenialError{Reason: c.op.Why}
 			}
 		case journal.Conflicted, journal.Failed:
 			l.leave(c)
-			failed = &Conflict{N: c.op.N, Reason: c.op.Reason}
+			failed = &journal.ConflictError{N: c.op.N, Reason: c.op.Reason}
 		case journal.Unknown:
 			l.leave(c)
-			failed = &Conflict{N: c.op.N, Reason: cmp.Or(c.op.Reason, "the gateway was stopped while it was made; whether it was is not known")}
+			failed = &journal.ConflictError{N: c.op.N, Reason: cmp.Or(c.op.Reason, "the gateway was stopped while it was made; whether it was is not known")}
 		case journal.Cancelled, journal.Expired:
 			if failed == nil {
-				failed = &Conflict{N: c.op.N, Reason: "it was withdrawn"}
+				failed = &journal.ConflictError{N: c.op.N, Reason: "it was withdrawn"}
 			}
 			l.forget(c)
 		default:
@@ -429,7 +429,7 @@ func (l *execution) abandonRest(g *group) error {
 				}
 			}
 		}
-		return release(s)
+		return journal.ReleaseDecided(s)
 	})
 	return err
 }
@@ -452,8 +452,8 @@ func (l *Live) Finish(ctx context.Context, exit int) error {
 		return err
 	}
 	err = l.settleGroup(ctx, g)
-	var denial *Denial
-	var conflict *Conflict
+	var denial *journal.DenialError
+	var conflict *journal.ConflictError
 	if errors.As(err, &conflict) || errors.As(err, &denial) {
 		return nil
 	}

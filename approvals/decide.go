@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 )
@@ -18,39 +18,34 @@ const maxReason = 1000
 // Approve approves operations that wait, as they were shown. The changes of files that come before a command are approved
 // with it: its digest covers them. The comparison is part of the decision's transaction, and so is the start of a session that
 // was parked. ErrNotPermitted, ErrNotFound, ErrUnnamed, ErrDigest, ErrNotWaiting, ErrDanger, ErrObstacle, ErrUnable.
-func (m *Manager) Approve(ctx context.Context, id string, by journal.Identity, a Approval) (journal.Session, error) {
-	return only(m.approve(ctx, []string{id}, by, a, a.chooseOne))
+func (m *Manager) Approve(ctx context.Context, id string, by journal.Identity, a decision.Approval) (journal.Session, error) {
+	return only(m.approve(ctx, []string{id}, by, a, a.Decision(by)))
 }
 
 // ApproveGroup approves all that waits in sessions that were shown together, which the approval names as one: in all of them, or
 // in none. It returns them. The errors are those of Approve.
-func (m *Manager) ApproveGroup(ctx context.Context, shown []journal.Session, by journal.Identity, a Approval) ([]journal.Session, error) {
+func (m *Manager) ApproveGroup(ctx context.Context, shown []journal.Session, by journal.Identity, a decision.Approval) ([]journal.Session, error) {
 	ids := make([]string, len(shown))
 	for i := range shown {
 		ids[i] = shown[i].ID
 	}
-	return m.approve(ctx, ids, by, a, a.chooseAll)
+	return m.approve(ctx, ids, by, a, a.GroupDecision(by))
 }
 
-func (m *Manager) approve(ctx context.Context, ids []string, by journal.Identity, a Approval, named chooser) ([]journal.Session, error) {
+func (m *Manager) approve(ctx context.Context, ids []string, by journal.Identity, a decision.Approval, d decision.Decision) ([]journal.Session, error) {
 	if err := m.scopes.Of(by).Decides("deciding"); err != nil {
 		return nil, err
 	}
 	if err := a.Well(); err != nil {
 		return nil, err
 	}
-	return m.prepared(ctx, ids, func(p *prepared) ([]journal.Session, error) { return m.decide(ctx, ids, a.decision(by, named), p) })
-}
-
-// decision is the approval as a decision of somebody.
-func (a *Approval) decision(by journal.Identity, named chooser) decision {
-	return decision{by: by, named: named, approves: true, event: journal.Event{What: journal.Approve, By: by}, check: a.confirmed}
+	return m.prepared(ctx, ids, func(p *prepared) ([]journal.Session, error) { return m.decide(ctx, ids, d, p) })
 }
 
 // prepared approves, with those sessions that are parked prepared to go on.
-func (m *Manager) prepared(ctx context.Context, ids []string, approve func(*prepared) ([]journal.Session, error)) ([]journal.Session, error) {
+func (r *resumer) prepared(ctx context.Context, ids []string, approve func(*prepared) ([]journal.Session, error)) ([]journal.Session, error) {
 	for {
-		p := m.prepare(ctx, ids)
+		p := r.prepare(ctx, ids)
 		all, err := approve(p)
 		p.release()
 		if !errors.Is(err, errParked) {
@@ -69,13 +64,7 @@ func (m *Manager) Reject(ctx context.Context, id string, by journal.Identity, op
 	if err := m.scopes.Of(by).Decides("deciding"); err != nil {
 		return journal.Session{}, err
 	}
-	return only(m.decide(ctx, []string{id}, decision{
-		by: by, event: journal.Event{What: journal.Reject, By: by, Reason: reason},
-		named: func(all []*journal.Session) ([][]*journal.Operation, error) {
-			chosen, err := choose(all[0], ops)
-			return [][]*journal.Operation{chosen}, err
-		},
-	}, nil))
+	return only(m.decide(ctx, []string{id}, decision.Rejection(by, ops, reason), nil))
 }
 
 func only(all []journal.Session, err error) (journal.Session, error) {
@@ -85,29 +74,16 @@ func only(all []journal.Session, err error) (journal.Session, error) {
 	return all[0], err
 }
 
-// chooser finds what is to be decided of each of several sessions.
-type chooser func([]*journal.Session) ([][]*journal.Operation, error)
-
-// decision is what somebody has decided.
-type decision struct {
-	by    journal.Identity
-	named chooser
-	event journal.Event // what happens to each operation, but for the time
-	// approves says that something is to run by it: see Obstacle.
-	approves bool
-	check    func(*journal.Session, []*journal.Operation) error // has the last word on all that was decided in a session; nil for none
-}
-
 // decide takes a decision on one session or several in one transaction. An approval comes with what is prepared for those that are
 // parked, nil for a rejection: of that their scripts are told when they can be.
-func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepared) ([]journal.Session, error) {
+func (m *Manager) decide(ctx context.Context, ids []string, d decision.Decision, p *prepared) ([]journal.Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if p != nil && m.isClosing() {
 		return nil, fmt.Errorf("%w, nothing was decided: %w", ErrUnable, journal.ErrShutdown)
 	}
-	now, scope := m.config.Now(), m.scopes.Of(d.by)
+	now, scope := m.config.Now(), m.scopes.Of(d.By)
 	took, parked := make([]bool, len(ids)), make([]bool, len(ids))
 	all, err := m.config.Store.UpdateAll(ids, func(all []*journal.Session) error {
 		for _, s := range all {
@@ -115,7 +91,7 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepa
 				return err
 			}
 		}
-		chosen, err := d.named(all)
+		chosen, err := d.Choose(all)
 		if err != nil {
 			return err
 		}
@@ -124,10 +100,10 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepa
 			if !took[i] { // of a group, where nothing waits in this one
 				continue
 			}
-			if why := m.Obstacle(s); why != "" && d.approves {
+			if why := m.Obstacle(s); why != "" && d.Approves {
 				return fmt.Errorf("%w: %s; reject or cancel it", journal.ErrObstacle, why)
 			}
-			if err := d.take(s, chosen[i], now); err != nil {
+			if err := d.Take(s, chosen[i], now); err != nil {
 				return err
 			}
 			if !parked[i] {
@@ -153,7 +129,7 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision, p *prepa
 		if !took[i] {
 			continue
 		}
-		m.publish(events.About(&all[i]), events.Decided, d.by.Name)
+		m.publish(events.About(&all[i]), events.Decided, d.By.Name)
 		switch {
 		case !parked[i]:
 			m.wake(all[i].ID)
@@ -171,73 +147,6 @@ func (r *registry) wake(id string) {
 	if l := r.alive(id); l != nil {
 		l.decided()
 	}
-}
-
-// take puts a decision into a session.
-func (d decision) take(s *journal.Session, chosen []*journal.Operation, now time.Time) error {
-	var decided []*journal.Operation
-	event := d.event
-	event.At = now
-	decideOn := func(o *journal.Operation) error {
-		decided = append(decided, o)
-		return o.Apply(event)
-	}
-	for _, o := range chosen {
-		if err := decideOn(o); err != nil {
-			return err
-		}
-	}
-	if err := together(s, chosen, decideOn); err != nil {
-		return err
-	}
-	if d.check != nil {
-		if err := d.check(s, decided); err != nil {
-			return err
-		}
-	}
-	return release(s)
-}
-
-// together extends a decision to what hangs on it: the changes before a command, and the commands after a rejected
-// change.
-func together(s *journal.Session, chosen []*journal.Operation, decideOn func(*journal.Operation) error) error {
-	for _, o := range chosen {
-		if o.Command == nil {
-			continue
-		}
-		for _, n := range o.Command.Needs {
-			file := s.Operation(n)
-			switch {
-			case file == nil:
-				return fmt.Errorf("%w: operation %d needs operation %d, which is not there", journal.ErrStore, o.N, n)
-			case file.Decision == journal.Waiting:
-				if err := decideOn(file); err != nil {
-					return err
-				}
-			case o.Decision == journal.Approved && (file.Decision == journal.Rejected || file.Decision == journal.Cancelled):
-				return fmt.Errorf("%w: operation %d, which comes before operation %d, is %s", journal.ErrNotWaiting, n, o.N, decidedBy(file))
-			}
-		}
-	}
-	for i := range s.Operations {
-		o := &s.Operations[i]
-		if o.Decision != journal.Waiting || o.Command == nil {
-			continue
-		}
-		for _, n := range o.Command.Needs {
-			if file := s.Operation(n); file != nil && file.Decision == journal.Rejected {
-				err := o.Apply(journal.Event{
-					What: journal.Reject, At: file.Decided, By: journal.Identity{Name: file.By, Fingerprint: file.ByKey},
-					Reason: fmt.Sprintf("operation %d, which comes before it, was rejected: %s", n, file.Reason),
-				})
-				if err != nil {
-					return err
-				}
-				break
-			}
-		}
-	}
-	return nil
 }
 
 // Cancel ends a session: its owner may, and whoever may decide on it.
@@ -264,7 +173,7 @@ func (m *Manager) Cancel(ctx context.Context, id string, by journal.Identity) (j
 		now := m.config.Now()
 		switch {
 		case s.Status == journal.StatusParked: // and its script has not ended yet
-			return s.Apply(ending(journal.StatusCancelled, journal.ExitNotPermitted, "cancelled by "+by.Name, now))
+			return s.Apply(journal.EndEvent(journal.StatusCancelled, journal.ExitNotPermitted, "cancelled by "+by.Name, now))
 		case s.Status.Final(): // at this moment
 			return nil
 		}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
@@ -170,7 +171,7 @@ func TestCommandWaitsForTheChangesBeforeIt(t *testing.T) {
 		t.Errorf("command %+v", c)
 	}
 	d.holds("conf", "(nothing)")
-	if _, err := d.Approve(t.Context(), s.ID, alice, approvals.Approval{Each: map[int]string{2: c.Digest}}); err != nil {
+	if _, err := d.Approve(t.Context(), s.ID, alice, decision.Approval{Each: map[int]string{2: c.Digest}}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-result
@@ -231,7 +232,7 @@ func TestRejectedChangeIsNotAskedAboutAgain(t *testing.T) {
 	}
 	d.approve(2)
 	r := <-result
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	if !errors.As(r.err, &denial) || denial.By != "alice" || !strings.Contains(denial.Reason, "operation 1") {
 		t.Fatalf("error %v", r.err)
 	}
@@ -296,7 +297,7 @@ func TestDeniedChangeDeniesTheCommandAfterIt(t *testing.T) {
 	d := newDesk(t, nil)
 	d.write("hidden", "x")
 	_, err := d.live.Start(t.Context(), command(io.Discard, "echo"))
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	if !errors.As(err, &denial) || !strings.Contains(err.Error(), "does not show") {
 		t.Fatalf("error %v", err)
 	}
@@ -702,7 +703,7 @@ func TestOperationsLimitCountsChangesOfFiles(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		d.write(name, "x")
 	}
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	if err := d.live.Finish(t.Context(), 0); !errors.As(err, &denial) || !strings.Contains(err.Error(), "limits.operations") {
 		t.Errorf("error %v", err)
 	}
@@ -721,7 +722,7 @@ func TestDangerNeedsTheNameOfItsTarget(t *testing.T) {
 	if s.Operations[0].Risk != policy.Danger || s.Operations[1].Risk == policy.Danger || !s.Dangerous(1) || !s.Dangerous(2) {
 		t.Fatalf("operations %+v", s.Operations)
 	}
-	for name, a := range map[string]approvals.Approval{
+	for name, a := range map[string]decision.Approval{
 		"all":                    {Waiting: s.WaitingDigest()},
 		"the change":             {Waiting: s.WaitingDigest(), Ops: []int{1}},
 		"the command after it":   {Waiting: s.WaitingDigest(), Ops: []int{2}},
@@ -729,12 +730,12 @@ func TestDangerNeedsTheNameOfItsTarget(t *testing.T) {
 		"another target's name":  {Waiting: s.WaitingDigest(), Danger: []string{"prod", ""}},
 		"the change on a screen": {Each: map[int]string{1: s.Operations[0].Digest}, Danger: []string{"Local"}},
 	} {
-		if _, err := d.Approve(t.Context(), s.ID, alice, a); !errors.Is(err, approvals.ErrDanger) {
+		if _, err := d.Approve(t.Context(), s.ID, alice, a); !errors.Is(err, decision.ErrDanger) {
 			t.Errorf("%s: %v, want ErrDanger", name, err)
 		}
 	}
 	d.holds(".profile", "(nothing)")
-	if _, err := d.Approve(t.Context(), s.ID, alice, approvals.Approval{Waiting: s.WaitingDigest(), Danger: []string{"local"}}); err != nil {
+	if _, err := d.Approve(t.Context(), s.ID, alice, decision.Approval{Waiting: s.WaitingDigest(), Danger: []string{"local"}}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-result

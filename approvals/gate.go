@@ -45,15 +45,15 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 	}
 	switch o.Decision {
 	case journal.Denied:
-		return nil, &Denial{Reason: o.Why}
+		return nil, &journal.DenialError{Reason: o.Why}
 	case journal.Rejected:
 		l.Notice("operation %d was rejected by %s: %s", o.N, render.Line(o.By), render.Line(o.Reason))
 		l.sayCurrent()
-		return nil, &Denial{Reason: o.Reason, By: o.By}
+		return nil, &journal.DenialError{Reason: o.Reason, By: o.By}
 	case journal.Unknown:
-		return nil, &Denial{Reason: fmt.Sprintf("operation %d was stopped while it ran, what it did is not known", o.N), By: "the gateway"}
+		return nil, &journal.DenialError{Reason: fmt.Sprintf("operation %d was stopped while it ran, what it did is not known", o.N), By: "the gateway"}
 	case journal.Conflicted, journal.Failed:
-		return nil, &Conflict{N: o.N, Reason: o.Reason}
+		return nil, &journal.ConflictError{N: o.N, Reason: o.Reason}
 	case journal.Waiting:
 		if l.plan && unsettled == nil {
 			return planned{}, nil
@@ -74,12 +74,12 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 // replay gives the script what the command gave it the first time.
 func (l *Live) replay(o journal.Operation, c Start) (targets.Process, error) {
 	if o.OutputCut {
-		return nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
+		return nil, &journal.DenialError{Reason: fmt.Sprintf("the recorded output of operation %d was cut, so it cannot be replayed", o.N), By: "the gateway"}
 	}
 	recorded, err := l.m.outputs.Whole(l.id, o.N, o.Output)
 	if err != nil {
 		l.m.config.Log.Error("replay an operation", "session", l.id, "operation", o.N, "error", err)
-		return nil, &Denial{Reason: fmt.Sprintf("the recorded output of operation %d is damaged, so it cannot be replayed", o.N), By: "the gateway"}
+		return nil, &journal.DenialError{Reason: fmt.Sprintf("the recorded output of operation %d is damaged, so it cannot be replayed", o.N), By: "the gateway"}
 	}
 	l.refresh()
 	return replay(recorded, o, c), nil
@@ -239,7 +239,7 @@ func (l *Live) abandon(g *group) error {
 				}
 			}
 		}
-		return release(s)
+		return journal.ReleaseDecided(s)
 	})
 	for _, c := range g.files {
 		l.forget(c)
@@ -264,7 +264,7 @@ func (l *presence) expire(n int) error {
 		}
 		if o := s.Operation(n); o != nil && o.Decision == journal.Waiting {
 			// The script's end may never be recorded.
-			return s.Apply(ending(journal.StatusExpired, journal.ExitNotPermitted, reason, l.m.config.Now()))
+			return s.Apply(journal.EndEvent(journal.StatusExpired, journal.ExitNotPermitted, reason, l.m.config.Now()))
 		}
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
@@ -276,7 +277,7 @@ func TestOnlyApproversGrantAndNeverToThemselves(t *testing.T) {
 			t.Errorf("%s: got %v", by.Name, err)
 		}
 	}
-	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, approvals.Approval{Waiting: strings.Repeat("0", 64)}, exactly); !errors.Is(err, approvals.ErrDigest) {
+	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 1, decision.Approval{Waiting: strings.Repeat("0", 64)}, exactly); !errors.Is(err, decision.ErrDigest) {
 		t.Errorf("another digest: got %v", err)
 	}
 	if _, _, err := g.ApproveGranting(context.Background(), s.ID, alice, 2, shown(t, g.Manager, s.ID), exactly); err == nil {
@@ -330,7 +331,7 @@ func TestPolicyDeniesInSpiteOfAGrant(t *testing.T) {
 	grant := g.approve(t, s, result, grants.Spec{Kind: grants.Exact, For: time.Hour})
 	// The same grant for what is denied, as if the policy had changed since.
 	_, err := l.Start(l.Context(), command(io.Discard, "env", "x"))
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	if !errors.As(err, &denial) {
 		t.Fatalf("got %v", err)
 	}

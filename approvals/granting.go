@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
@@ -23,7 +24,7 @@ func (m *Manager) PreviewGrant(s journal.Session, n int, by journal.Identity, sp
 // ApproveGranting approves one operation and makes a standing answer of it. What cannot be granted is not approved either: the
 // human asked for both. What the approval names was shown, like that of any other. Where the grant cannot be kept after the decision
 // was taken, the error is ErrNotGranted. Else the errors are those of Approve, ErrBadGrant and ErrTooMany.
-func (m *Manager) ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a Approval, spec grants.Spec) (journal.Session, grants.Grant, error) {
+func (m *Manager) ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a decision.Approval, spec grants.Spec) (journal.Session, grants.Grant, error) {
 	scope := m.scopes.Of(by)
 	if err := scope.Decides("granting"); err != nil {
 		return journal.Session{}, grants.Grant{}, err
@@ -34,7 +35,7 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by journal.Ide
 	if len(a.Each) == 0 {
 		a.Ops = []int{n}
 	} else if _, ok := a.Each[n]; !ok || len(a.Each) > 1 {
-		return journal.Session{}, grants.Grant{}, fmt.Errorf("%w: of operation %d alone", ErrUnnamed, n)
+		return journal.Session{}, grants.Grant{}, fmt.Errorf("%w: of operation %d alone", decision.ErrUnnamed, n)
 	}
 	before, err := m.session(id)
 	if err == nil {
@@ -58,14 +59,14 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by journal.Ide
 }
 
 // approveGranting is ApproveGranting for a session that is prepared to go on.
-func (m *Manager) approveGranting(ctx context.Context, before journal.Session, by journal.Identity, n int, a Approval, spec grants.Spec, p *prepared) ([]journal.Session, grants.Grant, error) {
+func (m *Manager) approveGranting(ctx context.Context, before journal.Session, by journal.Identity, n int, a decision.Approval, spec grants.Spec, p *prepared) ([]journal.Session, grants.Grant, error) {
 	var all []journal.Session
 	g, err := m.grants.Make(by, func() error {
 		_, err := m.PreviewGrant(before, n, by, spec)
 		return err
 	}, func() (grants.Grant, error) {
 		var err error
-		if all, err = m.decide(ctx, []string{before.ID}, a.decision(by, a.chooseOne), p); err != nil {
+		if all, err = m.decide(ctx, []string{before.ID}, a.Decision(by), p); err != nil {
 			return grants.Grant{}, err
 		}
 		return m.PreviewGrant(all[0], n, by, spec) // of the record as it was approved

@@ -229,11 +229,11 @@ func (l *Live) record(o Outcome, reads *journal.Reads) (parked, kept bool) {
 		if s.Plan && ended && s.Waits() && l.m.config.Restart != nil {
 			return s.Apply(l.m.rules.Load().parking(s, l.m.config.Now()))
 		}
-		if reason, ok := rejection(s); ok && o.Status == journal.StatusFailed {
+		if reason, ok := rejected(s); ok && o.Status == journal.StatusFailed {
 			o.Status, o.Reason = journal.StatusRejected, reason
 		}
 		o = filesOutcome(s, o)
-		err := s.Apply(ending(o.Status, o.ExitCode, o.Reason, now))
+		err := s.Apply(journal.EndEvent(o.Status, o.ExitCode, o.Reason, now))
 		if err == nil {
 			s.Output = output
 		}

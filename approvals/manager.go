@@ -132,10 +132,10 @@ func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets
 	target, unuse := targets.For(target, s.Identity, s.ID)
 	x := &execution{
 		m: m, rules: rules, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive,
-		resumed: again, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(), taken: place, gone: make(chan struct{}),
+		resumed: again, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(), gone: make(chan struct{}),
 	}
 	l := &Live{
-		execution: x, presence: presence{execution: x, nothingSent: s.NothingSent},
+		execution: x, taken: place, presence: presence{execution: x, nothingSent: s.NothingSent},
 		workspace: workspace{execution: x, origins: map[*vfs.Origin]known{}}, progress: progress{execution: x, count: len(s.Operations)},
 		skip: map[string]bool{}, inflight: map[string]int{},
 	}
@@ -369,7 +369,7 @@ func (m *Manager) endParked(id string, status journal.Status, reason string) (s 
 		if s.Status != journal.StatusParked {
 			return fmt.Errorf("%w: session %s is %s", journal.ErrNotWaiting, id, s.Status)
 		}
-		return s.Apply(ending(status, journal.ExitNotPermitted, reason, now))
+		return s.Apply(journal.EndEvent(status, journal.ExitNotPermitted, reason, now))
 	})
 	if err != nil {
 		return s, err
@@ -385,7 +385,7 @@ func (m *Manager) endParked(id string, status journal.Status, reason string) (s 
 // fail ends a session whose gateway could not do its work.
 func (m *Manager) fail(id, reason string) {
 	_, err := m.config.Store.Update(id, func(s *journal.Session) error {
-		return s.Apply(ending(journal.StatusFailed, journal.ExitFault, reason, m.config.Now()))
+		return s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, reason, m.config.Now()))
 	})
 	if err != nil {
 		m.config.Log.Error("record a session's end", "session", id, "error", err)

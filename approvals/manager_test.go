@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
@@ -133,13 +134,13 @@ func command(out io.Writer, argv ...string) approvals.Start {
 }
 
 // shown is an approval of what waits in a session now, as somebody gives it who has just read it.
-func shown(tb testing.TB, m *approvals.Manager, id string, ops ...int) approvals.Approval {
+func shown(tb testing.TB, m *approvals.Manager, id string, ops ...int) decision.Approval {
 	tb.Helper()
 	s, err := m.Session(watcher, id)
 	if err != nil && !errors.Is(err, journal.ErrNotFound) {
 		tb.Fatal(err)
 	}
-	a := approvals.Approval{Waiting: s.WaitingDigest(), Ops: ops, Danger: []string{s.Target}}
+	a := decision.Approval{Waiting: s.WaitingDigest(), Ops: ops, Danger: []string{s.Target}}
 	if a.Waiting == "" { // it is well formed nevertheless
 		a.Waiting = strings.Repeat("0", 64)
 	}
@@ -237,7 +238,7 @@ func TestDeniedCommandNeverRuns(t *testing.T) {
 	l := b.begin()
 	var out bytes.Buffer
 	_, err := l.Start(t.Context(), command(&out, "env"))
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	if !errors.As(err, &denial) || denial.By != "" || out.Len() != 0 {
 		t.Fatalf("error %v, output %q; want a denial and none", err, out.String())
 	}
@@ -268,7 +269,7 @@ func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
 	if _, err := os.Stat(mark); err == nil {
 		t.Fatal("it ran before the approval")
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, approvals.Approval{Each: map[int]string{1: s.Operations[0].Digest}}); err != nil {
+	if _, err := b.Approve(t.Context(), l.ID(), alice, decision.Approval{Each: map[int]string{1: s.Operations[0].Digest}}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-result
@@ -330,7 +331,7 @@ func TestRejectionIsADenialWithTheReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := <-result
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	if !errors.As(r.err, &denial) || denial.Reason != "not today" || denial.By != "alice" {
 		t.Fatalf("error %v", r.err)
 	}
@@ -363,7 +364,7 @@ func TestWhoMayDecide(t *testing.T) {
 			t.Errorf("reject by %s: %v, want ErrNotPermitted", name, err)
 		}
 	}
-	if _, err := b.Approve(t.Context(), l.ID(), alice, approvals.Approval{Waiting: strings.Repeat("0", 64)}); !errors.Is(err, approvals.ErrDigest) {
+	if _, err := b.Approve(t.Context(), l.ID(), alice, decision.Approval{Waiting: strings.Repeat("0", 64)}); !errors.Is(err, decision.ErrDigest) {
 		t.Errorf("wrong digest: %v, want ErrDigest", err)
 	}
 	if _, err := b.approve(l.ID(), alice, 2); !errors.Is(err, journal.ErrNotWaiting) {
@@ -518,7 +519,7 @@ func TestExecutableDecidesAndNotTheFirstArgument(t *testing.T) {
 	l := b.begin()
 	c := command(io.Discard, "env")
 	c.Argv = []string{"echo"}
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	if _, err := l.Start(t.Context(), c); !errors.As(err, &denial) {
 		t.Errorf("env under the name echo: %v, want a denial", err)
 	}

@@ -9,8 +9,8 @@ import (
 	"shannot-gateway/targets"
 )
 
-// rejection reports whether a human rejected something.
-func rejection(s *journal.Session) (string, bool) {
+// rejected reports whether a human rejected something.
+func rejected(s *journal.Session) (string, bool) {
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Decision == journal.Rejected {
 			return o.Reason, true
@@ -29,7 +29,7 @@ func filesOutcome(s *journal.Session, o Outcome) Outcome {
 		op := &s.Operations[i]
 		switch {
 		case op.Decision == journal.Conflicted || op.Decision == journal.Failed || op.Decision == journal.Unknown && op.File != nil && op.Reason != "":
-			return Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitConflict, Reason: (&Conflict{N: op.N, Reason: op.Reason}).Error()}
+			return Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitConflict, Reason: (&journal.ConflictError{N: op.N, Reason: op.Reason}).Error()}
 		case op.File != nil && op.Decision == journal.Rejected:
 			o = Outcome{Status: journal.StatusRejected, ExitCode: journal.ExitNotPermitted, Reason: op.Reason}
 		case op.File != nil && op.Decision == journal.Denied:
@@ -37,19 +37,6 @@ func filesOutcome(s *journal.Session, o Outcome) Outcome {
 		}
 	}
 	return o
-}
-
-// ending ends a session.
-func ending(status journal.Status, exit int, reason string, now time.Time) journal.Event {
-	return journal.Event{What: journal.End, At: now, Reason: reason, End: &journal.Ending{Status: status, ExitCode: exit}}
-}
-
-// release lets a script that is held run on where nothing of it waits any more.
-func release(s *journal.Session) error {
-	if s.Status != journal.StatusHeld || s.Waits() {
-		return nil
-	}
-	return s.Apply(journal.Event{What: journal.Release})
 }
 
 // errNotKnown says of a change that nobody can tell whether it was made.

@@ -149,7 +149,7 @@ func TestRejectionOfAParkedSessionReachesTheScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	l = <-again
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	if _, err := l.Start(t.Context(), command(io.Discard, "touch", "/nonexistent/x")); !errors.As(err, &denial) || denial.Reason != "no" {
 		t.Errorf("replayed rejection: %v", err)
 	}

@@ -125,7 +125,7 @@ func TestDamagedOutputIsNotReplayed(t *testing.T) {
 		}
 		l = b.resume(l.ID())
 		var out bytes.Buffer
-		var denial *approvals.Denial
+		var denial *journal.DenialError
 		if _, err := l.Start(t.Context(), command(&out, "echo", "hello")); !errors.As(err, &denial) || !strings.Contains(denial.Reason, "damaged") || out.Len() > 0 {
 			t.Errorf("%s: %v, %q", what, err, out.String())
 		}

@@ -86,11 +86,11 @@ func (r *recovery) recoverSession(s *journal.Session, answers answers) (takenBac
 	}
 	switch {
 	case unknown:
-		return "", s.Apply(ending(journal.StatusFailed, journal.ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
+		return "", s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
 	case r.config.Restart != nil && !s.Interactive && (s.Status == journal.StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
 		return recoverParked(s, r.now, r.rules.Load(), answers)
 	}
-	return "", s.Apply(ending(journal.StatusFailed, journal.ExitFault, "the gateway stopped while it ran", r.now))
+	return "", s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, "the gateway stopped while it ran", r.now))
 }
 
 // recoverOperations says of what was under way what is known of it by now. unknown is whether there is one of which nothing is.

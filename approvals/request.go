@@ -1,7 +1,6 @@
 package approvals
 
 import (
-	"fmt"
 	"io"
 
 	"shannot-gateway/approvals/journal"
@@ -49,26 +48,3 @@ type Outcome struct {
 	ExitCode int
 	Reason   string // one line, rendered
 }
-
-// Denial is a refusal of the policy or of a human.
-type Denial struct {
-	Reason string // one line, rendered
-	By     string // who rejected it; "" for the policy
-}
-
-// Conflict is a change of a file that was approved and could not be made. Nothing of it was.
-type Conflict struct {
-	N      int    // the operation
-	Reason string // one line, rendered
-}
-
-// Error says who refused and why.
-func (d *Denial) Error() string {
-	if d.By == "" {
-		return "denied by policy: " + d.Reason
-	}
-	return "rejected by " + d.By + ": " + d.Reason
-}
-
-// Error says which operation and why.
-func (c *Conflict) Error() string { return fmt.Sprintf("operation %d was not made: %s", c.N, c.Reason) }

@@ -361,7 +361,7 @@ func (b *rolling) step(ctx context.Context, f *journal.File) error {
 		return o.Apply(outcomeOf(failed, b.config.Now()))
 	})
 	if failed != nil {
-		return errors.Join(&Conflict{N: n, Reason: render.Line(failed.Error()).String()}, err)
+		return errors.Join(&journal.ConflictError{N: n, Reason: render.Line(failed.Error()).String()}, err)
 	}
 	return err
 }

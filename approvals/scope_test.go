@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
@@ -191,7 +192,7 @@ func (s *scoped) tryLooks(t *testing.T, by journal.Identity, name, id string, wa
 // tryDecisions decides on a session in every way, each wrongly in something that is looked at after who asks.
 func (s *scoped) tryDecisions(t *testing.T, by journal.Identity, name, id string, sees, own, decides bool) {
 	t.Helper()
-	wrong := approvals.Approval{Waiting: strings.Repeat("0", 64)}
+	wrong := decision.Approval{Waiting: strings.Repeat("0", 64)}
 	_, approve := s.Approve(t.Context(), id, by, wrong)
 	_, reject := s.Reject(t.Context(), id, by, []int{99}, "no")
 	_, _, grant := s.ApproveGranting(t.Context(), id, by, 1, wrong, grants.Spec{Kind: grants.Exact})
@@ -392,7 +393,7 @@ func TestNothingOfAnAgentWhoIsGoneIsStartedAgain(t *testing.T) {
 		take()
 		next := b.next()
 		// An approval comes after what the new gateway makes of the one before.
-		if _, err := next.Approve(t.Context(), id, alice, approvals.Approval{Waiting: strings.Repeat("0", 64)}); err == nil {
+		if _, err := next.Approve(t.Context(), id, alice, decision.Approval{Waiting: strings.Repeat("0", 64)}); err == nil {
 			t.Errorf("%s it is approved", name)
 		}
 		next.waits(id)

@@ -85,7 +85,7 @@ func (l *Live) notPlaced(n int, f *journal.File, failed error) error {
 	})
 	l.Notice("operation %d did not run: %s", n, render.Stored(reason))
 	l.m.publish(l.subject(), events.Finished, "")
-	return errors.Join(&Conflict{N: n, Reason: reason}, err)
+	return errors.Join(&journal.ConflictError{N: n, Reason: reason}, err)
 }
 
 // unplace removes what place has put on the target. The session's commands have ended.

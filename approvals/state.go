@@ -102,6 +102,8 @@ type Live struct {
 	workspace
 	progress
 
+	taken *places.Place // released when it is not alive any more
+
 	gate sync.Mutex // operations are taken in one at a time, so that their order is the journal's
 	// Guarded by gate.
 	skip     map[string]bool // digests of changes that nobody is asked about again
@@ -131,7 +133,6 @@ type execution struct {
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
 	began       time.Time
-	taken       *places.Place // released when it is not alive any more
 	gone        chan struct{} // closed once it is not alive any more
 }
 

@@ -344,7 +344,7 @@ func (s *session) tellLeft() {
 // finish asks about the changes that the script has left, and makes them.
 func (s *session) finish(ctx context.Context, outcome approvals.Outcome) approvals.Outcome {
 	err := s.live.Finish(ctx, outcome.ExitCode)
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	switch {
 	case err == nil:
 		return outcome
@@ -548,8 +548,8 @@ func commandEnv(env []string) []string {
 
 // refusal turns an error of the gate into what the script sees.
 func (s *session) refusal(err error) error {
-	var denial *approvals.Denial
-	var conflict *approvals.Conflict
+	var denial *journal.DenialError
+	var conflict *journal.ConflictError
 	var errno syscall.Errno
 	switch {
 	case errors.As(err, &denial):
@@ -637,7 +637,7 @@ func (s *session) shell() approvals.Outcome {
 
 // notStarted is the end of a shell command that did not start.
 func (s *session) notStarted(err error) approvals.Outcome {
-	var denial *approvals.Denial
+	var denial *journal.DenialError
 	switch {
 	case errors.As(err, &denial):
 		return approvals.Outcome{Status: journal.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}

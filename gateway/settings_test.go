@@ -11,6 +11,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/config"
@@ -110,7 +111,7 @@ func TestNobodyDecidesWhoIsNotInTheConfigurationAnyMore(t *testing.T) {
 	}
 	for name, decide := range map[string]func(context.Context) error{
 		"approve": func(ctx context.Context) error {
-			_, err := r.gateway.Sessions().Approve(ctx, id, alice, approvals.Approval{Waiting: strings.Repeat("0", 64)})
+			_, err := r.gateway.Sessions().Approve(ctx, id, alice, decision.Approval{Waiting: strings.Repeat("0", 64)})
 			return err
 		},
 		"reject": func(ctx context.Context) error {

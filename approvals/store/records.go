@@ -23,7 +23,7 @@ var (
 	indexBucket     = []byte("by-time")    // time of creation, id: id
 	openBucket      = []byte("open")       // id of a session that has not ended: its key in the index
 	blobBucket      = []byte("blobs")      // SHA-256: how many times records name it, 8 bytes
-	grantBucket     = []byte("grants")     // number, 8 bytes: approvals.Grant
+	grantBucket     = []byte("grants")     // number, 8 bytes: grants.Grant
 	schemaKey       = []byte("schema")
 	checkKey        = []byte("check")
 	anchorKey       = []byte("audit") // the audit log's last line: its number, 8 bytes, and its SHA-256

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/internal/commandline"
@@ -136,7 +136,7 @@ func (v *Verbs) approve(ctx context.Context, c *invocation, flags *approveFlags)
 	if at := slices.IndexFunc(screenOnly, set); at >= 0 {
 		return c.usage(fmt.Errorf("--%s is for the approval screen, which a line that decides does not open", screenOnly[at]))
 	}
-	a := approvals.Approval{Waiting: flags.digest, Danger: flags.danger}
+	a := decision.Approval{Waiting: flags.digest, Danger: flags.danger}
 	id, ops, rest, err := c.decision(flags.ops)
 	if err == nil && len(rest) > 0 {
 		err = commandline.Unexpected(rest[0])
@@ -179,15 +179,15 @@ func (v *Verbs) approve(ctx context.Context, c *invocation, flags *approveFlags)
 }
 
 // notApproved says why an approval did not count, and for one that does not name what waits, what does and how to name it.
-func (v *Verbs) notApproved(c *invocation, id string, a approvals.Approval, err error) int {
+func (v *Verbs) notApproved(c *invocation, id string, a decision.Approval, err error) int {
 	status := ExitUsage
 	switch {
-	case errors.Is(err, approvals.ErrDigest):
+	case errors.Is(err, decision.ErrDigest):
 		status = ExitConflict
 		c.notice("nothing was decided: %s", render.Line(err.Error()))
-	case errors.Is(err, approvals.ErrDanger):
+	case errors.Is(err, decision.ErrDanger):
 		c.notice("nothing was decided: %s", render.Line(err.Error()))
-	case errors.Is(err, approvals.ErrUnnamed):
+	case errors.Is(err, decision.ErrUnnamed):
 		c.notice("nothing was decided: %s", render.Line(err.Error()))
 	default:
 		return c.fail(id, err)

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
@@ -200,7 +201,7 @@ func (v *Verbs) members(c *invocation, id string) ([]journal.Session, error) {
 }
 
 // approveGroup approves all that waits in the sessions of a group, as it was shown.
-func (v *Verbs) approveGroup(ctx context.Context, c *invocation, id string, members []journal.Session, a approvals.Approval) int {
+func (v *Verbs) approveGroup(ctx context.Context, c *invocation, id string, members []journal.Session, a decision.Approval) int {
 	after, err := v.Sessions.ApproveGroup(ctx, members, c.Identity, a)
 	if err != nil {
 		return v.notApproved(c, id, a, err)

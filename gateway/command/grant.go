@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
@@ -83,7 +83,7 @@ func only(s journal.Session, ops []int) (int, error) {
 }
 
 // approveGranting is `approve ID --digest HEX --grant…`.
-func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before journal.Session, a approvals.Approval, spec grants.Spec) int {
+func (v *Verbs) approveGranting(ctx context.Context, c *invocation, before journal.Session, a decision.Approval, spec grants.Spec) int {
 	if err := a.Fits(&before); err != nil { // before it is said which of what waits by now could be granted
 		return v.notApproved(c, before.ID, a, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 )
 
@@ -49,7 +50,7 @@ func (v *Verbs) rollback(ctx context.Context, c *invocation, force, plan bool) i
 		}
 		_, _ = fmt.Fprintln(c.text(), line)
 	}
-	var conflict *approvals.Conflict
+	var conflict *journal.ConflictError
 	switch {
 	case err == nil && plan:
 		c.notice("session %s: a plan; nothing was done", id)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
@@ -31,7 +32,7 @@ type Service interface {
 	// Of groups.
 	NewGroup() (string, error)
 	Group(by journal.Identity, group string) (shown []journal.Session, others int, err error)
-	ApproveGroup(ctx context.Context, shown []journal.Session, by journal.Identity, a approvals.Approval) ([]journal.Session, error)
+	ApproveGroup(ctx context.Context, shown []journal.Session, by journal.Identity, a decision.Approval) ([]journal.Session, error)
 
 	// Of grants and the policy.
 	Grants(by journal.Identity, all bool) []grants.Grant

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/grants"
@@ -83,13 +84,13 @@ func (f *fakeService) decide(by journal.Identity, id string, d journal.Decision,
 	return *s, nil
 }
 
-func (f *fakeService) Approve(_ context.Context, id string, by journal.Identity, a approvals.Approval) (journal.Session, error) {
+func (f *fakeService) Approve(_ context.Context, id string, by journal.Identity, a decision.Approval) (journal.Session, error) {
 	s, err := f.Session(by, id)
 	if err == nil {
 		err = a.Fits(&s)
 	}
 	if err == nil && s.Operations[0].Risk == policy.Danger && !slices.Contains(a.Danger, s.Target) {
-		err = approvals.ErrDanger
+		err = decision.ErrDanger
 	}
 	if err == nil {
 		err = f.done("approve %s %v %v", id, a.Ops, a.Danger)

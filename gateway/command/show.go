@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
@@ -235,7 +236,7 @@ func pasted(id string, sessions []journal.Session) string {
 	if digest == "" {
 		return ""
 	}
-	line := fmt.Sprintf("approve %s --digest %s", id, digest[:approvals.PastedDigits])
+	line := fmt.Sprintf("approve %s --digest %s", id, digest[:decision.PastedDigits])
 	var dangers []string
 	for i := range sessions {
 		s := &sessions[i]

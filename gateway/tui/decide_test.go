@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
@@ -222,7 +222,7 @@ func TestQuestionClosesWhenSomebodyElseDecides(t *testing.T) {
 	s.until("All of it has been shown")
 	s.press("a")
 	s.shows("y yes")
-	if _, err := f.Approve(t.Context(), "aaaa0001", bob, approvals.Approval{Each: map[int]string{1: fmt.Sprintf("%064x", 1)}}); err != nil {
+	if _, err := f.Approve(t.Context(), "aaaa0001", bob, decision.Approval{Each: map[int]string{1: fmt.Sprintf("%064x", 1)}}); err != nil {
 		t.Fatal(err)
 	}
 	s.until("approved by bob", "it ran")
@@ -313,7 +313,7 @@ func TestRefusalsOfTheBackendAreShown(t *testing.T) {
 		before func(f *fakeBackend)
 		want   string
 	}{
-		"digest":    {func(f *fakeBackend) { f.find("aaaa0001").Operations[0].Digest = "ff" }, approvals.ErrDigest.Error()},
+		"digest":    {func(f *fakeBackend) { f.find("aaaa0001").Operations[0].Digest = "ff" }, decision.ErrDigest.Error()},
 		"permitted": {func(f *fakeBackend) { f.find("aaaa0001").Key = alice.Fingerprint }, journal.ErrNotPermitted.Error()},
 		"gone":      {func(f *fakeBackend) { f.sessions = nil }, journal.ErrNotFound.Error()},
 	} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/grants"
@@ -158,17 +159,17 @@ func (f *fakeBackend) decide(id string, by journal.Identity, ops []int, change f
 	return journal.Session{}, journal.ErrNotWaiting
 }
 
-func (f *fakeBackend) Approve(_ context.Context, id string, by journal.Identity, a approvals.Approval) (journal.Session, error) {
+func (f *fakeBackend) Approve(_ context.Context, id string, by journal.Identity, a decision.Approval) (journal.Session, error) {
 	return f.decide(id, by, slices.Collect(maps.Keys(a.Each)), func(op *journal.Operation) error {
 		digest := a.Each[op.N]
 		if err := a.Well(); err != nil {
 			return err
 		}
 		if digest != op.Digest {
-			return approvals.ErrDigest
+			return decision.ErrDigest
 		}
 		if op.Risk == policy.Danger && !slices.Contains(a.Danger, f.find(id).Target) {
-			return approvals.ErrDanger
+			return decision.ErrDanger
 		}
 		op.Decision, op.Started = journal.Approved, start
 		f.approved = append(f.approved, fmt.Sprintf("%s/%d/%s by %s", id, op.N, digest, by.Name))
@@ -226,7 +227,7 @@ func (f *fakeBackend) PreviewGrant(s journal.Session, n int, by journal.Identity
 	return g, nil
 }
 
-func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a approvals.Approval, spec grants.Spec) (journal.Session, grants.Grant, error) {
+func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a decision.Approval, spec grants.Spec) (journal.Session, grants.Grant, error) {
 	s, err := f.Approve(ctx, id, by, a)
 	if err != nil {
 		return s, grants.Grant{}, err

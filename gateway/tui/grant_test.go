@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
@@ -221,7 +222,7 @@ func TestGrantThatFailsAfterTheApprovalIsSaid(t *testing.T) {
 // brokenGrants approves and then cannot keep the grant.
 type brokenGrants struct{ *fakeBackend }
 
-func (b brokenGrants) ApproveGranting(ctx context.Context, id string, by journal.Identity, _ int, a approvals.Approval, _ grants.Spec) (journal.Session, grants.Grant, error) {
+func (b brokenGrants) ApproveGranting(ctx context.Context, id string, by journal.Identity, _ int, a decision.Approval, _ grants.Spec) (journal.Session, grants.Grant, error) {
 	s, err := b.Approve(ctx, id, by, a)
 	return s, grants.Grant{}, errors.Join(err, fmt.Errorf("%w: the disk\x1b is full", grants.ErrNotGranted))
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
@@ -142,7 +142,7 @@ func TestDecisionsOfOthersAreNews(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"), held("aaaa0002", policy.Caution, "halt", "\x1b[2J"), held("aaaa0003", policy.Caution, "sync"))
 	s := openScreen(t, f, alice, 80, 24, "")
 	s.until("3 wait")
-	if _, err := f.Approve(t.Context(), "aaaa0001", bob, approvals.Approval{Each: map[int]string{1: fmt.Sprintf("%064x", 1)}}); err != nil {
+	if _, err := f.Approve(t.Context(), "aaaa0001", bob, decision.Approval{Each: map[int]string{1: fmt.Sprintf("%064x", 1)}}); err != nil {
 		t.Fatal(err)
 	}
 	s.until("2 wait", "bob approved reboot · aaaa0001")

@@ -7,7 +7,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/render"
 )
 
@@ -21,8 +21,8 @@ type verdict struct {
 }
 
 // approval is what the human has said yes to: this operation, as it was shown.
-func (v verdict) approval(s *subject) approvals.Approval {
-	a := approvals.Approval{Each: map[int]string{s.n: s.digest}}
+func (v verdict) approval(s *subject) decision.Approval {
+	a := decision.Approval{Each: map[int]string{s.n: s.digest}}
 	if v.target != "" {
 		a.Danger = []string{v.target}
 	}

@@ -23,6 +23,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/grants"
@@ -40,11 +41,11 @@ type Backend interface {
 	Session(by journal.Identity, id string) (journal.Session, error)
 	// Obstacle says why nothing of a session can be approved now, whoever asks; "" where nothing is in the way.
 	Obstacle(s *journal.Session) string
-	Approve(ctx context.Context, id string, by journal.Identity, a approvals.Approval) (journal.Session, error)
+	Approve(ctx context.Context, id string, by journal.Identity, a decision.Approval) (journal.Session, error)
 	Reject(ctx context.Context, id string, by journal.Identity, ops []int, reason string) (journal.Session, error)
 	// PreviewGrant is the standing answer that ApproveGranting would make; it makes none.
 	PreviewGrant(s journal.Session, n int, by journal.Identity, spec grants.Spec) (grants.Grant, error)
-	ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a approvals.Approval, spec grants.Spec) (journal.Session, grants.Grant, error)
+	ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a decision.Approval, spec grants.Spec) (journal.Session, grants.Grant, error)
 	// Rollback restores what a session's files held; with plan it only says how.
 	Rollback(ctx context.Context, id string, by journal.Identity, force, plan bool) ([]approvals.Step, error)
 	Subscribe(ctx context.Context, by journal.Identity) <-chan events.Event
