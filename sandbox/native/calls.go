@@ -119,7 +119,7 @@ func (r *run) join(tree *processTree, files *openFiles) {
 	r.tree = tree
 	r.handles = handleTable{proc: r.proc, files: files}
 	c := &r.calls
-	c.caller = caller{proc: r.proc, ctx: r.ctx, guard: r.guard, asked: &tree.asked}
+	c.caller = caller{proc: r.proc, ctx: r.ctx, guard: r.panics.Recover, asked: &tree.asked}
 	c.paths = paths{proc: r.proc, names: &r.names, handles: &r.handles}
 	c.files = fileCalls{paths: &c.paths, job: &r.job, descriptors: &c.descriptors, objects: &c.objects}
 	c.directories = directoryCalls{&c.paths}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,20 +22,20 @@ import (
 
 // connect answers the opening of /dev/shannot: one end for the script, the other served here until it is closed.
 func (r *run) connect() (int, unix.Errno) {
-	if !r.tree.connect() {
+	if !r.tree.requests.connect(atMost(r.tree.root.job.Limits.Threads, maxThreads) + spareConnections) {
 		return -1, unix.EMFILE
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		r.tree.disconnect()
+		r.tree.requests.disconnect()
 		return -1, vfs.ErrnoOf(err)
 	}
 	_ = unix.SetNonblock(pair[0], true)
 	ours := os.NewFile(uintptr(pair[0]), "guest")
 	go func() {
-		defer r.tree.disconnect()
+		defer r.tree.requests.disconnect()
 		defer func() { _ = ours.Close() }()
-		defer r.guard("starting a command")
+		defer r.panics.Recover("starting a command")
 		r.serveGuest(ours)
 	}()
 	return pair[1], 0
@@ -63,16 +62,16 @@ func (r *run) serveRequest(conn *os.File) error {
 	if err != nil {
 		return err
 	}
-	if !r.tree.reserve(size) {
+	if !r.tree.requests.reserve(size) {
 		return errCrowded
 	}
-	defer r.tree.release(size)
+	defer r.tree.requests.release(size)
 	items, err := frames.ReadBody(conn, size)
 	if err != nil {
 		return err
 	}
 	if len(items) == 2 && string(items[0]) == frames.OpLimit {
-		if r.depth == 0 && !r.tree.blame(string(items[1])) {
+		if r.depth == 0 && !r.tree.blamed.blame(string(items[1]), r.tree.root.job.Limits) {
 			return frames.ErrMalformed
 		}
 		return frames.Write(conn)
@@ -193,47 +192,29 @@ func (r *run) prepareCommand(q frames.Start) (dir string, s *streams.Streams, er
 	}
 	r.tree.turn.Lock()
 	defer r.tree.turn.Unlock()
-	r.tree.asks(r, r.proc.PID)
+	r.tree.turn.asks(r, r.proc.PID)
 	r.handles.files.settle()
-	s, err = r.takeStreams(q)
+	s, err = streams.Take(scriptStreams{&r.handles, &r.tree.root.stdin, r.panics.Recover}, q)
 	return dir, s, err
 }
 
-func (r *run) takeStreams(q frames.Start) (*streams.Streams, error) {
-	s := &streams.Streams{Input: sandbox.NoInput}
-	var err error
-	if err = r.takeInput(s, q); err != nil {
-		return nil, err
-	}
-	if s.Stdout, err = r.takeOutput(q.Stdout); err != nil {
-		s.Close()
-		return nil, err
-	}
-	if q.Stderr == q.Stdout || r.sameFile(q.Stdout, q.Stderr) {
-		s.Stderr = s.Stdout
-		return s, nil
-	}
-	if s.Stderr, err = r.takeOutput(q.Stderr); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
+// scriptStreams is what a command can be connected to of an interpreter's descriptors.
+type scriptStreams struct {
+	handles *handleTable
+	stdin   *stdinState // the script's own
+	guard   func(doing string)
 }
 
-// takeInput takes the descriptor that a command reads from. Where everything that it will give is known, a human can
-// be shown it, and the command gets exactly that.
-func (r *run) takeInput(s *streams.Streams, q frames.Start) error {
-	if q.Stdin < 0 {
-		return nil
-	}
-	own, st, err := r.grab(q.Stdin, unix.O_RDONLY)
+// Input implements streams.Descriptors.
+func (d scriptStreams) Input(s *streams.Streams, q frames.Start) error {
+	own, st, err := d.grab(q.Stdin, unix.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		file := os.NewFile(uintptr(own), "stdin")
-		if h, e := r.handles.find(q.Stdin); e == 0 && streamOf(h.file) != nil {
+		if h, e := d.handles.find(q.Stdin); e == 0 && streamOf(h.file) != nil {
 			at, err := file.Seek(0, io.SeekCurrent)
 			if err != nil {
 				_ = file.Close()
@@ -253,52 +234,32 @@ func (r *run) takeInput(s *streams.Streams, q frames.Start) error {
 		s.Stdin, s.Input = socket, sandbox.PipeInput
 		return nil
 	case unix.S_IFIFO:
-		if r.ownInputIsEmpty(st) {
+		if d.ownInputIsEmpty(st) {
 			return unix.Close(own)
 		}
-		return fromPipe(s, own, q)
+		pipe, err := streams.Reopen(own, unix.O_RDONLY)
+		_ = unix.Close(own)
+		if err != nil {
+			return err
+		}
+		s.FromPipe(pipe, q, d.guard)
+		return nil
 	}
 	_ = unix.Close(own)
 	return unix.EBADF
 }
 
-// fromPipe hands a pipe over, or, where the guest says what the script is about to write to it, reads that away: the
-// command gets what was said, whatever is written.
-func fromPipe(s *streams.Streams, fd int, q frames.Start) error {
-	file, e := private(fd, unix.O_RDONLY)
-	if e != 0 {
-		return e
-	}
-	if q.HasInput && len(q.Input) <= sandbox.MaxContent {
-		s.Known(q.Input)
-		go func() {
-			_, _ = io.Copy(io.Discard, file) // until the script closes its end, which its death does as well
-			_ = file.Close()
-		}()
-		return nil
-	}
-	s.Stdin, s.Input = streams.Pipe{File: file}, sandbox.PipeInput
-	return nil
-}
-
 // ownInputIsEmpty reports whether a pipe is the script's own standard input and has nothing left to give, as when the
 // script itself came through it.
-func (r *run) ownInputIsEmpty(st *unix.Stat_t) bool {
+func (d scriptStreams) ownInputIsEmpty(st *unix.Stat_t) bool {
 	var own unix.Stat_t
-	in := &r.tree.root.stdin
-	if in.pipe < 0 || !in.done.Load() || unix.Fstat(in.pipe, &own) != nil || inodeOf(&own) != inodeOf(st) {
-		return false
-	}
-	left, err := unix.IoctlGetInt(in.pipe, unix.TIOCINQ)
-	return err == nil && left == 0
+	in := d.stdin
+	return in.pipe >= 0 && unix.Fstat(in.pipe, &own) == nil && inodeOf(&own) == inodeOf(st) && in.feed.Empty(in.pipe)
 }
 
-// takeOutput takes the descriptor that a command writes to.
-func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
-	if fd < 0 {
-		return streams.Discard{}, nil
-	}
-	own, st, err := r.grab(fd, unix.O_WRONLY)
+// Output implements streams.Descriptors.
+func (d scriptStreams) Output(fd int32) (io.WriteCloser, error) {
+	own, st, err := d.grab(fd, unix.O_WRONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -312,23 +273,13 @@ func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
 	case unix.S_IFREG:
 		return streams.Output{File: os.NewFile(uintptr(own), "output")}, nil // shares the script's position, as a child would
 	case unix.S_IFIFO:
-		file, e := private(own, unix.O_WRONLY)
-		if e == unix.ENXIO { // nobody reads it any more
-			return streams.Discard{}, nil
-		}
-		if e != 0 {
-			return nil, e
-		}
-		return streams.Output{File: file}, nil
+		defer func() { _ = unix.Close(own) }()
+		return streams.ReopenOutput(own)
 	case unix.S_IFCHR:
+		defer func() { _ = unix.Close(own) }()
 		if supervisor.IsTerminal(st) {
-			file, e := private(own, unix.O_WRONLY)
-			if e != 0 {
-				return nil, e
-			}
-			return streams.Output{File: file}, nil
+			return streams.ReopenOutput(own)
 		}
-		_ = unix.Close(own)
 		return streams.Discard{}, nil
 	}
 	_ = unix.Close(own)
@@ -336,8 +287,8 @@ func (r *run) takeOutput(fd int32) (io.WriteCloser, error) {
 }
 
 // grab copies a descriptor out of the script and checks that the script could use it in this direction itself.
-func (r *run) grab(fd int32, mode int) (int, *unix.Stat_t, error) {
-	own, e := r.handles.grab(fd)
+func (d scriptStreams) grab(fd int32, mode int) (int, *unix.Stat_t, error) {
+	own, e := d.handles.grab(fd)
 	if e != 0 {
 		return -1, nil, e
 	}
@@ -357,28 +308,14 @@ func (r *run) grab(fd int32, mode int) (int, *unix.Stat_t, error) {
 	return own, &st, nil
 }
 
-// private replaces a pipe's or a terminal's descriptor by one with a description of its own, non-blocking: a blocked read of
-// a shared one would outlive the script, and non-blocking would become the script's too.
-func private(fd, mode int) (*os.File, unix.Errno) {
-	own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), mode|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
-	_ = unix.Close(fd)
-	if err != nil {
-		return nil, vfs.ErrnoOf(err)
-	}
-	return os.NewFile(uintptr(own), "stream"), 0
-}
-
-// sameFile reports whether two descriptors of the script lead to the same pipe or file.
-func (r *run) sameFile(a, b int32) bool {
-	if a < 0 || b < 0 {
-		return a == b
-	}
-	ha, e := r.handles.find(a)
+// Same implements streams.Descriptors.
+func (d scriptStreams) Same(a, b int32) bool {
+	ha, e := d.handles.find(a)
 	if e != 0 {
 		return false
 	}
 	first := inodeOf(&ha.st)
-	hb, e := r.handles.find(b)
+	hb, e := d.handles.find(b)
 	return e == 0 && first == inodeOf(&hb.st)
 }
 
@@ -387,6 +324,6 @@ func (r *run) commandDir(dir string) (string, error) {
 	r.slow()
 	r.tree.turn.Lock()
 	defer r.tree.turn.Unlock()
-	r.tree.asks(r, r.proc.PID)
+	r.tree.turn.asks(r, r.proc.PID)
 	return r.names.CommandDir(r.names.Dir.Path(), dir)
 }

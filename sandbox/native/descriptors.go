@@ -5,7 +5,6 @@ package native
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,26 +19,7 @@ import (
 
 // ownDescriptor reports whether a name is one of them, as scripts and the C library write it, or as the view does.
 func (p *paths) ownDescriptor(name string) (int32, bool) {
-	if base, ok := strings.CutPrefix(name, "/dev/"); ok {
-		return descriptorName(base)
-	}
-	base, ok := strings.CutPrefix(name, "/proc/")
-	if !ok {
-		return 0, false
-	}
-	who, base, _ := strings.Cut(base, "/")
-	if who != "self" && who != "thread-self" && who != strconv.Itoa(p.proc.PID) {
-		if tid, ok := number(who); !ok || !hasThread(p.proc, tid) {
-			return 0, false
-		}
-	}
-	if thread, ok := strings.CutPrefix(base, "task/"); ok {
-		thread, base, _ = strings.Cut(thread, "/")
-		if tid, ok := number(thread); !ok || who == "thread-self" || !hasThread(p.proc, tid) {
-			return 0, false
-		}
-	}
-	return descriptorName(base)
+	return posix.OwnDescriptor(name, func(id int) bool { return id == p.proc.PID || hasThread(p.proc, id) })
 }
 
 // throughDirectory is the name that leads through the descriptor of a directory, as /proc/self/fd/3/file does, and any other

@@ -158,14 +158,15 @@ func newRun(ctx context.Context, e *Engine, job sandbox.Job) *run {
 	runCtx, cancel := context.WithCancelCause(ctx)
 	r := &run{
 		job: job, ctx: runCtx, cancel: cancel,
-		names: posix.Names{FS: job.FS, Umask: 0o022},
+		state: state{names: posix.Names{FS: job.FS, Umask: 0o022}},
 	}
 	r.names.Directory = r.handles.directory
 	r.names.Dir.Begin(job.Dir)
 	r.log = func(msg string, args ...any) { e.options.Log.Error(msg, append(args, "session", r.job.Session)...) }
 	r.proc = supervisor.New(r.log)
+	r.panics = supervisor.Guard{Log: r.log, End: func(err error) { r.tree.root.cancel(err) }}
 	r.stdin.pipe = -1
-	r.children.Init(r.childEnded, r.guard)
+	r.children.Init(r.childEnded, r.panics.Recover)
 	return r
 }
 
@@ -257,7 +258,7 @@ func (r *run) move(files *supervisor.Stdio, output *sync.WaitGroup, stop <-chan 
 	go r.drain(r.job.Stdout, files.Stdout, output)
 	if files.Terminal {
 		go func() {
-			defer r.guard("reading the keys")
+			defer r.panics.Recover("reading the keys")
 			files.TypeKeys(r.job.Stdin)
 		}()
 		go files.FollowSize(r.job.Terminal.Resize, stop)

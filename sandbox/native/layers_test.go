@@ -141,25 +141,6 @@ subprocess.run([sys.executable, "-c", code])`)
 	}
 }
 
-func TestCountingTakesLittleOfAProcessor(t *testing.T) {
-	clock, counted := time.Unix(0, 0), 0
-	c := counter{now: func() time.Time { return clock }, count: func() int64 {
-		counted++
-		clock = clock.Add(30 * time.Millisecond) // as long as it takes
-		return int64(counted)
-	}}
-	for range 600 { // a minute of ticks
-		c.value(clock)
-		clock = clock.Add(supervisor.Tick)
-	}
-	if spent := time.Duration(counted) * 30 * time.Millisecond; spent > clock.Sub(time.Unix(0, 0))/20 || counted < 60 {
-		t.Errorf("counted %d times, %v of %v", counted, spent, clock.Sub(time.Unix(0, 0)))
-	}
-	if c.last != int64(counted) {
-		t.Errorf("the last value is %d of %d", c.last, counted)
-	}
-}
-
 // gatewayEnv makes this program a gateway of one script, see TestInterpretersEndWithTheGateway.
 const gatewayEnv = "SHANNOT_TEST_GATEWAY"
 

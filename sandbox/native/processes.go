@@ -48,7 +48,7 @@ const hostProcess = "/proc/1/"
 // find takes a name apart. ENOENT where it begins with no interpreter of the process tree, or no thread of one.
 func (p *processes) find(name string) (at process, err error) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
-	id, ok := number(first)
+	id, ok := posix.Number(first)
 	if ok {
 		at.run, at.tid = p.tree.whose(id)
 	}
@@ -62,7 +62,7 @@ func (p *processes) find(name string) (at process, err error) {
 	}
 	at.leads = false
 	thread, at.rest, _ = strings.Cut(thread, "/")
-	if at.tid, ok = number(thread); !ok || !hasThread(at.run.proc, at.tid) || at.rest == "task" {
+	if at.tid, ok = posix.Number(thread); !ok || !hasThread(at.run.proc, at.tid) || at.rest == "task" {
 		return process{}, unix.ENOENT
 	}
 	return at, nil
@@ -87,12 +87,6 @@ func (f *processTree) whose(id int) (owner *run, tid int) {
 	return owner, tid
 }
 
-// number parses a number as the kernel names processes and descriptors by it.
-func number(text string) (int, bool) {
-	n, err := strconv.ParseUint(text, 10, 31)
-	return int(n), err == nil && strconv.FormatUint(n, 10) == text // #nosec G115 -- 31 bits
-}
-
 // hasThread reports whether a thread is the interpreter's.
 func hasThread(p *supervisor.Process, tid int) bool {
 	err := unix.Tgkill(p.PID, tid, 0) // signal 0 only looks, kill(2)
@@ -113,7 +107,7 @@ func (at process) isDir() bool {
 }
 
 // own reports whether the process asks about itself. Descriptors are nobody else's business.
-func (p *processes) own(at process) bool { return at.run == p.tree.asking }
+func (p *processes) own(at process) bool { return at.run == p.tree.turn.asking }
 
 // asks reports whether it is the thread that asks, which for an interpreter's own directory is its first.
 func (p *processes) asks(at process) bool {
@@ -121,7 +115,7 @@ func (p *processes) asks(at process) bool {
 	if tid == 0 {
 		tid = at.run.proc.PID
 	}
-	return p.own(at) && tid == p.tree.thread
+	return p.own(at) && tid == p.tree.turn.thread
 }
 
 // links are texts: a name below them is resolved in the view.
@@ -137,9 +131,9 @@ func (at process) links() map[string]string {
 func (p *processes) reader(name string) (text string, ok bool) {
 	switch name {
 	case "/self":
-		return strconv.Itoa(p.tree.asking.proc.PID), true
+		return strconv.Itoa(p.tree.turn.asking.proc.PID), true
 	case "/thread-self":
-		return fmt.Sprintf("%d/task/%d", p.tree.asking.proc.PID, p.tree.thread), true
+		return fmt.Sprintf("%d/task/%d", p.tree.turn.asking.proc.PID, p.tree.turn.thread), true
 	}
 	return "", false
 }
@@ -179,7 +173,7 @@ func (at process) content() []byte {
 // Lstat implements vfs.Source.
 func (p *processes) Lstat(name string) (vfs.Info, error) {
 	info := vfs.Info{
-		Nlink: 1, UID: p.tree.asking.job.Host.UID, GID: p.tree.asking.job.Host.GID,
+		Nlink: 1, UID: p.tree.turn.asking.job.Host.UID, GID: p.tree.turn.asking.job.Host.GID,
 		Atime: p.made, Mtime: p.made, Ctime: p.made, Ino: posix.Inode("process" + name),
 	}
 	link := func(text string) (vfs.Info, error) {
@@ -200,7 +194,7 @@ func (p *processes) Lstat(name string) (vfs.Info, error) {
 	if text, ok := at.links()[at.rest]; ok {
 		return link(text)
 	}
-	fd, isDescriptor := descriptorName(at.rest)
+	fd, isDescriptor := posix.DescriptorName(at.rest)
 	switch {
 	case at.isDir():
 		info.Mode, info.Nlink = unix.S_IFDIR|0o555, 2
@@ -287,7 +281,7 @@ func (p *processes) Open(name string, flags int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if fd, ok := descriptorName(at.rest); ok && p.own(at) {
+	if fd, ok := posix.DescriptorName(at.rest); ok && p.own(at) {
 		return at.run.handles.reopen(fd, flags)
 	}
 	if !at.has() {
@@ -320,14 +314,4 @@ func (t *handleTable) reopen(fd int32, flags int) (int, error) {
 	}
 	// The same description, as opening /dev/stdin gives on a socket or a pipe for all a script can tell.
 	return own, nil
-}
-
-// descriptorName parses fd/N.
-func descriptorName(base string) (int32, bool) {
-	digits, ok := strings.CutPrefix(base, "fd/")
-	if !ok {
-		return 0, false
-	}
-	n, ok := number(digits)
-	return int32(n), ok // #nosec G115 -- 31 bits
 }

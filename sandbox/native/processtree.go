@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/cgroup"
 	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/frames"
@@ -37,93 +38,113 @@ type processTree struct {
 	engine *Engine
 	loader *os.File
 	root   *run
+	members
 
-	// turn is held while a call of any member is answered. asking is whose, and thread its id: what /dev and /proc/self mean
-	// depends on it.
-	turn    sync.Mutex
-	asking  *run
-	thread  int
+	turn    turn
 	locks   lockTable
 	objects objects
 	notice  notice
 
-	running atomic.Int32 // commands that run
-	asked   atomic.Int32 // times that a waiting call was told to ask again, in this tick
-
-	mu          sync.Mutex
-	members     map[*run]int           // whose interpreters run, with their process ids; 0 while one starts
-	spent       time.Duration          // processor time of those that have ended
-	before      time.Duration          // what the control group had used before the session
-	further     int                    // interpreters beside the root's that are not cleaned up yet
-	gone        *sync.Cond             // further has become less
-	closed      bool                   // nothing starts any more
-	connections int                    // open connections to the supervisor
-	pending     int                    // bytes of requests that are being read or answered
-	met         string                 // the bound of what the kernel counts for users that was met last, "" for none
-	uncaught    *supervisor.LimitError // the limit whose error ended the script, by its own word
-
+	running  atomic.Int32 // commands that run
+	asked    atomic.Int32 // times that a waiting call was told to ask again, in this tick
 	throttle supervisor.Throttle
+	requests requests
+	blamed   blamed
 
 	counted int // threads, of the lock of the engine's tasks
 }
 
+// turn is held while a call of any member is answered. asking is whose, and thread its id: what /dev and /proc/self mean
+// depends on it.
+type turn struct {
+	sync.Mutex
+	asking *run
+	thread int
+}
+
+// members are the interpreters of a process tree, and what they used.
+type members struct {
+	mu      sync.Mutex
+	all     map[*run]int  // whose interpreters run, with their process ids; 0 while one starts
+	spent   time.Duration // processor time of those that have ended
+	before  time.Duration // what the control group had used before the session
+	further int           // interpreters beside the root's that are not cleaned up yet
+	gone    *sync.Cond    // further has become less
+	closed  bool          // nothing starts any more
+}
+
+// requests bounds what guests ask of the supervisor at once.
+type requests struct {
+	mu          sync.Mutex
+	connections int // that are open
+	pending     int // bytes of requests that are being read or answered
+}
+
+// blamed is what a script may have ended by.
+type blamed struct {
+	mu       sync.Mutex
+	met      string                 // the bound of what the kernel counts for users that was met last, "" for none
+	uncaught *supervisor.LimitError // the limit whose error ended the script, by its own word
+}
+
 func newProcessTree(e *Engine, loader *os.File, root *run) *processTree {
-	f := &processTree{engine: e, loader: loader, root: root, asking: root, members: map[*run]int{root: 0}}
-	f.gone = sync.NewCond(&f.mu)
+	f := &processTree{engine: e, loader: loader, root: root}
+	f.turn.asking = root
+	f.members.all = map[*run]int{root: 0}
+	f.gone = sync.NewCond(&f.members.mu)
 	return f
 }
 
 // asks says whose call is answered. It is called in the process tree's turn.
-func (f *processTree) asks(r *run, thread int) { f.asking, f.thread = r, thread }
+func (t *turn) asks(r *run, thread int) { t.asking, t.thread = r, thread }
 
-// admit counts a new member. EAGAIN where there are too many, as fork(2) has it.
-func (f *processTree) admit(r *run) error {
-	most := atMost(f.root.job.Limits.Processes, maxInterpreters)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
+// admit counts a new member, of which there are no more than most. EAGAIN where there are too many, as fork(2) has it.
+func (t *members) admit(r *run, most int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
 		return unix.EAGAIN
 	}
-	if len(f.members) >= most {
+	if len(t.all) >= most {
 		return &sandbox.Refusal{Errno: unix.EAGAIN, Reason: fmt.Sprintf("limits.processes allows %d interpreters at once", most)}
 	}
-	f.members[r] = 0
-	f.further++
+	t.all[r] = 0
+	t.further++
 	return nil
 }
 
-// connect counts a connection to the supervisor. It reports false where there are too many.
-func (f *processTree) connect() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.connections >= atMost(f.root.job.Limits.Threads, maxThreads)+spareConnections {
+// connect counts a connection to the supervisor, of which there are no more than most. It reports false where there are too many.
+func (q *requests) connect(most int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.connections >= most {
 		return false
 	}
-	f.connections++
+	q.connections++
 	return true
 }
 
-func (f *processTree) disconnect() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.connections--
+func (q *requests) disconnect() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.connections--
 }
 
 // reserve takes room for a request of n bytes, release gives it back.
-func (f *processTree) reserve(n int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.pending+n > maxPending {
+func (q *requests) reserve(n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.pending+n > maxPending {
 		return false
 	}
-	f.pending += n
+	q.pending += n
 	return true
 }
 
-func (f *processTree) release(n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.pending -= n
+func (q *requests) release(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pending -= n
 }
 
 // askingAgain is the most processor time that an interpreter needs to make a call again that was told so.
@@ -146,79 +167,72 @@ func (f *processTree) tell(line string) {
 
 // blame records that an error of a limit ended the script. It is the script's own word, and decides only what its end
 // is called: where the script ends well, nothing.
-func (f *processTree) blame(kind string) bool {
-	l := f.root.job.Limits
-	details := map[string]supervisor.LimitError{
-		"memory":    {Cause: sandbox.Memory, Detail: fmt.Sprintf("found no memory below %d bytes", l.Memory)},
-		"write":     {Cause: sandbox.Written, Detail: "found no room for its files"},
-		"files":     {Cause: sandbox.Files, Detail: fmt.Sprintf("opened more than %d files", atMost(l.Files, maxDescriptors))},
-		"threads":   {Cause: sandbox.Threads, Detail: fmt.Sprintf("started more than %d threads", atMost(l.Threads, maxThreads))},
-		"processes": {Cause: sandbox.Processes, Detail: fmt.Sprintf("started more than %d interpreters", atMost(l.Processes, maxInterpreters))},
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	bound := supervisor.LimitError{Cause: sandbox.Objects, Detail: "had " + f.met + ", as many as a session may have at once"}
-	e, ok := details[kind]
+func (b *blamed) blame(kind string, l sandbox.Limits) bool {
+	l.Files, l.Threads, l.Processes = atMost(l.Files, maxDescriptors), atMost(l.Threads, maxThreads), atMost(l.Processes, maxInterpreters)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	bound := supervisor.LimitError{Cause: sandbox.Objects, Detail: "had " + b.met + ", as many as a session may have at once"}
+	e, ok := supervisor.Blamed(kind, l)
 	switch {
-	case kind == "objects" && f.met == "": // the machine has no more of something
+	case kind == "objects" && b.met == "": // the machine has no more of something
 		return true
-	case kind == "objects", kind == "write" && strings.HasSuffix(f.met, watchesWord), // epoll_ctl(2) fails with ENOSPC too
-		kind == "threads" && strings.HasSuffix(f.met, threadsWord):
+	case kind == "objects", kind == "write" && strings.HasSuffix(b.met, watchesWord), // epoll_ctl(2) fails with ENOSPC too
+		kind == "threads" && strings.HasSuffix(b.met, threadsWord):
 		e, ok = bound, true
 	}
 	if !ok {
 		return false
 	}
-	f.uncaught = &e
+	b.uncaught = &e
 	return true
 }
 
-func (f *processTree) fatal() *supervisor.LimitError {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.uncaught
+func (b *blamed) fatal() *supervisor.LimitError {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.uncaught
 }
 
 // started records the process id of a member whose interpreter was started.
-func (f *processTree) started(r *run) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.members[r] = r.proc.PID
+func (t *members) started(r *run) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all[r] = r.proc.PID
 }
 
 // exited is called once for each admitted member, when nothing of it is left.
-func (f *processTree) exited() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.further--
-	f.gone.Broadcast()
+func (t *members) exited() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.further--
+	t.gone.Broadcast()
 }
 
 // end returns when nothing of any member but the root is left. From then on nothing starts.
-func (f *processTree) end() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for f.further > 0 {
-		f.gone.Wait()
+func (t *members) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.further > 0 {
+		t.gone.Wait()
 	}
-	f.closed = true
+	t.closed = true
 }
 
 // remove takes out a member whose interpreter has ended, and keeps count of what it used.
-func (f *processTree) remove(r *run, state *os.ProcessState) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.members, r)
+func (t *members) remove(r *run, state *os.ProcessState) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.all, r)
 	if state != nil {
-		f.spent += state.UserTime() + state.SystemTime()
+		t.spent += state.UserTime() + state.SystemTime()
 	}
 }
 
 // member calls use with the member of that process id, which does not end meanwhile. It reports whether there is one.
-func (f *processTree) member(pid int, use func(*run)) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for m, own := range f.members {
+func (t *members) member(pid int, use func(*run)) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for m, own := range t.all {
 		if own == pid && pid > 0 {
 			use(m)
 			return true
@@ -229,21 +243,21 @@ func (f *processTree) member(pid int, use func(*run)) bool {
 
 // visible calls use with each member that is an interpreter. Before, it is a copy of the gateway, whose memory is nobody's to
 // look at.
-func (f *processTree) visible(use func(*run)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for m, pid := range f.members {
+func (t *members) visible(use func(*run)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for m, pid := range t.all {
 		if pid > 0 && m.proc.Loaded() && !m.proc.Exited() {
 			use(m)
 		}
 	}
 }
 
-func (f *processTree) pids() []int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (t *members) pids() []int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var out []int
-	for _, pid := range f.members {
+	for _, pid := range t.all {
 		if pid > 0 {
 			out = append(out, pid)
 		}
@@ -253,11 +267,11 @@ func (f *processTree) pids() []int {
 
 // carried are the descriptors that were taken for members which may not have them yet. A number that was closed since is a
 // mistake on the safe side: what it leads to by now is kept for longer.
-func (f *processTree) carried() []int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (t *members) carried() []int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var out []int
-	for m := range f.members {
+	for m := range t.all {
 		out = append(out, m.carried...)
 		if fd := m.answering.Load(); fd > 0 {
 			out = append(out, int(fd))
@@ -267,9 +281,9 @@ func (f *processTree) carried() []int {
 }
 
 // threads counts the threads of all members.
-func (f *processTree) threads() int {
+func (t *members) threads() int {
 	total := 0
-	for _, pid := range f.pids() {
+	for _, pid := range t.pids() {
 		total += procfs.Threads(pid)
 	}
 	return total
@@ -279,33 +293,33 @@ func (f *processTree) threads() int {
 // of its own. Mapped files of the host are left out, and so are held bytes of shared mappings, which are those of the
 // view's own files: they have a limit of their own. limit is where an exact count begins to matter, in bytes: below it the memory may be told as more than it is, since
 // telling what kind it is takes the kernel longer; for no limit it is not told.
-func (f *processTree) used(held, limit int64) (cpu time.Duration, memory int64) {
-	f.mu.Lock() // a member that ended meanwhile would count twice
-	defer f.mu.Unlock()
-	if g := f.root.group; g != nil {
+func (t *members) used(g *cgroup.Group, held, limit int64) (cpu time.Duration, memory int64) {
+	t.mu.Lock() // a member that ended meanwhile would count twice
+	defer t.mu.Unlock()
+	if g != nil {
 		cpu, memory = g.Used()
-		return cpu - f.before, max(0, memory-held)
+		return cpu - t.before, max(0, memory-held)
 	}
-	for _, pid := range f.members {
+	for _, pid := range t.all {
 		if pid > 0 {
 			cpu += procfs.CPUTime(pid)
 		}
 	}
 	if limit > 0 {
-		for pid := range f.weighed {
+		for pid := range t.weighed {
 			memory += procfs.ResidentPages(pid)
 		}
 	}
 	if memory > limit {
-		memory = f.exactMemory(held, limit)
+		memory = t.exactMemory(held, limit)
 	}
-	return cpu + f.spent, memory
+	return cpu + t.spent, memory
 }
 
 // weighed yields the process ids of the members whose memory is their own: not the gateway's, of which each begins as a copy.
 // Called with the lock held.
-func (f *processTree) weighed(yield func(pid int) bool) {
-	for m, pid := range f.members {
+func (t *members) weighed(yield func(pid int) bool) {
+	for m, pid := range t.all {
 		if pid > 0 && m.proc.Loaded() && !yield(pid) {
 			return
 		}
@@ -313,15 +327,15 @@ func (f *processTree) weighed(yield func(pid int) bool) {
 }
 
 // exactMemory is the memory of used, as far as it matters. Called with the lock held.
-func (f *processTree) exactMemory(held, limit int64) (memory int64) {
+func (t *members) exactMemory(held, limit int64) (memory int64) {
 	var shared int64
-	for pid := range f.weighed {
+	for pid := range t.weighed {
 		own, with := procfs.ResidentMemory(pid)
 		memory, shared = memory+own, shared+with
 	}
 	if memory+shared > limit {
 		shared = 0 // pages that several of them have counted for each
-		for pid := range f.weighed {
+		for pid := range t.weighed {
 			shared += procfs.ShareOfShared(pid)
 		}
 	}
@@ -356,7 +370,7 @@ func (r *run) isInterpreter(q frames.Start, dir string) bool {
 func (r *run) canonical(name string) (string, error) {
 	r.tree.turn.Lock()
 	defer r.tree.turn.Unlock()
-	r.tree.asks(r, r.proc.PID)
+	r.tree.turn.asks(r, r.proc.PID)
 	return r.job.FS.Canonical(name)
 }
 
@@ -389,14 +403,14 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 	n.join(r.tree, r.handles.files)
 	n.names.Umask = r.names.Umask
 	r.tree.turn.Lock()
-	r.tree.asks(r, r.proc.PID)
+	r.tree.turn.asks(r, r.proc.PID)
 	err = n.names.Enter(dir)
 	r.tree.turn.Unlock()
 	if err != nil {
 		n.cancel(nil)
 		return 0, err
 	}
-	err = r.tree.admit(n)
+	err = r.tree.admit(n, atMost(r.tree.root.job.Limits.Processes, maxInterpreters))
 	if err == nil && !r.tree.engine.tasks.set(&r.tree.counted, r.tree.threads()+1) {
 		err = &sandbox.Refusal{Errno: unix.EAGAIN, Reason: "with another interpreter all sessions had more threads than they may"}
 		r.tree.remove(n, nil)
@@ -426,8 +440,8 @@ func (r *run) inheritDescriptors(n *run, q frames.Start) (files [3]*os.File, err
 	r.tree.turn.Lock()
 	defer r.tree.turn.Unlock()
 	defer func() {
-		r.tree.mu.Lock()
-		defer r.tree.mu.Unlock()
+		r.tree.members.mu.Lock()
+		defer r.tree.members.mu.Unlock()
 		for _, p := range n.inherit {
 			n.carried = append(n.carried, p.fd)
 		}

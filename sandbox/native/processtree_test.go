@@ -408,16 +408,16 @@ func useOf(t *testing.T, cmd *exec.Cmd) (shared int64) {
 		t.Errorf("this process has used %v", cpu)
 	}
 	member := &run{proc: supervisor.Attach(supervisor.State{PID: pid})}
-	f := &processTree{root: &run{}, members: map[*run]int{member: pid, {}: 0}}
-	if _, memory := f.used(0, 1); memory != 0 {
+	f := &members{all: map[*run]int{member: pid, {}: 0}}
+	if _, memory := f.used(nil, 0, 1); memory != 0 {
 		t.Errorf("a first stage has used %d bytes", memory)
 	}
 	member.proc = supervisor.Attach(supervisor.State{PID: member.proc.PID, Loaded: true})
 	// Pages that others have too count in part, and who has them changes.
-	if _, memory := f.used(0, own+shared-1); memory < own || memory > own+shared {
+	if _, memory := f.used(nil, 0, own+shared-1); memory < own || memory > own+shared {
 		t.Errorf("%d bytes above the limit, %d of them shared, told as %d", own+shared, shared, memory)
 	}
-	if _, memory := f.used(0, 1<<40); memory < own+shared || memory > 1<<40 {
+	if _, memory := f.used(nil, 0, 1<<40); memory < own+shared || memory > 1<<40 {
 		t.Errorf("%d bytes below the limit, told as %d", own+shared, memory)
 	}
 	if cpu := procfs.CPUTime(posix.FirstPID); cpu != 0 {
@@ -431,8 +431,8 @@ func TestMemoryOfTheGatewayIsNotTheScripts(t *testing.T) {
 	firstStage(t, func(p *supervisor.Process) {
 		own, _ := procfs.ResidentMemory(p.PID)
 		member := &run{proc: p}
-		f := &processTree{root: &run{}, members: map[*run]int{member: p.PID}, asking: member}
-		if _, memory := f.used(0, 1); own == 0 || memory != 0 {
+		f := &processTree{root: &run{}, members: members{all: map[*run]int{member: p.PID}}, turn: turn{asking: member}}
+		if _, memory := f.used(nil, 0, 1); own == 0 || memory != 0 {
 			t.Errorf("%d bytes of the gateway's count as %d of the script's", own, memory)
 		}
 		// Nor is it shown, by its maps or otherwise, until it is an interpreter.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
@@ -75,7 +76,7 @@ type otherProcesses struct{ vfs.Source }
 func (otherProcesses) process(name string) bool {
 	rest, ok := strings.CutPrefix(name, "/proc/")
 	first, _, _ := strings.Cut(rest, "/")
-	_, isNumber := number(first)
+	_, isNumber := posix.Number(first)
 	return ok && isNumber
 }
 

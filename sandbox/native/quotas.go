@@ -131,9 +131,9 @@ const watchesWord = "files that it watches by epoll"
 
 // tellBound says once that a bound of this kind was met.
 func (f *processTree) tellBound(what string, bound int) {
-	f.mu.Lock()
-	f.met = fmt.Sprintf("%d %s", bound, what)
-	f.mu.Unlock()
+	f.blamed.mu.Lock()
+	f.blamed.met = fmt.Sprintf("%d %s", bound, what)
+	f.blamed.mu.Unlock()
 	if f.objects.told[what] {
 		return
 	}

@@ -19,6 +19,7 @@ import (
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/streams"
 	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
@@ -35,40 +36,51 @@ type run struct {
 	log    func(msg string, args ...any)
 	ctx    context.Context // ends when the interpreter must
 	cancel context.CancelCauseFunc
+	panics supervisor.Guard
 
 	proc  *supervisor.Process
-	up    chan struct{} // closed when the interpreter has its arguments; nil where nobody waits
 	group *cgroup.Group // where the kernel bounds its memory; nil where no group was delegated
+	tree  *processTree  // the interpreters of the job
+	calls calls         // what its calls are answered with
+	state
+	descent
+	standardStreams
 
-	// The state below belongs to the supervising goroutine.
+	// Of the supervising goroutine.
 	holds *vfs.Session // whose rights over files its thread has
 	opens opens
 
-	names posix.Names // of the supervising goroutine, and of the tree's turn where another one answers
+	handshake *preforkHandshake // nil for one that has its job from the beginning
+}
 
-	// The interpreters of the job, this one's place among them, and what it is handed when it starts.
-	tree    *processTree
+// state is what a kernel keeps for a process.
+type state struct {
+	names    posix.Names // of the supervising goroutine, and of the tree's turn where another one answers
+	handles  handleTable
+	children posix.Children
+}
+
+// descent is an interpreter's place among those of its job, and what it is handed when it starts.
+type descent struct {
 	depth   int
-	parent  int // process id of the interpreter that started it, 0 for the script's own
-	inherit []passed
-	carried []int // everything that was taken for it; of the process tree's lock
+	parent  int           // process id of the interpreter that started it, 0 for the script's own
+	up      chan struct{} // closed when the interpreter has its arguments; nil where nobody waits
+	inherit []passed      // of the supervising goroutine, once it has started
+	carried []int         // everything that was taken for it; of the process tree's lock
 	// answering is the descriptor that an answer brings, until the interpreter has it; 0 for none.
 	answering atomic.Int32
+}
 
-	handles handleTable
-	calls   calls // what its calls are answered with
-	stdio   *supervisor.Stdio
-
-	handshake *preforkHandshake // nil for one that has its job from the beginning
-
-	children posix.Children
-	stdin    stdinState
+// standardStreams are a script's own, nil for a further interpreter.
+type standardStreams struct {
+	stdio *supervisor.Stdio
+	stdin stdinState
 }
 
 // stdinState tells whether the script's own standard input has anything left to give.
 type stdinState struct {
 	pipe int // the child's end, kept by the supervisor to look at
-	done atomic.Bool
+	feed streams.Feed
 }
 
 // atMost is a limit of the job's below one of the engine's.
@@ -111,14 +123,14 @@ func (r supervision) Ended(err error) {
 // Panicked implements supervisor.Answerer.
 func (r supervision) Panicked(value any) {
 	r.opens.pair.Unpin()
-	r.panicked("supervising", value)
+	r.panics.Recovered("supervising", value)
 }
 
 // answer handles one notification. A panic in a handler ends this session alone.
 func (r *run) answer(n *seccomp.Notification) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.panicked("answering "+seccomp.Name(n.Nr), p)
+			r.panics.Recovered("answering "+seccomp.Name(n.Nr), p)
 			r.proc.Reply(n, 0, unix.EIO)
 		}
 	}()
@@ -147,7 +159,7 @@ func (r *run) slow() {
 func (r *run) inTurn(h handler, n *seccomp.Notification) answer {
 	r.tree.turn.Lock()
 	defer r.tree.turn.Unlock()
-	r.tree.asks(r, int(n.PID))
+	r.tree.turn.asks(r, int(n.PID))
 	r.hold()
 	if r.proc.Execed() && len(r.inherit) > 0 {
 		r.placeInherited(n.ID)
@@ -202,69 +214,32 @@ func (r *run) deliver(n *seccomp.Notification, a answer) {
 // handler, nothing is delivered.
 func (r *run) childEnded() { _ = r.proc.Signal(unix.SIGCHLD) }
 
-// counter counts what a view holds. That takes longer the more files there are: it is done so seldom that it takes no more
-// than a twentieth of a processor.
-type counter struct {
-	count func() int64
-	now   func() time.Time
-	last  int64
-	due   time.Time
-}
-
-func (c *counter) value(now time.Time) int64 {
-	if now.Before(c.due) {
-		return c.last
-	}
-	c.last = c.count()
-	c.due = now.Add(20 * c.now().Sub(now))
-	return c.last
-}
-
-// watch keeps the limits that the kernel does not: elapsed time without the time in which all waits for a human, and what the
-// view holds in all. It kills the interpreter when the run's context ends.
+// watch keeps the limits that the kernel does not. It kills the interpreter when the run's context ends.
 func (r *run) watch(now func() time.Time, stop <-chan struct{}) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.panicked("watching the limits", p)
+			r.panics.Recovered("watching the limits", p)
 			r.proc.Kill() // nobody is left who would
 		}
 	}()
-	ticker := time.NewTicker(supervisor.Tick)
-	defer ticker.Stop()
-	clock, before := sandbox.NewClock(now()), time.Duration(0)
-	count := counter{count: r.job.FS.Used, now: now}
-	for {
-		select {
-		case <-stop:
-			return
-		case <-r.ctx.Done():
-			r.proc.Kill()
-			return
-		case <-ticker.C:
-		}
-		t := now()
-		l, held := r.job.Limits, count.value(t)
-		r.tree.throttle.NextTick(l.Calls)
-		r.tree.shareAnew()
-		cpu, memory := r.tree.used(held, l.Memory)
-		elapsed := clock.Tick(t, r.tree.waits(cpu-before))
-		before = cpu
-		if e := (supervisor.Usage{Elapsed: elapsed, CPU: cpu, Memory: memory, Held: held}).Over(l); e != nil {
-			r.cancel(e)
-		}
+	f := r.tree
+	w := supervisor.Watch{
+		Limits: r.job.Limits, Now: now, Throttle: &f.throttle, Held: r.job.FS.Used, Waits: f.waits, Exceeded: r.cancel,
+		Used: func(held int64) (cpu time.Duration, memory int64) {
+			f.shareAnew()
+			return f.used(f.root.group, held, r.job.Limits.Memory)
+		},
+	}
+	w.Until(r.ctx, stop)
+	if r.ctx.Err() != nil {
+		r.proc.Kill()
 	}
 }
 
-// feed copies the script's input and closes the pipe behind it.
+// feed moves the script's input to where it reads it.
 func (r *run) feed(to *os.File) {
-	defer r.guard("reading the input")
-	defer func() {
-		r.stdin.done.Store(true) // before the end can be seen: a command that starts then has no input, every time
-		_ = to.Close()
-	}()
-	if r.job.Stdin != nil {
-		_, _ = io.Copy(to, r.job.Stdin)
-	}
+	defer r.panics.Recover("reading the input")
+	r.stdin.feed.Move(to, r.job.Stdin)
 }
 
 // drain copies one output stream until every holder of its other end has closed it.
@@ -272,7 +247,7 @@ func (r *run) drain(to io.Writer, from *os.File, wg *sync.WaitGroup) {
 	defer wg.Done()
 	defer func() {
 		if p := recover(); p != nil {
-			r.panicked("delivering output", p)
+			r.panics.Recovered("delivering output", p)
 			_, _ = io.Copy(io.Discard, from) // as below
 		}
 	}()
@@ -284,41 +259,19 @@ func (r *run) drain(to io.Writer, from *os.File, wg *sync.WaitGroup) {
 
 // result says how the run ended.
 func (r *run) result(state *os.ProcessState) sandbox.Result {
-	res := sandbox.Result{Cause: sandbox.Exited}
 	if state == nil {
 		return sandbox.Result{Cause: sandbox.Stopped, ExitCode: 137, Detail: "lost the interpreter"}
 	}
 	ws, _ := state.Sys().(syscall.WaitStatus)
+	e := supervisor.Ended{
+		Code: ws.ExitStatus(), Cause: context.Cause(r.ctx), Killed: ws.Signaled(), Uncaught: r.tree.blamed.fatal(),
+		CPU: state.UserTime() + state.SystemTime(),
+	}
 	if ws.Signaled() {
-		res.Signal = ws.Signal()
-		res.ExitCode = 128 + int(ws.Signal())
-	} else {
-		res.ExitCode = ws.ExitStatus()
+		e.Signal, e.Code = ws.Signal(), 128+int(ws.Signal())
+		if r.group != nil && r.group.Exhausted() {
+			e.Starved = supervisor.TooMuchMemory(r.job.Limits)
+		}
 	}
-	var limit *supervisor.LimitError
-	switch cause := context.Cause(r.ctx); {
-	case errors.As(cause, &limit):
-		res.Cause, res.Detail = limit.Cause, limit.Detail
-	case cause != nil && ws.Signaled():
-		res.Cause, res.Detail = sandbox.Stopped, cause.Error()
-	case ws.Signaled() && r.group != nil && r.group.Exhausted():
-		limit = supervisor.TooMuchMemory(r.job.Limits)
-		res.Cause, res.Detail = limit.Cause, limit.Detail
-	case r.tree.fatal() != nil && !ws.Signaled() && ws.ExitStatus() != 0:
-		limit = r.tree.fatal()
-		res.Cause, res.Detail = limit.Cause, limit.Detail
-	case r.outOfCPU(state, ws):
-		limit = supervisor.TooMuchCPU(r.job.Limits)
-		res.Cause, res.Detail = limit.Cause, limit.Detail
-	}
-	return res
-}
-
-// outOfCPU reports whether the kernel's RLIMIT_CPU ended the interpreter.
-func (r *run) outOfCPU(state *os.ProcessState, ws syscall.WaitStatus) bool {
-	if r.job.Limits.CPU <= 0 || !ws.Signaled() || (ws.Signal() != syscall.SIGKILL && ws.Signal() != syscall.SIGXCPU) {
-		return false
-	}
-	// For its limit the kernel counts in ticks, which may be more than the time that was measured.
-	return state.UserTime()+state.SystemTime() >= r.job.Limits.CPU/2
+	return e.Result(r.job.Limits)
 }

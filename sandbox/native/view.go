@@ -55,7 +55,7 @@ var deviceLinks = map[string]string{
 func (r *run) devices() map[string]posix.Device {
 	all := map[string]posix.Device{
 		guestDevice: {Mode: unix.S_IFCHR | 0o600, Hidden: true, Open: func(int) (int, error) {
-			fd, e := r.tree.asking.connect()
+			fd, e := r.tree.turn.asking.connect()
 			return fd, orNil(e)
 		}},
 		noticeDevice: {Mode: unix.S_IFCHR | 0o400, Hidden: true, Open: func(flags int) (int, error) {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +19,6 @@ import (
 	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/sandbox/internal/streams"
 	"shannot-gateway/sandbox/internal/supervisor"
-	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/tasks"
 )
 
@@ -211,7 +209,7 @@ func (k *commandCalls) start(q frames.Start) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s, err := k.takeStreams(q)
+	s, err := streams.Take(k, q)
 	if err != nil {
 		return 0, err
 	}
@@ -240,33 +238,8 @@ func (k *commandCalls) start(q frames.Start) (int, error) {
 	}).PID, nil
 }
 
-func (k *commandCalls) takeStreams(q frames.Start) (*streams.Streams, error) {
-	s := &streams.Streams{Input: sandbox.NoInput}
-	if err := k.takeInput(s, q); err != nil {
-		return nil, err
-	}
-	var err error
-	if s.Stdout, err = k.takeOutput(q.Stdout); err != nil {
-		s.Close()
-		return nil, err
-	}
-	if q.Stderr >= 0 && q.Stdout >= 0 && k.descriptors[q.Stderr] == k.descriptors[q.Stdout] {
-		s.Stderr = s.Stdout
-		return s, nil
-	}
-	if s.Stderr, err = k.takeOutput(q.Stderr); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-// takeInput takes what a command reads from. Where everything that it will give is known, a human can be shown it, and
-// the command gets exactly that.
-func (k *commandCalls) takeInput(s *streams.Streams, q frames.Start) error {
-	if q.Stdin < 0 {
-		return nil
-	}
+// Input implements streams.Descriptors.
+func (k *commandCalls) Input(s *streams.Streams, q frames.Start) error {
 	x, err := k.find(q.Stdin)
 	if err != nil {
 		return err
@@ -283,7 +256,12 @@ func (k *commandCalls) takeInput(s *streams.Streams, q frames.Start) error {
 		if x.source != nil && x.source.empty() {
 			return nil
 		}
-		return k.fromPipe(s, x, q)
+		pipe, err := onPipe(x.pipe, func(fd int) (*os.File, error) { return streams.Reopen(fd, unix.O_RDONLY) })
+		if err != nil {
+			return err
+		}
+		s.FromPipe(pipe, q, k.guard)
+		return nil
 	default: // nothing of the kind for the others
 	}
 	return unix.EBADF
@@ -303,42 +281,11 @@ func fromContent(s *streams.Streams, x *description) error {
 	return s.FromFile(file, file)
 }
 
-// fromPipe hands a pipe over, or, where the guest says what the script is about to write to it, reads that away: the
-// command gets what was said, whatever is written.
-func (k *commandCalls) fromPipe(s *streams.Streams, x *description, q frames.Start) error {
-	file, err := another(x.pipe, unix.O_RDONLY)
-	if err != nil {
-		return err
-	}
-	if q.HasInput && len(q.Input) <= sandbox.MaxContent {
-		s.Known(bytes.Clone(q.Input))
-		go func() {
-			defer k.guard("reading a known input away")
-			_, _ = io.Copy(io.Discard, file) // until the script closes its end, which its end does as well
-			_ = file.Close()
-		}()
-		return nil
-	}
-	s.Stdin, s.Input = streams.Pipe{File: file}, sandbox.PipeInput
-	return nil
-}
+// Same implements streams.Descriptors.
+func (k *commandCalls) Same(a, b int32) bool { return k.descriptors[a] == k.descriptors[b] }
 
-// another opens a pipe once more, with a description of its own: neither blocking nor closing it is the script's.
-func another(p *os.File, mode int) (*os.File, error) {
-	fd, err := onPipe(p, func(fd int) (int, error) {
-		return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), mode|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	})
-	if err != nil {
-		return nil, vfs.ErrnoOf(err)
-	}
-	return os.NewFile(uintptr(fd), "pipe"), nil
-}
-
-// takeOutput takes what a command writes to.
-func (k *commandCalls) takeOutput(fd int32) (io.WriteCloser, error) {
-	if fd < 0 {
-		return streams.Discard{}, nil
-	}
+// Output implements streams.Descriptors.
+func (k *commandCalls) Output(fd int32) (io.WriteCloser, error) {
 	x, err := k.find(fd)
 	if err != nil {
 		return nil, err
@@ -354,14 +301,7 @@ func (k *commandCalls) takeOutput(fd int32) (io.WriteCloser, error) {
 		}
 		return streams.Output{File: os.NewFile(uintptr(own), "output")}, nil // shares the script's position, as a child would
 	case pipeEnd:
-		file, err := another(x.pipe, unix.O_WRONLY)
-		if errors.Is(err, unix.ENXIO) { // nobody reads it any more
-			return streams.Discard{}, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		return streams.Output{File: file}, nil
+		return onPipe(x.pipe, streams.ReopenOutput)
 	case stream:
 		return printer{k.outputs, x}, nil
 	default: // nothing of the kind for the others

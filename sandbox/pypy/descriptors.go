@@ -6,8 +6,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/sandbox/internal/posix"
+	"shannot-gateway/sandbox/internal/streams"
 	"shannot-gateway/vfs"
 )
 
@@ -304,15 +303,15 @@ func (c *descriptorCalls) makePipe(address uint64, flags int) (int64, error) {
 }
 
 // onPipe calls f with the descriptor of a pipe.
-func onPipe(p *os.File, f func(fd int) (int, error)) (n int, err error) {
+func onPipe[T any](p *os.File, f func(fd int) (T, error)) (result T, err error) {
 	raw, err := p.SyscallConn()
 	if err != nil {
-		return 0, unix.EBADF
+		return result, unix.EBADF
 	}
-	if e := raw.Control(func(fd uintptr) { n, err = f(int(fd)) }); e != nil {
-		return 0, unix.EBADF
+	if e := raw.Control(func(fd uintptr) { result, err = f(int(fd)) }); e != nil {
+		return result, unix.EBADF
 	}
-	return n, err
+	return result, err
 }
 
 // waiting calls f, which blocks on a pipe, so that it ends with the run.
@@ -371,7 +370,7 @@ func retry(f func() (int, error)) (int, error) {
 // source is the script's standard input: a pipe, so that its commands read the same one.
 type source struct {
 	read, write *os.File
-	done        atomic.Bool // everything is in the pipe
+	feed        streams.Feed
 	once        sync.Once
 }
 
@@ -383,13 +382,7 @@ func newSource(from io.Reader, guard func(string)) (*source, error) {
 	s := &source{read: os.NewFile(uintptr(pair[0]), "stdin"), write: os.NewFile(uintptr(pair[1]), "stdin")}
 	go func() {
 		defer guard("reading the input")
-		defer func() {
-			s.done.Store(true) // before the end can be seen: a command that starts then has no input, every time
-			_ = s.write.Close()
-		}()
-		if from != nil {
-			_, _ = io.Copy(s.write, from)
-		}
+		s.feed.Move(s.write, from)
 	}()
 	return s, nil
 }
@@ -397,13 +390,10 @@ func newSource(from io.Reader, guard func(string)) (*source, error) {
 // close ends the feeding. The reading end is closed with its last descriptor.
 func (s *source) close() { s.once.Do(func() { _ = s.write.Close() }) }
 
-// empty reports whether standard input has nothing left to give, as when the script itself came through it.
+// empty reports whether standard input has nothing left to give.
 func (s *source) empty() bool {
-	if !s.done.Load() {
-		return false
-	}
-	left, err := onPipe(s.read, func(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.TIOCINQ) })
-	return err != nil || left == 0
+	empty, err := onPipe(s.read, func(fd int) (bool, error) { return s.feed.Empty(fd), nil })
+	return err != nil || empty
 }
 
 // name is what /proc/self/fd says of an open file.
@@ -419,7 +409,7 @@ func (x *description) name() (string, error) {
 	return "pipe:[1]", nil
 }
 
-// descriptorName parses the names under which a script finds a descriptor of its own.
+// descriptorName is the descriptor of the script's that a name leads to.
 func descriptorName(name string) (int32, bool) {
 	switch name {
 	case "/dev/stdin":
@@ -429,12 +419,5 @@ func descriptorName(name string) (int32, bool) {
 	case "/dev/stderr":
 		return 2, true
 	}
-	digits, ok := strings.CutPrefix(name, "/dev/fd/")
-	if !ok {
-		if digits, ok = strings.CutPrefix(name, "/proc/self/fd/"); !ok {
-			return 0, false
-		}
-	}
-	n, err := strconv.ParseUint(digits, 10, 31)
-	return int32(n), err == nil // #nosec G115 -- 31 bits
+	return posix.OwnDescriptor(name, func(int) bool { return false }) // "self" is all that the view has of its own
 }

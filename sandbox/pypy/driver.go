@@ -5,9 +5,7 @@ package pypy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -48,6 +46,7 @@ type driver struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	panics supervisor.Guard
 
 	state state
 	calls calls
@@ -78,6 +77,7 @@ func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader
 	log func(string, ...any)) (*driver, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &driver{job: job, now: now, log: log, wire: newWire(in, out), child: child, ctx: ctx, cancel: cancel}
+	d.panics = supervisor.Guard{Log: log, End: cancel}
 	d.dialogue.init(child)
 	s := &d.state
 	s.names = posix.Names{FS: job.FS, Umask: 0o022, Directory: s.descriptors.directory}
@@ -85,7 +85,7 @@ func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader
 	s.environment.set(job.Env)
 	s.texts = texts{wire: d.wire, strings: map[string]uint64{}}
 	s.outputs.ctx, s.outputs.cancel = ctx, cancel
-	s.children.Init(func() {}, d.guard)
+	s.children.Init(func() {}, d.panics.Recover)
 	d.job.FS.SetMeter(d.walked)
 	s.names.Dir.Longest = maxPath
 	s.names.Dir.Begin(job.Dir)
@@ -94,7 +94,7 @@ func newDriver(ctx context.Context, job sandbox.Job, child process, in io.Reader
 	}
 	d.prepareCalls()
 	var err error
-	if s.stdin, err = newSource(job.Stdin, d.guard); err != nil {
+	if s.stdin, err = newSource(job.Stdin, d.panics.Recover); err != nil {
 		cancel(nil)
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (d *driver) prepareCalls() {
 	c.machine = machineCalls{wire: w, job: &d.job, texts: &s.texts, table: table}
 	c.children = childCalls{wire: w, ctx: ctx, child: d.child, children: &s.children}
 	k := &c.commands
-	k.descriptorTable, k.wire, k.ctx, k.guard, k.job, k.names = table, w, ctx, d.guard, &d.job, &s.names
+	k.descriptorTable, k.wire, k.ctx, k.guard, k.job, k.names = table, w, ctx, d.panics.Recover, &d.job, &s.names
 	k.environment, k.children, k.outputs, k.dialogue = &s.environment, &s.children, &s.outputs, &d.dialogue
 	guest := &guestCalls{ctx: ctx, cancel: d.cancel, blame: d.blame, polls: &c.polls, commands: k}
 	c.content = contentCalls{
@@ -210,18 +210,6 @@ func (d *driver) tellUnknown(f *function) {
 	}
 }
 
-// errPanic ends a session in whose work the gateway has failed.
-var errPanic = errors.New("internal error in the engine")
-
-// guard ends the session after a panic, and nothing else. It is deferred first on every goroutine that works for a script,
-// which would otherwise take the gateway and everybody's sessions along.
-func (d *driver) guard(doing string) {
-	if p := recover(); p != nil {
-		d.log("panic in the engine", "while", doing, "panic", p, "stack", string(debug.Stack()))
-		d.cancel(errPanic)
-	}
-}
-
 // slow waits where the script has made all the calls of this tick. It waits inside its call, and ends with the run.
 func (d *driver) slow() {
 	limit := d.job.Limits.Calls
@@ -259,43 +247,29 @@ func (d *driver) waits() bool {
 	return d.job.Held != nil && d.job.Held() && d.calls.commands.starting.Load() && d.calls.commands.running.Load() == 0
 }
 
-// watch keeps the limits until stop: elapsed time without the time in which all waits for a human, processor time, memory,
-// and what the view holds. It runs beside serve.
+// watch keeps the limits until stop. It runs beside serve.
 func (d *driver) watch(stop <-chan struct{}) {
-	defer d.guard("watching the limits")
-	ticker := time.NewTicker(supervisor.Tick)
-	defer ticker.Stop()
-	clock := sandbox.NewClock(d.now())
-	for {
-		select {
-		case <-stop:
-			return
-		case <-d.ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		elapsed := clock.Tick(d.now(), d.waits())
-		d.throttle.NextTick(d.job.Limits.Calls)
-		used := supervisor.Usage{Elapsed: elapsed, Held: d.job.FS.Used()}
-		used.CPU, used.Memory = d.child.Used()
-		if e := used.Over(d.job.Limits); e != nil {
-			d.cancel(e)
-			return
-		}
+	defer d.panics.Recover("watching the limits")
+	w := supervisor.Watch{
+		Limits: d.job.Limits, Now: d.now, Throttle: &d.throttle, Held: d.job.FS.Used, Exceeded: d.cancel,
+		Used:  func(int64) (time.Duration, int64) { return d.child.Used() },
+		Waits: func(time.Duration) bool { return d.waits() },
 	}
+	w.Until(d.ctx, stop)
 }
 
 // blame records that an error of a limit ended the script. It is the script's own word, and decides only what its end
 // is called: where the script ends well, nothing.
 func (d *driver) blame(kind string) bool {
 	l := d.job.Limits
-	details := map[string]supervisor.LimitError{
-		"memory":  {Cause: sandbox.Memory, Detail: fmt.Sprintf("found no memory below %d bytes", l.Memory)},
-		"write":   {Cause: sandbox.Written, Detail: "found no room for its files"},
-		"files":   {Cause: sandbox.Files, Detail: fmt.Sprintf("opened more than %d files", d.state.descriptors.most())},
-		"threads": {Cause: sandbox.Threads, Detail: "started a thread, which this interpreter does not have"},
+	l.Files = d.state.descriptors.most()
+	e, ok := supervisor.Blamed(kind, l)
+	switch kind {
+	case "processes":
+		return false
+	case "threads":
+		e.Detail = "started a thread, which this interpreter does not have"
 	}
-	e, ok := details[kind]
 	if ok {
 		d.uncaught = &e
 	}

@@ -205,7 +205,7 @@ func TestPanicBesideTheCallsEndsThatSessionAlone(t *testing.T) {
 				}
 				c.used = 0
 			}
-			if r := c.outcome(); r.Cause != sandbox.Stopped || r.Detail != errPanic.Error() {
+			if r := c.outcome(); r.Cause != sandbox.Stopped || r.Detail != supervisor.ErrPanic.Error() {
 				t.Errorf("%+v", r)
 			}
 			other.want(1000, 0, "getuid()i")

@@ -5,7 +5,6 @@ package pypy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -82,49 +81,30 @@ func (d *driver) serveSafely() (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer d.dialogue.pair.Unpin()
-	err = errPanic
-	defer d.guard("answering a call")
+	err = supervisor.ErrPanic
+	defer d.panics.Recover("answering a call")
 	return d.serve()
 }
 
 // result says how the run ended.
 func (d *driver) result(state syscall.WaitStatus, messages string) sandbox.Result {
-	res := sandbox.Result{Cause: sandbox.Exited}
-	switch {
-	case d.calls.children.end.asked:
-		res.ExitCode = d.calls.children.end.code
-	case state.Signaled():
-		res.Signal = state.Signal()
-		res.ExitCode = 128 + int(state.Signal())
-	default:
-		res.ExitCode = state.ExitStatus()
-	}
+	e := supervisor.Ended{Code: state.ExitStatus(), Cause: context.Cause(d.ctx), Killed: true, Uncaught: d.uncaught}
+	e.CPU, _ = d.child.Used()
 	var limit *supervisor.LimitError
-	switch cause := context.Cause(d.ctx); {
-	case errors.As(cause, &limit):
-		res.Cause, res.Detail, res.ExitCode, res.Signal = limit.Cause, limit.Detail, 128+int(syscall.SIGKILL), syscall.SIGKILL
-	case cause != nil:
-		res.Cause, res.Detail = sandbox.Stopped, cause.Error()
-	case d.uncaught != nil && res.ExitCode != 0 && res.Signal == 0:
-		res.Cause, res.Detail = d.uncaught.Cause, d.uncaught.Detail
-	case d.outOfCPU(state):
-		limit = supervisor.TooMuchCPU(d.job.Limits)
-		res.Cause, res.Detail = limit.Cause, limit.Detail
-	case res.Signal == syscall.SIGABRT && strings.Contains(messages, outOfMemory):
-		res.Cause, res.Detail = sandbox.Memory, fmt.Sprintf("found no memory below %d bytes", d.job.Limits.Memory)
+	switch end := d.calls.children.end; {
+	case errors.As(e.Cause, &limit):
+		e.Signal, e.Code = syscall.SIGKILL, 128+int(syscall.SIGKILL)
+	case end.asked:
+		e.Code = end.code
+	case state.Signaled():
+		e.Signal, e.Code = state.Signal(), 128+int(state.Signal())
 	}
-	return res
+	if e.Signal == syscall.SIGABRT && strings.Contains(messages, outOfMemory) {
+		none, _ := supervisor.Blamed("memory", d.job.Limits)
+		e.Starved = &none
+	}
+	return e.Result(d.job.Limits)
 }
 
 // outOfMemory is what the interpreter says before it aborts for want of memory.
 const outOfMemory = "out of memory"
-
-// outOfCPU reports whether the kernel's RLIMIT_CPU ended the interpreter.
-func (d *driver) outOfCPU(state syscall.WaitStatus) bool {
-	if d.job.Limits.CPU <= 0 || !state.Signaled() || (state.Signal() != syscall.SIGKILL && state.Signal() != syscall.SIGXCPU) {
-		return false
-	}
-	// For its limit the kernel counts in ticks, which may be more than the time that was measured.
-	cpu, _ := d.child.Used()
-	return cpu >= d.job.Limits.CPU/2
-}
