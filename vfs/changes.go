@@ -190,8 +190,8 @@ func (w *changeWalk) renames() []Change {
 }
 
 // entryAt is what the overlay has at a path, nil for nothing or where the path leads through what it removed.
-func (s *Session) entryAt(name string) *entry {
-	n := s.root
+func (v *view) entryAt(name string) *entry {
+	n := v.root
 	for at := 1; ; {
 		end := at + strings.IndexByte(name[at:]+"/", '/')
 		e := n.entries[name[at:end]]

@@ -9,17 +9,17 @@ import (
 
 // under returns the overlay's node of a directory of the view. It makes one where there is none. EROFS within a mount.
 // Called with the lock held.
-func (s *Session) under(dir *spot) (*node, error) {
+func (v *view) under(dir *spot) (*node, error) {
 	if dir.readOnly() {
 		return nil, syscall.EROFS
 	}
 	if dir.node != nil {
 		return dir.node, nil
 	}
-	n := s.root
+	n := v.root
 	for at := 1; at < len(dir.path); {
 		end := at + strings.IndexByte(dir.path[at:]+"/", '/')
-		child, err := s.mergedChild(n, dir.path[at:end], dir.path[:end])
+		child, err := v.mergedChild(n, dir.path[at:end], dir.path[:end])
 		if err != nil {
 			return nil, err
 		}
@@ -30,32 +30,32 @@ func (s *Session) under(dir *spot) (*node, error) {
 }
 
 // mergedChild is one step of under.
-func (s *Session) mergedChild(parent *node, name, full string) (*node, error) {
+func (v *view) mergedChild(parent *node, name, full string) (*node, error) {
 	if e := parent.entries[name]; e != nil {
 		if e.node == nil || !e.node.isDir() {
 			return nil, syscall.ENOENT
 		}
 		return e.node, nil
 	}
-	if parent.layer != s.base || s.base == nil {
+	if parent.layer != v.base || v.base == nil {
 		return nil, syscall.ENOENT
 	}
 	sc := parent.scope.enter(name)
 	if sc.verdict == Hidden {
 		return nil, syscall.ENOENT
 	}
-	info, err := s.base.lstat(full)
+	info, err := v.base.lstat(full)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
 		return nil, syscall.ENOENT
 	}
-	if err := s.count(1); err != nil {
+	if err := v.count(1); err != nil {
 		return nil, err
 	}
-	n := s.newNode(syscall.S_IFDIR)
-	n.layer, n.scope = s.base, sc
+	n := v.newNode(syscall.S_IFDIR)
+	n.layer, n.scope = v.base, sc
 	n.adopt(info)
 	parent.entries[strings.Clone(name)] = &entry{node: n, origin: &Origin{Info: info}}
 	return n, nil
@@ -96,12 +96,12 @@ func (s *Session) writable(name string, end ending, empty bool, f *found) error 
 }
 
 // install places a copy under its name.
-func (s *Session) install(f *found, n *node, origin *Origin) error {
-	dir, err := s.under(&f.parent)
+func (v *view) install(f *found, n *node, origin *Origin) error {
+	dir, err := v.under(&f.parent)
 	if err != nil {
 		return err
 	}
-	if err := s.count(1); err != nil {
+	if err := v.count(1); err != nil {
 		return err
 	}
 	dir.entries[strings.Clone(f.name)] = &entry{node: n, origin: origin}
@@ -109,25 +109,25 @@ func (s *Session) install(f *found, n *node, origin *Origin) error {
 	return nil
 }
 
-func (s *Session) copyLink(f *found) error {
-	info, err := s.stat(f)
+func (v *view) copyLink(f *found) error {
+	info, err := v.stat(f)
 	if err != nil {
 		return err
 	}
-	target, err := s.readlink(f)
+	target, err := v.readlink(f)
 	if err != nil {
 		return err
 	}
-	if err := s.fits(0, int64(len(target))); err != nil {
+	if err := v.fits(0, int64(len(target))); err != nil {
 		return err
 	}
-	n := s.newNode(info.Mode)
+	n := v.newNode(info.Mode)
 	n.adopt(info)
 	n.target, n.nlink = target, 1
-	if err := s.install(f, n, &Origin{Info: info, Target: target}); err != nil {
+	if err := v.install(f, n, &Origin{Info: info, Target: target}); err != nil {
 		return err
 	}
-	s.held.addText(len(target))
+	v.held.addText(len(target))
 	return nil
 }
 
@@ -147,9 +147,9 @@ func (s *Session) copyFile(f *found, empty bool) (done bool, err error) {
 	}
 	name, l := f.path, f.layer
 	s.mu.Unlock()
-	c, origin, err := s.fetch(l, name, info, empty)
+	c, origin, err := s.c.fetch(l, name, info, empty)
 	if err == nil && !empty {
-		s.opened(l, name) // it can be read there
+		s.c.opened(l, name) // it can be read there
 	}
 	s.mu.Lock()
 	if err != nil {
@@ -172,15 +172,15 @@ func (s *Session) copyFile(f *found, empty bool) (done bool, err error) {
 }
 
 // keep makes a fetched copy the view's file. The copy is consumed.
-func (s *Session) keep(f *found, c *content, origin *Origin) error {
-	if err := s.fits(0, c.bytes()); err != nil {
+func (v *view) keep(f *found, c *content, origin *Origin) error {
+	if err := v.fits(0, c.bytes()); err != nil {
 		c.close()
 		return err
 	}
-	if err := s.held.add(c); err != nil {
+	if err := v.held.add(c); err != nil {
 		return err
 	}
-	n := s.newNode(origin.Info.Mode)
+	n := v.newNode(origin.Info.Mode)
 	ino, dev := n.ino, n.dev
 	n.adopt(origin.Info)
 	if n.nlink > 1 {
@@ -189,10 +189,10 @@ func (s *Session) keep(f *found, c *content, origin *Origin) error {
 	n.nlink, n.content, n.from = 1, c, strings.Clone(f.path)
 	err := errno(c.setTimes(n.atime, n.mtime))
 	if err == nil {
-		err = s.install(f, n, origin)
+		err = v.install(f, n, origin)
 	}
 	if err != nil {
-		s.held.drop(c)
+		v.held.drop(c)
 	}
 	return err
 }
@@ -206,24 +206,24 @@ func sameFile(a, b Info) bool {
 const mostHashed = 64 << 20
 
 // fetch reads a file of the target into a new content and says what it was. Called without the lock.
-func (s *Session) fetch(l *layer, name string, info Info, empty bool) (*content, *Origin, error) {
+func (c *Config) fetch(l *layer, name string, info Info, empty bool) (*content, *Origin, error) {
 	origin := &Origin{Info: info}
-	c, err := newContent()
+	copied, err := newContent()
 	if err != nil {
 		return nil, nil, errno(err)
 	}
 	if empty && info.Size > mostHashed {
-		return c, origin, nil
+		return copied, origin, nil
 	}
 	fd, err := l.source.Open(l.rel(name), syscall.O_RDONLY)
 	if err != nil {
-		c.close()
+		copied.close()
 		return nil, nil, errno(err)
 	}
 	defer closeFD(fd)
-	limit := s.c.MaxFile
-	if s.c.MaxBytes > 0 && (limit <= 0 || s.c.MaxBytes < limit) {
-		limit = s.c.MaxBytes
+	limit := c.MaxFile
+	if c.MaxBytes > 0 && (limit <= 0 || c.MaxBytes < limit) {
+		limit = c.MaxBytes
 	}
 	if empty {
 		limit = mostHashed
@@ -235,16 +235,16 @@ func (s *Session) fetch(l *layer, name string, info Info, empty bool) (*content,
 	sum := sha256.New()
 	var out io.Writer = sum
 	if !empty {
-		out = io.MultiWriter(sum, c)
+		out = io.MultiWriter(sum, copied)
 	}
 	n, err := io.Copy(out, in)
 	switch {
 	case err != nil:
-		c.close()
+		copied.close()
 		return nil, nil, errno(err)
 	case limit > 0 && n > limit && !empty:
-		c.close()
-		if s.c.MaxFile > 0 && n > s.c.MaxFile {
+		copied.close()
+		if c.MaxFile > 0 && n > c.MaxFile {
 			return nil, nil, syscall.EFBIG
 		}
 		return nil, nil, syscall.ENOSPC
@@ -252,5 +252,5 @@ func (s *Session) fetch(l *layer, name string, info Info, empty bool) (*content,
 		origin.Hashed = true
 		sum.Sum(origin.SHA256[:0])
 	}
-	return c, origin, nil
+	return copied, origin, nil
 }

@@ -255,7 +255,7 @@ func (f *nameFile) Where() (string, error) {
 }
 
 // placeOf searches the overlay for a node's path; for one that has several, any of them. Called with the lock held.
-func (s *Session) placeOf(n *node) (string, bool) {
+func (v *view) placeOf(n *node) (string, bool) {
 	if n.nlink == 0 {
 		return "", false // removed
 	}
@@ -273,7 +273,7 @@ func (s *Session) placeOf(n *node) (string, bool) {
 		}
 		return "", false
 	}
-	return search(s.root, "/")
+	return search(v.root, "/")
 }
 
 // now is where the file is now: the overlay's node, or what the source still has under the name. Called with the lock

@@ -6,8 +6,8 @@ import (
 )
 
 // vacant finds a name that is to be made.
-func (s *Session) vacant(name string, f *found) error {
-	if err := s.walk(name, followNever, f); err != nil {
+func (v *view) vacant(name string, f *found) error {
+	if err := v.walk(name, followNever, f); err != nil {
 		return err
 	}
 	if f.exists {
@@ -161,11 +161,11 @@ func (s *Session) Rmdir(name string) error {
 
 // empty fails with ENOTEMPTY where the view shows something in a directory. What is hidden does not count: whoever
 // removes the real directory later finds out.
-func (s *Session) empty(f *found) error {
+func (v *view) empty(f *found) error {
 	if f.readOnly() {
 		return syscall.EROFS
 	}
-	entries, err := s.list(&f.spot)
+	entries, err := v.list(&f.spot)
 	if err != nil {
 		return err
 	}
@@ -176,44 +176,44 @@ func (s *Session) empty(f *found) error {
 }
 
 // remove takes a name out of the view. EROFS for what is a mount's.
-func (s *Session) remove(f *found) error {
+func (v *view) remove(f *found) error {
 	if f.node == nil && f.readOnly() {
 		return syscall.EROFS
 	}
-	dir, err := s.under(&f.parent)
+	dir, err := v.under(&f.parent)
 	if err != nil {
 		return err
 	}
 	if f.node != nil {
-		s.take(dir, f.name)
+		v.take(dir, f.name)
 		return nil
 	}
-	origin, err := s.origin(f)
+	origin, err := v.origin(f)
 	if err != nil {
 		return err
 	}
-	if err := s.count(1); err != nil {
+	if err := v.count(1); err != nil {
 		return err
 	}
 	links := 0
 	if f.kind == syscall.S_IFDIR {
 		links = -1
-		s.moves++
+		v.moves++
 	}
 	dir.entries[strings.Clone(f.name)] = &entry{origin: origin}
-	dir.changed(s.c.Now(), links)
+	dir.changed(v.config.Now(), links)
 	return nil
 }
 
 // origin is what the target holds under a name, without its content.
-func (s *Session) origin(f *found) (*Origin, error) {
-	info, err := s.stat(f)
+func (v *view) origin(f *found) (*Origin, error) {
+	info, err := v.stat(f)
 	if err != nil {
 		return nil, err
 	}
 	o := &Origin{Info: info}
 	if info.IsSymlink() {
-		if o.Target, err = s.readlink(f); err != nil {
+		if o.Target, err = v.readlink(f); err != nil {
 			return nil, err
 		}
 	}
@@ -281,11 +281,11 @@ func (s *Session) Rename(oldname, newname string, flags uint32) error {
 }
 
 // renamed finds both ends of a renaming and checks them as rename(2) does.
-func (s *Session) renamed(oldname, newname string, flags uint32, from, to *found) error {
-	if err := s.walk(oldname, followNever, from); err != nil {
+func (v *view) renamed(oldname, newname string, flags uint32, from, to *found) error {
+	if err := v.walk(oldname, followNever, from); err != nil {
 		return err
 	}
-	if err := s.walk(newname, followNever, to); err != nil {
+	if err := v.walk(newname, followNever, to); err != nil {
 		return err
 	}
 	fromDir, toDir := from.kind == syscall.S_IFDIR, to.exists && to.kind == syscall.S_IFDIR
@@ -318,7 +318,7 @@ func (s *Session) renamed(oldname, newname string, flags uint32, from, to *found
 		return syscall.EXDEV
 	}
 	if toDir {
-		return s.empty(to)
+		return v.empty(to)
 	}
 	return nil
 }

@@ -33,16 +33,16 @@ func (s *Session) Open(name string, flags int, perm uint32) (File, error) {
 			return nil, err
 		}
 		if source != nil {
-			s.opened(source.layer, source.path)
+			s.c.opened(source.layer, source.path)
 		}
 		return file, nil
 	}
 }
 
 // opened tells that the content of a source's file is shown.
-func (s *Session) opened(l *layer, name string) {
-	if l.base && s.c.Opened != nil {
-		s.c.Opened(name)
+func (c *Config) opened(l *layer, name string) {
+	if l.base && c.Opened != nil {
+		c.Opened(name)
 	}
 }
 
@@ -73,7 +73,7 @@ func (s *Session) open(name string, flags int, perm uint32, f *found) (File, *so
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.handle(n, f.path), nil, nil
+	return newOverlayFile(s, n, f.path), nil, nil
 }
 
 func (s *Session) openExisting(name string, end ending, flags int, f *found) (File, *sourceFile, error) {
@@ -92,15 +92,15 @@ func (s *Session) openExisting(name string, end ending, flags int, f *found) (Fi
 		if err := f.mayList(); err != nil {
 			return nil, nil, err
 		}
-		return s.openName(f)
+		return newNameFile(s, f)
 	case flags&oPath != 0 || f.kind == syscall.S_IFLNK:
-		return s.openName(f)
+		return newNameFile(s, f)
 	}
 	if f.kind == syscall.S_IFREG && writing {
 		return s.openWriting(name, end, flags, f)
 	}
 	if f.node != nil {
-		return s.handle(f.node, f.path), nil, nil
+		return newOverlayFile(s, f.node, f.path), nil, nil
 	}
 	if writing && f.kind != syscall.S_IFCHR || writing && f.layer.base {
 		return nil, nil, syscall.EACCES
@@ -137,11 +137,11 @@ func (s *Session) openWriting(name string, end ending, flags int, f *found) (Fil
 	} else if err := s.fits(0, 0); err != nil {
 		return nil, nil, err
 	}
-	return s.handle(f.node, f.path), nil, nil
+	return newOverlayFile(s, f.node, f.path), nil, nil
 }
 
-// openName opens a directory, or a file for its name only.
-func (s *Session) openName(f *found) (File, *sourceFile, error) {
+// newNameFile opens a directory, or a file for its name only. Called with the lock held.
+func newNameFile(s *Session, f *found) (File, *sourceFile, error) {
 	info, err := s.stat(f)
 	if err != nil {
 		return nil, nil, err
@@ -152,36 +152,36 @@ func (s *Session) openName(f *found) (File, *sourceFile, error) {
 	return &nameFile{s: s, spot: f.spot, info: info, place: f.path, moves: s.moves}, nil, nil
 }
 
-// handle opens a regular file of the overlay.
-func (s *Session) handle(n *node, name string) File {
+// newOverlayFile opens a regular file of the overlay. Called with the lock held.
+func newOverlayFile(s *Session, n *node, name string) File {
 	n.opens++
 	return &overlayFile{s: s, n: n, path: name}
 }
 
 // create makes a regular file where walk found nothing.
-func (s *Session) create(f *found, mode uint32) (*node, error) {
-	dir, err := s.under(&f.parent)
+func (v *view) create(f *found, mode uint32) (*node, error) {
+	dir, err := v.under(&f.parent)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.fits(0, 0); err != nil {
+	if err := v.fits(0, 0); err != nil {
 		return nil, err
 	}
-	if err := s.countAt(dir, f.name); err != nil {
+	if err := v.countAt(dir, f.name); err != nil {
 		return nil, err
 	}
 	c, err := newContent()
 	if err == nil {
-		err = s.held.add(c)
+		err = v.held.add(c)
 	}
 	if err != nil {
-		s.nodes--
+		v.nodes--
 		return nil, errno(err)
 	}
-	n := s.newNode(mode)
+	n := v.newNode(mode)
 	n.content = c
 	_ = c.setTimes(n.atime, n.mtime)
-	s.put(dir, f.name, n)
+	v.put(dir, f.name, n)
 	return n, nil
 }
 

@@ -23,8 +23,8 @@ func (s *Session) describe(name string, end ending) (Info, error) {
 }
 
 // find is walk to something that must exist.
-func (s *Session) find(name string, end ending, f *found) error {
-	if err := s.walk(name, end, f); err != nil {
+func (v *view) find(name string, end ending, f *found) error {
+	if err := v.walk(name, end, f); err != nil {
 		return err
 	}
 	if !f.exists {
@@ -122,17 +122,17 @@ func (s *Session) Canonical(name string) (string, error) {
 }
 
 // list merges what the overlay and the layer have in a directory, without "." and "..", ordered by name.
-func (s *Session) list(dir *spot) ([]Dirent, error) {
+func (v *view) list(dir *spot) ([]Dirent, error) {
 	var out []Dirent
 	if dir.layer != nil {
-		below, err := s.listLayer(dir)
+		below, err := v.listLayer(dir)
 		if err != nil {
 			return nil, err
 		}
 		out = below
 	}
 	if dir.node != nil && dir.node.front != nil {
-		front, err := s.listFront(dir.node)
+		front, err := v.listFront(dir.node)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +154,7 @@ func (s *Session) list(dir *spot) ([]Dirent, error) {
 }
 
 // listFront lists what stands in front of a union's directory.
-func (s *Session) listFront(n *node) ([]Dirent, error) {
+func (v *view) listFront(n *node) ([]Dirent, error) {
 	front, err := n.front.source.ReadDir("/")
 	if err != nil {
 		return nil, errno(err)
@@ -163,7 +163,7 @@ func (s *Session) listFront(n *node) ([]Dirent, error) {
 }
 
 // listLayer lists what a layer has in a directory, as far as it is visible and the overlay does not replace it.
-func (s *Session) listLayer(dir *spot) ([]Dirent, error) {
+func (v *view) listLayer(dir *spot) ([]Dirent, error) {
 	below, err := dir.layer.source.ReadDir(dir.layer.rel(dir.path))
 	if err != nil {
 		return nil, errno(err)

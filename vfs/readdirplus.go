@@ -97,10 +97,10 @@ func (s *Session) LstatAll(dir string, names []string, follow bool, each func(i 
 const maxFollowing = 1 << 13
 
 // followed is Stat, called with the lock held.
-func (s *Session) followed(name string) (Info, error) {
+func (v *view) followed(name string) (Info, error) {
 	var f found
-	if err := s.find(name, followLast, &f); err != nil {
+	if err := v.find(name, followLast, &f); err != nil {
 		return Info{}, err
 	}
-	return s.stat(&f)
+	return v.stat(&f)
 }

@@ -40,16 +40,16 @@ func (s *Session) Rebase(changes []Change) {
 }
 
 // rebase notes what the target has at a path by now. The script may have removed it in the meantime.
-func (s *Session) rebase(name string, c Change, now *Origin) {
-	e := s.entryAt(name)
+func (v *view) rebase(name string, c Change, now *Origin) {
+	e := v.entryAt(name)
 	if e == nil {
-		dir := s.entryAt(path.Dir(name))
+		dir := v.entryAt(path.Dir(name))
 		if dir == nil || dir.node == nil || !dir.node.isDir() {
 			return
 		}
 		e = &entry{}
 		dir.node.entries[strings.Clone(path.Base(name))] = e
-		s.nodes++
+		v.nodes++
 	}
 	e.origin, e.old, e.gone, e.rebased = now, nil, false, true
 	n := e.node
@@ -63,8 +63,8 @@ func (s *Session) rebase(name string, c Change, now *Origin) {
 }
 
 // rebaseToNothing notes that the target has nothing at a path by now.
-func (s *Session) rebaseToNothing(name string) {
-	if e := s.entryAt(name); e != nil {
+func (v *view) rebaseToNothing(name string) {
+	if e := v.entryAt(name); e != nil {
 		e.origin, e.old, e.gone = nil, nil, true
 	}
 }
@@ -90,51 +90,51 @@ func (s *Session) Refresh() {
 	s.refresh("/", s.root)
 }
 
-func (s *Session) refresh(dir string, parent *node) {
+func (v *view) refresh(dir string, parent *node) {
 	for _, name := range slices.Collect(maps.Keys(parent.entries)) {
 		e, full := parent.entries[name], join(dir, name)
 		n := e.node
 		switch {
 		case n == nil && e.gone:
 			delete(parent.entries, name)
-			s.nodes--
+			v.nodes--
 		case n == nil, n.scratch, n.mount:
 		case n.isDir():
-			s.refreshDirectory(parent, name, full, e)
-		case n.opens == 0 && n.nlink == 1 && s.unchanged(full, e):
+			v.refreshDirectory(parent, name, full, e)
+		case n.opens == 0 && n.nlink == 1 && v.unchanged(full, e):
 			delete(parent.entries, name)
-			s.unlinked(n)
+			v.unlinked(n)
 		}
 	}
 }
 
 // unchanged reports whether a file is what the target had when it was last rebased or copied.
-func (s *Session) unchanged(name string, e *entry) bool {
+func (v *view) unchanged(name string, e *entry) bool {
 	if e.origin == nil {
 		return false
 	}
-	w := changeWalk{s: s, names: map[*node]string{}}
+	w := changeWalk{names: map[*node]string{}} // whose list nobody gets
 	w.entry(name, e)
 	return len(w.out) == 0
 }
 
-func (s *Session) refreshDirectory(parent *node, name, full string, e *entry) {
+func (v *view) refreshDirectory(parent *node, name, full string, e *entry) {
 	n := e.node
-	if n.rebased && parent.layer == s.base {
-		n.rebased, n.layer, n.scope = false, s.base, parent.scope.enter(name)
+	if n.rebased && parent.layer == v.base {
+		n.rebased, n.layer, n.scope = false, v.base, parent.scope.enter(name)
 		if n.scope.verdict == Hidden {
 			n.rebased, n.layer, n.scope = true, nil, nil // not to be seen below
 		}
 	}
-	s.refresh(full, n)
-	if n.layer != s.base || n.chmodded || n.chowned || n.touched {
+	v.refresh(full, n)
+	if n.layer != v.base || n.chmodded || n.chowned || n.touched {
 		return
 	}
-	info, err := s.base.lstat(full)
+	info, err := v.base.lstat(full)
 	there := err == nil && info.IsDir()
 	if !n.pinned && n.opens == 0 && len(n.entries) == 0 && (there || err != nil && errno(err) == syscall.ENOENT) {
 		delete(parent.entries, name)
-		s.nodes--
+		v.nodes--
 		return
 	}
 	if there {
@@ -156,7 +156,7 @@ func (s *Session) Scratch(name string) ([]Change, error) {
 	first := ""
 	for _, end := range []ending{followNever, followLast} {
 		var f found
-		if s.walk(name, end, &f) != nil || !f.exists || f.node == nil || f.path == first || !s.inScratch(f.path) {
+		if s.walk(name, end, &f) != nil || !f.exists || f.node == nil || f.path == first || !s.c.inScratch(f.path) {
 			continue
 		}
 		first = f.path
@@ -174,8 +174,8 @@ func (s *Session) Scratch(name string) ([]Change, error) {
 }
 
 // inScratch reports whether a canonical path is below a scratch directory or is one.
-func (s *Session) inScratch(name string) bool {
-	return slices.ContainsFunc(s.c.Scratch, func(dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") })
+func (c *Config) inScratch(name string) bool {
+	return slices.ContainsFunc(c.Scratch, func(dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") })
 }
 
 type scratchWalk struct {
@@ -186,7 +186,7 @@ type scratchWalk struct {
 // above lists the directories between the scratch directory and a path.
 func (w *scratchWalk) above(name string) {
 	var up []string
-	for dir := path.Dir(name); w.s.inScratch(dir) && !slices.Contains(w.s.c.Scratch, dir); dir = path.Dir(dir) {
+	for dir := path.Dir(name); w.s.c.inScratch(dir) && !slices.Contains(w.s.c.Scratch, dir); dir = path.Dir(dir) {
 		up = append(up, dir)
 	}
 	for _, dir := range slices.Backward(up) {

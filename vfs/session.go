@@ -48,12 +48,18 @@ type Config struct {
 // errors are syscall.Errno. Several goroutines may call its methods. It checks no permission bits against its user: the
 // policy says what a script may see, and what it writes goes nowhere.
 type Session struct {
-	c    Config
-	base *layer
+	c Config
 
 	mu sync.Mutex
-	overlay
+	view
 	mounts int
+}
+
+// view is what a session shows: the base, and what the session made in front of it. It leads through names, and makes what
+// a change needs. The session's lock guards it, and is held whenever a method is called.
+type view struct {
+	overlay
+	base   *layer
 	closed bool
 	walker walker
 	dirs   map[string]*scope // directories of the base that walks went through, with their place in the policy
@@ -162,7 +168,7 @@ func NewSession(c Config) (*Session, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &Session{c: c, dirs: map[string]*scope{}}
+	s := &Session{c: c, view: view{dirs: map[string]*scope{}}}
 	s.config = &s.c
 	s.root = s.newNode(syscall.S_IFDIR | 0o755)
 	s.root.uid, s.root.gid, s.root.pinned = 0, 0, true
@@ -242,14 +248,14 @@ func (s *Session) Mount(m Mount) error {
 }
 
 // pin makes a path that stays: each of its directories is in the overlay's tree, whatever the target has there.
-func (s *Session) pin(name string) (*node, error) {
+func (v *view) pin(name string) (*node, error) {
 	if !strings.HasPrefix(name, "/") || path.Clean(name) != name || strings.ContainsRune(name, 0) {
 		return nil, syscall.EINVAL
 	}
-	n := s.root
+	n := v.root
 	for at := 1; at < len(name); {
 		end := at + strings.IndexByte(name[at:]+"/", '/')
-		child, err := s.pinChild(n, name[at:end], name[:end])
+		child, err := v.pinChild(n, name[at:end], name[:end])
 		if err != nil {
 			return nil, err
 		}
@@ -259,12 +265,12 @@ func (s *Session) pin(name string) (*node, error) {
 }
 
 // pinChild is one step of pin. ENOENT where a mount above has no such directory.
-func (s *Session) pinChild(parent *node, name, full string) (*node, error) {
+func (v *view) pinChild(parent *node, name, full string) (*node, error) {
 	if e := parent.entries[name]; e != nil && e.node != nil && e.node.isDir() {
 		e.node.pinned = true
 		return e.node, nil
 	}
-	n := s.newNode(syscall.S_IFDIR | 0o755)
+	n := v.newNode(syscall.S_IFDIR | 0o755)
 	n.uid, n.gid, n.pinned, n.scratch = 0, 0, true, parent.scratch
 	e := &entry{node: n}
 	parent.entries[name] = e

@@ -64,6 +64,9 @@ func (e ending) follows(slash bool) bool {
 	return e == followLast || e == createLast || e == followSlash && slash
 }
 
+// creates reports whether the name is to be made by open(2).
+func (e ending) creates() bool { return e == createLast || e == createHere }
+
 // walker is the state of one walk, kept for the next one's sake.
 type walker struct {
 	stack []spot
@@ -77,8 +80,8 @@ const retries = 4
 
 // walk resolves a name inside the view. It fails with ENOENT for a missing directory on the way; a missing last
 // component is no error. Called with the lock held.
-func (s *Session) walk(name string, end ending, f *found) error {
-	if s.closed {
+func (v *view) walk(name string, end ending, f *found) error {
+	if v.closed {
 		return syscall.EIO
 	}
 	switch {
@@ -89,13 +92,13 @@ func (s *Session) walk(name string, end ending, f *found) error {
 	case name[0] != '/' || strings.IndexByte(name, 0) >= 0:
 		return syscall.EINVAL
 	}
-	s.walker.steps = 0
+	v.walker.steps = 0
 	for try := 0; ; try++ {
-		moved, err := s.resolve(name, end, f)
+		moved, err := v.resolve(name, end, f)
 		if !moved || try >= retries {
 			return err
 		}
-		clear(s.dirs) // a directory that an earlier walk passed is a link now
+		clear(v.dirs) // a directory that an earlier walk passed is a link now
 	}
 }
 
@@ -103,22 +106,22 @@ func (s *Session) walk(name string, end ending, f *found) error {
 const stride = 64
 
 // metered asks the meter whether a long walk may go on.
-func (s *Session) metered(w *walker) error {
-	if w.steps++; w.steps%stride != 0 || s.meter == nil {
+func (v *view) metered(w *walker) error {
+	if w.steps++; w.steps%stride != 0 || v.meter == nil {
 		return nil
 	}
-	return s.meter(stride)
+	return v.meter(stride)
 }
 
 // rootSpot is where walks begin.
-func (s *Session) rootSpot() spot {
-	return spot{path: "/", node: s.root, layer: s.root.layer, scope: s.root.scope}
+func (v *view) rootSpot() spot {
+	return spot{path: "/", node: v.root, layer: v.root.layer, scope: v.root.scope}
 }
 
 // resolve is one try of walk. moved says that the source met a link where there was a directory.
-func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err error) {
-	w := &s.walker
-	w.stack, w.links = append(w.stack[:0], s.rootSpot()), 0
+func (v *view) resolve(rest string, end ending, f *found) (moved bool, err error) {
+	w := &v.walker
+	w.stack, w.links = append(w.stack[:0], v.rootSpot()), 0
 	plain, offset := rest, 0 // plain[:offset] is the canonical path so far, until plain is ""
 	for {
 		component, slash, more := cut(rest)
@@ -126,21 +129,16 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 			w.atDirectory(f, "")
 			return false, nil
 		}
-		if err := s.metered(w); err != nil {
+		if err := v.metered(w); err != nil {
 			return false, err
 		}
 		last := more == ""
 		cur := &w.stack[len(w.stack)-1]
 		if component == "." || component == ".." {
-			if cur.layer != nil && cur.layer.rights != nil {
-				if err := cur.may(wantExecute); err != nil {
-					return false, err
-				}
+			if err := w.step(component); err != nil {
+				return false, err
 			}
 			plain = ""
-			if component == ".." && len(w.stack) > 1 {
-				w.stack = w.stack[:len(w.stack)-1]
-			}
 			if last {
 				w.atDirectory(f, component)
 				return false, nil
@@ -148,10 +146,10 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 			rest = more
 			continue
 		}
-		if len(component) > maxName || len(cur.path)+1+len(component) > maxPath {
+		switch {
+		case len(component) > maxName || len(cur.path)+1+len(component) > maxPath:
 			return false, syscall.ENAMETOOLONG
-		}
-		if last && slash && (end == createLast || end == createHere) {
+		case last && slash && end.creates():
 			return false, syscall.EISDIR
 		}
 		full := ""
@@ -161,34 +159,24 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 			full = join(cur.path, component)
 		}
 		if !last {
-			s.tellAhead(cur, component, full, more)
+			v.tellAhead(cur, component, full, more)
 		}
-		err := s.look(cur, component, full, last, f)
-		if err == syscall.ENOENT && last {
+		err := v.look(cur, component, full, last, f)
+		switch {
+		case err == syscall.ENOENT && last:
 			*f = found{spot: spot{path: full}, parent: *cur, name: component, trailing: slash}
 			return false, nil
-		}
-		if err != nil {
+		case err != nil:
 			return err == syscall.ELOOP, err
-		}
-		switch {
 		case f.kind == syscall.S_IFLNK && (!last || end.follows(slash)):
-			f.let()
-			if w.links++; w.links > maxLinks {
-				return false, syscall.ELOOP
-			}
-			target, err := s.readlink(f)
+			target, moved, err := v.follow(f)
 			if err != nil {
-				return err == syscall.EINVAL || err == syscall.ELOOP, err
+				return moved, err
 			}
-			if target[0] == '/' {
-				w.stack = w.stack[:1]
-			}
-			plain = ""
 			if slash {
 				target += "/"
 			}
-			rest = target + more
+			rest, plain = target+more, ""
 		case last:
 			f.exists, f.parent, f.name, f.dot, f.trailing = true, *cur, component, "", slash
 			return false, nil
@@ -201,8 +189,39 @@ func (s *Session) resolve(rest string, end ending, f *found) (moved bool, err er
 	}
 }
 
+// step goes by "." or "..", through a directory that may be passed where its source knows that.
+func (w *walker) step(dot string) error {
+	cur := &w.stack[len(w.stack)-1]
+	if cur.layer != nil && cur.layer.rights != nil {
+		if err := cur.may(wantExecute); err != nil {
+			return err
+		}
+	}
+	if dot == ".." && len(w.stack) > 1 {
+		w.stack = w.stack[:len(w.stack)-1]
+	}
+	return nil
+}
+
+// follow goes to where the walk goes on after a link, and is the link's text. moved is as with resolve.
+func (v *view) follow(f *found) (target string, moved bool, err error) {
+	w := &v.walker
+	f.let()
+	if w.links++; w.links > maxLinks {
+		return "", false, syscall.ELOOP
+	}
+	target, err = v.readlink(f)
+	if err != nil {
+		return "", err == syscall.EINVAL || err == syscall.ELOOP, err
+	}
+	if target[0] == '/' {
+		w.stack = w.stack[:1]
+	}
+	return target, false, nil
+}
+
 // tellAhead tells a distant source the rest of the way, unless the overlay has the next step of it.
-func (s *Session) tellAhead(cur *spot, component, full, more string) {
+func (v *view) tellAhead(cur *spot, component, full, more string) {
 	l := cur.layer
 	if l == nil || l.distant == nil || cur.node != nil && cur.node.entries[component] != nil {
 		return
@@ -255,7 +274,7 @@ const maxDirs = 4096
 
 // look finds one component in a directory. Where the name is the last, look looks at a directory again even if an earlier
 // walk passed it. A source never follows a link, so trusting the earlier look can only fail closed.
-func (s *Session) look(dir *spot, name, full string, last bool, f *found) error {
+func (v *view) look(dir *spot, name, full string, last bool, f *found) error {
 	f.known = false
 	if dir.node != nil {
 		if e := dir.node.entries[name]; e != nil {
@@ -282,7 +301,7 @@ func (s *Session) look(dir *spot, name, full string, last bool, f *found) error 
 	verdict := Visible
 	if l.base {
 		if !last {
-			if sc := s.dirs[full]; sc != nil {
+			if sc := v.dirs[full]; sc != nil {
 				f.scope, f.kind = sc, syscall.S_IFDIR
 				return nil
 			}
@@ -292,7 +311,7 @@ func (s *Session) look(dir *spot, name, full string, last bool, f *found) error 
 		}
 	}
 	info, err := Info{}, error(nil)
-	if last && s.walker.hold && l.holding != nil {
+	if last && v.walker.hold && l.holding != nil {
 		var fd int
 		if fd, info, err = l.hold(full); err == nil {
 			f.held = &heldFile{fd}
@@ -308,27 +327,27 @@ func (s *Session) look(dir *spot, name, full string, last bool, f *found) error 
 		return syscall.ENOENT
 	}
 	if l.base && info.IsDir() {
-		f.scope = s.remember(dir.scope, name, full)
+		f.scope = v.remember(dir.scope, name, full)
 	}
 	f.info, f.known, f.kind = info, true, info.Type()
 	return nil
 }
 
 // remember notes a directory of the base and its place in the policy.
-func (s *Session) remember(parent *scope, name, full string) *scope {
-	if sc := s.dirs[full]; sc != nil {
+func (v *view) remember(parent *scope, name, full string) *scope {
+	if sc := v.dirs[full]; sc != nil {
 		return sc
 	}
-	if len(s.dirs) >= maxDirs {
-		clear(s.dirs)
+	if len(v.dirs) >= maxDirs {
+		clear(v.dirs)
 	}
 	sc := parent.enter(name)
-	s.dirs[strings.Clone(full)] = sc
+	v.dirs[strings.Clone(full)] = sc
 	return sc
 }
 
 // stat is the Info of what a walk found.
-func (s *Session) stat(f *found) (Info, error) {
+func (v *view) stat(f *found) (Info, error) {
 	if f.known {
 		return f.info, nil
 	}
@@ -343,7 +362,7 @@ func (s *Session) stat(f *found) (Info, error) {
 }
 
 // readlink is the text of a link that a walk found; never empty, never longer than a path.
-func (s *Session) readlink(f *found) (string, error) {
+func (v *view) readlink(f *found) (string, error) {
 	target := ""
 	if f.node != nil {
 		target = f.node.target

@@ -26,7 +26,6 @@ var larger = listed(
 	row{"gateway/tui.plain", 0, 21},
 	row{"gateway/tui.sessionView", 0, 17},
 	row{"gateway/tui.summary", 0, 20},
-	row{"vfs.Session", 79, 0},
 	row{"vfs.node", 0, 25},
 )
 
