@@ -144,8 +144,15 @@ func readlinkHeld(fd int) (string, error) {
 	buf := make([]byte, maxPath+1)
 	n, err := unix.Readlinkat(fd, "", buf)
 	switch {
-	case err == unix.ENOENT:
-		return "", unix.EINVAL // what readlinkat(2) with an empty path says of a file that is no link
+	case err == unix.ENOENT: // what readlinkat(2) with an empty path says of a file that is no link, and a link that leads nowhere
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return "", err
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+			return "", unix.EINVAL
+		}
+		return "", err
 	case err != nil:
 		return "", err
 	case n == len(buf):

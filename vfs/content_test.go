@@ -160,6 +160,37 @@ func TestGreedySessionLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
+// Sessions that keep files of the kernel open leave descriptors to others: a copy has to do then.
+func TestManyOpenFilesOfTheKernelLeaveRoom(t *testing.T) {
+	before := mostHeld
+	limit := held.Load() + 8
+	mostHeld = func() int64 { return limit }
+	defer func() { mostHeld = before }()
+	s, err := NewSession(Config{Base: NewHost()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, copied := 0, 0
+	for range 20 {
+		f, err := s.Open("/proc/version", unix.O_RDONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close() }()
+		if f.(Streamed).Stream() != nil {
+			live++
+		} else if fd, err := f.Descriptor(unix.O_RDONLY); err != nil {
+			t.Error(err)
+		} else {
+			copied++
+			closeFD(fd)
+		}
+	}
+	if live == 0 || copied == 0 || held.Load() > limit {
+		t.Errorf("%d are live, %d are copies, %d are held of %d", live, copied, held.Load(), limit)
+	}
+}
+
 // What scripts read all the time needs nobody who may be left behind, and comes where many have been.
 func TestAPromptKernelFileComesWhereOthersHang(t *testing.T) {
 	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

@@ -10,7 +10,7 @@ import (
 // reports false where Info has to be asked: a name may lead to something of the session's, which then is what the file is too.
 func InfoOf(file File, st *unix.Stat_t) (Info, bool) {
 	f, ok := file.(*sourceFile)
-	if !ok || !f.layer.base || f.layer.holding == nil || f.stream != nil {
+	if !ok || !f.layer.base || f.layer.holding == nil {
 		return Info{}, false
 	}
 	f.s.mu.Lock()
@@ -21,6 +21,9 @@ func InfoOf(file File, st *unix.Stat_t) (Info, bool) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.stream != nil {
+		return f.info, true // the descriptor only stands for it
+	}
 	if now := infoOf(st); now.Dev == f.info.Dev && now.Ino == f.info.Ino {
 		f.info = now
 		return now, true

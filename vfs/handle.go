@@ -103,6 +103,15 @@ func (f *sourceFile) start(flags int) (File, error) {
 		held := f.held
 		f.held = nil
 		defer closeFD(held.fd)
+		if l, ok := f.layer.source.(living); ok && flags&syscall.O_ACCMODE == syscall.O_RDONLY {
+			stream, err := l.OpenLive(held.fd, f.layer.rel(f.path), f.info)
+			if err != nil {
+				return nil, errno(err)
+			}
+			if f.stream = stream; stream != nil {
+				return f, nil
+			}
+		}
 		fd, err := f.layer.holding.OpenHeld(held.fd, f.layer.rel(f.path), f.info, flags)
 		if err != nil {
 			return nil, errno(err)

@@ -106,6 +106,12 @@ type holding interface {
 	OpenHeld(held int, name string, info Info, flags int) (fd int, err error)
 }
 
+// living is a holding source some of whose files are made anew each time that they are read.
+type living interface {
+	// OpenLive opens the file that Hold returned with info, which it leaves held. nil where the file is an ordinary one.
+	OpenLive(held int, name string, info Info) (Stream, error)
+}
+
 // rightful is a source that is read by an account's rights.
 type rightful interface{ Rights() *Rights }
 

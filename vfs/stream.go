@@ -24,3 +24,16 @@ type Streamed interface {
 	// would have all of it at once, and fails where it is too large.
 	Stream() Stream
 }
+
+// Live is a stream that is made anew each time that it is read from its beginning, as the kernel makes its files. Its size says
+// nothing, and only reads that follow each other belong together.
+type Live interface {
+	Stream
+	Live()
+}
+
+// LiveStream reports whether a stream is Live.
+func LiveStream(s Stream) bool {
+	_, ok := s.(Live)
+	return ok
+}

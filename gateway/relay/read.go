@@ -102,7 +102,8 @@ func openContent(view *vfs.Session, name string) (c content, canonical string, e
 		return nil, name, err
 	}
 	canonical = file.Path()
-	if s, ok := file.(vfs.Streamed); ok && s.Stream() != nil {
+	// Clients read several pieces at once, which belong together only in a copy of what the kernel makes.
+	if s, ok := file.(vfs.Streamed); ok && s.Stream() != nil && !vfs.LiveStream(s.Stream()) {
 		return streamContent{s.Stream(), file}, canonical, nil
 	}
 	defer func() { _ = file.Close() }()

@@ -33,16 +33,20 @@ type opens struct {
 // memory.go. A thread that it makes asks first, and is answered when it is free again.
 func (r *run) inject(n *seccomp.Notification, fd int, cloexec bool) unix.Errno {
 	if r.tree != nil && int(n.PID) == r.proc.PID {
-		o := &r.opens
-		if o.pair == nil {
-			o.burst = affinity.Burst{Turns: denseOpens, Within: denseTime}
-			o.pair = affinity.New(denseTime, func(do func(tid int)) { do(r.proc.PID) })
-		}
-		if o.burst.Next(time.Now()) {
-			o.pair.Pin()
-		} else {
-			o.pair.Unpin()
-		}
+		r.opens.next(r.proc.PID)
 	}
 	return r.proc.Inject(n, fd, cloexec)
+}
+
+// next is told of an open of an interpreter's first thread. It keeps both sides on one processor where these are dense.
+func (o *opens) next(tid int) {
+	if o.pair == nil {
+		o.burst = affinity.Burst{Turns: denseOpens, Within: denseTime}
+		o.pair = affinity.New(denseTime, func(do func(tid int)) { do(tid) })
+	}
+	if o.burst.Next(time.Now()) {
+		o.pair.Pin()
+	} else {
+		o.pair.Unpin()
+	}
 }

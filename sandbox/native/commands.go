@@ -220,6 +220,11 @@ func (d scriptStreams) Input(s *streams.Streams, q frames.Start) error {
 				_ = file.Close()
 				return err
 			}
+			if now, e := copyOfLive(h.file, own); e == 0 {
+				_ = file.Close()
+				copied := os.NewFile(uintptr(now), "stdin")
+				return s.FromFile(copied, copied)
+			}
 			return s.FromFile(&streamReader{streamOf(h.file), at}, file)
 		}
 		return s.FromFile(file, file)

@@ -45,6 +45,8 @@ type openFiles struct {
 	all    map[inode]*handle
 	trim   int // size at which closed ones are looked for
 	listed int // entries that handles keep in sum
+	live   int // live streams, most of which keep a descriptor in this process
+	crowd  int // number of these at which closed ones are looked for
 }
 
 // maxListed bounds the entries of directories that listings in progress keep in sum. Beyond it all but the newest are
@@ -72,14 +74,20 @@ func (t *openFiles) list(h *handle, entries []vfs.Dirent) {
 func (t *openFiles) forget(h *handle) {
 	t.listed -= len(h.entries)
 	h.entries = nil
+	if vfs.LiveStream(streamOf(h.file)) {
+		t.live--
+	}
 	_ = h.file.Close()
 }
+
+// firstCrowd is how many live streams a process tree may have before closed ones are looked for.
+const firstCrowd = 64
 
 // firstTrim is more than the descriptors that one process may have open.
 const firstTrim = 4 * maxDescriptors
 
 func newOpenFiles(f *processTree) *openFiles {
-	return &openFiles{tree: f, all: map[inode]*handle{}, trim: firstTrim}
+	return &openFiles{tree: f, all: map[inode]*handle{}, trim: firstTrim, crowd: firstCrowd}
 }
 
 // add remembers what a new descriptor stands for.
@@ -91,8 +99,11 @@ func (t *handleTable) add(fd int, h *handle) unix.Errno {
 	f := t.files
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.all) >= f.trim {
+	if len(f.all) >= f.trim || f.live >= f.crowd {
 		f.dropClosed()
+	}
+	if vfs.LiveStream(streamOf(h.file)) {
+		f.live++
 	}
 	key := inodeOf(&st)
 	if old := f.all[key]; old != nil {
@@ -121,7 +132,7 @@ func (t *openFiles) dropClosed() {
 			var err error
 			vfs.Apart(func() { err = procfs.EachOpen(pid, func(st *unix.Stat_t) { live[inodeOf(st)] = true }) })
 			if err != nil {
-				t.trim *= 2
+				t.trim, t.crowd = 2*t.trim, 2*t.crowd
 				return
 			}
 		}
@@ -138,7 +149,7 @@ func (t *openFiles) dropClosed() {
 			delete(t.all, key)
 		}
 	}
-	t.trim = max(firstTrim, 2*len(t.all))
+	t.trim, t.crowd = max(firstTrim, 2*len(t.all)), max(firstCrowd, 2*t.live)
 }
 
 func (t *openFiles) close() {

@@ -4,10 +4,12 @@ package native
 
 import (
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -275,6 +277,56 @@ func (p *processes) Readlink(name string) (string, error) {
 	return "", unix.EINVAL
 }
 
+// OpenStream implements vfs's streams: a file of an interpreter is told anew each time that it is read.
+func (p *processes) OpenStream(name string, flags int) (int, vfs.Stream, error) {
+	at, err := p.find(name)
+	if err == nil && at.has() {
+		return -1, &ownText{shown: p, at: at}, nil
+	}
+	fd, err := p.Open(name, flags)
+	return fd, nil, err
+}
+
+// ownText is an open file of an interpreter. It is read in the process tree's turn, whose caller it is told for.
+type ownText struct {
+	shown *processes
+	at    process
+
+	mu   sync.Mutex
+	text []byte // as it was when it was last read from its beginning
+}
+
+// Live implements vfs.Live.
+func (t *ownText) Live() {}
+
+// Size implements vfs.Stream.
+func (t *ownText) Size() int64 { return 0 }
+
+// Close implements vfs.Stream.
+func (t *ownText) Close() error { return nil }
+
+// ReadAt implements vfs.Stream.
+func (t *ownText) ReadAt(b []byte, off int64) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if off == 0 {
+		t.text = t.shown.text(t.at)
+	}
+	if off < 0 || off >= int64(len(t.text)) {
+		return 0, io.EOF
+	}
+	return copy(b, t.text[off:]), nil
+}
+
+// text is what a file that is there says to who asks.
+func (p *processes) text(at process) []byte {
+	text := at.content()
+	if p.asks(at) {
+		text = asRunning(at.rest, text)
+	}
+	return text
+}
+
 // Open gives a file's text, or the script another descriptor for one that it has, in no mode that it does not have.
 func (p *processes) Open(name string, flags int) (int, error) {
 	at, err := p.find(name)
@@ -287,11 +339,7 @@ func (p *processes) Open(name string, flags int) (int, error) {
 	if !at.has() {
 		return -1, unix.ENOENT
 	}
-	text := at.content()
-	if p.asks(at) {
-		text = asRunning(at.rest, text)
-	}
-	return vfs.Sealed(at.rest, text)
+	return vfs.Sealed(at.rest, p.text(at))
 }
 
 func (t *handleTable) reopen(fd int32, flags int) (int, error) {

@@ -455,7 +455,13 @@ func (r *run) inheritDescriptors(n *run, q frames.Start) (files [3]*os.File, err
 			return files, e
 		}
 		if streamOf(h.file) != nil {
+			now, e := copyOfLive(h.file, own)
 			_ = unix.Close(own)
+			if own = now; e == 0 {
+				files[i] = os.NewFile(uintptr(own), "inherited")
+				n.carried = append(n.carried, own)
+				continue
+			}
 			return files, &sandbox.Refusal{Errno: unix.EOPNOTSUPP, Reason: "a large remote file cannot be an interpreter's standard input"}
 		}
 		files[i] = os.NewFile(uintptr(own), "inherited")
@@ -546,7 +552,7 @@ func exitStatus(state *os.ProcessState) sandbox.ExitStatus {
 // that the new image makes: the loader has one thread, and nothing open that could be in the way.
 func (r *run) placeInherited(id uint64) {
 	for _, p := range r.inherit {
-		if e := r.proc.Place(id, p.fd, p.number); e != 0 {
+		if e := r.proc.Place(id, p.fd, p.number, false); e != 0 {
 			r.log("hand over a descriptor", "error", e)
 		}
 		_ = unix.Close(p.fd)

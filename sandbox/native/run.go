@@ -196,7 +196,10 @@ func (r *run) deliver(n *seccomp.Notification, a answer) {
 	case a.errno != 0:
 		r.proc.Reply(n, 0, a.errno)
 	case a.inject && a.stream:
-		number, e := r.calls.streams.place(n.ID, a.fd)
+		if int(n.PID) == r.proc.PID {
+			r.opens.next(r.proc.PID)
+		}
+		number, e := r.calls.streams.place(n.ID, a.fd, a.cloexec)
 		_ = unix.Close(a.fd)
 		r.proc.Reply(n, int64(number), e)
 	case a.inject:

@@ -35,7 +35,7 @@ func streamOf(file vfs.File) vfs.Stream {
 }
 
 // place gives the script a descriptor under a number of a stream. EMFILE where there is none left.
-func (c *streamCalls) place(id uint64, fd int) (int, unix.Errno) {
+func (c *streamCalls) place(id uint64, fd int, cloexec bool) (int, unix.Errno) {
 	limit := atMost(c.job.Limits.Files, maxDescriptors)
 	for range max(0, limit-streamBit) {
 		if c.next < streamBit || c.next >= limit {
@@ -50,7 +50,7 @@ func (c *streamCalls) place(id uint64, fd int) (int, unix.Errno) {
 		if e != unix.EBADF {
 			return 0, e
 		}
-		return c.next, c.proc.Place(id, fd, c.next)
+		return c.next, c.proc.Place(id, fd, c.next, cloexec)
 	}
 	return 0, unix.EMFILE
 }
@@ -92,7 +92,62 @@ func (c *streamCalls) refuse(fd int32, refusal unix.Errno) answer {
 
 // dup answers dup(2) and F_DUPFD: the copy has a number of a stream too, whatever the lowest is that is asked for.
 func (c *streamCalls) dup(n *seccomp.Notification) answer {
-	return c.only(int32(n.Args[0]), func(own int) answer { return answer{inject: true, fd: own, stream: true} })
+	cloexec := seccomp.Name(n.Nr) == "fcntl" && int32(n.Args[1]) == unix.F_DUPFD_CLOEXEC
+	return c.only(int32(n.Args[0]), func(own int) answer { return answer{inject: true, fd: own, cloexec: cloexec, stream: true} })
+}
+
+// copyOfLive makes an ordinary file of what a live stream says now, at the position of a descriptor that stands for it.
+// EOPNOTSUPP for another stream.
+func copyOfLive(file vfs.File, own int) (int, unix.Errno) {
+	if !vfs.LiveStream(streamOf(file)) {
+		return -1, unix.EOPNOTSUPP
+	}
+	at, err := unix.Seek(own, 0, unix.SEEK_CUR)
+	if err != nil {
+		return -1, vfs.ErrnoOf(err)
+	}
+	fd, err := file.Descriptor(unix.O_RDONLY)
+	if err != nil {
+		return -1, vfs.ErrnoOf(err)
+	}
+	if _, err := unix.Seek(fd, at, unix.SEEK_SET); err != nil {
+		_ = unix.Close(fd)
+		return -1, vfs.ErrnoOf(err)
+	}
+	return fd, 0
+}
+
+// placeCopy answers dup2(2) and dup3(2), which ask for a number that says nothing of a stream. Of a live one the number gets
+// what it says now.
+func (c *streamCalls) placeCopy(n *seccomp.Notification) answer {
+	from, to := int32(n.Args[0]), int32(n.Args[1])
+	own, h, e := c.handles.open(from)
+	if e != 0 {
+		return failed(e)
+	}
+	defer func() { _ = unix.Close(own) }()
+	switch {
+	case streamOf(h.file) == nil || from == to: // the kernel's answer is the same for any file then
+		return answer{resume: true}
+	case to < 0 || int(to) >= atMost(c.job.Limits.Files, maxDescriptors):
+		return failed(unix.EBADF)
+	}
+	cloexec := false
+	if seccomp.Name(n.Nr) == "dup3" {
+		if n.Args[2]&^unix.O_CLOEXEC != 0 {
+			return failed(unix.EINVAL)
+		}
+		cloexec = n.Args[2]&unix.O_CLOEXEC != 0
+	}
+	fd, e := copyOfLive(h.file, own)
+	if e != 0 {
+		return failed(e)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if e := c.proc.Place(n.ID, fd, int(to), cloexec); e != 0 {
+		return failed(e)
+	}
+	return answer{val: int64(to)}
 }
 
 // maxStreamRead bounds one read, in bytes. A read may always give fewer than asked for.

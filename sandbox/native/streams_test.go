@@ -159,6 +159,43 @@ again EMFILE
 	}
 }
 
+// What the kernel says of the script's own processes is told anew too, and an interpreter or a number of no stream gets a copy.
+func TestFilesOfTheKernelAreReadAnew(t *testing.T) {
+	got := runScript(t, `
+import os, subprocess, sys, time
+with open("/proc/self/stat") as f:
+    before = f.read()
+    while f.seek(0) or f.read() == before: pass
+    print("own", os.fstat(f.fileno()).st_size, os.pread(f.fileno(), 100, 0).startswith(b"%d (" % os.getpid()))
+with open("/proc/version") as f:
+    print("number", f.fileno() >= 512, os.get_inheritable(f.fileno()), os.get_inheritable(os.dup(f.fileno())))
+    print("command", subprocess.run(["head", "-c", "5"], stdin=f, stdout=-1).stdout)
+    print("interpreter", subprocess.run([sys.executable, "-c", "print(input()[:5])"], stdin=f, stdout=-1).stdout)
+    os.lseek(f.fileno(), 2, os.SEEK_SET)
+    os.dup2(f.fileno(), 100)
+    print("dup2", os.read(100, 3), os.get_inheritable(100))
+    for number in (5000, -1):
+        try: os.dup2(f.fileno(), number)
+        except OSError as e: print(e.errno)
+# Closed ones go, and the gateway's descriptors with them.
+for _ in range(3000): open("/proc/loadavg").close()
+many = [open("/proc/loadavg") for _ in range(500)]
+print("many", many[0].read() != "", many[-1].read() != "")
+`)
+	const want = `own 0 True
+number True False False
+command b'Linux'
+interpreter b'Linux\n'
+dup2 b'nux' True
+9
+9
+many True True
+`
+	if got.stdout != want || got.result.ExitCode != 0 {
+		t.Errorf("it printed\n%swant\n%s%s\n%+v", got.stdout, want, got.stderr, got.result)
+	}
+}
+
 // A script lies about the memory that it reads a stream to, and puts other files behind its number meanwhile.
 func TestStreamsOfAHostileScript(t *testing.T) {
 	far := &farAway{size: 1 << 30}

@@ -100,7 +100,7 @@ func (f *pieces) readAt(p []byte, offset int64) (int, error) {
 	if offset < 0 {
 		return 0, unix.EINVAL
 	}
-	if len(p) == 0 || offset >= f.stream.Size() {
+	if len(p) == 0 {
 		return 0, nil
 	}
 	n, err := f.stream.ReadAt(p, offset)

@@ -78,8 +78,11 @@ func Inject(listener int, id uint64, fd int, cloexec bool) unix.Errno {
 }
 
 // Place puts a copy of fd into the process under a number of our choice. The call stays unanswered.
-func Place(listener int, id uint64, fd, number int) unix.Errno {
+func Place(listener int, id uint64, fd, number int, cloexec bool) unix.Errno {
 	a := addition{id: id, flags: unix.SECCOMP_ADDFD_FLAG_SETFD, srcfd: uint32(fd), newfd: uint32(number)} // #nosec G115 -- descriptors
+	if cloexec {
+		a.newflags = unix.O_CLOEXEC
+	}
 	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&a)))
 	return e
 }

@@ -114,6 +114,17 @@ except FileNotFoundError: print("absent")`, "False False\nabsent\n"},
 with open("/tmp/big", "wb") as f: f.write(b"x" * 3_000_000)
 print(len(open("/tmp/big", "rb").read()))`, "3000000\n"},
 	{"statvfs", "import os, shutil; a, b = os.statvfs('/usr'), os.statvfs('/tmp'); print(shutil.disk_usage('/tmp').total > 0, a.f_blocks * a.f_frsize != b.f_blocks * b.f_frsize, a.f_namemax, os.fstatvfs(os.open('/usr', 0)).f_blocks == a.f_blocks)", "True True 255 True\n"},
+	// A monitor opens such a file once and rewinds it.
+	{"files of the kernel are read anew", `
+import os, time
+def fresh(read):
+    before = read()
+    while read() == before: time.sleep(0.01)
+    return len(before) > 3
+with open("/proc/uptime") as f: print(fresh(lambda: (f.seek(0), f.read())[1]))
+fd = os.open("/proc/uptime", os.O_RDONLY)
+print(os.fstat(fd).st_size, fresh(lambda: os.pread(fd, 100, 0)), os.lseek(fd, 0, os.SEEK_CUR), os.read(fd, 4) + os.read(fd, 100) != b"", os.read(fd, 1))
+print(fresh(lambda: (os.lseek(fd, 0, os.SEEK_SET), os.read(fd, 100))[1]))`, "True\n0 True 0 True b''\nTrue\n"},
 	{"proc", `print("MemTotal" in open("/proc/meminfo").read())`, "True\n"},
 }
 

@@ -240,8 +240,8 @@ func (p *Process) Inject(n *seccomp.Notification, fd int, cloexec bool) unix.Err
 }
 
 // Place puts a copy of a descriptor at a number while a call waits.
-func (p *Process) Place(id uint64, fd, number int) unix.Errno {
-	return seccomp.Place(p.listener, id, fd, number)
+func (p *Process) Place(id uint64, fd, number int, cloexec bool) unix.Errno {
+	return seccomp.Place(p.listener, id, fd, number, cloexec)
 }
 
 // Descriptor copies a descriptor out of the process, for the caller to close. The copy shares the position.

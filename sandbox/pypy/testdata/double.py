@@ -354,6 +354,11 @@ def os_fstatvfs(fd):
     return Statvfs(peek(out, 112))
 
 
+def os_pread(fd, n, offset):
+    buffer = alloc(bytes(n))
+    return peek(buffer, check("pread(ipii)i", fd, buffer, n, offset))
+
+
 def os_lseek(fd, offset, whence):
     return check("lseek(iii)i", fd, offset, whence)
 
@@ -517,7 +522,7 @@ def short(function):
 
 def install():
     functions = {
-        "open": os_open, "close": os_close, "read": os_read, "write": os_write, "pipe": os_pipe, "waitpid": os_waitpid,
+        "open": os_open, "close": os_close, "read": os_read, "pread": os_pread, "write": os_write, "pipe": os_pipe, "waitpid": os_waitpid,
         "stat": os_stat, "lstat": os_lstat, "fstat": os_stat, "listdir": os_listdir, "scandir": None, "mkdir": os_mkdir,
         "unlink": os_unlink, "remove": os_unlink, "rmdir": os_rmdir, "rename": two("rename(pp)i"), "replace": two("rename(pp)i"),
         "link": two("link(pp)i"), "symlink": two("symlink(pp)i"), "readlink": os_readlink, "getcwd": os_getcwd,
