@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -44,22 +45,27 @@ func (l *Live) command(ctx context.Context, c *Start) (*journal.Command, error) 
 	if strings.IndexByte(c.Dir, 0) >= 0 || slices.ContainsFunc(c.Argv, func(a string) bool { return strings.IndexByte(a, 0) >= 0 }) {
 		return nil, syscall.EINVAL
 	}
-	scratch, err := l.scratch(ctx, command)
+	scratch, err := l.files.Scratch(ctx, command)
 	if err != nil {
 		return nil, err
 	}
 	if command.Path, err = l.resolve(ctx, command, c.Executables, scratch); err != nil {
 		return nil, err
 	}
-	if err := l.keepScratch(ctx, command, scratch); err != nil {
-		return nil, err
+	if len(scratch) > 0 {
+		if err := l.roomFor(1); err != nil {
+			return nil, err
+		}
+		if err := l.files.KeepScratch(ctx, command, scratch); err != nil {
+			return nil, err
+		}
 	}
 	return command, readInput(command, c)
 }
 
 // resolve finds the executable on the target as exec would along a list: the first that can be run, else EACCES where
 // one was found that cannot be, else ENOENT.
-func (l *Live) resolve(ctx context.Context, command *journal.Command, candidates []string, scratch []*change) (string, error) {
+func (l *Live) resolve(ctx context.Context, command *journal.Command, candidates []string, scratch []*change.Pending) (string, error) {
 	var failed error = syscall.ENOENT
 	for _, name := range candidates[:min(len(candidates), maxCandidates)] {
 		if err := context.Cause(ctx); err != nil {
@@ -68,7 +74,7 @@ func (l *Live) resolve(ctx context.Context, command *journal.Command, candidates
 		if len(name) > maxCommand || strings.IndexByte(name, 0) >= 0 {
 			return "", syscall.EINVAL
 		}
-		if strings.HasPrefix(name, "/") && executableScratch(scratch, name) {
+		if strings.HasPrefix(name, "/") && change.ExecutableScratch(scratch, name) {
 			return name, nil // it is not there yet
 		}
 		path, err := l.target.Resolve(ctx, name, command.Dir)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
@@ -15,7 +16,7 @@ import (
 )
 
 // all lists the operations in order.
-func (g *group) all() []*change {
+func (g *group) all() []*change.Pending {
 	if g.command == nil {
 		return g.files
 	}
@@ -29,7 +30,7 @@ func (l *Live) takeIn(ctx context.Context, command *journal.Command, d policy.De
 	var err error
 	if d.Verdict != policy.Deny {
 		if l.canChangeFiles() == nil {
-			if g.files, err = l.pending(ctx); err != nil {
+			if g.files, err = l.collect(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -52,9 +53,9 @@ func (l *progress) mayAdd() error {
 }
 
 // withFiles makes the operation of a command. One that the policy allows is asked about where files go with it.
-func (l *Live) withFiles(command *journal.Command, d policy.Decision, files []*change) *change {
+func (l *Live) withFiles(command *journal.Command, d policy.Decision, files []*change.Pending) *change.Pending {
 	for _, f := range files {
-		command.Before = append(command.Before, f.op.Digest)
+		command.Before = append(command.Before, f.Op.Digest)
 	}
 	if d.Verdict == policy.Allow && len(files)+len(command.Scratch) > 0 {
 		d = policy.Decision{Verdict: policy.Ask, Risk: policy.Caution, Reason: "changes of files come before it; alone it would be allowed"}
@@ -66,16 +67,16 @@ func (l *Live) withFiles(command *journal.Command, d policy.Decision, files []*c
 		Kind: journal.CommandKind, Summary: summary(command).String(), Verdict: d.Verdict, Risk: d.Risk, Why: d.Reason,
 		Effect: d.Effect, Undo: d.Undo, Digest: command.Digest(), Created: l.m.config.Now(), Command: command,
 	}
-	c := &change{op: o, first: journal.Event{What: journal.Ask}}
+	c := &change.Pending{Op: o, First: journal.Event{What: journal.Ask}}
 	switch d.Verdict {
 	case policy.Allow:
 		if !l.plan { // there it is shown with the rest, and runs when the plan is approved
-			c.first = journal.Event{What: journal.Allow, At: o.Created}
+			c.First = journal.Event{What: journal.Allow, At: o.Created}
 		}
 	case policy.Deny:
-		c.first = journal.Event{What: journal.Deny, At: o.Created}
+		c.First = journal.Event{What: journal.Deny, At: o.Created}
 	default:
-		c.op.Verdict = policy.Ask
+		c.Op.Verdict = policy.Ask
 	}
 	return c
 }
@@ -91,23 +92,23 @@ func (l *Live) journalise(g *group) error {
 		return err
 	}
 	for _, c := range fresh {
-		if c.op.File != nil {
-			l.prepared(c)
+		if c.Op.File != nil {
+			l.files.Judge(c, l.exit, l.m.config.Now())
 		}
 	}
 	g.denyAfterDenied()
 	// A grant that is revoked from here on was in force when the operation came.
 	defer l.m.grants.Hold()()
-	if c := g.command; c != nil && !c.old && len(g.files) == 0 {
+	if c := g.command; c != nil && !c.Old && len(g.files) == 0 {
 		l.useGrant(c)
 	}
-	taken := map[*change]journal.Operation{}
+	taken := map[*change.Pending]journal.Operation{}
 	_, err = l.m.config.Store.Update(l.id, func(s *journal.Session) error {
 		if s.Status.Final() || s.Status == journal.StatusParked || l.ctx.Err() != nil {
 			return l.ending()
 		}
 		for _, c := range fresh {
-			op, first := c.op, c.first
+			op, first := c.Op, c.First
 			if first.What == journal.Grant && s.Waits() { // what comes before it is not decided
 				first = journal.Event{What: journal.Ask}
 			}
@@ -130,10 +131,10 @@ func (l *Live) journalise(g *group) error {
 		return err
 	}
 	for c, o := range taken {
-		c.op = o
+		c.Op = o
 	}
 	for _, c := range g.files {
-		l.inflight[c.op.Digest] = c.op.N
+		l.inflight[c.Op.Digest] = c.Op.N
 	}
 	return nil
 }
@@ -141,23 +142,23 @@ func (l *Live) journalise(g *group) error {
 // denyAfterDenied denies a command after a change of a file that the policy denies.
 func (g *group) denyAfterDenied() {
 	c := g.command
-	if c == nil || c.old || c.first.What != journal.Ask {
+	if c == nil || c.Old || c.First.What != journal.Ask {
 		return
 	}
 	for _, f := range g.files {
-		if f.op.Decision == journal.Denied || !f.old && f.first.What == journal.Deny {
-			c.op.Verdict, c.first = policy.Deny, journal.Event{What: journal.Deny, At: c.op.Created}
-			c.op.Why = "a change of a file before it is denied: " + f.op.Why
+		if f.Op.Decision == journal.Denied || !f.Old && f.First.What == journal.Deny {
+			c.Op.Verdict, c.First = policy.Deny, journal.Event{What: journal.Deny, At: c.Op.Created}
+			c.Op.Why = "a change of a file before it is denied: " + f.Op.Why
 		}
 	}
 }
 
 // withNeeds is a command that names the changes before it by their numbers; those that were just taken in have them there.
-func (g *group) withNeeds(c *journal.Command, taken map[*change]journal.Operation) *journal.Command {
+func (g *group) withNeeds(c *journal.Command, taken map[*change.Pending]journal.Operation) *journal.Command {
 	command := *c
 	command.Needs = nil
 	for _, f := range g.files {
-		n := f.op.N
+		n := f.Op.N
 		if o, fresh := taken[f]; fresh {
 			n = o.N
 		}
@@ -167,18 +168,18 @@ func (g *group) withNeeds(c *journal.Command, taken map[*change]journal.Operatio
 }
 
 // matchJournal takes up what an earlier run has recorded and returns what is new.
-func (l *Live) matchJournal(g *group) (fresh []*change, err error) {
+func (l *Live) matchJournal(g *group) (fresh []*change.Pending, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range g.all() {
-		if c.old { // it waits for an earlier command already
+		if c.Old { // it waits for an earlier command already
 			continue
 		}
 		if l.at < len(l.journal) {
-			at := recordedAt(l.journal, l.at, &c.op)
+			at := recordedAt(l.journal, l.at, &c.Op)
 			differs := at != l.at
 			if at >= 0 {
-				c.op, c.old = l.journal[at], true
+				c.Op, c.Old = l.journal[at], true
 				l.at = at + 1
 			} else {
 				l.at = len(l.journal) // from here on the script does something else
@@ -191,9 +192,7 @@ func (l *Live) matchJournal(g *group) (fresh []*change, err error) {
 			if at < 0 {
 				err = l.withdraw()
 			}
-			if l.snapshot != nil {
-				l.snapshot.ReachAll()
-			}
+			l.files.Differs()
 			l.mu.Lock()
 			if err == nil && at >= 0 {
 				continue
@@ -224,7 +223,7 @@ func recordedAt(recorded []journal.Operation, at int, asked *journal.Operation) 
 }
 
 // makeRoom counts new operations.
-func (l *progress) makeRoom(fresh []*change) error {
+func (l *progress) makeRoom(fresh []*change.Pending) error {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	if limit := l.rules.Limits.Operations; limit > 0 && l.count+len(fresh) > limit {
@@ -232,10 +231,10 @@ func (l *progress) makeRoom(fresh []*change) error {
 	}
 	bytes := 0
 	for _, c := range fresh {
-		if c.op.File != nil {
-			bytes += c.op.File.Footprint()
+		if c.Op.File != nil {
+			bytes += c.Op.File.Footprint()
 		} else {
-			bytes += c.op.Command.Footprint()
+			bytes += c.Op.Command.Footprint()
 		}
 	}
 	if l.recordedBytes += bytes; l.recordedBytes > maxJournal {
@@ -249,7 +248,7 @@ func (l *progress) makeRoom(fresh []*change) error {
 // returns how the command stands then. In a plan nothing waits and nothing is made.
 func (l *Live) settleGroup(ctx context.Context, g *group) error {
 	for _, c := range g.all() {
-		if c.old {
+		if c.Old {
 			if err := l.retake(c); err != nil {
 				return err
 			}
@@ -268,7 +267,7 @@ func (l *Live) settleGroup(ctx context.Context, g *group) error {
 // planned takes the files of a plan for made, so that what the script does next is a change against them.
 func (l *Live) planned(g *group) {
 	for _, c := range g.files {
-		if c.op.Decision == journal.Denied {
+		if c.Op.Decision == journal.Denied {
 			l.leave(c)
 		} else {
 			l.made(c)
@@ -278,12 +277,12 @@ func (l *Live) planned(g *group) {
 
 // retake brings an operation of an earlier run to where it goes on: a decision may have come since, and what nobody
 // decided waits again.
-func (l *execution) retake(c *change) error {
+func (l *execution) retake(c *change.Pending) error {
 	s, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
 		if s.Status.Final() || s.Status == journal.StatusParked {
 			return l.ending()
 		}
-		o := s.Operation(c.op.N)
+		o := s.Operation(c.Op.N)
 		if o == nil {
 			return journal.ErrNotFound
 		}
@@ -302,7 +301,7 @@ func (l *execution) retake(c *change) error {
 	if err != nil {
 		return err
 	}
-	c.op = *s.Operation(c.op.N)
+	c.Op = *s.Operation(c.Op.N)
 	return nil
 }
 
@@ -317,38 +316,38 @@ func (l *Live) commit(ctx context.Context, g *group) error {
 	var rejected, failed error
 	for _, c := range g.files {
 		var err error
-		if c.op, err = l.current(c.op.N); err != nil {
+		if c.Op, err = l.current(c.Op.N); err != nil {
 			return err
 		}
-		if c.op.Decision == journal.Approved && c.op.Started.IsZero() && failed == nil {
+		if c.Op.Decision == journal.Approved && c.Op.Started.IsZero() && failed == nil {
 			if err := l.make(ctx, c); err != nil {
 				return err
 			}
 		}
-		switch c.op.Decision {
+		switch c.Op.Decision {
 		case journal.Approved:
-			if !c.op.Finished.IsZero() {
+			if !c.Op.Finished.IsZero() {
 				l.made(c)
 			}
 		case journal.Rejected:
 			l.leave(c)
 			if rejected == nil {
-				rejected = &journal.DenialError{Reason: c.op.Reason, By: c.op.By}
+				rejected = &journal.DenialError{Reason: c.Op.Reason, By: c.Op.By}
 			}
 		case journal.Denied:
 			l.leave(c)
 			if rejected == nil {
-				rejected = &journal.DenialError{Reason: c.op.Why}
+				rejected = &journal.DenialError{Reason: c.Op.Why}
 			}
 		case journal.Conflicted, journal.Failed:
 			l.leave(c)
-			failed = &journal.ConflictError{N: c.op.N, Reason: c.op.Reason}
+			failed = &journal.ConflictError{N: c.Op.N, Reason: c.Op.Reason}
 		case journal.Unknown:
 			l.leave(c)
-			failed = &journal.ConflictError{N: c.op.N, Reason: cmp.Or(c.op.Reason, "the gateway was stopped while it was made; whether it was is not known")}
+			failed = &journal.ConflictError{N: c.Op.N, Reason: cmp.Or(c.Op.Reason, "the gateway was stopped while it was made; whether it was is not known")}
 		case journal.Cancelled, journal.Expired:
 			if failed == nil {
-				failed = &journal.ConflictError{N: c.op.N, Reason: "it was withdrawn"}
+				failed = &journal.ConflictError{N: c.Op.N, Reason: "it was withdrawn"}
 			}
 			l.forget(c)
 		default:
@@ -362,56 +361,53 @@ func (l *Live) commit(ctx context.Context, g *group) error {
 }
 
 // leave remembers that a change stays in the view alone.
-func (l *Live) leave(c *change) {
+func (l *Live) leave(c *change.Pending) {
 	l.gate.Lock()
 	defer l.gate.Unlock()
-	l.skip[c.op.Digest] = true
-	delete(l.inflight, c.op.Digest)
+	l.skip[c.Op.Digest] = true
+	delete(l.inflight, c.Op.Digest)
 }
 
 // forget lets a change be asked about again.
-func (l *Live) forget(c *change) {
+func (l *Live) forget(c *change.Pending) {
 	l.gate.Lock()
 	defer l.gate.Unlock()
-	delete(l.inflight, c.op.Digest)
+	delete(l.inflight, c.Op.Digest)
 }
 
-// made tells the view that the target has a change by now.
-func (l *Live) made(c *change) {
-	l.view.Rebase(c.of)
-	if l.snapshot != nil {
-		l.reached(&c.op)
-	}
+// made says that the target has a change by now.
+func (l *Live) made(c *change.Pending) {
+	l.files.Made(c)
 	l.forget(c)
 }
 
 // make consumes the approval of one change, makes it, and records what came of it.
-func (l *Live) make(ctx context.Context, c *change) error {
+func (l *Live) make(ctx context.Context, c *change.Pending) error {
 	done, err := l.enter()
 	if err != nil {
 		return err
 	}
 	defer done()
-	if c.op, err = l.consume(c.op); err != nil {
+	if c.Op, err = l.consume(c.Op); err != nil {
 		return err
 	}
 	files, _ := l.target.(targets.FileTarget) // canChangeFiles has looked
 	// It is made whole or not at all, so that an end of the session need not stop it half way.
-	failed := files.Apply(context.WithoutCancel(ctx), targetChange(c.op.File, changeID(l.id, c.op.N), l.m.config.Blobs))
-	failed = l.m.look.afterLoss(ctx, files, l.id, &c.op, failed)
+	failed := files.Apply(context.WithoutCancel(ctx), change.TargetChange(c.Op.File, change.ID(l.id, c.Op.N), l.m.config.Blobs))
+	failed = l.m.look.AfterLoss(ctx, files, l.id, &c.Op, failed)
 	s, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
-		o := s.Operation(c.op.N)
+		o := s.Operation(c.Op.N)
 		if o == nil {
 			return journal.ErrNotFound
 		}
-		return o.Apply(outcomeOf(failed, l.m.config.Now()))
+		return o.Apply(change.Outcome(failed, l.m.config.Now()))
 	})
 	if err != nil {
 		return fmt.Errorf("record a change: %w", err)
 	}
-	c.op = *s.Operation(c.op.N)
+	c.Op = *s.Operation(c.Op.N)
 	if failed != nil {
-		l.Notice("operation %d was not made: %s", c.op.N, render.Stored(c.op.Reason))
+		l.Notice("operation %d was not made: %s", c.Op.N, render.Stored(c.Op.Reason))
 	}
 	l.m.publish(l.subject(), events.Finished, "")
 	return nil
@@ -421,7 +417,7 @@ func (l *Live) make(ctx context.Context, c *change) error {
 func (l *execution) abandonRest(g *group) error {
 	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
 		for _, c := range g.all() {
-			o := s.Operation(c.op.N)
+			o := s.Operation(c.Op.N)
 			if o != nil && o.Undecided() {
 				err := o.Apply(journal.Event{What: journal.Cancel, At: l.m.config.Now(), Reason: "an operation before it was not made"})
 				if err != nil {
@@ -438,10 +434,10 @@ func (l *execution) abandonRest(g *group) error {
 // another exit status than 0. It returns nil where nothing is
 // left undecided, whatever was decided: the session's end tells. Otherwise the error says why it ended first.
 func (l *Live) Finish(ctx context.Context, exit int) error {
-	if l.view == nil {
+	if !l.files.Given() {
 		return nil
 	}
-	if err := l.mayAdd(); err != nil && len(l.view.Changes()) > 0 {
+	if err := l.mayAdd(); err != nil && l.files.Changed() {
 		return err
 	}
 	l.gate.Lock()
@@ -466,4 +462,21 @@ func (l *execution) canChangeFiles() error {
 		return fmt.Errorf("files of %s cannot be changed", l.target.Name())
 	}
 	return nil
+}
+
+// roomFor says early, before any content is kept, that the limit of operations leaves no room for so many more. What
+// an earlier run has recorded needs none.
+func (l *progress) roomFor(n int) error {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	limit := l.rules.Limits.Operations
+	if again := len(l.journal) - l.at; limit > 0 && l.count+n-again > limit {
+		return &journal.DenialError{Reason: fmt.Sprintf("limits.operations allows %d operations in a session", limit)}
+	}
+	return nil
+}
+
+// collect lists the changes of the script that have not been made and that nobody has said no to. Called with the gate locked.
+func (l *Live) collect(ctx context.Context) ([]*change.Pending, error) {
+	return l.files.Collect(ctx, func(digest string) (bool, int) { return l.skip[digest], l.inflight[digest] }, l.roomFor)
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
@@ -39,7 +40,7 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		return nil, err
 	}
 	unsettled := l.settleGroup(ctx, g)
-	o, err := l.current(g.command.op.N)
+	o, err := l.current(g.command.Op.N)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		return nil, unsettled
 	case o.Decision != journal.Approved && o.Decision != journal.Allowed:
 		return nil, l.ending()
-	case g.command.old && !o.Finished.IsZero():
+	case g.command.Old && !o.Finished.IsZero():
 		return l.replay(o, c)
 	}
 	return l.run(ctx, o, c)
@@ -81,15 +82,8 @@ func (l *Live) replay(o journal.Operation, c Start) (targets.Process, error) {
 		l.m.config.Log.Error("replay an operation", "session", l.id, "operation", o.N, "error", err)
 		return nil, &journal.DenialError{Reason: fmt.Sprintf("the recorded output of operation %d is damaged, so it cannot be replayed", o.N), By: "the gateway"}
 	}
-	l.refresh()
+	l.files.Refresh()
 	return replay(recorded, o, c), nil
-}
-
-// refresh lets the script see what a command has changed.
-func (l *workspace) refresh() {
-	if l.view != nil {
-		l.view.Refresh()
-	}
 }
 
 func summary(c *journal.Command) render.Text {
@@ -137,9 +131,9 @@ func (l *execution) ending() error {
 
 // await holds the session until a human has decided on all of a group. Its operations are in the journal already.
 func (l *Live) await(ctx context.Context, g *group) error {
-	var waiting []*change
+	var waiting []*change.Pending
 	for _, c := range g.all() {
-		if c.op.Decision == journal.Waiting {
+		if c.Op.Decision == journal.Waiting {
 			waiting = append(waiting, c)
 		}
 	}
@@ -185,7 +179,7 @@ func (l *Live) await(ctx context.Context, g *group) error {
 const maxTold = 1000
 
 // tellWaiting tells the agent what waits, and that it need not ask.
-func (l *execution) tellWaiting(waiting []*change) {
+func (l *execution) tellWaiting(waiting []*change.Pending) {
 	last := waiting[len(waiting)-1]
 	before := render.Text{}
 	switch n := len(waiting) - 1; {
@@ -194,24 +188,24 @@ func (l *execution) tellWaiting(waiting []*change) {
 	case n > 1:
 		before = render.Format(", and %d changes of files with it", n)
 	}
-	what, rest := render.Fit(render.Stored(last.op.Summary), maxTold)
+	what, rest := render.Fit(render.Stored(last.Op.Summary), maxTold)
 	if rest { // a notice is rendered again, which the mark of what is cut would not survive
 		head, _ := what.Cut(strings.IndexRune(what.String(), render.Mark))
 		what = render.Format("%s... (and so on)", head)
 	}
-	l.Notice("operation %d of session %s waits for a human: %s%s", last.op.N, l.id, what, before)
+	l.Notice("operation %d of session %s waits for a human: %s%s", last.Op.N, l.id, what, before)
 	// It gives no digest: one that an agent can pass on would be pasted by somebody who has seen nothing but the agent's words.
 	l.Notice("it needs no polling: it goes on when somebody runs: show %s, and the approve line that this ends with (or: reject %s)", l.id, l.id)
 }
 
 // firstWaiting is the number of the first of the operations that still waits, 0 for none.
-func (l *execution) firstWaiting(of []*change) (int, error) {
+func (l *execution) firstWaiting(of []*change.Pending) (int, error) {
 	s, err := l.m.session(l.id)
 	if err != nil {
 		return 0, err
 	}
 	for _, c := range of {
-		o := s.Operation(c.op.N)
+		o := s.Operation(c.Op.N)
 		if o == nil {
 			return 0, journal.ErrNotFound
 		}
@@ -233,7 +227,7 @@ func (l *Live) abandon(g *group) error {
 			return nil
 		}
 		for _, c := range g.all() {
-			if o := s.Operation(c.op.N); o != nil && o.Undecided() {
+			if o := s.Operation(c.Op.N); o != nil && o.Undecided() {
 				if err := o.Apply(journal.Event{What: journal.Cancel, At: l.m.config.Now()}); err != nil {
 					return err
 				}
@@ -371,7 +365,7 @@ func (l *Live) launch(ctx context.Context, o journal.Operation, c Start, done fu
 		l.result(o.N, targets.Exit{Code: exit}, "", false, errors.Is(err, targets.ErrLost))
 		return nil, err
 	}
-	l.refresh() // what the script has settled is the target's from now on
+	l.files.Refresh() // what the script has settled is the target's from now on
 	running := &process{Process: p, live: l, n: o.N, record: record, ended: make(chan struct{})}
 	go func() {
 		defer done()
@@ -456,7 +450,7 @@ func (l *execution) result(n int, exit targets.Exit, output string, cut, lost bo
 func (p *process) finish() {
 	defer close(p.ended)
 	p.exit, p.err = p.Process.Wait()
-	p.live.refresh()
+	p.live.files.Refresh()
 	m := p.live.m
 	kept, err := m.outputs.KeepOperation(p.live.ctx, p.record)
 	if err != nil {

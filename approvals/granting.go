@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
@@ -93,14 +94,14 @@ func (m *Manager) Revoke(_ context.Context, n int, by journal.Identity) (grants.
 }
 
 // useGrant lets an operation that the policy asks about run by a grant, if there is one.
-func (l *execution) useGrant(c *change) {
-	o := &c.op
-	if c.first.What != journal.Ask || o.Verdict != policy.Ask || l.plan || len(o.Command.Before)+len(o.Command.Scratch) > 0 {
+func (l *execution) useGrant(c *change.Pending) {
+	o := &c.Op
+	if c.First.What != journal.Ask || o.Verdict != policy.Ask || l.plan || len(o.Command.Before)+len(o.Command.Scratch) > 0 {
 		return
 	}
 	g := l.m.grants.Covering(l.id, l.identity, o)
 	if g == nil {
 		return
 	}
-	c.first = journal.Event{What: journal.Grant, At: o.Created, By: journal.Identity{Name: g.By, Fingerprint: g.ByKey}, Grant: g.N}
+	c.First = journal.Event{What: journal.Grant, At: o.Created, By: journal.Identity{Name: g.By, Fingerprint: g.ByKey}, Grant: g.N}
 }

@@ -7,11 +7,13 @@ import (
 	"io"
 	"time"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
 )
 
 // ID is the session's id.
@@ -305,3 +307,13 @@ func keepSessionOutput(ctx context.Context, m *Manager, id string) {
 func (l *execution) subject() events.Subject {
 	return events.Subject{Session: l.id, Identity: l.identity, Target: l.target.Name()}
 }
+
+// SetFiles gives the session the view whose changes it is to make on the target. hidden says which paths the read policy does not
+// show. It is called once, before the script runs; without it nothing of files is changed.
+func (l *Live) SetFiles(view change.Files, hidden func(path string) bool) {
+	l.files.SetFiles(view, hidden)
+}
+
+// Source is what a script's view is laid over: the target's files, or for a script that runs again what they were before its own
+// changes were made.
+func (l *Live) Source(base vfs.Source) vfs.Source { return l.files.Source(base, l.journal) }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"shannot-gateway/approvals/change"
+	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
@@ -18,7 +20,6 @@ import (
 	"shannot-gateway/approvals/places"
 	"shannot-gateway/approvals/scope"
 	"shannot-gateway/targets"
-	"shannot-gateway/vfs"
 )
 
 // New opens the sessions of an earlier gateway: what was held is parked, what ran has failed, and an operation that
@@ -38,8 +39,8 @@ func New(c Config) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{
-		config: c, outputs: outputs, scopes: scope.New(c.Standing), contents: contents{c.Blobs},
-		look: look{c.Target, c.Log}, rolling: exclusive{held: map[string]bool{}},
+		config: c, outputs: outputs, scopes: scope.New(c.Standing), contents: change.Contents{Blobs: c.Blobs},
+		look: &change.Look{Target: c.Target, Log: c.Log}, rolling: exclusive{held: map[string]bool{}},
 		registry: registry{
 			live: map[string]*Live{}, present: map[string]int{}, parked: map[string]parkedSession{}, going: map[string]chan struct{}{},
 		},
@@ -136,7 +137,7 @@ func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets
 	}
 	l := &Live{
 		execution: x, taken: place, presence: presence{execution: x, nothingSent: s.NothingSent},
-		workspace: workspace{execution: x, origins: map[*vfs.Origin]known{}}, progress: progress{execution: x, count: len(s.Operations)},
+		files: change.NewWorkspace(change.Config{Target: target, Blobs: m.config.Blobs, Checkpoint: rules.Limits.Checkpoint, Began: x.began}), progress: progress{execution: x, count: len(s.Operations)},
 		skip: map[string]bool{}, inflight: map[string]int{},
 	}
 	if again {
@@ -228,7 +229,7 @@ func (m *Manager) Follow(ctx context.Context, by journal.Identity, id string, fn
 	}
 	seen, done := m.scopes.WhileSeen(ctx, by, &s)
 	defer done()
-	s, err = m.follow(seen, l, s, func(c output.Chunk) error {
+	s, err = follow(seen, m, l, s, func(c output.Chunk) error {
 		if !m.scopes.Of(by).Sees(s.Identity, s.Target) {
 			return journal.ErrNotFound
 		}
@@ -241,7 +242,7 @@ func (m *Manager) Follow(ctx context.Context, by journal.Identity, id string, fn
 }
 
 // follow is Follow of a session that may be alive, or have ended since.
-func (m *Manager) follow(ctx context.Context, l *Live, s journal.Session, fn func(output.Chunk) error) (journal.Session, error) {
+func follow(ctx context.Context, m *Manager, l *Live, s journal.Session, fn func(output.Chunk) error) (journal.Session, error) {
 	id, err := s.ID, error(nil)
 	if err := fn(output.Chunk{Stream: output.State, Data: []byte(s.Status), Status: s.Status}); err != nil {
 		return s, err
@@ -434,3 +435,9 @@ func (m *Manager) Void(g *grants.Grant) string {
 
 // Obstacle says in a few words why nothing of a session can be approved now, whoever asks; "" where nothing is in the way.
 func (m *Manager) Obstacle(s *journal.Session) string { return m.scopes.Obstacle(s) }
+
+// Diff compares what a file holds with what a change writes; context is diff.Compare's. ok is false where the change writes no
+// content or what is there before was not kept; both are in Details.
+func (m *Manager) Diff(f *journal.File, context int) (d diff.Diff, ok bool, err error) {
+	return m.contents.Diff(f, context)
+}

@@ -108,7 +108,7 @@ func (l *Live) recallReads(r *journal.Reads) {
 	if r == nil {
 		return
 	}
-	list, err := l.m.readsList(r)
+	list, err := readsList(l.m.config.Blobs, r)
 	if err != nil {
 		l.m.config.Log.Error("read the list of files that a script has read in an earlier run", "session", l.id, "error", err)
 	}
@@ -116,16 +116,16 @@ func (l *Live) recallReads(r *journal.Reads) {
 }
 
 // readsList is the list of a record, checked against its digest.
-func (c *contents) readsList(r *journal.Reads) ([]byte, error) {
+func readsList(blobs journal.Blobs, r *journal.Reads) ([]byte, error) {
 	list := r.List
 	if r.Lost != "" {
 		return nil, errors.New(r.Lost)
 	}
 	if len(list) == 0 {
-		if c.blobs == nil {
+		if blobs == nil {
 			return nil, journal.ErrNoContent
 		}
-		from, size, err := c.blobs.OpenBlob(r.SHA256)
+		from, size, err := blobs.OpenBlob(r.SHA256)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +158,7 @@ func (m *Manager) Reads(s journal.Session) (*journal.Reads, []string, error) {
 	if r == nil {
 		return nil, nil, nil
 	}
-	list, err := m.readsList(r)
+	list, err := readsList(m.config.Blobs, r)
 	if err != nil {
 		return r, nil, fmt.Errorf("read the list of files of session %s: %w", s.ID, err)
 	}

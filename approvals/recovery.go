@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -23,7 +24,7 @@ func (r *recovery) run() error {
 	}
 	// Most are parked and stay as they are: a start must not write each of them.
 	var changed []string
-	found := map[string]answers{}
+	found := map[string]change.Answers{}
 	for i := range open {
 		o := &open[i]
 		answers, after := r.resolved(r.closed, o), o.Clone()
@@ -78,7 +79,7 @@ func (r *recovery) takeUp(s *journal.Session) {
 }
 
 // recoverSession decides what became of a session whose gateway died. It says why it took an approval back, if it did.
-func (r *recovery) recoverSession(s *journal.Session, answers answers) (takenBack string, err error) {
+func (r *recovery) recoverSession(s *journal.Session, answers change.Answers) (takenBack string, err error) {
 	s.Placed = nil
 	unknown, err := recoverOperations(s, r.now, answers)
 	if err != nil {
@@ -87,25 +88,25 @@ func (r *recovery) recoverSession(s *journal.Session, answers answers) (takenBac
 	switch {
 	case unknown:
 		return "", s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
-	case r.config.Restart != nil && !s.Interactive && (s.Status == journal.StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.anyMade()):
+	case r.config.Restart != nil && !s.Interactive && (s.Status == journal.StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.AnyMade()):
 		return recoverParked(s, r.now, r.rules.Load(), answers)
 	}
 	return "", s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, "the gateway stopped while it ran", r.now))
 }
 
 // recoverOperations says of what was under way what is known of it by now. unknown is whether there is one of which nothing is.
-func recoverOperations(s *journal.Session, now time.Time, answers answers) (unknown bool, err error) {
+func recoverOperations(s *journal.Session, now time.Time, answers change.Answers) (unknown bool, err error) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
 		if o.State() != journal.StateRunning {
 			continue
 		}
 		switch answers[o.N] {
-		case wasMade:
+		case change.WasMade:
 			err = o.Apply(journal.Event{What: journal.Finish, At: now})
-		case notMade:
+		case change.NotMade:
 			err = o.Apply(journal.Event{What: journal.NotMade}) // it is still approved
-		case notKnown:
+		case change.NotKnown:
 			err, unknown = o.Apply(journal.Event{What: journal.Interrupt}), true
 		}
 		if err != nil {
@@ -118,8 +119,8 @@ func recoverOperations(s *journal.Session, now time.Time, answers answers) (unkn
 // recoverParked parks a session that can start again. What was to start when the gateway stopped goes on. An approval that was left
 // lying, or is old by now, does not. In one that waits for something else too, it is used once that is decided: nothing starts for it
 // by itself.
-func recoverParked(s *journal.Session, now time.Time, rules *Rules, answers answers) (takenBack string, err error) {
-	idle := s.Status == journal.StatusParked && !s.GoesOn && s.Waits() && !answers.anyMade()
+func recoverParked(s *journal.Session, now time.Time, rules *Rules, answers change.Answers) (takenBack string, err error) {
+	idle := s.Status == journal.StatusParked && !s.GoesOn && s.Waits() && !answers.AnyMade()
 	if s.Status == journal.StatusParked && !s.GoesOn && !idle {
 		any, err := reopen(s, "the gateway stopped before", time.Time{})
 		if err != nil {
@@ -144,7 +145,7 @@ func recoverParked(s *journal.Session, now time.Time, rules *Rules, answers answ
 		}
 	}
 	e := journal.Event{What: journal.Unschedule}
-	if !idle && (s.ApprovedNotStarted() || s.GoesOn && !s.Waits() || answers.anyMade()) {
+	if !idle && (s.ApprovedNotStarted() || s.GoesOn && !s.Waits() || answers.AnyMade()) {
 		e.What = journal.Schedule
 	}
 	return takenBack, s.Apply(e)
@@ -152,23 +153,23 @@ func recoverParked(s *journal.Session, now time.Time, rules *Rules, answers answ
 
 // resolved brings a session's interrupted changes to a state that this process can vouch for, and removes what its
 // commands were given of scratch.
-func (r *recovery) resolved(ctx context.Context, s *journal.Session) answers {
-	found := answers{}
-	files, done := r.look.files(s.Target, s.Identity, s.ID)
+func (r *recovery) resolved(ctx context.Context, s *journal.Session) change.Answers {
+	found := change.Answers{}
+	files, done := r.look.Files(s.Target, s.Identity, s.ID)
 	defer done()
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.File != nil && !o.Started.IsZero() && o.Finished.IsZero() {
-			found[o.N] = r.look.resolve(ctx, files, s.ID, o)
+			found[o.N] = r.look.Resolve(ctx, files, s.ID, o)
 		}
 	}
 	if files != nil && len(s.Placed) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, lookTime)
+		ctx, cancel := context.WithTimeout(ctx, change.LookTime)
 		defer cancel()
 		names := make([]string, len(s.Placed))
 		for i, name := range s.Placed {
 			names[i] = string(name)
 		}
-		for _, left := range removePlaced(ctx, files, changeID(s.ID, 0), names) {
+		for _, left := range change.RemovePlaced(ctx, files, change.ID(s.ID, 0), names) {
 			r.config.Log.Warn("a file of a session's scratch stays on the target", "session", s.ID, "error", left)
 		}
 	}

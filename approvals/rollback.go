@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
@@ -46,7 +47,7 @@ func (m *Manager) Rollback(ctx context.Context, id string, by journal.Identity, 
 		return nil, err
 	}
 	defer release()
-	files, done := m.look.files(s.Target, by.Name, id)
+	files, done := m.look.Files(s.Target, by.Name, id)
 	defer done()
 	if files == nil {
 		return nil, fmt.Errorf("roll back session %s: the target %s is not there, or its files cannot be changed", id, s.Target)
@@ -123,7 +124,7 @@ func (b *rolling) clear(ctx context.Context, s *journal.Session) error {
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Kind == journal.RollbackKind && o.Finished.IsZero() && o.Decision == journal.Approved {
 			left[o.N] = true
-			if err := b.files.Sweep(ctx, changeID(s.ID, o.N), string(o.File.Path)); err != nil {
+			if err := b.files.Sweep(ctx, change.ID(s.ID, o.N), string(o.File.Path)); err != nil {
 				return fmt.Errorf("remove what an interrupted rollback left: %w", err)
 			}
 		}
@@ -199,11 +200,11 @@ func (b *rolling) plan(ctx context.Context, s *journal.Session) (steps []Step, t
 		if err != nil {
 			return nil, nil, fmt.Errorf("look at %s: %w", render.Line(r.path), err)
 		}
-		if now.Same(targetState(r.was)) && !r.touchedAlone {
+		if now.Same(change.TargetState(r.was)) && !r.touchedAlone {
 			continue // as it was: by an earlier try, or by somebody
 		}
 		problem, hard := b.inTheWay(r, now)
-		remove, restore := b.undo(s, r, stateOf(now))
+		remove, restore := b.undo(s, r, change.StateOf(now))
 		step := Step{Path: r.path, Problem: problem, Forced: !hard}
 		for _, f := range []*journal.File{remove, restore} {
 			if f == nil {
@@ -270,22 +271,12 @@ func (b *rolling) inTheWay(r *restored, now *targets.State) (problem render.Text
 	switch {
 	case r.lost != "":
 		return render.Format("what was there is not kept: %s", r.lost), true
-	case r.was != nil && r.was.SHA256 != "" && !b.has(r.was.SHA256):
+	case r.was != nil && r.was.SHA256 != "" && !b.contents.Has(r.was.SHA256):
 		return render.Own("what was there is not kept any more"), true
-	case !now.Same(targetState(r.left)):
+	case !now.Same(change.TargetState(r.left)):
 		return render.Own("it has changed since the session"), false
 	}
 	return render.Text{}, false
-}
-
-// has reports whether a content is kept.
-func (c *contents) has(sha string) bool {
-	r, _, err := c.blobs.OpenBlob(sha)
-	if err != nil {
-		return false
-	}
-	_ = r.Close()
-	return true
 }
 
 // undo makes what restores a path: a removal, a change, or both where another kind of file is in the way.
@@ -296,7 +287,7 @@ func (b *rolling) undo(s *journal.Session, r *restored, now *journal.FileState) 
 			f.RunAs = o.File.RunAs
 		}
 	}
-	is := func(s *journal.FileState) *targets.State { return targetState(s) }
+	is := func(s *journal.FileState) *targets.State { return change.TargetState(s) }
 	if now != nil && (r.was == nil || is(now).IsDir() != is(r.was).IsDir()) {
 		gone := f
 		if gone.Op = journal.Delete; is(now).IsDir() {
@@ -328,7 +319,7 @@ func (b *rolling) undo(s *journal.Session, r *restored, now *journal.FileState) 
 func sameContent(a, b *journal.FileState) bool {
 	x, y := *a, *b
 	x.Mode, x.UID, x.GID = y.Mode, y.UID, y.GID
-	return (a.Mode^b.Mode)&^0o7777 == 0 && targetState(&x).Same(targetState(&y))
+	return (a.Mode^b.Mode)&^0o7777 == 0 && change.TargetState(&x).Same(change.TargetState(&y))
 }
 
 // step journals one step, makes it, and records what came of it.
@@ -351,14 +342,14 @@ func (b *rolling) step(ctx context.Context, f *journal.File) error {
 	if err != nil {
 		return err
 	}
-	failed := b.files.Apply(context.WithoutCancel(ctx), targetChange(f, changeID(b.id, n), b.config.Blobs))
-	failed = b.look.afterLoss(ctx, b.files, b.id, &journal.Operation{N: n, File: f}, failed)
+	failed := b.files.Apply(context.WithoutCancel(ctx), change.TargetChange(f, change.ID(b.id, n), b.config.Blobs))
+	failed = b.look.AfterLoss(ctx, b.files, b.id, &journal.Operation{N: n, File: f}, failed)
 	_, err = b.config.Store.Update(b.id, func(s *journal.Session) error {
 		o := s.Operation(n)
 		if o == nil {
 			return journal.ErrNotFound
 		}
-		return o.Apply(outcomeOf(failed, b.config.Now()))
+		return o.Apply(change.Outcome(failed, b.config.Now()))
 	})
 	if failed != nil {
 		return errors.Join(&journal.ConflictError{N: n, Reason: render.Line(failed.Error()).String()}, err)

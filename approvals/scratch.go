@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
@@ -48,14 +49,14 @@ func (l *Live) place(ctx context.Context, o journal.Operation) error {
 }
 
 func (l *Live) placeOne(ctx context.Context, files targets.FileTarget, n int, f *journal.File) error {
-	c := targetChange(f, changeID(l.id, n), l.m.config.Blobs)
+	c := change.TargetChange(f, change.ID(l.id, n), l.m.config.Blobs)
 	own := slices.Contains(l.placed, string(f.Path))
 	if own {
 		now, err := files.State(ctx, c.Path)
 		if err != nil {
 			return err
 		}
-		if want := f.After()[string(f.Path)]; now.Same(targetState(want)) || now.IsDir() {
+		if want := f.After()[string(f.Path)]; now.Same(change.TargetState(want)) || now.IsDir() {
 			return nil
 		}
 		c.Was = now // the script, or a command, has changed it since
@@ -96,7 +97,7 @@ func (l *Live) unplace() {
 	if !ok || len(l.placed) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), lookTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), change.LookTime)
 	defer cancel()
 	l.remove(ctx, files, l.placed)
 	l.placed = nil
@@ -109,24 +110,7 @@ func (l *Live) unplace() {
 // remove removes placed files, the last first. What a command has made of them goes too; a directory in which it has
 // left something stays, and is said.
 func (l *Live) remove(ctx context.Context, files targets.FileTarget, names []string) {
-	for _, left := range removePlaced(ctx, files, changeID(l.id, 0), names) {
+	for _, left := range change.RemovePlaced(ctx, files, change.ID(l.id, 0), names) {
 		l.m.config.Log.Warn("a file of a session's scratch stays on the target", "session", l.id, "error", left)
 	}
-}
-
-func removePlaced(ctx context.Context, files targets.FileTarget, id string, names []string) (left []error) {
-	for _, name := range slices.Backward(names) {
-		now, err := files.State(ctx, name)
-		if err == nil && now != nil {
-			c := targets.Change{ID: id, Op: targets.Delete, Path: name, Was: now}
-			if now.IsDir() {
-				c.Op = targets.Rmdir
-			}
-			err = files.Apply(ctx, c)
-		}
-		if err != nil {
-			left = append(left, fmt.Errorf("remove %q: %w", name, err))
-		}
-	}
-	return left
 }

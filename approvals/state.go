@@ -3,11 +3,11 @@ package approvals
 import (
 	"context"
 	"hash"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
@@ -16,13 +16,11 @@ import (
 	"shannot-gateway/approvals/scope"
 	"shannot-gateway/internal/turns"
 	"shannot-gateway/targets"
-	"shannot-gateway/vfs"
 )
 
 // Manager owns all sessions of a gateway.
 type Manager struct {
 	registry
-	contents
 	resumer
 	config   Config
 	rules    atomic.Pointer[Rules] // of sessions that begin now
@@ -32,7 +30,8 @@ type Manager struct {
 	scopes   *scope.Scopes
 	turns    turns.Turns
 	outputs  *output.Folder
-	look     look
+	look     *change.Look
+	contents change.Contents
 	rolling  exclusive // sessions that are being rolled back
 
 	begun atomic.Int64
@@ -58,19 +57,8 @@ type parkedSession struct {
 	deadline         time.Time
 }
 
-// contents are what the journal's records name.
-type contents struct {
-	blobs journal.Blobs // nil where files are not changed
-}
-
 // resumer lets parked sessions go on.
 type resumer struct{ m *Manager }
-
-// look finds out what is on targets.
-type look struct {
-	target func(name string) targets.Target // see Config.Target, may be nil
-	log    *slog.Logger
-}
 
 // exclusive makes sure that one rollback of a session runs at a time.
 type exclusive struct {
@@ -99,7 +87,7 @@ type foreignPrograms struct {
 type Live struct {
 	*execution
 	presence
-	workspace
+	files *change.Workspace // with gate
 	progress
 
 	taken *places.Place // released when it is not alive any more
@@ -165,50 +153,10 @@ type presence struct {
 	commands    sync.WaitGroup // that run, or whose results are being recorded
 }
 
-// workspace is the script's view of files, and what they were on the target.
-type workspace struct {
-	*execution
-	view         Files                 // what the script has changed, nil where it has no files
-	hidden       func(string) bool     // what the read policy does not show
-	base         vfs.Source            // what the view is laid over
-	snapshot     *vfs.Snapshot         // base of a script that runs again
-	last         map[string]int        // by path: the last change that an earlier run made
-	origins      map[*vfs.Origin]known // what files were before the first change; with Live.gate
-	checkpointed int64                 // bytes that were kept of them; with Live.gate
-}
-
-// change is one change of the session's view as an operation.
-type change struct {
-	of []vfs.Change // one, or several that are made as one
-	op journal.Operation
-	// first is what happens to a new one when it is taken in.
-	first journal.Event
-	old   bool // of an earlier run, or of an earlier command that still waits
-}
-
-// known is what was found out about an origin.
-type known struct {
-	state *journal.FileState
-	kept  bool
-	lost  string
-}
-
-// Files is what a script has changed in its own view, and not yet on the target; *vfs.Session is one.
-type Files interface {
-	// Changes lists what differs from the target, in an order in which it can be done.
-	Changes() []vfs.Change
-	// Rebase says that changes were made.
-	Rebase(changes []vfs.Change)
-	// Refresh lets the view show what a command has changed.
-	Refresh()
-	// Scratch lists what scratch holds at a path and below.
-	Scratch(name string) ([]vfs.Change, error)
-}
-
 // group is what is decided together: changes of files, and the command that comes after them, if any.
 type group struct {
-	files   []*change
-	command *change // nil at the end of the script
+	files   []*change.Pending
+	command *change.Pending // nil at the end of the script
 }
 
 // readList collects the files that a script opens.

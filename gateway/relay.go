@@ -14,6 +14,7 @@ import (
 	"charm.land/ssh"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/command"
@@ -160,7 +161,7 @@ func (r *runner) changeable(target targets.Target, path string) error {
 		return fmt.Errorf("files of %s cannot be changed: %w", target.Name(), syscall.EROFS)
 	}
 	shown := r.policies[target.Name()]
-	if why := approvals.DeniedPath(path, func(path string) bool { return shown.Decide(path) != vfs.Visible }); why != "" {
+	if why := change.DeniedPath(path, func(path string) bool { return shown.Decide(path) != vfs.Visible }); why != "" {
 		return fmt.Errorf("%w: %s", syscall.EACCES, why)
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/journal"
@@ -253,7 +253,7 @@ func pasted(id string, sessions []journal.Session) string {
 // content prints what a change writes, as a unified diff.
 func (p *page) content(label string, f *journal.File) {
 	d, ok, err := p.diff(f, diff.Context)
-	row, differs := approvals.ContentRow(label, f, d, ok, err)
+	row, differs := change.ContentRow(label, f, d, ok, err)
 	if !row.Text.Empty() {
 		p.field(row.Label, row.Text)
 	}

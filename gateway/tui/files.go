@@ -6,7 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
@@ -137,7 +137,7 @@ func describeContent(p *page, name string, f *journal.File, c content) bool {
 		p.add(label(name), own(toneDim, "being read…"))
 		return false
 	}
-	row, differs := approvals.ContentRow(name, f, c.diff, c.ok, c.err)
+	row, differs := change.ContentRow(name, f, c.diff, c.ok, c.err)
 	if !row.Text.Empty() {
 		describeRow(p, row)
 	}

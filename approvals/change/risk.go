@@ -1,4 +1,4 @@
-package approvals
+package change
 
 import (
 	"fmt"
@@ -80,9 +80,9 @@ func (p place) in(name string) bool {
 	return false
 }
 
-// judgeFile says how much harm a change may do, and why. No change is made without a human: the verdict is ask, or
+// Judge says how much harm a change may do, and why. No change is made without a human: the verdict is ask, or
 // deny where there is nothing to ask.
-func judgeFile(f *journal.File) policy.Decision {
+func Judge(f *journal.File) policy.Decision {
 	d := policy.Decision{Verdict: policy.Ask}
 	d.Risk, d.Reason = fileRisk(f)
 	if f.Op == journal.Write && f.Size > journal.LargeWrite {

@@ -1,4 +1,4 @@
-package approvals
+package change
 
 import (
 	"strings"
@@ -63,14 +63,14 @@ func TestFileRisk(t *testing.T) {
 		{journal.File{Op: journal.Chown, Path: "/srv/a", Perms: true, Mode: 0o644}, policy.Caution, "who may"},
 		{journal.File{Op: journal.Touch, Path: "/srv/a"}, policy.Safe, "time"},
 	} {
-		d := judgeFile(&tt.f)
+		d := Judge(&tt.f)
 		if d.Verdict != policy.Ask || d.Risk != tt.risk || !strings.Contains(d.Reason, tt.word) {
 			t.Errorf("%s %q: %s, %s, %q; want %s and %q", tt.f.Op, tt.f.Path, d.Verdict, d.Risk, d.Reason, tt.risk, tt.word)
 		}
 	}
 	large := write("/srv/large", 0o644)
 	large.Size = journal.LargeWrite + 1
-	if d := judgeFile(&large); d.Risk != policy.Caution || !strings.Contains(d.Reason, "large: 5.0 MiB") {
+	if d := Judge(&large); d.Risk != policy.Caution || !strings.Contains(d.Reason, "large: 5.0 MiB") {
 		t.Errorf("a large write: %+v", d)
 	}
 }

@@ -1,4 +1,4 @@
-package approvals
+package change
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package approvals
+package change
 
 import (
 	"fmt"
@@ -9,10 +9,15 @@ import (
 	"shannot-gateway/approvals/journal"
 )
 
+// Contents are what the journal's records name.
+type Contents struct {
+	Blobs journal.Blobs // nil where files are not changed
+}
+
 // Diff compares what a file holds with what a change writes; context is diff.Compare's. ok is false where the change
 // writes no content or what is there before was not kept; both are in Details.
-func (c *contents) Diff(f *journal.File, context int) (d diff.Diff, ok bool, err error) {
-	if c.blobs == nil || f.Op != journal.Write && f.Op != journal.Delete {
+func (c *Contents) Diff(f *journal.File, context int) (d diff.Diff, ok bool, err error) {
+	if c.Blobs == nil || f.Op != journal.Write && f.Op != journal.Delete {
 		return d, false, nil
 	}
 	var before, after []byte
@@ -33,8 +38,8 @@ func (c *contents) Diff(f *journal.File, context int) (d diff.Diff, ok bool, err
 }
 
 // content reads a blob for a diff: of a large one only so much that it is known to be large.
-func (c *contents) content(sha string) ([]byte, error) {
-	r, size, err := c.blobs.OpenBlob(sha)
+func (c *Contents) content(sha string) ([]byte, error) {
+	r, size, err := c.Blobs.OpenBlob(sha)
 	if err != nil {
 		return nil, fmt.Errorf("read kept content: %w", err)
 	}
@@ -47,4 +52,14 @@ func (c *contents) content(sha string) ([]byte, error) {
 		return nil, fmt.Errorf("read kept content: %w", err)
 	}
 	return content, nil
+}
+
+// Has reports whether a content is kept.
+func (c *Contents) Has(sha string) bool {
+	r, _, err := c.Blobs.OpenBlob(sha)
+	if err != nil {
+		return false
+	}
+	_ = r.Close()
+	return true
 }

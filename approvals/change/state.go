@@ -1,4 +1,4 @@
-package approvals
+package change
 
 import (
 	"encoding/hex"
@@ -10,7 +10,8 @@ import (
 	"shannot-gateway/targets"
 )
 
-func stateOf(s *targets.State) *journal.FileState {
+// StateOf is what a target has found, as a record has it.
+func StateOf(s *targets.State) *journal.FileState {
 	if s == nil {
 		return nil
 	}
@@ -21,8 +22,8 @@ func stateOf(s *targets.State) *journal.FileState {
 	return f
 }
 
-// state is what a target compares with.
-func targetState(f *journal.FileState) *targets.State {
+// TargetState is what a target compares with.
+func TargetState(f *journal.FileState) *targets.State {
 	if f == nil {
 		return nil
 	}
@@ -39,11 +40,11 @@ func hashFrom(text string) (sum [32]byte, ok bool) {
 	return [32]byte(b), true
 }
 
-// change is what the target is told to do. id names its temporary files.
-func targetChange(f *journal.File, id string, blobs journal.Blobs) targets.Change {
+// TargetChange is what the target is told to do. id names its temporary files.
+func TargetChange(f *journal.File, id string, blobs journal.Blobs) targets.Change {
 	c := targets.Change{
 		ID: id, Op: targets.FileOp(f.Op), Path: string(f.Path), To: string(f.To), Mode: f.Mode, UID: f.UID, GID: f.GID, Mtime: f.Mtime,
-		Size: f.Size, Was: targetState(f.Was), WasTo: targetState(f.WasTo),
+		Size: f.Size, Was: TargetState(f.Was), WasTo: TargetState(f.WasTo),
 	}
 	if f.Op == journal.Write {
 		c.SHA256, _ = hashFrom(f.SHA256)
@@ -55,8 +56,8 @@ func targetChange(f *journal.File, id string, blobs journal.Blobs) targets.Chang
 	return c
 }
 
-// changeID names the temporary files of an operation's change.
-func changeID(session string, n int) string { return fmt.Sprintf("%s-%d", session, n) }
+// ID names the temporary files of an operation's change.
+func ID(session string, n int) string { return fmt.Sprintf("%s-%d", session, n) }
 
-// lookTime is how long a target may take to say what became of an earlier gateway's changes.
-const lookTime = 30 * time.Second
+// LookTime is how long a target may take to say what became of an earlier gateway's changes.
+const LookTime = 30 * time.Second

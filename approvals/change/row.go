@@ -1,4 +1,4 @@
-package approvals
+package change
 
 import (
 	"shannot-gateway/approvals/diff"
