@@ -239,6 +239,9 @@ func (r *resumer) goOn(id string, release func()) {
 			if s.Status != journal.StatusParked {
 				return fmt.Errorf("%w: session %s is %s", journal.ErrNotWaiting, id, s.Status)
 			}
+			if s.Damage != "" {
+				return errors.New("it is damaged: " + s.Damage)
+			}
 			notice = unused(s)
 			return s.Apply(journal.Event{What: journal.Restart})
 		})

@@ -40,23 +40,44 @@ func (r *recovery) run() error {
 		found[o.ID] = answers
 	}
 	for ids := range slices.Chunk(changed, recoveredAtOnce) {
-		all, err := r.config.Store.UpdateAll(ids, func(all []*journal.Session) error {
-			for _, s := range all {
-				why, err := r.recoverSession(s, found[s.ID])
-				if err != nil {
-					return err
-				}
-				if why != "" {
-					r.config.Log.Warn("an approval is taken back: "+why, "session", s.ID)
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := r.change(ids, found); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// change brings sessions up to date in one transaction. Where that cannot be, each has one of its own, so that one whose record
+// cannot be changed is left as it is and the rest goes on. An error means that the store takes no change at all.
+func (r *recovery) change(ids []string, found map[string]answers) error {
+	all, err := r.config.Store.UpdateAll(ids, func(all []*journal.Session) error {
+		for _, s := range all {
+			why, err := r.recoverSession(s, found[s.ID])
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				r.config.Log.Warn("an approval is taken back: "+why, "session", s.ID)
+			}
+		}
+		return nil
+	})
+	if err == nil {
 		for i := range all {
 			r.takeUp(&all[i])
+		}
+		return nil
+	}
+	if err := r.config.Store.Check(); err != nil {
+		return err
+	}
+	if len(ids) == 1 {
+		r.config.Log.Error("a session is left as it is; shannot-gateway store check may say more", "session", ids[0], "error", err)
+		return nil
+	}
+	for i := range ids {
+		if err := r.change(ids[i:i+1], found); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -77,6 +77,10 @@ type Session struct {
 	Placed []Exact `json:",omitempty"`
 
 	Operations []Operation
+
+	// Damage says what of its content is not as it was kept, "" for nothing: found out by who reads the record, and never recorded.
+	// Nothing of a parked session with damage can be approved.
+	Damage string `json:"-"`
 }
 
 // Waits reports whether an operation waits for a human.

@@ -115,6 +115,9 @@ func (k *Scopes) Obstacle(s *journal.Session) string {
 	case journal.StatusRunning, journal.StatusHeld:
 		return k.absent(s.Identity, "")
 	case journal.StatusParked:
+		if s.Damage != "" {
+			return "it is damaged: " + s.Damage
+		}
 		return k.absent(s.Identity, s.Target)
 	case journal.StatusDone, journal.StatusFailed, journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack:
 	}

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"shannot-gateway/approvals/journal"
 	"time"
 
 	"go.etcd.io/bbolt"
-
-	"shannot-gateway/approvals/journal"
 )
 
 // anchorEvery is how often the audit log's last line is kept where no session changes meanwhile. A transaction about a
@@ -47,7 +46,7 @@ func (s *Store) catchUp() {
 	if !ok || log.End() == s.anchor {
 		return
 	}
-	if err := s.db.Update(s.keepAnchor); err != nil {
+	if err := s.db.update(s.keepAnchor); err != nil {
 		s.anchor = journal.Anchor{}
 		s.options.Log.Error("keep the audit log's last line in the journal", "error", err)
 	}
@@ -77,12 +76,7 @@ func Anchor(name string) (a *journal.Anchor, err error) {
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	db, err := openDatabase(name, bbolt.Options{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = db.Close() }()
-	err = db.View(func(tx *bbolt.Tx) error {
+	err = look(name, func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(metaBucket)
 		if meta == nil {
 			return nil
@@ -94,10 +88,7 @@ func Anchor(name string) (a *journal.Anchor, err error) {
 		a, err = decodeAnchor(value)
 		return err
 	})
-	if err != nil {
-		return nil, failure("read "+name, err)
-	}
-	return a, nil
+	return a, err
 }
 
 // SetAnchor lets a database know another last line of the audit log, as an operator who accepts a loss does. There must be a
@@ -110,16 +101,18 @@ func SetAnchor(name string, a journal.Anchor) error {
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(name, bbolt.Options{})
+	db, err := openDatabase(name, bbolt.Options{}, true)
 	if err != nil {
 		return err
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(metaBucket)
-		if meta == nil {
-			return errors.New("it is no database of this program")
-		}
-		return meta.Put(anchorKey, value)
+	err = guard(func() error {
+		return db.Update(func(tx *bbolt.Tx) error {
+			meta := tx.Bucket(metaBucket)
+			if meta == nil {
+				return errors.New("it is no database of this program")
+			}
+			return meta.Put(anchorKey, value)
+		})
 	})
 	if err = errors.Join(err, db.Close()); err != nil {
 		return failure("write "+name, err)

@@ -3,13 +3,12 @@ package store
 import (
 	"errors"
 	"fmt"
+	"shannot-gateway/approvals/journal"
 	"slices"
 	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
-
-	"shannot-gateway/approvals/journal"
 )
 
 // maxBatch is how many changes share a transaction. What comes while one is written waits for the next: under load
@@ -159,11 +158,16 @@ func (s *Store) commit(batch []*request) {
 // try writes changes in one transaction. Each is made to a copy first: one that is refused leaves nothing behind. An
 // error means that nothing at all was written.
 func (s *Store) try(batch []*request) error {
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		return err
+	err := s.db.transaction(func(tx *bbolt.Tx) error { return s.tryIn(tx, batch) })
+	if errors.Is(err, ErrPages) {
+		clear(s.alive) // whatever the disk has now is read again
+		s.anchor = journal.Anchor{}
 	}
-	defer func() { _ = tx.Rollback() }() // without effect after a commit
+	return err
+}
+
+// tryIn is try in an open transaction.
+func (s *Store) tryIn(tx *bbolt.Tx, batch []*request) error {
 	drafts := map[string]*journal.Revision{}
 	var changes []journal.Revision
 	for _, r := range batch {
@@ -326,7 +330,8 @@ func (r *request) call(sessions []*journal.Session) (err error) {
 // complete refuses a change that a reader could make nothing of: operations that are no continuous list, and content
 // that is not there.
 func (s *Store) complete(c journal.Revision) error {
-	named := c.After.Blobs()
+	// What was named before was there once: where it is gone, the session can end nevertheless.
+	named := slices.DeleteFunc(c.After.Blobs(), func(sha string) bool { return c.Before != nil && slices.Contains(c.Before.Blobs(), sha) })
 	if c.Before == nil {
 		if len(c.After.Script) > maxInlineScript {
 			named = append(named, c.After.ScriptSHA256)
@@ -353,7 +358,11 @@ func (s *Store) complete(c journal.Revision) error {
 		} else if after.N != before.N {
 			wrong = fmt.Errorf("operation %d has the number %d", before.N, after.N)
 		}
-		named = append(named, after.Blobs()...)
+		for _, sha := range after.Blobs() {
+			if before == nil || !slices.Contains(before.Blobs(), sha) {
+				named = append(named, sha)
+			}
+		}
 	})
 	if wrong != nil {
 		return wrong

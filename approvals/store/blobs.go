@@ -38,6 +38,10 @@ type blobs struct {
 	dir string
 	now func() time.Time
 
+	// suspect is content of sessions that have not ended which was damaged at the start: it is looked at again before it is
+	// believed. It does not change.
+	suspect map[string]bool
+
 	mu    sync.Mutex
 	loose map[string]time.Time // content that no record may name: since when that may be so
 	fresh map[string]bool      // content that is not durable yet. It is before a record names it
@@ -57,7 +61,7 @@ func openBlobs(dir string, now func() time.Time) (*blobs, error) {
 			return nil, err
 		}
 	}
-	return &blobs{dir: dir, now: now, loose: map[string]time.Time{}, fresh: map[string]bool{}, young: map[string]bool{}}, nil
+	return &blobs{dir: dir, now: now, loose: map[string]time.Time{}, fresh: map[string]bool{}, young: map[string]bool{}, suspect: map[string]bool{}}, nil
 }
 
 // validSHA reports whether s is a SHA-256 in lower-case hex. It becomes a file's name, so nothing else gets that far.
@@ -67,7 +71,7 @@ func validSHA(s string) bool {
 
 func (b *blobs) name(sha string) string { return filepath.Join(b.dir, sha[:2], sha[2:]) }
 
-// PutBlob implements approvals.Blobs.
+// PutBlob implements journal.Blobs.
 func (s *Store) PutBlob(ctx context.Context, r io.Reader, limit int64) (sha string, size int64, err error) {
 	sha, size, err = s.blobs.put(ctx, r, limit)
 	if err != nil && !errors.Is(err, journal.ErrTooLarge) && ctx.Err() == nil {
@@ -262,7 +266,7 @@ func (b *blobs) walk(visit func(sha, name string) error) error {
 	})
 }
 
-// OpenBlob implements approvals.Blobs.
+// OpenBlob implements journal.Blobs.
 func (s *Store) OpenBlob(sha string) (io.ReadCloser, int64, error) {
 	f, size, err := s.blobs.open(sha)
 	if err != nil && !errors.Is(err, journal.ErrNoContent) {

@@ -27,7 +27,7 @@ func (s *Store) housekeep() error {
 			break
 		}
 	}
-	return s.db.View(func(tx *bbolt.Tx) error {
+	return s.db.view(func(tx *bbolt.Tx) error {
 		return s.blobs.collect(func(sha string) bool { return counted(tx, sha) })
 	})
 }
@@ -39,7 +39,7 @@ func (s *Store) prune() (removed int, err error) {
 	}
 	var loose []string
 	gone := map[string]account{} // by identity
-	err = s.db.Update(func(tx *bbolt.Tx) error {
+	err = s.db.update(func(tx *bbolt.Tx) error {
 		old := s.old(tx)
 		if len(old) == 0 {
 			return errNothingOld

@@ -33,13 +33,19 @@ func Inspect(name string) (*Report, error) {
 	if _, err := os.Stat(name); err != nil {
 		return nil, failure("look for the database", err)
 	}
-	db, err := openDatabase(name, bbolt.Options{ReadOnly: true})
+	i := &inspection{dir: filepath.Join(filepath.Dir(name), blobFolder), named: map[string]uint64{}}
+	db, err := openDatabase(name, bbolt.Options{ReadOnly: true}, true)
+	if errors.Is(err, ErrPages) { // what is above pages cannot be looked at
+		i.found("%v", err)
+		return &i.Report, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = db.Close() }()
-	i := &inspection{dir: filepath.Join(filepath.Dir(name), blobFolder), named: map[string]uint64{}}
-	if err := db.View(i.run); err != nil {
+	if err := guard(func() error { return db.View(i.run) }); errors.Is(err, ErrPages) {
+		i.found("database: %v", err)
+	} else if err != nil {
 		return nil, failure("inspect "+name, err)
 	}
 	slices.Sort(i.Findings)
@@ -85,7 +91,7 @@ func (i *inspection) run(tx *bbolt.Tx) error {
 
 // sessions looks at each record with its operations and its script.
 func (i *inspection) sessions(tx *bbolt.Tx) error {
-	contents := &Store{blobs: &blobs{dir: i.dir}}
+	contents := &blobs{dir: i.dir}
 	return tx.Bucket(sessionBucket).ForEach(func(id, _ []byte) error {
 		i.Sessions++
 		record, err := getRecord(tx, id)

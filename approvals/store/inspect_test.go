@@ -130,7 +130,7 @@ func TestEveryInconsistencyIsNamed(t *testing.T) {
 		"a start after a rejection":     {operation(2, func(o *journal.Operation) { o.Decision = journal.Rejected }), "it is rejected, and Started is recorded"},
 		"a result without a start":      {operation(2, func(o *journal.Operation) { o.Started = time.Time{} }), "was never started"},
 		"a decision of no meaning":      {operation(1, func(o *journal.Operation) { o.Decision = "maybe" }), `its decision is "maybe"`},
-		"a script":                      {set(scriptBucket, "parked", "y"), "its script has the SHA-256"},
+		"a script":                      {set(scriptBucket, "parked", "y"), "its script cannot be read: kept content is damaged"},
 		"a script without session":      {set(scriptBucket, "gone", "y"), `script of session "gone"`},
 		"not in the index":              {unset(indexBucket, index), `session "done" is not in the index`},
 		"the index of none":             {set(indexBucket, "12345678gone", "gone"), `index: there is no session "gone"`},

@@ -19,14 +19,9 @@ func ReadLists(name string) (map[string]string, error) {
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	db, err := openDatabase(name, bbolt.Options{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = db.Close() }()
 	contents := &blobs{dir: filepath.Join(filepath.Dir(name), blobFolder)}
 	lists := map[string]string{}
-	err = db.View(func(tx *bbolt.Tx) error {
+	err := look(name, func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(sessionBucket)
 		if bucket == nil {
 			return nil
@@ -50,7 +45,7 @@ func ReadLists(name string) (map[string]string, error) {
 		})
 	})
 	if err != nil {
-		return nil, failure("read "+name, err)
+		return nil, err
 	}
 	return lists, nil
 }

@@ -3,10 +3,15 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 
@@ -78,8 +83,78 @@ func (s *Store) get(tx *bbolt.Tx, id string) (journal.Session, error) {
 	if session.Operations, err = getOperations(tx, []byte(id), record.Operations); err != nil {
 		return journal.Session{}, err
 	}
-	session.Script, err = s.script(tx, &record)
-	return session, err
+	if session.Script, err = s.blobs.script(tx, &record); exhausted(err) {
+		return session, err
+	}
+	if err != nil { // it can be shown, rejected and cancelled nevertheless
+		session.Script, session.Damage = "", err.Error()
+	} else if session.Status == journal.StatusParked {
+		session.Damage = s.blobs.damage(&record, session.Operations)
+	}
+	return session, nil
+}
+
+// exhausted reports whether an error says of this process, and not of a file, why the file cannot be read.
+func exhausted(err error) bool {
+	for _, number := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, number) {
+			return true
+		}
+	}
+	return false
+}
+
+// damage says what a session cannot go on without: its script, or content of an operation that is missing or was damaged when the
+// gateway started; "" for nothing.
+func (b *blobs) damage(r *sessionRecord, operations []journal.Operation) string {
+	wrong := func(sha string) string {
+		switch {
+		case !b.has(sha):
+			return "missing"
+		case b.suspect[sha] && !b.intact(sha):
+			return "damaged"
+		}
+		return ""
+	}
+	if r.ScriptBlob {
+		if what := wrong(r.Session.ScriptSHA256); what != "" {
+			return fmt.Sprintf("its script cannot be read: content %s is %s", r.Session.ScriptSHA256, what)
+		}
+	}
+	for i := range operations {
+		for _, sha := range operations[i].Blobs() {
+			if what := wrong(sha); what != "" {
+				return fmt.Sprintf("content that operation %d names is %s (%s)", operations[i].N, what, sha)
+			}
+		}
+	}
+	return ""
+}
+
+// vouch looks at the start whether the content of what has not ended is as it was kept, and names what is not.
+func (b *blobs) vouch(tx *bbolt.Tx, log *slog.Logger) error {
+	return tx.Bucket(openBucket).ForEach(func(id, _ []byte) error {
+		record, err := getRecord(tx, id)
+		if err != nil {
+			return nil // whoever lists it says so
+		}
+		operations, err := getOperations(tx, id, record.Operations)
+		if err != nil {
+			return nil
+		}
+		if sha := record.Session.ScriptSHA256; record.ScriptBlob && b.has(sha) && !b.intact(sha) {
+			b.suspect[sha] = true
+		}
+		damage := b.damage(&record, operations)
+		if _, err := b.script(tx, &record); damage == "" && err != nil {
+			damage = err.Error()
+		}
+		if damage != "" {
+			log.Error("a session that waits is damaged: it can be shown, rejected and cancelled, and nothing of it approved",
+				"session", string(id), "damage", damage)
+		}
+		return nil
+	})
 }
 
 func getRecord(tx *bbolt.Tx, id []byte) (record sessionRecord, err error) {
@@ -114,18 +189,23 @@ func getOperations(tx *bbolt.Tx, id []byte, want int) ([]journal.Operation, erro
 }
 
 // script reads a session's script, from the database or from its blob.
-func (s *Store) script(tx *bbolt.Tx, r *sessionRecord) (string, error) {
+func (b *blobs) script(tx *bbolt.Tx, r *sessionRecord) (string, error) {
+	sha := r.Session.ScriptSHA256
 	if !r.ScriptBlob {
-		return string(tx.Bucket(scriptBucket).Get([]byte(r.Session.ID))), nil
+		text := tx.Bucket(scriptBucket).Get([]byte(r.Session.ID))
+		if sum := sha256.Sum256(text); validSHA(sha) && hex.EncodeToString(sum[:]) != sha {
+			return "", fmt.Errorf("its script cannot be read: %w: its SHA-256 is not %s", journal.ErrDamaged, sha)
+		}
+		return string(text), nil
 	}
-	f, _, err := s.blobs.open(r.Session.ScriptSHA256)
+	f, _, err := b.open(sha)
 	if err != nil {
-		return "", fmt.Errorf("read the script: %w", err)
+		return "", fmt.Errorf("its script cannot be read: %w", err)
 	}
 	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(f)
 	if err != nil {
-		return "", fmt.Errorf("read the script: %w", err)
+		return "", fmt.Errorf("its script cannot be read: %w", err)
 	}
 	return string(text), nil
 }

@@ -10,11 +10,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -54,7 +56,7 @@ type Options struct {
 // Store is an open database.
 type Store struct {
 	options Options
-	db      *bbolt.DB
+	db      *database
 	blobs   *blobs
 	// accounts say what is kept of each identity.
 	accounts accounts
@@ -89,28 +91,48 @@ func Open(name string, o Options) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return nil, failure("make the directory", err)
 	}
-	db, err := openDatabase(name, bbolt.Options{NoSync: o.unsynced, NoGrowSync: o.unsynced})
+	db, err := openDatabase(name, bbolt.Options{NoSync: o.unsynced, NoGrowSync: o.unsynced}, true)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
-		options: o, db: db, accounts: accounts{of: map[string]account{}}, alive: map[string]*journal.Session{},
+		options: o, db: &database{DB: db}, accounts: accounts{of: map[string]account{}}, alive: map[string]*journal.Session{},
 		requests: make(chan *request), tasks: make(chan func()), stop: make(chan struct{}), stopped: make(chan struct{}),
 		soon: soon{some: make(chan struct{}, 1), of: map[string]int{}},
 	}
 	if err := s.prepare(name); err != nil {
-		_ = db.Close()
+		_ = s.db.close()
 		return nil, failure("open "+name, err)
 	}
 	go s.write()
 	return s, nil
 }
 
-func openDatabase(name string, o bbolt.Options) (*bbolt.DB, error) {
+// openDatabase opens a database, and looks at each of its pages where that is asked for.
+func openDatabase(name string, o bbolt.Options, look bool) (db *bbolt.DB, err error) {
 	o.Timeout, o.FreelistType = lockTimeout, bbolt.FreelistMapType
-	db, err := bbolt.Open(name, 0o600, &o)
-	if errors.Is(err, bolterrors.ErrTimeout) {
+	var file *os.File
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		file, err = os.OpenFile(name, flag, mode) // #nosec G304 -- the operator names the state directory
+		return file, err
+	}
+	err = guard(func() error {
+		db, err = bbolt.Open(name, 0o600, &o)
+		return err
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, failure("open "+name, ErrInUse)
+	case errors.Is(err, ErrPages):
+		// bbolt has kept the lock, and its mapping of the file would keep it beyond the descriptor.
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+		_ = file.Close()
+	case err != nil && !fromSystem(err):
+		err = damagedPages(err.Error())
+	case err == nil && look:
+		if err = checkPages(file); err != nil {
+			err = errors.Join(err, db.Close())
+		}
 	}
 	if err != nil {
 		return nil, failure("open "+name, err)
@@ -118,12 +140,32 @@ func openDatabase(name string, o bbolt.Options) (*bbolt.DB, error) {
 	return db, nil
 }
 
-// prepare makes what is missing and cleans up after an earlier process.
-func (s *Store) prepare(name string) error {
-	if err := s.db.Update(prepare); err != nil {
+// fromSystem reports whether an error is the operating system's, and not one about what stands in the file.
+func fromSystem(err error) bool {
+	var path *fs.PathError
+	var number syscall.Errno
+	return errors.As(err, &path) || errors.As(err, &number)
+}
+
+// look opens a database and looks at it. It changes nothing.
+func look(name string, at func(*bbolt.Tx) error) error {
+	db, err := openDatabase(name, bbolt.Options{ReadOnly: true}, false)
+	if err != nil {
 		return err
 	}
-	if err := s.db.Update(s.keepAnchor); err != nil {
+	defer func() { _ = db.Close() }()
+	if err := guard(func() error { return db.View(at) }); err != nil {
+		return failure("read "+name, err)
+	}
+	return nil
+}
+
+// prepare makes what is missing and cleans up after an earlier process.
+func (s *Store) prepare(name string) error {
+	if err := s.db.update(prepare); err != nil {
+		return err
+	}
+	if err := s.db.update(s.keepAnchor); err != nil {
 		return err
 	}
 	var err error
@@ -135,11 +177,14 @@ func (s *Store) prepare(name string) error {
 			return err
 		}
 	}
-	return s.db.View(func(tx *bbolt.Tx) error {
+	return s.db.view(func(tx *bbolt.Tx) error {
 		if err := s.blobs.collectAll(func(sha string) bool { return counted(tx, sha) }); err != nil {
 			return err
 		}
-		return s.countAll(tx)
+		if err := s.countAll(tx); err != nil {
+			return err
+		}
+		return s.blobs.vouch(tx, s.options.Log)
 	})
 }
 
@@ -147,10 +192,10 @@ func (s *Store) prepare(name string) error {
 func (s *Store) Close() error {
 	s.stopOnce.Do(func() { close(s.stop) })
 	<-s.stopped
-	return s.db.Close()
+	return s.db.close()
 }
 
-// failure wraps what bbolt or the file system said. Callers tell it by approvals.ErrStore.
+// failure wraps what bbolt or the file system said. Callers tell it by journal.ErrStore.
 func failure(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", journal.ErrStore, what, err)
 }
@@ -192,10 +237,10 @@ func (s *Store) UpdateAll(ids []string, change func([]*journal.Session) error) (
 	return s.submit(&request{ids: ids, change: change})
 }
 
-// Session returns one session.
+// Session returns one session. What of its content is not as it was kept is said in its Damage.
 func (s *Store) Session(id string) (session journal.Session, err error) {
 	s.settle(id)
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	err = s.db.view(func(tx *bbolt.Tx) error {
 		session, err = s.get(tx, id)
 		return err
 	})
@@ -210,7 +255,7 @@ func (s *Store) Session(id string) (session journal.Session, err error) {
 // of it runs any more, and others are not lost with it.
 func (s *Store) Sessions(all bool, match func(*journal.Session) bool) (out []journal.Session, err error) {
 	s.settle("")
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	err = s.db.view(func(tx *bbolt.Tx) error {
 		visit := func(id []byte) error {
 			record, err := getRecord(tx, id)
 			if err == nil && !match(&record.Session) {
@@ -219,6 +264,9 @@ func (s *Store) Sessions(all bool, match func(*journal.Session) bool) (out []jou
 			session := record.Session
 			if err == nil {
 				session.Operations, err = getOperations(tx, id, record.Operations)
+			}
+			if err == nil && !session.Status.Final() {
+				session.Damage = s.blobs.damage(&record, session.Operations)
 			}
 			if err != nil {
 				s.options.Log.Error("a session is left out; shannot-gateway store check may say more", "session", string(id), "error", err)
@@ -248,7 +296,7 @@ func (s *Store) Sessions(all bool, match func(*journal.Session) bool) (out []jou
 // Check writes a value.
 func (s *Store) Check() error {
 	err := s.between(func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
+		return s.db.update(func(tx *bbolt.Tx) error {
 			at := uint64(max(0, s.options.Now().Unix())) // #nosec G115 -- not negative
 			return tx.Bucket(metaBucket).Put(checkKey, binary.BigEndian.AppendUint64(nil, at))
 		})

@@ -16,6 +16,7 @@ import (
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/approvals/store"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/sandbox/pypy"
@@ -86,6 +87,7 @@ func (p *program) doctor(ctx context.Context, where place, connect bool) int {
 	check.state(c)
 	check.modes(c)
 	check.running(ctx, c)
+	check.journal(c)
 	check.audit(c)
 	check.interpreter(ctx, c)
 	check.pypy(ctx, c)
@@ -171,6 +173,24 @@ func (c *checkup) running(ctx context.Context, conf *config.Config) {
 		c.warn("gateway", "it runs by an earlier configuration; %s has changed since: shannot-gateway reload", conf.Path)
 	default:
 		c.ok("gateway", "it runs by %s (sha256 %s)", render.Line(a.File), a.SHA256)
+	}
+}
+
+// journal looks at the pages of the database that is there.
+func (c *checkup) journal(conf *config.Config) {
+	err := journalIsThere(conf)
+	if err == nil {
+		err = store.CheckPages(filepath.Join(conf.State, databaseFile))
+	}
+	switch {
+	case errors.Is(err, store.ErrInUse):
+		c.ok("journal", "a gateway that runs has it open")
+	case errors.Is(err, fs.ErrNotExist):
+		c.ok("journal", "it will be made")
+	case err != nil:
+		c.fail("journal", err)
+	default:
+		c.ok("journal", "its pages are whole (shannot-gateway store check looks at its records, too)")
 	}
 }
 

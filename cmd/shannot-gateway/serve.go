@@ -230,6 +230,9 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 	if a.keys, err = hostkeys.Load(filepath.Join(c.State, hostKeyFolder), c.HostKeys, rand.Reader); err != nil {
 		return err
 	}
+	if err := journalIsThere(c); err != nil {
+		return err
+	}
 	a.host = host
 	if a.remotes, err = remoteTargets(c, log, nil, nil); err != nil {
 		return err

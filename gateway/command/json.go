@@ -53,7 +53,8 @@ type sessionJSON struct {
 	GroupWaitingDigest string `json:"group_waiting_digest,omitempty"`
 	// Obstacle is why nothing of it can be approved now, whoever asks; absent where nothing is in the way.
 	Obstacle     string   `json:"obstacle,omitempty"`
-	Shell        bool     `json:"shell,omitempty"` // the script is shell text
+	Damage       string   `json:"damage,omitempty"` // what of its content is not as it was kept
+	Shell        bool     `json:"shell,omitempty"`  // the script is shell text
 	Args         []string `json:"args,omitempty"`
 	ArgsB64      [][]byte `json:"args_b64,omitempty"`
 	ScriptSHA256 string   `json:"script_sha256,omitempty"`
@@ -105,7 +106,7 @@ func describe(s journal.Session, stdin int) sessionJSON {
 		V: jsonVersion, Session: s.ID, Status: s.Status, Identity: s.Identity, Target: s.Target, Name: s.Name, Analysis: s.Analysis,
 		Created: stamp(s.Created), WaitingDigest: s.WaitingDigest(), Truncated: s.Truncated, Operations: []operationJSON{},
 		Group: s.Group, Key: s.Key, Engine: s.Engine, Plan: s.Plan, Ended: stamp(s.Ended), GoesOn: s.GoesOn, Reason: s.Reason,
-		Shell: s.Shell, ScriptSHA256: s.ScriptSHA256,
+		Damage: s.Damage, Shell: s.Shell, ScriptSHA256: s.ScriptSHA256,
 	}
 	if at := stamp(s.Deadline); at != "" {
 		out.Deadline = &at

@@ -179,7 +179,12 @@ func (p *page) session(s journal.Session, obstacle string) {
 		kind = "command"
 	}
 	_, _ = fmt.Fprintf(p.w, "%s (sha256 %s)\n", kind, s.ScriptSHA256)
-	p.lines(s.Script)
+	if s.Damage != "" {
+		_, _ = fmt.Fprintf(p.w, "  damaged: %s\n", render.Line(s.Damage))
+	}
+	if s.Script != "" || s.Damage == "" {
+		p.lines(s.Script)
+	}
 }
 
 // lines prints text with the numbers of its lines, nothing cut.
