@@ -40,16 +40,16 @@ func (r *recovery) run() error {
 		found[o.ID] = answers
 	}
 	for ids := range slices.Chunk(changed, recoveredAtOnce) {
-		if err := r.change(ids, found); err != nil {
+		if err := r.changeAll(ids, found); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// change brings sessions up to date in one transaction. Where that cannot be, each has one of its own, so that one whose record
+// changeAll brings sessions up to date in one transaction. Where that cannot be, each has one of its own, so that one whose record
 // cannot be changed is left as it is and the rest goes on. An error means that the store takes no change at all.
-func (r *recovery) change(ids []string, found map[string]answers) error {
+func (r *recovery) changeAll(ids []string, found map[string]change.Answers) error {
 	all, err := r.config.Store.UpdateAll(ids, func(all []*journal.Session) error {
 		for _, s := range all {
 			why, err := r.recoverSession(s, found[s.ID])
@@ -76,7 +76,7 @@ func (r *recovery) change(ids []string, found map[string]answers) error {
 		return nil
 	}
 	for i := range ids {
-		if err := r.change(ids[i:i+1], found); err != nil {
+		if err := r.changeAll(ids[i:i+1], found); err != nil {
 			return err
 		}
 	}

@@ -26,8 +26,8 @@ func (p *program) storeCommand() *cobra.Command {
 	}
 	where.flags(check)
 	p.does(check, func(context.Context, []string) int { return p.storeCheck(where) })
-	return group("store COMMAND", "look into the journal of a gateway that does not run, and repair it",
-		"Looks into the journal of a gateway that does not run, and repairs it.", check, storeRepairCommand(p))
+	return group("store COMMAND", "check and repair the journal of a gateway that does not run",
+		"Checks and repairs the journal of a gateway that does not run.", check, storeRepairCommand(p))
 }
 
 // storeRepairCommand is `store repair [--empty] [--config FILE] [--state DIR]`.
