@@ -122,7 +122,7 @@ func (v *view) rootSpot() spot {
 func (v *view) resolve(rest string, end ending, f *found) (moved bool, err error) {
 	w := &v.walker
 	w.stack, w.links = append(w.stack[:0], v.rootSpot()), 0
-	plain, offset := rest, 0 // plain[:offset] is the canonical path so far, until plain is ""
+	given := prefix{name: rest}
 	for {
 		component, slash, more := cut(rest)
 		if component == "" {
@@ -138,7 +138,7 @@ func (v *view) resolve(rest string, end ending, f *found) (moved bool, err error
 			if err := w.step(component); err != nil {
 				return false, err
 			}
-			plain = ""
+			given.name = ""
 			if last {
 				w.atDirectory(f, component)
 				return false, nil
@@ -152,15 +152,8 @@ func (v *view) resolve(rest string, end ending, f *found) (moved bool, err error
 		case last && slash && end.creates():
 			return false, syscall.EISDIR
 		}
-		full := ""
-		if plain, offset = advance(plain, offset, component); plain != "" {
-			full = plain[:offset]
-		} else {
-			full = join(cur.path, component)
-		}
-		if !last {
-			v.tellAhead(cur, component, full, more)
-		}
+		full := given.next(cur.path, component)
+		v.tellAhead(cur, component, full, more)
 		err := v.look(cur, component, full, last, f)
 		switch {
 		case err == syscall.ENOENT && last:
@@ -176,7 +169,7 @@ func (v *view) resolve(rest string, end ending, f *found) (moved bool, err error
 			if slash {
 				target += "/"
 			}
-			rest, plain = target+more, ""
+			rest, given.name = target+more, ""
 		case last:
 			f.exists, f.parent, f.name, f.dot, f.trailing = true, *cur, component, "", slash
 			return false, nil
@@ -220,10 +213,10 @@ func (v *view) follow(f *found) (target string, moved bool, err error) {
 	return target, false, nil
 }
 
-// tellAhead tells a distant source the rest of the way, unless the overlay has the next step of it.
+// tellAhead tells a distant source the rest of the way, if there is more, unless the overlay has the next step of it.
 func (v *view) tellAhead(cur *spot, component, full, more string) {
 	l := cur.layer
-	if l == nil || l.distant == nil || cur.node != nil && cur.node.entries[component] != nil {
+	if more == "" || l == nil || l.distant == nil || cur.node != nil && cur.node.entries[component] != nil {
 		return
 	}
 	l.distant.Ahead(full + "/" + more)
@@ -245,13 +238,22 @@ func cut(p string) (component string, slash bool, more string) {
 	return p[:at], true, more
 }
 
-// advance follows the given name as long as it is canonical itself, so that its prefixes serve as paths.
-func advance(plain string, offset int, component string) (string, int) {
-	end := offset + 1 + len(component)
-	if plain == "" || len(plain) < end || plain[offset] != '/' || plain[offset+1:end] != component {
-		return "", 0
+// prefix is how far a name is canonical itself, so that no path has to be made: name[:end] is the path so far. The name is ""
+// where it is not.
+type prefix struct {
+	name string
+	end  int
+}
+
+// next is the path of a component of the directory that the walk stands in.
+func (p *prefix) next(dir, component string) string {
+	end := p.end + 1 + len(component)
+	if p.name == "" || len(p.name) < end || p.name[p.end] != '/' || p.name[p.end+1:end] != component {
+		p.name = ""
+		return join(dir, component)
 	}
-	return plain, end
+	p.end = end
+	return p.name[:end]
 }
 
 func join(dir, name string) string {
