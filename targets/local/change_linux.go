@@ -2,10 +2,8 @@ package local
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"strconv"
@@ -15,64 +13,128 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/targets"
+	"shannot-gateway/targets/change"
 )
 
-// do makes the change on a thread with the account's rights.
-func (w *work) do(ctx context.Context) error {
-	switch w.c.Op {
-	case targets.Write:
-		return w.build(func(temp string) error { return w.write(ctx, temp) })
-	case targets.Mkdir:
-		return w.build(w.mkdir)
-	case targets.Symlink:
-		return w.build(w.symlink)
-	case targets.Delete:
-		return w.delete()
-	case targets.Rmdir:
-		return w.rmdir()
-	case targets.Rename:
-		return w.rename()
-	case targets.Chmod, targets.Chown, targets.Touch:
-		return w.attributes()
-	}
-	return unix.EINVAL
+// fileSystem is this host's for one change. It holds the directories that the change is in, so that a rename of one of them
+// meanwhile leads nowhere else. Its methods are called with the account's rights.
+type fileSystem struct {
+	ctx        context.Context
+	path, to   string // the directories' names
+	dir, toDir int    // -1 for none
 }
 
-// build makes what is to be under a temporary name and then gives it the name, in one step of the kernel.
-func (w *work) build(make func(temp string) error) error {
-	temp, err := targets.TempName(w.c.ID)
-	if err != nil {
-		return err
-	}
-	if err := make(temp); err != nil {
-		return errors.Join(err, w.discard(temp))
-	}
-	base := path.Base(w.c.Path)
-	if w.c.Was == nil {
-		err = w.occupy(temp, base)
-	} else {
-		err = w.exchange(w.dir, temp, w.dir, base, w.was)
+var _ change.FS = (*fileSystem)(nil)
+
+// newFileSystem opens the directories of a change. close releases them.
+func newFileSystem(ctx context.Context, c *targets.Change) (fs *fileSystem, err error) {
+	fs = &fileSystem{ctx: ctx, path: path.Dir(c.Path), dir: -1, toDir: -1}
+	if fs.dir, err = directoryOf(c.Path); err == nil && c.Op == targets.Rename {
+		fs.to = path.Dir(c.To)
+		fs.toDir, err = directoryOf(c.To)
 	}
 	if err != nil {
-		return errors.Join(err, w.discard(temp))
+		fs.close()
+		return nil, err
 	}
-	if w.c.Was != nil { // what was replaced has the temporary name now
-		if err := w.discard(temp); err != nil {
-			back := unix.Renameat2(w.dir, temp, w.dir, base, unix.RENAME_EXCHANGE)
-			if back == nil {
-				back = w.discard(temp)
-			}
-			return errors.Join(fmt.Errorf("remove what was replaced: %w", err), back)
+	return fs, nil
+}
+
+func (fs *fileSystem) close() {
+	for _, fd := range []int{fs.dir, fs.toDir} {
+		if fd >= 0 {
+			closeFD(fd)
 		}
 	}
-	return durable(w.dir)
 }
 
-// discard removes a temporary name. What it names was made by this change or replaced by it.
-func (w *work) discard(temp string) error {
-	err := unix.Unlinkat(w.dir, temp, 0)
+// at is the directory that has a name, and what the name is there.
+func (fs *fileSystem) at(name string) (dir int, base string) {
+	if dir := path.Dir(name); fs.toDir >= 0 && dir == fs.to && dir != fs.path {
+		return fs.toDir, path.Base(name)
+	}
+	return fs.dir, path.Base(name)
+}
+
+// Look implements change.FS.
+func (fs *fileSystem) Look(name string, hash bool) (change.Seen, error) {
+	dir, base := fs.at(name)
+	s, i, err := look(fs.ctx, dir, base, hash)
+	return change.Seen{State: s, Identity: i}, err
+}
+
+// Still implements change.FS. An inode that is the same with the same size and time has the same content.
+func (fs *fileSystem) Still(name string, seen change.Seen, _ bool) (bool, error) {
+	dir, base := fs.at(name)
+	s, i, err := look(context.Background(), dir, base, false)
+	return err == nil && s != nil && i == seen.Identity, err
+}
+
+// Rename implements change.FS.
+func (fs *fileSystem) Rename(from, to string) error {
+	return fs.rename(from, to, unix.RENAME_NOREPLACE)
+}
+
+// Exchange implements change.FS.
+func (fs *fileSystem) Exchange(from, to string) error {
+	return fs.rename(from, to, unix.RENAME_EXCHANGE)
+}
+
+// Replace implements change.FS.
+func (fs *fileSystem) Replace(from, to string) error { return fs.rename(from, to, 0) }
+
+// rename is renameat2(2). A file system without a flag, such as NFS, says EINVAL.
+func (fs *fileSystem) rename(from, to string, flags uint) error {
+	fromDir, fromBase := fs.at(from)
+	toDir, toBase := fs.at(to)
+	err := unix.Renameat2(fromDir, fromBase, toDir, toBase, flags)
+	if flags != 0 && (err == unix.EINVAL || err == unix.ENOSYS) {
+		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return err
+}
+
+// Place implements change.FS: a link does the same for anything but a directory.
+func (fs *fileSystem) Place(from, to string) error {
+	fromDir, fromBase := fs.at(from)
+	toDir, toBase := fs.at(to)
+	switch err := unix.Linkat(fromDir, fromBase, toDir, toBase, 0); err {
+	case nil:
+		return fs.Discard(from)
+	case unix.EPERM:
+		var st unix.Stat_t
+		if unix.Fstatat(fromDir, fromBase, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			return unix.Renameat(fromDir, fromBase, toDir, toBase) // replaces nothing but an empty directory
+		}
+		return err
+	default:
+		return err
+	}
+}
+
+// Remove implements change.FS.
+func (fs *fileSystem) Remove(name string) error {
+	dir, base := fs.at(name)
+	return unix.Unlinkat(dir, base, 0)
+}
+
+// RemoveDir implements change.FS.
+func (fs *fileSystem) RemoveDir(name string) error {
+	dir, base := fs.at(name)
+	return unix.Unlinkat(dir, base, unix.AT_REMOVEDIR)
+}
+
+// Discard implements change.FS.
+func (fs *fileSystem) Discard(temp string) error {
+	dir, base := fs.at(temp)
+	return discard(dir, base)
+}
+
+// discard removes a temporary name.
+func discard(dir int, base string) error {
+	err := unix.Unlinkat(dir, base, 0)
 	if err == unix.EISDIR {
-		err = unix.Unlinkat(w.dir, temp, unix.AT_REMOVEDIR)
+		err = unix.Unlinkat(dir, base, unix.AT_REMOVEDIR)
 	}
 	if err == unix.ENOENT {
 		return nil
@@ -80,88 +142,139 @@ func (w *work) discard(temp string) error {
 	return err
 }
 
-// occupy gives a temporary file a name that must be free.
-func (w *work) occupy(temp, base string) error {
-	err := unix.Renameat2(w.dir, temp, w.dir, base, unix.RENAME_NOREPLACE)
-	switch err {
-	case unix.EINVAL: // a file system without it: a link does the same for anything but a directory
-		if err = unix.Linkat(w.dir, temp, w.dir, base, 0); err == nil {
-			err = w.discard(temp)
-		}
-		if err == unix.EPERM && w.c.Op == targets.Mkdir {
-			err = unix.Renameat(w.dir, temp, w.dir, base) // replaces nothing but an empty directory
-		}
-	case unix.ENOTEMPTY:
-		err = unix.EEXIST
+// Sync implements change.FS.
+func (fs *fileSystem) Sync(dir string) error {
+	fd, _ := fs.at(path.Join(dir, "name"))
+	return durable(fd)
+}
+
+// Undoing implements change.FS. Nothing here ends with its caller.
+func (fs *fileSystem) Undoing() (undo change.FS, release func()) { return fs, func() {} }
+
+// newFile is a file under a temporary name.
+type newFile struct {
+	fs   *fileSystem
+	file *os.File
+}
+
+// NewFile implements change.FS.
+func (fs *fileSystem) NewFile(temp string) (change.File, error) {
+	dir, base := fs.at(temp)
+	fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	if err == unix.EEXIST {
-		return fmt.Errorf("%w: %s exists", targets.ErrConflict, w.c.Path)
+	return &newFile{fs, os.NewFile(uintptr(fd), base)}, nil // #nosec G115 -- a descriptor
+}
+
+// Write implements change.File.
+func (f *newFile) Write(p []byte) (int, error) {
+	n, err := f.file.Write(p)
+	return n, plain(err)
+}
+
+// Finish implements change.File.
+func (f *newFile) Finish(a change.Attributes) error {
+	if a.Like != "" {
+		if err := f.copyAttributes(a.Like); err != nil {
+			return err
+		}
+	}
+	fd := int(f.file.Fd()) // #nosec G115 -- a descriptor
+	if err := own(fd, a.UID, a.GID, a.Mode); err != nil {
+		return err
+	}
+	if !a.Mtime.IsZero() {
+		if err := setTime("/proc/self/fd/"+strconv.Itoa(fd), a.Mtime); err != nil {
+			return err
+		}
+	}
+	return plain(f.file.Sync())
+}
+
+// Close implements change.File.
+func (f *newFile) Close() error { return plain(f.file.Close()) }
+
+// NewDir implements change.FS.
+func (fs *fileSystem) NewDir(temp string, a change.Attributes) error {
+	dir, base := fs.at(temp)
+	if err := unix.Mkdirat(dir, base, 0o700); err != nil {
+		return err
+	}
+	fd, err := openat(dir, base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	if err != nil {
+		return err
+	}
+	defer closeFD(fd)
+	if err := own(fd, a.UID, a.GID, a.Mode); err != nil {
+		return err
+	}
+	return durable(fd)
+}
+
+// NewLink implements change.FS.
+func (fs *fileSystem) NewLink(temp, text string, a change.Attributes) error {
+	dir, base := fs.at(temp)
+	if err := unix.Symlinkat(text, dir, base); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(dir, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	if st.Uid == a.UID && st.Gid == a.GID {
+		return nil
+	}
+	return unix.Fchownat(dir, base, int(a.UID), int(a.GID), unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// heldFile is a file by its descriptor, which gives no access to its content.
+type heldFile struct {
+	fd  int
+	was *targets.State
+}
+
+// Hold implements change.FS.
+func (fs *fileSystem) Hold(name string, seen change.Seen) (change.Held, error) {
+	dir, base := fs.at(name)
+	fd, err := openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW)
+	if err == nil {
+		var i inode
+		if _, i, err = describe(fd); err == nil && i == seen.Identity {
+			return &heldFile{fd, seen.State}, nil
+		}
+		closeFD(fd)
+	}
+	if err == nil || missing(err) {
+		err = fmt.Errorf("%w: %s was changed at this moment", targets.ErrConflict, name)
+	}
+	return nil, err
+}
+
+func (h *heldFile) name() string { return "/proc/self/fd/" + strconv.Itoa(h.fd) }
+
+// Chown implements change.Held.
+func (h *heldFile) Chown(uid, gid uint32) error {
+	return unix.Fchownat(h.fd, "", int(uid), int(gid), unix.AT_EMPTY_PATH)
+}
+
+// Chmod implements change.Held.
+func (h *heldFile) Chmod(mode uint32) error {
+	err := unix.Chmod(h.name(), mode)
+	if s, _, e := describe(h.fd); err == nil && (e != nil || s.Perm() != mode) {
+		err = unix.EPERM
 	}
 	return err
 }
 
-// exchange lets two names change places. It looks once more at the file that is to go, and changes them back where that
-// is not what was verified: somebody may have written or replaced it in the short moment since.
-func (w *work) exchange(fromDir int, from string, toDir int, to string, verified inode) error {
-	err := unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_EXCHANGE)
-	switch err {
-	case nil:
-	case unix.EINVAL, unix.ENOSYS: // a file system without it, such as NFS: look again and replace
-		if _, i, err := look(context.Background(), toDir, to, false); err != nil || i != verified {
-			return changedNow(to, err)
-		}
-		return unix.Renameat(fromDir, from, toDir, to)
-	case unix.ENOENT:
-		return changedNow(to, nil)
-	default:
-		return err
-	}
-	_, i, err := look(context.Background(), fromDir, from, false)
-	if err == nil && i == verified {
-		return nil
-	}
-	back := unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_EXCHANGE)
-	return errors.Join(changedNow(to, err), back)
-}
+// Touch implements change.Held.
+func (h *heldFile) Touch(at time.Time) error { return setTime(h.name(), at) }
 
-func changedNow(name string, err error) error {
-	if err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: %s was changed at this moment", targets.ErrConflict, name)
-}
+// Sync implements change.Held.
+func (h *heldFile) Sync() error { return durableInode(h.name(), h.was) }
 
-// write makes the new file and makes it durable.
-func (w *work) write(ctx context.Context, temp string) error {
-	fd, err := unix.Openat(w.dir, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return err
-	}
-	f := os.NewFile(uintptr(fd), temp) // #nosec G115 -- a descriptor
-	defer func() { _ = f.Close() }()
-	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, h), &reader{ctx, io.LimitReader(w.content, w.c.Size+1)})
-	if err != nil {
-		return plain(err)
-	}
-	if n != w.c.Size || [sha256.Size]byte(h.Sum(nil)) != w.c.SHA256 {
-		return errors.New("the content is not the one that was decided upon")
-	}
-	if w.c.Was.IsRegular() {
-		if err := w.copyAttributes(fd); err != nil {
-			return err
-		}
-	}
-	if err := own(fd, w.c.UID, w.c.GID, w.c.Mode); err != nil {
-		return err
-	}
-	if !w.c.Mtime.IsZero() {
-		if err := setTime("/proc/self/fd/"+strconv.Itoa(fd), w.c.Mtime); err != nil {
-			return err
-		}
-	}
-	return f.Sync()
-}
+// Close implements change.Held.
+func (h *heldFile) Close() { closeFD(h.fd) }
 
 // plain is an error without the names that the standard library adds.
 func plain(err error) error {
@@ -207,8 +320,9 @@ const labelAttribute = "security.selinux"
 
 // copyAttributes gives the new file the extended attributes of the one that it replaces, access control lists among
 // them: without these the group's permission bits would mean more than they did.
-func (w *work) copyAttributes(fd int) error {
-	held, err := openat(w.dir, path.Base(w.c.Path), unix.O_PATH|unix.O_NOFOLLOW)
+func (f *newFile) copyAttributes(like string) error {
+	dir, base := f.fs.at(like)
+	held, err := openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return err
 	}
@@ -232,7 +346,7 @@ func (w *work) copyAttributes(fd int) error {
 			continue
 		}
 		if err == nil {
-			err = unix.Fsetxattr(fd, name, value[:size], 0)
+			err = unix.Fsetxattr(int(f.file.Fd()), name, value[:size], 0)
 		}
 		// What labels a file by its place, such as SELinux, has labelled the new one already.
 		if err != nil && name != labelAttribute {
@@ -250,165 +364,6 @@ func splitNames(list []byte) (names []string) {
 		}
 	}
 	return names
-}
-
-func (w *work) mkdir(temp string) error {
-	if err := unix.Mkdirat(w.dir, temp, 0o700); err != nil {
-		return err
-	}
-	fd, err := openat(w.dir, temp, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
-	if err != nil {
-		return err
-	}
-	defer closeFD(fd)
-	if err := own(fd, w.c.UID, w.c.GID, w.c.Mode); err != nil {
-		return err
-	}
-	return durable(fd)
-}
-
-func (w *work) symlink(temp string) error {
-	if err := unix.Symlinkat(w.c.To, w.dir, temp); err != nil {
-		return err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstatat(w.dir, temp, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return err
-	}
-	if st.Uid == w.c.UID && st.Gid == w.c.GID {
-		return nil
-	}
-	return unix.Fchownat(w.dir, temp, int(w.c.UID), int(w.c.GID), unix.AT_SYMLINK_NOFOLLOW)
-}
-
-// delete gives the file a temporary name first, so that what is removed is what was verified and nothing else.
-func (w *work) delete() error {
-	if w.c.Was == nil || w.c.Was.IsDir() {
-		return unix.EINVAL
-	}
-	temp, err := targets.TempName(w.c.ID)
-	if err != nil {
-		return err
-	}
-	base := path.Base(w.c.Path)
-	switch err := unix.Renameat2(w.dir, base, w.dir, temp, unix.RENAME_NOREPLACE); err {
-	case nil:
-	case unix.EINVAL, unix.ENOSYS:
-		if _, i, err := look(context.Background(), w.dir, base, false); err != nil || i != w.was {
-			return changedNow(base, err)
-		}
-		if err := unix.Unlinkat(w.dir, base, 0); err != nil {
-			return err
-		}
-		return durable(w.dir)
-	case unix.ENOENT:
-		return changedNow(base, nil)
-	default:
-		return err
-	}
-	_, i, err := look(context.Background(), w.dir, temp, false)
-	if err != nil || i != w.was {
-		back := unix.Renameat2(w.dir, temp, w.dir, base, unix.RENAME_NOREPLACE)
-		return errors.Join(changedNow(base, err), back)
-	}
-	if err := unix.Unlinkat(w.dir, temp, 0); err != nil {
-		return errors.Join(err, unix.Renameat2(w.dir, temp, w.dir, base, unix.RENAME_NOREPLACE))
-	}
-	return durable(w.dir)
-}
-
-func (w *work) rmdir() error {
-	if !w.c.Was.IsDir() {
-		return unix.EINVAL
-	}
-	switch err := unix.Unlinkat(w.dir, path.Base(w.c.Path), unix.AT_REMOVEDIR); err {
-	case nil:
-		return durable(w.dir)
-	case unix.ENOTEMPTY, unix.EEXIST:
-		return fmt.Errorf("%w: %s is not empty", targets.ErrConflict, w.c.Path)
-	case unix.ENOENT, unix.ENOTDIR:
-		return changedNow(w.c.Path, nil)
-	default:
-		return err
-	}
-}
-
-// rename moves a file. What had the new name is exchanged with it first, looked at, and only then removed.
-func (w *work) rename() error {
-	if w.c.Was == nil || w.c.Was.IsDir() || w.c.WasTo.IsDir() {
-		return unix.EINVAL
-	}
-	from, to := path.Base(w.c.Path), path.Base(w.c.To)
-	if w.c.WasTo == nil {
-		switch err := unix.Renameat2(w.dir, from, w.toDir, to, unix.RENAME_NOREPLACE); err {
-		case nil:
-		case unix.EEXIST:
-			return fmt.Errorf("%w: %s exists", targets.ErrConflict, w.c.To)
-		case unix.ENOENT:
-			return changedNow(from, nil)
-		default:
-			return err // EXDEV too: the two are on different file systems
-		}
-		if _, i, err := look(context.Background(), w.toDir, to, false); err != nil || i != w.was {
-			return errors.Join(changedNow(from, err), unix.Renameat2(w.toDir, to, w.dir, from, unix.RENAME_NOREPLACE))
-		}
-		return errors.Join(durable(w.toDir), durable(w.dir))
-	}
-	if err := w.exchange(w.dir, from, w.toDir, to, w.wasTo); err != nil {
-		return err
-	}
-	if _, i, err := look(context.Background(), w.toDir, to, false); err != nil || i != w.was {
-		return errors.Join(changedNow(from, err), unix.Renameat2(w.dir, from, w.toDir, to, unix.RENAME_EXCHANGE))
-	}
-	if err := unix.Unlinkat(w.dir, from, 0); err != nil && err != unix.ENOENT {
-		return errors.Join(err, unix.Renameat2(w.dir, from, w.toDir, to, unix.RENAME_EXCHANGE))
-	}
-	return errors.Join(durable(w.toDir), durable(w.dir))
-}
-
-// attributes changes mode, owner or time of exactly the file that was verified.
-func (w *work) attributes() error {
-	if w.c.Was == nil || w.c.Was.IsLink() && w.c.Op == targets.Chmod {
-		return unix.EINVAL
-	}
-	fd, err := openat(w.dir, path.Base(w.c.Path), unix.O_PATH|unix.O_NOFOLLOW)
-	if err != nil {
-		return changedNow(w.c.Path, nil)
-	}
-	defer closeFD(fd)
-	if _, i, err := describe(fd); err != nil || i != w.was {
-		return changedNow(w.c.Path, err)
-	}
-	self := "/proc/self/fd/" + strconv.Itoa(fd)
-	if w.c.Op == targets.Touch {
-		return touch(self, w.c.Was, w.c.Mtime)
-	}
-	if w.c.Op == targets.Chown {
-		if err := unix.Fchownat(fd, "", int(w.c.UID), int(w.c.GID), unix.AT_EMPTY_PATH); err != nil {
-			return err
-		}
-	}
-	if !w.c.Was.IsLink() {
-		err = unix.Chmod(self, w.c.Mode&0o7777)
-		if s, _, e := describe(fd); err == nil && (e != nil || s.Perm() != w.c.Mode&0o7777) {
-			err = unix.EPERM
-		}
-		if err != nil { // nothing is changed after an error
-			if w.c.Op == targets.Chown {
-				_ = unix.Fchownat(fd, "", int(w.c.Was.UID), int(w.c.Was.GID), unix.AT_EMPTY_PATH)
-			}
-			_ = unix.Chmod(self, w.c.Was.Perm())
-			return err
-		}
-	}
-	return durableInode(self, w.c.Was)
-}
-
-func touch(name string, was *targets.State, at time.Time) error {
-	if err := setTime(name, at); err != nil {
-		return err
-	}
-	return durableInode(name, was)
 }
 
 // setTime sets the time of the last change; zero is now.

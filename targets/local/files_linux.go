@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/targets"
+	"shannot-gateway/targets/change"
 	"shannot-gateway/vfs"
 )
 
@@ -215,57 +216,16 @@ func (l *Local) Apply(ctx context.Context, c targets.Change) error {
 	if !c.Valid() {
 		return unix.EINVAL
 	}
-	w := &work{l: l, c: &c, dir: -1, toDir: -1}
-	defer w.close()
-	if err := w.open(); err != nil {
-		return err
-	}
-	if err := l.as(func() error { return w.verify(ctx) }); err != nil {
-		return err
-	}
-	if c.Op == targets.Write {
-		if c.Content == nil {
-			return unix.EINVAL
-		}
-		// With the gateway's own rights: what it keeps is nothing that the account could open.
-		in, err := c.Content()
-		if err != nil {
-			return fmt.Errorf("open the new content: %w", err)
-		}
-		defer func() { _ = in.Close() }()
-		w.content = in
-	}
-	return l.as(func() error { return w.do(ctx) })
-}
-
-// work is one change while it is made. It opens the directories with the account's rights and holds them, so that a
-// rename meanwhile leads nowhere else.
-type work struct {
-	l          *Local
-	c          *targets.Change
-	dir, toDir int
-	was, wasTo inode // what was verified
-	content    io.Reader
-}
-
-func (w *work) close() {
-	for _, fd := range []int{w.dir, w.toDir} {
-		if fd >= 0 {
-			closeFD(fd)
-		}
-	}
-}
-
-func (w *work) open() error {
-	return w.l.as(func() (err error) {
-		if w.dir, err = directoryOf(w.c.Path); err != nil {
-			return err
-		}
-		if w.c.Op == targets.Rename {
-			w.toDir, err = directoryOf(w.c.To)
-		}
+	var fs *fileSystem
+	err := l.as(func() (err error) {
+		fs, err = newFileSystem(ctx, &c)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	defer fs.close()
+	return change.Apply(ctx, fs, &c, l.as)
 }
 
 // directoryOf opens the directory that a path is in, to change names there. A directory that is gone, or is a link now,
@@ -276,32 +236,9 @@ func directoryOf(name string) (int, error) {
 		fd, err = beneath(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
 	}
 	if missing(err) || err == unix.ELOOP {
-		return -1, fmt.Errorf("%w: %s is not a directory that a path leads to without links (%w)", targets.ErrConflict, path.Dir(name), err)
+		return -1, change.NoDirectory(path.Dir(name), err)
 	}
 	return fd, err
-}
-
-// verify compares what is there with what was decided on. The account may be allowed to replace a file that it cannot
-// read; such a file was decided on by size and time.
-func (w *work) verify(ctx context.Context) (err error) {
-	if w.was, err = expect(ctx, w.dir, w.c.Path, w.c.Was); err != nil {
-		return err
-	}
-	if w.c.Op == targets.Rename {
-		w.wasTo, err = expect(ctx, w.toDir, w.c.To, w.c.WasTo)
-	}
-	return err
-}
-
-func expect(ctx context.Context, dir int, name string, want *targets.State) (inode, error) {
-	have, i, err := look(ctx, dir, path.Base(name), want != nil && want.Hashed)
-	if err != nil {
-		return i, err
-	}
-	if !have.Same(want) {
-		return i, fmt.Errorf("%w: %s", targets.ErrConflict, targets.Difference(name, have, want))
-	}
-	return i, nil
 }
 
 // Sweep removes the temporary files of a change that was interrupted.
@@ -325,11 +262,7 @@ func (l *Local) Sweep(_ context.Context, id, name string) error {
 			if !targets.IsTempName(n, id) {
 				continue
 			}
-			err := unix.Unlinkat(dir, n, 0)
-			if err == unix.EISDIR {
-				err = unix.Unlinkat(dir, n, unix.AT_REMOVEDIR)
-			}
-			if err != nil && err != unix.ENOENT {
+			if err := discard(dir, n); err != nil {
 				failed = append(failed, fmt.Errorf("remove %s: %w", n, err))
 			}
 		}
