@@ -16,7 +16,10 @@ func (s *Session) describe(name string, end ending) (Info, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var f found
-	if err := s.find(name, end, &f); err != nil {
+	s.walker.tells = true
+	err := s.find(name, end, &f)
+	s.walker.tells = false
+	if err != nil {
 		return Info{}, err
 	}
 	return s.stat(&f)
@@ -179,7 +182,9 @@ func (v *view) listLayer(dir *spot) ([]Dirent, error) {
 		if dir.layer.base && dir.scope != everything {
 			switch dir.scope.judge(d.Name) {
 			case Hidden:
-				continue
+				if !v.isKnown(dir.scope, dir.path) {
+					continue
+				}
 			case Visible:
 			case Ancestor:
 				if d.Type == 0 {

@@ -64,6 +64,7 @@ type view struct {
 	walker walker
 	dirs   map[string]*scope // directories of the base that walks went through, with their place in the policy
 	meter  func(components int) error
+	denied denied
 }
 
 // overlay is what a session made: its nodes, and what they take of its limits. The session's lock guards it, but for held,

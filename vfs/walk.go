@@ -73,6 +73,7 @@ type walker struct {
 	links int
 	steps int  // components that this walk has looked at, its retries included
 	hold  bool // the file that the walk ends at is kept hold of, where its source can
+	tells bool // nothing is done with the file that the walk ends at but telling its attributes
 }
 
 // retries bounds how often a walk starts again because the target changed under it.
@@ -309,7 +310,7 @@ func (v *view) look(dir *spot, name, full string, last bool, f *found) error {
 			}
 		}
 		if verdict = dir.scope.judge(name); verdict == Hidden {
-			return syscall.ENOENT
+			return v.lookHidden(name, full, last, f)
 		}
 	}
 	info, err := Info{}, error(nil)

@@ -347,8 +347,11 @@ func (t *handleTable) reopen(fd int32, flags int) (int, error) {
 	if e != 0 {
 		return -1, e
 	}
-	if streamOf(h.file) != nil { // its number says that it is one, and the new one's would not
+	if s := streamOf(h.file); s != nil { // its number says that it is one, and the new one's would not
 		_ = unix.Close(own)
+		if vfs.LiveStream(s) {
+			return h.file.Descriptor(flags)
+		}
 		return -1, unix.ENXIO
 	}
 	has, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)

@@ -140,7 +140,11 @@ func (r *run) answer(n *seccomp.Notification) {
 		return
 	}
 	r.slow()
-	r.deliver(n, r.inTurn(handler, n))
+	a := r.inTurn(handler, n)
+	if a.errno == unix.EACCES {
+		vfs.TellDenied(r.job.FS, r.tree.tell)
+	}
+	r.deliver(n, a)
 	r.answering.Store(0)
 }
 

@@ -14,6 +14,7 @@ import (
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/sandbox/internal/supervisor"
+	"shannot-gateway/vfs"
 )
 
 // Bounds of one run that no configuration changes. Descriptors, listings and connections are the gateway's own memory
@@ -189,6 +190,9 @@ func (d *driver) answer(r request) error {
 	case errors.Is(err, errEnd):
 		return err
 	case errors.As(err, &errno):
+		if errno == syscall.EACCES {
+			vfs.TellDenied(d.job.FS, d.job.Notice)
+		}
 		return d.fail(f, errno)
 	}
 	return err
