@@ -187,35 +187,33 @@ func (o *operationJSON) take(d *journal.Detail) bool {
 
 // named takes details whose type alone does not say what they are.
 func (o *operationJSON) named(d *journal.Detail) bool {
-	switch d.Name {
-	case "kind":
-		o.Kind = plain(d.Value)
-	case "summary":
-		o.Summary = plain(d.Value)
-	case "undo":
-		o.Undo = plain(d.Value)
-	case "decision":
-		o.Decision = plain(d.Value)
-	case "decision_reason":
-		o.DecisionReason = plain(d.Value)
-	case "outcome":
-		o.Outcome = plain(d.Value)
-	case "executable":
-		o.Executable, o.ExecutableB64 = exactText(plain(d.Value))
-	case "cwd":
-		o.Cwd, o.CwdB64 = exactText(plain(d.Value))
-	case "decided":
-		o.Decided = plain(d.Value)
-	case "started":
-		o.Started = plain(d.Value)
-	case "finished":
-		o.Finished = plain(d.Value)
-	case "output_cut":
+	if d.Name == "output_cut" {
 		o.OutputCut = true
-	default:
-		return false
+		return true
 	}
-	return true
+	return takeText(d, map[string]*string{
+		"kind": &o.Kind, "summary": &o.Summary, "undo": &o.Undo, "decision": &o.Decision, "decision_reason": &o.DecisionReason,
+		"outcome": &o.Outcome, "decided": &o.Decided, "started": &o.Started, "finished": &o.Finished,
+	}, map[string]exactField{"executable": {&o.Executable, &o.ExecutableB64}, "cwd": {&o.Cwd, &o.CwdB64}})
+}
+
+// exactField is a text, and in place of it its bytes where it is none.
+type exactField struct {
+	text  *string
+	bytes *[]byte
+}
+
+// takeText puts a detail into the field of its name, and reports whether there is one.
+func takeText(d *journal.Detail, texts map[string]*string, exact map[string]exactField) bool {
+	if to := texts[d.Name]; to != nil {
+		*to = plain(d.Value)
+		return true
+	}
+	to, ok := exact[d.Name]
+	if ok {
+		*to.text, *to.bytes = exactText(plain(d.Value))
+	}
+	return ok
 }
 
 // plain is a value that is a string.
@@ -296,23 +294,11 @@ func (f *fileJSON) state(name string, s *fileStateJSON) bool {
 // named takes details whose type alone does not say what they are.
 func (f *fileJSON) named(d *journal.Detail) bool {
 	switch d.Name {
-	case "op":
-		f.Op = plain(d.Value)
-	case "path":
-		f.Path, f.PathB64 = exactText(plain(d.Value))
-	case "to":
-		f.To, f.ToB64 = exactText(plain(d.Value))
-	case "mtime":
-		f.Mtime = plain(d.Value)
 	case "mtime_now", "rights_unset": // where there is no field
-	case "warning":
-		f.Warning = plain(d.Value)
-	case "summary":
-		f.Summary = plain(d.Value)
-	default:
-		return false
+		return true
 	}
-	return true
+	return takeText(d, map[string]*string{"op": &f.Op, "mtime": &f.Mtime, "warning": &f.Warning, "summary": &f.Summary},
+		map[string]exactField{"path": {&f.Path, &f.PathB64}, "to": {&f.To, &f.ToB64}})
 }
 
 func describeState(s *journal.FileState) *fileStateJSON {

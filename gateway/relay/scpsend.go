@@ -35,23 +35,12 @@ func (c *copier) send(name string, depth int) (err error) {
 
 // describe looks at what a name leads to. In a directory that is copied, links to directories are not gone through.
 func (c *copier) describe(name string, depth int) (vfs.Info, error) {
-	target, rest, err := c.split(name)
-	switch {
-	case err != nil:
-		return vfs.Info{}, err
-	case target == nil:
+	if target, _, err := c.split(name); err == nil && target == nil {
 		return vfs.Info{}, errors.New("name a target: /TARGET/path")
 	}
-	if rest == "/" {
-		return vfs.Info{Mode: syscall.S_IFDIR | 0o755}, nil
-	}
-	t, err := c.at(target)
-	if err != nil {
-		return vfs.Info{}, err
-	}
-	found, err := t.view.Stat(rest)
+	found, err := c.stat(name, true)
 	if err == nil && depth > 0 && found.IsDir() {
-		return t.view.Lstat(rest)
+		return c.stat(name, false)
 	}
 	return found, err
 }
