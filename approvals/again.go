@@ -167,7 +167,7 @@ func (r *resumer) repark(s journal.Session) error {
 		if s.Status != journal.StatusRunning {
 			return fmt.Errorf("%w: session %s is %s", journal.ErrNotWaiting, s.ID, s.Status)
 		}
-		return s.Apply(r.m.rules.Load().parking(s, r.m.config.Now()))
+		return s.Apply(r.m.rules.Load().Parking(s, r.m.config.Now()))
 	})
 	if err != nil {
 		return err
@@ -184,6 +184,24 @@ func (r *resumer) goOnSoon(id string) {
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
 	r.goOnSoonLocked(id)
+}
+
+// ended takes a session out of the living. A parked one starts again at once where something of it was approved already. done is
+// called once nothing of the session goes on.
+func (r *resumer) ended(id string, parked *journal.Session) (done func()) {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	l := r.m.live[id]
+	delete(r.m.live, id)
+	l.place.Release()
+	close(l.gone)
+	if parked != nil {
+		r.m.parked[id] = parkedSession{identity: parked.Identity, target: parked.Target, deadline: parked.Deadline}
+		if parked.GoesOn {
+			r.goOnSoonLocked(id)
+		}
+	}
+	return r.m.work.Done
 }
 
 // goOnSoonLocked is goOnSoon for a caller that holds m.mu.
@@ -285,7 +303,7 @@ func (r *resumer) stay(id string, why error) {
 			return err
 		}
 		status, exit, reason := journal.StatusFailed, journal.ExitUnreachable, "it cannot go on: "+render.Line(why.Error()).String()
-		if said, ok := rejected(s); ok {
+		if said, ok := s.Rejection(); ok {
 			status, exit, reason = journal.StatusRejected, journal.ExitNotPermitted, said
 		}
 		return s.Apply(journal.EndEvent(status, exit, reason, now))

@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/scope"
@@ -43,7 +44,7 @@ func (b *book) parkAppending(mark string) string {
 	if r := <-result; !errors.Is(r.err, journal.ErrParked) {
 		b.tb.Fatalf("%v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	return l.ID()
 }
 
@@ -91,7 +92,7 @@ func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
 	l := last.resume(id)
 	r := <-start(l, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "ran\n" || len(again) != 0 {
 		t.Errorf("the file holds %q", text)
 	}
@@ -119,7 +120,7 @@ func (b *book) killAfterApproval(mark string) string {
 	id := b.parkAppending(mark)
 	killed := *b
 	killed.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
-		return approvals.Rerun{Target: b.target, Start: func(*approvals.Live) {}}, nil
+		return approvals.Rerun{Target: b.target, Start: func(*gate.Live) {}}, nil
 	}
 	if _, err := killed.next().approve(id, alice); err != nil {
 		b.tb.Fatal(err)
@@ -210,7 +211,7 @@ func TestApprovalWaitsForTheScriptThatIsParked(t *testing.T) {
 		_, err := b.approve(l.ID(), alice)
 		approved <- err
 	}()
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if err := <-approved; err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +240,7 @@ func TestApprovedSessionIsSeenToGoOn(t *testing.T) {
 // A session that was approved while the house is full can go on no more once there is a place: it waits for a human again.
 func TestWhatCannotGoOnOnceThereIsAPlaceWaitsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := housed(t, approvals.Limits{Sessions: 1, Queue: time.Second})
+		b := housed(t, gate.Limits{Sessions: 1, Queue: time.Second})
 		gone := false
 		restart := b.config.Restart
 		b.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
@@ -323,7 +324,7 @@ func TestApprovalOfWhatCannotBeMadeAliveIsNone(t *testing.T) {
 	if _, err := b.approve(id, alice); err != nil {
 		t.Fatal(err)
 	}
-	b.resume(id).End(approvals.Outcome{Status: journal.StatusDone})
+	b.resume(id).End(gate.Outcome{Status: journal.StatusDone})
 }
 
 // slowStore lets updates of one session wait.
@@ -361,14 +362,14 @@ func TestApprovalInTheLastMomentOfAGatewayGoesOnWithTheNext(t *testing.T) {
 		t.Fatalf("%v, want ErrShutdown", r.err)
 	}
 	_ = b.Shutdown(shortly(t))
-	l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitFault})
+	l.End(gate.Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitFault})
 	if s, err := b.Session(l.ID()); err != nil || s.Status != journal.StatusParked || !s.GoesOn {
 		t.Fatalf("session is %s, goes on: %v, %v", s.Status, s.GoesOn, err)
 	}
 	again := b.next().resume(l.ID())
 	r := <-start(again, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
-	again.End(approvals.Outcome{Status: journal.StatusDone})
+	again.End(gate.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "ran\n" {
 		t.Errorf("the file holds %q", text)
 	}

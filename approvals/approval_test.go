@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/decision"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -118,7 +118,7 @@ func TestApprovalNamesWhatWasShown(t *testing.T) {
 func TestGroupIsApprovedAsItWasShownOrNotAtAll(t *testing.T) {
 	b := newBook(t)
 	events := b.Subscribe(t.Context())
-	var lives [2]*approvals.Live
+	var lives [2]*gate.Live
 	var results [2]<-chan started
 	var shown []journal.Session
 	for i := range lives {

@@ -2,7 +2,6 @@ package approvals
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -20,7 +19,7 @@ func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
 	l := m.live[id]
 	m.mu.Unlock()
 	if l != nil {
-		l.attended(true)
+		l.Attended(true)
 	}
 	left := sync.OnceFunc(func() {
 		m.mu.Lock()
@@ -32,8 +31,8 @@ func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
 		l := m.live[id]
 		m.mu.Unlock()
 		if gone && l != nil {
-			l.attended(false)
-			l.parkAlone()
+			l.Attended(false)
+			l.ParkAlone()
 		}
 	})
 	stop := context.AfterFunc(ctx, left)
@@ -41,92 +40,6 @@ func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
 		stop()
 		left()
 	}
-}
-
-// attended notes whether somebody waits for the session.
-func (l *presence) attended(yes bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.alone = !yes
-}
-
-// SetSent says how to find out whether the client has sent input that it alone has. Once it has, the session cannot be
-// started again, and is not parked. It is called once, before the session waits.
-func (l *presence) SetSent(sent func() bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.sent = sent
-}
-
-// restartable reports whether the session can be started again.
-func (l *presence) restartable() bool {
-	l.mu.Lock()
-	sent := l.sent
-	l.mu.Unlock()
-	return l.m.config.Restart != nil && !l.interactive && (sent == nil || !sent())
-}
-
-// parkAlone parks a session that waits for a human and that no client waits for. One whose command still runs is
-// parked when that has ended.
-func (l *presence) parkAlone() {
-	if l.lingers() {
-		return
-	}
-	l.mu.Lock()
-	if !l.alone || l.holds == 0 || l.active > 0 || l.parking != nil || l.over || l.parked {
-		l.mu.Unlock()
-		return
-	}
-	// No command starts from here until it is known: it would be killed with the script.
-	l.parking = make(chan struct{})
-	l.mu.Unlock()
-	parked := l.park()
-	if !parked && l.m.config.Restart != nil && !l.restartable() {
-		l.cancelAlone()
-	}
-	l.mu.Lock()
-	close(l.parking)
-	l.parking = nil
-	l.mu.Unlock()
-}
-
-// linger is how long a session that was started again for an approval stays alive though it waits for a human and for no client:
-// the script may come to what was approved in another thread. It is enough for most, and comes to an end.
-const linger = 2 * time.Second
-
-// lingers reports whether the session stays alive for what was approved. Once it does not any more, it is parked.
-func (l *presence) lingers() bool {
-	l.mu.Lock()
-	again := l.resumed && l.alone && l.holds > 0
-	l.mu.Unlock()
-	if !again {
-		return false
-	}
-	if s, err := l.m.session(l.id); err != nil || !s.ApprovedNotStarted() {
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lingering.IsZero() {
-		l.lingering = time.Now().Add(linger)
-		time.AfterFunc(linger, l.parkAlone)
-	}
-	return time.Now().Before(l.lingering)
-}
-
-// cancelAlone ends a session that waits for a human and that cannot be started again.
-func (l *presence) cancelAlone() {
-	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
-		if s.Status != journal.StatusHeld || !s.Waits() || l.ctx.Err() != nil {
-			return journal.ErrNotWaiting
-		}
-		return s.Apply(journal.Event{What: journal.Withdraw, At: l.m.config.Now()})
-	})
-	if err != nil {
-		return
-	}
-	l.m.publish(l.subject(), events.Decided, "")
-	l.cancel(fmt.Errorf("%w: its client has left, and it cannot be started again without it", journal.ErrCancelled))
 }
 
 // Unparked returns once a session is not parked, or has ended, or the gateway stops, or ctx has; the session as it then is. Patience, nil for any, ends the

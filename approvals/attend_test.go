@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 )
 
 // attended is a session of which a client waits, until leave.
-func (b *book) attended() (l *approvals.Live, leave func()) {
+func (b *book) attended() (l *gate.Live, leave func()) {
 	b.tb.Helper()
 	l = b.begin()
 	return l, b.Attend(context.Background(), l.ID())
@@ -26,7 +27,7 @@ func (b *book) attended() (l *approvals.Live, leave func()) {
 func TestAbandonedSessionsKeepNoPlace(t *testing.T) {
 	dir := t.TempDir()
 	b, _ := parking(t, dir, func(c *approvals.Config) {
-		c.Limits = approvals.Limits{Hold: time.Hour, SessionsPerIdentity: 2}
+		c.Limits = gate.Limits{Hold: time.Hour, SessionsPerIdentity: 2}
 	})
 	mark := filepath.Join(dir, "mark")
 	events := b.Subscribe(t.Context())
@@ -42,7 +43,7 @@ func TestAbandonedSessionsKeepNoPlace(t *testing.T) {
 		if r := <-result; !errors.Is(r.err, journal.ErrParked) {
 			t.Fatalf("its command: %v", r.err)
 		}
-		l.End(approvals.Outcome{Status: journal.StatusCancelled})
+		l.End(gate.Outcome{Status: journal.StatusCancelled})
 		last = l.ID()
 	}
 	if _, err := b.approve(last, alice); err != nil {
@@ -51,7 +52,7 @@ func TestAbandonedSessionsKeepNoPlace(t *testing.T) {
 	l := b.resume(last)
 	r := <-start(l, appendCommand(io.Discard, mark, "ran"))
 	mustRun(t, r.process, r.err)
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "ran\n" {
 		t.Errorf("the file holds %q", text)
 	}
@@ -75,7 +76,7 @@ func TestSessionThatAnyClientWaitsForStaysHeld(t *testing.T) {
 	if r := <-result; !errors.Is(r.err, journal.ErrParked) {
 		t.Errorf("its command: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 }
 
 func TestRunningSessionWithoutAClientIsParkedOnceItWaits(t *testing.T) {
@@ -90,7 +91,7 @@ func TestRunningSessionWithoutAClientIsParkedOnceItWaits(t *testing.T) {
 	if r := <-start(l, command(io.Discard, "true")); !errors.Is(r.err, journal.ErrParked) {
 		t.Errorf("a command that waits: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked {
 		t.Errorf("session is %s", s.Status)
 	}
@@ -104,7 +105,7 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	long := func(out io.Writer) approvals.Start {
+	long := func(out io.Writer) gate.Start {
 		return command(out, "sh", "-c", "read x < "+fifo+"; echo $x >> "+mark+"; echo $x")
 	}
 	events := b.Subscribe(t.Context())
@@ -133,7 +134,7 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 	if r := <-second; !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("the one that waited: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	s, _ := b.Session(l.ID())
 	if s.Status != journal.StatusParked || s.Operations[0].Decision != journal.Approved || *s.Operations[0].ExitCode != 0 {
 		t.Fatalf("session %+v", s)
@@ -143,11 +144,11 @@ func TestParkingWaitsForWhatRuns(t *testing.T) {
 	}
 	l = <-again
 	var out bytes.Buffer
-	for _, c := range []approvals.Start{long(&out), appendCommand(&out, mark, "second")} {
+	for _, c := range []gate.Start{long(&out), appendCommand(&out, mark, "second")} {
 		r := <-start(l, c)
 		mustRun(t, r.process, r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "first\nsecond\n" || out.String() != "first\ndid second\n" {
 		t.Errorf("the file holds %q, the script saw %q", text, out.String())
 	}
@@ -175,7 +176,7 @@ func TestSessionThatCannotBeStartedAgainEndsWithItsClient(t *testing.T) {
 		if s, _ := b.Session(l.ID()); s.Operations[0].Decision != journal.Cancelled {
 			t.Errorf("%s: operation %+v", name, s.Operations[0])
 		}
-		l.End(approvals.Outcome{Status: journal.StatusCancelled})
+		l.End(gate.Outcome{Status: journal.StatusCancelled})
 	}
 }
 
@@ -189,7 +190,7 @@ func TestStreamOfWhichNothingCameDoesNotStandInTheWayOfParking(t *testing.T) {
 	b.waiting(events, l.ID())
 	leave()
 	<-result
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked || !s.NothingSent {
 		t.Errorf("session %+v", s)
 	}
@@ -224,12 +225,12 @@ func TestPatienceIsForHumansAndNotForAPlace(t *testing.T) {
 		status <- s
 	default:
 	}
-	inWay.End(approvals.Outcome{Status: journal.StatusDone})
+	inWay.End(gate.Outcome{Status: journal.StatusDone})
 	l := b.resume(id)
 	if s := <-status; s == journal.StatusParked {
 		t.Error("the wait for a session that goes on has ended while it was parked")
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 }
 
 func TestNobodyWaitsForADecisionOnAGatewayThatStops(t *testing.T) {

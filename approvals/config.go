@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"time"
 
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
-	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/scope"
 	"shannot-gateway/targets"
 )
@@ -35,39 +35,14 @@ type Store interface {
 	Check() error
 }
 
-// Judge decides on commands; *policy.Judge is one.
-type Judge interface {
-	Argv(argv []string, c policy.Context) policy.Decision
-	Shell(text string, c policy.Context) policy.Decision
-}
-
-// Limits bound sessions; 0 means no limit.
-type Limits struct {
-	Hold                time.Duration // how long a script stays alive while it waits for a human
-	Expire              time.Duration // how long a parked session waits
-	Operations          int           // in one session
-	Output              int64         // bytes of stdout and stderr of one session
-	Checkpoint          int64         // bytes that are kept of what a session's files held before
-	Sessions            int           // alive at once
-	SessionsPerIdentity int           // alive at once
-	Queue               time.Duration // how long one that is over these waits for a place; 0 means not at all
-	Grant               time.Duration // how long a grant may last
-}
-
-// Rules are what a session is judged and bounded by, from its beginning to its end.
-type Rules struct {
-	Judge  Judge
-	Limits Limits
-}
-
 // Config is what a Manager needs.
 type Config struct {
 	Store Store
 	Blobs journal.Blobs // contents of files; without it files are not changed
 	Dir   string        // where outputs are kept
 	// Judge and Limits are those of every session, until SetRules.
-	Judge  Judge
-	Limits Limits
+	Judge  gate.Judge
+	Limits gate.Limits
 	// Standing is what the configuration in force says of an identity by its name and the fingerprint of a key of its own, ""
 	// for whichever key it has; false where there is none such. It is asked with every look and every decision, and must be
 	// quick. nil means that everybody stays who they are, and that who decides does so on every target.
@@ -94,5 +69,5 @@ type Config struct {
 // Rerun is the next run of a parked session, about to begin.
 type Rerun struct {
 	Target targets.Target
-	Start  func(*Live) // runs its script; it returns at once
+	Start  func(*gate.Live) // runs its script; it returns at once
 }

@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
 )
@@ -26,7 +27,7 @@ func waitingSessions(t *testing.T) (dir, parked, held string) {
 	t.Helper()
 	dir = t.TempDir()
 	b, _ := parking(t, dir, func(c *approvals.Config) { c.Limits.Hold = time.Hour; c.Limits.Expire = time.Hour })
-	begin := func(script string) *approvals.Live {
+	begin := func(script string) *gate.Live {
 		l, err := b.Begin(context.Background(), approvals.Request{
 			Identity: claude, Target: b.target, Script: script, Args: []string{"-"}, Env: b.target.Account().Env("dumb"),
 		})
@@ -37,7 +38,7 @@ func waitingSessions(t *testing.T) (dir, parked, held string) {
 	}
 	events := b.Subscribe(t.Context())
 	ended := begin("short")
-	ended.End(approvals.Outcome{Status: journal.StatusDone})
+	ended.End(gate.Outcome{Status: journal.StatusDone})
 	first := begin("first" + strings.Repeat("#", 20_000))
 	one := start(first, command(io.Discard, "sh", "-c", "true"))
 	b.waiting(events, first.ID())
@@ -49,15 +50,15 @@ func waitingSessions(t *testing.T) (dir, parked, held string) {
 	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range []*approvals.Live{first, second} {
+	for _, l := range []*gate.Live{first, second} {
 		if _, err := b.Cancel(t.Context(), l.ID(), alice); err != nil {
 			t.Fatal(err)
 		}
 	}
 	<-one
 	<-two
-	first.End(approvals.Outcome{Status: journal.StatusCancelled})
-	second.End(approvals.Outcome{Status: journal.StatusCancelled})
+	first.End(gate.Outcome{Status: journal.StatusCancelled})
+	second.End(gate.Outcome{Status: journal.StatusCancelled})
 	return killed, first.ID(), second.ID()
 }
 
@@ -75,9 +76,9 @@ func reopened(t *testing.T, from string, damage func(dir string)) (*book, string
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	again := make(chan *approvals.Live, 8)
+	again := make(chan *gate.Live, 8)
 	b := &book{tb: t, target: newTarget(t), dir: dir, again: again, config: approvals.Config{
-		Store: s, Blobs: s, Grants: s, Judge: fixedJudge{}, Dir: filepath.Join(dir, "output"), Limits: approvals.Limits{Expire: time.Hour},
+		Store: s, Blobs: s, Grants: s, Judge: fixedJudge{}, Dir: filepath.Join(dir, "output"), Limits: gate.Limits{Expire: time.Hour},
 		Log: slog.New(slog.NewTextHandler(&log, nil)), Restart: rerun(t, again),
 	}}
 	if b.Manager, err = approvals.New(b.config); err != nil {
@@ -137,7 +138,7 @@ func TestWhateverIsDamagedOfWhatWaitsTheRestGoesOn(t *testing.T) {
 						t.Errorf("%s: the session that is whole cannot be approved: %v", what, err)
 						continue
 					}
-					b.resume(id).End(approvals.Outcome{Status: journal.StatusDone})
+					b.resume(id).End(gate.Outcome{Status: journal.StatusDone})
 					continue
 				}
 				if !strings.Contains(log, id) {
@@ -212,7 +213,7 @@ func TestTheGatewayStartsWhateverRecordIsDamaged(t *testing.T) {
 					continue
 				}
 				if _, err := b.approve(list[i].ID, alice); err == nil {
-					b.resume(list[i].ID).End(approvals.Outcome{Status: journal.StatusDone})
+					b.resume(list[i].ID).End(gate.Outcome{Status: journal.StatusDone})
 					decided++
 				}
 			}

@@ -145,7 +145,7 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision.Decision,
 // wake tells a script that is alive of a decision.
 func (r *registry) wake(id string) {
 	if l := r.alive(id); l != nil {
-		l.decided()
+		l.Decided()
 	}
 }
 
@@ -184,6 +184,6 @@ func (m *Manager) Cancel(ctx context.Context, id string, by journal.Identity) (j
 	}
 	s = s.Clone()
 	m.publish(events.About(&s), events.Decided, by.Name)
-	l.cancel(fmt.Errorf("%w by %s", journal.ErrCancelled, by.Name))
+	l.Stop(fmt.Errorf("%w by %s", journal.ErrCancelled, by.Name))
 	return s, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/decision"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
@@ -28,13 +29,13 @@ import (
 // desk is a session with a view of this host, whose changes are made below a directory of the test.
 type desk struct {
 	*book
-	live *approvals.Live
+	live *gate.Live
 	view *vfs.Session
 	host string // the test's part of the host
 }
 
 // withFiles makes a book whose manager keeps contents and knows its target.
-func withFiles(tb testing.TB, dir string, change func(*approvals.Config)) (*book, <-chan *approvals.Live) {
+func withFiles(tb testing.TB, dir string, change func(*approvals.Config)) (*book, <-chan *gate.Live) {
 	tb.Helper()
 	var b *book
 	b, again := parking(tb, dir, func(c *approvals.Config) {
@@ -58,7 +59,7 @@ func newDesk(tb testing.TB, change func(*approvals.Config)) *desk {
 }
 
 // sit gives a session its view.
-func (d *desk) sit(l *approvals.Live) *desk {
+func (d *desk) sit(l *gate.Live) *desk {
 	d.tb.Helper()
 	view, err := vfs.NewSession(vfs.Config{
 		Base: l.Source(d.target.Files()), Scratch: []string{filepath.Join(d.dir, "scratch")},
@@ -121,7 +122,7 @@ func (d *desk) finish() <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		err := d.live.Finish(d.live.Context(), 0)
-		d.live.End(approvals.Outcome{Status: journal.StatusDone})
+		d.live.End(gate.Outcome{Status: journal.StatusDone})
 		done <- err
 	}()
 	return done
@@ -396,7 +397,7 @@ func TestScriptThatRunsAgainSeesWhatItSaw(t *testing.T) {
 	if r := <-second; !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("the held command: %v", r.err)
 	}
-	d.live.End(approvals.Outcome{Status: journal.StatusCancelled})
+	d.live.End(gate.Outcome{Status: journal.StatusCancelled})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/decision"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
@@ -40,7 +41,7 @@ func newGranting(t *testing.T, dir string) *granting {
 }
 
 // asks starts a command that the policy asks about, and returns its session once it waits.
-func (g *granting) asks(t *testing.T, l *approvals.Live, argv ...string) (<-chan started, journal.Session) {
+func (g *granting) asks(t *testing.T, l *gate.Live, argv ...string) (<-chan started, journal.Session) {
 	t.Helper()
 	events := g.Subscribe(t.Context())
 	result := start(l, command(io.Discard, argv...))
@@ -48,7 +49,7 @@ func (g *granting) asks(t *testing.T, l *approvals.Live, argv ...string) (<-chan
 }
 
 // runs starts a command that must run without waiting.
-func (g *granting) runs(t *testing.T, l *approvals.Live, argv ...string) journal.Operation {
+func (g *granting) runs(t *testing.T, l *gate.Live, argv ...string) journal.Operation {
 	t.Helper()
 	p, err := l.Start(l.Context(), command(io.Discard, argv...))
 	mustRun(t, p, err)
@@ -59,7 +60,7 @@ func (g *granting) runs(t *testing.T, l *approvals.Live, argv ...string) journal
 	return s.Operations[len(s.Operations)-1]
 }
 
-func (g *granting) beginAs(t *testing.T, who journal.Identity) *approvals.Live {
+func (g *granting) beginAs(t *testing.T, who journal.Identity) *gate.Live {
 	t.Helper()
 	l, err := g.Begin(context.Background(), approvals.Request{Identity: who, Target: g.target, Script: "print()", Args: []string{"-"}, Env: g.target.Account().Env("dumb")})
 	if err != nil {
@@ -82,7 +83,7 @@ func (g *granting) approve(t *testing.T, s journal.Session, result <-chan starte
 }
 
 // refused reports whether a command waits for a human; it is then rejected.
-func (g *granting) refused(t *testing.T, l *approvals.Live, argv ...string) {
+func (g *granting) refused(t *testing.T, l *gate.Live, argv ...string) {
 	t.Helper()
 	result, s := g.asks(t, l, argv...)
 	op := s.Operations[len(s.Operations)-1]
@@ -116,7 +117,7 @@ func TestExactGrantLetsTheSameCommandRunInItsSession(t *testing.T) {
 	g.refused(t, l, "true", "x", "x")
 	other := g.beginAs(t, claude)
 	g.refused(t, other, "true", "x")
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	if list := g.Grants(false); len(list) != 0 {
 		t.Errorf("after its session the grant is still in force: %v", list)
 	}
@@ -133,7 +134,7 @@ func TestGrantOfAnIdentityLastsUntilItsTime(t *testing.T) {
 	if grant.Session != "" || !grant.Until.Equal(g.now.Add(time.Hour)) {
 		t.Errorf("the grant is %+v", grant)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	g.now = g.now.Add(time.Hour - 1)
 	second := g.beginAs(t, claude)
 	if op := g.runs(t, second, "true", "x"); op.Grant != 1 {
@@ -186,12 +187,12 @@ func TestShapeGrantIsNoBroaderThanItSays(t *testing.T) {
 	}
 	g.refused(t, other, "true", "restart", "ssh", "--lines=7", "/var/log/b", "-v")
 	// Another directory, environment or input is another command.
-	for _, change := range []func(*approvals.Start){
-		func(c *approvals.Start) { c.Dir = "/usr" },
-		func(c *approvals.Start) { c.Env = append(slices.Clone(g.target.Account().Env("dumb")), "X=1") },
-		func(c *approvals.Start) { c.Input, c.Content = "data", []byte("x") },
-		func(c *approvals.Start) { c.Input, c.Stdin = "stream", strings.NewReader("x") },
-		func(c *approvals.Start) { c.Executables = []string{"/bin/false"} },
+	for _, change := range []func(*gate.Start){
+		func(c *gate.Start) { c.Dir = "/usr" },
+		func(c *gate.Start) { c.Env = append(slices.Clone(g.target.Account().Env("dumb")), "X=1") },
+		func(c *gate.Start) { c.Input, c.Content = "data", []byte("x") },
+		func(c *gate.Start) { c.Input, c.Stdin = "stream", strings.NewReader("x") },
+		func(c *gate.Start) { c.Executables = []string{"/bin/false"} },
 	} {
 		c := command(io.Discard, "true", "restart", "ssh", "--lines=7", "/var/log/b", "-v")
 		change(&c)
@@ -243,7 +244,7 @@ func TestWhatCannotBeGrantedIsNotApproved(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-result
-		l.End(approvals.Outcome{Status: journal.StatusCancelled})
+		l.End(gate.Outcome{Status: journal.StatusCancelled})
 	}
 	if list := g.Grants(true); len(list) != 0 || len(g.told) != 0 {
 		t.Errorf("grants were made: %v, %v", list, g.told)
@@ -344,7 +345,7 @@ func TestPolicyDeniesInSpiteOfAGrant(t *testing.T) {
 	if err := g.store.PutGrant(&grant); err != nil {
 		t.Fatal(err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	again, err := approvals.New(g.config)
 	if err != nil {
 		t.Fatal(err)
@@ -354,7 +355,7 @@ func TestPolicyDeniesInSpiteOfAGrant(t *testing.T) {
 	if _, err := second.Start(second.Context(), command(io.Discard, "env", "x")); !errors.As(err, &denial) {
 		t.Errorf("a grant beats a denial: %v", err)
 	}
-	second.End(approvals.Outcome{Status: journal.StatusFailed})
+	second.End(gate.Outcome{Status: journal.StatusFailed})
 }
 
 func TestGrantsOutliveTheGateway(t *testing.T) {
@@ -368,7 +369,7 @@ func TestGrantsOutliveTheGateway(t *testing.T) {
 	if _, err := g.Revoke(context.Background(), 1, alice); err != nil {
 		t.Fatal(err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	if err := g.store.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -420,5 +421,5 @@ func TestPlanRunsNothingByAGrant(t *testing.T) {
 	if op := s.Operations[0]; op.Decision != journal.Waiting || op.Grant != 0 || !op.Started.IsZero() {
 		t.Errorf("the operation is %+v", op)
 	}
-	plan.End(approvals.Outcome{Status: journal.StatusDone})
+	plan.End(gate.Outcome{Status: journal.StatusDone})
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
-	"shannot-gateway/approvals/policy"
 )
 
 // PreviewGrant is the grant that ApproveGranting would make, or its error, without making it.
@@ -91,17 +89,4 @@ func (m *Manager) Revoke(_ context.Context, n int, by journal.Identity) (grants.
 		return grants.Grant{}, err
 	}
 	return m.grants.Revoke(n, scope)
-}
-
-// useGrant lets an operation that the policy asks about run by a grant, if there is one.
-func (l *execution) useGrant(c *change.Pending) {
-	o := &c.Op
-	if c.First.What != journal.Ask || o.Verdict != policy.Ask || l.plan || len(o.Command.Before)+len(o.Command.Scratch) > 0 {
-		return
-	}
-	g := l.m.grants.Covering(l.id, l.identity, o)
-	if g == nil {
-		return
-	}
-	c.First = journal.Event{What: journal.Grant, At: o.Created, By: journal.Identity{Name: g.By, Fingerprint: g.ByKey}, Grant: g.N}
 }

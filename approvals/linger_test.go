@@ -6,12 +6,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 )
 
 // parkTwo parks a session in which two commands wait, the second of which is approved then. It returns the next run.
-func (b *book) parkTwo(mark string) *approvals.Live {
+func (b *book) parkTwo(mark string) *gate.Live {
 	b.tb.Helper()
 	l, leave := b.attended()
 	events := b.Subscribe(b.tb.Context())
@@ -24,7 +24,7 @@ func (b *book) parkTwo(mark string) *approvals.Live {
 	leave()
 	<-first
 	<-second
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if _, err := b.approve(l.ID(), alice, 2); err != nil {
 		b.tb.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestSessionThatDoesNotComeToWhatWasApprovedIsNotStartedForEver(t *testing.T
 	if !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("%v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	s, err := b.Session(l.ID())
 	if err != nil || s.Status != journal.StatusParked || s.GoesOn {
 		t.Fatalf("session %+v, %v", s, err)
@@ -62,7 +62,7 @@ func TestSessionThatDoesNotComeToWhatWasApprovedIsNotStartedForEver(t *testing.T
 		r := <-start(l, appendCommand(io.Discard, mark, word))
 		mustRun(t, r.process, r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 }
 
 // Where the script comes to it in another thread, what was approved runs though the session waits for something else.
@@ -78,5 +78,5 @@ func TestWhatWasApprovedRunsBesideWhatWaits(t *testing.T) {
 	if r := <-first; !errors.Is(r.err, journal.ErrParked) {
 		t.Errorf("what waits: %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 }

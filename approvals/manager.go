@@ -14,10 +14,12 @@ import (
 	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/diff"
 	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/places"
+	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/scope"
 	"shannot-gateway/targets"
 )
@@ -42,7 +44,7 @@ func New(c Config) (*Manager, error) {
 		config: c, outputs: outputs, scopes: scope.New(c.Standing), contents: change.Contents{Blobs: c.Blobs},
 		look: &change.Look{Target: c.Target, Log: c.Log}, rolling: exclusive{held: map[string]bool{}},
 		registry: registry{
-			live: map[string]*Live{}, present: map[string]int{}, parked: map[string]parkedSession{}, going: map[string]chan struct{}{},
+			live: map[string]*alive{}, present: map[string]int{}, parked: map[string]parkedSession{}, going: map[string]chan struct{}{},
 		},
 	}
 	m.resumer.m = m
@@ -51,7 +53,7 @@ func New(c Config) (*Manager, error) {
 		return places.Limits{Sessions: l.Sessions, PerIdentity: l.SessionsPerIdentity, Queue: l.Queue}
 	}})
 	m.closed, m.close = context.WithCancel(context.Background())
-	m.SetRules(Rules{c.Judge, c.Limits})
+	m.SetRules(gate.Rules{Judge: c.Judge, Limits: c.Limits})
 	m.grants, err = grants.Open(grants.Config{Store: c.Grants, Record: c.Granted, Now: c.Now, Void: m.Void, Over: func(id string) bool {
 		s, err := c.Store.Session(id)
 		return err != nil || s.Status.Final()
@@ -59,6 +61,11 @@ func New(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.gate = gate.New(gate.Config{
+		Store: c.Store, Blobs: c.Blobs, Outputs: outputs, Grants: m.grants, Look: m.look, Log: c.Log, Now: c.Now, Rules: m.rules.Load,
+		Restarts: c.Restart != nil, Share: m.places.Share, Working: m.working, Ended: m.ended,
+		Publish: func(about events.Subject, kind string) { m.publish(about, kind, "") },
+	})
 	if err := (&recovery{m, c.Now()}).run(); err != nil {
 		return nil, fmt.Errorf("recover sessions: %w", err)
 	}
@@ -68,14 +75,14 @@ func New(c Config) (*Manager, error) {
 
 // SetRules changes what sessions are judged and bounded by that begin, or go on after they were parked, from now on. Those
 // that are alive keep theirs.
-func (m *Manager) SetRules(r Rules) {
+func (m *Manager) SetRules(r gate.Rules) {
 	m.rules.Store(&r)
 	m.places.Serve() // there may be more places than before
 }
 
 // Begin makes a session and records it. Where there is no place for it, it waits for one, at most until ctx ends: the
 // session itself goes on without ctx. A *places.Busy error, which is journal.ErrTooMany, says which limit stands in the way.
-func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
+func (m *Manager) Begin(ctx context.Context, r Request) (*gate.Live, error) {
 	place, err := m.places.Take(ctx, places.Want{Identity: r.Identity.Name, Size: len(r.Script), Queued: r.Queued})
 	if err != nil {
 		return nil, err
@@ -88,7 +95,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*Live, error) {
 }
 
 // beginAt is Begin of a session that has a place.
-func (m *Manager) beginAt(ctx context.Context, r Request, place *places.Place) (l *Live, err error) {
+func (m *Manager) beginAt(ctx context.Context, r Request, place *places.Place) (l *gate.Live, err error) {
 	s := journal.Session{
 		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
 		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell, Interactive: r.Interactive,
@@ -123,39 +130,15 @@ func (m *Manager) beginAt(ctx context.Context, r Request, place *places.Place) (
 
 // enliven makes a recorded session alive, which has the place from then on. Where it fails, the record stays as it is, and the place
 // is the caller's.
-func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets.Target, place *places.Place, again bool) (*Live, error) {
-	rules := m.rules.Load()
-	out, err := m.outputs.Session(s.ID, rules.Limits.Output)
+func (m *Manager) enliven(ctx context.Context, s journal.Session, target targets.Target, place *places.Place, again bool) (*gate.Live, error) {
+	l, err := m.gate.Open(ctx, &s, target, again)
 	if err != nil {
 		return nil, err
 	}
-	lctx, cancel := context.WithCancelCause(ctx)
-	target, unuse := targets.For(target, s.Identity, s.ID)
-	x := &execution{
-		m: m, rules: rules, id: s.ID, identity: s.Identity, target: target, unuse: unuse, env: s.Env, plan: s.Plan, interactive: s.Interactive,
-		resumed: again, out: out, ctx: lctx, cancel: cancel, began: m.config.Now(), gone: make(chan struct{}),
-	}
-	l := &Live{
-		execution: x, taken: place, presence: presence{execution: x, nothingSent: s.NothingSent},
-		files: change.NewWorkspace(change.Config{Target: target, Blobs: m.config.Blobs, Checkpoint: rules.Limits.Checkpoint, Began: x.began}), progress: progress{execution: x, count: len(s.Operations)},
-		skip: map[string]bool{}, inflight: map[string]int{},
-	}
-	if again {
-		l.recallReads(s.Reads)
-		l.journal = s.Operations
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closing {
-		cancel(journal.ErrShutdown)
-		unuse()
-		_ = out.Close()
+	if !m.admit(l, place, again) {
+		l.Discard(journal.ErrShutdown)
 		return nil, journal.ErrShutdown
 	}
-	l.alone = again && m.present[s.ID] == 0
-	m.live[s.ID] = l
-	place.Occupy(places.Occupant{ID: s.ID, Began: x.began, Held: l.Held})
-	m.work.Add(1)
 	m.publish(events.About(&s), events.Started, "")
 	return l, nil
 }
@@ -242,13 +225,13 @@ func (m *Manager) Follow(ctx context.Context, by journal.Identity, id string, fn
 }
 
 // follow is Follow of a session that may be alive, or have ended since.
-func follow(ctx context.Context, m *Manager, l *Live, s journal.Session, fn func(output.Chunk) error) (journal.Session, error) {
+func follow(ctx context.Context, m *Manager, l *gate.Live, s journal.Session, fn func(output.Chunk) error) (journal.Session, error) {
 	id, err := s.ID, error(nil)
 	if err := fn(output.Chunk{Stream: output.State, Data: []byte(s.Status), Status: s.Status}); err != nil {
 		return s, err
 	}
 	if l != nil {
-		err = l.out.Follow(ctx, fn)
+		err = l.Follow(ctx, fn)
 	}
 	if l == nil || errors.Is(err, os.ErrNotExist) { // it may have ended at this moment
 		err = readOutput(m, id, fn)
@@ -301,7 +284,7 @@ func (m *Manager) Counts(by journal.Identity) (running, held, parked int) {
 	defer m.mu.Unlock()
 	for _, l := range m.live {
 		switch {
-		case !scope.Sees(l.identity, l.target.Name()):
+		case !scope.Sees(l.Subject().Identity, l.Subject().Target):
 		case l.Held():
 			held++
 		default:
@@ -325,14 +308,14 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	m.closing = true
 	m.places.Close()
 	m.close()
-	all := make([]*Live, 0, len(m.live))
+	all := make([]*gate.Live, 0, len(m.live))
 	for _, l := range m.live {
-		all = append(all, l)
+		all = append(all, l.Live)
 	}
 	m.mu.Unlock()
 	for _, l := range all {
-		if !l.park() {
-			l.cancel(journal.ErrShutdown)
+		if !l.Park() {
+			l.Stop(journal.ErrShutdown)
 		}
 	}
 	done := make(chan struct{})
@@ -397,15 +380,6 @@ func (m *Manager) publish(about events.Subject, kind, by string) {
 	m.bus.Publish(events.Event{Session: about.Session, Kind: kind, At: m.config.Now(), By: by}, about)
 }
 
-// parking parks a session from now on. It goes on at once where something of it was approved.
-func (r *Rules) parking(s *journal.Session, now time.Time) journal.Event {
-	e := journal.Event{What: journal.Park, GoesOn: s.ApprovedNotStarted()}
-	if expire := r.Limits.Expire; expire > 0 {
-		e.Deadline = now.Add(expire)
-	}
-	return e
-}
-
 // sweepEvery is how many sessions may begin before outputs of removed ones are looked for.
 const sweepEvery = 512
 
@@ -440,4 +414,28 @@ func (m *Manager) Obstacle(s *journal.Session) string { return m.scopes.Obstacle
 // content or what is there before was not kept; both are in Details.
 func (m *Manager) Diff(f *journal.File, context int) (d diff.Diff, ok bool, err error) {
 	return m.contents.Diff(f, context)
+}
+
+// JudgeShell says what the policy makes of a command line of an identity's, which is not run.
+func (m *Manager) JudgeShell(ctx context.Context, by journal.Identity, text string, c policy.Context) (policy.Decision, error) {
+	return m.gate.JudgeShell(ctx, by.Name, text, c)
+}
+
+// Reads returns which files of the target a session's script has opened so far, and their names; nil for none. Names are
+// the target's: any bytes.
+func (m *Manager) Reads(s journal.Session) (*journal.Reads, []string, error) {
+	r := s.Reads
+	if l := m.alive(s.ID); l != nil {
+		if now := l.Reads(); now != nil {
+			r = now
+		}
+	}
+	if r == nil {
+		return nil, nil, nil
+	}
+	names, err := gate.ReadNames(m.config.Blobs, r)
+	if err != nil {
+		return r, nil, fmt.Errorf("read the list of files of session %s: %w", s.ID, err)
+	}
+	return r, names, nil
 }

@@ -18,6 +18,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
@@ -57,7 +58,7 @@ type book struct {
 	config approvals.Config
 	target *local.Local
 	dir    string
-	again  chan *approvals.Live // sessions that have started again
+	again  chan *gate.Live // sessions that have started again
 }
 
 // open makes a book whose store waits for no disk: what a machine's end leaves is the subject of the store's own tests and of the crash
@@ -118,7 +119,7 @@ func newTarget(tb testing.TB) *local.Local {
 
 func newBook(tb testing.TB) *book { return open(tb, tb.TempDir(), nil) }
 
-func (b *book) begin() *approvals.Live {
+func (b *book) begin() *gate.Live {
 	b.tb.Helper()
 	l, err := b.Begin(context.Background(), approvals.Request{
 		Identity: claude, Target: b.target, Script: "print()", Args: []string{"-"}, Env: b.target.Account().Env("dumb"),
@@ -129,8 +130,8 @@ func (b *book) begin() *approvals.Live {
 	return l
 }
 
-func command(out io.Writer, argv ...string) approvals.Start {
-	return approvals.Start{Argv: argv, Executables: []string{"/bin/" + argv[0], "/usr/bin/" + argv[0]}, Dir: "/", Input: "none", Stdout: out, Stderr: out}
+func command(out io.Writer, argv ...string) gate.Start {
+	return gate.Start{Argv: argv, Executables: []string{"/bin/" + argv[0], "/usr/bin/" + argv[0]}, Dir: "/", Input: "none", Stdout: out, Stderr: out}
 }
 
 // shown is an approval of what waits in a session now, as somebody gives it who has just read it.
@@ -159,7 +160,7 @@ type started struct {
 	err     error
 }
 
-func start(l *approvals.Live, c approvals.Start) <-chan started {
+func start(l *gate.Live, c gate.Start) <-chan started {
 	result := make(chan started, 1)
 	go func() {
 		p, err := l.Start(l.Context(), c)
@@ -202,7 +203,7 @@ func TestAllowedCommandRunsAtOnceAndIsRecorded(t *testing.T) {
 	var out bytes.Buffer
 	p, err := l.Start(t.Context(), command(&out, "echo", "hello"))
 	mustRun(t, p, err)
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	s, err := b.Session(l.ID())
 	if err != nil || out.String() != "hello\n" || s.Status != journal.StatusDone || len(s.Operations) != 1 {
 		t.Fatalf("output %q, session %+v, %v", out.String(), s, err)
@@ -277,7 +278,7 @@ func TestHeldCommandRunsOnceAfterApproval(t *testing.T) {
 	if _, err := b.approve(l.ID(), bob); !errors.Is(err, journal.ErrNotWaiting) {
 		t.Errorf("second approval: %v, want ErrNotWaiting", err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	text, _ := os.ReadFile(mark)
 	s, _ = b.Session(l.ID())
 	o := s.Operations[0]
@@ -335,7 +336,7 @@ func TestRejectionIsADenialWithTheReason(t *testing.T) {
 	if !errors.As(r.err, &denial) || denial.Reason != "not today" || denial.By != "alice" {
 		t.Fatalf("error %v", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: 1})
+	l.End(gate.Outcome{Status: journal.StatusFailed, ExitCode: 1})
 	if s, _ := b.Session(l.ID()); s.Status != journal.StatusRejected || s.Reason != "not today" {
 		t.Errorf("session %+v", s)
 	}
@@ -388,7 +389,7 @@ func TestUnansweredSessionExpiresAndNothingRuns(t *testing.T) {
 	if r.err == nil || l.Context().Err() == nil {
 		t.Fatalf("error %v, context %v", r.err, l.Context().Err())
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled, ExitCode: 1})
+	l.End(gate.Outcome{Status: journal.StatusCancelled, ExitCode: 1})
 	s, _ := b.Session(l.ID())
 	if s.Status != journal.StatusExpired || s.Operations[0].Decision != journal.Expired {
 		t.Errorf("session %+v", s)
@@ -416,7 +417,7 @@ func TestCancelEndsAHeldAndARunningSession(t *testing.T) {
 	if r := <-result; !errors.Is(r.err, journal.ErrCancelled) {
 		t.Errorf("held command: %v, want ErrCancelled", r.err)
 	}
-	held.End(approvals.Outcome{Status: journal.StatusCancelled, ExitCode: 77})
+	held.End(gate.Outcome{Status: journal.StatusCancelled, ExitCode: 77})
 	if s, _ := b.Session(held.ID()); s.Status != journal.StatusCancelled || s.Operations[0].Decision != journal.Cancelled {
 		t.Errorf("session %+v", s)
 	}
@@ -436,7 +437,7 @@ func TestCancelEndsAHeldAndARunningSession(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	b := open(t, t.TempDir(), func(c *approvals.Config) {
-		c.Limits = approvals.Limits{Operations: 2, Output: 10, Sessions: 3, SessionsPerIdentity: 2}
+		c.Limits = gate.Limits{Operations: 2, Output: 10, Sessions: 3, SessionsPerIdentity: 2}
 	})
 	l := b.begin()
 	for range 2 {
@@ -459,7 +460,7 @@ func TestLimits(t *testing.T) {
 	if _, err := b.Begin(t.Context(), approvals.Request{Identity: alice, Target: b.target}); !errors.Is(err, journal.ErrTooMany) || !strings.Contains(err.Error(), "limits.sessions ") {
 		t.Errorf("fourth session: %v", err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: 137})
+	l.End(gate.Outcome{Status: journal.StatusFailed, ExitCode: 137})
 	if s, _ := b.Session(l.ID()); !s.Truncated {
 		t.Error("the session does not say that its output was cut")
 	}
@@ -490,7 +491,7 @@ func TestFollowGivesEverythingFromTheStart(t *testing.T) {
 	<-ready
 	_, _ = l.Stderr().Write([]byte("late"))
 	l.Notice("new")
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	if got, want := <-followed, "[4]running[1]early [3]old news[2]late[3]new"; got != want {
 		t.Errorf("live: %q, want %q", got, want)
 	}
@@ -511,7 +512,7 @@ func TestProgramUnderAFalseNameIsAskedAbout(t *testing.T) {
 	if s := b.waiting(feed, l.ID()); !strings.Contains(s.Operations[0].Why, "harmless") {
 		t.Errorf("operation %+v", s.Operations[0])
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 }
 
 func TestExecutableDecidesAndNotTheFirstArgument(t *testing.T) {
@@ -583,11 +584,11 @@ func (f *faultyStore) Update(id string, change func(*journal.Session) error) (jo
 }
 
 func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
-	b := housed(t, approvals.Limits{})
+	b := housed(t, gate.Limits{})
 	feed := b.Subscribe(t.Context())
 	for range 200 {
 		l := b.begin()
-		l.End(approvals.Outcome{Status: journal.StatusDone})
+		l.End(gate.Outcome{Status: journal.StatusDone})
 	}
 	// No event needs to follow for the gap to be known.
 	last := events.Event{}
@@ -601,7 +602,7 @@ func TestSlowSubscriberIsToldThatItLostEvents(t *testing.T) {
 	if e := <-feed; e.Session != l.ID() {
 		t.Errorf("after the gap: %+v", e)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 }
 
 func TestInputThatIsKnownIsPartOfTheDigest(t *testing.T) {
@@ -638,19 +639,19 @@ func TestWhatNoProgramTakesIsRefusedBeforeAnybodyIsAsked(t *testing.T) {
 	b := newBook(t)
 	l := b.begin()
 	cases := map[string]struct {
-		change func(*approvals.Start)
+		change func(*gate.Start)
 		want   error
 	}{
-		"no arguments":         {func(c *approvals.Start) { c.Argv = nil }, syscall.EINVAL},
-		"NUL in an argument":   {func(c *approvals.Start) { c.Argv = []string{"true", "a\x00b"} }, syscall.EINVAL},
-		"NUL in a variable":    {func(c *approvals.Start) { c.Env = []string{"A=\x00"} }, syscall.EINVAL},
-		"variable with no =":   {func(c *approvals.Start) { c.Env = []string{"A"} }, syscall.EINVAL},
-		"NUL in the directory": {func(c *approvals.Start) { c.Dir = "/\x00" }, syscall.EINVAL},
-		"relative directory":   {func(c *approvals.Start) { c.Dir = "x" }, syscall.EINVAL},
-		"unknown input":        {func(c *approvals.Start) { c.Input = "tape" }, syscall.EINVAL},
-		"too large":            {func(c *approvals.Start) { c.Argv = []string{"true", strings.Repeat("x", 2<<20)} }, syscall.E2BIG},
-		"no executable":        {func(c *approvals.Start) { c.Executables = nil }, syscall.EINVAL},
-		"not executable":       {func(c *approvals.Start) { c.Executables = []string{"/nosuch", "/etc/passwd"} }, syscall.EACCES},
+		"no arguments":         {func(c *gate.Start) { c.Argv = nil }, syscall.EINVAL},
+		"NUL in an argument":   {func(c *gate.Start) { c.Argv = []string{"true", "a\x00b"} }, syscall.EINVAL},
+		"NUL in a variable":    {func(c *gate.Start) { c.Env = []string{"A=\x00"} }, syscall.EINVAL},
+		"variable with no =":   {func(c *gate.Start) { c.Env = []string{"A"} }, syscall.EINVAL},
+		"NUL in the directory": {func(c *gate.Start) { c.Dir = "/\x00" }, syscall.EINVAL},
+		"relative directory":   {func(c *gate.Start) { c.Dir = "x" }, syscall.EINVAL},
+		"unknown input":        {func(c *gate.Start) { c.Input = "tape" }, syscall.EINVAL},
+		"too large":            {func(c *gate.Start) { c.Argv = []string{"true", strings.Repeat("x", 2<<20)} }, syscall.E2BIG},
+		"no executable":        {func(c *gate.Start) { c.Executables = nil }, syscall.EINVAL},
+		"not executable":       {func(c *gate.Start) { c.Executables = []string{"/nosuch", "/etc/passwd"} }, syscall.EACCES},
 	}
 	for name, c := range cases {
 		start := command(io.Discard, "true")
@@ -683,7 +684,7 @@ func TestWhatTheScriptLeavesRunningEndsWithTheSession(t *testing.T) {
 	if _, err := l.Start(t.Context(), command(io.Discard, "cat", "/dev/zero")); err != nil {
 		t.Fatal(err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	s, _ := b.Session(l.ID())
 	if o := s.Operations[0]; o.Finished.IsZero() || o.ExitCode == nil || *o.ExitCode != 137 {
 		t.Errorf("operation %+v", o)

@@ -11,21 +11,22 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 )
 
 // rerun lets every parked session go on, and hands it to a channel when it does.
-func rerun(tb testing.TB, again chan<- *approvals.Live) func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
+func rerun(tb testing.TB, again chan<- *gate.Live) func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
 	target := newTarget(tb)
 	return func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
-		return approvals.Rerun{Target: target, Start: func(l *approvals.Live) { again <- l }}, nil
+		return approvals.Rerun{Target: target, Start: func(l *gate.Live) { again <- l }}, nil
 	}
 }
 
 // parking is a book whose sessions are parked, with a channel of those that have started again.
-func parking(tb testing.TB, dir string, change func(*approvals.Config)) (*book, <-chan *approvals.Live) {
+func parking(tb testing.TB, dir string, change func(*approvals.Config)) (*book, <-chan *gate.Live) {
 	tb.Helper()
-	again := make(chan *approvals.Live, 8)
+	again := make(chan *gate.Live, 8)
 	b := open(tb, dir, func(c *approvals.Config) {
 		c.Restart = rerun(tb, again)
 		if change != nil {
@@ -37,7 +38,7 @@ func parking(tb testing.TB, dir string, change func(*approvals.Config)) (*book, 
 }
 
 // resume returns a session that has started again.
-func (b *book) resume(id string) *approvals.Live {
+func (b *book) resume(id string) *gate.Live {
 	b.tb.Helper()
 	l := <-b.again
 	if l.ID() != id {
@@ -58,7 +59,7 @@ func (b *book) next() *book {
 }
 
 // script is what a test's script does: it appends to a file and says what the command printed.
-func appendCommand(out io.Writer, mark, word string) approvals.Start {
+func appendCommand(out io.Writer, mark, word string) gate.Start {
 	return command(out, "sh", "-c", "echo "+word+" >> "+mark+"; echo did "+word)
 }
 
@@ -84,7 +85,7 @@ func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	if r := <-second; !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("the held command: %v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func TestParkedSessionIsReplayedAndRunsNothingTwice(t *testing.T) {
 	mustRun(t, p, err)
 	p, err = l2.Start(t.Context(), appendCommand(&out, mark, "two"))
 	mustRun(t, p, err)
-	l2.End(approvals.Outcome{Status: journal.StatusDone})
+	l2.End(gate.Outcome{Status: journal.StatusDone})
 	text, _ := os.ReadFile(mark)
 	if string(text) != "one\ntwo\n" || out.String() != "did one\ndid two\n" {
 		t.Errorf("the file holds %q, the script saw %q", text, out.String())
@@ -121,7 +122,7 @@ func TestReplayThatDiffersIsDecidedAnew(t *testing.T) {
 	if r := <-start(l, appendCommand(io.Discard, mark, "shown")); !errors.Is(r.err, journal.ErrParked) {
 		t.Fatalf("hold passed: %v, want ErrParked", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if _, err := b.approve(l.ID(), alice); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func TestReplayThatDiffersIsDecidedAnew(t *testing.T) {
 	if !errors.Is(r.err, journal.ErrParked) {
 		t.Errorf("another command than the approved one: %v, want ErrParked again", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	s, _ := b.Session(l.ID())
 	if len(s.Operations) != 2 || s.Operations[0].Decision != journal.Cancelled || s.Operations[1].Decision != journal.Waiting {
 		t.Errorf("operations %+v", s.Operations)
@@ -144,7 +145,7 @@ func TestRejectionOfAParkedSessionReachesTheScript(t *testing.T) {
 	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
 	l := b.begin()
 	<-start(l, command(io.Discard, "touch", "/nonexistent/x"))
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +164,7 @@ func TestParkedSessionExpires(t *testing.T) {
 	})
 	l := b.begin()
 	<-start(l, command(io.Discard, "true"))
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	b.ExpireParked()
 	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked {
 		t.Fatalf("before its time: %s", s.Status)
@@ -179,12 +180,12 @@ func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
 	dir := t.TempDir()
 	b, again := parking(t, dir, nil)
 	mark := filepath.Join(dir, "mark")
-	script := func(l *approvals.Live, out io.Writer) {
+	script := func(l *gate.Live, out io.Writer) {
 		p, err := l.Start(l.Context(), command(out, "echo", "reads"))
 		mustRun(t, p, err)
 		p, err = l.Start(l.Context(), appendCommand(out, mark, "did"))
 		mustRun(t, p, err)
-		l.End(approvals.Outcome{Status: journal.StatusDone})
+		l.End(gate.Outcome{Status: journal.StatusDone})
 	}
 	l, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.Account().Env("dumb")})
 	if err != nil {
@@ -210,7 +211,7 @@ func TestParkedSessionCanBeCancelled(t *testing.T) {
 	b, _ := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
 	l := b.begin()
 	<-start(l, command(io.Discard, "true"))
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != journal.StatusCancelled {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -224,7 +225,7 @@ func TestSessionCancelledWhileItParksNeverStartsAgain(t *testing.T) {
 	if s, err := b.Cancel(t.Context(), l.ID(), claude); err != nil || s.Status != journal.StatusCancelled {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusExpired})
+	l.End(gate.Outcome{Status: journal.StatusExpired})
 	if s, _ := b.Session(l.ID()); s.Status != journal.StatusCancelled || s.Operations[0].Decision != journal.Cancelled {
 		t.Errorf("session %+v", s)
 	}
@@ -243,7 +244,7 @@ func TestDecisionWhileTheScriptEndsStartsItAgain(t *testing.T) {
 	if len(again) != 0 {
 		t.Error("it started again while its script was there")
 	}
-	l.End(approvals.Outcome{Status: journal.StatusExpired})
+	l.End(gate.Outcome{Status: journal.StatusExpired})
 	b.resume(l.ID())
 }
 
@@ -252,7 +253,7 @@ func TestShutdownLeavesParkedSessionsAsTheyAre(t *testing.T) {
 	for _, approve := range []bool{true, false} {
 		l := b.begin()
 		<-start(l, command(io.Discard, "true"))
-		l.End(approvals.Outcome{Status: journal.StatusExpired})
+		l.End(gate.Outcome{Status: journal.StatusExpired})
 		stopped := b.next()
 		if err := stopped.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
@@ -288,7 +289,7 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 		p, err := l.Start(t.Context(), command(io.Discard, "true"))
 		mustRun(t, p, err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: 1}) // as a script does that misses its output
+	l.End(gate.Outcome{Status: journal.StatusFailed, ExitCode: 1}) // as a script does that misses its output
 	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked {
 		t.Fatalf("the plan is %s", s.Status)
 	}
@@ -311,7 +312,7 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	if s, _ := b.Session(l.ID()); s.Status != journal.StatusRunning || !s.Deadline.IsZero() {
 		t.Errorf("after the decision the session is %s until %v", s.Status, s.Deadline)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 }
 
 func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
@@ -322,7 +323,7 @@ func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
 	}
 	p, err := l.Start(t.Context(), command(io.Discard, "echo", "x"))
 	mustRun(t, p, err)
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked || !s.Operations[0].Started.IsZero() {
 		t.Fatalf("session %+v", s)
 	}
@@ -355,7 +356,7 @@ func TestReplayTellsAnExitCodeFromASignal(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.Shutdown(context.Background()) }()
 	<-last
-	l.End(approvals.Outcome{Status: journal.StatusExpired})
+	l.End(gate.Outcome{Status: journal.StatusExpired})
 	<-done
 	manager, err := approvals.New(b.config)
 	if err != nil {
@@ -385,13 +386,13 @@ func TestDecisionOnAParkedSessionOutlivesTheGateway(t *testing.T) {
 		if r := <-start(l, appendCommand(io.Discard, filepath.Join(dir, "mark"), "x")); !errors.Is(r.err, journal.ErrParked) {
 			t.Fatalf("%v, want ErrParked", r.err)
 		}
-		l.End(approvals.Outcome{Status: journal.StatusCancelled})
+		l.End(gate.Outcome{Status: journal.StatusCancelled})
 		killed := *b
 		killed.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
 			if !approve {
 				<-t.Context().Done()
 			}
-			return approvals.Rerun{Target: b.target, Start: func(*approvals.Live) {}}, nil
+			return approvals.Rerun{Target: b.target, Start: func(*gate.Live) {}}, nil
 		}
 		var err error
 		if approve {
@@ -419,7 +420,7 @@ func TestDecisionOnWhatDiffersIsFoundAgain(t *testing.T) {
 		if r := <-start(l, appendCommand(io.Discard, mark, word)); !errors.Is(r.err, journal.ErrParked) {
 			t.Fatalf("%s: %v, want ErrParked", word, r.err)
 		}
-		l.End(approvals.Outcome{Status: journal.StatusCancelled})
+		l.End(gate.Outcome{Status: journal.StatusCancelled})
 		if _, err := b.approve(id, alice); err != nil {
 			t.Fatal(err)
 		}
@@ -443,7 +444,7 @@ func TestDecisionOnWhatDiffersIsFoundAgain(t *testing.T) {
 	runs("other")
 	parks("more")
 	runs("other", "more")
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	if text, _ := os.ReadFile(mark); string(text) != "one\nother\nmore\n" {
 		t.Errorf("the file holds %q", text)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/places"
 )
@@ -81,10 +82,10 @@ func (m *memory) Sessions(bool, func(*journal.Session) bool) ([]journal.Session,
 }
 func (m *memory) Check() error { return nil }
 
-func housed(t *testing.T, l approvals.Limits) *book {
+func housed(t *testing.T, l gate.Limits) *book {
 	t.Helper()
 	b := &book{tb: t, target: newTarget(t), dir: t.TempDir()}
-	b.again = make(chan *approvals.Live, 8)
+	b.again = make(chan *gate.Live, 8)
 	b.config = approvals.Config{Store: &memory{all: map[string]journal.Session{}}, Judge: fixedJudge{}, Dir: t.TempDir(), Limits: l, Restart: rerun(t, b.again)}
 	var err error
 	if b.Manager, err = approvals.New(b.config); err != nil {
@@ -93,16 +94,16 @@ func housed(t *testing.T, l approvals.Limits) *book {
 	return b
 }
 
-func (b *book) ask(ctx context.Context, who journal.Identity, script string, queued func(string)) (*approvals.Live, error) {
+func (b *book) ask(ctx context.Context, who journal.Identity, script string, queued func(string)) (*gate.Live, error) {
 	return b.Begin(ctx, approvals.Request{Identity: who, Target: b.target, Script: script, Queued: queued})
 }
 
-func end(l *approvals.Live) { l.End(approvals.Outcome{Status: journal.StatusDone}) }
+func end(l *gate.Live) { l.End(gate.Outcome{Status: journal.StatusDone}) }
 
 // Many honest scripts at once, each as long as it likes, are all served, in order: the line moves.
 func TestLongLineIsServedToItsEndInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := housed(t, approvals.Limits{SessionsPerIdentity: 8, Sessions: 64, Queue: 30 * time.Second})
+		b := housed(t, gate.Limits{SessionsPerIdentity: 8, Sessions: 64, Queue: 30 * time.Second})
 		var mu sync.Mutex
 		var order []int
 		var all sync.WaitGroup
@@ -132,7 +133,7 @@ func TestLongLineIsServedToItsEndInOrder(t *testing.T) {
 
 func TestWhoeverWaitsTooLongIsToldWhatIsInTheWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := housed(t, approvals.Limits{SessionsPerIdentity: 2, Queue: 30 * time.Second})
+		b := housed(t, gate.Limits{SessionsPerIdentity: 2, Queue: 30 * time.Second})
 		first, err := b.ask(t.Context(), claude, "", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +159,7 @@ func TestWhoeverWaitsTooLongIsToldWhatIsInTheWay(t *testing.T) {
 		if len(said) != 1 || !strings.Contains(said[0], "waits for a place: you have 2 alive") {
 			t.Errorf("it was told %q", said)
 		}
-		second.End(approvals.Outcome{Status: journal.StatusCancelled})
+		second.End(gate.Outcome{Status: journal.StatusCancelled})
 		<-held
 		end(first)
 	})
@@ -166,7 +167,7 @@ func TestWhoeverWaitsTooLongIsToldWhatIsInTheWay(t *testing.T) {
 
 func TestPlaceIsTakenBackFromWhoLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := housed(t, approvals.Limits{SessionsPerIdentity: 1, Queue: time.Hour})
+		b := housed(t, gate.Limits{SessionsPerIdentity: 1, Queue: time.Hour})
 		l, err := b.ask(t.Context(), claude, "", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -178,7 +179,7 @@ func TestPlaceIsTakenBackFromWhoLeft(t *testing.T) {
 			gone <- err
 		}()
 		synctest.Wait()
-		next := make(chan *approvals.Live, 1)
+		next := make(chan *gate.Live, 1)
 		go func() {
 			l, _ := b.ask(t.Context(), claude, "", nil)
 			next <- l
@@ -200,8 +201,8 @@ func TestPlaceIsTakenBackFromWhoLeft(t *testing.T) {
 // One identity that fills the house and its line does not keep another one out.
 func TestIdentityWithTheFewestSessionsIsServedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := housed(t, approvals.Limits{Sessions: 4, Queue: time.Hour})
-		var house []*approvals.Live
+		b := housed(t, gate.Limits{Sessions: 4, Queue: time.Hour})
+		var house []*gate.Live
 		for range 4 {
 			l, err := b.ask(t.Context(), claude, "", nil)
 			if err != nil {
@@ -209,7 +210,7 @@ func TestIdentityWithTheFewestSessionsIsServedFirst(t *testing.T) {
 			}
 			house = append(house, l)
 		}
-		served := make(chan *approvals.Live, 20)
+		served := make(chan *gate.Live, 20)
 		names := make(chan string, 20)
 		for i := range 12 {
 			who := claude
@@ -240,7 +241,7 @@ func TestIdentityWithTheFewestSessionsIsServedFirst(t *testing.T) {
 
 func TestLineIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := housed(t, approvals.Limits{SessionsPerIdentity: 1, Queue: time.Hour})
+		b := housed(t, gate.Limits{SessionsPerIdentity: 1, Queue: time.Hour})
 		l, err := b.ask(t.Context(), claude, "", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -283,7 +284,7 @@ func (b *book) parkOne(events <-chan events.Event) string {
 	b.waiting(events, l.ID())
 	leave()
 	<-result
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	return l.ID()
 }
 
@@ -291,10 +292,10 @@ func (b *book) parkOne(events <-chan events.Event) string {
 // and does not expire meanwhile.
 func TestApprovedSessionGetsTheNextPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := housed(t, approvals.Limits{Sessions: 2, SessionsPerIdentity: 2, Queue: time.Second, Expire: time.Minute})
+		b := housed(t, gate.Limits{Sessions: 2, SessionsPerIdentity: 2, Queue: time.Second, Expire: time.Minute})
 		events := b.Subscribe(t.Context())
 		id := b.parkOne(events)
-		var house []*approvals.Live
+		var house []*gate.Live
 		for _, who := range []journal.Identity{claude, bob} {
 			l, err := b.ask(t.Context(), who, "", nil)
 			if err != nil {
@@ -328,7 +329,7 @@ func TestApprovedSessionGetsTheNextPlace(t *testing.T) {
 
 // What a human has approved does not wait for scripts of the same agent that wait for humans themselves.
 func TestApprovedSessionDoesNotWaitForItsAgentsHeldOnes(t *testing.T) {
-	b := housed(t, approvals.Limits{SessionsPerIdentity: 1})
+	b := housed(t, gate.Limits{SessionsPerIdentity: 1})
 	id := b.parkOne(b.Subscribe(t.Context()))
 	held := b.begin()
 	if _, err := b.approve(id, alice); err != nil {
@@ -344,7 +345,7 @@ func TestApprovedSessionDoesNotWaitForItsAgentsHeldOnes(t *testing.T) {
 
 func TestCancelledSessionLeavesTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := housed(t, approvals.Limits{Sessions: 1, Queue: time.Second})
+		b := housed(t, gate.Limits{Sessions: 1, Queue: time.Second})
 		id := b.parkOne(b.Subscribe(t.Context()))
 		l := b.begin()
 		if _, err := b.approve(id, alice); err != nil {
@@ -364,7 +365,7 @@ func TestCancelledSessionLeavesTheLine(t *testing.T) {
 
 func TestShutdownEmptiesTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := housed(t, approvals.Limits{Sessions: 1, Queue: time.Hour})
+		b := housed(t, gate.Limits{Sessions: 1, Queue: time.Hour})
 		l := b.begin()
 		waits := make(chan error, 1)
 		go func() {
@@ -386,7 +387,7 @@ func TestShutdownEmptiesTheLine(t *testing.T) {
 }
 
 func TestTooManyThatWaitForHumansAreRefusedWithTheirNames(t *testing.T) {
-	b := housed(t, approvals.Limits{SessionsPerIdentity: 1, Queue: time.Hour})
+	b := housed(t, gate.Limits{SessionsPerIdentity: 1, Queue: time.Hour})
 	events := b.Subscribe(t.Context())
 	for range 8 {
 		b.parkOne(events)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -38,7 +39,7 @@ func TestFilesThatAScriptReadsAreRecordedOnce(t *testing.T) {
 	if _, names, err := b.Reads(session(t, b, l.ID())); err != nil || !slices.Equal(names, want) {
 		t.Errorf("while it runs: %q, %v", names, err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	s := session(t, b, l.ID())
 	r, names, err := b.Reads(s)
 	if err != nil || !slices.Equal(names, want) || r.Files != 3 || r.SHA256 != listDigest(want...) || r.More != 0 {
@@ -70,7 +71,7 @@ func TestRunsOfASessionHaveOneListOfFiles(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.Shutdown(t.Context()) }()
 	<-first
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func TestRunsOfASessionHaveOneListOfFiles(t *testing.T) {
 	}
 	l2 := b2.resume(l.ID())
 	l2.Opened("/etc/two")
-	l2.End(approvals.Outcome{Status: journal.StatusDone})
+	l2.End(gate.Outcome{Status: journal.StatusDone})
 	if _, names, err := b2.Reads(session(t, b2, l.ID())); err != nil || !slices.Equal(names, []string{"/etc/one", "/etc/two"}) {
 		t.Errorf("%q, %v", names, err)
 	}
@@ -105,7 +106,7 @@ func TestListOfFilesIsBoundedAndItsDigestCoversAll(t *testing.T) {
 		}
 	}
 	l.Opened("/data/file00000") // which the list has
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	s := session(t, b, l.ID())
 	r, names, err := b.Reads(s)
 	if err != nil || len(names) != room || r.Files != room || r.More != 100 || r.MoreSHA256 != hex.EncodeToString(more.Sum(nil)) {

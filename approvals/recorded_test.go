@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 )
@@ -44,7 +45,7 @@ func TestOutputIsContentOnceItsRecordNamesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = l.Stdout().Write([]byte("the script's own"))
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 	s, err := b.Session(l.ID())
 	if err != nil || s.Operations[0].Output == "" || s.Operations[1].Output != "" || s.Output == "" {
 		t.Fatalf("%+v, %v", s, err)
@@ -96,7 +97,7 @@ func TestWhoeverFollowsAnEndingSessionGetsAllOfIt(t *testing.T) {
 				}
 			})
 		}
-		l.End(approvals.Outcome{Status: journal.StatusDone})
+		l.End(gate.Outcome{Status: journal.StatusDone})
 		all.Wait()
 	}
 }
@@ -115,7 +116,7 @@ func TestDamagedOutputIsNotReplayed(t *testing.T) {
 		if r := <-start(l, appendCommand(io.Discard, mark, "x")); !errors.Is(r.err, journal.ErrParked) {
 			t.Fatalf("%v, want ErrParked", r.err)
 		}
-		l.End(approvals.Outcome{Status: journal.StatusCancelled})
+		l.End(gate.Outcome{Status: journal.StatusCancelled})
 		s, err := b.approve(l.ID(), alice)
 		if err != nil {
 			t.Fatal(err)
@@ -129,7 +130,7 @@ func TestDamagedOutputIsNotReplayed(t *testing.T) {
 		if _, err := l.Start(t.Context(), command(&out, "echo", "hello")); !errors.As(err, &denial) || !strings.Contains(denial.Reason, "damaged") || out.Len() > 0 {
 			t.Errorf("%s: %v, %q", what, err, out.String())
 		}
-		l.End(approvals.Outcome{Status: journal.StatusFailed})
+		l.End(gate.Outcome{Status: journal.StatusFailed})
 	}
 }
 
@@ -142,7 +143,7 @@ func TestOutputOfAnExpiredSessionIsKept(t *testing.T) {
 	if r := <-start(l, command(io.Discard, "true")); !errors.Is(r.err, journal.ErrExpired) {
 		t.Fatalf("%v, want ErrExpired", r.err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusCancelled})
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	s, err := b.Session(l.ID())
 	if err != nil || s.Status != journal.StatusExpired || s.Output == "" {
 		t.Errorf("session is %s, its output %q, %v", s.Status, s.Output, err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"shannot-gateway/approvals/change"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 )
 
@@ -140,7 +141,7 @@ func recoverOperations(s *journal.Session, now time.Time, answers change.Answers
 // recoverParked parks a session that can start again. What was to start when the gateway stopped goes on. An approval that was left
 // lying, or is old by now, does not. In one that waits for something else too, it is used once that is decided: nothing starts for it
 // by itself.
-func recoverParked(s *journal.Session, now time.Time, rules *Rules, answers change.Answers) (takenBack string, err error) {
+func recoverParked(s *journal.Session, now time.Time, rules *gate.Rules, answers change.Answers) (takenBack string, err error) {
 	idle := s.Status == journal.StatusParked && !s.GoesOn && s.Waits() && !answers.AnyMade()
 	if s.Status == journal.StatusParked && !s.GoesOn && !idle {
 		any, err := reopen(s, "the gateway stopped before", time.Time{})
@@ -161,7 +162,7 @@ func recoverParked(s *journal.Session, now time.Time, rules *Rules, answers chan
 		}
 	}
 	if s.Status != journal.StatusParked {
-		if err := s.Apply(rules.parking(s, now)); err != nil {
+		if err := s.Apply(rules.Parking(s, now)); err != nil {
 			return "", err
 		}
 	}

@@ -7,16 +7,44 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"shannot-gateway/approvals/gate"
+	"shannot-gateway/approvals/places"
 )
 
 // claimPatience is how long an approval waits for a script that is about to end, or for a session that is about to go on.
 const claimPatience = 10 * time.Second
 
 // alive is a session that is alive, nil for another.
-func (r *registry) alive(id string) *Live {
+func (r *registry) alive(id string) *gate.Live {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.live[id]
+	if a := r.live[id]; a != nil {
+		return a.Live
+	}
+	return nil
+}
+
+// admit takes a session among the living, with its place. It reports false once Shutdown has begun.
+func (r *registry) admit(l *gate.Live, place *places.Place, again bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing {
+		return false
+	}
+	if again {
+		l.Attended(r.present[l.ID()] > 0)
+	}
+	r.live[l.ID()] = &alive{l, place, make(chan struct{})}
+	place.Occupy(places.Occupant{ID: l.ID(), Began: l.Began(), Held: l.Held})
+	r.work.Add(1)
+	return true
+}
+
+// working counts something that Shutdown waits for, until done is called.
+func (r *registry) working() (done func()) {
+	r.work.Add(1)
+	return r.work.Done
 }
 
 // parkedOf are the ids of an identity's sessions that are parked, those first that expire first.

@@ -13,6 +13,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
@@ -90,7 +91,7 @@ func (s *scoped) asks(t *testing.T, by journal.Identity, target targets.Target, 
 	t.Cleanup(func() {
 		_, _ = s.Cancel(context.Background(), l.ID(), by)
 		<-result
-		l.End(approvals.Outcome{Status: journal.StatusCancelled})
+		l.End(gate.Outcome{Status: journal.StatusCancelled})
 	})
 	return l.ID()
 }
@@ -354,7 +355,7 @@ func TestAGrantIsVoidWithoutWhoMadeIt(t *testing.T) {
 	if _, err := s.Revoke(t.Context(), n, alice); err != nil {
 		t.Error(err)
 	}
-	l.End(approvals.Outcome{Status: journal.StatusDone})
+	l.End(gate.Outcome{Status: journal.StatusDone})
 }
 
 func TestNothingOfAnAgentWhoIsGoneIsApproved(t *testing.T) {

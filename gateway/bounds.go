@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/sandbox"
 )
@@ -22,12 +22,12 @@ var errLifetime = errors.New("the session's lifetime is over")
 const look = 100 * time.Millisecond
 
 // finished does a session's work and returns its outcome, at the latest soon after the session's context has ended.
-func (s *session) finished(work func() approvals.Outcome) approvals.Outcome {
+func (s *session) finished(work func() gate.Outcome) gate.Outcome {
 	if d := s.limits().Lifetime; d > 0 {
 		timer := time.AfterFunc(d, func() { s.live.Stop(errLifetime) })
 		defer timer.Stop()
 	}
-	done := make(chan approvals.Outcome, 1)
+	done := make(chan gate.Outcome, 1)
 	go func() { done <- s.guarded(work) }()
 	select {
 	case o := <-done:
@@ -46,8 +46,8 @@ func (s *session) finished(work func() approvals.Outcome) approvals.Outcome {
 }
 
 // guarded is work that cannot take the gateway along.
-func (s *session) guarded(work func() approvals.Outcome) (outcome approvals.Outcome) {
-	outcome = approvals.Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitFault, Reason: "the gateway failed"}
+func (s *session) guarded(work func() gate.Outcome) (outcome gate.Outcome) {
+	outcome = gate.Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitFault, Reason: "the gateway failed"}
 	defer func() {
 		if p := recover(); p != nil {
 			s.runner.log.Error("panic in a session", "session", s.live.ID(), "panic", p)
@@ -84,11 +84,11 @@ func (s *session) withinWall(ctx context.Context, cancel context.CancelCauseFunc
 }
 
 // outOfLifetime is the end of a session that was alive for too long.
-func (s *session) outOfLifetime() approvals.Outcome {
+func (s *session) outOfLifetime() gate.Outcome {
 	return outOfTime("the session was alive for longer than %s, its waits for humans included (limits.lifetime)", s.limits().Lifetime)
 }
 
 // outOfWall is the end of a command line that ran for too long.
-func (s *session) outOfWall() approvals.Outcome {
+func (s *session) outOfWall() gate.Outcome {
 	return outOfTime("the command ran longer than %s (limits.wall)", s.limits().Wall)
 }

@@ -21,6 +21,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/gateway/command"
@@ -42,7 +43,7 @@ type Options struct {
 	Blobs   journal.Blobs // without it files of targets are not changed
 	Grants  grants.Store  // without it approvers cannot make any
 	Audit   *audit.Log    // nil where there is none
-	Judge   approvals.Judge
+	Judge   gate.Judge
 	Engine  sandbox.Engine   // for what needs no other, and for terminals: config.NativeEngine
 	Engines []sandbox.Engine // further ones, which need not work
 	Targets []targets.Target // those that work; the configuration may name more

@@ -3,24 +3,24 @@ package gateway
 import (
 	"fmt"
 
-	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/gateway/config"
 )
 
 // judges are the judges of all targets: one policy, with the files that each target hides.
 type judges struct {
-	usual   approvals.Judge
-	remotes map[string]approvals.Judge
+	usual   gate.Judge
+	remotes map[string]gate.Judge
 }
 
 // NewJudge makes the judge of a configuration.
-func NewJudge(c *config.Config) (approvals.Judge, error) {
+func NewJudge(c *config.Config) (gate.Judge, error) {
 	usual, err := policy.New(c.Profile)
 	if err != nil {
 		return nil, fmt.Errorf("[profile]: %w", err)
 	}
-	j := &judges{usual: usual, remotes: map[string]approvals.Judge{}}
+	j := &judges{usual: usual, remotes: map[string]gate.Judge{}}
 	for name, r := range c.Remotes {
 		profile := c.Profile
 		profile.Hide = r.Files.Hide
@@ -36,7 +36,7 @@ func NewJudge(c *config.Config) (approvals.Judge, error) {
 
 // of is the judge for a target. A target may leave the configuration while a session begins there. No judge knows what it
 // hides then, so a human decides on everything.
-func (j *judges) of(target string) approvals.Judge {
+func (j *judges) of(target string) gate.Judge {
 	switch r, ok := j.remotes[target]; {
 	case ok:
 		return r
@@ -47,7 +47,7 @@ func (j *judges) of(target string) approvals.Judge {
 }
 
 // asks is a judge who allows nothing by themself.
-type asks struct{ usual approvals.Judge }
+type asks struct{ usual gate.Judge }
 
 func (asks) instead(d policy.Decision) policy.Decision {
 	if d.Verdict != policy.Allow {

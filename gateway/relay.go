@@ -15,6 +15,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/change"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/command"
@@ -186,12 +187,12 @@ func (r *runner) change(ctx context.Context, who journal.Identity, c relay.Chang
 	}
 	defer r.sessions.Attend(ctx, live.ID())()
 	s := &session{runner: r, live: live, request: approvals.Request{Target: live.Target()}}
-	s.end(func() approvals.Outcome {
+	s.end(func() gate.Outcome {
 		_ = live.Source(c.Base)
 		shown := r.policies[c.Target.Name()]
 		live.SetFiles(c.View, func(path string) bool { return shown.Decide(path) != vfs.Visible })
 		c.Told(live.ID())
-		return s.finish(live.Context(), approvals.Outcome{Status: journal.StatusDone})
+		return s.finish(live.Context(), gate.Outcome{Status: journal.StatusDone})
 	})
 	return r.outcomeOf(who, live.ID())
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"shannot-gateway/approvals"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/command"
@@ -147,7 +148,7 @@ func (r *runner) restart(ctx context.Context, parked journal.Session, patient bo
 	if err != nil {
 		return approvals.Rerun{}, err
 	}
-	return approvals.Rerun{Target: target, Start: func(live *approvals.Live) {
+	return approvals.Rerun{Target: target, Start: func(live *gate.Live) {
 		s := &session{runner: r, live: live, again: parked.Operations, sentNothing: parked.NothingSent, request: approvals.Request{
 			Target: live.Target(), Engine: parked.Engine, Args: parked.Args, Script: parked.Script, Shell: parked.Shell, Env: parked.Env,
 		}}
@@ -186,7 +187,7 @@ const unwritten = "the gateway cannot write its journal or its audit log; nothin
 // session is one session's run.
 type session struct {
 	runner  *runner
-	live    *approvals.Live
+	live    *gate.Live
 	request approvals.Request
 	stdin   io.Reader
 	again   []journal.Operation // of its earlier run, for a session that was parked
@@ -206,13 +207,13 @@ type session struct {
 func (s *session) run() { s.end(s.work) }
 
 // end does a session's work and ends the session, even where that panics or does not end.
-func (s *session) end(work func() approvals.Outcome) { s.live.End(s.finished(work)) }
+func (s *session) end(work func() gate.Outcome) { s.live.End(s.finished(work)) }
 
 // limits are those that the session began with.
 func (s *session) limits() config.Limits { return s.runner.Config.Limits }
 
 // work is a session of a script or of a shell command.
-func (s *session) work() (outcome approvals.Outcome) {
+func (s *session) work() (outcome gate.Outcome) {
 	if r, ok := s.request.Target.(targets.Remote); ok {
 		s.remote = r.View(targets.ViewOptions{
 			Policy: s.runner.policies[r.Name()],
@@ -228,7 +229,7 @@ func (s *session) work() (outcome approvals.Outcome) {
 		outcome = s.script()
 	}
 	if s.unwritten.Load() && (outcome.Status == journal.StatusDone || outcome.Status == journal.StatusFailed) {
-		outcome = approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitFault, Reason: unwritten}
+		outcome = gate.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitFault, Reason: unwritten}
 	}
 	return outcome
 }
@@ -260,7 +261,7 @@ func (s *session) home(isDir func(string) bool) string {
 const mayPass = 1
 
 // script runs a script in the engine.
-func (s *session) script() approvals.Outcome {
+func (s *session) script() gate.Outcome {
 	o, conf := s.runner.options, s.runner.Config
 	limits := conf.Limits
 	account, uname := s.request.Target.Account(), s.request.Target.Uname()
@@ -342,7 +343,7 @@ func (s *session) tellLeft() {
 }
 
 // finish asks about the changes that the script has left, and makes them.
-func (s *session) finish(ctx context.Context, outcome approvals.Outcome) approvals.Outcome {
+func (s *session) finish(ctx context.Context, outcome gate.Outcome) gate.Outcome {
 	err := s.live.Finish(ctx, outcome.ExitCode)
 	var denial *journal.DenialError
 	switch {
@@ -351,7 +352,7 @@ func (s *session) finish(ctx context.Context, outcome approvals.Outcome) approva
 	case s.live.Context().Err() != nil:
 		return s.stopped()
 	case errors.As(err, &denial):
-		return approvals.Outcome{Status: journal.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
+		return gate.Outcome{Status: journal.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	}
 	switch {
 	case errors.Is(err, syscall.EHOSTUNREACH):
@@ -426,7 +427,7 @@ func (l limitedWriter) Write(p []byte) (int, error) {
 }
 
 // outcome maps how a run ended to the session's status and the client's exit status.
-func (s *session) outcome(r sandbox.Result) approvals.Outcome {
+func (s *session) outcome(r sandbox.Result) gate.Outcome {
 	limits := s.runner.Config.Limits
 	switch r.Cause {
 	case sandbox.Exited:
@@ -456,49 +457,49 @@ func (s *session) outcome(r sandbox.Result) approvals.Outcome {
 	return s.fault("run the script", fmt.Errorf("it ended for a reason that is not known: %s", r.Cause))
 }
 
-func exited(code int) approvals.Outcome {
+func exited(code int) gate.Outcome {
 	if code == 0 {
-		return approvals.Outcome{Status: journal.StatusDone}
+		return gate.Outcome{Status: journal.StatusDone}
 	}
-	return approvals.Outcome{Status: journal.StatusFailed, ExitCode: code}
+	return gate.Outcome{Status: journal.StatusFailed, ExitCode: code}
 }
 
-func outOfTime(format string, args ...any) approvals.Outcome {
-	return approvals.Outcome{Status: journal.StatusTimedOut, ExitCode: command.ExitTime, Reason: fmt.Sprintf(format, args...)}
+func outOfTime(format string, args ...any) gate.Outcome {
+	return gate.Outcome{Status: journal.StatusTimedOut, ExitCode: command.ExitTime, Reason: fmt.Sprintf(format, args...)}
 }
 
-func overLimit(format string, args ...any) approvals.Outcome {
-	return approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitLimit, Reason: fmt.Sprintf(format, args...)}
+func overLimit(format string, args ...any) gate.Outcome {
+	return gate.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitLimit, Reason: fmt.Sprintf(format, args...)}
 }
 
-func (s *session) outputLimit() approvals.Outcome {
+func (s *session) outputLimit() gate.Outcome {
 	return overLimit("the output is larger than %d bytes (limits.output)", s.runner.Config.Limits.Output)
 }
 
 // fault is an end that is not the agent's doing. The log has the whole of it.
-func (s *session) fault(doing string, err error) approvals.Outcome {
+func (s *session) fault(doing string, err error) gate.Outcome {
 	s.runner.log.Error("session failed", "session", s.live.ID(), "doing", doing, "error", err)
-	return approvals.Outcome{
+	return gate.Outcome{
 		Status: journal.StatusFailed, ExitCode: command.ExitFault, Reason: fmt.Sprintf("the gateway could not %s: %v", doing, err),
 	}
 }
 
 // stopped is the end of a session whose context ended; the context says why.
-func (s *session) stopped() approvals.Outcome {
+func (s *session) stopped() gate.Outcome {
 	cause := context.Cause(s.live.Context())
 	switch {
 	case errors.Is(cause, errLifetime):
 		return s.outOfLifetime()
 	case errors.Is(cause, journal.ErrCancelled):
-		return approvals.Outcome{Status: journal.StatusCancelled, ExitCode: command.ExitNotPermitted, Reason: cause.Error()}
+		return gate.Outcome{Status: journal.StatusCancelled, ExitCode: command.ExitNotPermitted, Reason: cause.Error()}
 	case errors.Is(cause, journal.ErrShutdown):
-		return approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitFault, Reason: cause.Error()}
+		return gate.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitFault, Reason: cause.Error()}
 	}
 	reason := "stopped"
 	if cause != nil {
 		reason = cause.Error()
 	}
-	return approvals.Outcome{Status: journal.StatusExpired, ExitCode: command.ExitNotPermitted, Reason: reason}
+	return gate.Outcome{Status: journal.StatusExpired, ExitCode: command.ExitNotPermitted, Reason: reason}
 }
 
 // tellChanges tells the agent once, where the target's files cannot be changed, that what the script changed outside of
@@ -516,7 +517,7 @@ func (s *session) tellChanges() {
 // Start implements sandbox.Commander: what a script wants to run goes through the gate.
 func (s *session) Start(ctx context.Context, c sandbox.Command) (sandbox.Process, error) {
 	s.tellChanges()
-	start := approvals.Start{
+	start := gate.Start{
 		Argv: c.Argv, Executables: c.Executables, Dir: c.Dir, Env: commandEnv(c.Env), Input: string(c.Input),
 		Content: c.Content, Line: c.Line,
 		Stdout: c.Stdout, Stderr: c.Stderr,
@@ -590,11 +591,11 @@ func (p process) Wait() (sandbox.ExitStatus, error) {
 var errWall = errors.New("out of time")
 
 // shell runs one shell command. There is no sandbox: it runs on the target, or not at all.
-func (s *session) shell() approvals.Outcome {
+func (s *session) shell() gate.Outcome {
 	ctx, cancel := context.WithCancelCause(s.live.Context())
 	defer cancel(nil)
 	files := s.files()
-	start := approvals.Start{
+	start := gate.Start{
 		Argv: []string{"sh", "-c", s.request.Script}, Shell: true, Executables: []string{"sh"},
 		Dir: s.home(func(name string) bool {
 			info, err := files.Lstat(name)
@@ -636,11 +637,11 @@ func (s *session) shell() approvals.Outcome {
 }
 
 // notStarted is the end of a shell command that did not start.
-func (s *session) notStarted(err error) approvals.Outcome {
+func (s *session) notStarted(err error) gate.Outcome {
 	var denial *journal.DenialError
 	switch {
 	case errors.As(err, &denial):
-		return approvals.Outcome{Status: journal.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
+		return gate.Outcome{Status: journal.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	case s.live.Context().Err() != nil:
 		return s.stopped()
 	case errors.Is(err, journal.ErrTooMany):
@@ -648,9 +649,9 @@ func (s *session) notStarted(err error) approvals.Outcome {
 	case errors.Is(err, targets.ErrLost), errors.Is(err, syscall.EHOSTUNREACH):
 		return unreachable(err)
 	case errors.Is(err, syscall.ENOENT):
-		return approvals.Outcome{Status: journal.StatusFailed, ExitCode: exitNotFound, Reason: fmt.Sprintf("the target %s has no sh, or no directory to start it in: it may be for files only", s.request.Target.Name())}
+		return gate.Outcome{Status: journal.StatusFailed, ExitCode: exitNotFound, Reason: fmt.Sprintf("the target %s has no sh, or no directory to start it in: it may be for files only", s.request.Target.Name())}
 	case errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.E2BIG): // it is too much for the target, or for its shell
-		return approvals.Outcome{Status: journal.StatusFailed, ExitCode: exitCannotRun, Reason: render.Line(err.Error()).String()}
+		return gate.Outcome{Status: journal.StatusFailed, ExitCode: exitCannotRun, Reason: render.Line(err.Error()).String()}
 	}
 	return s.fault("run the command", err)
 }
@@ -662,13 +663,13 @@ const (
 )
 
 // busy is the end of a session whose identity may add nothing to what is kept now.
-func busy(err error) approvals.Outcome {
-	return approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitBusy, Reason: render.Line(err.Error()).String()}
+func busy(err error) gate.Outcome {
+	return gate.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitBusy, Reason: render.Line(err.Error()).String()}
 }
 
 // unreachable is the end of a session whose target cannot be used, or was lost.
-func unreachable(err error) approvals.Outcome {
-	return approvals.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitUnreachable, Reason: render.Line(err.Error()).String()}
+func unreachable(err error) gate.Outcome {
+	return gate.Outcome{Status: journal.StatusFailed, ExitCode: command.ExitUnreachable, Reason: render.Line(err.Error()).String()}
 }
 
 // shellInput is what a shell command reads: what its client sends, or for one that was parked, what was recorded.

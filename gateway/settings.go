@@ -11,6 +11,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/audit"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/scope"
 	"shannot-gateway/gateway/command"
@@ -22,7 +23,7 @@ import (
 // Settings are what a running gateway can be given anew. Everything else of a configuration holds from start to end.
 type Settings struct {
 	Config  *config.Config
-	Judge   approvals.Judge
+	Judge   gate.Judge
 	Targets []targets.Target // those that work; the configuration may name more
 }
 
@@ -59,9 +60,9 @@ func (g *Gateway) with(s Settings) (*settings, error) {
 }
 
 // rules are what sessions are judged and bounded by.
-func (s Settings) rules() approvals.Rules {
+func (s Settings) rules() gate.Rules {
 	l := s.Config.Limits
-	return approvals.Rules{Judge: s.Judge, Limits: approvals.Limits{
+	return gate.Rules{Judge: s.Judge, Limits: gate.Limits{
 		Hold: l.Hold, Expire: l.Expire, Operations: l.Operations, Output: l.Output, Checkpoint: l.Checkpoint,
 		Sessions: l.Sessions, SessionsPerIdentity: l.SessionsPerIdentity, Grant: l.Grant, Queue: l.Queue,
 	}}

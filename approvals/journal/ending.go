@@ -16,3 +16,13 @@ func ReleaseDecided(s *Session) error {
 	}
 	return s.Apply(Event{What: Release})
 }
+
+// Rejection is the reason of the first operation that a human rejected, and whether there is one.
+func (s *Session) Rejection() (string, bool) {
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Decision == Rejected {
+			return o.Reason, true
+		}
+	}
+	return "", false
+}

@@ -16,6 +16,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
@@ -129,11 +130,11 @@ func (h *hostileHouse) session(t *testing.T, target targets.Target) string {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		_, _ = l.Start(l.Context(), approvals.Start{
+		_, _ = l.Start(l.Context(), gate.Start{
 			Argv: []string{"true", hostileText}, Executables: []string{"/bin/true", "/usr/bin/true"}, Dir: "/", Input: "data", Content: []byte(hostileText), Stdin: strings.NewReader(hostileText),
 			Env: append(target.Account().Env("dumb"), "X="+strings.ReplaceAll(hostileText, "\x00", "")), Stdout: io.Discard, Stderr: io.Discard,
 		})
-		l.End(approvals.Outcome{Status: journal.StatusFailed, ExitCode: 1, Reason: hostileText})
+		l.End(gate.Outcome{Status: journal.StatusFailed, ExitCode: 1, Reason: hostileText})
 	}()
 	t.Cleanup(func() {
 		_, _ = m.Cancel(context.Background(), l.ID(), hostileAgent)

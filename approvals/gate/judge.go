@@ -1,4 +1,4 @@
-package approvals
+package gate
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -16,6 +17,19 @@ import (
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
+
+// programs remembers, by target, which names are found in directories that others can write.
+type programs struct {
+	mu    sync.Mutex
+	known map[string]*foreignPrograms
+}
+
+// foreignPrograms has a lock of its own: a target that does not answer holds up nobody at another one.
+type foreignPrograms struct {
+	mu    sync.Mutex
+	at    time.Time         // zero before the first look
+	names map[string]string // name → path
+}
 
 // The policy knows programs by their names. A name means what it seems to mean only as long as nobody but root can put a program
 // of that name where programs are looked for.
@@ -94,8 +108,8 @@ func (l *execution) judge(ctx context.Context, command *journal.Command, c Start
 	defer cancel(nil)
 	defer context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })()
 	// Looked up outside the turn: a target that does not answer holds up nobody at another one.
-	foreign := l.m.programs.foreign(l.target, l.m.config.Now())
-	done, err := l.m.turns.Take(ctx, l.identity, oneJudgement)
+	foreign := l.of.programs.foreign(l.target, l.of.config.Now())
+	done, err := l.of.turns.Take(ctx, l.identity, oneJudgement)
 	if err != nil {
 		return policy.Decision{}, err
 	}
@@ -128,13 +142,3 @@ func onPath(dir string) bool {
 // oneJudgement is how many commands of one identity are judged at a time. A judgement is bounded, but not free: whoever asks for
 // many at once, by scripts or by the verb policy, takes one processor at most.
 const oneJudgement = 1
-
-// JudgeShell says what the policy makes of a command line of an identity's, which is not run.
-func (m *Manager) JudgeShell(ctx context.Context, by journal.Identity, text string, c policy.Context) (policy.Decision, error) {
-	done, err := m.turns.Take(ctx, by.Name, oneJudgement)
-	if err != nil {
-		return policy.Decision{}, err
-	}
-	defer done()
-	return m.rules.Load().Judge.Shell(text, c), nil
-}

@@ -1,4 +1,4 @@
-package approvals
+package gate
 
 import (
 	"bytes"
@@ -7,13 +7,24 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"shannot-gateway/approvals/journal"
 )
+
+// readList collects the files that a script opens.
+type readList struct {
+	mu    sync.Mutex
+	names map[string]struct{}
+	bytes int
+	more  uint64
+	sum   hash.Hash // of the names that the list has no room for, nil where there are none
+}
 
 // Bounds of one session's list.
 const (
@@ -93,12 +104,12 @@ func (l *Live) keepReads() *journal.Reads {
 		return r
 	}
 	err := journal.ErrNoContent
-	if l.m.config.Blobs != nil {
-		_, _, err = l.m.config.Blobs.PutBlob(context.WithoutCancel(l.ctx), bytes.NewReader(r.List), 0)
+	if l.of.config.Blobs != nil {
+		_, _, err = l.of.config.Blobs.PutBlob(context.WithoutCancel(l.ctx), bytes.NewReader(r.List), 0)
 	}
 	if r.List = nil; err != nil {
 		r.Lost = "the list could not be kept"
-		l.m.config.Log.Error("keep the list of files that a script has read", "session", l.id, "files", r.Files, "error", err)
+		l.of.config.Log.Error("keep the list of files that a script has read", "session", l.id, "files", r.Files, "error", err)
 	}
 	return r
 }
@@ -108,9 +119,9 @@ func (l *Live) recallReads(r *journal.Reads) {
 	if r == nil {
 		return
 	}
-	list, err := readsList(l.m.config.Blobs, r)
+	list, err := readsList(l.of.config.Blobs, r)
 	if err != nil {
-		l.m.config.Log.Error("read the list of files that a script has read in an earlier run", "session", l.id, "error", err)
+		l.of.config.Log.Error("read the list of files that a script has read in an earlier run", "session", l.id, "error", err)
 	}
 	l.reads.resume(r, list)
 }
@@ -143,24 +154,12 @@ func readsList(blobs journal.Blobs, r *journal.Reads) ([]byte, error) {
 	return list, nil
 }
 
-// Reads returns which files of the target a session's script has opened so far, and their names; nil for none. Names are
-// the target's: any bytes.
-func (m *Manager) Reads(s journal.Session) (*journal.Reads, []string, error) {
-	m.mu.Lock()
-	l := m.live[s.ID]
-	m.mu.Unlock()
-	r := s.Reads
-	if l != nil {
-		if now := l.reads.state(); now != nil {
-			r = now
-		}
-	}
-	if r == nil {
-		return nil, nil, nil
-	}
-	list, err := readsList(m.config.Blobs, r)
-	if err != nil {
-		return r, nil, fmt.Errorf("read the list of files of session %s: %w", s.ID, err)
-	}
-	return r, splitReads(list), nil
+// Reads are the files that the script has opened so far, with the whole list; nil for none.
+func (l *Live) Reads() *journal.Reads { return l.reads.state() }
+
+// ReadNames are the names of a record of files that were opened, from the record or from what is kept of it, checked against the
+// record's digest.
+func ReadNames(blobs journal.Blobs, r *journal.Reads) ([]string, error) {
+	list, err := readsList(blobs, r)
+	return splitReads(list), err
 }

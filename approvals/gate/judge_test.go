@@ -1,4 +1,4 @@
-package approvals
+package gate
 
 import (
 	"context"
@@ -94,12 +94,12 @@ func TestProgramIsJudgedByWhereItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Manager{config: Config{Now: func() time.Time { return time.Unix(1, 0) }}}
+	g := New(Config{Now: func() time.Time { return time.Unix(1, 0) }})
 	tree := treeTarget{
 		has:  map[string][]string{"/usr/local/bin": {"df"}},
 		tree: map[string]vfs.Info{"/usr/local/bin": {Mode: syscall.S_IFDIR | 0o777}},
 	}
-	l := &execution{m: m, rules: &Rules{Judge: judge}, target: tree, ctx: context.Background()}
+	l := &execution{of: g, rules: &Rules{Judge: judge}, target: tree, ctx: context.Background()}
 	tests := []struct {
 		path string
 		c    Start

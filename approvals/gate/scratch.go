@@ -1,4 +1,4 @@
-package approvals
+package gate
 
 import (
 	"context"
@@ -12,6 +12,9 @@ import (
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
+
+// placed are the paths of files of scratch that this session has made on the target, in order.
+type placed []string
 
 // place puts the files of scratch that go with a command on the target. Each path must be free, but for what the
 // session itself has put there before: another's file is neither overwritten nor taken for the session's own. Where one
@@ -38,7 +41,7 @@ func (l *Live) place(ctx context.Context, o journal.Operation) error {
 	if len(l.placed) == had {
 		return nil
 	}
-	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+	_, err := l.of.config.Store.Update(l.id, func(s *journal.Session) error {
 		s.Placed = make([]journal.Exact, len(l.placed))
 		for i, name := range l.placed {
 			s.Placed[i] = journal.Exact(name)
@@ -49,7 +52,7 @@ func (l *Live) place(ctx context.Context, o journal.Operation) error {
 }
 
 func (l *Live) placeOne(ctx context.Context, files targets.FileTarget, n int, f *journal.File) error {
-	c := change.TargetChange(f, change.ID(l.id, n), l.m.config.Blobs)
+	c := change.TargetChange(f, change.ID(l.id, n), l.of.config.Blobs)
 	own := slices.Contains(l.placed, string(f.Path))
 	if own {
 		now, err := files.State(ctx, c.Path)
@@ -73,19 +76,19 @@ func (l *Live) placeOne(ctx context.Context, files targets.FileTarget, n int, f 
 // notPlaced records why a command did not start.
 func (l *Live) notPlaced(n int, f *journal.File, failed error) error {
 	reason := fmt.Sprintf("the script's own %s cannot be put on %s: %s", render.Line(string(f.Path)), render.Line(l.target.Name()), render.Line(failed.Error()))
-	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error {
+	_, err := l.of.config.Store.Update(l.id, func(s *journal.Session) error {
 		o := s.Operation(n)
 		if o == nil {
 			return journal.ErrNotFound
 		}
-		e := journal.Event{What: journal.Fail, At: l.m.config.Now(), Reason: reason}
+		e := journal.Event{What: journal.Fail, At: l.of.config.Now(), Reason: reason}
 		if errors.Is(failed, targets.ErrConflict) {
 			e.What = journal.Conflict
 		}
 		return o.Apply(e)
 	})
 	l.Notice("operation %d did not run: %s", n, render.Stored(reason))
-	l.m.publish(l.subject(), events.Finished, "")
+	l.of.config.Publish(l.Subject(), events.Finished)
 	return errors.Join(&journal.ConflictError{N: n, Reason: reason}, err)
 }
 
@@ -101,9 +104,9 @@ func (l *Live) unplace() {
 	defer cancel()
 	l.remove(ctx, files, l.placed)
 	l.placed = nil
-	_, err := l.m.config.Store.Update(l.id, func(s *journal.Session) error { s.Placed = nil; return nil })
+	_, err := l.of.config.Store.Update(l.id, func(s *journal.Session) error { s.Placed = nil; return nil })
 	if err != nil {
-		l.m.config.Log.Error("record that scratch was removed", "session", l.id, "error", err)
+		l.of.config.Log.Error("record that scratch was removed", "session", l.id, "error", err)
 	}
 }
 
@@ -111,6 +114,6 @@ func (l *Live) unplace() {
 // left something stays, and is said.
 func (l *Live) remove(ctx context.Context, files targets.FileTarget, names []string) {
 	for _, left := range change.RemovePlaced(ctx, files, change.ID(l.id, 0), names) {
-		l.m.config.Log.Warn("a file of a session's scratch stays on the target", "session", l.id, "error", left)
+		l.of.config.Log.Warn("a file of a session's scratch stays on the target", "session", l.id, "error", left)
 	}
 }

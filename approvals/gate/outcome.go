@@ -1,18 +1,6 @@
-package approvals
+package gate
 
-import (
-	"shannot-gateway/approvals/journal"
-)
-
-// rejected reports whether a human rejected something.
-func rejected(s *journal.Session) (string, bool) {
-	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Decision == journal.Rejected {
-			return o.Reason, true
-		}
-	}
-	return "", false
-}
+import "shannot-gateway/approvals/journal"
 
 // filesOutcome is how a script's end counts with what became of its files: a change that was not made is a failure of
 // the session, even where the script went on.
