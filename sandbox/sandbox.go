@@ -45,7 +45,8 @@ type Starts struct {
 type Job struct {
 	// Session names the run in logs.
 	Session string
-	// Args is what follows the interpreter's name: "-" and arguments (the script is Stdin), or "-c", code, arguments.
+	// Args is what follows the interpreter's name: "-" and arguments (the script is Stdin), or "-c", code, arguments. Shell in
+	// front of them says that they are bash's.
 	Args []string
 	// Script is the text that Stdin brings where that is a script, for an engine that shows it to further interpreters.
 	Script string
@@ -73,6 +74,9 @@ type Job struct {
 	// Host is what the script may know of the machine it looks at.
 	Host Host
 }
+
+// Shell is the sandbox's shell in a script's view, and the name that its program finds as its own.
+const Shell = "/opt/shannot/bin/bash"
 
 // Terminal is a terminal's window.
 type Terminal struct {

@@ -184,7 +184,7 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 // prepareCommand resolves a command's working directory, as it is on the target, and takes its streams. There are none for
 // an interpreter.
 func (r *run) prepareCommand(q frames.Start) (dir string, s *streams.Streams, err error) {
-	if dir, err = r.commandDir(q.Dir); err != nil || r.isInterpreter(q, dir) {
+	if dir, err = r.commandDir(q.Dir); err != nil || r.tree.engine.isShell(q) || r.isInterpreter(q, dir) {
 		return dir, nil, err
 	}
 	if err := context.Cause(r.ctx); err != nil {

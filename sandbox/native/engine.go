@@ -24,6 +24,7 @@ type Engine struct {
 	mu      sync.Mutex
 	runtime *installation
 	loader  *os.File
+	shell   *program // nil before prepare, and where there is none
 	layers  supervisor.Layers
 
 	pool  pool
@@ -49,7 +50,10 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	err := e.loader.Close()
-	e.loader, e.runtime = nil, nil
+	if e.shell != nil {
+		err = errors.Join(err, e.shell.file.Close())
+	}
+	e.loader, e.runtime, e.shell = nil, nil, nil
 	return err
 }
 
@@ -76,6 +80,10 @@ func (e *Engine) prepare(ctx context.Context) (*installation, *os.File, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the dynamic loader: %w", err)
 	}
+	if err := e.openShell(); err != nil {
+		_ = loader.Close()
+		return nil, nil, err
+	}
 	e.runtime, e.loader = in, loader
 	return in, loader, nil
 }
@@ -98,6 +106,10 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 		return sandbox.Result{}, err
 	}
 	config, err := e.configFor(job)
+	first := loader
+	if err == nil {
+		first, err = e.loaderFor(job, loader)
+	}
 	if err != nil {
 		return sandbox.Result{}, fmt.Errorf("start the interpreter with its arguments and environment: %w", err)
 	}
@@ -117,7 +129,7 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	if err := r.mount(in); err != nil {
 		return sandbox.Result{}, fmt.Errorf("prepare the script's view: %w", err)
 	}
-	if err := r.launch(loader, config); err != nil {
+	if err := r.launch(first, config); err != nil {
 		return sandbox.Result{}, err
 	}
 	return r.attend(e)
@@ -187,6 +199,9 @@ func (e *Engine) configFor(job sandbox.Job) (supervisor.Config, error) {
 		Argv: supervisor.Texts([]string{loaderName}, load, []string{Interpreter, "-s"}, job.Args[:first]),
 		Env:  supervisor.Texts(job.Env, scriptEnv), Drop: os.Geteuid() == 0, Layers: e.layers, Filter: filter,
 		Limits: supervisor.ResourceLimits(limits), Terminal: job.Terminal != nil,
+	}
+	if forShell(job.Args) {
+		return e.shellConfig(job, config)
 	}
 	config.Hide(job.Args[first:])
 	return config, config.Fits()

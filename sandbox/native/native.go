@@ -25,6 +25,8 @@ type Options struct {
 	// Warm is how many interpreters are started ahead, for sessions like the one before; 0 for none. Each takes about
 	// 10 MB of memory.
 	Warm int
+	// Shell is the sandbox's shell, beside Python.
+	Shell Shell
 	// Log receives what an operator may need; nil means slog.Default.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.

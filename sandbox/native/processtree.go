@@ -390,11 +390,18 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 	}
 	job := r.job
 	job.Args, job.Terminal, job.Stdin = q.Argv[1:], nil, nil
+	if r.tree.engine.isShell(q) {
+		job.Args = append([]string{sandbox.Shell}, job.Args...)
+	}
 	job.Env = q.Env
 	if q.InheritEnv {
 		job.Env = r.job.Env
 	}
 	config, err := r.tree.engine.configFor(job)
+	if err != nil {
+		return 0, err
+	}
+	loader, err := r.tree.engine.loaderFor(job, r.tree.loader)
 	if err != nil {
 		return 0, err
 	}
@@ -430,7 +437,7 @@ func (r *run) spawn(ctx context.Context, done func(), q frames.Start, dir string
 		r.tree.exited()
 		return 0, err
 	}
-	return r.startChild(n, config, files, done)
+	return r.startChild(n, loader, config, files, done)
 }
 
 // inheritDescriptors copies the descriptors that the new interpreter is to have. Its descriptions are the parent's, as after a
@@ -484,11 +491,11 @@ func closeFiles(files [3]*os.File) {
 }
 
 // startChild starts a new member and returns its process id, when it is an interpreter and no first stage any more.
-func (r *run) startChild(n *run, config supervisor.Config, files [3]*os.File, done func()) (int, error) {
+func (r *run) startChild(n *run, loader *os.File, config supervisor.Config, files [3]*os.File, done func()) (int, error) {
 	f := r.tree
 	n.up = make(chan struct{})
 	config.Group = n.group
-	if err := n.proc.Start(f.loader, config, files, supervision{n}); err != nil {
+	if err := n.proc.Start(loader, config, files, supervision{n}); err != nil {
 		f.remove(n, nil)
 		n.close()
 		n.cancel(nil)

@@ -174,7 +174,7 @@ var table = []row{
 
 	// Calls that are harmless for some arguments. Registers cannot change while the call waits.
 	{Call: "clone", Do: notify, Otherwise: unix.EPERM, Why: "threads, which the supervisor counts; never a process",
-		When: []condition{{Arg: 0, Wide: true, Values: []uint32{threadFlags}}}},
+		When: []condition{{Arg: 0, Wide: true, Values: []uint32{threadFlags, goThreadFlags}}}},
 	{Call: "kill", Do: allow, Why: "own process, or its group, which is its own", When: []condition{{Arg: 0, Values: []uint32{0, self}}}},
 	{Call: "kill", Do: notify, Why: "commands have virtual process ids; any other process is refused"},
 	{Call: "tgkill", Do: allow, Otherwise: unix.EPERM, Why: "own threads", When: []condition{{Arg: 0, Values: []uint32{self}}}},
@@ -211,6 +211,9 @@ var table = []row{
 		When: []condition{{Arg: 1, Values: []uint32{unix.TIOCSPGRP}}}},
 	{Call: "ioctl", Do: allow, Otherwise: unix.ENOTTY, Why: "questions about its own descriptors", When: []condition{
 		{Arg: 1, Values: []uint32{unix.TCGETS, unix.TIOCGWINSZ, unix.TIOCINQ, fioclex, fionclex, fionbio}},
+	}},
+	{Call: "prctl", Do: allow, Why: "closing itself to others", When: []condition{
+		{Arg: 0, Values: []uint32{unix.PR_SET_DUMPABLE}}, {Arg: 1, Wide: true, Values: []uint32{0}},
 	}},
 	{Call: "prctl", Do: allow, Otherwise: unix.EPERM, Why: "names of threads and mappings", When: []condition{
 		{Arg: 0, Values: []uint32{unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA}},

@@ -19,8 +19,12 @@ func (r *run) mount(in *installation) error {
 	r.names.FS = r.job.FS
 	r.job.FS.SetMeter(r.tree.walked)
 	made := time.Now()
+	library := in.library
+	if shell := r.tree.engine.shell; shell != nil {
+		library = withShell{library, shell}
+	}
 	mounts := []vfs.Mount{
-		{Path: Prefix, Source: in.library},
+		{Path: Prefix, Source: library},
 		{Path: "/dev", Source: &posix.Devices{Made: made, Added: r.devices()}},
 		{Path: "/proc", Source: &processes{tree: r.tree, made: made}, Union: true},
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"syscall"
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/vfs"
@@ -27,6 +28,9 @@ const (
 	// maxDescriptor is above every number that a descriptor of a script can have.
 	maxDescriptor = 1024
 )
+
+// PythonVariable begins the variable that tells the sandbox's shell where the sandbox's Python is.
+const PythonVariable = "SHANNOT_PYTHON="
 
 // ErrMalformed says that a message is none that a guest sends.
 var ErrMalformed = errors.New("malformed message from the guest")
@@ -243,6 +247,53 @@ func DecodeDescriptors(b []byte) ([]int32, error) {
 		out = append(out, int32(n)) // #nosec G115 -- below maxDescriptor
 	}
 	return out, nil
+}
+
+// EncodeStart is the inverse of DecodeStart.
+func EncodeStart(q Start) [][]byte {
+	texts := func(list []string) []byte {
+		items := make([][]byte, len(list))
+		for i, t := range list {
+			items[i] = []byte(t)
+		}
+		return EncodeList(items...)
+	}
+	env, input := EncodeList(), EncodeList()
+	if !q.InheritEnv {
+		env = EncodeList(texts(q.Env))
+	}
+	if q.HasInput {
+		input = EncodeList(q.Input)
+	}
+	pass := make([][]byte, len(q.Pass))
+	for i, fd := range q.Pass {
+		pass[i] = EncodeInt(int64(fd))
+	}
+	return [][]byte{
+		itemOp: []byte(OpStart), itemLine: EncodeInt(int64(q.Line)), itemStdin: EncodeInt(int64(q.Stdin)), itemStdout: EncodeInt(int64(q.Stdout)),
+		itemStderr: EncodeInt(int64(q.Stderr)), itemArgv: texts(q.Argv), itemExecutables: texts(q.Executables), itemEnv: env,
+		itemDir: []byte(q.Dir), itemInput: input, itemPass: EncodeList(pass...),
+	}
+}
+
+// ErrReply says that an answer is none that the supervisor gives.
+var ErrReply = errors.New("malformed answer of the supervisor")
+
+// DecodeStartReply is the inverse of StartReply: a process id, or a *sandbox.Refusal.
+func DecodeStartReply(items [][]byte) (pid int, err error) {
+	if len(items) < 2 {
+		return 0, ErrReply
+	}
+	number, err := DecodeInt(items[1])
+	switch {
+	case err != nil:
+		return 0, ErrReply
+	case string(items[0]) == "ok" && len(items) == 2:
+		return int(number), nil
+	case string(items[0]) == "error" && len(items) == 3:
+		return 0, &sandbox.Refusal{Errno: syscall.Errno(number), Reason: string(items[2])} // #nosec G115 -- an errno
+	}
+	return 0, ErrReply
 }
 
 // StartReply encodes a started command's process id, or the error that the guest raises as OSError.

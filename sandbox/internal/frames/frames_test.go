@@ -3,10 +3,13 @@ package frames
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"reflect"
 	"strings"
 	"testing"
+
+	"shannot-gateway/sandbox"
 )
 
 // readFrame reads a whole message.
@@ -120,6 +123,9 @@ func FuzzGuestFrame(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if again, err := DecodeStart(EncodeStart(q)); err != nil || !reflect.DeepEqual(again, q) {
+			t.Fatalf("a request that was read does not survive: %+v, %v\nfrom %+v", again, err, q)
+		}
 		for _, s := range append(append(q.Argv, q.Executables...), append(q.Env, q.Dir)...) {
 			if strings.ContainsRune(s, 0) {
 				t.Fatalf("a NUL got through in %q", s)
@@ -139,4 +145,20 @@ func FuzzPassedDescriptors(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAnswersAreReadAsTheyAreWritten(t *testing.T) {
+	if pid, err := DecodeStartReply(StartReply(42, nil)); pid != 42 || err != nil {
+		t.Errorf("%d, %v", pid, err)
+	}
+	var refusal *sandbox.Refusal
+	_, err := DecodeStartReply(StartReply(0, &sandbox.Refusal{Errno: 13, Reason: "no"}))
+	if !errors.As(err, &refusal) || refusal.Errno != 13 || refusal.Reason != "no" {
+		t.Errorf("%v", err)
+	}
+	for _, items := range [][][]byte{nil, {[]byte("ok")}, {[]byte("ok"), {1}}, {[]byte("error"), EncodeInt(1)}, {[]byte("x"), EncodeInt(1), nil}} {
+		if _, err := DecodeStartReply(items); !errors.Is(err, ErrReply) {
+			t.Errorf("%q: %v", items, err)
+		}
+	}
 }

@@ -1,0 +1,513 @@
+package shell
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/interp"
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// refusedBuiltins are bash's that this shell does not have.
+var refusedBuiltins = []string{
+	"bg", "bind", "caller", "compgen", "complete", "compopt", "coproc", "disown", "enable", "fc", "fg", "help", "history",
+	"jobs", "logout", "newgrp", "suspend", "times", "ulimit", "umask", "unalias", "dirs", "pushd", "popd", "alias",
+}
+
+// refusedVariables are bash's that have no value here, or another one.
+var refusedVariables = regexp.MustCompile(`^(PIPESTATUS|LINENO|FUNCNAME|SECONDS|EPOCHSECONDS|EPOCHREALTIME|SRANDOM|BASHPID|SHELLOPTS|BASHOPTS|` +
+	`HISTCMD|HISTFILE|GROUPS|COLUMNS|LINES|HOSTTYPE|MACHTYPE|DIRSTACK|MAPFILE_|COPROC|READLINE_.*|COMP_.*|COMPREPLY|TIMEFORMAT|GLOBIGNORE|` +
+	`BASH_(ALIASES|ARGC|ARGV|ARGV0|CMDS|COMMAND|COMPAT|ENV|EXECUTION_STRING|LINENO|LOADABLES_PATH|SOURCE|SUBSHELL|XTRACEFD|MONOSECONDS)|-|_)$`)
+
+// checker looks for what is refused.
+type checker struct {
+	err         *Unsupported
+	associative map[string]bool
+	strict      bool
+	splitting   map[*syntax.Assign]bool   // IFS for one read
+	waited      map[*syntax.ParamExp]bool // $! of a wait
+}
+
+// check refuses what Interpret would not do as bash does, as far as the text shows it.
+func check(file *syntax.File) error {
+	c := &checker{associative: associatives(file), strict: strict(file, nil), splitting: map[*syntax.Assign]bool{}, waited: map[*syntax.ParamExp]bool{}}
+	c.readonly(file)
+	syntax.Walk(file, func(n syntax.Node) bool {
+		if c.err != nil {
+			return false
+		}
+		if n != nil {
+			c.node(n)
+		}
+		if t, ok := n.(*syntax.TestClause); ok {
+			c.inTest(t)
+			return false
+		}
+		return c.err == nil
+	})
+	if c.err != nil {
+		return c.err
+	}
+	return nil
+}
+
+func (c *checker) refuse(n syntax.Node, format string, args ...any) {
+	if c.err == nil {
+		c.err = &Unsupported{What: fmt.Sprintf(format, args...), Line: int(n.Pos().Line())} // #nosec G115 -- lines of MaxText bytes
+	}
+}
+
+// inTest looks at what stands in [[ ]] but for its patterns.
+func (c *checker) inTest(t *syntax.TestClause) {
+	syntax.Walk(t.X, func(n syntax.Node) bool {
+		if _, pattern := n.(*syntax.ExtGlob); n != nil && !pattern {
+			c.node(n)
+		}
+		return c.err == nil
+	})
+}
+
+// testClause looks at [[ ]], where extended patterns need no option.
+func (c *checker) testClause(n *syntax.TestClause) {
+	syntax.Walk(n, func(m syntax.Node) bool {
+		switch m := m.(type) {
+		case *syntax.BinaryTest:
+			c.binaryTest(m)
+		case *syntax.UnaryTest:
+			c.unaryTest(m)
+		}
+		return c.err == nil
+	})
+}
+
+func (c *checker) node(n syntax.Node) {
+	switch n := n.(type) {
+	case *syntax.Redirect:
+		c.redirect(n)
+	case *syntax.ParamExp:
+		c.expansion(n)
+	case *syntax.DeclClause:
+		c.declaration(n)
+	case *syntax.CallExpr:
+		c.call(n)
+	case *syntax.TestClause:
+		c.testClause(n)
+	case *syntax.Assign:
+		c.assign(n)
+	case *syntax.ArithmExp, *syntax.ArithmCmd:
+		c.arithmetic(n)
+	case *syntax.LetClause:
+		c.let(n)
+	case *syntax.Word:
+		c.braces(n)
+	case *syntax.FuncDecl:
+		c.function(n)
+	case *syntax.IfClause:
+		c.conditions(n.Cond)
+	case *syntax.WhileClause:
+		c.conditions(n.Cond)
+	case *syntax.Subshell, *syntax.CmdSubst:
+		c.noTraps(n)
+	default:
+		c.construct(n)
+	}
+}
+
+// let refuses expressions that are read only when the text runs.
+func (c *checker) let(n *syntax.LetClause) {
+	for _, x := range n.Exprs {
+		if w, ok := x.(*syntax.Word); ok && (len(w.Parts) != 1 || w.Lit() == "") {
+			c.refuse(n, "let with quotes")
+		}
+	}
+	c.arithmetic(n)
+}
+
+// braces refuses {a,}, whose last word the interpreter drops.
+func (c *checker) braces(n *syntax.Word) {
+	for _, p := range n.Parts {
+		if l, ok := p.(*syntax.Lit); ok && strings.Contains(l.Value, ",}") {
+			c.refuse(n, "a brace expansion that ends with nothing")
+		}
+	}
+}
+
+// construct looks at what is refused as a whole, or has commands that run apart.
+func (c *checker) construct(n syntax.Node) {
+	switch n := n.(type) {
+	case *syntax.CoprocClause:
+		c.refuse(n, "coproc")
+	case *syntax.TimeClause:
+		c.refuse(n, "the keyword time")
+	case *syntax.ForClause:
+		if n.Select {
+			c.refuse(n, "select")
+		}
+	case *syntax.TestDecl:
+		c.refuse(n, "@test")
+	case *syntax.Stmt:
+		if n.Coprocess || n.Disown {
+			c.refuse(n, "a coprocess")
+		}
+		if n.Background {
+			c.noTraps(n)
+		}
+	case *syntax.ProcSubst:
+		if n.Op != syntax.CmdIn {
+			c.refuse(n, "the process substitution %s...)", n.Op)
+		}
+	case *syntax.ExtGlob:
+		c.refuse(n, "an extended pattern")
+	case *syntax.CaseClause:
+		for _, item := range n.Items {
+			if item.Op == syntax.ResumeKorn {
+				c.refuse(n, "%s", item.Op)
+			}
+		}
+	case *syntax.BinaryCmd:
+		if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
+			c.noTraps(n)
+		} else {
+			c.conditions([]*syntax.Stmt{n.X})
+		}
+	}
+}
+
+func (c *checker) function(n *syntax.FuncDecl) {
+	if n.Name == nil || interp.IsBuiltin(n.Name.Value) || !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]*$`).MatchString(n.Name.Value) {
+		c.refuse(n, "a function of that name")
+	}
+	c.noTraps(n)
+}
+
+// noTraps refuses a trap where it would belong to a part of the text: a subshell has its own, and a function's are its
+// caller's.
+func (c *checker) noTraps(n syntax.Node) {
+	syntax.Walk(n, func(m syntax.Node) bool {
+		call, ok := m.(*syntax.CallExpr)
+		if !ok || len(call.Args) == 0 {
+			return c.err == nil
+		}
+		_, function := n.(*syntax.FuncDecl)
+		switch name := call.Args[0].Lit(); {
+		case name == "trap":
+			c.refuse(call, "a trap in a part of the text")
+		case name == "return" && !function:
+			c.refuse(call, "return in a subshell")
+		}
+		return c.err == nil
+	})
+}
+
+// conditions refuses a subshell whose commands may fail because it is a condition: the interpreter would end it early.
+func (c *checker) conditions(stmts []*syntax.Stmt) {
+	if !c.strict {
+		return
+	}
+	for _, s := range stmts {
+		if sub, ok := s.Cmd.(*syntax.Subshell); ok && !quiet(sub.Stmts) {
+			c.refuse(s, "a subshell as a condition together with set -e")
+		}
+	}
+}
+
+// readonly refuses to set what the text has made read-only.
+func (c *checker) readonly(file *syntax.File) {
+	names, set := map[string]bool{}, map[string]int{}
+	syntax.Walk(file, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.DeclClause:
+			is := n.Variant.Value == "readonly"
+			for _, a := range n.Args {
+				if a.Name == nil {
+					is = is || strings.Contains(a.Value.Lit(), "r")
+				} else if is {
+					names[a.Name.Value] = true
+				}
+			}
+		case *syntax.Assign:
+			if n.Name != nil {
+				set[n.Name.Value]++
+			}
+		case *syntax.WordIter:
+			set[n.Name.Value] += 2
+		}
+		return true
+	})
+	for name := range names {
+		if set[name] > 1 {
+			c.refuse(file, "setting what is read-only")
+		}
+	}
+}
+
+func (c *checker) redirect(n *syntax.Redirect) {
+	if n.N != nil && (len(n.N.Value) != 1 || n.N.Value < "0" || n.N.Value > "2") {
+		c.refuse(n, "the descriptor %s", n.N.Value)
+		return
+	}
+	to := ""
+	if n.Word != nil {
+		to = n.Word.Lit()
+		if (n.Op == syntax.Hdoc || n.Op == syntax.DashHdoc) && len(n.Word.Parts) != 1 {
+			c.refuse(n, "such a mark of a here-document")
+		}
+	}
+	out := n.N == nil || n.N.Value != "0"
+	in := n.N == nil || n.N.Value == "0"
+	switch n.Op {
+	case syntax.DplOut:
+		if !out || to != "1" && to != "2" {
+			c.refuse(n, "%s%s", n.Op, to)
+		}
+	case syntax.RdrOut, syntax.AppOut, syntax.RdrClob:
+		if !out {
+			c.refuse(n, "writing to descriptor 0")
+		}
+	case syntax.RdrAll, syntax.AppAll:
+		if n.N != nil {
+			c.refuse(n, "%s with a number", n.Op)
+		}
+	case syntax.RdrIn, syntax.Hdoc, syntax.DashHdoc, syntax.WordHdoc:
+		if !in {
+			c.refuse(n, "reading from descriptor %s", n.N.Value)
+		}
+	default:
+		c.refuse(n, "the redirection %s", n.Op)
+	}
+}
+
+func (c *checker) expansion(n *syntax.ParamExp) {
+	if n.Param != nil && n.Param.Value == "!" && !c.waited[n] {
+		c.refuse(n, "$! but for wait")
+		return
+	}
+	if n.Exp != nil && n.Index != nil && n.Param != nil && c.associative[n.Param.Value] {
+		if w, ok := n.Index.(*syntax.Word); ok && (w.Lit() == "@" || w.Lit() == "*") {
+			c.refuse(n, "such an expansion of an associative array")
+		}
+	}
+	if n.Param != nil && refusedVariables.MatchString(n.Param.Value) {
+		c.refuse(n, "$%s", n.Param.Value)
+		return
+	}
+	if n.Flags != nil || n.Width || n.IsSet || n.NestedParam != nil || len(n.Modifiers) > 0 {
+		c.refuse(n, "an expansion of another shell")
+		return
+	}
+	if n.Exp != nil && n.Exp.Op == syntax.OtherParamOps && n.Exp.Word != nil {
+		switch n.Exp.Word.Lit() {
+		case "Q", "U", "L", "u":
+			if n.Index != nil || n.Param.Value == "@" || n.Param.Value == "*" {
+				c.refuse(n, "${...@%s} of a list", n.Exp.Word.Lit())
+			}
+		default:
+			c.refuse(n, "${...@%s}", n.Exp.Word.Lit())
+		}
+	}
+	if n.Exp != nil && (n.Exp.Op == syntax.ErrorUnset || n.Exp.Op == syntax.ErrorUnsetOrNull) {
+		c.refuse(n, "${...%s}", n.Exp.Op)
+	}
+	if n.Repl != nil && n.Repl.Orig != nil && len(n.Repl.Orig.Parts) > 0 {
+		if l, ok := n.Repl.Orig.Parts[0].(*syntax.Lit); ok && (strings.HasPrefix(l.Value, "#") || strings.HasPrefix(l.Value, "%")) {
+			c.refuse(n, "${.../%c...}", l.Value[0])
+		}
+	}
+	if n.Names != 0 {
+		c.refuse(n, "${!prefix*}")
+	}
+}
+
+// lastJob is a word that is $! alone, nil for another.
+func lastJob(w *syntax.Word) *syntax.ParamExp {
+	parts := w.Parts
+	if len(parts) == 1 {
+		if q, ok := parts[0].(*syntax.DblQuoted); ok {
+			parts = q.Parts
+		}
+	}
+	if len(parts) != 1 {
+		return nil
+	}
+	if p, ok := parts[0].(*syntax.ParamExp); ok && p.Param != nil && p.Param.Value == "!" && p.Exp == nil && !p.Length {
+		return p
+	}
+	return nil
+}
+
+// arithmetic refuses elements of associative arrays as numbers.
+func (c *checker) arithmetic(n syntax.Node) {
+	syntax.Walk(n, func(m syntax.Node) bool {
+		if w, ok := m.(*syntax.Word); ok && tooGreat.MatchString(w.Lit()) {
+			c.refuse(n, "the number %s", w.Lit())
+		}
+		if p, ok := m.(*syntax.ParamExp); ok && p.Param != nil && c.associative[p.Param.Value] {
+			c.refuse(n, "an associative array in arithmetic")
+		}
+		return c.err == nil
+	})
+}
+
+// declared are the flags of declarations that there are.
+var declared = map[string]string{
+	"declare": "aAxrg", "typeset": "aAxrg", "local": "aAxr", "export": "", "readonly": "aA",
+}
+
+func (c *checker) declaration(n *syntax.DeclClause) {
+	flags, ok := declared[n.Variant.Value]
+	if !ok {
+		c.refuse(n, "%s", n.Variant.Value)
+		return
+	}
+	named := false
+	for _, a := range n.Args {
+		if a.Name != nil {
+			named = true
+			continue
+		}
+		text := a.Value.Lit()
+		if text == "" { // words that only show when they are expanded may be flags
+			c.refuse(n, "%s of what is not written out", n.Variant.Value)
+			return
+		}
+		if !strings.HasPrefix(text, "-") {
+			named = true
+			continue
+		}
+		for _, f := range text[1:] {
+			if !strings.ContainsRune(flags, f) {
+				c.refuse(n, "%s -%c", n.Variant.Value, f)
+				return
+			}
+		}
+		if len(text) != 2 {
+			c.refuse(n, "%s %s", n.Variant.Value, text)
+		}
+	}
+	if !named {
+		c.refuse(n, "a list of variables")
+	}
+}
+
+func (c *checker) assign(n *syntax.Assign) {
+	if n.Name != nil && n.Name.Value == "IFS" && !c.splitting[n] {
+		text, ok := value(n.Value)
+		if !ok || n.Append || strings.Trim(text, " \t\n") != "" {
+			c.refuse(n, "such an IFS")
+		}
+	}
+	if n.Append && n.Index != nil {
+		c.refuse(n, "+= to an element")
+	}
+	if n.Value != nil {
+		for _, p := range n.Value.Parts {
+			if l, ok := p.(*syntax.Lit); ok && strings.Contains(l.Value, ":~") {
+				c.refuse(n, "~ after a colon")
+			}
+		}
+	}
+	if n.Name != nil && (refusedVariables.MatchString(n.Name.Value) || slices.Contains([]string{"RANDOM", "POSIXLY_CORRECT"}, n.Name.Value)) {
+		c.refuse(n, "setting %s", n.Name.Value)
+	}
+}
+
+// literal is a word's text, where that is written out; false else.
+func literal(w *syntax.Word) (string, bool) {
+	var b strings.Builder
+	for _, p := range w.Parts {
+		switch p := p.(type) {
+		case *syntax.Lit:
+			if strings.ContainsAny(p.Value, `\*?[~{`) {
+				return "", false
+			}
+			b.WriteString(p.Value)
+		case *syntax.SglQuoted:
+			if p.Dollar {
+				return "", false
+			}
+			b.WriteString(p.Value)
+		case *syntax.DblQuoted:
+			for _, q := range p.Parts {
+				l, ok := q.(*syntax.Lit)
+				if !ok || strings.Contains(l.Value, `\`) {
+					return "", false
+				}
+				b.WriteString(l.Value)
+			}
+		default:
+			return "", false
+		}
+	}
+	return b.String(), true
+}
+
+// value is what is assigned, where that is written out.
+func value(w *syntax.Word) (string, bool) {
+	if w == nil || len(w.Parts) == 0 {
+		return "", true
+	}
+	if q, ok := w.Parts[0].(*syntax.SglQuoted); ok && q.Dollar && len(w.Parts) == 1 {
+		return strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\0`, "").Replace(q.Value), true
+	}
+	return literal(w)
+}
+
+func (c *checker) call(n *syntax.CallExpr) {
+	for _, a := range n.Assigns {
+		if len(n.Args) > 0 && n.Args[0].Lit() == "read" {
+			c.splitting[a] = true
+		}
+	}
+	if len(n.Args) == 0 {
+		return
+	}
+	name, ok := literal(n.Args[0])
+	for i, w := range n.Args {
+		if p := lastJob(w); p != nil && i == 1 && name == "wait" && len(n.Args) == 2 {
+			c.waited[p] = true
+		}
+	}
+	if !ok {
+		return
+	}
+	args := []string{name}
+	for _, w := range n.Args[1:] {
+		text, ok := literal(w)
+		if !ok { // judged when the text runs
+			if slices.Contains(refusedBuiltins, name) {
+				c.refuse(n, "%s", name)
+			}
+			return
+		}
+		args = append(args, text)
+	}
+	if what := refusedCall(args); what != "" {
+		c.refuse(n, "%s", what)
+	}
+}
+
+func (c *checker) binaryTest(n *syntax.BinaryTest) {
+	if n.Op != syntax.TsReMatch {
+		return
+	}
+	w, ok := n.Y.(*syntax.Word)
+	if !ok {
+		return
+	}
+	syntax.Walk(w, func(m syntax.Node) bool {
+		if l, ok := m.(*syntax.Lit); ok && regexp.MustCompile(`\\[A-Za-z0-9<>]|\(\?|[*+?}]\?|[*+]\+`).MatchString(l.Value) {
+			c.refuse(n, "the regular expression %s", l.Value)
+		}
+		return true
+	})
+}
+
+func (c *checker) unaryTest(n *syntax.UnaryTest) {
+	switch n.Op {
+	case syntax.TsModif, syntax.TsOptSet, syntax.TsRefVar, syntax.TsUsrOwn, syntax.TsGrpOwn, syntax.TsFdTerm:
+		c.refuse(n, "the test %s", n.Op)
+	default:
+	}
+}
