@@ -22,6 +22,13 @@ const (
 	standardUndo = 3 * time.Second
 	// maxUndo bounds what may be asked for instead.
 	maxUndo = 10 * time.Minute
+	// standardRead is how long text must be on the screen to count as read: nobody reads a screenful faster.
+	standardRead = time.Second
+	// maxRead bounds what may be asked for instead.
+	maxRead = time.Minute
+	// settleTime is how long keys that decide do nothing after the screen has changed by itself: a key that was under way when it
+	// did was meant for something else.
+	settleTime = 500 * time.Millisecond
 )
 
 // alertNames are the values of --alert.
@@ -37,20 +44,21 @@ type screenOptions struct {
 type screenFlags struct {
 	plain                      bool
 	alert, colours, background string
-	undo                       time.Duration
+	undo, read                 time.Duration
 }
 
 func (s *screenFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.plain, "plain", false, "the screen as numbered lines and typed answers, for screen readers")
 	f.StringVar(&s.alert, "alert", "bell", "`HOW` to call when something new waits: bell, title or off")
 	f.DurationVar(&s.undo, "undo", standardUndo, "the `DURATION` for which a decision on the screen can be undone; 0s: not at all")
+	f.DurationVar(&s.read, "read", standardRead, "the `DURATION` for which text must be on the screen to count as read")
 	f.StringVar(&s.colours, "colors", "", "colours: `HOW` is none, 16, 256 or true, else what the terminal says; NO_COLOR works")
 	f.StringVar(&s.background, "background", "dark", "`WHICH` background the terminal has: dark or light")
 }
 
 // options are what the flags say, for the session that the line names.
 func (s *screenFlags) options(words []string) (o screenOptions, err error) {
-	o.plain, o.Undo, o.Colours = s.plain, s.undo, s.colours
+	o.plain, o.Pace, o.Colours = s.plain, tui.Pace{Undo: s.undo, Read: s.read, Settle: settleTime}, s.colours
 	if len(words) > 1 {
 		return o, commandline.Unexpected(words[1])
 	}
@@ -63,8 +71,11 @@ func (s *screenFlags) options(words []string) (o screenOptions, err error) {
 	if o.Alert, ok = alertNames[s.alert]; !ok {
 		return o, errors.New("--alert is bell, title or off")
 	}
-	if o.Undo < 0 || o.Undo > maxUndo {
+	if s.undo < 0 || s.undo > maxUndo {
 		return o, fmt.Errorf("--undo is at most %v", maxUndo)
+	}
+	if s.read < 0 || s.read > maxRead {
+		return o, fmt.Errorf("--read is at most %v", maxRead)
 	}
 	if !slices.Contains([]string{"", "none", "16", "256", "true"}, o.Colours) {
 		return o, errors.New("--colors is none, 16, 256 or true")
@@ -86,7 +97,7 @@ func (v *Verbs) screen(ctx context.Context, c *invocation, o screenOptions) int 
 	}
 	o.Backend, o.Identity, o.In, o.Out, o.Now = v.Sessions, c.Identity, c.Stdin, c.Stdout, v.Now
 	if t := c.Terminal; t != nil {
-		o.Width, o.Height, o.Resize, o.Term, o.Environ = t.Width, t.Height, t.Resize, t.Type, t.Environ
+		o.Window, o.Resize, o.Term, o.Environ = tui.Size{Width: t.Width, Height: t.Height}, t.Resize, t.Type, t.Environ
 	}
 	show := v.Screen
 	if o.plain {

@@ -212,7 +212,7 @@ func fakeVerbs(t *testing.T) (*Verbs, *fakeService, *fakeRunner) {
 		Reload: func() *Refusal { return nil },
 		Engine: func(context.Context, string) error { return nil },
 		Screen: func(_ context.Context, o tui.Options) error { return f.done("screen %s", o.Session) },
-		Plain:  func(_ context.Context, o tui.Options) error { return f.done("plain %s %v", o.Session, o.Undo) },
+		Plain:  func(_ context.Context, o tui.Options) error { return f.done("plain %s %v", o.Session, o.Pace.Undo) },
 	}, f, r
 }
 

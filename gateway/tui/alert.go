@@ -26,6 +26,13 @@ var alertNames = [alerts]render.Words{"the bell rings and the window's title cou
 // bellPause is the least time between two bells: a flood of requests must not become a noise that one turns off.
 const bellPause = 2 * time.Second
 
+// bell is how the screen draws attention.
+type bell struct {
+	alert Alert
+	known map[string]int // the last operation that waited, by session, at the last look; nil before the first
+	rang  time.Time
+}
+
 // alarm rings where something waits that did not wait at the last look.
 func (m *model) alarm() tea.Cmd {
 	before := m.known

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"slices"
+
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 )
@@ -10,6 +12,14 @@ type mark struct {
 	session string
 	n       int
 }
+
+// memory is what the human has read and marked.
+type memory struct {
+	read   map[mark]subject // what has been on the screen in full
+	marked map[mark]bool    // operations, and sessions as operation 0
+}
+
+func newMemory() memory { return memory{map[mark]subject{}, map[mark]bool{}} }
 
 // maxRead bounds how many operations are remembered as read.
 const maxRead = 10_000
@@ -27,58 +37,94 @@ func (m *model) noteRead() {
 }
 
 // wasRead reports whether all of this very operation has been on the screen before.
-func (m *model) wasRead(s *journal.Session, op *journal.Operation) bool {
+func (m *memory) wasRead(s *journal.Session, op *journal.Operation) bool {
 	return op.Digest != "" && m.read[mark{s.ID, op.N}].digest == op.Digest
 }
 
-// waitingOf are the operations of a session that wait and that the human may decide: the marked ones, or all where
-// none is.
-func (m *model) waitingOf(s *journal.Session) []*journal.Operation {
-	if s.OwnedBy(m.me) {
-		return nil
-	}
-	var all, marked []*journal.Operation
-	for i := range s.Operations {
-		op := &s.Operations[i]
-		if op.Decision != journal.Waiting || m.isPending(s.ID, op.N) {
-			continue
+// askApproveAll asks about all that waits in the open session, which must have been read. It takes a session as a whole or not at
+// all, and never danger.
+func (m *model) askApproveAll() {
+	s := &m.session.session
+	ops := waitingIn(s, m.isPending)
+	var read []subject
+	for _, op := range ops {
+		v := operationView{op: *op}
+		switch why := v.undecidable(m.backend, s, m.me); {
+		case why != "":
+			m.say(format(toneCaution, "Approve is off: operation %d: %s.", op.N, why))
+			return
+		case s.Dangerous(op.N):
+			m.say(format(toneCaution, "A never takes danger: operation %d needs an approval of its own.", op.N))
+			return
+		case m.wasRead(s, op):
+			read = append(read, v.subject(s))
 		}
-		all = append(all, op)
-		if m.marked[mark{s.ID, op.N}] {
-			marked = append(marked, op)
-		}
 	}
-	if len(marked) > 0 {
-		return marked
+	switch {
+	case len(ops) == 0:
+		m.say(own(toneCaution, "Nothing here waits for you."))
+	case len(read) < len(ops):
+		m.say(format(toneCaution, "%d of the %d have been read to their end, and A takes all of a session or nothing: n goes to the next.", len(read), len(ops)))
+	default:
+		m.dialog = newDialog(verdict{subjects: uncovered(read), approve: true})
+	}
+}
+
+// uncovered are subjects without those that others of them cover, so that none is named twice.
+func uncovered(all []subject) []subject {
+	named := func(session string, n int) bool {
+		return slices.ContainsFunc(all, func(s subject) bool { return s.session == session && s.n == n })
+	}
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].covers = slices.DeleteFunc(slices.Clone(all[i].covers), func(c subject) bool { return named(c.session, c.n) })
 	}
 	return all
 }
 
-// askApproveAll asks about the marked operations of the open session that have been read, or all that have.
-func (m *model) askApproveAll() {
-	s := &m.session.session
-	ops := m.waitingOf(s)
-	var read []subject
-	for _, op := range ops {
-		if v := (operationView{op: *op}); m.wasRead(s, op) && v.undecidable(m.backend, s, m.me) == "" {
-			read = append(read, v.subject(s))
+// waitingIn are the operations of a session that wait and that this screen has not decided on.
+func waitingIn(s *journal.Session, decided func(session string, n int) bool) (ops []*journal.Operation) {
+	for i := range s.Operations {
+		if op := &s.Operations[i]; op.Decision == journal.Waiting && !decided(s.ID, op.N) {
+			ops = append(ops, op)
 		}
 	}
-	m.askApprove(read, len(ops))
+	return ops
 }
 
-// askApprove asks about operations that have been read, out of so many that wait.
-func (m *model) askApprove(read []subject, waiting int) {
+// markedIn are the operations of a session that wait and are marked.
+func (m *model) markedIn(s *journal.Session) []*journal.Operation {
+	return slices.DeleteFunc(waitingIn(s, m.isPending), func(op *journal.Operation) bool { return !m.marked[mark{s.ID, op.N}] })
+}
+
+// askApproveAll asks about the chosen sessions of which everything has been read, and nothing is dangerous.
+func (b *inbox) askApproveAll(m *model) {
+	var read []subject
+	chosen, danger, unread := b.chosen(m), 0, 0
+	for _, r := range chosen {
+		switch n := m.readOf(r); {
+		case isDanger(r.risk):
+			danger++
+		case n < r.waiting || slices.ContainsFunc(r.ops, func(w waits) bool { return m.isPending(r.id, w.n) }):
+			unread++
+		default:
+			for _, w := range r.ops {
+				read = append(read, m.read[mark{r.id, w.n}])
+			}
+		}
+	}
+	var left line
+	if danger+unread > 0 {
+		left = format(toneCaution, "Left out: %d with danger, %d not read to their end. A takes whole sessions, and never danger.", danger, unread)
+	}
 	switch {
-	case waiting == 0:
+	case len(chosen) == 0:
 		m.say(own(toneCaution, "Nothing here waits for you."))
 	case len(read) == 0:
-		m.say(format(toneCaution, "None of the %d has been read to its end: ⏎ opens one, n the next.", waiting))
-	case len(read) > 1 && severalTargets(read):
-		m.say(own(toneCaution, "They are dangerous and for several targets: decide them one by one."))
+		m.say(left)
 	default:
-		d := newDialog(verdict{subjects: read, approve: true})
-		d.left = waiting - len(read)
+		d := newDialog(verdict{subjects: uncovered(read), approve: true})
+		d.left = left
 		m.dialog = d
 	}
 }
@@ -102,74 +148,50 @@ func (b *inbox) chosen(m *model) []*summary {
 	return all
 }
 
-// askApproveAll asks about everything of the chosen sessions that has been read.
-func (b *inbox) askApproveAll(m *model) {
-	var read []subject
-	waiting := 0
-	for _, r := range b.chosen(m) {
-		waiting += r.waiting
-		for _, w := range r.ops {
-			if s, ok := m.read[mark{r.id, w.n}]; ok && s.digest == w.digest && !m.isPending(r.id, w.n) {
-				read = append(read, s)
-			}
-		}
-	}
-	m.askApprove(read, waiting)
-}
-
-// askRejectAll asks for a reason to reject everything that waits in the marked sessions, or in the selected one.
+// askRejectAll asks for a reason to reject everything that waits in the marked sessions.
 func (b *inbox) askRejectAll(m *model) {
 	var subjects []subject
-	for _, r := range b.chosen(m) {
-		if !m.marked[mark{r.id, 0}] && r.id != b.selected {
+	for i := range b.shown {
+		r := &b.shown[i]
+		if r.waiting == 0 || r.ownedBy(m.me) || !m.marked[mark{r.id, 0}] {
 			continue
 		}
 		for _, w := range r.ops {
 			if !m.isPending(r.id, w.n) {
-				subjects = append(subjects, subject{session: r.id, n: w.n, digest: w.digest, target: r.target, runAs: r.runAs, risk: r.risk, what: r.what})
+				subjects = append(subjects, subject{session: r.id, n: w.n, digest: w.digest, target: r.target, runAs: r.runAs, risk: w.risk, what: w.what})
 			}
 		}
 	}
-	if len(subjects) == 0 {
-		m.say(own(toneCaution, "Nothing here waits for you."))
-		return
-	}
-	m.dialog = newDialog(verdict{subjects: subjects})
+	m.askRejectMarked(subjects)
 }
 
-// askRejectAll asks for a reason to reject the marked operations of the open session, or all that wait.
+// askRejectAll asks for a reason to reject the marked operations of the open session.
 func (m *model) askRejectAll() {
 	s := &m.session.session
-	var subjects []subject
-	for _, op := range m.waitingOf(s) {
-		subjects = append(subjects, (&operationView{op: *op}).subject(s))
+	if s.OwnedBy(m.me) {
+		m.say(own(toneCaution, "Your own session: another approver decides."))
+		return
 	}
+	var subjects []subject
+	ops := m.markedIn(s)
+	for _, op := range ops {
+		subjects = append(subjects, subjectOf(s, op, false, nil))
+	}
+	m.askRejectMarked(uncovered(subjects))
+}
+
+func (m *model) askRejectMarked(subjects []subject) {
 	if len(subjects) == 0 {
-		m.say(own(toneCaution, "Nothing here waits for you."))
+		m.say(own(toneCaution, "Nothing is marked: v marks what R is to reject."))
 		return
 	}
 	m.dialog = newDialog(verdict{subjects: subjects})
-}
-
-// severalTargets reports whether something dangerous is among operations on different targets, so that no one name
-// can be typed for all of them.
-func severalTargets(all []subject) bool {
-	danger := false
-	for i := range all {
-		danger = danger || isDanger(all[i].risk)
-	}
-	for i := range all {
-		if danger && all[i].target != all[0].target {
-			return true
-		}
-	}
-	return false
 }
 
 func isDanger(r policy.Risk) bool { return riskOrder(r) >= riskOrder(policy.Danger) }
 
 // toggleMark marks an operation, or unmarks it.
-func (m *model) toggleMark(k mark) {
+func (m *memory) toggleMark(k mark) {
 	if m.marked[k] {
 		delete(m.marked, k)
 	} else if len(m.marked) < maxRead {
@@ -178,7 +200,7 @@ func (m *model) toggleMark(k mark) {
 }
 
 // readOf is how many of the operations that wait in a session have been read.
-func (m *model) readOf(r *summary) int {
+func (m *memory) readOf(r *summary) int {
 	n := 0
 	for _, w := range r.ops {
 		if s, ok := m.read[mark{r.id, w.n}]; ok && s.digest == w.digest {

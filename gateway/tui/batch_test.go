@@ -13,7 +13,7 @@ import (
 )
 
 // undoable gives decisions a time to be undone that no test lives to see the end of.
-func undoable(o *Options) { o.Undo = time.Hour }
+func undoable(o *Options) { o.Pace.Undo = time.Hour }
 
 // several is a parked session with operations 1 to n that wait.
 func several(n int, risk policy.Risk) journal.Session {
@@ -29,7 +29,7 @@ func TestDecisionCanBeUndoneUntilItIsHandedOver(t *testing.T) {
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001", undoable)
 	s.until("All of it has been shown")
 	s.press("a", "y")
-	s.shows("Approving operation 1 in 1h", "u undo", "y now", "decided; u undoes it")
+	s.shows("Approving operation 1 in 1h", "u undo", "Y now", "decided; u undoes it")
 	s.hides("a approve")
 	s.press("a", "r")
 	s.shows("You have decided on it")
@@ -54,7 +54,7 @@ func TestDecisionIsHandedOverOnceWhenItsTimeHasCome(t *testing.T) {
 	s.press("a", "y")
 	p := s.model.pending[0]
 	s.take(dueMsg{p})
-	s.until("Approved operation 1", "it ran")
+	s.until(": approved", "it ran")
 	s.take(dueMsg{p})
 	s.press("u", "y")
 	if len(f.approved) != 1 {
@@ -71,33 +71,61 @@ func TestUndoneDecisionIsNotHandedOverLater(t *testing.T) {
 	s.press("u")
 	s.take(dueMsg{p})
 	s.shows("a approve")
-	s.press("a", "y", "y")
-	s.until("Approved operation 1")
+	s.press("a", "y", "y", "Y")
+	s.until(": approved")
 	if len(f.approved) != 1 {
 		t.Fatalf("approved %q", f.approved)
 	}
 }
 
-func TestLeavingHandsOverWhatWasConfirmedAndLeavingAtOnceDoesNot(t *testing.T) {
-	for k, want := range map[string]journal.Decision{"q": journal.Approved, "ctrl+c": journal.Waiting} {
+func TestLeavingDecidesNothingThatCouldStillBeUndoneAndSaysSo(t *testing.T) {
+	for _, keys := range [][]string{{"q", "q"}, {"ctrl+c"}} {
 		f := newFake(held("aaaa0001", policy.Caution, "reboot"))
 		s := openScreen(t, f, alice, 80, 24, "aaaa0001", undoable)
 		s.until("All of it has been shown")
 		s.press("a", "y", "esc", "esc")
 		s.until("1 wait", "Approving operation 1")
-		s.run(s.model.Update(s.keyMsg(k)))
+		s.press("esc")
+		s.shows("1 wait", "Approving operation 1")
+		for i, k := range keys {
+			if i > 0 {
+				s.shows("Not handed over yet: approving operation 1 of aaaa0001. q again leaves, and nothing of it is decided")
+			}
+			s.run(s.model.Update(s.keyMsg(k)))
+		}
 		for !s.left {
-			s.take(<-s.messages)
+			s.came(<-s.messages)
 		}
-		if got := f.find("aaaa0001").Operations[0].Decision; got != want {
-			t.Errorf("%s: %v, want %v", k, got, want)
+		if got := f.find("aaaa0001").Operations[0].Decision; got != journal.Waiting {
+			t.Errorf("%s: %v", keys, got)
 		}
+		if got := s.model.farewell.plain(); !strings.Contains(got, "Not decided, and it still waits: approving operation 1 of aaaa0001") {
+			t.Errorf("%s: says %q", keys, got)
+		}
+	}
+}
+
+func TestLeavingSaysOnTheTerminalWhatWasNotDecided(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+	c := connect(t, t.Context(), f, func(o *Options) { o.Session, o.Pace.Undo = "aaaa0001", time.Hour })
+	c.sees("All of it has been shown")
+	c.types("a")
+	c.sees("yes, run it")
+	c.types("y")
+	c.sees("Approving operation 1")
+	c.types("\x03")
+	if err := c.ends(); err != nil {
+		t.Fatal(err)
+	}
+	sent := c.sent.String()
+	if at := strings.LastIndex(sent, "Not decided, and it still waits: approving operation 1 of aaaa0001."); at < strings.LastIndex(sent, "\x1b[?1049l") {
+		t.Errorf("not said once the terminal is as before: %q", sent)
 	}
 }
 
 func TestLostConnectionDecidesNothing(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
-	c := connect(t, t.Context(), f, func(o *Options) { o.Session, o.Undo = "aaaa0001", time.Hour })
+	c := connect(t, t.Context(), f, func(o *Options) { o.Session, o.Pace.Undo = "aaaa0001", time.Hour })
 	c.sees("All of it has been shown")
 	c.types("a")
 	c.sees("yes, run it")
@@ -119,7 +147,7 @@ func TestAllThatWereReadAreApprovedTogether(t *testing.T) {
 	s.press("enter")
 	s.until("4 WAITS")
 	s.press("A")
-	s.shows("None of the 4 has been read to its end")
+	s.shows("0 of the 4 have been read to their end")
 	s.press("a")
 	s.shows("All of it has been shown")
 	s.press("n", "n")
@@ -127,11 +155,13 @@ func TestAllThatWereReadAreApprovedTogether(t *testing.T) {
 	s.press("esc")
 	s.shows("read · touch changes")
 	s.press("A")
-	s.shows("Run these 3 operations, each once?", "touch /srv/1", "touch /srv/2", "touch /srv/3", "1 more wait and are not part of this")
+	s.shows("3 of the 4 have been read to their end, and A takes all of a session or nothing")
+	s.press("G", "enter", "esc", "A")
+	s.shows("Run these 4 operations, each once, in this order, on prod as ops?", "touch /srv/1", "touch /srv/2", "touch /srv/3", "touch /srv/4")
 	s.press("y")
-	s.until("Approved 3 operations")
+	s.until(": approved")
 	want := []string{}
-	for i := 1; i <= 3; i++ {
+	for i := 1; i <= 4; i++ {
 		want = append(want, fmt.Sprintf("aaaa0001/%d/%064x by alice", i, i))
 	}
 	if !slices.Equal(f.approved, want) {
@@ -147,13 +177,11 @@ func TestMarkedOperationsAreDecidedTogether(t *testing.T) {
 	s.until("4 WAITS")
 	s.press("down", "v", "v")
 	s.shows("* 2 WAITS", "* 3 WAITS")
-	s.press("A")
-	s.shows("None of the 2 has been read")
 	s.press("R")
-	s.shows("Reject these 2 operations?", "touch /srv/2", "touch /srv/3")
+	s.shows("Reject these 2 operations?", "  2 caution touch /srv/2", "  3 caution touch /srv/3")
 	s.hides("  1 caution touch /srv/1")
 	s.press("down", "down", "enter")
-	s.until("Rejected 2 operations")
+	s.until(": rejected")
 	ops := f.find("aaaa0001").Operations
 	for i, want := range []journal.Decision{journal.Waiting, journal.Rejected, journal.Rejected, journal.Waiting} {
 		if ops[i].Decision != want {
@@ -177,33 +205,35 @@ func TestUsualReasonCanBeEdited(t *testing.T) {
 	s.press("down")
 	s.shows("▸ "+usualReasons[0], "> "+usualReasons[0])
 	s.press(" please", "enter")
-	s.until("Rejected operation 1")
+	s.until(": rejected")
 	if got, want := f.find("aaaa0001").Operations[0].Reason, usualReasons[0]+" please"; got != want {
 		t.Fatalf("reason %q, want %q", got, want)
 	}
 }
 
-func TestDangersOfOneTargetNeedItsNameOnceAndOfSeveralOneByOne(t *testing.T) {
-	f := newFake(several(2, policy.Danger))
-	s := openScreen(t, f, alice, 80, 30, "aaaa0001")
+func TestDangerIsNeverTakenWithOthers(t *testing.T) {
+	x := several(3, policy.Caution)
+	x.Operations[1].Risk = policy.Danger
+	f := newFake(x, held("aaaa0002", policy.Caution, "sync"))
+	s := openScreen(t, f, alice, 100, 30, "aaaa0001")
 	s.until("All of it has been shown")
-	s.press("n", "esc", "A")
-	s.shows("Run these 2 operations", "Type the target's name, prod")
-	s.press("y", "enter")
-	s.shows("not the target's name")
-	s.press("backspace", "prod", "enter")
-	s.until("Approved 2 operations")
-
-	x := several(2, policy.Danger)
-	x.Operations[1].Command.Target = "other"
-	f = newFake(x)
-	s = openScreen(t, f, alice, 80, 30, "aaaa0001")
-	s.until("All of it has been shown")
-	s.press("n", "esc", "A")
-	s.shows("decide them one by one")
+	s.press("n", "n", "esc", "A")
+	s.shows("A never takes danger: operation 2 needs an approval of its own")
+	s.press("y")
+	s.press("esc")
+	s.until("2 wait")
+	s.press("/", "id:aaaa0002", "enter", "a")
+	s.until("Operation 1", "sync", "All of it has been shown")
+	s.press("esc", "esc", "esc", "A")
+	s.shows("Run operation 1 once", "sync", "Left out: 1 with danger, 0 not read to their end")
+	s.press("y")
+	s.until("sync: approved")
+	if len(f.approved) != 1 || !strings.HasPrefix(f.approved[0], "aaaa0002/1/") {
+		t.Fatalf("approved %q", f.approved)
+	}
 }
 
-func TestOfSeveralDecisionsTheOnesThatFailAreNamed(t *testing.T) {
+func TestOfASessionAllCountsOrNothing(t *testing.T) {
 	f := newFake(several(3, policy.Caution))
 	s := openScreen(t, f, alice, 100, 30, "aaaa0001")
 	s.until("All of it has been shown")
@@ -215,7 +245,10 @@ func TestOfSeveralDecisionsTheOnesThatFailAreNamed(t *testing.T) {
 		f.find("aaaa0001").Status = journal.StatusHeld
 	}
 	s.press("y")
-	s.until("2 of 3 approved. Not decided by you. Operation 2: rejected by bob")
+	s.until("✗ aaaa0001 touch /srv/2: not decided by you: rejected by bob", "✗ aaaa0001 touch /srv/3: not decided:")
+	if len(f.approved) != 0 {
+		t.Fatalf("approved %q", f.approved)
+	}
 }
 
 func TestLongListOfADecisionScrolls(t *testing.T) {
@@ -224,10 +257,15 @@ func TestLongListOfADecisionScrolls(t *testing.T) {
 	s.until("1 wait")
 	s.press("enter")
 	s.until("WAITS")
+	for range 40 {
+		s.press("v")
+	}
 	s.press("R")
 	s.shows("Why not?", "… more above: page up")
 	s.hides("Reject these")
-	s.press("\x1b[5~", "\x1b[5~", "\x1b[5~", "\x1b[5~", "\x1b[5~", "\x1b[5~", "\x1b[5~", "\x1b[5~")
+	for range 40 {
+		s.press("\x1b[5~")
+	}
 	s.shows("Reject these 40 operations?", "  1 caution touch /srv/1", "… more below")
 	s.press("x")
 	s.shows("> x")
@@ -306,23 +344,25 @@ func TestWhatWasReadInSeveralSessionsIsApprovedFromTheList(t *testing.T) {
 	s := openScreen(t, f, alice, 100, 30, "")
 	s.until("4 wait")
 	s.press("A")
-	s.shows("None of the 3 has been read")
+	s.shows("Left out: 0 with danger, 3 not read to their end")
 	s.press("a")
 	s.until("All of it has been shown", "touch /srv/0")
 	s.press("n")
-	s.until("touch /srv/1")
+	s.shows("n again goes to another one: claude on prod as ops, caution touch /srv/1")
+	s.press("n")
+	s.until("Operation 1", "touch /srv/1", "All of it has been shown")
 	s.press("esc", "esc")
 	s.until("4 wait", "· read")
 	s.press("A")
-	s.shows("Run these 2 operations, each once?", "aaaa0000 prod as ops caution touch /srv/0", "aaaa0001", "1 more wait and are not part of this")
-	s.press("n", "g", "v")
+	s.shows("Run these 2 operations, each once, in this order, on prod as ops?", "aaaa0000 prod as ops caution touch /srv/0", "aaaa0001", "1 not read to their end")
+	s.press("esc", "g", "v")
 	s.shows(" *caution touch /srv/0")
 	s.press("A")
 	s.shows("Run operation 1 once, on prod as ops?", "touch /srv/0")
 	s.press("y")
-	s.until("Approved operation 1", "3 wait")
+	s.until("/srv/0: approved", "3 wait")
 	s.press("A", "y")
-	s.until("2 wait", "Approved operation 1")
+	s.until("2 wait", "/srv/1: approved")
 	if len(f.approved) != 2 || !strings.HasPrefix(f.approved[0], "aaaa0000/1/") || !strings.HasPrefix(f.approved[1], "aaaa0001/1/") {
 		t.Fatalf("approved %q", f.approved)
 	}
@@ -338,8 +378,10 @@ func TestMarkedSessionsAreRejectedTogether(t *testing.T) {
 	s.press("v", "v", "down", "R")
 	s.shows("Reject these 2 operations?", "aaaa0000", "aaaa0001")
 	s.press("no", "enter")
-	s.until("Rejected 2 operations", "2 wait")
+	s.until(": rejected", "2 wait")
 	s.press("G", "R")
+	s.shows("Nothing is marked: v marks what R is to reject")
+	s.press("v", "R")
 	s.shows("Reject operation 1?", "touch /srv/3")
 	s.press("no", "enter")
 	s.until("1 wait")

@@ -47,7 +47,7 @@ func BenchmarkKeyPress(b *testing.B) {
 
 func benchModel(f *fakeBackend) *model {
 	return newModel(context.Background(), &workers{}, Options{
-		Backend: f, Identity: alice, Width: 220, Height: 60, Now: func() time.Time { return start },
+		Backend: f, Identity: alice, Window: Size{220, 60}, Now: func() time.Time { return start },
 	})
 }
 

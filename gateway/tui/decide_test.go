@@ -30,7 +30,7 @@ func TestHeldOperationIsReadApprovedAndItsOutputFollows(t *testing.T) {
 			s.press("a")
 			s.shows("Run operation 1 once, on prod as ops?", "systemctl stop db", "y yes")
 			s.press("y")
-			s.until("Approved operation 1", "it ran")
+			s.until(": approved", "it ran")
 			f.operationWrites("aaaa0001", 1, output.Chunk{Stream: output.Stderr, Data: []byte("and more\n")})
 			s.until("err and more")
 			f.change("aaaa0001", func(x *journal.Session) {
@@ -112,7 +112,7 @@ func TestApproveStaysOffUntilAllHasBeenOnTheScreen(t *testing.T) {
 		t.Fatalf("approved before it was read: %q", f.approved)
 	}
 	s.press("a", "y")
-	s.until("Approved operation 1")
+	s.until(": approved")
 }
 
 func TestWhatWasSeenStaysSeenWhenTheWindowChanges(t *testing.T) {
@@ -138,7 +138,7 @@ func TestWhatWasSeenStaysSeenWhenTheWindowChanges(t *testing.T) {
 	s.resize(40, 12)
 	s.shows("Run operation 1 once", "y yes")
 	s.press("y")
-	s.until("Approved operation 1")
+	s.until(": approved")
 }
 
 func TestTinyWindowShowsNothingToApprove(t *testing.T) {
@@ -164,7 +164,7 @@ func TestDangerAsksForTheTargetsName(t *testing.T) {
 	s.press("y", "enter")
 	s.shows("not the target's name")
 	s.press("backspace", "prod", "enter")
-	s.until("Approved operation 1", "it ran")
+	s.until(": approved", "it ran")
 }
 
 func TestRejectNeedsAReason(t *testing.T) {
@@ -178,7 +178,7 @@ func TestRejectNeedsAReason(t *testing.T) {
 	s.press("   ", "enter")
 	s.shows("A reason is needed")
 	s.press("not tonight", "enter")
-	s.until("Rejected operation 1", "rejected by alice")
+	s.until(": rejected", "rejected by alice")
 	if got := f.find("aaaa0001").Operations[0].Reason; got != "not tonight" {
 		t.Fatalf("reason %q", got)
 	}
@@ -192,7 +192,7 @@ func TestPastedReasonIsBoundedAndPrintable(t *testing.T) {
 	s.press("\x1b[200~bad\x1b]0;x\x07 \u202eidea\r\n" + strings.Repeat("ü", 3000) + "\x1b[201~")
 	s.shows("bad]0;x idea")
 	s.press("enter")
-	s.until("Rejected operation 1")
+	s.until(": rejected")
 	got := f.find("aaaa0001").Operations[0].Reason
 	if len(got) > maxReason || !strings.HasPrefix(got, "bad]0;x idea ü") || strings.ContainsAny(got, "\x1b\r\n\u202e\x07") {
 		t.Fatalf("reason of %d bytes: %q", len(got), got)
@@ -210,7 +210,7 @@ func TestOfTwoApproversTheSlowerOneSeesWhoDecided(t *testing.T) {
 		}
 	}
 	s.press("y")
-	s.until("Not decided by you", "rejected by bob")
+	s.until("✗ aaaa0001 reboot: not decided by you: rejected by bob")
 	if len(f.approved) != 0 {
 		t.Fatalf("approved %q", f.approved)
 	}
@@ -305,6 +305,8 @@ func TestNextLeadsThroughEverythingThatWaits(t *testing.T) {
 	s.press("n")
 	s.until("Runs        sync")
 	s.press("n")
+	s.shows("That was all that waits in this session. n again goes to another one: claude on prod as ops, caution poweroff")
+	s.press("n")
 	s.until("Runs        poweroff")
 }
 
@@ -355,7 +357,7 @@ func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
 	s.until("All of it has been shown")
 	s.press("a", "y")
-	s.until("Approved operation 1")
+	s.until(": approved")
 	f.change("aaaa0001", func(x *journal.Session) {
 		x.Status = journal.StatusHeld
 		x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "second"), waitingOp(3, policy.Caution, "third"))
@@ -365,9 +367,9 @@ func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {
 	s.shows("Operation 2 · ", "second changes")
 	s.press("n")
 	s.shows("Operation 3 · ", "third changes")
-	s.press("n")
+	s.press("n", "k", "n", "n")
 	s.until("elsewhere changes")
-	s.press("n")
+	s.press("n", "n")
 	s.until("Operation 2 · ", "second changes")
 	f.change("aaaa0002", func(x *journal.Session) { x.Operations[0].Decision = journal.Cancelled })
 	s.press("n")
@@ -391,7 +393,7 @@ func TestWhatIsAddedAfterThePageWasDrawnIsNotApproved(t *testing.T) {
 				x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "touch", "/srv/hidden"))
 			})
 			s.press(keys[len(keys)-1])
-			s.until("Approved")
+			s.until("/srv/x: approved")
 			want := fmt.Sprintf("aaaa0001/1/%064x by alice", 1)
 			if len(f.approved) != 1 || f.approved[0] != want {
 				t.Fatalf("approved %q, want %q alone", f.approved, want)
@@ -419,7 +421,7 @@ func TestDangerOfTheFilesBeforeACommandAsksForTheTarget(t *testing.T) {
 		t.Fatalf("approved %q", f.approved)
 	}
 	s.press("backspace", "prod", "enter")
-	s.until("Approved operation 1")
+	s.until(": approved")
 	if len(f.approved) != 1 {
 		t.Fatalf("approved %q", f.approved)
 	}

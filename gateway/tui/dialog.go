@@ -3,6 +3,7 @@ package tui
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -76,14 +77,22 @@ type question interface {
 	isBusy() bool
 }
 
+// covering is a question that takes the whole body of the screen, and has to be read itself.
+type covering interface {
+	question
+	// layout fits it to the body, and notes what of it is on the screen. It returns how long that has to be there to count as read.
+	layout(m *model, height int) time.Duration
+}
+
 // dialog asks the human to confirm or to give a reason. What it is about is fixed when it opens.
 type dialog struct {
 	verdict verdict
-	left    int  // operations that wait and are not in the verdict, because they have not been read
+	left    line // what waits and is not in the verdict, and why; nil for nothing
 	typed   bool // the target's name has to be typed
 	field   field
 	usual   int  // which of the usual reasons was chosen last, from 1
 	up      int  // rows that the text is scrolled up from its end
+	width   int  // of the window
 	busy    bool // the backend has been asked
 	problem line
 }
@@ -92,7 +101,7 @@ type dialog struct {
 func newDialog(v verdict) *dialog {
 	d := &dialog{verdict: v, field: field{limit: maxReason}}
 	for i := range v.subjects {
-		if v.approve && isDanger(v.subjects[i].risk) {
+		if v.approve && v.subjects[i].dangerous() {
 			d.typed = true
 			d.field.limit = len(v.subjects[i].target) + 16
 		}
@@ -169,12 +178,10 @@ func (d *dialog) choose(step int) {
 // page is what the dialog says.
 func (d *dialog) page(m *model) *page {
 	p := newPage()
+	d.width = m.width
 	d.question(p)
-	if m.height >= 20 {
-		p.add(nil, nil)
-	}
-	if d.left > 0 {
-		p.addProse(nil, format(toneCaution, "%d more wait and are not part of this: not all of them has been on the screen.", d.left))
+	if d.left != nil {
+		p.addProse(nil, d.left)
 	}
 	switch {
 	case d.busy:
@@ -217,36 +224,51 @@ func (d *dialog) window(m *model, height int) []line {
 
 // question says what is about to be decided, each operation with its risk.
 func (d *dialog) question(p *page) {
-	all := d.verdict.subjects
+	all, count := d.verdict.subjects, 0
+	for i := range all {
+		count += 1 + len(all[i].covers)
+	}
 	switch {
-	case len(all) == 1 && d.verdict.approve:
+	case count == 1 && d.verdict.approve:
 		p.addProse(nil, join(format(toneStrong, "Run operation %d once, on ", all[0].n), place(all[0].target, all[0].runAs), own(toneStrong, "?")))
 	case d.verdict.approve:
-		p.addProse(nil, format(toneStrong, "Run these %d operations, each once?", len(all)))
-	case len(all) == 1:
+		p.addProse(nil, join(format(toneStrong, "Run these %d operations, each once, in this order", count), d.onOne(), own(toneStrong, "?")))
+	case count == 1:
 		p.addProse(nil, format(toneStrong, "Reject operation %d?", all[0].n))
 	default:
-		p.addProse(nil, format(toneStrong, "Reject these %d operations?", len(all)))
+		p.addProse(nil, format(toneStrong, "Reject these %d operations?", count))
 	}
 	if d.verdict.grant != nil {
 		d.verdict.grant.spell(p)
 	}
 	for i := range all {
 		s := &all[i]
-		what, rest := s.what.split(200)
-		if len(rest) > 0 {
-			what = append(what, span{toneMark, render.Own("… (esc shows all of it)")})
+		for j := range s.covers {
+			d.listed(p, &s.covers[j])
 		}
-		if len(all) > 1 {
-			p.add(format(tonePlain, "%3d ", s.n), join(d.where(s), own(riskTone(s.risk), riskWord(s.risk)+" "), what))
+		d.listed(p, s)
+		if len(all) > 1 || !d.verdict.approve {
 			continue
 		}
-		p.add(own(tonePlain, "  "), what)
-		if d.verdict.approve {
-			p.addProse(nil, join(own(riskTone(s.risk), riskWord(s.risk)), own(tonePlain, ": "), shown(tonePlain, s.why)))
-			p.add(own(toneDim, "digest "), shown(toneDim, s.digest).fit(24))
+		p.addProse(nil, join(own(riskTone(s.risk), riskWord(s.risk)), own(tonePlain, ": "), shown(tonePlain, s.why)))
+	}
+}
+
+// listed is one operation that the decision covers.
+func (d *dialog) listed(p *page, s *subject) {
+	number := format(tonePlain, "%3d ", s.n)
+	p.add(number, join(d.where(s), own(riskTone(s.risk), riskWord(s.risk)+" "), s.what).fit(d.width-number.cells()))
+}
+
+// onOne is where they run, if that is one place.
+func (d *dialog) onOne() line {
+	all := d.verdict.subjects
+	for i := range all {
+		if all[i].target != all[0].target || all[i].runAs != all[0].runAs {
+			return nil
 		}
 	}
+	return join(own(toneStrong, ", on "), place(all[0].target, all[0].runAs))
 }
 
 // where names the session and the place of an operation, where the verdict is about several of them.
@@ -285,7 +307,7 @@ func (m *model) answered(msg decidedMsg) tea.Cmd {
 			delete(m.read, mark{s.session, s.n})
 		}
 	}
-	m.say(m.report(&msg))
+	m.results.take(&msg, msg.explain)
 	v := m.session
 	if v == nil || msg.now(v.id) == nil {
 		return m.refresh()
@@ -301,6 +323,7 @@ func (m *model) answered(msg decidedMsg) tea.Cmd {
 	case v.view != nil && msg.verdict.about(v.id, v.view.op.N):
 		v.closeOperation()
 		v.pane = paneOperations
+		m.jumped()
 	}
 	return tea.Batch(cmd, m.refresh())
 }
@@ -310,52 +333,13 @@ func (v verdict) about(session string, n int) bool {
 	return slices.ContainsFunc(v.subjects, func(s subject) bool { return s.session == session && s.n == n })
 }
 
-// report says what came of a verdict.
-func (m *model) report(msg *decidedMsg) line {
-	failed := msg.failed()
-	t := toneCaution
-	if msg.verdict.approve {
-		t = toneSafe
-	}
-	done := format(t, "%s.", msg.verdict.does("Approved", "Rejected"))
-	if failed == 0 {
-		for _, r := range msg.results {
-			if r.told != nil {
-				return join(done, own(tonePlain, " "), r.told)
-			}
-		}
-		if msg.verdict.approve && len(msg.verdict.subjects) == 1 {
-			done = join(done, own(t, " Its output follows here."))
-		}
-		return done
-	}
-	for i, r := range msg.results {
-		if r.err == nil {
-			continue
-		}
-		why := m.explain(msg, i)
-		if n := len(msg.results) - failed; n > 0 {
-			word := "rejected"
-			if msg.verdict.approve {
-				word = "approved"
-			}
-			return join(format(toneCaution, "%d of %d %s. ", n, len(msg.results), word), why)
-		}
-		return why
-	}
-	return done
-}
-
 // explain says why a decision did not count: who was faster and what they decided, or what the backend said.
-func (m *model) explain(msg *decidedMsg, at int) line {
+func (msg *decidedMsg) explain(at int) line {
 	sub := &msg.verdict.subjects[at]
 	if now := msg.now(sub.session); now != nil {
-		for i := range now.Operations {
-			op := &now.Operations[i]
-			if op.N == sub.n && op.Decision != journal.Waiting {
-				return join(format(toneDanger, "Not decided by you. Operation %d: ", op.N), decisionLine(op))
-			}
+		if op := operationOf(now, sub.n); op != nil && op.Decision != journal.Waiting {
+			return join(own(toneDanger, "not decided by you: "), decisionLine(op))
 		}
 	}
-	return join(own(toneDanger, "Nothing was decided: "), shown(tonePlain, msg.results[at].err.Error()))
+	return join(own(toneDanger, "not decided: "), shown(tonePlain, msg.results[at].err.Error()))
 }

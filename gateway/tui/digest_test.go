@@ -26,7 +26,7 @@ func TestEveryFieldOfADigestIsOnTheScreenAndInLines(t *testing.T) {
 	}
 	written := func(op *journal.Operation) string {
 		var b strings.Builder
-		p := &plain{o: Options{Backend: newFake(journaltest.Session(*op)), Identity: alice, Width: 200, Height: 24}, out: &b}
+		p := &plain{o: Options{Backend: newFake(journaltest.Session(*op)), Identity: alice, Window: Size{200, 24}}, out: &b}
 		p.session, p.op = journaltest.Session(*op), 1
 		p.tellOperation(true)
 		return journaltest.WithoutDigests(b.String(), op)

@@ -144,19 +144,26 @@ func (f *fakeBackend) decide(id string, by journal.Identity, ops []int, change f
 	case !by.MayDecide() || by.Name == s.Identity || by.Fingerprint == s.Key:
 		return journal.Session{}, journal.ErrNotPermitted
 	}
+	kept, approved := slices.Clone(s.Operations), f.approved
+	decided := 0
 	for i := range s.Operations {
 		op := &s.Operations[i]
 		if !slices.Contains(ops, op.N) || op.Decision != journal.Waiting {
 			continue
 		}
 		if err := change(op); err != nil {
+			s.Operations, f.approved = kept, approved
 			return journal.Session{}, err
 		}
 		op.By, op.Decided = by.Name, start
-		f.announce(events.Event{Session: id, Kind: events.Decided, At: start, By: by.Name})
-		return snapshotOf(s), nil
+		decided++
 	}
-	return journal.Session{}, journal.ErrNotWaiting
+	if decided < len(ops) || decided == 0 {
+		s.Operations, f.approved = kept, approved
+		return journal.Session{}, journal.ErrNotWaiting
+	}
+	f.announce(events.Event{Session: id, Kind: events.Decided, At: start, By: by.Name})
+	return snapshotOf(s), nil
 }
 
 func (f *fakeBackend) Approve(_ context.Context, id string, by journal.Identity, a decision.Approval) (journal.Session, error) {

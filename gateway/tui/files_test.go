@@ -123,7 +123,7 @@ func TestApproveIsOffUntilContentsHaveBeenRead(t *testing.T) {
 	if len(f.approved) > 0 || len(s.model.read) > 0 {
 		t.Fatal("what was not read counts as read")
 	}
-	s.shows("None of the 2 has been read")
+	s.shows("A never takes danger")
 	s.press("enter")
 	close(f.reading)
 	s.until("20 + setting20 = 2000", "a approve")
@@ -137,7 +137,7 @@ func TestApproveIsOffWhereContentsCannotBeRead(t *testing.T) {
 	s.press("a", "y", "n")
 	s.until("Operation 2", "Approve is off")
 	s.press("esc", "A")
-	s.shows("None of the 2 has been read")
+	s.shows("A never takes danger")
 }
 
 func TestPlainShowsDifferences(t *testing.T) {

@@ -83,13 +83,13 @@ var scenes = []scene{
 		s.until("y yes")
 		s.press("y")
 		s.until("Approving operation 1")
-	}, change: func(o *Options) { o.Undo = 3 * time.Hour }},
+	}, change: func(o *Options) { o.Pace.Undo = 3 * time.Hour }},
 	{name: "result", open: "k3v9t2aa", backend: busyNight, act: func(s *screen, f *fakeBackend) {
 		readAll(s)
 		s.press("a")
 		s.until("y yes")
 		s.press("y")
-		s.until("Approved operation 1", "it ran")
+		s.until(": approved", "it ran")
 		f.operationWrites("k3v9t2aa", 1, output.Chunk{Stream: output.Stderr, Data: []byte("nginx: reloaded\n")})
 		s.until("nginx: reloaded")
 		f.change("k3v9t2aa", func(x *journal.Session) {

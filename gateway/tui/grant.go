@@ -29,8 +29,8 @@ func (g *grantAsked) spell(p *page) {
 }
 
 // grantOn approves an operation and makes the standing answer that goes with it.
-func (m *model) grantOn(v verdict, s *subject) result {
-	now, made, err := m.backend.ApproveGranting(m.ctx, s.session, m.me, s.n, v.approval(s), v.grant.spec)
+func (m *surroundings) grantOn(v verdict, s *subject) result {
+	now, made, err := m.backend.ApproveGranting(m.ctx, s.session, m.me, s.n, v.approval([]subject{*s}), v.grant.spec)
 	r := result{session: now, err: err, known: err == nil}
 	switch {
 	case errors.Is(err, grants.ErrNotGranted):
@@ -151,9 +151,9 @@ func (d *grantDialog) draw() {
 		p.add(gutter, line{{tonePlain, render.Argv([]string{w})}})
 	}
 	p.addProse(nil, join(own(riskTone(d.subject.risk), riskWord(d.subject.risk)), own(tonePlain, ": "), shown(tonePlain, d.subject.why)))
-	d.page.seen = nothingSeen
 	top := d.page.top
 	d.page.replace(p)
+	d.page.forget()
 	d.page.scroll(top - d.page.top)
 }
 
@@ -214,12 +214,14 @@ func (d *grantDialog) paste(string) {}
 
 func (d *grantDialog) scroll(rows int) { d.page.scroll(rows) }
 
-// window is the part of the dialog that is on the screen.
-func (d *grantDialog) window(m *model, height int) []line {
+// layout implements covering.
+func (d *grantDialog) layout(m *model, height int) time.Duration {
 	d.page.layout(m.width, height)
-	d.page.markSeen()
-	return d.page.window()
+	return d.page.markSeen(m.now(), m.pace.Read)
 }
+
+// window is the part of the dialog that is on the screen.
+func (d *grantDialog) window(*model, int) []line { return d.page.window() }
 
 func (d *grantDialog) footer(width int) line {
 	if d.page.allSeen() && d.grant != nil {

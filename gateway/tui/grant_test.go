@@ -33,7 +33,7 @@ func TestGrantIsSpelledOutBeforeItIsGiven(t *testing.T) {
 		t.Fatal("decided without a y")
 	}
 	s.press("y")
-	s.until("Approved operation 1. Grant 7 is in force; revoke 7 takes it back.")
+	s.until("approved, runs · Grant 7 is in force; revoke 7 takes it back.")
 	if len(f.granted) != 1 || f.granted[0].Kind != grants.Shape || !f.granted[0].Until.Equal(start.Add(time.Hour)) || len(f.approved) != 1 {
 		t.Fatalf("granted %+v, approved %q", f.granted, f.approved)
 	}
@@ -212,9 +212,9 @@ func TestOnlyEndedSessionsOfOthersAreRolledBack(t *testing.T) {
 
 func TestGrantThatFailsAfterTheApprovalIsSaid(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
-	m := model{backend: brokenGrants{f}, me: alice, ctx: t.Context()}
+	m := surroundings{backend: brokenGrants{f}, me: alice, ctx: t.Context()}
 	msg := m.decideOn(verdict{approve: true, grant: &grantAsked{}, subjects: []subject{{session: "aaaa0001", n: 1, digest: fmt.Sprintf("%064x", 1)}}})
-	if text := m.report(&msg).plain(); !strings.Contains(text, "Approved operation 1. It was not granted: ") || strings.Contains(text, "\x1b") {
+	if text := reported(&msg).plain(); !strings.Contains(text, "approved, runs · It was not granted: ") || strings.Contains(text, "\x1b") {
 		t.Fatalf("said %q", text)
 	}
 }
@@ -225,4 +225,11 @@ type brokenGrants struct{ *fakeBackend }
 func (b brokenGrants) ApproveGranting(ctx context.Context, id string, by journal.Identity, _ int, a decision.Approval, _ grants.Spec) (journal.Session, grants.Grant, error) {
 	s, err := b.Approve(ctx, id, by, a)
 	return s, grants.Grant{}, errors.Join(err, fmt.Errorf("%w: the disk\x1b is full", grants.ErrNotGranted))
+}
+
+// reported is what the screen says of the first decision of a verdict.
+func reported(msg *decidedMsg) line {
+	var r results
+	r.take(msg, msg.explain)
+	return r.list[0].line(200)
 }

@@ -48,13 +48,16 @@ type inbox struct {
 // rows are the sessions in the order in which they are shown.
 func (b *inbox) rows() []summary { return b.shown }
 
-// take takes a look at the backend. The selection stays on its session, wherever that has moved.
-func (b *inbox) take(s *snapshot) {
+// take takes a look at the backend. The selection stays on its session, wherever that has moved; it reports whether another
+// one is selected now, since that one has left.
+func (b *inbox) take(s *snapshot) (jumped bool) {
+	before := b.selected
 	b.waiting, b.running, b.loaded = s.waiting, s.running, true
 	if s.recent != nil {
 		b.decided = s.recent
 	}
 	b.settle()
+	return before != "" && b.selected != before
 }
 
 // arrange sorts and filters what is listed.
@@ -104,19 +107,19 @@ func (b *inbox) move(n int) {
 
 // next returns the first session behind id that waits, or the first one, that the identity may decide on. It goes through
 // the list as it is shown, or, where the list shows decided ones, through all that wait.
-func (b *inbox) next(id string, me journal.Identity) string {
+func (b *inbox) next(id string, me journal.Identity) *summary {
 	rows := b.shown
 	if b.recent {
 		rows = b.waiting
 	}
 	start := slices.IndexFunc(rows, func(r summary) bool { return r.id == id })
 	for i := range rows {
-		r := rows[(start+1+i)%len(rows)]
+		r := &rows[(start+1+i)%len(rows)]
 		if r.id != id && r.waiting > 0 && !r.ownedBy(me) {
-			return r.id
+			return r
 		}
 	}
-	return ""
+	return nil
 }
 
 // key handles a key on the list.
@@ -132,8 +135,6 @@ func (b *inbox) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keyAlert):
 		m.alert = (m.alert + 1) % alerts
 		m.say(own(tonePlain, "When something new waits: "+alertNames[m.alert]+"."))
-	case key.Matches(k, keyLeave):
-		return m.leave()
 	case key.Matches(k, keyOpen):
 		if b.selected != "" {
 			return m.open(b.selected, false)
@@ -142,8 +143,6 @@ func (b *inbox) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		if b.selected != "" {
 			return m.open(b.selected, true)
 		}
-	case key.Matches(k, keyNext):
-		return m.nextWaiting()
 	case key.Matches(k, keyRecent):
 		b.recent, b.selected, b.at, b.first = !b.recent, "", 0, 0
 		b.settle()

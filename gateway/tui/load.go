@@ -43,6 +43,8 @@ type summary struct {
 type waits struct {
 	n      int
 	digest string
+	risk   policy.Risk
+	what   line
 }
 
 // maxWaits bounds how many operations of one session the list knows of.
@@ -72,7 +74,7 @@ func summarize(s *journal.Session) summary {
 		r.waiting++
 		r.last = op.N
 		if len(r.ops) < maxWaits {
-			r.ops = append(r.ops, waits{op.N, op.Digest})
+			r.ops = append(r.ops, waits{op.N, op.Digest, op.Risk, what(op, toneStrong)})
 		}
 		if show == nil || riskOrder(op.Risk) > riskOrder(r.risk) {
 			show, r.risk = op, op.Risk
@@ -118,6 +120,8 @@ type snapshot struct {
 	recent  []summary // nil where it was not asked for
 	news    []news    // what others have decided since the last look
 	err     error
+	// followed are sessions in which a decision of this screen is not over.
+	followed []journal.Session
 
 	id         string // the open session, "" for none
 	session    journal.Session
@@ -128,6 +132,7 @@ type snapshot struct {
 func (m *model) load(after time.Duration) tea.Cmd {
 	id, recent, heard := m.openID(), m.inbox.recent, m.heard
 	m.heard = nil
+	open := m.results.open()
 	return m.work.command(func() tea.Msg {
 		if after > 0 && !pause(m.ctx, after) {
 			return nil
@@ -138,6 +143,11 @@ func (m *model) load(after time.Duration) tea.Cmd {
 			s.recent, s.err = recentSessions(m.backend, m.me)
 		}
 		s.news = newsOf(m.backend, m.me, heard)
+		for _, id := range open {
+			if now, err := m.backend.Session(m.me, id); err == nil {
+				s.followed = append(s.followed, now)
+			}
+		}
 		if id != "" {
 			s.session, s.sessionErr = m.backend.Session(m.me, id)
 		}
@@ -294,28 +304,35 @@ func (m *model) decide(v verdict) tea.Cmd {
 	return m.work.command(func() tea.Msg { return m.decideOn(v) })
 }
 
-// decideOn decides one operation after the other. Each decision names the operation and, to approve, the digest that
-// was shown.
-func (m *model) decideOn(v verdict) decidedMsg {
+// decideOn hands over what was decided, session by session: of one session all of it counts, or nothing. Each decision names its
+// operations and, to approve, the digests that were shown.
+func (m *surroundings) decideOn(v verdict) decidedMsg {
 	msg := decidedMsg{verdict: v}
-	for i := range v.subjects {
-		s := &v.subjects[i]
+	msg.verdict.subjects = nil
+	for _, of := range v.sessions() {
 		var r result
 		switch {
 		case v.grant != nil:
-			r = m.grantOn(v, s)
+			r = m.grantOn(v, &of[0])
 		case v.approve:
-			r.session, r.err = m.backend.Approve(m.ctx, s.session, m.me, v.approval(s))
+			r.session, r.err = m.backend.Approve(m.ctx, of[0].session, m.me, v.approval(of))
 		default:
-			r.session, r.err = m.backend.Reject(m.ctx, s.session, m.me, []int{s.n}, v.reason)
+			numbers := make([]int, len(of))
+			for i := range of {
+				numbers[i] = of[i].n
+			}
+			r.session, r.err = m.backend.Reject(m.ctx, of[0].session, m.me, numbers, v.reason)
 		}
 		r.known = r.err == nil
 		if r.err != nil {
-			if now, err := m.backend.Session(m.me, s.session); err == nil {
+			if now, err := m.backend.Session(m.me, of[0].session); err == nil {
 				r.session, r.known = now, true
 			}
 		}
-		msg.results = append(msg.results, r)
+		for range of {
+			msg.results = append(msg.results, r)
+		}
+		msg.verdict.subjects = append(msg.verdict.subjects, of...)
 	}
 	return msg
 }

@@ -24,41 +24,68 @@ const (
 
 // model is the whole screen. Only Bubble Tea's loop touches it.
 type model struct {
+	surroundings
+	window
+	looking
+	newsroom
+	bell
+	appearance
+	undoing
+	memory
+	reader
+	results results
+
+	inbox   inbox
+	session *sessionView // nil while the list is shown
+	dialog  question
+	help    *page
+	speech
+}
+
+// surroundings are what a screen is part of.
+type surroundings struct {
 	ctx     context.Context
 	work    *workers
 	backend Backend
 	me      journal.Identity
 	now     func() time.Time
+	pace    Pace
 	events  <-chan events.Event
+}
 
-	width, height int
-	inbox         inbox
-	session       *sessionView // nil while the list is shown
-	dialog        question
-	help          *page
-	note          line // until the next key
-	loading       bool // a look at the backend is under way
-	stale         bool // and is out of date already
-	over          bool // the gateway stops: no events come any more
-	left          bool // the human has left
+// window is the size of the terminal, in cells.
+type window struct{ width, height int }
 
-	heard []events.Event // decisions of others that were not looked up yet
-	news  []news
-	alert Alert
-	known map[string]int // the last operation that waited, by session, at the last look; nil before the first
-	rang  time.Time
+// looking is where the looks at the backend stand, and whether there will be more.
+type looking struct {
+	loading bool // one is under way
+	stale   bool // and is out of date already
+	over    bool // the gateway stops: no events come any more
+	left    bool // the human has left
+	// farewell is written once the terminal is the human's own again, nil for nothing.
+	farewell line
+}
 
-	mouse   bool             // the terminal is asked to report its mouse
-	light   bool             // colours for a light background
-	undo    time.Duration    // how long a decision can be undone
-	pending []*pending       // decisions that can be
-	read    map[mark]subject // what has been on the screen in full
-	marked  map[mark]bool    // operations, and sessions as operation 0
+// appearance is how the screen looks and what it asks of the terminal.
+type appearance struct {
+	mouse bool // the terminal is asked to report its mouse
+	light bool // colours for a light background
+}
+
+// speech is what the screen says besides what it shows, and what the next key may mean by it.
+type speech struct {
+	note    line      // until the next key
+	next    string    // the session that `n` goes to, once it has been named
+	leaving bool      // that leaving decides nothing has been said
+	dead    time.Time // until then keys that decide do nothing
 }
 
 func newModel(ctx context.Context, work *workers, o Options) *model {
-	m := &model{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, alert: o.Alert, light: o.Light, undo: o.Undo, read: map[mark]subject{}, marked: map[mark]bool{}}
-	m.width, m.height = clampSize(o.Width, o.Height)
+	m := &model{
+		surroundings: surroundings{ctx: ctx, work: work, backend: o.Backend, me: o.Identity, now: o.Now, pace: o.Pace},
+		bell:         bell{alert: o.Alert}, appearance: appearance{light: o.Light}, memory: newMemory(),
+	}
+	m.width, m.height = clampSize(o.Window.Width, o.Window.Height)
 	// Before the first look, so that nothing is missed in between.
 	m.events = o.Backend.Subscribe(ctx, o.Identity)
 	switch {
@@ -81,8 +108,7 @@ func (m *model) Init() tea.Cmd {
 
 // Update takes a message.
 func (m *model) Update(msg tea.Msg) tea.Cmd {
-	cmd := m.handle(msg)
-	m.layout()
+	cmd := tea.Batch(m.handle(msg), m.await(m, m.layout()))
 	if m.session != nil {
 		cmd = tea.Batch(cmd, m.session.awaitContents(m.work))
 	}
@@ -102,7 +128,7 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 	case tea.MouseClickMsg:
 		return m.click(msg)
 	case eventMsg:
-		m.hear(msg.decided)
+		m.hear(msg.decided, m.me.Name)
 		if msg.closed {
 			m.over = true
 			return tea.Quit
@@ -126,6 +152,8 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 		}
 	case dueMsg:
 		return m.send(msg.p)
+	case readMsg:
+		m.waits = false
 	}
 	return nil
 }
@@ -145,10 +173,15 @@ func (m *model) paste(text string) {
 
 // key gives a key to what is on top.
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
-	m.note = nil
+	crossing, leaving := m.next, m.leaving
+	m.note, m.next, m.leaving = nil, "", false
+	m.noteResults()
 	switch {
 	case key.Matches(k, keyQuit):
-		return m.leaveNow()
+		return m.leave()
+	case m.settling() && m.decides(k):
+		m.say(own(toneCaution, "The screen has just changed by itself: look at it, and press the key again."))
+		return nil
 	case m.tooSmall():
 		if key.Matches(k, keyLeave) {
 			return m.leave()
@@ -177,6 +210,14 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	}
 	if cmd, taken := m.pendingKey(k); taken {
 		return cmd
+	}
+	switch {
+	case key.Matches(k, keyNext):
+		return m.nextWaiting(crossing)
+	case m.session == nil && key.Matches(k, keyLeave):
+		return m.askLeave(leaving)
+	case key.Matches(k, keySeen) && m.results.clear():
+		return nil
 	}
 	if key.Matches(k, keyLight) {
 		m.light = !m.light
@@ -269,6 +310,9 @@ func (m *model) written(from *transcript) tea.Cmd {
 // loaded takes a look at the backend.
 func (m *model) loaded(s *snapshot) tea.Cmd {
 	m.loading = false
+	for i := range s.followed {
+		m.results.follow(&s.followed[i])
+	}
 	var cmds []tea.Cmd
 	if m.stale {
 		m.loading, m.stale = true, false
@@ -277,7 +321,9 @@ func (m *model) loaded(s *snapshot) tea.Cmd {
 	if s.err != nil {
 		m.say(join(own(toneDanger, "The sessions could not be read: "), shown(tonePlain, s.err.Error())))
 	} else {
-		m.inbox.take(s)
+		if m.inbox.take(s) && m.session == nil {
+			m.jumped()
+		}
 		cmds = append(cmds, m.alarm())
 	}
 	m.learn(s.news)
@@ -291,6 +337,7 @@ func (m *model) loadedSession(s *snapshot) tea.Cmd {
 	if s.sessionErr != nil {
 		if errors.Is(s.sessionErr, journal.ErrNotFound) {
 			m.closeSession()
+			m.jumped()
 		}
 		m.say(join(own(toneDanger, "Session "), shown(tonePlain, s.id), own(tonePlain, ": "), shown(tonePlain, s.sessionErr.Error())))
 		return nil
@@ -299,6 +346,7 @@ func (m *model) loadedSession(s *snapshot) tea.Cmd {
 	note, changed := m.session.take(&s.session)
 	if changed {
 		m.say(note)
+		m.jumped()
 		// A question that was asked about something else must not be answered any more. One that the backend is
 		// answering already stays until it has.
 		if m.dialog != nil && !m.dialog.isBusy() {
@@ -333,24 +381,36 @@ func (v *sessionView) nextWaiting(m *model, n int) int {
 	})
 }
 
-// nextWaiting shows the next operation that waits: in the open session, else in the next one of the list, else the
-// first one of the open session again.
-func (m *model) nextWaiting() tea.Cmd {
-	if v := m.session; v != nil {
+// nextWaiting shows the next operation that waits in the open session. At its end it names the next session, and goes there
+// where the key comes once more: crossing is the session that was named.
+func (m *model) nextWaiting(crossing string) tea.Cmd {
+	v := m.session
+	if v != nil && crossing == "" {
 		if i := v.nextWaiting(m, v.opened()); i >= 0 {
 			return v.openOperation(m, i)
 		}
 	}
-	if id := m.inbox.next(m.openID(), m.me); id != "" {
-		return m.open(id, true)
+	r := m.inbox.next(m.openID(), m.me)
+	switch {
+	case r == nil && v != nil && v.nextWaiting(m, 0) >= 0:
+		return v.openOperation(m, v.nextWaiting(m, 0))
+	case r == nil:
+		m.say(own(toneDim, "Nothing else waits for you."))
+		return nil
+	case v == nil || crossing == r.id:
+		return m.open(r.id, true)
 	}
-	if v := m.session; v != nil {
-		if i := v.nextWaiting(m, 0); i >= 0 {
-			return v.openOperation(m, i)
-		}
-	}
-	m.say(own(toneDim, "Nothing else waits for you."))
+	m.next = r.id
+	m.say(join(own(toneCaution, "That was all that waits in this session. n again goes to another one: "), shown(toneStrong, r.agent), own(tonePlain, " on "),
+		place(r.target, r.runAs), own(tonePlain, ", "), own(riskTone(r.risk), riskWord(r.risk)+" "), r.what.fit(60)))
 	return nil
+}
+
+// noteResults drops the results whose end the human has seen on the page that is open.
+func (m *model) noteResults() {
+	if v := m.session; v != nil && v.view != nil && m.dialog == nil && m.help == nil {
+		m.results.seen(v.id, v.opened())
+	}
 }
 
 // askReject asks for the reason to reject an operation.
@@ -364,8 +424,7 @@ func (m *model) askReject(op *journal.Operation) tea.Cmd {
 	case m.isPending(s.ID, op.N):
 		m.say(own(toneCaution, "You have decided on it; u undoes that."))
 	default:
-		v := operationView{op: *op}
-		m.dialog = newDialog(verdict{subjects: []subject{v.subject(s)}})
+		m.dialog = newDialog(verdict{subjects: []subject{subjectOf(s, op, false, nil)}})
 	}
 	return nil
 }
@@ -419,15 +478,16 @@ func (m *model) noteLines() []line {
 func (m *model) state() []line {
 	var lines []line
 	switch {
-	case m.help != nil, m.dialog != nil:
+	case m.help != nil:
 		return nil
-	case m.session == nil:
+	case m.session == nil && m.dialog == nil:
 		lines = m.newsLines()
 	}
+	lines = append(lines, m.results.lines(m.width, m.resultRoom())...)
 	if l := m.pendingLine(); l != nil {
 		lines = append(lines, l)
 	}
-	if m.session == nil {
+	if m.session == nil || m.dialog != nil {
 		return lines
 	}
 	if p := m.reading(); p != nil && p.findLine() != nil {
@@ -441,6 +501,17 @@ func (m *model) state() []line {
 		lines = append(lines, format(toneCaution, "Operation %d waits for a decision", n))
 	}
 	return lines
+}
+
+// resultRoom is how many rows results may take.
+func (m *model) resultRoom() int {
+	switch {
+	case m.height < 20:
+		return 1
+	case m.height < 40:
+		return 2
+	}
+	return 4
 }
 
 // keyLine are the keys that matter most now.
@@ -493,7 +564,7 @@ func (m *model) sessionKeys() []key.Binding {
 	}
 	if v.pane == paneOperations && !v.session.OwnedBy(m.me) {
 		keys = append(keys, keyReject)
-		if len(m.waitingOf(&v.session)) > 1 {
+		if len(waitingIn(&v.session, m.isPending)) > 1 {
 			keys = append(keys, keyMark, keyApproveAll, keyRejectAll)
 		}
 	}
@@ -502,31 +573,71 @@ func (m *model) sessionKeys() []key.Binding {
 
 func (m *model) bodyHeight() int { return max(m.height-len(m.head())-len(m.foot()), 1) }
 
-// layout fits what scrolls to the window, and notes what of an operation is on the screen.
-func (m *model) layout() {
+// layout fits what scrolls to the window, and notes what of it is on the screen. It returns how long that has to be there to count
+// as read.
+func (m *model) layout() (left time.Duration) {
+	p := m.reading()
+	if p != nil && (m.tooSmall() || m.help != nil || m.covering() != nil) {
+		p.covered()
+	}
 	if m.tooSmall() {
-		return
+		return 0
 	}
 	height := m.bodyHeight()
-	if m.help != nil {
+	switch {
+	case m.help != nil:
 		m.help.layout(m.width, height)
-		return
-	}
-	if m.session == nil || m.dialog != nil {
-		return
+		return 0
+	case m.covering() != nil:
+		return m.covering().layout(m, height)
+	case m.session == nil:
+		return 0
 	}
 	if m.session.view == nil && m.session.pane == paneFiles {
 		m.session.files.draw(&m.session.session, m.width)
 	}
-	p := m.reading()
-	if p == nil {
-		return
+	if p = m.reading(); p == nil {
+		return 0
 	}
-	p.layout(m.width, height)
-	p.markSeen()
-	if m.session.view != nil {
+	p.layout(m.width, height-len(m.beside(height)))
+	left = p.markSeen(m.now(), m.pace.Read)
+	if v := m.session.view; v != nil {
 		m.noteRead()
+		if m.dialog == nil {
+			m.results.onPage(m.session.id, v.op.N)
+		}
 	}
+	return left
+}
+
+// covering is the question that takes the whole body, nil where none does.
+func (m *model) covering() covering {
+	c, _ := m.dialog.(covering)
+	return c
+}
+
+// ruleOf is a rule as wide as the window.
+func ruleOf(width int) line {
+	var l line
+	for l.cells() < width {
+		l = append(l, own(toneMark, "────────────────────")...)
+	}
+	l, _ = l.split(width)
+	return l
+}
+
+// beside are the rows of a question below what it is about, which stays on the screen.
+func (m *model) beside(height int) []line {
+	if m.dialog == nil || m.covering() != nil {
+		return nil
+	}
+	// The content keeps a few rows where the window has any to spare.
+	room := max(height-max(height/3, 3), min(height, 6))
+	lines := m.dialog.window(m, room)
+	if len(lines) < height {
+		lines = append([]line{ruleOf(m.width)}, lines...)
+	}
+	return lines
 }
 
 // body is the middle of the screen, at most height rows.
@@ -534,8 +645,25 @@ func (m *model) body(height int) []line {
 	switch {
 	case m.help != nil:
 		return m.help.window()
-	case m.dialog != nil:
+	case m.covering() != nil:
 		return m.dialog.window(m, height)
+	}
+	question := m.beside(height)
+	lines := m.content(height - len(question))
+	if question == nil {
+		return lines
+	}
+	for len(lines) < height-len(question) {
+		lines = append(lines, nil)
+	}
+	return append(lines[:max(height-len(question), 0)], question...)
+}
+
+// content is what a question would be about, at most height rows.
+func (m *model) content(height int) []line {
+	switch {
+	case height <= 0:
+		return nil
 	case m.session != nil && m.session.view != nil:
 		return m.session.view.page.window()
 	case m.session != nil:

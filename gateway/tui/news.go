@@ -15,6 +15,12 @@ const (
 	maxLookedUp = 16
 )
 
+// newsroom collects what others have decided.
+type newsroom struct {
+	heard []events.Event // decisions of others that were not looked up yet
+	news  []news
+}
+
 // news is a decision that somebody else took.
 type news struct {
 	at   time.Time
@@ -56,16 +62,16 @@ func newsFrom(s *journal.Session, e events.Event) []news {
 }
 
 // hear notes who decided, to tell the human unless it was they.
-func (m *model) hear(decided []events.Event) {
+func (m *newsroom) hear(decided []events.Event, me string) {
 	for _, e := range decided {
-		if e.By != m.me.Name && len(m.heard) < 1024 && !slices.Contains(m.heard, e) {
+		if e.By != me && len(m.heard) < 1024 && !slices.Contains(m.heard, e) {
 			m.heard = append(m.heard, e)
 		}
 	}
 }
 
 // learn takes news, the latest last.
-func (m *model) learn(all []news) {
+func (m *newsroom) learn(all []news) {
 	m.news = append(m.news, all...)
 	m.news = m.news[max(len(m.news)-maxNews, 0):]
 }

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"reflect"
+	"slices"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -20,6 +21,36 @@ type subject struct {
 	risk    policy.Risk
 	why     string
 	what    line
+	covers  []subject // what is decided with it, in order, and comes before it
+}
+
+// dangerous reports whether it, or what is decided with it, is dangerous.
+func (s *subject) dangerous() bool {
+	return isDanger(s.risk) || slices.ContainsFunc(s.covers, func(c subject) bool { return isDanger(c.risk) })
+}
+
+// subjectOf is an operation as it is shown now, with what is decided with it: the changes of files before a command and, where it is
+// rejected, the commands that come after a change. What the verdict names itself is left out.
+func subjectOf(s *journal.Session, op *journal.Operation, approve bool, named func(n int) bool) subject {
+	sub := subject{
+		session: s.ID, n: op.N, digest: op.Digest, target: s.Target, risk: op.Risk, why: op.Why, what: what(op, toneStrong),
+	}
+	if c := op.Command; c != nil {
+		sub.target, sub.runAs = c.Target, c.RunAs
+	}
+	if f := op.File; f != nil {
+		sub.target, sub.runAs = f.Target, f.RunAs
+	}
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		before := op.Command != nil && slices.Contains(op.Command.Needs, o.N)
+		after := !approve && op.File != nil && o.Command != nil && slices.Contains(o.Command.Needs, op.N)
+		if o.N != op.N && o.Decision == journal.Waiting && (before || after) && (named == nil || !named(o.N)) {
+			c := subjectOf(&journal.Session{ID: s.ID, Target: s.Target}, o, approve, nil)
+			sub.covers = append(sub.covers, c)
+		}
+	}
+	return sub
 }
 
 // operationView is one operation with all its details.
@@ -36,7 +67,7 @@ func newOperationView(s *journal.Session, op *journal.Operation, read bool, from
 	v := &operationView{op: *op, page: newPage(), contents: from}
 	v.draw(s)
 	if read {
-		v.page.seen = position{len(v.page.paragraphs), 0}
+		v.page.readAll()
 	}
 	return v
 }
@@ -49,28 +80,14 @@ func (v *operationView) draw(s *journal.Session) {
 }
 
 // subject is the operation as it is shown.
-func (v *operationView) subject(s *journal.Session) subject {
-	sub := subject{
-		session: s.ID, n: v.op.N, digest: v.op.Digest, target: s.Target, risk: v.op.Risk, why: v.op.Why, what: what(&v.op, toneStrong),
-	}
-	if s.Dangerous(v.op.N) { // also by a change of a file that is approved with it
-		sub.risk = policy.Danger
-	}
-	if c := v.op.Command; c != nil {
-		sub.target, sub.runAs = c.Target, c.RunAs
-	}
-	if f := v.op.File; f != nil {
-		sub.target, sub.runAs = f.Target, f.RunAs
-	}
-	return sub
-}
+func (v *operationView) subject(s *journal.Session) subject { return subjectOf(s, &v.op, true, nil) }
 
 // update takes the operation as it is now and reports whether it is another one than was shown.
 func (v *operationView) update(s *journal.Session, op *journal.Operation) (changed bool) {
 	changed = op.Digest != v.op.Digest || !reflect.DeepEqual(op.Command, v.op.Command) || !reflect.DeepEqual(op.File, v.op.File)
 	v.op = *op
 	if changed {
-		v.page.seen = nothingSeen
+		v.page.forget()
 		v.page.top = 0
 	}
 	v.draw(s)
@@ -117,11 +134,14 @@ func (v *operationView) status(m *model) line {
 	if why := v.blocked(m); why != "" {
 		return format(toneCaution, "Approve is off: %s", why)
 	}
-	rows, seen := len(v.page.rows), v.page.seenRows()
-	switch {
-	case seen < rows:
-		return format(toneCaution, "%d more lines: space · approve is off", rows-seen)
-	case v.page.top+v.page.height < rows:
+	switch unread, first := v.page.unread(); {
+	case unread > 0 && v.page.inWindow(first) && !v.page.inWindow(first+unread-1):
+		return format(toneCaution, "%d more lines: space · approve is off", unread-v.page.windowRows())
+	case unread > 0 && v.page.inWindow(first):
+		return own(toneCaution, "Read it: approve comes on in a moment")
+	case unread > 0:
+		return format(toneCaution, "%d more lines: space · approve is off", unread)
+	case v.page.top+v.page.height < len(v.page.rows):
 		return own(toneDim, "All of it has been shown; more below")
 	}
 	return own(toneDim, "All of it has been shown")
@@ -166,8 +186,6 @@ func (v *operationView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keyEnv):
 		v.wholeEnv = !v.wholeEnv
 		v.draw(s)
-	case key.Matches(k, keyNext):
-		return m.nextWaiting()
 	default:
 		v.page.key(k)
 	}

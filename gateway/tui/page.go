@@ -1,8 +1,8 @@
 package tui
 
 import (
-	"sort"
 	"strings"
+	"time"
 
 	"shannot-gateway/approvals/render"
 )
@@ -33,11 +33,12 @@ const continued = "↳"
 // row is a part of a paragraph that fits on one row of the screen.
 type row struct {
 	paragraph int
-	end       int // bytes of the paragraph up to the end of this row
+	start     int // bytes of the paragraph before this row
+	end       int // and up to its end
 	line      line
 }
 
-// page is a text that scrolls, and knows how much of it, from its start without a gap, has been on the screen.
+// page is a text that scrolls, and knows what of it has been on the screen for long enough to be read.
 type page struct {
 	paragraphs []paragraph
 	full       bool // no more paragraphs were taken
@@ -46,7 +47,8 @@ type page struct {
 	height     int
 	top        int
 	rows       []row
-	seen       position
+	seen       []int             // bytes of each paragraph, from its start, that have been read; -1 for none
+	since      map[int]time.Time // when the rows in the window came into it
 	find       finder
 	findAt     int // the row that was found last
 }
@@ -58,10 +60,7 @@ func (p position) before(q position) bool {
 	return p.paragraph < q.paragraph || p.paragraph == q.paragraph && p.end < q.end
 }
 
-// nothingSeen is before every row.
-var nothingSeen = position{-1, 0}
-
-func newPage() *page { return &page{seen: nothingSeen, findAt: -1} }
+func newPage() *page { return &page{findAt: -1} }
 
 // add appends a paragraph.
 func (p *page) add(gutter, text line) { p.put(paragraph{gutter: gutter, text: text}) }
@@ -82,16 +81,14 @@ func (p *page) put(q paragraph) {
 	}
 }
 
-// replace puts other paragraphs in the place of the present ones. What has been seen stays seen up to the first
+// replace puts other paragraphs in the place of the present ones. What has been read stays read up to the first
 // difference.
 func (p *page) replace(q *page) {
 	same := 0
 	for same < min(len(p.paragraphs), len(q.paragraphs)) && equal(p.paragraphs[same], q.paragraphs[same]) {
 		same++
 	}
-	if same <= p.seen.paragraph {
-		p.seen = nothingSeen
-	}
+	p.seen = p.seen[:min(same, len(p.seen))]
 	p.paragraphs, p.full = q.paragraphs, q.full
 	if p.width > 0 {
 		p.rewrap(p.width)
@@ -128,7 +125,7 @@ func (p *page) rewrap(width int) {
 	if p.top > 0 && p.top < len(p.rows) {
 		at = p.rows[p.top].position()
 	}
-	p.width = width
+	p.width, p.since = width, nil
 	p.wrap()
 	p.top = 0
 	for p.top < len(p.rows)-1 && p.rows[p.top].position().before(at) {
@@ -174,8 +171,9 @@ func (q paragraph) wrap(index, width int) []row {
 		if q.prose && len(after) > 0 {
 			first, after = breakWord(first, after, room)
 		}
+		start := end
 		end += len(first.plain())
-		rows = append(rows, row{index, end, join(gutter, first)})
+		rows = append(rows, row{index, start, end, join(gutter, first)})
 		if len(after) == 0 {
 			return rows
 		}
@@ -199,34 +197,98 @@ func (p *page) scroll(n int) {
 	p.top = max(min(p.top+n, len(p.rows)-p.height), 0)
 }
 
-// markSeen notes that the rows in the window are on the screen.
-func (p *page) markSeen() {
-	last := min(p.top+p.height, len(p.rows)) - 1
-	if last < 0 || p.top > p.seenRows() {
-		return
+// markSeen notes that the rows in the window are on the screen. Those that have been there for long enough count as read.
+// It returns how long the others need, 0 where there is none.
+func (p *page) markSeen(now time.Time, enough time.Duration) (left time.Duration) {
+	for len(p.seen) < len(p.paragraphs) {
+		p.seen = append(p.seen, -1)
 	}
-	if at := p.rows[last].position(); p.seen.before(at) {
-		p.seen = at
-	}
-}
-
-// seenRows is how many rows from the start have been on the screen.
-func (p *page) seenRows() int {
-	return sort.Search(len(p.rows), func(i int) bool { return p.seen.before(p.rows[i].position()) })
-}
-
-// allSeen reports whether all of the text has been on the screen.
-func (p *page) allSeen() bool { return !p.full && len(p.rows) > 0 && p.seenRows() == len(p.rows) }
-
-// next shows the next window of rows; at the end of the text it goes back to what was skipped.
-func (p *page) next() {
-	if p.top+p.height >= len(p.rows) {
-		if seen := p.seenRows(); seen < p.top {
-			p.top = seen
+	since := make(map[int]time.Time, p.height)
+	for i := p.top; i < min(p.top+p.height, len(p.rows)); i++ {
+		came, there := p.since[i]
+		if !there {
+			came = now
 		}
+		since[i] = came
+		if p.rows[i].read(p.seen) {
+			continue
+		}
+		if more := enough - now.Sub(came); more > 0 {
+			left = max(left, more)
+			continue
+		}
+		if r := p.rows[i]; p.seen[r.paragraph] >= r.start || r.start == 0 {
+			p.seen[r.paragraph] = r.end
+		}
+	}
+	p.since = since
+	return left
+}
+
+// covered says that something else is on the screen in the place of the page.
+func (p *page) covered() { p.since = nil }
+
+// read reports whether the row is among what has been read of its paragraph.
+func (r row) read(seen []int) bool { return r.paragraph < len(seen) && seen[r.paragraph] >= r.end }
+
+// unread is how many rows have not been read, and the first of them.
+func (p *page) unread() (n, first int) {
+	first = len(p.rows)
+	for i := len(p.rows) - 1; i >= 0; i-- {
+		if !p.rows[i].read(p.seen) {
+			n, first = n+1, i
+		}
+	}
+	return n, first
+}
+
+// inWindow reports whether a row is in the window.
+func (p *page) inWindow(row int) bool { return row >= p.top && row < p.top+p.height }
+
+// windowRows is how many rows are in the window.
+func (p *page) windowRows() int { return min(p.height, len(p.rows)-p.top) }
+
+// readAll makes all of the page count as read.
+func (p *page) readAll() { p.readParagraphs(0, len(p.paragraphs)) }
+
+// readParagraphs makes some paragraphs count as read.
+func (p *page) readParagraphs(from, to int) {
+	for len(p.seen) < len(p.paragraphs) {
+		p.seen = append(p.seen, -1)
+	}
+	for i := from; i < to; i++ {
+		p.seen[i] = max(p.seen[i], p.paragraphs[i].text.size())
+	}
+}
+
+// allSeen reports whether all of the text has been read.
+func (p *page) allSeen() bool { return len(p.rows) > 0 && p.sawParagraphs(0, len(p.paragraphs)) }
+
+// sawParagraphs reports whether all of some paragraphs has been read.
+func (p *page) sawParagraphs(from, to int) bool {
+	if p.full || to > len(p.seen) {
+		return false
+	}
+	for i := from; i < to; i++ {
+		if p.seen[i] < p.paragraphs[i].text.size() {
+			return false
+		}
+	}
+	return true
+}
+
+// forget makes nothing of the page count as read.
+func (p *page) forget() { p.seen, p.since = nil, nil }
+
+// next shows the next window of rows; at the end of the text it goes back to what has not been read.
+func (p *page) next() {
+	if p.top+p.height < len(p.rows) {
+		p.scroll(max(p.height-1, 1))
 		return
 	}
-	p.scroll(max(p.height-1, 1))
+	if n, first := p.unread(); n > 0 && first < p.top {
+		p.scroll(first - p.top)
+	}
 }
 
 // window returns the rows on the screen.

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -20,13 +21,28 @@ type verdict struct {
 	target   string      // the name that was typed, where something is dangerous
 }
 
-// approval is what the human has said yes to: this operation, as it was shown.
-func (v verdict) approval(s *subject) decision.Approval {
-	a := decision.Approval{Each: map[int]string{s.n: s.digest}}
+// approval is what the human has said yes to: these operations of one session, as they were shown.
+func (v verdict) approval(of []subject) decision.Approval {
+	a := decision.Approval{Each: map[int]string{}}
+	for i := range of {
+		a.Each[of[i].n] = of[i].digest
+	}
 	if v.target != "" {
 		a.Danger = []string{v.target}
 	}
 	return a
+}
+
+// sessions are the verdict's subjects, those of one session together, in their order.
+func (v verdict) sessions() (all [][]subject) {
+	for _, s := range v.subjects {
+		i := slices.IndexFunc(all, func(of []subject) bool { return of[0].session == s.session })
+		if i < 0 {
+			i, all = len(all), append(all, nil)
+		}
+		all[i] = append(all[i], s)
+	}
+	return all
 }
 
 // does names what the verdict does, for "Approving operation 1" and the like.
@@ -41,6 +57,9 @@ func (v verdict) does(approving, rejecting render.Words) render.Text {
 	return render.Format("%s %d operations", verb, len(v.subjects))
 }
 
+// undoing are the decisions that can still be undone.
+type undoing struct{ pending []*pending }
+
 // pending is a verdict that has not been handed to the backend yet, so that it can be undone. It lives on this screen
 // alone: where the connection is lost before its time, nothing was decided and everything still waits.
 type pending struct {
@@ -54,17 +73,17 @@ type dueMsg struct{ p *pending }
 
 // settleOn hands a confirmed verdict to the backend: at once, or after the time in which it can be undone.
 func (m *model) settleOn(v verdict) tea.Cmd {
-	if m.undo <= 0 {
+	if m.pace.Undo <= 0 {
 		if d, ok := m.dialog.(*dialog); ok {
 			d.busy = true
 		}
 		return m.decide(v)
 	}
 	m.dialog = nil
-	p := &pending{verdict: v, due: m.now().Add(m.undo)}
+	p := &pending{verdict: v, due: m.now().Add(m.pace.Undo)}
 	m.pending = append(m.pending, p)
 	return m.work.command(func() tea.Msg {
-		if !pause(m.ctx, m.undo) {
+		if !pause(m.ctx, m.pace.Undo) {
 			return nil
 		}
 		return dueMsg{p}
@@ -81,15 +100,9 @@ func (m *model) send(p *pending) tea.Cmd {
 }
 
 // drop forgets a pending verdict.
-func (m *model) drop(p *pending) {
+func (u *undoing) drop(p *pending) {
 	p.over = true
-	kept := m.pending[:0]
-	for _, q := range m.pending {
-		if q != p {
-			kept = append(kept, q)
-		}
-	}
-	m.pending = kept
+	u.pending = slices.DeleteFunc(u.pending, func(q *pending) bool { return q == p })
 }
 
 // pendingKey handles the keys of what can still be undone, and reports whether k was one.
@@ -110,7 +123,7 @@ func (m *model) pendingKey(k tea.KeyPressMsg) (cmd tea.Cmd, taken bool) {
 }
 
 // isPending reports whether this screen has decided on an operation already.
-func (m *model) isPending(session string, n int) bool {
+func (m *undoing) isPending(session string, n int) bool {
 	for _, p := range m.pending {
 		for i := range p.verdict.subjects {
 			if s := &p.verdict.subjects[i]; s.session == session && s.n == n {
@@ -138,30 +151,37 @@ func (m *model) pendingLine() line {
 	return l.fit(m.width)
 }
 
-// leave ends the screen at the human's wish. What they have confirmed is handed over before.
-func (m *model) leave() tea.Cmd {
-	m.left = true
-	if len(m.pending) == 0 {
-		return tea.Quit
+// askLeave ends the screen, unless a decision of the human's has not been handed over yet: then it says so first, and the key
+// has to come again.
+func (m *model) askLeave(said bool) tea.Cmd {
+	if len(m.pending) == 0 || said {
+		return m.leave()
 	}
-	var verdicts []verdict
-	for _, p := range m.pending {
-		p.over = true
-		verdicts = append(verdicts, p.verdict)
-	}
-	m.pending = nil
-	return m.work.command(func() tea.Msg {
-		for _, v := range verdicts {
-			m.decideOn(v)
-		}
-		return tea.QuitMsg{}
-	})
+	m.leaving = true
+	m.say(join(own(toneDanger, "Not handed over yet: "), m.unsent(), own(toneDanger, ". q again leaves, and nothing of it is decided; Y hands it over now.")))
+	return nil
 }
 
-// leaveNow ends the screen at once; what could still be undone is undone.
-func (m *model) leaveNow() tea.Cmd {
+// unsent names what is decided on this screen alone.
+func (m *model) unsent() line {
+	var l line
+	for i, p := range m.pending {
+		if i > 0 {
+			l = join(l, own(tonePlain, ", "))
+		}
+		l = join(l, line{{tonePlain, p.verdict.does("approving", "rejecting")}}, own(tonePlain, " of "), shown(tonePlain, p.verdict.subjects[0].session))
+	}
+	return l
+}
+
+// leave ends the screen. What could still be undone is not decided, however the human leaves: by a key, or because the
+// connection is lost.
+func (m *model) leave() tea.Cmd {
 	for _, p := range m.pending {
 		p.over = true
+	}
+	if len(m.pending) > 0 {
+		m.farewell = join(own(tonePlain, "Left. Not decided, and it still waits: "), m.unsent(), own(tonePlain, "."))
 	}
 	m.pending, m.left = nil, true
 	return tea.Quit

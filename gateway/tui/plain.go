@@ -62,7 +62,7 @@ func RunPlain(ctx context.Context, o Options) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Width, o.Height = clampSize(o.Width, o.Height)
+	o.Window.Width, o.Window.Height = clampSize(o.Window.Width, o.Window.Height)
 	ctx, cancel := context.WithCancelCause(ctx)
 	work := &workers{}
 	p := &plain{o: o, ctx: ctx, work: work, echo: o.Term != ""}
@@ -291,8 +291,8 @@ func (p *plain) interrupt(f func()) {
 func (p *plain) events(decided []events.Event, waits bool) {
 	var fresh []string
 	var all []line
-	m := model{me: p.o.Identity}
-	m.hear(decided)
+	var m newsroom
+	m.hear(decided, p.o.Identity.Name)
 	for _, n := range newsOf(p.o.Backend, p.o.Identity, m.heard) {
 		all = append(all, join(own(tonePlain, "News: "), n.line))
 	}
@@ -620,7 +620,7 @@ func (p *plain) tellOperation(wholeEnv bool) {
 
 // describe writes a text, a window's height at a time where there is a window, and then does what follows its end.
 func (p *plain) describe(q *page, ended func()) {
-	q.layout(max(p.o.Width-5, minWidth), p.o.Height)
+	q.layout(max(p.o.Window.Width-5, minWidth), p.o.Window.Height)
 	p.more, p.ended = nil, ended
 	last := -1
 	for _, r := range q.rows {
@@ -638,7 +638,7 @@ func (p *plain) describe(q *page, ended func()) {
 func (p *plain) next() {
 	n := len(p.more)
 	if p.echo {
-		n = min(n, max(p.o.Height-2, 5))
+		n = min(n, max(p.o.Window.Height-2, 5))
 	}
 	for _, row := range p.more[:n] {
 		p.raw(row + "\n")

@@ -74,12 +74,12 @@ func (p *plain) reject(reason string) {
 
 // confirm lets a verdict count, at once or after the time in which it can be undone.
 func (p *plain) confirm(v verdict) {
-	p.pending = &pending{verdict: v, due: p.o.Now().Add(p.o.Undo)}
-	if p.o.Undo <= 0 {
+	p.pending = &pending{verdict: v, due: p.o.Now().Add(p.o.Pace.Undo)}
+	if p.o.Pace.Undo <= 0 {
 		p.settle()
 		return
 	}
-	p.tell("%s in %s. Type undo to stop it.", v.does("Approving", "Rejecting"), duration(p.o.Undo))
+	p.tell("%s in %s. Type undo to stop it.", v.does("Approving", "Rejecting"), duration(p.o.Pace.Undo))
 }
 
 func (p *plain) undo() {
@@ -98,9 +98,14 @@ func (p *plain) settle() {
 	}
 	v := p.pending.verdict
 	p.pending = nil
-	m := model{backend: p.o.Backend, me: p.o.Identity, ctx: p.ctx}
+	m := surroundings{backend: p.o.Backend, me: p.o.Identity, ctx: p.ctx}
 	msg := m.decideOn(v)
-	p.say(m.report(&msg))
+	var came results
+	came.take(&msg, msg.explain)
+	for _, o := range came.list {
+		_, _, end := o.end()
+		p.say(join(format(tonePlain, "Operation %d of ", o.subject.n), shown(tonePlain, o.subject.session), own(tonePlain, ": "), end, own(tonePlain, ": "), o.subject.what.fit(200)))
+	}
 	if now := msg.now(p.session.ID); now != nil {
 		p.session = *now
 	}
@@ -158,8 +163,8 @@ func (p *plain) nextOperation() {
 	here := p.session.ID
 	p.look()
 	b := inbox{shown: p.latest}
-	if id := b.next(here, p.o.Identity); id != "" {
-		p.open(id)
+	if r := b.next(here, p.o.Identity); r != nil {
+		p.open(r.id)
 		return
 	}
 	p.tell("Nothing else waits for you.")

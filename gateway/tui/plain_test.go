@@ -20,7 +20,7 @@ func connectPlain(t *testing.T, f Backend, change func(*Options)) *terminal {
 	t.Helper()
 	r, w := io.Pipe()
 	c := &terminal{t: t, in: w, done: make(chan error, 1), fresh: make(chan struct{}, 1)}
-	o := Options{Backend: f, Identity: alice, In: r, Out: c, Width: 80, Height: 200, Term: "xterm", Now: func() time.Time { return start }}
+	o := Options{Backend: f, Identity: alice, In: r, Out: c, Window: Size{80, 200}, Term: "xterm", Now: func() time.Time { return start }}
 	if change != nil {
 		change(&o)
 	}
@@ -55,7 +55,7 @@ func TestPlainListReadApproveAndOutput(t *testing.T) {
 	c.types("\r")
 	c.sees("Nothing was decided")
 	c.types("a\ryes\r")
-	c.sees("Approved operation 1", "it ran")
+	c.sees(": approved", "it ran")
 	f.operationWrites("aaaa0001", 1, output.Chunk{Stream: output.Stderr, Data: []byte("half a li")})
 	f.operationWrites("aaaa0001", 1, output.Chunk{Stream: output.Stderr, Data: []byte("ne\x1b[2J\n")})
 	c.sees(`err half a line\x1b[2J`)
@@ -71,7 +71,7 @@ func TestPlainListReadApproveAndOutput(t *testing.T) {
 	c.types("yes\r")
 	c.sees("not the target's name. Nothing was decided")
 	c.types("approve\rprod\r")
-	c.sees("Approved operation 1")
+	c.sees(": approved")
 	c.types("quit\r")
 	if err := c.ends(); err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestPlainListReadApproveAndOutput(t *testing.T) {
 func TestPlainApproveIsOffUntilTheEndWasWritten(t *testing.T) {
 	argv := touchMany()
 	f := newFake(held("aaaa0001", policy.Caution, argv...))
-	c := connectPlain(t, f, func(o *Options) { o.Session, o.Height = "aaaa0001", 24 })
+	c := connectPlain(t, f, func(o *Options) { o.Session, o.Window.Height = "aaaa0001", 24 })
 	c.sees("more lines: press Enter.")
 	c.types("approve\r")
 	c.sees("Not yet")
@@ -102,7 +102,7 @@ func TestPlainApproveIsOffUntilTheEndWasWritten(t *testing.T) {
 	// Another one that takes its place has not been read.
 	f.change("aaaa0001", func(x *journal.Session) { x.Operations[0].Digest = strings.Repeat("f", 64) })
 	c.types("approve\ryes\r")
-	c.sees("Nothing was decided")
+	c.sees("Operation 1 of aaaa0001: not decided: ")
 	c.types("quit\r")
 	if err := c.ends(); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestPlainRejectsForAReasonFromTheListOrTyped(t *testing.T) {
 		c.types("r\r\r")
 		c.sees("Nothing was decided")
 		c.types(typed)
-		c.sees("Rejected operation 1")
+		c.sees(": rejected")
 		if got := f.find("aaaa0001").Operations[0].Reason; got != want {
 			t.Errorf("reason %q, want %q", got, want)
 		}
@@ -129,7 +129,7 @@ func TestPlainRejectsForAReasonFromTheListOrTyped(t *testing.T) {
 
 func TestPlainDecisionCanBeUndone(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
-	c := connectPlain(t, f, func(o *Options) { o.Session, o.Undo = "aaaa0001", time.Hour })
+	c := connectPlain(t, f, func(o *Options) { o.Session, o.Pace.Undo = "aaaa0001", time.Hour })
 	c.sees("That was all")
 	c.types("a\ry\r")
 	c.sees("Approving operation 1 in 1h. Type undo to stop it.")
@@ -152,7 +152,7 @@ func TestPlainDecisionCanBeUndone(t *testing.T) {
 
 func TestPlainLeavingHandsOverWhatWasConfirmed(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
-	c := connectPlain(t, f, func(o *Options) { o.Session, o.Undo = "aaaa0001", time.Hour })
+	c := connectPlain(t, f, func(o *Options) { o.Session, o.Pace.Undo = "aaaa0001", time.Hour })
 	c.sees("That was all")
 	c.types("a\ry\rquit\r")
 	if err := c.ends(); err != nil {
@@ -166,12 +166,12 @@ func TestPlainLeavingHandsOverWhatWasConfirmed(t *testing.T) {
 func TestPlainWithoutATerminalNeedsNoPagingAndNoEcho(t *testing.T) {
 	argv := touchMany()
 	f := newFake(held("aaaa0001", policy.Caution, argv...))
-	c := connectPlain(t, f, func(o *Options) { o.Term, o.Height = "", 10 })
+	c := connectPlain(t, f, func(o *Options) { o.Term, o.Window.Height = "", 10 })
 	c.types("1\napprove\nyes\n" + strings.Repeat("x", 3*maxAnswer) + "\nquit\n")
 	if err := c.ends(); err != nil {
 		t.Fatal(err)
 	}
-	if text := c.sent.String(); strings.ContainsAny(text, "\r\a\x1b") || !strings.Contains(text, "Approved operation 1") || strings.Contains(text, "xxx") {
+	if text := c.sent.String(); strings.ContainsAny(text, "\r\a\x1b") || !strings.Contains(text, ": approved") || strings.Contains(text, "xxx") {
 		t.Fatalf("wrote %q", text)
 	}
 }
@@ -228,7 +228,7 @@ func TestPlainTypingIsEchoedAndEdited(t *testing.T) {
 	c := connectPlain(t, f, func(o *Options) { o.Session = "aaaa0001" })
 	c.sees("That was all")
 	c.types("rejext\x7f\x7fct \x1b[A\x1b]0;x\x07\x00nö\x15reject no\x17nay\x1b\r")
-	c.sees("Rejected operation 1")
+	c.sees(": rejected")
 	if got := f.find("aaaa0001").Operations[0].Reason; got != "nay" {
 		t.Fatalf("reason %q", got)
 	}

@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -177,14 +178,17 @@ func (d *rollbackDialog) paste(text string) {
 
 func (d *rollbackDialog) scroll(rows int) { d.page.scroll(rows) }
 
-// window is the part of the plan that is on the screen, and what is typed.
-func (d *rollbackDialog) window(m *model, height int) []line {
-	typed := 0
+// layout implements covering.
+func (d *rollbackDialog) layout(m *model, height int) time.Duration {
 	if d.force {
-		typed = 1
+		height--
 	}
-	d.page.layout(m.width, max(height-typed, 1))
-	d.page.markSeen()
+	d.page.layout(m.width, max(height, 1))
+	return d.page.markSeen(m.now(), m.pace.Read)
+}
+
+// window is the part of the plan that is on the screen, and what is typed.
+func (d *rollbackDialog) window(*model, int) []line {
 	lines := d.page.window()
 	if d.force {
 		lines = append(lines, join(own(toneKey, "> "), shown(tonePlain, d.field.text), own(toneKey, "█")))

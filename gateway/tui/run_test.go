@@ -61,7 +61,7 @@ func connect(t *testing.T, ctx context.Context, b Backend, change func(*Options)
 	r, w := io.Pipe()
 	c := &terminal{t: t, in: w, sizes: make(chan Size), done: make(chan error, 1), fresh: make(chan struct{}, 1)}
 	o := Options{
-		Backend: b, Identity: alice, In: r, Out: c, Width: 80, Height: 24, Resize: c.sizes, Term: "xterm-256color",
+		Backend: b, Identity: alice, In: r, Out: c, Window: Size{80, 24}, Resize: c.sizes, Term: "xterm-256color",
 		Now: func() time.Time { return start },
 	}
 	if change != nil {
@@ -123,7 +123,7 @@ func TestApprovalFromEndToEnd(t *testing.T) {
 	c.types("a")
 	c.sees("Type the target's name")
 	c.types("prod\r")
-	c.sees("Approved operation 1")
+	c.sees(": approved")
 	c.sizes <- Size{100, 30} // draws everything anew
 	c.sees("it ran")
 	c.types("\x1b")
@@ -231,7 +231,7 @@ func TestNoColorSendsNoColours(t *testing.T) {
 
 func TestAbsurdWindowsAreBounded(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
-	c := connect(t, t.Context(), f, func(o *Options) { o.Width, o.Height = -1, 0 })
+	c := connect(t, t.Context(), f, func(o *Options) { o.Window = Size{-1, 0} })
 	c.sees("reboot")
 	for _, s := range []Size{{1 << 30, 1 << 30}, {-5, -5}, {1, 1}, {0, 0}, {80, 24}} {
 		c.sizes <- s

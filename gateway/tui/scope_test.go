@@ -35,7 +35,7 @@ func TestASessionOutsideTheScopeLeavesThePlainScreen(t *testing.T) {
 	}
 	argv[299] = "secret"
 	f := newFake(held("aaaa0001", policy.Caution, argv...))
-	c := connectPlain(t, f, func(o *Options) { o.Session, o.Height = "aaaa0001", 24 })
+	c := connectPlain(t, f, func(o *Options) { o.Session, o.Window.Height = "aaaa0001", 24 })
 	c.sees("more lines: press Enter")
 	f.hide("aaaa0001")
 	c.sees("Session aaaa0001 is not shown to you any more.")

@@ -33,7 +33,7 @@ func openScreen(t *testing.T, f *fakeBackend, who journal.Identity, width, heigh
 	ctx, cancel := context.WithCancel(context.Background())
 	work := &workers{}
 	s := &screen{t: t, ctx: ctx, messages: make(chan tea.Msg)}
-	o := Options{Backend: f, Identity: who, Session: id, Width: width, Height: height, Now: func() time.Time { return start }}
+	o := Options{Backend: f, Identity: who, Session: id, Window: Size{width, height}, Now: func() time.Time { return start }}
 	for _, c := range change {
 		c(&o)
 	}
@@ -150,7 +150,7 @@ func (s *screen) until(words ...string) string {
 		text := s.text()
 		missing := ""
 		for _, w := range words {
-			if !strings.Contains(text, w) {
+			if !contains(text, w) {
 				missing = w
 			}
 		}
@@ -164,6 +164,13 @@ func (s *screen) until(words ...string) string {
 			s.t.Fatalf("the screen never showed %q:\n%s", missing, text)
 		}
 	}
+}
+
+var wrappedRow = regexp.MustCompile(`\n *↳ `)
+
+// contains reports whether a screen shows words, also where they go on in the next row.
+func contains(text, words string) bool {
+	return strings.Contains(text, words) || strings.Contains(wrappedRow.ReplaceAllString(text, ""), words)
 }
 
 var keyBytes = map[string]string{
@@ -225,7 +232,7 @@ func (s *screen) shows(words ...string) {
 	s.t.Helper()
 	text := s.text()
 	for _, w := range words {
-		if !strings.Contains(text, w) {
+		if !contains(text, w) {
 			s.t.Fatalf("the screen does not show %q:\n%s", w, text)
 		}
 	}
@@ -236,7 +243,7 @@ func (s *screen) hides(words ...string) {
 	s.t.Helper()
 	text := s.text()
 	for _, w := range words {
-		if strings.Contains(text, w) {
+		if contains(text, w) {
 			s.t.Fatalf("the screen shows %q:\n%s", w, text)
 		}
 	}

@@ -380,8 +380,6 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 		if v.pane = (v.pane + 1) % panes; v.pane == paneScript {
 			v.showAsked(m)
 		}
-	case key.Matches(k, keyNext):
-		return m.nextWaiting()
 	case key.Matches(k, keyLook) && firstWaiting(&v.session) >= 0:
 		return v.openOperation(m, v.lookAt())
 	case key.Matches(k, keyRollback):

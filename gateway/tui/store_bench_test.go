@@ -42,7 +42,7 @@ func BenchmarkFirstPaintFromTheJournal(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		screen := newModel(context.Background(), &workers{}, Options{Backend: m, Identity: alice, Width: 220, Height: 60, Now: func() time.Time { return start }})
+		screen := newModel(context.Background(), &workers{}, Options{Backend: m, Identity: alice, Window: Size{220, 60}, Now: func() time.Time { return start }})
 		screen.Update(screen.load(0)())
 		if text := screen.Screen(); !strings.Contains(text, "1000 wait") {
 			b.Fatal(text)

@@ -63,6 +63,15 @@ func (l line) cells() int {
 	return n
 }
 
+// size is the length of the line's text in bytes.
+func (l line) size() int {
+	n := 0
+	for _, s := range l {
+		n += s.text.Len()
+	}
+	return n
+}
+
 // plain is the line's text.
 func (l line) plain() string {
 	var b strings.Builder

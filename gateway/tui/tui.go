@@ -62,15 +62,15 @@ type Options struct {
 	Identity journal.Identity // who decides; Run refuses one that may not
 	Session  string           // the session to open first, or the group to list; "" for the list of all
 	Alert    Alert            // how to draw attention at first; the human may change it
-	Undo     time.Duration    // how long a confirmed decision can be undone before it is handed over; 0 for not at all
+	Pace     Pace             // how much time there is for what
 
-	In            io.Reader // bytes from the terminal, which is in raw mode
-	Out           io.Writer
-	Width, Height int         // cells; 80×24 where not positive
-	Resize        <-chan Size // may be nil
-	Term          string      // the terminal's type, as in TERM
-	Environ       []string    // the client's environment, KEY=VALUE; only what is said about colours is used
-	Colours       string      // "none", "16", "256" or "true" instead of what Term and Environ say; "" for those
+	In      io.Reader // bytes from the terminal, which is in raw mode
+	Out     io.Writer
+	Window  Size        // 80×24 where not positive
+	Resize  <-chan Size // may be nil
+	Term    string      // the terminal's type, as in TERM
+	Environ []string    // the client's environment, KEY=VALUE; only what is said about colours is used
+	Colours string      // "none", "16", "256" or "true" instead of what Term and Environ say; "" for those
 
 	Light bool // the terminal's background is light
 
@@ -127,6 +127,9 @@ func Run(ctx context.Context, o Options) error {
 	case guard.failed() != nil:
 		return guard.failed()
 	case m.left:
+		if m.farewell != nil {
+			_, _ = io.WriteString(out, m.farewell.clean().plain()+"\n")
+		}
 		return nil // whatever became of the connection meanwhile
 	case cause != nil:
 		return cause

@@ -48,7 +48,7 @@ func connectVirtual(t *testing.T, f *fakeBackend, width, height int, change func
 		_, _ = io.Copy(io.Discard, v.screen) // what the terminal answers
 	}()
 	o := Options{
-		Backend: f, Identity: alice, In: r, Out: v, Width: width, Height: height, Resize: v.sizes, Term: "xterm-256color",
+		Backend: f, Identity: alice, In: r, Out: v, Window: Size{width, height}, Resize: v.sizes, Term: "xterm-256color",
 		Now: func() time.Time { return start },
 	}
 	if change != nil {

@@ -21,8 +21,7 @@ type size struct{ methods, fields int }
 var larger = listed(
 	row{"approvals/audit.Log", 0, 24},
 	row{"gateway/command.Verbs", 0, 16},
-	row{"gateway/tui.Options", 0, 16},
-	row{"gateway/tui.model", 67, 28},
+	row{"gateway/tui.model", 65, 0},
 	row{"gateway/tui.plain", 0, 21},
 	row{"gateway/tui.sessionView", 0, 17},
 	row{"gateway/tui.summary", 0, 20},
