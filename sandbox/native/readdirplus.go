@@ -6,10 +6,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
+	"shannot-gateway/sandbox/internal/posix"
 	"shannot-gateway/vfs"
 )
 
@@ -34,12 +38,23 @@ const (
 	maxBulkNames    = 1024
 )
 
-// The first byte of a question says what it is about. The path of a directory follows, and for attributes names in it, each behind
+// Bounds of what is told ahead of directories and of what is in files, so that it is told within milliseconds, and used so.
+const (
+	maxTreeDirectories = 64
+	maxTreeEntries     = 640
+	maxSmallFile       = 32 << 10 // bytes
+	maxSmallFiles      = 64
+	maxSmallTime       = 2 * time.Millisecond // after which no further one is begun
+)
+
+// The first byte of a question says what it is about. The path of a directory follows, and then names in it, each behind
 // a NUL.
 const (
 	bulkList  = 'd' // the entries of the directory
 	bulkLstat = 'l' // the attributes of the names
 	bulkStat  = 's' // the same, of what links lead to
+	bulkTree  = 't' // the entries of the directories of these names, and of those below: see bulk.trees
+	bulkRead  = 'r' // what is in the files of these names, which may be names in directories of the directory
 )
 
 // readv answers readv(2): the guest's questions, and reads of streams.
@@ -77,7 +92,11 @@ type bulk struct{ run *run }
 
 // reply answers one question with no more than room bytes. E2BIG where that is too little: the guest asks in the usual way then.
 func (b bulk) reply(question []byte, room int) ([]byte, unix.Errno) {
-	words := bytes.Split(question[1:], []byte{0})
+	kind, rest := question[0], question[1:]
+	if kind == bulkTree {
+		return b.trees(rest, room)
+	}
+	words := bytes.Split(rest, []byte{0})
 	if len(words) > maxBulkNames+1 {
 		return nil, unix.E2BIG
 	}
@@ -85,15 +104,17 @@ func (b bulk) reply(question []byte, room int) ([]byte, unix.Errno) {
 	if e != 0 {
 		return nil, e
 	}
-	switch question[0] {
+	names := make([]string, len(words)-1)
+	for i, w := range words[1:] {
+		names[i] = string(w)
+	}
+	switch kind {
 	case bulkList:
 		return b.entries(dir, room)
 	case bulkLstat, bulkStat:
-		names := make([]string, len(words)-1)
-		for i, w := range words[1:] {
-			names[i] = string(w)
-		}
-		return b.attributes(dir, names, question[0] == bulkStat, room)
+		return b.attributes(dir, names, kind == bulkStat, room)
+	case bulkRead:
+		return b.contents(dir, names, room)
 	}
 	return nil, unix.EINVAL
 }
@@ -114,21 +135,32 @@ func (b bulk) directory(name string) (string, unix.Errno) {
 	return name, 0
 }
 
-// entries lists a directory: the number of entries, in eight bytes; their inodes, eight bytes each; their types, DT_* of
-// dirent.h, one byte each; and their names with a NUL between two.
+// entries lists a directory.
 func (b bulk) entries(dir string, room int) ([]byte, unix.Errno) {
 	entries, err := b.run.job.FS.List(dir)
 	if err != nil {
 		return nil, vfs.ErrnoOf(err)
 	}
+	size := sizeOfListing(entries)
+	if size > room {
+		return nil, unix.E2BIG
+	}
+	return appendListing(make([]byte, 0, size), entries), 0
+}
+
+// sizeOfListing is at least the size of what appendListing appends, in bytes.
+func sizeOfListing(entries []vfs.Dirent) int {
 	size := 8
 	for i := range entries {
 		size += 10 + len(entries[i].Name)
 	}
-	if size > room {
-		return nil, unix.E2BIG
-	}
-	out := binary.NativeEndian.AppendUint64(make([]byte, 0, size), uint64(len(entries)))
+	return size
+}
+
+// appendListing appends the entries of a directory: their number, in eight bytes; their inodes, eight bytes each; their types,
+// DT_* of dirent.h, one byte each; and their names with a NUL between two.
+func appendListing(out []byte, entries []vfs.Dirent) []byte {
+	out = binary.NativeEndian.AppendUint64(out, uint64(len(entries)))
 	for i := range entries {
 		out = binary.NativeEndian.AppendUint64(out, inodeNumber(entries[i]))
 	}
@@ -141,7 +173,7 @@ func (b bulk) entries(dir string, room int) ([]byte, unix.Errno) {
 		}
 		out = append(out, entries[i].Name...)
 	}
-	return out, 0
+	return out
 }
 
 // bulkRecord is the size of one file's attributes: the nineteen fields of os.stat_result, eight bytes each, in its order.
@@ -167,6 +199,142 @@ func (b bulk) attributes(dir string, names []string, follow bool, room int) ([]b
 		return nil, vfs.ErrnoOf(err)
 	}
 	return out, 0
+}
+
+// trees lists directories below others, and describes some of their entries. The question is a digit, 1 to describe all entries and not
+// directories alone, 2 also what links lead to, 3 for both; the path of a directory, and names of directories in it, each behind
+// a NUL. An empty name stands before another path with its names. The answer has for each directory: the number of the path that
+// it is below, and the sizes of its own path, of its listing and of either list of records, four bytes each; its path below
+// that; its listing; records of what Lstat says; and records of what the links among its entries lead to. A directory that is not told of is asked
+// for by its name.
+func (b bulk) trees(question []byte, room int) ([]byte, unix.Errno) {
+	words := bytes.Split(question, []byte{0})
+	switch {
+	case len(question) == 0 || question[0] < '0' || question[0] > '3':
+		return nil, unix.EINVAL
+	case len(words) > maxBulkNames+1:
+		return nil, unix.E2BIG
+	case b.run.tree.notice.commands.Load() > 0:
+		return nil, unix.EAGAIN
+	}
+	wish := vfs.TreeWish{Files: question[0]&1 != 0, Links: question[0]&2 != 0}
+	words[0] = words[0][1:]
+	bound := vfs.TreeBound{Directories: maxTreeDirectories, Entries: maxTreeEntries}
+	var out []byte
+	for group := uint32(0); len(words) > 0 && bound.Directories > 0; group++ {
+		end := slices.IndexFunc(words, func(w []byte) bool { return len(w) == 0 })
+		if end < 0 {
+			end = len(words)
+		}
+		if end == 0 {
+			return nil, unix.ENOENT // the path
+		}
+		names := make([]string, end-1)
+		for i, w := range words[1:end] {
+			names[i] = string(w)
+		}
+		dir, e := b.directory(string(words[0]))
+		if e != 0 {
+			return nil, e
+		}
+		listed, err := vfs.AheadOf(b.run.job.FS).ListTree(dir, names, wish, &bound)
+		switch {
+		case err != nil && group == 0:
+			return nil, vfs.ErrnoOf(err)
+		case err != nil:
+			return out, 0
+		}
+		var whole bool
+		if out, whole = b.appendTree(out, group, listed, room); !whole {
+			break
+		}
+		words = words[min(end+1, len(words)):]
+	}
+	return out, 0
+}
+
+// appendTree appends the directories of one group. It reports false where there is no room for all of them.
+func (b bulk) appendTree(out []byte, group uint32, listed []vfs.Listed, room int) ([]byte, bool) {
+	described := 0
+	defer func() { b.run.tree.throttle.Spend(len(listed) + described/namesOfACall) }()
+	var listing, lstat, stat []byte
+	for i := range listed {
+		l := &listed[i]
+		listing, lstat, stat = appendListing(listing[:0], l.Entries), lstat[:0], stat[:0]
+		for _, info := range l.Lstat {
+			lstat = appendAttributes(lstat, info)
+		}
+		for _, info := range l.Stat {
+			stat = appendAttributes(stat, info)
+		}
+		if len(out)+20+len(l.Path)+len(listing)+len(lstat)+len(stat) > room {
+			return out, false
+		}
+		out = binary.NativeEndian.AppendUint32(out, group)
+		for _, n := range []int{len(l.Path), len(listing), len(lstat), len(stat)} {
+			out = binary.NativeEndian.AppendUint32(out, uint32(n)) // #nosec G115 -- bounded by room
+		}
+		out = append(append(append(append(out, l.Path...), listing...), lstat...), stat...)
+		described += (len(lstat) + len(stat)) / bulkRecord
+	}
+	return out, true
+}
+
+// appendAttributes appends a record of what is known of a file, zeros where nothing is.
+func appendAttributes(out []byte, info vfs.Info) []byte {
+	at := len(out)
+	out = append(out, make([]byte, bulkRecord)...)
+	if info.Mode != 0 {
+		st := toStat(info)
+		putAttributes(out[at:], &st)
+	}
+	return out
+}
+
+// bulkUnread stands for the size of a file that is not told of.
+const bulkUnread = math.MaxUint32
+
+// contents tells what is in small files. For each name: its size, in four bytes, bulkUnread for one that the script has to
+// open; its device and inode, eight bytes each, zeros where the kernel makes
+// what is in it; and what is in it. Each file that is told of counts as one that the script has
+// opened, since the script can see it.
+func (b bulk) contents(dir string, names []string, room int) ([]byte, unix.Errno) {
+	const head = 4 + 8 + 8
+	switch {
+	case len(names) > maxSmallFiles || len(names)*head > room:
+		return nil, unix.E2BIG
+	case b.run.tree.notice.commands.Load() > 0:
+		return nil, unix.EAGAIN
+	}
+	b.run.tree.throttle.Spend(len(names))
+	var out []byte
+	begun := time.Now()
+	for i, name := range names {
+		size, data, info := uint32(bulkUnread), []byte(nil), vfs.Info{}
+		most := min(maxSmallFile, room-len(out)-head*(len(names)-i))
+		if name != "" && most >= 0 && (i == 0 || time.Since(begun) < maxSmallTime) {
+			var err error
+			if data, info, err = b.small(posix.Join(dir, name), most); err == nil {
+				size = uint32(len(data)) // #nosec G115 -- bounded
+				if info.Size == 0 && size > 0 {
+					info = vfs.Info{} // the kernel makes it anew for each who reads it from the beginning
+				}
+			}
+		}
+		out = binary.NativeEndian.AppendUint32(out, size)
+		out = binary.NativeEndian.AppendUint64(out, info.Dev)
+		out = binary.NativeEndian.AppendUint64(out, info.Ino)
+		out = append(out, data...)
+	}
+	return out, 0
+}
+
+// small is what is in a small file that is none of the interpreter's own descriptors.
+func (b bulk) small(name string, most int) ([]byte, vfs.Info, error) {
+	if _, own := b.run.calls.paths.ownDescriptor(name); own || strings.Contains(name, "/fd/") {
+		return nil, vfs.Info{}, unix.EOPNOTSUPP
+	}
+	return vfs.AheadOf(b.run.job.FS).ReadSmall(name, most)
 }
 
 // namesOfACall is how many files that are described at once count as one call.

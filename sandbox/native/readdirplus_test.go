@@ -38,6 +38,11 @@ func hostileTree(tb testing.TB) string {
 	for _, d := range []string{"sub/deep/deeper", "many", "closed", "unpassable", "\xffdir"} {
 		do(os.MkdirAll(filepath.Join(dir, d), 0o755))
 	}
+	for i := range 40 { // a walk is told of several at once
+		do(os.MkdirAll(filepath.Join(dir, "tree", fmt.Sprint(i%4), fmt.Sprint(i), "below"), 0o755))
+		do(os.Symlink([]string{"file", "below", "../0", "nothing", "link", dir}[i%6], filepath.Join(dir, "tree", fmt.Sprint(i%4), fmt.Sprint(i), "link")))
+		do(os.WriteFile(filepath.Join(dir, "tree", fmt.Sprint(i%4), fmt.Sprint(i), "file"), nil, 0o600))
+	}
 	names := []string{"file", "sub/file", "sub/deep/file", "new\nline", "tab\t", "\xff\xfe", "\xed\xa0\x80", "ünïcode", "\xffdir/\xfe", "closed/inside", "unpassable/inside", "-", " "}
 	for i := range 150 { // more than one question asks about
 		names = append(names, fmt.Sprintf("many/%03d", i))

@@ -1,6 +1,9 @@
 # Prints what every way to look at a tree says, in an order of its own. The working directory is the tree.
 import copy, errno, functools, glob, os, pathlib, pickle, posix, shutil, stat, sys, threading, warnings
 
+if "_shannot_readdirplus" in sys.modules:
+    sys.modules["_shannot_readdirplus"]._LIFETIME = 3600  # what is told ahead is used, however slow this machine is
+
 events = []
 sys.addaudithook(lambda name, args: events.append((name, args)) if name in ("os.scandir", "os.listdir") else None)
 
