@@ -17,6 +17,7 @@ import (
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/scope"
 )
@@ -27,8 +28,8 @@ var errGone = errors.New("the target is gone")
 func (b *book) broken() *book {
 	b.tb.Helper()
 	n := *b
-	n.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
-		return approvals.Rerun{}, errGone
+	n.config.Restart = func(context.Context, journal.Session, bool) (lifecycle.Rerun, error) {
+		return lifecycle.Rerun{}, errGone
 	}
 	return n.next()
 }
@@ -74,7 +75,7 @@ func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
 			return err
 		},
 	} {
-		if err := approve(); !errors.Is(err, approvals.ErrUnable) || !strings.Contains(err.Error(), errGone.Error()) {
+		if err := approve(); !errors.Is(err, lifecycle.ErrUnable) || !strings.Contains(err.Error(), errGone.Error()) {
 			t.Errorf("%s: %v, want ErrUnable", name, err)
 		}
 		b.waits(id)
@@ -100,12 +101,12 @@ func TestApprovalThatCannotBeCarriedOutIsNone(t *testing.T) {
 
 func TestGrantIsNotMadeOfWhatCannotBeCarriedOut(t *testing.T) {
 	g := newGranting(t, t.TempDir())
-	g.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
-		return approvals.Rerun{}, errGone
+	g.config.Restart = func(context.Context, journal.Session, bool) (lifecycle.Rerun, error) {
+		return lifecycle.Rerun{}, errGone
 	}
 	b := g.next()
 	id := b.parkAppending(filepath.Join(b.dir, "mark"))
-	if _, _, err := b.ApproveGranting(t.Context(), id, alice, 1, shown(t, b.Manager, id), exactly); !errors.Is(err, approvals.ErrUnable) {
+	if _, _, err := b.ApproveGranting(t.Context(), id, alice, 1, shown(t, b.Manager, id), exactly); !errors.Is(err, lifecycle.ErrUnable) {
 		t.Errorf("%v, want ErrUnable", err)
 	}
 	if list := b.Grants(true); len(list) != 0 {
@@ -119,8 +120,8 @@ func (b *book) killAfterApproval(mark string) string {
 	b.tb.Helper()
 	id := b.parkAppending(mark)
 	killed := *b
-	killed.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
-		return approvals.Rerun{Target: b.target, Start: func(*gate.Live) {}}, nil
+	killed.config.Restart = func(context.Context, journal.Session, bool) (lifecycle.Rerun, error) {
+		return lifecycle.Rerun{Target: b.target, Start: func(*gate.Live) {}}, nil
 	}
 	if _, err := killed.next().approve(id, alice); err != nil {
 		b.tb.Fatal(err)
@@ -133,9 +134,9 @@ func TestApprovalThatCannotGoOnAfterACrashWaitsAgain(t *testing.T) {
 	id := b.killAfterApproval(filepath.Join(b.dir, "mark"))
 	looked := make(chan struct{})
 	n := *b
-	n.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
+	n.config.Restart = func(context.Context, journal.Session, bool) (lifecycle.Rerun, error) {
 		<-looked
-		return approvals.Rerun{}, errGone
+		return lifecycle.Rerun{}, errGone
 	}
 	broken := n.next()
 	feed := broken.Subscribe(t.Context())
@@ -243,9 +244,9 @@ func TestWhatCannotGoOnOnceThereIsAPlaceWaitsAgain(t *testing.T) {
 		b := housed(t, gate.Limits{Sessions: 1, Queue: time.Second})
 		gone := false
 		restart := b.config.Restart
-		b.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
+		b.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (lifecycle.Rerun, error) {
 			if gone {
-				return approvals.Rerun{}, errGone
+				return lifecycle.Rerun{}, errGone
 			}
 			return restart(ctx, s, patient)
 		}
@@ -287,14 +288,14 @@ func TestApprovalWhileTheGatewayStopsIsNone(t *testing.T) {
 	stopped := *b
 	looked := 0
 	restart := b.config.Restart
-	stopped.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
+	stopped.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (lifecycle.Rerun, error) {
 		looked++
 		arm(stopped.Manager) // what is prepared was found in order
 		return restart(ctx, s, patient)
 	}
 	n := stopped.next()
 	stopped.Manager = n.Manager
-	if _, err := n.approve(id, alice); !errors.Is(err, approvals.ErrUnable) || looked == 0 {
+	if _, err := n.approve(id, alice); !errors.Is(err, lifecycle.ErrUnable) || looked == 0 {
 		t.Errorf("%v after %d looks, want ErrUnable", err, looked)
 	}
 	n.waits(id)
@@ -311,7 +312,7 @@ func TestApprovalOfWhatCannotBeMadeAliveIsNone(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(inWay, "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.approve(id, alice); !errors.Is(err, approvals.ErrUnable) {
+	if _, err := b.approve(id, alice); !errors.Is(err, lifecycle.ErrUnable) {
 		t.Errorf("%v, want ErrUnable", err)
 	}
 	b.waits(id)
@@ -388,10 +389,10 @@ func TestShutdownWaitsForASessionThatIsAboutToGoOn(t *testing.T) {
 	id := b.parkAppending(filepath.Join(b.dir, "mark"))
 	asked, answer := make(chan struct{}), make(chan struct{})
 	n := *b
-	n.config.Restart = func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
+	n.config.Restart = func(context.Context, journal.Session, bool) (lifecycle.Rerun, error) {
 		close(asked)
 		<-answer
-		return approvals.Rerun{}, errGone
+		return lifecycle.Rerun{}, errGone
 	}
 	g := n.next()
 	if _, err := g.Reject(t.Context(), id, alice, nil, "no"); err != nil {

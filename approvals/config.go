@@ -9,6 +9,7 @@ import (
 	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
 	"shannot-gateway/approvals/scope"
 	"shannot-gateway/targets"
 )
@@ -60,14 +61,8 @@ type Config struct {
 	// Restart says how a parked session would start again now, or what stands in its way. It has no effect yet, and is called before
 	// somebody's approval is taken, or, patient then, for a decision that was taken before. Without it, sessions are never
 	// parked: they expire when hold ends.
-	Restart func(ctx context.Context, s journal.Session, patient bool) (Rerun, error)
+	Restart func(ctx context.Context, s journal.Session, patient bool) (lifecycle.Rerun, error)
 	// Target finds a target by its name, nil for none: what an earlier gateway left half done is looked at there. It is
 	// called by New already.
 	Target func(name string) targets.Target
-}
-
-// Rerun is the next run of a parked session, about to begin.
-type Rerun struct {
-	Target targets.Target
-	Start  func(*gate.Live) // runs its script; it returns at once
 }

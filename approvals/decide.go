@@ -10,6 +10,8 @@ import (
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
+	"shannot-gateway/approvals/rollback"
 )
 
 // maxReason bounds a rejection's reason, in bytes.
@@ -39,19 +41,7 @@ func (m *Manager) approve(ctx context.Context, ids []string, by journal.Identity
 	if err := a.Well(); err != nil {
 		return nil, err
 	}
-	return m.prepared(ctx, ids, func(p *prepared) ([]journal.Session, error) { return m.decide(ctx, ids, d, p) })
-}
-
-// prepared approves, with those sessions that are parked prepared to go on.
-func (r *resumer) prepared(ctx context.Context, ids []string, approve func(*prepared) ([]journal.Session, error)) ([]journal.Session, error) {
-	for {
-		p := r.prepare(ctx, ids)
-		all, err := approve(p)
-		p.release()
-		if !errors.Is(err, errParked) {
-			return all, err
-		}
-	}
+	return m.resumer.Prepared(ctx, ids, func(p *lifecycle.Prepared) ([]journal.Session, error) { return m.decide(ctx, ids, d, p) })
 }
 
 // Reject rejects operations that wait, and with a command the changes of files before it that wait still. A command
@@ -76,12 +66,12 @@ func only(all []journal.Session, err error) (journal.Session, error) {
 
 // decide takes a decision on one session or several in one transaction. An approval comes with what is prepared for those that are
 // parked, nil for a rejection: of that their scripts are told when they can be.
-func (m *Manager) decide(ctx context.Context, ids []string, d decision.Decision, p *prepared) ([]journal.Session, error) {
+func (m *Manager) decide(ctx context.Context, ids []string, d decision.Decision, p *lifecycle.Prepared) ([]journal.Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if p != nil && m.isClosing() {
-		return nil, fmt.Errorf("%w, nothing was decided: %w", ErrUnable, journal.ErrShutdown)
+	if p != nil && m.sessions.Closing() {
+		return nil, fmt.Errorf("%w, nothing was decided: %w", lifecycle.ErrUnable, journal.ErrShutdown)
 	}
 	now, scope := m.config.Now(), m.scopes.Of(d.By)
 	took, parked := make([]bool, len(ids)), make([]bool, len(ids))
@@ -113,7 +103,7 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision.Decision,
 				return err
 			}
 			if p != nil {
-				if err := p.goOn(s); err != nil {
+				if err := p.GoOn(s); err != nil {
 					return err
 				}
 			}
@@ -132,21 +122,14 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision.Decision,
 		m.publish(events.About(&all[i]), events.Decided, d.By.Name)
 		switch {
 		case !parked[i]:
-			m.wake(all[i].ID)
+			m.sessions.Wake(all[i].ID)
 		case p != nil:
-			failed = errors.Join(failed, p.begin(m, all[i]))
+			failed = errors.Join(failed, p.Begin(all[i]))
 		default:
-			m.goOnSoon(all[i].ID)
+			m.resumer.GoOnSoon(all[i].ID)
 		}
 	}
 	return all, failed
-}
-
-// wake tells a script that is alive of a decision.
-func (r *registry) wake(id string) {
-	if l := r.alive(id); l != nil {
-		l.Decided()
-	}
 }
 
 // Cancel ends a session: its owner may, and whoever may decide on it.
@@ -158,14 +141,14 @@ func (m *Manager) Cancel(ctx context.Context, id string, by journal.Identity) (j
 	if s.Status.Final() {
 		return s, fmt.Errorf("%w: session %s is %s", journal.ErrNotWaiting, id, s.Status)
 	}
-	l := m.alive(id)
+	l := m.sessions.Alive(id)
 	if l == nil {
-		s, err = m.endParked(id, journal.StatusCancelled, "cancelled by "+by.Name)
+		s, err = m.resumer.EndParked(id, journal.StatusCancelled, "cancelled by "+by.Name)
 		if !errors.Is(err, journal.ErrNotWaiting) {
 			return s, err
 		}
-		m.settled(ctx, id) // it has just been started again
-		if l = m.alive(id); l == nil {
+		m.sessions.Settled(ctx, id) // it has just been started again
+		if l = m.sessions.Alive(id); l == nil {
 			return s, err
 		}
 	}
@@ -186,4 +169,25 @@ func (m *Manager) Cancel(ctx context.Context, id string, by journal.Identity) (j
 	m.publish(events.About(&s), events.Decided, by.Name)
 	l.Stop(fmt.Errorf("%w by %s", journal.ErrCancelled, by.Name))
 	return s, nil
+}
+
+// Rollback restores what a session's files held before it, as rollback.Rollbacks does. ErrNotPermitted, ErrNotFound, and the errors
+// of a rollback.
+func (m *Manager) Rollback(ctx context.Context, id string, by journal.Identity, force, plan bool) ([]rollback.Step, error) {
+	scope := m.scopes.Of(by)
+	if err := scope.Decides("rolling back"); err != nil {
+		return nil, err
+	}
+	s, err := m.session(id)
+	if err == nil {
+		err = scope.DecidesOn(&s, "rolling back")
+	}
+	if err != nil {
+		return nil, err
+	}
+	steps, done, err := m.rollbacks.Run(ctx, &s, by, force, plan)
+	if done {
+		m.publish(events.About(&s), events.RolledBack, by.Name)
+	}
+	return steps, err
 }

@@ -20,7 +20,9 @@ import (
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/rollback"
 	"shannot-gateway/approvals/store"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
@@ -458,11 +460,11 @@ func TestWhatCannotBeKeptIsSaidBeforeItIsApproved(t *testing.T) {
 	}
 	d.holds("large", "(nothing)")
 	steps, err := d.Rollback(t.Context(), s.ID, alice, false, false)
-	if !errors.Is(err, approvals.ErrChangedSince) || len(steps) != 2 {
+	if !errors.Is(err, rollback.ErrChangedSince) || len(steps) != 2 {
 		t.Fatalf("rollback: %v, %+v", err, steps)
 	}
 	d.holds("small", "new")
-	if _, err := d.Rollback(t.Context(), s.ID, alice, true, false); !errors.Is(err, approvals.ErrChangedSince) {
+	if _, err := d.Rollback(t.Context(), s.ID, alice, true, false); !errors.Is(err, rollback.ErrChangedSince) {
 		t.Errorf("forced rollback: %v", err)
 	}
 	d.holds("small", "12345")
@@ -490,7 +492,7 @@ func TestRollbackLeavesWhatOthersHaveMade(t *testing.T) {
 			t.Errorf("rollback by %s: %v", name, err)
 		}
 	}
-	if _, err := d.Rollback(t.Context(), id, alice, false, false); !errors.Is(err, approvals.ErrChangedSince) {
+	if _, err := d.Rollback(t.Context(), id, alice, false, false); !errors.Is(err, rollback.ErrChangedSince) {
 		t.Errorf("rollback: %v", err)
 	}
 	d.holds("dir/mine", "m")
@@ -560,7 +562,7 @@ func TestChangeCutByACrashIsResolvedByALook(t *testing.T) {
 			}
 			looked := make(chan struct{})
 			restart := d.config.Restart
-			d.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
+			d.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (lifecycle.Rerun, error) {
 				<-looked
 				return restart(ctx, s, patient)
 			}

@@ -13,13 +13,14 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
 )
 
 // rerun lets every parked session go on, and hands it to a channel when it does.
-func rerun(tb testing.TB, again chan<- *gate.Live) func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
+func rerun(tb testing.TB, again chan<- *gate.Live) func(context.Context, journal.Session, bool) (lifecycle.Rerun, error) {
 	target := newTarget(tb)
-	return func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
-		return approvals.Rerun{Target: target, Start: func(l *gate.Live) { again <- l }}, nil
+	return func(context.Context, journal.Session, bool) (lifecycle.Rerun, error) {
+		return lifecycle.Rerun{Target: target, Start: func(l *gate.Live) { again <- l }}, nil
 	}
 }
 
@@ -259,7 +260,7 @@ func TestShutdownLeavesParkedSessionsAsTheyAre(t *testing.T) {
 			t.Fatal(err)
 		}
 		if approve {
-			if _, err := stopped.approve(l.ID(), alice); !errors.Is(err, approvals.ErrUnable) || !errors.Is(err, journal.ErrShutdown) {
+			if _, err := stopped.approve(l.ID(), alice); !errors.Is(err, lifecycle.ErrUnable) || !errors.Is(err, journal.ErrShutdown) {
 				t.Errorf("%v, want ErrUnable for ErrShutdown", err)
 			}
 			if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked || s.Operations[0].Decision != journal.Waiting {
@@ -388,11 +389,11 @@ func TestDecisionOnAParkedSessionOutlivesTheGateway(t *testing.T) {
 		}
 		l.End(gate.Outcome{Status: journal.StatusCancelled})
 		killed := *b
-		killed.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
+		killed.config.Restart = func(ctx context.Context, s journal.Session, patient bool) (lifecycle.Rerun, error) {
 			if !approve {
 				<-t.Context().Done()
 			}
-			return approvals.Rerun{Target: b.target, Start: func(*gate.Live) {}}, nil
+			return lifecycle.Rerun{Target: b.target, Start: func(*gate.Live) {}}, nil
 		}
 		var err error
 		if approve {

@@ -17,6 +17,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/rollback"
 	"shannot-gateway/targets"
 )
 
@@ -203,7 +204,7 @@ func (d *desk) randomRound(t *testing.T, seed uint64) {
 		t.Fatalf("session %s, %s: %s", got.Status, got.Reason, operations(got))
 	}
 	steps, err := d.Rollback(context.Background(), got.ID, alice, false, false)
-	if err != nil && !errors.Is(err, approvals.ErrNothingToRollBack) {
+	if err != nil && !errors.Is(err, rollback.ErrNothing) {
 		t.Fatalf("rollback: %v\n%+v\noperations: %s", err, steps, operations(got))
 	}
 	if after := printed(t, d.host); after != before {

@@ -24,6 +24,7 @@ import (
 	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
@@ -108,7 +109,7 @@ func New(o Options) (*Gateway, error) {
 		Store: o.Store, Blobs: o.Blobs, Judge: rules.Judge, Limits: rules.Limits, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
 		Standing: g.standing, Grants: o.Grants, Granted: g.granted, Share: g.share,
 		// A decision may be found at once, before the rest is there.
-		Restart: func(ctx context.Context, s journal.Session, patient bool) (approvals.Rerun, error) {
+		Restart: func(ctx context.Context, s journal.Session, patient bool) (lifecycle.Rerun, error) {
 			<-ready
 			return g.settings.Load().runner.restart(ctx, s, patient)
 		},

@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/config"
@@ -140,15 +141,15 @@ func (r *runner) target(name string) targets.Target {
 
 // restart says how a parked session would start again now. It has lost what it read from its client, unless that was the
 // script itself. With patient it waits a while for a target that cannot be reached.
-func (r *runner) restart(ctx context.Context, parked journal.Session, patient bool) (approvals.Rerun, error) {
+func (r *runner) restart(ctx context.Context, parked journal.Session, patient bool) (lifecycle.Rerun, error) {
 	target, err := r.restartable(ctx, parked)
 	if err == nil {
 		err = r.reach(ctx, target, parked.Identity, patient)
 	}
 	if err != nil {
-		return approvals.Rerun{}, err
+		return lifecycle.Rerun{}, err
 	}
-	return approvals.Rerun{Target: target, Start: func(live *gate.Live) {
+	return lifecycle.Rerun{Target: target, Start: func(live *gate.Live) {
 		s := &session{runner: r, live: live, again: parked.Operations, sentNothing: parked.NothingSent, request: approvals.Request{
 			Target: live.Target(), Engine: parked.Engine, Args: parked.Args, Script: parked.Script, Shell: parked.Shell, Env: parked.Env,
 		}}

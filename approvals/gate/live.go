@@ -22,7 +22,7 @@ import (
 //  1. Live.committing
 //  2. Live.intake
 //  3. the lock of grants.Book
-//  4. the lock of the service's sessions that have not ended
+//  4. the lock of lifecycle.Sessions
 //  5. the lock of places.Places
 //  6. presence.mu, progress.mu, readList.mu and the lock of events.Bus, none of them inside another
 //

@@ -19,8 +19,10 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
 	"shannot-gateway/approvals/places"
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/approvals/rollback"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
 	"shannot-gateway/internal/commandline"
@@ -360,13 +362,13 @@ func (c *invocation) fail(id string, err error) int {
 	case errors.Is(err, journal.ErrNotFound):
 		c.notice("there is no session %s that you may see; see: list --all", render.Line(id))
 		return ExitUsage
-	case errors.Is(err, approvals.ErrNothingToRollBack):
+	case errors.Is(err, rollback.ErrNothing):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitUsage
 	case errors.Is(err, journal.ErrObstacle):
 		c.notice("session %s %s", render.Line(id), render.Line(err.Error()))
 		return ExitUnreachable
-	case errors.Is(err, approvals.ErrUnable):
+	case errors.Is(err, lifecycle.ErrUnable):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitUnreachable
 	case errors.Is(err, journal.ErrNotPermitted):

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/approvals/rollback"
 )
 
 // newRollback is `rollback ID [--force] [--plan]`.
@@ -56,7 +56,7 @@ func (v *Verbs) rollback(ctx context.Context, c *invocation, force, plan bool) i
 		c.notice("session %s: a plan; nothing was done", id)
 	case err == nil:
 		c.notice("session %s: rolled back", id)
-	case errors.Is(err, approvals.ErrChangedSince), errors.As(err, &conflict):
+	case errors.Is(err, rollback.ErrChangedSince), errors.As(err, &conflict):
 		c.notice("%s", render.Stored(err.Error()))
 		return ExitConflict
 	default:

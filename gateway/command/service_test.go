@@ -20,6 +20,7 @@ import (
 	"shannot-gateway/approvals/journal/journaltest"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/rollback"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
 	"shannot-gateway/internal/turns"
@@ -33,7 +34,7 @@ type fakeService struct {
 	chunks   []output.Chunk // what every session wrote
 	grants   []grants.Grant
 	events   []events.Event
-	steps    []approvals.Step
+	steps    []rollback.Step
 	text     [2]string // what every file holds, and is to hold
 	fails    error     // what each change of something ends with
 	did      []string  // changes that were asked for
@@ -136,7 +137,7 @@ func (f *fakeService) Output(_ journal.Identity, _ string, fn func(output.Chunk)
 	return nil
 }
 
-func (f *fakeService) Rollback(_ context.Context, id string, _ journal.Identity, force, plan bool) ([]approvals.Step, error) {
+func (f *fakeService) Rollback(_ context.Context, id string, _ journal.Identity, force, plan bool) ([]rollback.Step, error) {
 	return f.steps, f.done("rollback %s force=%v plan=%v", id, force, plan)
 }
 

@@ -16,6 +16,7 @@ import (
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/rollback"
 )
 
 // The screen is made for the real one.
@@ -44,7 +45,7 @@ type fakeBackend struct {
 	listErr   error
 	grantErr  error
 	granted   []grants.Grant
-	steps     []approvals.Step // of a rollback
+	steps     []rollback.Step // of a rollback
 	rolled    []string
 	reading   chan struct{}        // where not nil, contents are read once it is closed
 	diffErr   error                // what reading contents ends with
@@ -246,16 +247,16 @@ func (f *fakeBackend) ApproveGranting(ctx context.Context, id string, by journal
 	return s, g, err
 }
 
-func (f *fakeBackend) Rollback(_ context.Context, id string, by journal.Identity, force, plan bool) ([]approvals.Step, error) {
+func (f *fakeBackend) Rollback(_ context.Context, id string, by journal.Identity, force, plan bool) ([]rollback.Step, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	steps := slices.Clone(f.steps)
-	stuck := slices.ContainsFunc(steps, func(s approvals.Step) bool { return !s.Problem.Empty() })
+	stuck := slices.ContainsFunc(steps, func(s rollback.Step) bool { return !s.Problem.Empty() })
 	switch {
 	case plan:
 		return steps, nil
 	case stuck && !force:
-		return steps, approvals.ErrChangedSince
+		return steps, rollback.ErrChangedSince
 	}
 	f.rolled = append(f.rolled, fmt.Sprintf("%s by %s force %v", id, by.Name, force))
 	f.find(id).Status = journal.StatusRolledBack

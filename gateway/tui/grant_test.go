@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/approvals/rollback"
 )
 
 func TestGrantIsSpelledOutBeforeItIsGiven(t *testing.T) {
@@ -113,7 +113,7 @@ func ended() *fakeBackend {
 		op := &x.Operations[i]
 		op.Decision, op.By, op.Started, op.Finished = journal.Approved, "alice", start, start
 	}
-	f.steps = []approvals.Step{{Path: "/etc/app.conf", Summary: render.Own("write /etc/app.conf (as it was, 100 bytes)")}}
+	f.steps = []rollback.Step{{Path: "/etc/app.conf", Summary: render.Own("write /etc/app.conf (as it was, 100 bytes)")}}
 	return f
 }
 
@@ -146,7 +146,7 @@ func TestRollbackShowsItsPlanFirst(t *testing.T) {
 
 func TestRollbackOverwritesChangesOfOthersOnlyForTheTargetsName(t *testing.T) {
 	f := ended()
-	f.steps = append(f.steps, approvals.Step{Path: "/etc/x", Summary: render.Own("delete /etc/x"), Problem: render.Own("it has changed since"), Forced: true})
+	f.steps = append(f.steps, rollback.Step{Path: "/etc/x", Summary: render.Own("delete /etc/x"), Problem: render.Own("it has changed since"), Forced: true})
 	s := openEnded(t, f, 80, 24)
 	s.press("z")
 	s.until("it has changed since", "Files have changed since")
@@ -165,7 +165,7 @@ func TestRollbackOverwritesChangesOfOthersOnlyForTheTargetsName(t *testing.T) {
 func TestLongRollbackPlanIsReadFirst(t *testing.T) {
 	f := ended()
 	for range 50 {
-		f.steps = append(f.steps, approvals.Step{Summary: render.Own("delete /srv/x")})
+		f.steps = append(f.steps, rollback.Step{Summary: render.Own("delete /srv/x")})
 	}
 	s := openEnded(t, f, 40, 12)
 	s.press("z")

@@ -8,8 +8,8 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/rollback"
 )
 
 // canRollBack reports whether the session has ended and has changed files, and somebody else asked for that.
@@ -25,7 +25,7 @@ type rollbackDialog struct {
 	id     string
 	target string
 	page   *page
-	steps  []approvals.Step
+	steps  []rollback.Step
 	force  bool
 	field  field
 	busy   bool // the backend has been asked
@@ -36,7 +36,7 @@ type rollbackDialog struct {
 type rollbackMsg struct {
 	to    *rollbackDialog
 	plan  bool
-	steps []approvals.Step
+	steps []rollback.Step
 	err   error
 }
 
@@ -76,7 +76,7 @@ func (m *model) rolledBack(msg rollbackMsg) tea.Cmd {
 	}
 	d.busy = false
 	switch {
-	case msg.err != nil && errors.Is(msg.err, approvals.ErrNothingToRollBack), msg.err != nil && msg.plan:
+	case msg.err != nil && errors.Is(msg.err, rollback.ErrNothing), msg.err != nil && msg.plan:
 		m.dialog = nil
 		m.say(join(own(toneCaution, "Nothing was rolled back: "), shown(tonePlain, msg.err.Error())))
 	case msg.err != nil:
@@ -125,7 +125,7 @@ func (d *rollbackDialog) draw() {
 
 // stuck reports whether something stands in the way.
 func (d *rollbackDialog) stuck() bool {
-	return slices.ContainsFunc(d.steps, func(s approvals.Step) bool { return !s.Problem.Empty() })
+	return slices.ContainsFunc(d.steps, func(s rollback.Step) bool { return !s.Problem.Empty() })
 }
 
 // key handles a key while the dialog is open.

@@ -13,6 +13,7 @@ import (
 
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/store"
 )
@@ -33,8 +34,8 @@ func BenchmarkFirstPaintFromTheJournal(b *testing.B) {
 		}
 	}
 	m, err := approvals.New(approvals.Config{
-		Store: s, Dir: b.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Restart: func(context.Context, journal.Session, bool) (approvals.Rerun, error) {
-			return approvals.Rerun{}, errors.New("never")
+		Store: s, Dir: b.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Restart: func(context.Context, journal.Session, bool) (lifecycle.Rerun, error) {
+			return lifecycle.Rerun{}, errors.New("never")
 		},
 		Now: func() time.Time { return start },
 	})

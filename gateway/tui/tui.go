@@ -29,6 +29,7 @@ import (
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
+	"shannot-gateway/approvals/rollback"
 )
 
 // Size is the size of the terminal's window in character cells.
@@ -47,7 +48,7 @@ type Backend interface {
 	PreviewGrant(s journal.Session, n int, by journal.Identity, spec grants.Spec) (grants.Grant, error)
 	ApproveGranting(ctx context.Context, id string, by journal.Identity, n int, a decision.Approval, spec grants.Spec) (journal.Session, grants.Grant, error)
 	// Rollback restores what a session's files held; with plan it only says how.
-	Rollback(ctx context.Context, id string, by journal.Identity, force, plan bool) ([]approvals.Step, error)
+	Rollback(ctx context.Context, id string, by journal.Identity, force, plan bool) ([]rollback.Step, error)
 	Subscribe(ctx context.Context, by journal.Identity) <-chan events.Event
 	// OperationOutput calls fn with what one operation has written so far.
 	OperationOutput(by journal.Identity, id string, n int, fn func(output.Chunk) error) error

@@ -1,7 +1,11 @@
-package approvals
+// Package recovery brings the records that an earlier gateway has left to a state that this one can vouch for: what was held is
+// parked, what ran has failed, and what was started without a result is unknown, unless a look at the target tells. It runs once,
+// at a start, and never runs anything itself.
+package recovery
 
 import (
 	"context"
+	"log/slog"
 	"reflect"
 	"slices"
 	"time"
@@ -11,15 +15,44 @@ import (
 	"shannot-gateway/approvals/journal"
 )
 
+// Store keeps sessions, as far as a recovery needs it.
+type Store interface {
+	// Sessions returns those that match, without their scripts; unless all, only those that have not ended.
+	Sessions(all bool, match func(*journal.Session) bool) ([]journal.Session, error)
+	// UpdateAll changes several sessions in one durable transaction: all, or none.
+	UpdateAll(ids []string, change func([]*journal.Session) error) ([]journal.Session, error)
+	// Check writes and reads, to show whether that works now.
+	Check() error
+}
+
+// Config is what a recovery needs.
+type Config struct {
+	Store Store
+	Look  *change.Look
+	Log   *slog.Logger
+	Now   func() time.Time
+	Rules *gate.Rules // those that sessions are parked by
+	// Restarts says that a parked session can be started again.
+	Restarts bool
+	// Parked takes up a session that is parked; goesOn says that it starts again by itself.
+	Parked func(s *journal.Session, goesOn bool)
+}
+
+// Run brings what an earlier gateway has left to a state that this one can vouch for. It never runs anything. What it asks targets
+// for ends with ctx.
+func Run(ctx context.Context, c Config) error {
+	return (&recovery{c, c.Now()}).run(ctx)
+}
+
 // recovery brings what an earlier gateway has left to a state that this one can vouch for.
 type recovery struct {
-	*Manager
+	Config
 	now time.Time
 }
 
 // run brings the store to a state that this process can vouch for.
-func (r *recovery) run() error {
-	open, err := r.config.Store.Sessions(false, func(*journal.Session) bool { return true })
+func (r *recovery) run(ctx context.Context) error {
+	open, err := r.Store.Sessions(false, func(*journal.Session) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -28,9 +61,9 @@ func (r *recovery) run() error {
 	found := map[string]change.Answers{}
 	for i := range open {
 		o := &open[i]
-		answers, after := r.resolved(r.closed, o), o.Clone()
+		answers, after := r.resolved(ctx, o), o.Clone()
 		if _, err := r.recoverSession(&after, answers); err != nil {
-			r.config.Log.Error("a session is left as it is; shannot-gateway store check may say more", "session", o.ID, "error", err)
+			r.Log.Error("a session is left as it is; shannot-gateway store check may say more", "session", o.ID, "error", err)
 			continue
 		}
 		if reflect.DeepEqual(after, *o) {
@@ -51,14 +84,14 @@ func (r *recovery) run() error {
 // changeAll brings sessions up to date in one transaction. Where that cannot be, each has one of its own, so that one whose record
 // cannot be changed is left as it is and the rest goes on. An error means that the store takes no change at all.
 func (r *recovery) changeAll(ids []string, found map[string]change.Answers) error {
-	all, err := r.config.Store.UpdateAll(ids, func(all []*journal.Session) error {
+	all, err := r.Store.UpdateAll(ids, func(all []*journal.Session) error {
 		for _, s := range all {
 			why, err := r.recoverSession(s, found[s.ID])
 			if err != nil {
 				return err
 			}
 			if why != "" {
-				r.config.Log.Warn("an approval is taken back: "+why, "session", s.ID)
+				r.Log.Warn("an approval is taken back: "+why, "session", s.ID)
 			}
 		}
 		return nil
@@ -69,11 +102,11 @@ func (r *recovery) changeAll(ids []string, found map[string]change.Answers) erro
 		}
 		return nil
 	}
-	if err := r.config.Store.Check(); err != nil {
+	if err := r.Store.Check(); err != nil {
 		return err
 	}
 	if len(ids) == 1 {
-		r.config.Log.Error("a session is left as it is; shannot-gateway store check may say more", "session", ids[0], "error", err)
+		r.Log.Error("a session is left as it is; shannot-gateway store check may say more", "session", ids[0], "error", err)
 		return nil
 	}
 	for i := range ids {
@@ -92,12 +125,8 @@ func (r *recovery) takeUp(s *journal.Session) {
 	if s.Status != journal.StatusParked {
 		return
 	}
-	r.mu.Lock() // one that was taken up before may be about to start
-	r.parked[s.ID] = parkedSession{identity: s.Identity, target: s.Target, deadline: s.Deadline}
-	r.mu.Unlock()
-	if late := !s.Deadline.IsZero() && !r.now.Before(s.Deadline); r.config.Restart != nil && !late && (s.GoesOn || !s.Waits()) {
-		r.goOnSoon(s.ID)
-	}
+	late := !s.Deadline.IsZero() && !r.now.Before(s.Deadline)
+	r.Parked(s, r.Restarts && !late && (s.GoesOn || !s.Waits()))
 }
 
 // recoverSession decides what became of a session whose gateway died. It says why it took an approval back, if it did.
@@ -110,8 +139,8 @@ func (r *recovery) recoverSession(s *journal.Session, answers change.Answers) (t
 	switch {
 	case unknown:
 		return "", s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
-	case r.config.Restart != nil && !s.Interactive && (s.Status == journal.StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.AnyMade()):
-		return recoverParked(s, r.now, r.rules.Load(), answers)
+	case r.Restarts && !s.Interactive && (s.Status == journal.StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.AnyMade()):
+		return recoverParked(s, r.now, r.Rules, answers)
 	}
 	return "", s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, "the gateway stopped while it ran", r.now))
 }
@@ -144,7 +173,7 @@ func recoverOperations(s *journal.Session, now time.Time, answers change.Answers
 func recoverParked(s *journal.Session, now time.Time, rules *gate.Rules, answers change.Answers) (takenBack string, err error) {
 	idle := s.Status == journal.StatusParked && !s.GoesOn && s.Waits() && !answers.AnyMade()
 	if s.Status == journal.StatusParked && !s.GoesOn && !idle {
-		any, err := reopen(s, "the gateway stopped before", time.Time{})
+		any, err := s.Reopen("the gateway stopped before", time.Time{})
 		if err != nil {
 			return "", err
 		}
@@ -153,7 +182,7 @@ func recoverParked(s *journal.Session, now time.Time, rules *gate.Rules, answers
 		}
 	}
 	if expire := rules.Limits.Expire; expire > 0 {
-		any, err := reopen(s, "the gateway came back too late (limits.expire)", now.Add(-expire))
+		any, err := s.Reopen("the gateway came back too late (limits.expire)", now.Add(-expire))
 		if err != nil {
 			return "", err
 		}
@@ -177,11 +206,11 @@ func recoverParked(s *journal.Session, now time.Time, rules *gate.Rules, answers
 // commands were given of scratch.
 func (r *recovery) resolved(ctx context.Context, s *journal.Session) change.Answers {
 	found := change.Answers{}
-	files, done := r.look.Files(s.Target, s.Identity, s.ID)
+	files, done := r.Look.Files(s.Target, s.Identity, s.ID)
 	defer done()
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.File != nil && !o.Started.IsZero() && o.Finished.IsZero() {
-			found[o.N] = r.look.Resolve(ctx, files, s.ID, o)
+			found[o.N] = r.Look.Resolve(ctx, files, s.ID, o)
 		}
 	}
 	if files != nil && len(s.Placed) > 0 {
@@ -192,7 +221,7 @@ func (r *recovery) resolved(ctx context.Context, s *journal.Session) change.Answ
 			names[i] = string(name)
 		}
 		for _, left := range change.RemovePlaced(ctx, files, change.ID(s.ID, 0), names) {
-			r.config.Log.Warn("a file of a session's scratch stays on the target", "session", s.ID, "error", left)
+			r.Log.Warn("a file of a session's scratch stays on the target", "session", s.ID, "error", left)
 		}
 	}
 	return found

@@ -1,4 +1,6 @@
-package approvals
+// Package rollback restores what the files of a session that has ended held before it. It looks at the target first, journals each
+// step before it makes it, and touches nothing that somebody else has changed since, unless it is forced to. Its caller knows who may.
+package rollback
 
 import (
 	"cmp"
@@ -8,9 +10,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"shannot-gateway/approvals/change"
-	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
@@ -19,8 +22,8 @@ import (
 
 // Errors of Rollback.
 var (
-	ErrNothingToRollBack = errors.New("nothing to roll back")
-	ErrChangedSince      = errors.New("changed since")
+	ErrNothing      = errors.New("nothing to roll back")
+	ErrChangedSince = errors.New("changed since")
 )
 
 // Step is one thing that a rollback does, or cannot do.
@@ -33,88 +36,115 @@ type Step struct {
 	Forced bool
 }
 
-// Rollback restores what a session's files held before it: content, mode, owner and absence, in the order in which that
-// can be done. A file that has changed since the session is not touched, and then nothing is, unless force is given.
-// With plan nothing is done. Every step is journalled before it is made. The session is RolledBack when all is as it was.
-// ErrNotPermitted, ErrNotFound, ErrNothingToRollBack, ErrChangedSince; a *Conflict where a step could not be made.
-func (m *Manager) Rollback(ctx context.Context, id string, by journal.Identity, force, plan bool) ([]Step, error) {
-	s, err := mayRollBack(m, id, by)
-	if err != nil {
-		return nil, err
+// Store changes sessions, as far as a rollback needs it.
+type Store interface {
+	// Update changes a session in one durable transaction. An error of change leaves it as it was and is returned as it is.
+	Update(id string, change func(*journal.Session) error) (journal.Session, error)
+}
+
+// Config is what rollbacks need.
+type Config struct {
+	Store Store
+	Blobs journal.Blobs
+	Look  *change.Look
+	Now   func() time.Time
+}
+
+// Rollbacks makes sure that one rollback of a session runs at a time.
+type Rollbacks struct {
+	config Config
+
+	mu   sync.Mutex
+	held map[string]bool
+}
+
+// New makes rollbacks.
+func New(c Config) *Rollbacks { return &Rollbacks{config: c, held: map[string]bool{}} }
+
+// Run restores what a session's files held before it: content, mode, owner and absence, in the order in which that can be done. A
+// file that has changed since the session is not touched, and then nothing is, unless force is given. With plan nothing is done.
+// Every step is journalled before it is made. done says that all is as it was: the session is rolled back. Whoever calls it has
+// checked that by may do so. ErrNothing, ErrChangedSince; a *journal.ConflictError where a step could not be made.
+func (r *Rollbacks) Run(ctx context.Context, s *journal.Session, by journal.Identity, force, plan bool) (steps []Step, done bool, err error) {
+	if err := possible(s); err != nil {
+		return nil, false, err
 	}
-	release, err := m.rolling.take(id)
+	release, err := r.take(s.ID)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer release()
-	files, done := m.look.Files(s.Target, by.Name, id)
-	defer done()
+	files, leave := r.config.Look.Files(s.Target, by.Name, s.ID)
+	defer leave()
 	if files == nil {
-		return nil, fmt.Errorf("roll back session %s: the target %s is not there, or its files cannot be changed", id, s.Target)
+		return nil, false, fmt.Errorf("roll back session %s: the target %s is not there, or its files cannot be changed", s.ID, s.Target)
 	}
-	b := &rolling{m, files, id, by}
-	steps, todo, err := b.plan(ctx, &s)
+	b := &rolling{r.config, files, s.ID, by}
+	steps, todo, err := b.plan(ctx, s)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	problems := slices.ContainsFunc(steps, func(t Step) bool { return !t.Problem.Empty() })
 	stays := slices.ContainsFunc(steps, func(t Step) bool { return !t.Problem.Empty() && !t.Forced })
 	switch {
 	case plan:
-		return steps, nil
+		return steps, false, nil
 	case problems && !force:
-		return steps, fmt.Errorf("roll back session %s: %w; nothing was done", id, ErrChangedSince)
+		return steps, false, fmt.Errorf("roll back session %s: %w; nothing was done", s.ID, ErrChangedSince)
 	}
-	if err := b.clear(ctx, &s); err != nil {
-		return steps, err
+	if err := b.clear(ctx, s); err != nil {
+		return steps, false, err
 	}
 	for _, f := range todo {
 		if err := b.step(ctx, f); err != nil {
-			return steps, err
+			return steps, false, err
 		}
 	}
 	if stays {
-		return steps, fmt.Errorf("roll back session %s: %w: not everything could be restored", id, ErrChangedSince)
+		return steps, false, fmt.Errorf("roll back session %s: %w: not everything could be restored", s.ID, ErrChangedSince)
 	}
-	_, err = m.config.Store.Update(id, func(s *journal.Session) error {
+	_, err = r.config.Store.Update(s.ID, func(s *journal.Session) error {
 		return s.Apply(journal.Event{What: journal.RollBack, By: by})
 	})
-	m.publish(events.About(&s), events.RolledBack, by.Name)
-	return steps, err
+	return steps, true, err
 }
 
-// mayRollBack checks who asks and for what.
-func mayRollBack(m *Manager, id string, by journal.Identity) (journal.Session, error) {
-	scope := m.scopes.Of(by)
-	if err := scope.Decides("rolling back"); err != nil {
-		return journal.Session{}, err
-	}
-	s, err := m.session(id)
-	if err == nil {
-		err = scope.DecidesOn(&s, "rolling back")
-	}
+// possible says why there is nothing to roll back in a session, nil where there is.
+func possible(s *journal.Session) error {
 	switch {
-	case err != nil:
-		return journal.Session{}, err
 	case s.Status == journal.StatusRolledBack:
-		return s, fmt.Errorf("%w: session %s was rolled back already", ErrNothingToRollBack, id)
+		return fmt.Errorf("%w: session %s was rolled back already", ErrNothing, s.ID)
 	case !s.Status.Final():
-		return s, fmt.Errorf("%w: session %s is %s; cancel it first", ErrNothingToRollBack, id, s.Status)
+		return fmt.Errorf("%w: session %s is %s; cancel it first", ErrNothing, s.ID, s.Status)
 	}
 	for i := range s.Operations {
 		if s.Operations[i].Made() {
-			return s, nil
+			return nil
 		}
 	}
-	return s, fmt.Errorf("%w: session %s has changed no file", ErrNothingToRollBack, id)
+	return fmt.Errorf("%w: session %s has changed no file", ErrNothing, s.ID)
+}
+
+func (r *Rollbacks) take(id string) (release func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held[id] {
+		return nil, fmt.Errorf("%w: session %s is being rolled back", ErrNothing, id)
+	}
+	r.held[id] = true
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.held, id)
+	}, nil
 }
 
 // rolling is one rollback of a session.
 type rolling struct {
-	*Manager
-	files targets.FileTarget
-	id    string
-	by    journal.Identity
+	config Config
+	files  targets.FileTarget
+	id     string
+	by     journal.Identity
 }
 
 // clear ends what an earlier rollback has left half done, when the gateway died in it. What it did is known by a
@@ -141,20 +171,6 @@ func (b *rolling) clear(ctx context.Context, s *journal.Session) error {
 		return nil
 	})
 	return err
-}
-
-func (e *exclusive) take(id string) (release func(), err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.held[id] {
-		return nil, fmt.Errorf("%w: session %s is being rolled back", ErrNothingToRollBack, id)
-	}
-	e.held[id] = true
-	return func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		delete(e.held, id)
-	}, nil
 }
 
 // restored is a path that a session has changed: what was there before it, and what it left.
@@ -268,10 +284,11 @@ func depth(f *journal.File) int { return strings.Count(string(f.Path), "/") }
 
 // inTheWay says why a path cannot be restored; hard where force does not help.
 func (b *rolling) inTheWay(r *restored, now *targets.State) (problem render.Text, hard bool) {
+	kept := change.Contents{Blobs: b.config.Blobs}
 	switch {
 	case r.lost != "":
 		return render.Format("what was there is not kept: %s", r.lost), true
-	case r.was != nil && r.was.SHA256 != "" && !b.contents.Has(r.was.SHA256):
+	case r.was != nil && r.was.SHA256 != "" && !kept.Has(r.was.SHA256):
 		return render.Own("what was there is not kept any more"), true
 	case !now.Same(change.TargetState(r.left)):
 		return render.Own("it has changed since the session"), false
@@ -343,7 +360,7 @@ func (b *rolling) step(ctx context.Context, f *journal.File) error {
 		return err
 	}
 	failed := b.files.Apply(context.WithoutCancel(ctx), change.TargetChange(f, change.ID(b.id, n), b.config.Blobs))
-	failed = b.look.AfterLoss(ctx, b.files, b.id, &journal.Operation{N: n, File: f}, failed)
+	failed = b.config.Look.AfterLoss(ctx, b.files, b.id, &journal.Operation{N: n, File: f}, failed)
 	_, err = b.config.Store.Update(b.id, func(s *journal.Session) error {
 		o := s.Operation(n)
 		if o == nil {

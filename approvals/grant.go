@@ -7,6 +7,7 @@ import (
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/lifecycle"
 )
 
 // PreviewGrant is the grant that ApproveGranting would make, or its error, without making it.
@@ -47,7 +48,7 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by journal.Ide
 		return before, grants.Grant{}, err
 	}
 	var g grants.Grant
-	all, err := m.prepared(ctx, []string{id}, func(p *prepared) (all []journal.Session, err error) {
+	all, err := m.resumer.Prepared(ctx, []string{id}, func(p *lifecycle.Prepared) (all []journal.Session, err error) {
 		all, g, err = m.approveGranting(ctx, before, by, n, a, spec, p)
 		return all, err
 	})
@@ -58,7 +59,7 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by journal.Ide
 }
 
 // approveGranting is ApproveGranting for a session that is prepared to go on.
-func (m *Manager) approveGranting(ctx context.Context, before journal.Session, by journal.Identity, n int, a decision.Approval, spec grants.Spec, p *prepared) ([]journal.Session, grants.Grant, error) {
+func (m *Manager) approveGranting(ctx context.Context, before journal.Session, by journal.Identity, n int, a decision.Approval, spec grants.Spec, p *lifecycle.Prepared) ([]journal.Session, grants.Grant, error) {
 	var all []journal.Session
 	g, err := m.grants.Make(by, func() error {
 		_, err := m.PreviewGrant(before, n, by, spec)
