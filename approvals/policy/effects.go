@@ -17,70 +17,114 @@ var rawDisk = regexp.MustCompile(`^/dev/(sd[a-z]+|hd[a-z]+|vd[a-z]+|xvd[a-z]+|nv
 // effect spots what the policy refuses whatever the profile says, by what the command does rather than how it is spelled.
 // It looks at best guesses: a wrong guess refuses nothing that is certain to be harmless.
 func (c *call) effect(name string, args []arg) Decision {
-	switch name {
-	case "rm":
-		if flagged(args, "rR", "recursive") {
-			return c.removal(args)
-		}
-	case "chmod", "chown", "chgrp":
-		if flagged(args, "R", "recursive") {
-			for _, a := range args {
-				if p := strings.TrimRight(c.location(a.text), "*.?"); p == "/" {
-					return deny("changes the mode or owner of everything below /")
-				}
-			}
-		}
-	case "find":
-		return c.findRemoval(args)
-	case "echo", "printf", "ls":
-		for _, a := range args {
-			if !strings.HasPrefix(a.text, "-") && strings.HasPrefix(a.text, "/") && c.isProtected(a.text) {
-				c.everything = a.text
-			}
-		}
-	case "dd":
-		for _, a := range args {
-			if of, ok := strings.CutPrefix(a.text, "of="); ok && c.isDisk(of) {
-				return deny("writes over the disk " + shown(of))
-			}
-		}
-	case "tee", "shred", "blkdiscard", "truncate", "mkswap", "pvcreate":
-		return c.diskOperand(args)
-	case "badblocks":
-		if flagged(args, "w", "") {
-			return c.diskOperand(args)
-		}
-	case "wipefs":
-		if flagged(args, "ao", "all") && !flagged(args, "n", "no-act") {
-			return c.diskOperand(args)
-		}
-	case "sgdisk":
-		if flagged(args, "ZzodnRlgGN", "") || hasWord(args, "--zap", "--zap-all", "--clear", "--delete", "--new", "--mbrtogpt", "--load-backup", "--replicate") {
-			return c.diskOperand(args)
-		}
-	case "sfdisk", "parted", "cryptsetup", "nvme":
-		if hasWord(args, wipingWords[name]...) {
-			return c.diskOperand(args)
-		}
-	case "hdparm":
-		for _, a := range args {
-			if strings.HasPrefix(a.text, "--security-erase") || strings.HasPrefix(a.text, "--trim-sector") {
-				return c.diskOperand(args)
-			}
-		}
-	case "rsync":
-		if n := len(args); n > 0 && deletes(args) && c.isProtected(args[n-1].text) {
-			return deny("removes what is below " + shown(args[n-1].text))
-		}
-	case "cp", "mv", "install":
-		if n := len(args); n > 0 && c.isDisk(args[n-1].text) {
-			return deny("writes over the disk " + shown(args[n-1].text))
-		}
-	case "mke2fs", "mkdosfs", "mkntfs", "mkreiserfs", "mkexfatfs", "mkudffs", "newfs":
-		return c.makeFileSystem(args)
+	if strings.HasPrefix(name, "mkfs.") {
+		name = "mkfs"
 	}
-	if name == "mkfs" || strings.HasPrefix(name, "mkfs.") {
-		return c.makeFileSystem(args)
+	if spot := spotters[name]; spot != nil {
+		return spot(c, name, args)
+	}
+	return allow()
+}
+
+// A spotter looks for one program's effect on what must not be lost.
+type spotter func(c *call, name string, args []arg) Decision
+
+// where is a spotter that looks only at calls with certain arguments.
+func where(applies func(name string, args []arg) bool, look func(*call, []arg) Decision) spotter {
+	return func(c *call, name string, args []arg) Decision {
+		if !applies(name, args) {
+			return allow()
+		}
+		return look(c, args)
+	}
+}
+
+func always(string, []arg) bool { return true }
+
+func withFlag(letters, long string) func(string, []arg) bool {
+	return func(_ string, args []arg) bool { return flagged(args, letters, long) }
+}
+
+// spotters are the programs that are looked at.
+var spotters = map[string]spotter{}
+
+// init, since what a program starts is looked at in the same way.
+func init() {
+	add := func(s spotter, names ...string) {
+		for _, name := range names {
+			spotters[name] = s
+		}
+	}
+	disks := (*call).diskOperand
+	add(where(withFlag("rR", "recursive"), (*call).removal), "rm")
+	add(where(withFlag("R", "recursive"), everyMode), "chmod", "chown", "chgrp")
+	add(where(always, (*call).findRemoval), "find")
+	add(where(always, listing), "echo", "printf", "ls")
+	add(where(always, copyToDisk), "dd")
+	add(where(always, disks), "tee", "shred", "blkdiscard", "truncate", "mkswap", "pvcreate")
+	add(where(withFlag("w", ""), disks), "badblocks")
+	add(where(func(_ string, args []arg) bool {
+		return flagged(args, "ao", "all") && !flagged(args, "n", "no-act")
+	}, disks), "wipefs")
+	add(where(func(_ string, args []arg) bool {
+		return flagged(args, "ZzodnRlgGN", "") ||
+			hasWord(args, "--zap", "--zap-all", "--clear", "--delete", "--new", "--mbrtogpt", "--load-backup", "--replicate")
+	}, disks), "sgdisk")
+	add(where(func(name string, args []arg) bool { return hasWord(args, wipingWords[name]...) }, disks),
+		"sfdisk", "parted", "cryptsetup", "nvme")
+	add(where(func(_ string, args []arg) bool {
+		return slices.ContainsFunc(args, func(a arg) bool {
+			return strings.HasPrefix(a.text, "--security-erase") || strings.HasPrefix(a.text, "--trim-sector")
+		})
+	}, disks), "hdparm")
+	add(where(always, mirror), "rsync")
+	add(where(always, copyOver), "cp", "mv", "install")
+	add(where(always, (*call).makeFileSystem),
+		"mkfs", "mke2fs", "mkdosfs", "mkntfs", "mkreiserfs", "mkexfatfs", "mkudffs", "newfs")
+}
+
+// everyMode spots a change of everything's mode or owner.
+func everyMode(c *call, args []arg) Decision {
+	for _, a := range args {
+		if p := strings.TrimRight(c.location(a.text), "*.?"); p == "/" {
+			return deny("changes the mode or owner of everything below /")
+		}
+	}
+	return allow()
+}
+
+// listing notes that a protected directory is named in what the next command may be given.
+func listing(c *call, args []arg) Decision {
+	for _, a := range args {
+		if !strings.HasPrefix(a.text, "-") && strings.HasPrefix(a.text, "/") && c.isProtected(a.text) {
+			c.everything = a.text
+		}
+	}
+	return allow()
+}
+
+// copyToDisk spots dd's output.
+func copyToDisk(c *call, args []arg) Decision {
+	for _, a := range args {
+		if of, ok := strings.CutPrefix(a.text, "of="); ok && c.isDisk(of) {
+			return deny("writes over the disk " + shown(of))
+		}
+	}
+	return allow()
+}
+
+// mirror spots a copy that removes what its source does not have.
+func mirror(c *call, args []arg) Decision {
+	if n := len(args); n > 0 && deletes(args) && c.isProtected(args[n-1].text) {
+		return deny("removes what is below " + shown(args[n-1].text))
+	}
+	return allow()
+}
+
+// copyOver spots a copy onto a disk.
+func copyOver(c *call, args []arg) Decision {
+	if n := len(args); n > 0 && c.isDisk(args[n-1].text) {
+		return deny("writes over the disk " + shown(args[n-1].text))
 	}
 	return allow()
 }

@@ -90,7 +90,7 @@ type childCalls struct {
 	*caller
 	job      *sandbox.Job
 	children *posix.Children
-	tree     *processTree
+	members  *members
 }
 
 // processCalls are those about the interpreter's own process and its threads.
@@ -127,7 +127,7 @@ func (r *run) join(tree *processTree, files *openFiles) {
 	c.streams = streamCalls{proc: r.proc, job: &r.job, handles: &r.handles}
 	c.locks = lockCalls{caller: &c.caller, handles: &r.handles, table: &tree.locks, streams: &c.streams}
 	c.objects = objectCalls{caller: &c.caller, tree: tree, streams: &c.streams}
-	c.children = childCalls{caller: &c.caller, job: &r.job, children: &r.children, tree: tree}
+	c.children = childCalls{caller: &c.caller, job: &r.job, children: &r.children, members: &tree.members}
 	c.processes = processCalls{proc: r.proc, tree: tree, parent: r.parent}
 	c.identity = identityCalls{proc: r.proc, job: &r.job}
 	c.terminal = terminalCalls{proc: r.proc, handles: &r.handles, depth: r.depth}

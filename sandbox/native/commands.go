@@ -146,39 +146,12 @@ func (r *run) startCommand(ctx context.Context, cancel func(), q frames.Start) (
 	if taken == nil {
 		return r.spawn(ctx, cancel, q, dir)
 	}
-	handed, over := false, r.tree.notice.command(&r.tree.turn)
-	defer func() {
-		if !handed {
-			over()
-			taken.Close() // the script's outputs, whose end is waited for
-		}
-	}()
-	if len(q.Pass) > 0 {
-		return 0, &sandbox.Refusal{Errno: unix.ENOTSUP, Reason: "a command runs on the target and gets stdin, stdout and stderr alone"}
-	}
-	command := sandbox.Command{
-		Argv: q.Argv, Executables: q.Executables, Env: q.Env, Line: int(q.Line),
-		Stdin: taken.Stdin, Stdout: taken.Stdout, Stderr: taken.Stderr, Input: taken.Input,
-		Content: taken.Content, Dir: dir,
-	}
-	if q.InheritEnv {
-		command.Env = nil
-	}
-	process, err := r.job.Commands.Start(ctx, command)
-	if err != nil {
-		return 0, err
-	}
-	handed = true
-	r.tree.running.Add(1)
-	// The streams go first when the run ends: what waits for a reader or a writer that is the gateway itself ends with them.
-	unlink := context.AfterFunc(ctx, taken.Close)
-	return r.children.Add(0, process, func() {
-		r.tree.running.Add(-1)
+	over := r.tree.notice.command(&r.tree.turn)
+	starter := streams.Starter{Gate: r.job.Commands, Children: &r.children, Running: &r.tree.running}
+	return starter.Start(ctx, q, dir, taken, func() {
 		over()
-		unlink()
-		taken.Close()
 		cancel()
-	}).PID, nil
+	})
 }
 
 // prepareCommand resolves a command's working directory, as it is on the target, and takes its streams. There are none for

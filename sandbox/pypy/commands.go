@@ -198,9 +198,6 @@ func (k *commandCalls) start(q frames.Start) (int, error) {
 	if k.children.Count() >= min(posix.MaxChildren, tasks.Commands()) {
 		return 0, unix.EAGAIN
 	}
-	if len(q.Pass) > 0 {
-		return 0, &sandbox.Refusal{Errno: unix.ENOTSUP, Reason: "a command runs on the target and gets stdin, stdout and stderr alone"}
-	}
 	here, err := k.names.Dir.Here()
 	if err != nil && !path.IsAbs(q.Dir) {
 		return 0, err
@@ -213,29 +210,10 @@ func (k *commandCalls) start(q frames.Start) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	c := sandbox.Command{
-		Argv: q.Argv, Executables: q.Executables, Dir: dir, Env: q.Env, Line: int(q.Line), Stdin: s.Stdin, Stdout: s.Stdout,
-		Stderr: s.Stderr, Input: s.Input, Content: s.Content,
-	}
-	if q.InheritEnv {
-		c.Env = nil
-	}
 	k.dialogue.pair.Unpin() // what is started here may run anywhere
 	k.starting.Store(true)
-	process, err := k.job.Commands.Start(k.ctx, c)
-	k.starting.Store(false)
-	if err != nil {
-		s.Close()
-		return 0, err
-	}
-	k.running.Add(1)
-	// The streams go first when the run ends: what waits for a reader or a writer that is the gateway itself ends with them.
-	unlink := context.AfterFunc(k.ctx, s.Close)
-	return k.children.Add(0, process, func() {
-		k.running.Add(-1)
-		unlink()
-		s.Close()
-	}).PID, nil
+	defer k.starting.Store(false)
+	return streams.Starter{Gate: k.job.Commands, Children: k.children, Running: &k.running}.Start(k.ctx, q, dir, s, func() {})
 }
 
 // Input implements streams.Descriptors.

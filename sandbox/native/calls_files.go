@@ -176,29 +176,6 @@ func (f *fileCalls) readlink(n *seccomp.Notification, dirfd int32, addr, out uin
 	return answer{val: int64(len(b))}
 }
 
-func (d *directoryCalls) getcwd(n *seccomp.Notification) answer {
-	here, err := d.names.Dir.Here()
-	if err != nil {
-		return failed(vfs.ErrnoOf(err))
-	}
-	b := append([]byte(here), 0)
-	if uint64(len(b)) > n.Args[1] {
-		return failed(unix.ERANGE)
-	}
-	if e := d.proc.Write(n, n.Args[0], b); e != 0 {
-		return failed(e)
-	}
-	return answer{val: int64(len(b))}
-}
-
-func (d *directoryCalls) chdir(n *seccomp.Notification) answer {
-	name, e := d.path(n, unix.AT_FDCWD, n.Args[0])
-	if e != 0 {
-		return failed(e)
-	}
-	return outcome(d.names.Enter(d.toDirectory(name)))
-}
-
 func (f *fileCalls) mkdir(n *seccomp.Notification, dirfd int32, addr uint64, mode uint32) answer {
 	name, e := f.path(n, dirfd, addr)
 	if e != 0 {

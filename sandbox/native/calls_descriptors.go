@@ -3,12 +3,9 @@
 package native
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/seccomp"
-	"shannot-gateway/sandbox/internal/supervisor"
 	"shannot-gateway/vfs"
 )
 
@@ -36,82 +33,6 @@ func (d *descriptorCalls) fstat(n *seccomp.Notification, fd int32, out uint64) a
 	}
 	st = toStat(info)
 	return failed(d.proc.Write(n, out, seccomp.Bytes(&st)))
-}
-
-// maxListing bounds one answer of getdents64(2), in bytes; glibc asks for 32 KiB.
-const maxListing = 64 << 10
-
-// getdents answers getdents64(2). The position of the placeholder counts entries.
-func (d *directoryCalls) getdents(n *seccomp.Notification) answer {
-	own, h, e := d.handles.openUsable(int32(n.Args[0]))
-	if e != 0 {
-		return failed(e)
-	}
-	defer func() { _ = unix.Close(own) }()
-	if !h.dir {
-		return failed(unix.ENOTDIR)
-	}
-	position, err := unix.Seek(own, 0, unix.SEEK_CUR)
-	if err != nil {
-		return failed(vfs.ErrnoOf(err))
-	}
-	if position == 0 || h.entries == nil {
-		entries, err := h.file.ReadDir()
-		if err != nil {
-			return failed(vfs.ErrnoOf(err))
-		}
-		d.handles.files.list(h, entries)
-	}
-	room := int(min(n.Args[2], maxListing))
-	out := make([]byte, 0, min(room, 40*len(h.entries))) // of names that are not long
-	next := position
-	for ; next >= 0 && next < int64(len(h.entries)); next++ {
-		fitting := len(out)
-		out = appendDirent(out, h.entries[next], next+1)
-		if len(out) > room {
-			if out = out[:fitting]; fitting == 0 {
-				return failed(unix.EINVAL) // the buffer is too small, getdents(2)
-			}
-			break
-		}
-	}
-	if len(out) == 0 {
-		d.handles.files.list(h, nil)
-		return answer{}
-	}
-	if e := d.proc.Write(n, n.Args[1], out); e != 0 {
-		return failed(e)
-	}
-	if _, err := unix.Seek(own, next, unix.SEEK_SET); err != nil {
-		return failed(vfs.ErrnoOf(err))
-	}
-	return answer{val: int64(len(out))}
-}
-
-// appendDirent encodes struct linux_dirent64, see getdents(2).
-func appendDirent(b []byte, d vfs.Dirent, offset int64) []byte {
-	const header = 19 // d_ino, d_off, d_reclen, d_type
-	size := (header + len(d.Name) + 1 + 7) &^ 7
-	begin := len(b)
-	b = append(b, make([]byte, size)...)
-	record := b[begin:]
-	binary.NativeEndian.PutUint64(record, inodeNumber(d))
-	binary.NativeEndian.PutUint64(record[8:], uint64(offset))
-	binary.NativeEndian.PutUint16(record[16:], uint16(size))
-	record[18] = byte(d.Type >> 12) // DT_* is S_IFMT shifted, dirent.h
-	copy(record[header:], d.Name)
-	return b
-}
-
-// inodeNumber is d_ino of an entry. 0 means a deleted entry to some readers.
-func inodeNumber(d vfs.Dirent) uint64 { return max(d.Ino, 1) }
-
-func (d *directoryCalls) fchdir(n *seccomp.Notification) answer {
-	dir, err := d.handles.directory(int32(n.Args[0]))
-	if err != nil {
-		return failed(vfs.ErrnoOf(err))
-	}
-	return outcome(d.names.Enter(dir))
 }
 
 func (d *descriptorCalls) fchmod(fd int32, mode uint32) answer {
@@ -197,23 +118,4 @@ func (d *descriptorCalls) advise(n *seccomp.Notification) answer {
 		}
 		return 0
 	})
-}
-
-// ioctl answers TIOCSPGRP of ioctl_tty(2): the only group that the terminal's session has is in the foreground already.
-func (t *terminalCalls) ioctl(n *seccomp.Notification) answer {
-	h, e := t.handles.usable(int32(n.Args[0]))
-	switch {
-	case e != 0:
-		return failed(e)
-	case !supervisor.IsTerminal(&h.st) || t.depth > 0: // a further interpreter has a session of its own
-		return failed(unix.ENOTTY)
-	}
-	var group int32
-	if e := t.proc.Read(n, n.Args[2], seccomp.Bytes(&group)); e != 0 {
-		return failed(e)
-	}
-	if int(group) != t.proc.PID {
-		return failed(unix.EPERM)
-	}
-	return answer{}
 }

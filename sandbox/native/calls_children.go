@@ -29,7 +29,7 @@ func (w *childCalls) signal(n *seccomp.Notification) answer {
 	}
 	// Another interpreter of the process tree, each of which leads a group of its own too.
 	var err error
-	if !w.tree.member(int(pid), func(m *run) { err = m.proc.Signal(unix.Signal(sig)) }) {
+	if !w.members.member(int(pid), func(m *run) { err = m.proc.Signal(unix.Signal(sig)) }) {
 		if pid >= posix.FirstPID {
 			return failed(unix.ESRCH) // a command that was waited for
 		}
@@ -48,7 +48,7 @@ func (w *childCalls) processGroup(n *seccomp.Notification) answer {
 	if pid == 0 || int(pid) == w.proc.PID {
 		return answer{val: int64(w.proc.PID)}
 	}
-	if w.children.Get(int(pid)) == nil && !w.tree.member(int(pid), func(*run) {}) {
+	if w.children.Get(int(pid)) == nil && !w.members.member(int(pid), func(*run) {}) {
 		return failed(unix.ESRCH)
 	}
 	return answer{val: int64(pid)}
