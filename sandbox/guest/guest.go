@@ -17,6 +17,9 @@ var sitecustomize []byte
 //go:embed _shannot_readdirplus.py
 var readdirplus []byte
 
+//go:embed _shannot_preexec.py
+var preexec []byte
+
 //go:embed bundle.py
 var bundle []byte
 
@@ -25,7 +28,7 @@ func Bundle() []byte { return bundle }
 
 // Files are the modules that belong into an interpreter's library, by name.
 func Files() map[string][]byte {
-	return map[string][]byte{"sitecustomize.py": sitecustomize, "_shannot_readdirplus.py": readdirplus}
+	return map[string][]byte{"sitecustomize.py": sitecustomize, "_shannot_readdirplus.py": readdirplus, "_shannot_preexec.py": preexec}
 }
 
 // Version changes when a file does.
@@ -33,6 +36,7 @@ func Version() string {
 	h := sha256.New()
 	h.Write(sitecustomize)
 	h.Write(readdirplus)
+	h.Write(preexec)
 	h.Write(bundle)
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

@@ -226,12 +226,9 @@ def _fork_exec(
     preexec_fn,
 ):
     """Stand in for _posixsubprocess.fork_exec, CPython 3.14."""
-    if preexec_fn is not None:
-        raise RuntimeError("preexec_fn cannot work in the Shannot sandbox: commands run on the target, outside it")
+    effects = _effects(preexec_fn, umask)
     if gid is not None or extra_groups is not None or uid is not None:
         raise PermissionError(1, "commands run as the user that the gateway's operator chose")
-    if umask != -1:
-        raise PermissionError(1, "commands run with the umask of the target; umask= does not work in the Shannot sandbox")
     if process_group > 0:
         raise PermissionError(1, "each command leads a process group of its own; it cannot join another one")
     pass_fds = [fd for fd in pass_fds if fd > 2 and fd != errpipe_write]
@@ -240,7 +237,15 @@ def _fork_exec(
             "pass_fds does not work in the Shannot sandbox: a command runs on the target and gets stdin, stdout and stderr alone"
         )
     environment = _current_env() if env is None else list(env)
-    return _start(
+    start = _start
+    if effects is not None:
+        if effects.cwd is not None:
+            cwd = os.path.join(os.fsdecode(cwd or b""), effects.cwd)
+        if effects.umask is not None and _is_interpreter(executable_list):
+            start, effects.umask = _masked(effects.umask), None
+        if not effects.plain():
+            args, executable_list = _wrapped(effects, args, executable_list, environment)
+    return start(
         args,
         executable_list,
         environment,
@@ -251,6 +256,46 @@ def _fork_exec(
         None if p2cread == -1 else _known_input(),
         pass_fds,
     )
+
+
+def _effects(preexec_fn, umask):
+    """What is to be done before a command starts, or None. In a child preexec_fn comes after what umask= asks for."""
+    if preexec_fn is None and umask == -1:
+        return None
+    import _shannot_preexec
+
+    effects = _shannot_preexec.Effects() if preexec_fn is None else _shannot_preexec.understand(preexec_fn)
+    if umask != -1 and effects.umask is None:
+        effects.umask = umask
+    return effects
+
+
+def _masked(mask):
+    """_start of an interpreter, which begins with the file mode creation mask of the one that starts it."""
+
+    def start(*args):
+        before = os.umask(mask)
+        try:
+            return _start(*args)
+        finally:
+            os.umask(before)
+
+    return start
+
+
+def _wrapped(effects, args, executables, environment):
+    """The command line that has the target do all this, and where its program may be."""
+    if _is_interpreter(executables):
+        raise PermissionError(1, "an interpreter in the sandbox runs with the signals, the limits and the priority of the script")
+    args = list(map(os.fsdecode, args))
+    executables = list(map(os.fsdecode, executables))
+    if not any(map(os.path.exists, executables)):
+        return args, executables  # the error is that of the command itself
+    if len(executables) == 1:
+        args[0] = executables[0]
+    args = effects.wrap(args)
+    path = dict(e.split(b"=", 1) for e in environment if b"=" in e)
+    return args, _candidates(args[0], path)
 
 
 def _inherited(fd):
@@ -597,6 +642,24 @@ def _without_managers(managers):
     managers.BaseManager.start = managers.BaseManager.get_server = managers.BaseManager.connect = refuse
 
 
+_STAND_INS = (staticmethod, type(_gateway.ask))  # of the types of what _install puts into the posix module
+
+
+def _know_ours(inspect):
+    """Let what stands in for functions of the posix module be what these are, built in, for who asks and documents."""
+    isbuiltin = inspect.isbuiltin
+    posix = vars(sys.modules["posix"])
+
+    def replaced(object):
+        if isbuiltin(object):
+            return True
+        return type(object) in _STAND_INS and posix.get(object.__name__) is object
+
+    replaced.__name__ = replaced.__qualname__ = "isbuiltin"
+    replaced.__module__, replaced.__doc__ = "inspect", isbuiltin.__doc__
+    inspect.isbuiltin = replaced
+
+
 class _Adapted:
     """Changes modules when they are imported. It stands at the front of sys.meta_path until all of them are."""
 
@@ -604,6 +667,7 @@ class _Adapted:
         "multiprocessing.reduction": _spawn_by_default,
         "multiprocessing.spawn": _have_script,
         "multiprocessing.managers": _without_managers,
+        "inspect": _know_ours,
     }
 
     @classmethod
@@ -660,6 +724,8 @@ def _install():
         ("forkpty", _forkpty),
         ("openpty", _openpty),
     ):
+        function.__name__ = function.__qualname__ = name
+        function.__module__ = "posix"
         function = staticmethod(function)
         setattr(os, name, function)
         setattr(posix, name, function)

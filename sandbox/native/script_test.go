@@ -96,15 +96,88 @@ except TimeoutError: print("rang"); p.kill(); p.wait()`, "rang\n"},
 from concurrent.futures import ThreadPoolExecutor as T
 print(sorted(T(8).map(lambda i: subprocess.check_output(["echo", str(i)]), range(8)))[-1])`, "b'7\\n'\n"},
 		{"other options are refused with a reason", `
-for options in ({"user": "nobody"}, {"group": 1}, {"extra_groups": [1]}, {"umask": 0o77}, {"process_group": 1}, {"pass_fds": [os.dup(0)]}):
+for options in ({"user": "nobody"}, {"group": 1}, {"extra_groups": [1]}, {"process_group": 1}, {"pass_fds": [os.dup(0)]}):
     try: subprocess.run(["true"], **options); print("ran", options)
     except (PermissionError, NotImplementedError) as e: print(type(e).__name__, e)`, `PermissionError [Errno 1] commands run as the user that the gateway's operator chose
 PermissionError [Errno 1] commands run as the user that the gateway's operator chose
 PermissionError [Errno 1] commands run as the user that the gateway's operator chose
-PermissionError [Errno 1] commands run with the umask of the target; umask= does not work in the Shannot sandbox
 PermissionError [Errno 1] each command leads a process group of its own; it cannot join another one
 NotImplementedError pass_fds does not work in the Shannot sandbox: a command runs on the target and gets stdin, stdout and stderr alone
 `},
+		{"what a child is told to do before it runs", `
+import functools, resource, signal
+def told(f=None, **options):
+    shown = ["sh", "-c", "umask; ulimit -c; nice; pwd"]
+    mask, core, nice, pwd = subprocess.run(shown, preexec_fn=f, capture_output=True, text=True, **options).stdout.split()
+    return f"{mask} {core == '0'} {int(nice) - usual} {pwd}"
+usual = int(subprocess.check_output("nice"))
+class Runner:
+    mask = None
+    def prepare(self):
+        self.reset()
+        if self.mask: os.umask(self.mask)
+    def reset(self):
+        for s in (signal.SIGPIPE, signal.SIGINT): signal.signal(s, signal.SIG_DFL)
+def all_of_it():
+    import resource as r
+    try: os.setpgid(os.getpid(), os.getpid())
+    except OSError: pass
+    soft, hard = r.getrlimit(r.RLIMIT_CORE)
+    r.setrlimit(r.RLIMIT_CORE, (0, 0)); os.chdir("/etc"); os.umask(0o27); os.nice(2); os.closerange(3, 100)
+unchanged = told()
+print([told(f) == unchanged for f in (os.setsid, os.setpgrp, lambda: os.setpgid(0, 0), Runner().prepare, lambda: None)])
+runner = Runner(); runner.mask = 0o70
+masks = functools.partial(os.umask, 0o77), runner.prepare, None, lambda: os.umask(0o26)
+print([told(f, **({} if i < 2 else {"umask": 0o77}))[:4] for i, f in enumerate(masks)])
+print(told(all_of_it), told(lambda: os.chdir("bin"), cwd="/usr").split()[3])
+ignoring = subprocess.run(["sh", "-c", "kill -INT $$; echo alive"], preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN), capture_output=True)
+print(ignoring.stdout, os.umask(0o22) == 0o22)
+print(subprocess.run([sys.executable, "-c", "import os; print(oct(os.umask(0)))"], umask=0o37, capture_output=True).stdout)
+try: subprocess.run(["no-such-program"], umask=0o22)
+except FileNotFoundError as e: print(e.filename)`, `[True, True, True, True, True]
+['0077', '0070', '0077', '0026']
+0027 True 2 /etc /usr/bin
+b'alive\n' True
+b'0o37\n'
+no-such-program
+`},
+		{"what a child cannot do before a command runs", `
+import ctypes
+def careless():
+    try: open("/tmp/marker", "w")
+    except: pass
+def fails(): raise ValueError
+def fork_bomb():
+    while True: os.fork()
+marks = []
+for f in (lambda: os.setuid(0), lambda: print("x"), careless, lambda: os.dup2(1, 2), lambda: os.environ.update(A="b"), lambda: os.putenv("a", "b"),
+          lambda: sys.stdout.write("x"), lambda: os.close(0), lambda: os.setpgid(0, 5), fork_bomb, lambda: ctypes.CDLL(None).prctl(1, 15),
+          lambda: __import__("shutil").rmtree("/tmp"), lambda: os.system("touch /tmp/marker"), lambda: marks.append(1)):
+    try: subprocess.run(["true"], preexec_fn=f); print("ran")
+    except RuntimeError as e: print(str(e).partition(",")[0], "|", str(e).rpartition("; ")[2][:28])
+try: subprocess.run(["true"], preexec_fn=fails)
+except subprocess.SubprocessError as e: print(e)
+print(os.path.exists("/tmp/marker"), os.path.isdir("/tmp"), marks)`, `preexec_fn calls os.setuid | commands run as the user tha
+preexec_fn calls print | print before the command sta
+preexec_fn calls open | open it before the command s
+preexec_fn calls os.dup2 | pass stdin=, stdout= and std
+preexec_fn calls os.environ | pass env=
+preexec_fn calls os.putenv | pass env=
+preexec_fn calls TextIOWrapper.write | use cwd=, env=, umask=, star
+preexec_fn calls os.close of a standard stream | use cwd=, env=, umask=, star
+preexec_fn calls os.setpgid for another group | use cwd=, env=, umask=, star
+preexec_fn calls os.fork | use cwd=, env=, umask=, star
+preexec_fn calls ctypes.CDLL | use cwd=, env=, umask=, star
+preexec_fn calls import shutil | use cwd=, env=, umask=, star
+preexec_fn calls os.system | use cwd=, env=, umask=, star
+ran
+Exception occurred in preexec_fn.
+False True []
+`},
+		{"what stands in for built-in functions", `
+import inspect
+print([inspect.isbuiltin(f) for f in (os.stat, os.listdir, os.system, os.fork, os.getpid, len)], inspect.isbuiltin(subprocess.run))
+print(os.system.__module__, os.execv.__name__)`, "[True, True, True, True, True, True] False\nposix execv\n"},
 		{"signal of a child's end", `
 import signal, time
 ended = []
