@@ -19,6 +19,9 @@ func DefaultHide() []string {
 		"/etc/kubernetes/*.conf", "/etc/machine-id", "/etc/rancher",
 		"/etc/**/*.key", "/etc/**/*-key.pem", "/etc/**/privkey*.pem", "/etc/**/*.p12", "/etc/**/*.pfx",
 		"/etc/letsencrypt/accounts", "/etc/letsencrypt/keys",
+		// Copies and links of them that distributions make.
+		"/usr/lib/ssl/private", "/usr/local/ssl/private", "/var/backups/shadow*", "/var/backups/gshadow*", "/var/lib/dbus/machine-id",
+		"/var/cache/debconf/passwords.dat",
 		// Passwords and keys of people, wherever their home directory is.
 		"**/.ssh/id_*", "**/.ssh/*.pem", "**/.ssh/*.key", "**/.gnupg", "**/.aws", "**/.azure", "**/.config/gcloud",
 		"**/.kube", "**/.docker/config.json", "**/.netrc", "**/.pgpass", "**/.my.cnf", "**/.mylogin.cnf",

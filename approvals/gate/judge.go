@@ -118,7 +118,7 @@ func (l *execution) judge(ctx context.Context, command *journal.Command, c Start
 }
 
 func (l *execution) judgeNow(command *journal.Command, c Start, foreign map[string]string) policy.Decision {
-	pc := policy.Context{Target: command.Target, EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: foreign}
+	pc := policy.Context{Target: command.Target, EnvChanges: command.EnvChanges, Dir: command.Dir, Foreign: foreign, Bare: l.target.Jail() != nil}
 	if c.Shell {
 		return l.rules.Judge.Shell(c.Argv[len(c.Argv)-1], pc)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // judgeAwk judges awk(1): -F and -v are harmless, and the program is read for what writes or runs.
-func judgeAwk(_ *call, name string, args []arg) Decision {
+func judgeAwk(c *call, name string, args []arg) Decision {
 	i := 0
 	for ; i < len(args); i++ {
 		a := args[i]
@@ -50,7 +50,7 @@ func judgeAwk(_ *call, name string, args []arg) Decision {
 	}
 	for _, a := range args[i+1:] {
 		// gawk takes such a name for a connection.
-		if !a.known && !strings.HasPrefix(a.text, "/") || strings.Contains(a.text, "/inet") {
+		if !a.known && !a.below() && (c.bare || strings.HasPrefix(a.text, "/")) || strings.Contains(a.text+" "+strings.Join(a.others, " "), "/inet") {
 			return ask(Caution, shown(name)+" reads "+shown(a.text))
 		}
 	}
@@ -68,7 +68,7 @@ func assignsOne(a arg) bool {
 }
 
 // awkWords are refused wherever they stand, even in a string: what they do does not show in the program.
-var awkWords = []string{"getline", "ARGV", "ARGC", "SYMTAB", "FUNCTAB", "/inet", "@load", "@include"}
+var awkWords = []string{"getline", "extension", "ARGV", "ARGC", "SYMTAB", "FUNCTAB", "/inet", "@load", "@include"}
 
 // awkProgram returns why a program may do more than read, or "". It is a scanner, not a parser: a program writes or runs
 // only through the words above, an output redirection or a pipe, or an indirect call.

@@ -32,6 +32,9 @@ func judgeTest(_ *call, name string, args []arg) Decision {
 			!(i+1 < len(args) && binaryOperators[args[i+1].text]) && !(name == "[" && len(args) == 2) {
 			return unknownWord(name, a) // it may become an operator
 		}
+		if compares := i > 0 && binaryOperators[args[i-1].text] || i+1 < len(args) && binaryOperators[args[i+1].text]; compares && numeric(args, i) && strings.ContainsAny(a.text, "[$`") {
+			return ask(Caution, shown(name)+" may evaluate "+shown(a.text)+" as arithmetic")
+		}
 		if a.known && (a.text == "-v" || a.text == "-R") {
 			return ask(Caution, shown(name+" "+a.text)+" may evaluate a subscript")
 		}
@@ -40,6 +43,20 @@ func judgeTest(_ *call, name string, args []arg) Decision {
 		}
 	}
 	return allow()
+}
+
+// numeric reports whether the operator beside a word compares numbers.
+func numeric(args []arg, at int) bool {
+	for _, i := range []int{at - 1, at + 1} {
+		if i < 0 || i >= len(args) {
+			continue
+		}
+		switch args[i].text {
+		case "-eq", "-ne", "-lt", "-le", "-gt", "-ge":
+			return args[at].known
+		}
+	}
+	return false
 }
 
 // binaryOperators and testOperators are the operators of test, those with a word on either side and all of them.

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -207,6 +209,9 @@ func printsNumber(stmts []*syntax.Stmt) bool {
 			return false
 		}
 	}
+	if _, piped := stmts[0].Cmd.(*syntax.BinaryCmd); piped && printsColumn(stmts[0]) {
+		return true
+	}
 	switch cmd := stmts[0].Cmd.(type) {
 	case *syntax.BinaryCmd:
 		return cmd.Op == syntax.Pipe && printsNumber([]*syntax.Stmt{cmd.Y})
@@ -222,6 +227,100 @@ func printsNumber(stmts []*syntax.Stmt) bool {
 		return len(cmd.Assigns) == 0 && len(words) > 0 && isCount(words[0], words[1:])
 	}
 	return false
+}
+
+// simpleWords are the words of a statement that is one plain command with constant words, nil for another.
+func simpleWords(s *syntax.Stmt) []string {
+	call, ok := s.Cmd.(*syntax.CallExpr)
+	if !ok || s.Background || s.Negated || len(call.Assigns) > 0 {
+		return nil
+	}
+	for _, r := range s.Redirs {
+		if r.Op != syntax.RdrOut && r.Op != syntax.DplOut || r.N == nil || r.N.Value != "2" {
+			return nil
+		}
+	}
+	var words []string
+	for _, w := range call.Args {
+		text, ok := plainText(w)
+		if !ok {
+			return nil
+		}
+		words = append(words, text)
+	}
+	return words
+}
+
+// printsWord reports whether a substitution is one word that is no flag, or nothing, whatever the host looks like.
+func printsWord(stmts []*syntax.Stmt) bool {
+	if len(stmts) != 1 {
+		return false
+	}
+	switch strings.Join(simpleWords(stmts[0]), " ") {
+	case "whoami", "id -un", "id -gn", "hostname", "hostname -s", "uname -r", "uname -m", "uname -n", "uname -s", "arch", "logname", "date +%F",
+		"date +%Y", "date +%Y-%m-%d", "date +%Y%m%d", "date +%m", "date +%d", "date +%b":
+		return true
+	}
+	return false
+}
+
+// listsNumbers reports whether a command prints whole numbers alone, or nothing.
+func listsNumbers(s *syntax.Stmt) bool {
+	words := simpleWords(s)
+	if len(words) == 0 {
+		return false
+	}
+	switch words[0] {
+	case "pidof":
+		return true
+	case "pgrep":
+		return !slices.ContainsFunc(words[1:], func(w string) bool {
+			return strings.HasPrefix(w, "--") || strings.HasPrefix(w, "-") && strings.ContainsAny(w, "lad")
+		})
+	case "lsof":
+		return len(words) > 1 && words[1] == "-t"
+	case "seq":
+		return len(words) > 1 && !slices.ContainsFunc(words[1:], func(w string) bool { return !isNumber(w) })
+	}
+	return false
+}
+
+// columns are programs whose output is columns of the kernel's, and passing what hands on some of it as it is.
+var columns = map[string]bool{"df": true, "free": true, "nproc": true, "uptime": true, "vmstat": true, "getconf": true}
+
+// printField and stripSign match programs of awk and sed that print a column, and take a sign off.
+var (
+	printField = regexp.MustCompile(`^\s*((NR|FNR)\s*==\s*[0-9]+|/[A-Za-z: ]*/|END)?\s*\{\s*print \$(NF|[0-9]+)\s*;?\s*\}\s*$`)
+	stripSign  = regexp.MustCompile(`^s/[%A-Za-z.]*//g?$`)
+)
+
+// passes reports whether a command hands on parts of what it reads, and adds nothing.
+func passes(words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	switch args := words[1:]; words[0] {
+	case "tail", "head", "sort", "uniq":
+		return true
+	case "tr":
+		return len(args) == 2 && args[0] == "-d"
+	case "cut":
+		return !slices.ContainsFunc(args, func(w string) bool { return strings.HasPrefix(w, "--") })
+	case "awk":
+		return len(args) == 1 && printField.MatchString(args[0])
+	case "sed":
+		return len(args) == 1 && stripSign.MatchString(args[0])
+	}
+	return false
+}
+
+// printsColumn reports whether a command prints parts of the kernel's tables, by a pipeline.
+func printsColumn(s *syntax.Stmt) bool {
+	if cmd, ok := s.Cmd.(*syntax.BinaryCmd); ok {
+		return cmd.Op == syntax.Pipe && printsColumn(cmd.X) && passes(simpleWords(cmd.Y))
+	}
+	words := simpleWords(s)
+	return len(words) > 0 && columns[words[0]]
 }
 
 // plainText is a word's text where nothing in it expands. It does not look into what expands: in nested substitutions

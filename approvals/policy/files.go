@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -66,7 +67,9 @@ func init() {
 type cwd struct {
 	files *fileRules // nil where nothing is hidden
 	dir   string     // where a cd went, "" if not known
-	dirs  []string   // all places where the shell may stand: those of a cd that may not have run as well
+	// hiddenName is a hidden file whose name stands anywhere in the text, "" for none.
+	hiddenName string
+	dirs       []string // all places where the shell may stand: those of a cd that may not have run as well
 	*budget
 }
 
@@ -76,13 +79,20 @@ func (w *cwd) reads(name string, args []arg) Decision {
 		return allow()
 	}
 	for _, a := range args {
+		if !a.known && !a.closed && !a.number && w.hiddenName != "" {
+			return ask(Caution, shown(name)+" may be given the name of "+shown(w.hiddenName)+", which is hidden by the read policy")
+		}
 		if a.names != "" {
 			return ask(Caution, shown(name)+" is given the name of "+shown(a.names)+", which is hidden by the read policy")
 		}
 		if len(a.text) <= 2 && len(a.others) == 0 && strings.HasPrefix(a.text, "-") {
 			continue
 		}
-		for _, text := range append([]string{a.text}, a.others...) {
+		texts := append([]string{a.text}, a.others...)
+		if !a.known && strings.Contains(a.text, "${") {
+			texts = append(texts, unsetName.ReplaceAllString(a.text, "")) // a variable that nobody sets is nothing
+		}
+		for _, text := range texts {
 			for _, candidate := range fileWords(text) {
 				if why := w.secret(candidate, a.known); why != "" {
 					return ask(Caution, shown(name)+" "+why)
@@ -92,6 +102,72 @@ func (w *cwd) reads(name string, args []arg) Decision {
 	}
 	return allow()
 }
+
+// keeps are programs that hold all that they read, or a whole line of it, in memory or in temporary files.
+var keeps = map[string]bool{"sort": true, "tac": true, "tail": true, "column": true, "jq": true, "grep": true, "rev": true, "fold": true, "shuf": true, "join": true}
+
+// endless asks where such a program reads a device that never ends.
+func (w *cwd) endless(name string, args []arg) Decision {
+	if !keeps[name] {
+		return allow()
+	}
+	for i, a := range args {
+		size, ok := strings.CutPrefix(a.text, "-S")
+		if long, has := strings.CutPrefix(a.text, "--buffer-size"); has {
+			size, ok = strings.TrimPrefix(long, "="), true
+		}
+		if ok && size == "" && i+1 < len(args) {
+			size = args[i+1].text
+		}
+		if name == "sort" && ok && muchMemory.MatchString(size) {
+			return ask(Caution, "sort takes the memory "+shown(size))
+		}
+	}
+	for _, a := range args {
+		switch a.text {
+		case "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom":
+			return ask(Caution, shown(name)+" reads "+shown(a.text)+", which never ends")
+		}
+	}
+	return allow()
+}
+
+// globbed asks where a search through directories looks for a hidden file by a pattern of names.
+func (w *cwd) globbed(name string, args []arg) Decision {
+	if w.files == nil || name != "rg" && name != "grep" && name != "egrep" && name != "fgrep" {
+		return allow()
+	}
+	for i, a := range args {
+		pattern, ok := "", false
+		for _, flag := range []string{"--glob=", "--iglob=", "--include="} {
+			if rest, has := strings.CutPrefix(a.text, flag); has {
+				pattern, ok = rest, true
+			}
+		}
+		switch {
+		case (a.text == "-g" || a.text == "--glob" || a.text == "--iglob" || a.text == "--include") && i+1 < len(args):
+			pattern, ok = args[i+1].text, true
+		case name == "rg" && strings.HasPrefix(a.text, "-g") && len(a.text) > 2:
+			pattern, ok = a.text[2:], true
+		}
+		if !ok || strings.Trim(pattern, "*.!") == "" || strings.HasPrefix(pattern, "!") {
+			continue
+		}
+		for _, start := range args {
+			if strings.HasPrefix(start.text, "/") {
+				if why := w.secret(strings.TrimSuffix(start.text, "/")+"/"+strings.TrimPrefix(pattern, "/"), false); why != "" {
+					return ask(Caution, shown(name)+" "+why)
+				}
+			}
+		}
+	}
+	return allow()
+}
+
+// muchMemory matches a size of sort's of more than some hundred megabytes (sort(1): without a letter in KiB).
+var muchMemory = regexp.MustCompile(`^([0-9]+[GTPEZYRQ].*|[0-9]{4,}[Mm].*|[0-9]{7,}[Kk]?|[0-9]{10,}b?|([3-9][0-9]|[0-9]{3,})%)$`)
+
+var unsetName = regexp.MustCompile(`\$\{[A-Za-z_0-9]+\}`)
 
 // mention remembers a hidden file that a command names without showing what is in it: its output may be another's words.
 func (c *call) mention(args []arg) {
@@ -109,13 +185,18 @@ func (c *call) mention(args []arg) {
 // maxDirs bounds the places where the shell may stand.
 const maxDirs = 12
 
+// somewhere is a directory that is not known.
+const somewhere = "a directory that is not known"
+
 // moved takes note of a cd. Whether it runs is not always known, so that the places before it count as well.
 func (w *cwd) moved(to arg) {
 	if w.dirs == nil {
 		w.dirs = []string{w.dir}
 	}
 	w.hold(costPlace*bytesPerStep + len(w.dir) + len(to.text))
-	w.dir = w.location(to.text)
+	if w.dir = w.location(to.text); !to.known && !to.closed && !strings.HasPrefix(to.text, "~") {
+		w.dir = somewhere
+	}
 	more := []string{w.dir}
 	if !strings.HasPrefix(to.text, "/") && !strings.HasPrefix(to.text, "~") {
 		for _, dir := range w.dirs {
@@ -126,7 +207,7 @@ func (w *cwd) moved(to arg) {
 		}
 	}
 	if to.text == "-" || len(w.dirs)+len(more) > maxDirs {
-		w.dir = "a directory that is not known"
+		w.dir = somewhere
 		more = []string{w.dir}
 		w.dirs = w.dirs[:min(len(w.dirs), maxDirs)]
 	}
@@ -307,6 +388,9 @@ func (r *fileRules) starred(part string) bool {
 func (w *cwd) hidesSome(name string) bool {
 	r := w.files
 	w.spend(costPattern + strings.Count(name, "/")*costPart + len(name)*costStarByte)
+	if ofProcesses.MatchString(name) {
+		return false
+	}
 	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '/' })
 	for _, p := range r.patterns {
 		if meets(p, parts, false) {
@@ -315,6 +399,9 @@ func (w *cwd) hidesSome(name string) bool {
 	}
 	return false
 }
+
+// ofProcesses matches the files of every process that are not hidden. No other directory in /proc has files of these names.
+var ofProcesses = regexp.MustCompile(`^/proc/[0-9*?\[\]-]+/(status|stat|statm|comm|cmdline|limits|io|cgroup|oom_score|oom_score_adj|oom_adj|schedstat|sched|loginuid|mountinfo|mounts|wchan)$`)
 
 // meets reports whether a hide pattern and a name with patterns of the shell's have a name in common. deep says that "**"
 // was met. After it, a star alone in a name does not stand for every name that is hidden somewhere.

@@ -38,7 +38,7 @@ func judgeFind(c *call, name string, args []arg) Decision {
 		values, ok := findTests[a.text]
 		if inPaths = inPaths && (a.text == "-H" || a.text == "-L" || a.text == "-P"); ok {
 			for range values {
-				if i++; i < len(args) && args[i].many {
+				if i++; i < len(args) && args[i].many && !args[i].number {
 					d = worst(d, unknownWord(name, args[i]))
 				}
 			}
@@ -59,6 +59,11 @@ func judgeFind(c *call, name string, args []arg) Decision {
 			d = c.foundHidden(args[:i])
 		}
 		i += end
+	}
+	if d.Verdict == Allow && c.mentions == "" && c.judge.files != nil {
+		if found := c.foundHidden(args); found.Verdict != Allow {
+			c.mentions = "what find finds"
+		}
 	}
 	return d
 }
@@ -84,10 +89,11 @@ func (c *call) foundHidden(args []arg) Decision {
 		if (a.text == "-name" || a.text == "-path" || a.text == "-wholename") && i+1 < len(args) {
 			for _, start := range starts {
 				word := args[i+1]
+				word.known = false // it may be a pattern
 				if a.text == "-name" {
 					word.text = strings.TrimSuffix(start, "/") + "/" + word.text
 				}
-				if d := c.reads("find", []arg{word}); !strings.ContainsAny(word.text, "*?[") && d.Verdict != Allow {
+				if d := c.reads("find", []arg{word}); strings.Trim(args[i+1].text, "*.") != "" && d.Verdict != Allow {
 					return d
 				}
 			}

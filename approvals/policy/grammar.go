@@ -18,6 +18,7 @@ type arg struct {
 	filled  bool     // not known, and certainly not empty beyond lead
 	names   string   // a hidden file that what the word holds may name
 	fetches bool     // holds the output of a download
+	roots   []string // of a word that is not known: the directories, each with a slash at its end, below one of which it is
 	others  []string // what else the word may be, where it is one of several
 }
 
@@ -25,17 +26,25 @@ type arg struct {
 type grammar struct {
 	any, names, bare    bool
 	single, abbreviates bool
+	bundled             bool
+	walled              bool // words that are not known may be there, where the target has a wall
 	flagKinds
-	harmful       string // what the program as a whole does, "" if it may read
-	max           int    // the greatest number of operands, -1 for any number
-	match, values *regexp.Regexp
-	refuse        map[string]bool
-	need          []string
-	sub           map[string]*grammar
+	words
+	harmful string // what the program as a whole does, "" if it may read
+	need    []string
+	sub     map[string]*grammar
 	// run takes over for a program with a language of its own.
 	run func(c *call, name string, args []arg) Decision
 	// builtin: a part of the shell, which no list needs to name.
 	builtin bool
+}
+
+// words are what a grammar says of operands and of the values of flags.
+type words struct {
+	max           int // the greatest number of operands, -1 for any number
+	match, values *regexp.Regexp
+	avoid         *regexp.Regexp // what no operand and no value may hold
+	refuse        map[string]bool
 }
 
 // flagKinds are the flags that a grammar knows.
@@ -52,9 +61,12 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 	case g.harmful != "":
 		return nil, ask(Caution, shown(name)+" "+g.harmful)
 	case g.any:
-		return nil, allow()
+		return nil, g.anyBut(name, args)
 	case g.run != nil:
 		return nil, g.run(c, name, args)
+	}
+	if g.bundled && len(args) > 0 && args[0].known && isBundle(args[0].text) {
+		args = append([]arg{{text: "-" + args[0].text, known: true}}, args[1:]...)
 	}
 	operands, have := 0, map[string]bool{}
 	for i := 0; i < len(args); i++ {
@@ -62,7 +74,7 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 		if !a.known && !a.many && g.leads(a, have) {
 			continue
 		}
-		if !a.known && (a.dash || a.many && (g.max >= 0 || g.sub != nil)) {
+		if !a.known && (a.dash || a.many && (g.max >= 0 || g.sub != nil)) && (!a.number || a.dash) && (c.bare || !g.walled) {
 			return nil, unknownWord(name, a)
 		}
 		if a.known && a.text == "--" && g.sub == nil && !g.single {
@@ -103,6 +115,43 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 	return nil, g.checkNeed(name, have)
 }
 
+// isBundle reports whether a word is flags without their dash, of which the last may take a value.
+func isBundle(text string) bool {
+	at := strings.IndexByte(text, 'f')
+	return strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" && (at < 0 || at == len(text)-1)
+}
+
+// anyBut judges the words of a program that only reads, but for the flags that are listed as harmful.
+func (g *grammar) anyBut(name string, args []arg) Decision {
+	if len(g.harm) == 0 && g.avoid == nil {
+		return allow()
+	}
+	for _, a := range args {
+		if g.avoid != nil && g.avoid.MatchString(a.text) {
+			return ask(Caution, shown(name)+" may do more than read with "+shown(a.text))
+		}
+		switch {
+		case a.known && a.text == "--":
+			return allow()
+		case !strings.HasPrefix(a.text, "-") || !a.known:
+		case strings.HasPrefix(a.text, "--"):
+			flag, _, _ := strings.Cut(a.text, "=")
+			for _, long := range g.longs {
+				if len(flag) > 2 && strings.HasPrefix(long, flag) && g.flags[long] == harmfulFlag {
+					return g.refusal(name, a.text, long)
+				}
+			}
+		default:
+			for i := 1; i < len(a.text); i++ {
+				if flag := "-" + a.text[i:i+1]; g.flags[flag] == harmfulFlag {
+					return g.refusal(name, a.text, flag)
+				}
+			}
+		}
+	}
+	return allow()
+}
+
 // matches reports whether the word matches, whatever it becomes.
 func (a *arg) matches(e *regexp.Regexp) bool {
 	if !a.known && !a.closed || !e.MatchString(a.text) {
@@ -120,7 +169,7 @@ func (a *arg) matches(e *regexp.Regexp) bool {
 // more than that. A short flag whose value may turn out empty would take the next word for it.
 func (g *grammar) leads(a arg, have map[string]bool) bool {
 	lead := a.lead
-	if g.values != nil || len(lead) < 2 || lead[0] != '-' {
+	if g.values != nil || g.avoid != nil || len(lead) < 2 || lead[0] != '-' {
 		return false
 	}
 	if strings.HasPrefix(lead, "--") || g.single {
@@ -147,14 +196,14 @@ func (g *grammar) leads(a arg, have map[string]bool) bool {
 // program takes a word that looks like a flag for one. Some flags certainly need a value.
 func (g *grammar) checkValue(name, flag string, a arg) Decision {
 	sure := g.sure[flag] || len(flag) > 2 && flag[1] != '-' && g.sure["-"+flag[len(flag)-1:]]
-	certain := !a.many && (sure || !a.dash)
+	certain := !a.many && (sure || !a.dash) || a.number && !a.dash
 	if a.known && !sure {
 		certain = len(a.text) < 2 || a.text[0] != '-' || a.text[1] >= '0' && a.text[1] <= '9'
 	}
 	if !certain {
 		return ask(Unknown, "whether "+shown(a.text)+" is a value or a flag of "+shown(name)+" is not certain")
 	}
-	if g.values != nil && !a.matches(g.values) {
+	if g.values != nil && !a.matches(g.values) || g.avoid != nil && (!a.known || g.avoid.MatchString(a.text)) {
 		return ask(Caution, shown(name)+" may do more than read with the value "+shown(a.text))
 	}
 	return allow()
@@ -172,14 +221,15 @@ func (g *grammar) judgeSub(c *call, name string, args []arg) ([]string, Decision
 
 func (g *grammar) checkOperand(name string, a arg, operands *int, have map[string]bool) Decision {
 	*operands++
-	bad := g.max >= 0 && (*operands > g.max || a.many) || g.refuse[a.text] ||
+	bad := g.max >= 0 && (*operands > g.max || a.many) || g.refuse[a.text] || g.avoid != nil && (!a.known || g.avoid.MatchString(a.text)) ||
 		g.match != nil && !a.matches(g.match)
 	if bad {
 		return ask(Caution, shown(name)+" may do more than read with the operand "+shown(a.text))
 	}
 	if strings.HasPrefix(a.text, "/") {
 		have["/"] = true
-	} else if strings.HasPrefix(a.text, "+") {
+	}
+	if a.known {
 		have[a.text] = true
 	}
 	return allow()
@@ -209,7 +259,7 @@ func (g *grammar) checkFlag(name, word string, have map[string]bool) (bool, Deci
 		case plainFlag:
 		case valueFlag, optionalFlag:
 			rest := word[i+1:]
-			if rest != "" && g.values != nil && !g.values.MatchString(rest) {
+			if rest != "" && !g.mayValue(rest) {
 				return false, ask(Caution, shown(name)+" may do more than read with the value "+shown(rest))
 			}
 			return rest == "" && g.flags[flag] == valueFlag, allow()
@@ -220,6 +270,11 @@ func (g *grammar) checkFlag(name, word string, have map[string]bool) (bool, Deci
 		}
 	}
 	return false, allow()
+}
+
+// mayValue reports whether a value that is attached to a flag is harmless.
+func (g *grammar) mayValue(value string) bool {
+	return (g.values == nil || g.values.MatchString(value)) && (g.avoid == nil || !g.avoid.MatchString(value))
 }
 
 // checkLong judges a long flag.
@@ -236,7 +291,7 @@ func (g *grammar) checkLong(name, word string, have map[string]bool) (bool, Deci
 	have[flag] = true
 	switch k {
 	case plainFlag, valueFlag, optionalFlag:
-		if attached && g.values != nil && !g.values.MatchString(value) {
+		if attached && !g.mayValue(value) {
 			return false, ask(Caution, shown(name)+" may do more than read with the value "+shown(value))
 		}
 		return k == valueFlag && !attached, allow()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +17,8 @@ type Profile struct {
 	// grammar runs unattended only as the grammar says that it reads. Of any other program the judge compares the first
 	// words, and whatever follows them is the user's own decision.
 	AutoApprove []string
+	// Packs are families of programs whose rows the package has, and which run unattended as these say: "docker", "git".
+	Packs []string
 	// AlwaysDeny holds commands that the judge refuses: a program ("mkfs", which is mkfs.ext4 as well), or a program with
 	// flags and operands that must all be there, in any order ("rm -rf /"). It compares an entry with shell operators
 	// with the shell text, blanks apart.
@@ -36,6 +39,9 @@ type Context struct {
 	Target string
 	// Dir is the absolute working directory, "" where it is not known.
 	Dir string
+	// Bare says that no wall of the target holds what runs unasked: neither the files that it opens, nor what it writes. Then
+	// a word that is not known before the shell expands it asks also where a program only reads.
+	Bare bool
 	// Foreign are the programs that are found by their names in a directory that others can write, with their paths.
 	Foreign map[string]string
 }
@@ -72,6 +78,15 @@ func New(p Profile) (*Judge, error) {
 			return nil, fmt.Errorf("reading auto_approve: %q is shell text; an entry is a program and the words after it", entry)
 		}
 		j.approve[words[0]] = append(j.approve[words[0]], words[1:])
+	}
+	for _, name := range p.Packs {
+		programs, ok := t.packs[name]
+		if !ok {
+			return nil, fmt.Errorf("reading packs: %q is none; there are %s", name, strings.Join(slices.Sorted(maps.Keys(t.packs)), ", "))
+		}
+		for _, program := range programs {
+			j.approve[program] = append(j.approve[program], nil)
+		}
 	}
 	for _, entry := range p.AlwaysDeny {
 		d, err := newDenial(entry)
@@ -118,6 +133,9 @@ func newDenial(entry string) (denial, error) {
 		return denial{}, fmt.Errorf("reading always_deny: an entry is empty; remove it")
 	}
 	d := denial{entry: entry, name: words[0]}
+	if why := neverMatches(words); why != "" {
+		return denial{}, fmt.Errorf("reading always_deny: %q can never match: %s", entry, why)
+	}
 	if strings.ContainsAny(entry, "|&;<>(){}$`") {
 		d.text = strings.Join(words, "")
 		return d, nil
@@ -130,6 +148,33 @@ func newDenial(entry string) (denial, error) {
 		}
 	}
 	return d, nil
+}
+
+// neverMatches says why an entry of words refuses nothing, or "".
+func neverMatches(words []string) string {
+	switch name := words[0]; {
+	case strings.ContainsAny(strings.Join(words, ""), "|&;<>(){}$`"): // shell text
+	case strings.Contains(name, "/"):
+		return "write the program's name without its directory, " + path.Base(name)
+	case name[0] == '-' || strings.Contains(name, "="):
+		return "an entry begins with a program's name"
+	case strings.ContainsAny(strings.Join(words, " "), `'"\`):
+		return "its quotes and backslashes are no part of what a program is given; leave them out"
+	}
+	return ""
+}
+
+// Writers are the programs of AutoApprove that the package has no row for, and knows to change things. Where the target has a
+// wall, that breaks them.
+func (j *Judge) Writers() []string {
+	var names []string
+	for name := range j.approve {
+		if j.programs[name] == nil && consequences()[name] != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // matches reports whether a command, its program's name already resolved, is one that the entry refuses.
@@ -226,7 +271,7 @@ func (b *budget) envChanges(changes []string) Decision {
 	for _, change := range changes {
 		b.spend(costWord + len(change)/bytesPerStep)
 		if name, removed := strings.CutPrefix(change, "-"); removed {
-			if !harmlessEnv(name, "") {
+			if !harmlessEnv(name, "") && !unneeded[name] {
 				d = worst(d, ask(Caution, "removes the variable "+shown(name)))
 			}
 			continue
@@ -239,10 +284,33 @@ func (b *budget) envChanges(changes []string) Decision {
 	return d
 }
 
+// unneeded are variables without which programs look into the password file, or do less.
+var unneeded = map[string]bool{}
+
+func init() {
+	for _, name := range strings.Fields("HOME USER LOGNAME SHELL PWD OLDPWD MAIL SHLVL HOSTNAME TERM") {
+		unneeded[name] = true
+	}
+}
+
+// charset matches the value of a locale variable whose charset has no character with a byte of ASCII in it. Without a charset a
+// locale of Chinese, Japanese or Korean has one that may.
+var charset = regexp.MustCompile(`^(C|POSIX|([a-z]{2,3}(_[A-Z]{2})?(\.(UTF-8|utf-8|utf8|UTF8|ISO-8859-[0-9]{1,2}|iso8859[0-9]{1,2}))(@[a-z]+)?)|C\.(UTF-8|utf8|utf-8|UTF8)|)$`)
+
+var bareLocale = regexp.MustCompile(`^[a-z]{2,3}(_[A-Z]{2})?(@[a-z]+)?$`)
+
+// singleByte reports whether a backslash is a backslash, wherever it stands, in a locale.
+func singleByte(value string) bool {
+	return charset.MatchString(value) || bareLocale.MatchString(value) &&
+		!strings.HasPrefix(value, "zh") && !strings.HasPrefix(value, "ja") && !strings.HasPrefix(value, "ko")
+}
+
 // harmlessEnv reports whether a variable changes no more than how output looks.
 func harmlessEnv(name, value string) bool {
 	switch name {
-	case "LANG", "LANGUAGE", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME", "TZ":
+	case "LANG", "LC_ALL", "LC_CTYPE":
+		return singleByte(value)
+	case "LANGUAGE", "LC_COLLATE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME", "TZ":
 		// A path in these names a file that the C library loads.
 		return !strings.ContainsAny(value, "/\x00") || name == "TZ" && isZone(value)
 	case "COLUMNS", "LINES":
@@ -291,6 +359,10 @@ type call struct {
 	// made is what the commands that ask would do, and unclear are those of which the package does not know it.
 	made    []consequence
 	unclear []string
+	// bare is that of the Context, and numbered says that the pipe into the command carries whole numbers alone.
+	bare, numbered bool
+	// waits says that the text waits for what it starts in the background.
+	waits bool
 	// downloads is how many substitutions that run a downloader have been seen.
 	downloads int
 	cwd
@@ -300,7 +372,7 @@ type call struct {
 
 func (j *Judge) call(ctx Context, b *budget) *call {
 	return &call{
-		judge: j, foreign: ctx.Foreign, budget: b,
+		judge: j, foreign: ctx.Foreign, bare: ctx.Bare, budget: b,
 		cwd:       cwd{files: j.files, dir: ctx.Dir, budget: b},
 		variables: variables{budget: b},
 	}
@@ -400,7 +472,7 @@ func (c *call) program(name string, args []arg) Decision {
 	case g.names:
 		c.mention(args)
 	default:
-		d = c.reads(name, args)
+		d = worst(c.reads(name, args), worst(c.endless(name, args), c.globbed(name, args)))
 	}
 	if d.Verdict != Allow || g.builtin || c.judge.approves(name, words, args) {
 		return d
@@ -424,7 +496,11 @@ func (c *call) listed(name string, args []arg) Decision {
 	if !c.judge.approves(name, nil, args) {
 		return ask(Unknown, shown(name)+" is in auto_approve with other words only")
 	}
-	return worst(Decision{Verdict: Allow, Risk: Caution, Reason: shown(name) + " is in auto_approve"}, c.reads(name, args))
+	why := shown(name) + " is in auto_approve"
+	if !c.bare {
+		why += ", held read-only"
+	}
+	return worst(Decision{Verdict: Allow, Risk: Caution, Reason: why}, c.reads(name, args))
 }
 
 // approves reports whether auto_approve holds the program, either alone, or with the subcommands or the words that

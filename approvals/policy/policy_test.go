@@ -135,6 +135,98 @@ func TestProfile(t *testing.T) {
 	}
 }
 
+func TestDenialThatCanNeverMatchIsAnError(t *testing.T) {
+	for entry, want := range map[string]string{
+		"/sbin/reboot": "reboot", "-rf /": "program's name", "A=b reboot": "program's name", "rm 'x'": "quotes", `rm \x`: "quotes",
+		"reboot": "", "rm -rf /srv": "", "curl | sh": "", ":(){ :|:& };:": "", "sudo reboot": "", "rm -rf *": "",
+	} {
+		_, err := policy.New(policy.Profile{AlwaysDeny: []string{entry}})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", entry, err, want)
+		}
+	}
+}
+
+func TestProgramsThatAListedJailBreaksAreNamed(t *testing.T) {
+	j, err := policy.New(policy.Profile{AutoApprove: []string{"make", "npm run build", "df", "mytool"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := strings.Join(j.Writers(), " "); w != "make npm" {
+		t.Errorf("the writers are %q", w)
+	}
+	if d := j.Argv([]string{"make"}, policy.Context{}); !strings.Contains(d.Reason, "held read-only") {
+		t.Errorf("the reason is %q", d.Reason)
+	}
+	if d := j.Argv([]string{"make"}, policy.Context{Bare: true}); strings.Contains(d.Reason, "held") {
+		t.Errorf("the reason without a wall is %q", d.Reason)
+	}
+}
+
+func TestPacks(t *testing.T) {
+	if _, err := policy.New(policy.Profile{Packs: []string{"dockr"}}); err == nil || !strings.Contains(err.Error(), "docker") {
+		t.Errorf("an unknown pack: %v", err)
+	}
+	p := policy.DefaultProfile()
+	without, err := policy.New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Packs = []string{"docker", "git", "kubectl", "postgres", "aws", "redis"}
+	with, err := policy.New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"docker ps -a", "git log --oneline -5", "git -C /srv/app status", "kubectl get pods -A", "psql -c '\\l'", "aws ec2 describe-instances", "redis-cli info"} {
+		if d := without.Shell(text, policy.Context{}); d.Verdict != policy.Ask {
+			t.Errorf("%s is %s without a pack", text, d.Verdict)
+		}
+		if d := with.Shell(text, policy.Context{}); d.Verdict != policy.Allow {
+			t.Errorf("%s is %s (%s) with its pack", text, d.Verdict, d.Reason)
+		}
+	}
+	for _, text := range []string{
+		"docker inspect web", "docker exec web env", "docker run alpine", "kubectl get secret db -o yaml", "kubectl get secrets", "kubectl get pod web -o yaml",
+		"git push", "git -c core.pager=x log", "psql -c 'drop table x'", "aws secretsmanager list-secrets", "redis-cli get key", "docker compose config",
+	} {
+		if d := with.Shell(text, policy.Context{}); d.Verdict != policy.Ask {
+			t.Errorf("%s is %s with the packs", text, d.Verdict)
+		}
+	}
+}
+
+// TestAttacksAreNeverAllowed: these texts did harm, or showed what is hidden, in real shells.
+func TestAttacksAreNeverAllowed(t *testing.T) {
+	j := defaultJudge(t)
+	for _, e := range readCorpus(t, "testdata/attacks.jsonl") {
+		for _, bare := range []bool{false, true} {
+			ctx := policy.Context{Bare: bare}
+			d := j.Shell(e.Shell, ctx)
+			if e.Argv != nil {
+				d = j.Argv(e.Argv, ctx)
+			}
+			if d.Verdict == policy.Allow {
+				t.Errorf("%s: %q%q is allowed: %s", e.ID, e.Argv, e.Shell, e.Why)
+			}
+		}
+	}
+}
+
+// TestEverydayDiagnosisRunsUnasked: of a hundred commands, no more than five ask.
+func TestEverydayDiagnosisRunsUnasked(t *testing.T) {
+	j := defaultJudge(t)
+	all := readCorpus(t, "testdata/diagnostics.jsonl")
+	var asked []string
+	for _, e := range all {
+		if d := judge(j, e); d.Verdict != policy.Allow {
+			asked = append(asked, fmt.Sprintf("%s%q: %s", e.Shell, e.Argv, d.Reason))
+		}
+	}
+	if len(asked)*100 > len(all)*5 {
+		t.Errorf("%d of %d ask:\n%s", len(asked), len(all), strings.Join(asked, "\n"))
+	}
+}
+
 func TestEntryThatIsShellTextOrEmptyIsAnError(t *testing.T) {
 	for _, p := range []policy.Profile{{AutoApprove: []string{""}}, {AutoApprove: []string{"ls; rm"}}, {AutoApprove: []string{"ls *"}}, {AlwaysDeny: []string{" "}}} {
 		if _, err := policy.New(p); err == nil {
@@ -150,7 +242,8 @@ func TestChangedEnvironmentAsks(t *testing.T) {
 		want   policy.Verdict
 	}{
 		{"LC_ALL=C", policy.Allow}, {"TZ=Europe/Berlin", policy.Allow}, {"COLUMNS=80", policy.Allow}, {"TERM=dumb", policy.Allow},
-		{"-LANG", policy.Allow}, {"PATH=/tmp", policy.Ask}, {"LD_PRELOAD=x", policy.Ask}, {"BASH_ENV=x", policy.Ask}, {"ENV=x", policy.Ask},
+		{"-LANG", policy.Allow}, {"PATH=/tmp", policy.Ask}, {"-HOME", policy.Allow}, {"-USER", policy.Allow}, {"HOME=/x", policy.Ask}, {"LC_ALL=zh_CN.GBK", policy.Ask},
+		{"LANG=ja_JP.SJIS", policy.Ask}, {"LANG=zh_TW", policy.Ask}, {"LANG=de_DE.UTF-8", policy.Allow}, {"LC_CTYPE=en_US", policy.Allow}, {"LD_PRELOAD=x", policy.Ask}, {"BASH_ENV=x", policy.Ask}, {"ENV=x", policy.Ask},
 		{"IFS=x", policy.Ask}, {"GIT_PAGER=x", policy.Ask}, {"PAGER=x", policy.Ask}, {"PYTHONPATH=x", policy.Ask}, {"LC_ALL=/tmp/x", policy.Ask},
 		{"BASH_FUNC_ls%%=() { rm x; }", policy.Ask}, {"TZ=:/etc/shadow", policy.Ask}, {"-PATH", policy.Ask}, {"", policy.Ask}, {"LANG=../x", policy.Ask},
 	}

@@ -31,19 +31,26 @@ type Program struct {
 	Changes string `toml:"changes"`
 	Harm    string `toml:"harm"`
 	// Need has flags of which one must be there; without it the program does something else. "/" stands for an operand
-	// that is an absolute path, "+x" for that operand.
+	// that is an absolute path, any other word for that operand.
 	Need string `toml:"need"`
 	// Operands is how many operands there may be: a number, or "any". None, if it is absent.
 	Operands any `toml:"operands"`
 	// Match is a regular expression (RE2) that each operand must match as a whole; Values one for each flag's value.
 	Match  string `toml:"match"`
 	Values string `toml:"values"`
+	// Avoid is a regular expression (RE2): an operand or a value of a flag that holds a match of it asks.
+	Avoid string `toml:"avoid"`
 	// Refuse are operands that ask.
 	Refuse string `toml:"refuse"`
 	// SingleDash: long flags begin with one dash ("-noout"), and short ones are not bundled.
 	SingleDash bool `toml:"single_dash"`
 	// Abbreviates: the program takes the beginning of a long flag for the flag, and all of its long flags are listed.
 	Abbreviates bool `toml:"abbreviates"`
+	// Bundled: flags may stand in the first word without a dash (tar).
+	Bundled bool `toml:"bundled"`
+	// Walled: a wall of the target holds back all that the harmful flags do, so that words which are not known before the
+	// shell expands them may be there.
+	Walled bool `toml:"walled"`
 	// Subcommands by name, or by several names separated by blanks. With Bare the program reads without one, too.
 	Subcommands map[string]Program `toml:"subcommands"`
 	Bare        bool               `toml:"bare"`
@@ -73,11 +80,11 @@ const (
 // that do harm there, too.
 func (p Program) compile(global string, harm map[string]string, depth int) (*grammar, error) {
 	g := &grammar{
-		any: p.Any, names: p.Names, single: p.SingleDash, abbreviates: p.Abbreviates, bare: p.Bare,
+		any: p.Any, names: p.Names, single: p.SingleDash, abbreviates: p.Abbreviates, bare: p.Bare, bundled: p.Bundled, walled: p.Walled,
 		flagKinds: flagKinds{flags: map[string]kind{}, harm: map[string]string{}, sure: map[string]bool{}}, need: strings.Fields(p.Need),
 	}
 	global = strings.TrimSpace(global + " " + p.Global)
-	for _, text := range []string{p.Flags, global, p.Writes, p.Runs, p.Network, p.Changes, p.Harm, p.Need, p.Match, p.Values, p.Refuse} {
+	for _, text := range []string{p.Flags, global, p.Writes, p.Runs, p.Network, p.Changes, p.Harm, p.Need, p.Match, p.Values, p.Avoid, p.Refuse} {
 		if len(text) > maxRowText || depth > maxRowDepth {
 			return nil, fmt.Errorf("it is longer than %d bytes or deeper than %d subcommands", maxRowText, maxRowDepth)
 		}
@@ -226,6 +233,13 @@ func (g *grammar) setOperands(p Program) error {
 			return fmt.Errorf("reading a regular expression: %w", err)
 		}
 		*e.to = compiled
+	}
+	if p.Avoid != "" {
+		compiled, err := regexp.Compile(p.Avoid)
+		if err != nil {
+			return fmt.Errorf("reading a regular expression: %w", err)
+		}
+		g.avoid = compiled
 	}
 	for _, word := range strings.Fields(p.Refuse) {
 		if g.refuse == nil {

@@ -23,13 +23,13 @@ func judgeSed(c *call, name string, args []arg) Decision {
 	for i := 0; i < len(args); i++ {
 		a := args[i]
 		switch {
-		case !a.known && (a.dash || a.many && len(operands) == 0):
+		case !a.known && (a.dash || a.many) && (c.bare || len(operands)+len(scripts) == 0):
 			return unknownWord(name, a)
 		case a.text == "--" && a.known:
 			operands = append(operands, args[i+1:]...)
 			i = len(args)
 			continue
-		case len(a.text) < 2 || a.text[0] != '-':
+		case len(a.text) < 2 || a.text[0] != '-' || !a.known:
 			operands = append(operands, a)
 			continue
 		}

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -66,6 +68,9 @@ func (c *call) shell(text string) (d Decision) {
 	loops, constants, numbers := c.loops, c.constants, c.numbers
 	c.loops, c.constants, c.numbers = map[string]arg{}, map[string]arg{}, nil // another shell's variables are not this one's
 	defer func() { c.loops, c.constants, c.numbers = loops, constants, numbers }()
+	waits := c.waits
+	c.waits = strings.Contains(text, "wait")
+	defer func() { c.waits = waits }()
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true)).Parse(strings.NewReader(text), "")
 	if err == nil && len(text) > maxDeep && c.nestsDeep(file) {
 		return worst(d, ask(Unknown, "the shell text is nested too deep"))
@@ -80,7 +85,61 @@ func (c *call) shell(text string) (d Decision) {
 	if err != nil {
 		return worst(c.unparsed(text), worst(d, ask(Unknown, "the shell text is not understood: "+shown(err.Error()))))
 	}
+	if err == nil && strings.Contains(text, "<<") && c.hasLateText(file) {
+		d = worst(d, ask(Unknown, "a here-document within a substitution goes on behind it, which is not read alike by every shell"))
+		d = worst(d, c.unparsed(text))
+	}
+	c.findNamed(text)
 	return worst(d, c.topLevel(file, text))
+}
+
+// hasLateText reports whether the text of a here-document stands behind the substitution that it was opened in.
+func (b *budget) hasLateText(file *syntax.File) bool {
+	found := false
+	look := func(outer syntax.Node) {
+		b.walk(outer, func(n syntax.Node) bool {
+			if r, ok := n.(*syntax.Redirect); ok && r.Hdoc != nil && r.Hdoc.End().Offset() >= outer.End().Offset() {
+				found = true
+			}
+			return !found
+		})
+	}
+	b.walk(file, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.CmdSubst:
+			found = found || n.Backquotes && b.hasHeredoc(n)
+			look(n)
+		case *syntax.ProcSubst:
+			look(n)
+		}
+		return !found
+	})
+	return found
+}
+
+func (b *budget) hasHeredoc(outer syntax.Node) bool {
+	found := false
+	b.walk(outer, func(n syntax.Node) bool {
+		r, ok := n.(*syntax.Redirect)
+		found = found || ok && (r.Op == syntax.Hdoc || r.Op == syntax.DashHdoc)
+		return !found
+	})
+	return found
+}
+
+// findNamed looks for the name of a hidden file anywhere in a text, in a here-document or a word for a loop to read as well.
+func (c *call) findNamed(text string) {
+	if c.files == nil || c.hiddenName != "" || !strings.Contains(text, "/") {
+		return
+	}
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\n\"'`();|&<>=,", r) }) {
+		if strings.HasPrefix(word, "/") || strings.HasPrefix(word, "~/") {
+			if c.secret(word, true) != "" {
+				c.hiddenName = word
+				return
+			}
+		}
+	}
 }
 
 // maxDeep bounds what stands within what, since some looks at the whole of it are taken on every level.
@@ -208,9 +267,10 @@ func (c *call) stmt(s *syntax.Stmt) Decision {
 	c.spend(costStatement)
 	d := allow()
 	fetched := false
-	if s.Coprocess || s.Disown {
+	if s.Coprocess || s.Disown || s.Background && !c.waits {
 		d = ask(Caution, "a command is left running")
 	}
+	d = worst(d, c.splitByDash(s))
 	for _, r := range s.Redirs {
 		r, fetches := c.redirect(r)
 		d, fetched = worst(d, r), fetched || fetches
@@ -224,6 +284,23 @@ func (c *call) stmt(s *syntax.Stmt) Decision {
 		return deny("runs a download in a shell")
 	}
 	return d
+}
+
+// splitByDash asks about &>, where words follow it: dash ends the command at & and takes them for another one.
+func (c *call) splitByDash(s *syntax.Stmt) Decision {
+	call, ok := s.Cmd.(*syntax.CallExpr)
+	if !ok || len(call.Args) == 0 {
+		return allow()
+	}
+	last := call.Args[len(call.Args)-1].Pos().Offset()
+	for _, r := range s.Redirs {
+		if (r.Op == syntax.RdrAll || r.Op == syntax.AppAll) && (r.OpPos.Offset() < last || slices.ContainsFunc(s.Redirs, func(other *syntax.Redirect) bool {
+			return other.OpPos.Offset() > r.OpPos.Offset() && other.Op != syntax.DplOut && other.Op != syntax.DplIn
+		})) {
+			return ask(Unknown, "words behind &> are another command to some shells")
+		}
+	}
+	return allow()
 }
 
 // command judges one node of the syntax tree. What is not in the switch asks.
@@ -330,10 +407,13 @@ func (c *call) binary(cmd *syntax.BinaryCmd) Decision {
 	if c.mentions == "" {
 		c.mentions = mentioned
 	}
+	numbered := c.numbered
 	if cmd.Op == syntax.Pipe || cmd.Op == syntax.PipeAll {
 		c.dir = dir
+		c.numbered = cmd.Op == syntax.Pipe && listsNumbers(cmd.X)
 	}
 	d = worst(d, c.stmt(cmd.Y))
+	c.numbered = numbered
 	if cmd.Op != syntax.Pipe && cmd.Op != syntax.PipeAll {
 		return d
 	}
@@ -381,7 +461,7 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 	if !iter.InPos.IsValid() {
 		value.dash, value.many = true, true
 	}
-	plain := true
+	plain, rootless := true, false
 	special := false // names that some programs take for more than files
 	for _, item := range iter.Items {
 		args, w := c.word(item)
@@ -396,6 +476,15 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 				special = true
 			}
 			value.dash = value.dash || a.dash || strings.HasPrefix(a.text, "-")
+			switch {
+			case a.known && strings.HasPrefix(a.text, "/"):
+				a.rooted(a.text)
+				fallthrough
+			default:
+				if rootless = rootless || len(a.roots) == 0; !rootless {
+					value.roots = append(value.roots, a.roots...)
+				}
+			}
 			plain = plain && a.known && isPlain(a.text) && len(a.text) < 1024
 		}
 		if len(args) > 1 && len(value.others) < maxOthers {
@@ -405,6 +494,9 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 	if special && strings.HasPrefix(value.text, "/") && len(iter.Items) > 1 {
 		value.others = append(value.others, value.text)
 		value.text = ""
+	}
+	if rootless {
+		value.roots = nil
 	}
 	value.plain = plain && len(iter.Items) > 0
 	value.closed = value.plain && value.text != "" && len(value.others) < maxOthers
@@ -623,7 +715,7 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 	case syntax.WordHdoc:
 		return d, to.fetches
 	case syntax.DplIn, syntax.DplOut:
-		if to.known && to.text != "" && strings.Trim(to.text, "0123456789-") == "" {
+		if to.known && descriptor.MatchString(to.text) {
 			return d, false
 		}
 		if r.Op == syntax.DplOut && to.known && to.text == "/dev/null" {
@@ -635,7 +727,7 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 				d = worst(d, ask(Caution, "the shell "+why))
 			}
 		}
-		if !strings.HasPrefix(to.text, "/dev/") && (to.known || strings.HasPrefix(to.text, "/") && !to.many) ||
+		if !strings.HasPrefix(to.text, "/dev/") && (to.known || to.closed && strings.HasPrefix(to.text, "/") && !to.many || to.below()) ||
 			to.known && readable[to.text] {
 			return d, to.fetches
 		}
@@ -652,6 +744,10 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 	c.noteRedirection(r.Op, to)
 	return worst(d, ask(Caution, "writes "+shown(to.text)+" by redirection")), false
 }
+
+// descriptor matches what a redirection takes for a descriptor, to copy, to move or to close. Other digits and dashes are a
+// file's name to some shells.
+var descriptor = regexp.MustCompile(`^([0-9]+-?|-)$`)
 
 // readable are the devices that a redirection may read.
 var readable = map[string]bool{"/dev/null": true, "/dev/stdin": true, "/dev/zero": true, "/dev/full": true, "/dev/random": true, "/dev/urandom": true}

@@ -29,19 +29,49 @@ func DefaultProfile() Profile {
 			realpath resolvectl rev rg route rpm sar sed seq sestatus sha1sum sha224sum sha256sum sha384sum sha512sum sleep
 			snap sort ss stat strings sum swapon sysctl systemctl systemd-analyze systemd-cgls systemd-cgtop
 			systemd-detect-virt systemd-path tac tail tc test timedatectl top tr tree true tsort tty uname unexpand uniq uptime
-			users vmstat w wc whereis which who whoami xxd xzcat zcat zdump zramctl`),
+			users vmstat w wc whereis which who whoami xxd xzcat zcat zdump zramctl` + diagnosis),
 		AlwaysDeny: []string{"rm -rf /", ":(){ :|:& };:"},
 		Hide:       vfs.DefaultHide(),
 	}
 }
 
+// diagnosis are further programs of the default list, by kinds: storage, network, time, services, packed logs, hardware,
+// packages, users, the kernel.
+const diagnosis = `
+	numastat lsscsi tload cpuid uuidparse nfsiostat cifsiostat tapestat zgrep zegrep zfgrep xzgrep xzegrep xzfgrep bzgrep
+	bzegrep bzfgrep zstdgrep zcmp xzcmp bzcmp zdiff xzdiff bzdiff lzcat zipinfo dfc shasum crc32 nstat lnstat ifstat hostid
+	runlevel lastcomm mountpoint slabtop fuser cpupower perf turbostat uclampset choom sadf iptables ip6tables iptables-legacy
+	ip6tables-legacy iptables-nft ip6tables-nft iptables-save ip6tables-save iptables-legacy-save iptables-nft-save
+	ip6tables-nft-save ebtables arptables nft firewall-cmd ufw conntrack ipset ipvsadm wg iwconfig iwgetid iw mii-tool brctl
+	ovs-vsctl lldpctl nfsstat exportfs smbstatus testparm chronyc ntpq ntpstat adjtimex hwclock lvs pvs vgs lvdisplay
+	pvdisplay vgdisplay lvscan pvscan vgscan lvmdiskscan lvm dmsetup multipath multipathd blkid fdisk sfdisk gdisk sgdisk
+	parted partx mdadm smartctl nvme hdparm xfs_info dumpe2fs tune2fs e2label findfs btrfs zfs zpool quota repquota quotastats
+	cryptsetup iscsiadm gluster storcli storcli64 perccli megacli MegaCli64 ssacli hpssacli arcconf sensors dmidecode lshw
+	ipmitool nvidia-smi rocm-smi udevadm kmod modprobe dkms kdumpctl kdump-config coredumpctl tuned-adm efibootmgr mokutil
+	grubby grub-editenv grub2-editenv needrestart virt-what virt-host-validate aa-status apparmor_status auditctl ausearch
+	aureport semodule semanage getsebool matchpathcon seinfo sesearch fail2ban-client faillock pwck grpck chage passwd lid
+	members lastlog2 ac sa atq at anacron run-parts apt-config apt-file debsums apt-get flatpak zypper apk pacman pip pip3
+	apache2ctl apachectl httpd apache2 named-checkconf named-checkzone unbound-checkconf nsd-checkconf postconf postqueue
+	mailq qshape pflogsumm exim exim4 exiqgrep doveconf doveadm haproxy varnishd varnishadm varnishstat squid lighttpd php-fpm
+	php-fpm8.2 php-fpm8.3 php-fpm8.1 php-fpm7.4 sshd ssh-keygen ssh slaptest klist realm sssctl supervisorctl crm_mon pcs
+	keepalived logrotate rsyslogd syslog-ng promtool nagios busctl machinectl oomctl portablectl homectl bootctl systemd-delta
+	systemd-resolve systemd-escape service rc-status rc-update chkconfig initctl sv tar unzip zip gzip bzip2 xz zstd lz4 cpio
+	ar readelf nm objdump size ldconfig iconv xmllint shuf locate tput stty openvpn debconf-show virsh visudo dnf yum rtacct`
+
 //go:embed table.toml
 var tableText string
+
+//go:embed diagnosis.toml
+var diagnosisText string
+
+//go:embed packs.toml
+var packsText string
 
 // table is what the package knows of programs.
 type table struct {
 	programs map[string]*grammar
 	versions map[string]map[string]bool // program → the flags that only say its version
+	packs    map[string][]string        // pack → its programs
 }
 
 // document is the form of the table's text.
@@ -51,6 +81,7 @@ type document struct {
 	Builtins string             `toml:"builtins"`
 	Versions map[string]string  `toml:"versions"`
 	Programs map[string]builtin `toml:"programs"`
+	Packs    map[string]string  `toml:"packs"`
 }
 
 // builtin is a row that may be a part of the shell, which no list needs to name.
@@ -61,30 +92,50 @@ type builtin struct {
 
 // builtinTable reads the table once. Its text is a part of the program: what is wrong with it is found by any test.
 var builtinTable = sync.OnceValue(func() *table {
-	t, err := readTable(tableText)
+	t, err := readTable(tableText, diagnosisText, packsText)
 	if err != nil {
 		panic("the table of programs: " + err.Error())
 	}
 	return t
 })
 
-// readTable makes grammars of a text.
-func readTable(text string) (*table, error) {
+// readTable makes grammars of texts.
+func readTable(texts ...string) (*table, error) {
+	t := &table{programs: map[string]*grammar{}, versions: map[string]map[string]bool{}, packs: map[string][]string{}}
+	var failed []error
+	for _, text := range texts {
+		failed = append(failed, t.read(text))
+	}
+	maps.Copy(t.programs, languages())
+	return t, errors.Join(failed...)
+}
+
+// read adds a text.
+func (t *table) read(text string) error {
 	var d document
 	if err := toml.NewDecoder(strings.NewReader(text)).DisallowUnknownFields().Decode(&d); err != nil {
-		return nil, fmt.Errorf("decoding: %w", err)
+		return fmt.Errorf("decoding: %w", err)
 	}
-	t := &table{programs: map[string]*grammar{}, versions: map[string]map[string]bool{}}
+	before := make(map[string]bool, len(t.programs)) // of other texts; within the lists, the later counts
+	for name := range t.programs {
+		before[name] = true
+	}
+	var failed []error
+	for name, programs := range d.Packs {
+		t.packs[name] = strings.Fields(programs)
+	}
 	for _, list := range []struct {
 		names string
 		g     grammar
 	}{{d.Any, grammar{any: true}}, {d.Names, grammar{any: true, names: true}}, {d.Builtins, grammar{any: true, names: true, builtin: true}}} {
 		for _, name := range strings.Fields(list.names) {
+			if before[name] {
+				failed = append(failed, fmt.Errorf("the program %s %w", name, errTwice))
+			}
 			g := list.g
 			t.programs[name] = &g
 		}
 	}
-	var failed []error
 	for names, row := range d.Programs {
 		g, err := row.compile("", nil, 0)
 		if err != nil {
@@ -94,7 +145,7 @@ func readTable(text string) (*table, error) {
 		g.builtin = row.Builtin
 		for _, name := range strings.Fields(names) {
 			if _, ok := t.programs[name]; ok {
-				return nil, fmt.Errorf("the program %s %w", name, errTwice)
+				failed = append(failed, fmt.Errorf("the program %s %w", name, errTwice))
 			}
 			t.programs[name] = g
 		}
@@ -107,8 +158,7 @@ func readTable(text string) (*table, error) {
 			t.versions[name][flag] = true
 		}
 	}
-	maps.Copy(t.programs, languages())
-	return t, errors.Join(failed...)
+	return errors.Join(failed...)
 }
 
 // languages are the programs with a language of their own, and a judge for it.

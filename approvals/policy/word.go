@@ -83,6 +83,9 @@ func (e *variables) value(w *syntax.Word) arg {
 			if glob {
 				v.known, v.closed, v.many = false, false, true
 				v.dash = v.dash || v.text == "" && strings.IndexAny(text, "*?[") == 0
+				if head := text[:strings.IndexAny(text, "*?[")]; i == 0 {
+					v.rooted(head)
+				}
 			}
 			if isAssignment(part.Value) && strings.Contains(part.Value, "~") {
 				v.known, v.closed = false, false
@@ -104,6 +107,24 @@ func (e *variables) value(w *syntax.Word) arg {
 	}
 	v.settleNumber(w)
 	return v
+}
+
+// rooted takes note of the directory below which a word is, whatever it becomes: what is certain of how it begins.
+func (v *arg) rooted(head string) {
+	if at := strings.LastIndexByte(head, '/'); at > 0 && head[0] == '/' {
+		v.roots = []string{head[:at+1]}
+	}
+}
+
+// below reports whether a word is a path below directories that are known, none of which the shell or a program takes for
+// more than files ("/dev/tcp", "/inet").
+func (v *arg) below() bool {
+	for _, root := range v.roots {
+		if strings.HasPrefix(root, "/dev/") || strings.HasPrefix(root, "/inet") {
+			return false
+		}
+	}
+	return len(v.roots) > 0
 }
 
 // maxOthers bounds the values of a word that are kept.
@@ -177,6 +198,11 @@ func (e *variables) expanded(part syntax.WordPart, v *arg, quoted bool) {
 			return
 		}
 		if part.Param != nil {
+			if loop, ok := e.loops[part.Param.Value]; ok && isPlainParam(part) && first {
+				v.roots = loop.roots
+			} else if wasKnown && v.lead != "" {
+				v.rooted(v.lead)
+			}
 			if loop, ok := e.loops[part.Param.Value]; ok && isPlainParam(part) && (quoted || loop.plain) {
 				// With one such variable, and nothing else that is not known, all that the word may be is known.
 				v.closed = loop.closed && wasKnown && len(v.text) < 1024
@@ -196,6 +222,10 @@ func (e *variables) expanded(part syntax.WordPart, v *arg, quoted bool) {
 		v.fetches = v.fetches || e.fetching[part]
 		if v.names == "" {
 			v.names = e.naming[part]
+		}
+		if printsWord(part.Stmts) {
+			e.add(v, "word")
+			return
 		}
 		if printsNumber(part.Stmts) {
 			v.number, v.many = true, v.many || !quoted

@@ -156,7 +156,7 @@ func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
 			}
 		}
 		if w.extra && (replaced == "" || counted) { // of -I and -n, the one that comes last counts
-			inner = append(inner, arg{many: true, dash: true, text: readWords})
+			inner = append(inner, arg{many: true, dash: !c.numbered, number: c.numbered, text: readWords})
 		}
 		if w.name {
 			c.programs = append(c.programs, a.text)
@@ -249,6 +249,11 @@ const readsInput = "\x00reads commands"
 // judgeShell judges a shell: its -c text is judged as shell text, anything else it reads is not known.
 func judgeShell(c *call, name string, args []arg) Decision {
 	d := allow()
+	switch name {
+	case "sh", "bash", "dash", "ash", "busybox-sh", "rbash":
+	default:
+		d = ask(Unknown, shown(name)+" reads text by rules of its own")
+	}
 	for i := 0; i < len(args); i++ {
 		a := args[i]
 		if a.fetches {
@@ -293,6 +298,9 @@ func (c *call) commandText(name string, args []arg) Decision {
 		if a.fetches {
 			return deny("runs a download with " + shown(name))
 		}
+	}
+	for _, a := range args[1:] {
+		c.findNamed(a.text) // its positional parameters
 	}
 	d := c.shell(args[0].text)
 	if !args[0].known {

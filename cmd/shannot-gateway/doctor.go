@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -310,6 +311,18 @@ func (c *checkup) commands(conf *config.Config) {
 		c.warn("jail", "commands that run unasked are held back by the policy alone: %s", host.Jail())
 	default:
 		c.ok("jail", "commands that run unasked: %s", jail.Detail())
+		c.writers(conf)
+	}
+}
+
+// writers names programs that the configuration lets run unasked and that the jail breaks.
+func (c *checkup) writers(conf *config.Config) {
+	j, err := policy.New(conf.Profile)
+	if err != nil {
+		return // reported with the profile
+	}
+	if names := j.Writers(); len(names) > 0 {
+		c.warn("auto_approve", "held read-only, so that they fail where they write: %s; take them out, so that they ask", strings.Join(names, ", "))
 	}
 }
 

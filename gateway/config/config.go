@@ -152,6 +152,7 @@ type file struct {
 	Profile    struct {
 		AutoApprove []string `toml:"auto_approve"`
 		AlwaysDeny  []string `toml:"always_deny"`
+		Packs       []string `toml:"packs"`
 		Jail        *bool    `toml:"jail"`
 	} `toml:"profile"`
 	Programs map[string]policy.Program `toml:"programs"`
@@ -315,6 +316,7 @@ func (f *file) check(path string) (*Config, error) {
 	if f.Profile.AlwaysDeny != nil {
 		c.Profile.AlwaysDeny = f.Profile.AlwaysDeny
 	}
+	c.Profile.Packs = f.Profile.Packs
 	c.Profile.Programs = f.Programs
 	for _, step := range []func(*Config) error{
 		f.checkPlaces, f.checkLimits, f.checkRetention, f.checkAudit, f.checkRemotes, f.checkIdentities, f.checkSSH,
