@@ -39,7 +39,8 @@ type Manager struct {
 	contents  change.Contents
 	rollbacks *rollback.Rollbacks
 
-	begun atomic.Int64
+	begun      atomic.Int64
+	unrecorded unrecorded
 }
 
 // New opens the sessions of an earlier gateway: what was held is parked, what ran has failed, and an operation that
@@ -86,7 +87,7 @@ func New(c Config) (*Manager, error) {
 	m.gate = gate.New(gate.Config{
 		Store: c.Store, Blobs: c.Blobs, Outputs: outputs, Grants: m.grants, Look: look, Log: c.Log, Now: c.Now, Rules: m.rules.Load,
 		Restarts: c.Restart != nil, Share: m.places.Share, Working: m.sessions.Working, Ended: m.resumer.Ended,
-		Publish: publish,
+		Publish: publish, Unrecorded: m.unrecorded.add,
 	})
 	err = recovery.Run(m.sessions.Closed(), recovery.Config{
 		Store: c.Store, Look: look, Log: c.Log, Now: c.Now, Rules: m.rules.Load(), Restarts: c.Restart != nil, Parked: m.resumer.Parked,
@@ -214,4 +215,7 @@ func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
 func (m *Manager) Shutdown(ctx context.Context) error { return m.resumer.Shutdown(ctx) }
 
 // ExpireParked ends the parked sessions whose time has passed. The gateway calls it from time to time.
-func (m *Manager) ExpireParked() { m.resumer.ExpireParked() }
+func (m *Manager) ExpireParked() {
+	m.recordEnds()
+	m.resumer.ExpireParked()
+}

@@ -33,7 +33,8 @@ func (m *Manager) session(id string) (journal.Session, error) {
 	if !journal.ValidID(id) {
 		return journal.Session{}, journal.ErrNotFound
 	}
-	return m.config.Store.Session(id)
+	s, err := m.config.Store.Session(id)
+	return m.unrecorded.shown(s), err
 }
 
 // Filter selects sessions.
@@ -44,7 +45,11 @@ type Filter struct {
 // Sessions returns the sessions that are shown to who asks, newest first, without their scripts.
 func (m *Manager) Sessions(by journal.Identity, f Filter) ([]journal.Session, error) {
 	scope := m.scopes.Of(by)
-	return m.config.Store.Sessions(f.All, func(s *journal.Session) bool { return scope.Sees(s.Identity, s.Target) })
+	all, err := m.config.Store.Sessions(f.All, func(s *journal.Session) bool { return scope.Sees(s.Identity, s.Target) })
+	for i := range all {
+		all[i] = m.unrecorded.shown(all[i])
+	}
+	return all, err
 }
 
 // Group returns the sessions of a group that are shown to who asks, by target, and how many others there are. It fails with

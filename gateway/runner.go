@@ -314,8 +314,11 @@ func (s *session) script() gate.Outcome {
 		return s.fault("run the script", fmt.Errorf("there is no engine %q", s.request.Engine))
 	}
 	result, err := engine.Run(ctx, job)
-	if cause := context.Cause(ctx); errors.Is(cause, journal.ErrOutputLimit) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, journal.ErrOutputLimit):
 		return s.outputLimit()
+	case errors.Is(cause, journal.ErrStore):
+		return s.fault("keep what the script says", cause)
 	}
 	if err != nil {
 		if s.live.Context().Err() != nil {
@@ -625,6 +628,8 @@ func (s *session) shell() gate.Outcome {
 		return s.stopped()
 	case errors.Is(cause, journal.ErrOutputLimit):
 		return s.outputLimit()
+	case errors.Is(cause, journal.ErrStore):
+		return s.fault("keep what the command says", cause)
 	case errors.Is(cause, errWall):
 		return s.outOfWall()
 	case errors.Is(err, targets.ErrLost):

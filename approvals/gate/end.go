@@ -112,6 +112,9 @@ func (l *Live) record(o Outcome, reads *journal.Reads) (parked, kept bool) {
 	})
 	if err != nil {
 		l.of.config.Log.Error("record a session's end", "session", l.id, "error", err)
+		if errors.Is(err, journal.ErrStore) {
+			l.of.config.Unrecorded(l.id, err, now)
+		}
 	}
 	return err == nil && s.Status == journal.StatusParked, kept && err == nil
 }

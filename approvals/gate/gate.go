@@ -60,6 +60,8 @@ type Config struct {
 	// Ended is told that a session is not alive any more, with its record where it is parked, nil else. done is called once nothing of
 	// it goes on.
 	Ended func(id string, parked *journal.Session) (done func())
+	// Unrecorded is told of a session whose end the store did not take.
+	Unrecorded func(id string, why error, at time.Time)
 }
 
 // Gate is what all live sessions share. It is passed by every operation: judged first, and then decided on by a human where the
