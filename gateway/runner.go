@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"shannot-gateway/gateway/command"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/sandbox"
+	"shannot-gateway/sandbox/shell"
 	"shannot-gateway/targets"
 	"shannot-gateway/vfs"
 )
@@ -282,6 +284,8 @@ func (s *session) script() gate.Outcome {
 	}
 	ctx, cancel := context.WithCancelCause(s.live.Context())
 	defer cancel(nil)
+	stdin, letGo := s.input()
+	defer letGo()
 	job := sandbox.Job{
 		Session: s.live.ID(),
 		Args:    s.request.Args,
@@ -292,7 +296,7 @@ func (s *session) script() gate.Outcome {
 			return err == nil && info.IsDir() && view.Access(name, mayPass) == nil
 		}),
 		FS:     view,
-		Stdin:  s.input(),
+		Stdin:  stdin,
 		Stdout: limitedWriter{s.live.Stdout(), cancel}, Stderr: limitedWriter{s.live.Stderr(), cancel},
 		Commands: s, Held: s.live.Held,
 		Limits: sandbox.Limits{
@@ -408,11 +412,29 @@ func terminalSize(columns, rows int) sandbox.Size {
 	return sandbox.Size{Rows: bound(rows), Columns: bound(columns)}
 }
 
-func (s *session) input() io.Reader {
-	if s.stdin == nil {
-		return strings.NewReader("")
+// input is what a script reads; nil for one of the shell that is given nothing. A command of such a text inherits it: so what has
+// ended by now is known to have.
+func (s *session) input() (in io.Reader, stop func()) {
+	stop = func() {}
+	switch {
+	case s.request.Engine != shell.EngineName && s.stdin == nil:
+		return strings.NewReader(""), stop
+	case s.stdin == nil:
+		return nil, stop
+	case s.request.Engine != shell.EngineName:
+		return s.stdin, stop
 	}
-	return s.stdin
+	ahead := newIntake(s.stdin)
+	switch now := ahead.input(); now.kind {
+	case string(sandbox.NoInput):
+		ahead.close()
+		return nil, stop
+	case string(sandbox.DataInput):
+		ahead.close()
+		return bytes.NewReader(now.content), stop
+	default:
+		return now.reader, ahead.close
+	}
 }
 
 // limitedWriter ends a run at the first write that the recorder refuses.

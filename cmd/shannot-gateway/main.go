@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"shannot-gateway/sandbox/native"
+	"shannot-gateway/sandbox/shell"
 	"shannot-gateway/targets/jail"
 )
 
@@ -24,6 +25,7 @@ const (
 )
 
 func main() {
+	shell.Init()  // does not return in a process that is the shell of a sandbox
 	native.Init() // does not return in a process that probes the layers of the sandbox
 	jail.Init()   // nor in the first stage of a command in the jail
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

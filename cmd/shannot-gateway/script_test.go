@@ -28,12 +28,17 @@ import (
 
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/sandbox/pypy/pypytest"
+	"shannot-gateway/sandbox/shell"
 	"shannot-gateway/targets/jail"
 	"shannot-gateway/targets/ssh/sshdtest"
 )
 
 func TestMain(m *testing.M) {
+	shell.Init()
 	native.Init()
+	if program := os.Getenv(shellEnv); program != "" {
+		shellExecutable = program
+	}
 	jail.Init()
 	// Scripts wait more than they work. A number that is given on the command line is parsed later, and counts.
 	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
@@ -83,9 +88,13 @@ func TestScripts(t *testing.T) {
 		dir := t.TempDir()
 		return dir, pypytest.Build("../../sandbox/pypy/testdata", dir)
 	})
+	shellProgram := builtShell(t)
 	testscript.Run(t, testscript.Params{
-		Dir:   "testdata/script",
-		Setup: func(env *testscript.Env) error { return setupScript(env, cache) },
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv(shellEnv, shellProgram)
+			return setupScript(env, cache)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": cmdServe, "reload": cmdReload, "sigterm": cmdSigterm, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
 			"shown": cmdShown, "approve": cmdApprove, "group": cmdGroup,
@@ -100,6 +109,8 @@ func TestScripts(t *testing.T) {
 			switch name {
 			case "jail":
 				return jail.Check() == nil, nil
+			case "shell":
+				return !raceDetector || shellProgram != "", nil
 			case "pypy":
 				return pypytest.Missing() == "", nil
 			case "root":
@@ -110,6 +121,25 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// shellEnv names the program that is the shell of the sandbox in the place of the tests' own, "" for that.
+const shellEnv = "SHANNOT_TEST_SHELL"
+
+// builtShell is such a program where the tests' own cannot be it, "" where it can, or where none can be built.
+func builtShell(t *testing.T) string {
+	t.Helper()
+	if !raceDetector {
+		return ""
+	}
+	program := filepath.Join(t.TempDir(), "shell")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../sandbox/shell/testdata/program") // #nosec G204 -- the test's
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Logf("no shell for the sandbox: %v: %s", err, out)
+		return ""
+	}
+	return program
 }
 
 // refuseStop fails for a script with the library's own command stop, which ends a script there and calls it passed. The

@@ -24,6 +24,7 @@ import (
 	"shannot-gateway/hostkeys"
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/native"
+	"shannot-gateway/sandbox/shell"
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/local"
 	"shannot-gateway/targets/ssh"
@@ -253,7 +254,7 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 		return err
 	}
 	a.closes = append(a.closes, journal.Close)
-	engine := native.New(native.Options{Runtime: runtime, Warm: c.Native.Warm, Log: log})
+	engine := native.New(native.Options{Runtime: runtime, Warm: c.Native.Warm, Shell: ownShell(c), Log: log})
 	a.closes = append(a.closes, engine.Close)
 	if err := engine.Check(ctx); err != nil {
 		return errors.Join(fmt.Errorf("the sandbox does not work on this machine: %w", err),
@@ -266,12 +267,31 @@ func (a *assembled) build(ctx context.Context, c *config.Config, runtime string,
 			return fmt.Errorf("engine = %q does not work on this machine: %w", c.Engine, err)
 		}
 	}
+	engines := []sandbox.Engine{other}
+	if c.Shell.Enabled {
+		sh := shell.New(engine)
+		if err := sh.Check(ctx); err != nil {
+			return fmt.Errorf("[engines.shell] enabled = true: the sandboxed shell does not work on this machine: %w", err)
+		}
+		engines = append(engines, sh)
+	}
 	a.Gateway, err = gateway.New(gateway.Options{
 		Config: c, HostKeys: a.keys, Store: journal, Over: journal.Over, Blobs: journal, Grants: journal, Audit: record, Judge: judge, Engine: engine,
-		Engines: []sandbox.Engine{other}, Targets: a.targets(a.remotes),
+		Engines: engines, Targets: a.targets(a.remotes),
 		Version: version(), Log: log,
 	})
 	return err
+}
+
+// shellExecutable is the program that becomes the shell of a sandbox: this one.
+var shellExecutable = "/proc/self/exe"
+
+// ownShell makes this program the sandbox's shell, where the configuration wants one.
+func ownShell(c *config.Config) native.Shell {
+	if !c.Shell.Enabled {
+		return native.Shell{}
+	}
+	return native.Shell{Executable: shellExecutable, Takes: shell.Takes}
 }
 
 // targets are the gateway's own host and the remotes, by name.

@@ -20,6 +20,7 @@ import (
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/internal/commandline"
+	"shannot-gateway/sandbox/shell"
 	"shannot-gateway/targets"
 )
 
@@ -185,13 +186,21 @@ func (v *Verbs) script(ctx context.Context, c *invocation, flags runFlags, hasCo
 		request.Args = slices.Concat([]string{"-"}, args)
 		request.Script, stdin = text, strings.NewReader(text)
 	}
+	if v.Config.Shell.Enabled && !hasCode && shell.IsScript(request.Script) {
+		run, err := shell.ScriptArgs(request.Script, args)
+		if err != nil {
+			c.notice("the shell script cannot run in the sandbox, and nothing of it has: %s", render.Line(err.Error()))
+			return ExitNotAScript
+		}
+		request.Engine, request.Args, stdin = shell.EngineName, run, nil
+	}
 	if err := checkScript(request.Script); err != nil {
 		c.notice("%s", render.Line(err.Error()))
 		return ExitNotAScript
 	}
 	if len(names) > 1 {
 		return v.fleet(ctx, c, flags, names, request, func() io.Reader {
-			if hasCode { // one client's input is not for several scripts
+			if stdin == nil || hasCode { // one client's input is not for several scripts
 				return nil
 			}
 			return strings.NewReader(request.Script)
@@ -299,10 +308,52 @@ func (v *Verbs) command(ctx context.Context, c *invocation, flags runFlags, text
 		return status
 	}
 	request := approvals.Request{Script: text, Shell: true}
+	if v.Config.Shell.Enabled {
+		in, status := v.sandboxed(ctx, c, &request, stdin)
+		if status != ExitOK {
+			return status
+		}
+		stdin = in
+	}
 	if len(names) > 1 {
 		return v.fleet(ctx, c, flags, names, request, func() io.Reader { return nil })
 	}
 	return v.begin(ctx, c, flags, target, request, stdin)
+}
+
+// sandboxed makes a line a text for the sandbox's shell, where that takes it, and returns its input.
+func (v *Verbs) sandboxed(ctx context.Context, c *invocation, r *approvals.Request, stdin io.Reader) (io.Reader, int) {
+	route, with, why := shell.RouteOf(r.Script)
+	if why != nil {
+		c.notice("the line is judged as a whole and runs in the target's shell: %s", render.Line(why.Error()))
+	}
+	switch route {
+	case shell.Sandboxed:
+		*r = approvals.Request{Engine: shell.EngineName, Script: r.Script, Args: []string{"-c", r.Script}}
+	case shell.FromInput:
+		if c.Terminal != nil {
+			return stdin, ExitOK
+		}
+		text, err := c.readScript(ctx, v.Config.Limits.Script)
+		if ctx.Err() != nil {
+			return nil, ExitFault // the client is gone, or wants it to end
+		}
+		if err == nil {
+			err = checkScript(text)
+		}
+		if err != nil {
+			c.notice("%s", render.Line(err.Error()))
+			return nil, ExitNotAScript
+		}
+		if _, err := shell.ScriptArgs(text, nil); err != nil {
+			c.notice("the script is judged as a whole and runs in the target's shell: %s", render.Line(err.Error()))
+			return strings.NewReader(text), ExitOK
+		}
+		*r = approvals.Request{Engine: shell.EngineName, Script: text, Args: with(text)}
+		return nil, ExitOK
+	case shell.Whole:
+	}
+	return stdin, ExitOK
 }
 
 // runnable tells at once what would only fail after a human has looked at it: text that no shell can read, and a program that the

@@ -73,6 +73,7 @@ type Config struct {
 	SSH       Algorithms
 	Engine    string // what runs scripts where nobody says otherwise, "native" or "pypy"
 	PyPy      PyPy
+	Shell     Shell
 }
 
 // PyPy says where a pypy-sandbox is; an empty field leaves it to be found.
@@ -102,6 +103,11 @@ type Limits struct {
 	Sessions, SessionsPerIdentity int
 	Uploads, UploadsPerIdentity   int           // changes over SFTP at once
 	Queue                         time.Duration // how long a session waits for a place; 0 means not at all
+}
+
+// Shell is the sandboxed shell's configuration.
+type Shell struct {
+	Enabled bool
 }
 
 // Native is the native engine's configuration.
@@ -165,6 +171,9 @@ type file struct {
 			Executable string `toml:"executable"`
 			Library    string `toml:"library"`
 		} `toml:"pypy"`
+		Shell struct {
+			Enabled bool `toml:"enabled"`
+		} `toml:"shell"`
 	} `toml:"engines"`
 	Files struct {
 		Read    []string `toml:"read"`

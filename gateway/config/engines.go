@@ -17,6 +17,7 @@ const (
 func Engines() []string { return []string{NativeEngine, PyPyEngine} }
 
 func (f *file) checkEngines(c *Config) error {
+	c.Shell.Enabled = f.Engines.Shell.Enabled
 	c.Engine = NativeEngine
 	if f.Engine != "" {
 		c.Engine = f.Engine

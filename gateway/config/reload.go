@@ -20,6 +20,7 @@ func (c *Config) KeepFixed(old *Config) (restart []string, err error) {
 		{"engine", &c.Engine, &old.Engine},
 		{"[engines.native]", &c.Native, &old.Native},
 		{"[engines.pypy]", &c.PyPy, &old.PyPy},
+		{"[engines.shell]", &c.Shell, &old.Shell},
 		{"[profile] jail", &c.Jail, &old.Jail},
 		{"[local]", &c.RunAs, &old.RunAs},
 		{"[audit]", &c.Audit, &old.Audit},

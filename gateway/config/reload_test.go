@@ -26,7 +26,8 @@ func TestAReloadKeepsWhatHoldsFromStartToEnd(t *testing.T) {
 	for name, text := range map[string]string{
 		"listen": "listen = \"127.0.0.1:1\"", "state": "state = \"/elsewhere\"", "engine": "engine = \"pypy\"",
 		"[engines.native]": "[engines.native]\nwarm = 1", "[engines.pypy]": "[engines.pypy]\nexecutable = \"/x\"",
-		"[profile] jail": "[profile]\njail = false", "[local]": "[local]\nrun_as = \"ops\"", "[audit]": "[audit]\nenabled = false",
+		"[engines.shell]": "[engines.shell]\nenabled = true",
+		"[profile] jail":  "[profile]\njail = false", "[local]": "[local]\nrun_as = \"ops\"", "[audit]": "[audit]\nenabled = false",
 		"[retention]": "[retention]\nsessions = 3", "[hostkeys]": "[hostkeys]\ntypes = [\"rsa\"]",
 		"[ssh]": "[ssh]\nciphers = [\"aes256-gcm@openssh.com\"]",
 	} {
@@ -53,7 +54,7 @@ func TestAReloadKeepsWhatHoldsFromStartToEnd(t *testing.T) {
 
 // A field that is new in Config has to be put into one of these lists, and into KeepFixed where it belongs there.
 func TestEveryFieldStaysOrIsTakenUp(t *testing.T) {
-	stays := []string{"State", "Listen", "Engine", "Native", "PyPy", "Jail", "RunAs", "Audit", "Retention", "HostKeys", "SSH"}
+	stays := []string{"State", "Listen", "Engine", "Native", "PyPy", "Shell", "Jail", "RunAs", "Audit", "Retention", "HostKeys", "SSH"}
 	taken := []string{"Path", "SHA256", "StrictModes", "Warnings", "Identities", "Profile", "Files", "Limits", "Connections", "Remotes", "Groups"}
 	for i := range reflect.TypeFor[Config]().NumField() {
 		name := reflect.TypeFor[Config]().Field(i).Name

@@ -264,6 +264,9 @@ func (r *run) openStdio() (files *supervisor.Stdio, err error) {
 		}
 	}
 	r.stdio = files
+	if r.job.Stdin == nil && r.handshake == nil && !files.Terminal { // known from the first call on
+		r.stdin.feed.Move(files.Stdin, nil)
+	}
 	return files, nil
 }
 

@@ -1,6 +1,12 @@
 package shell
 
-import "strings"
+import (
+	"path"
+	"strings"
+
+	"mvdan.cc/sh/v3/interp"
+	"mvdan.cc/sh/v3/syntax"
+)
 
 // An Invocation is what a shell's arguments say.
 type Invocation struct {
@@ -75,12 +81,6 @@ func (in Invocation) rest(args []string, stdin bool) Invocation {
 	return in
 }
 
-// Runs reports whether arguments give a shell a text in a way that is known here.
-func Runs(args []string) bool {
-	_, ok := ParseArgs(args)
-	return ok
-}
-
 // Takes reports whether a command line of bash or sh, its name first, gives a text that this shell runs as bash would. A file is
 // taken for one: what it holds shows when it is read.
 func Takes(argv []string) bool {
@@ -96,4 +96,107 @@ func Takes(argv []string) bool {
 	}
 	_, err := Parse(in.Text)
 	return err == nil
+}
+
+// maxRouted is the longest text that is given to the shell on its command line, in bytes: below what execve(2) takes, and short
+// enough for whoever reads it outside of the sandbox.
+const maxRouted = 96 << 10
+
+// A Route is where a text from a client goes.
+type Route int
+
+// Routes.
+const (
+	Whole     Route = iota // to the gate, as one command of the target's shell
+	Sandboxed              // to the shell in the sandbox
+	FromInput              // as Sandboxed: the text is on standard input, and the line says how
+)
+
+// RouteOf says where a line goes. Of a line that FromInput is for it returns the arguments of bash that run text in its place.
+// why is the reason for Whole, nil where the line is nothing but a command and its words, which every shell reads alike.
+func RouteOf(line string) (route Route, with func(text string) []string, why error) {
+	if len(line) > maxRouted {
+		return Whole, nil, &Unsupported{What: "so long a text"}
+	}
+	file, err := Parse(line)
+	if err != nil {
+		return Whole, nil, err
+	}
+	words, plain := plainWords(file)
+	if !plain {
+		return Sandboxed, nil, nil
+	}
+	switch path.Base(words[0]) {
+	case "bash", "sh", "dash":
+		in, ok := ParseArgs(words[1:])
+		switch {
+		case ok && !in.Given && in.File == "":
+			return FromInput, func(text string) []string {
+				return append(append(append([]string{}, in.Set...), "-c", text, in.Name), in.Params...)
+			}, nil
+		case ok && (!in.Given || Takes(words)):
+			return Sandboxed, nil, nil
+		}
+	case "python3", "python":
+		if runsPython(words[1:]) {
+			return Sandboxed, nil, nil
+		}
+	}
+	if interp.IsBuiltin(words[0]) {
+		return Sandboxed, nil, nil
+	}
+	return Whole, nil, nil
+}
+
+// ScriptArgs are the arguments of bash that run a text; the error says why it is not run here.
+func ScriptArgs(text string, params []string) ([]string, error) {
+	if len(text) > maxRouted {
+		return nil, &Unsupported{What: "so long a text"}
+	}
+	if _, err := Parse(text); err != nil {
+		return nil, err
+	}
+	return append([]string{"-c", text, "bash"}, params...), nil
+}
+
+// IsScript reports whether a text says in its first line that it is for a shell.
+func IsScript(text string) bool {
+	line, _, _ := strings.Cut(text, "\n")
+	program, ok := strings.CutPrefix(line, "#!")
+	if !ok {
+		return false
+	}
+	words := strings.Fields(program)
+	if len(words) > 1 && path.Base(words[0]) == "env" {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return false
+	}
+	switch path.Base(words[0]) {
+	case "bash", "sh", "dash":
+		return true
+	}
+	return false
+}
+
+// plainWords are the words of a text that is one command with words that are written out, and nothing else.
+func plainWords(file *syntax.File) ([]string, bool) {
+	if len(file.Stmts) != 1 {
+		return nil, false
+	}
+	s := file.Stmts[0]
+	call, ok := s.Cmd.(*syntax.CallExpr)
+	if !ok || len(call.Args) == 0 || len(call.Assigns) > 0 || len(s.Redirs) > 0 || s.Background || s.Negated {
+		return nil, false
+	}
+	var words []string
+	for _, w := range call.Args {
+		text, ok := literal(w)
+		if !ok {
+			return nil, false
+		}
+		words = append(words, text)
+	}
+	return words, true
 }

@@ -31,7 +31,7 @@ func (m *machine) exec(ctx context.Context, args []string) error {
 		_, _ = fmt.Fprintf(hc.Stderr, "%s: line %d: %s: %s\n", m.options.Name, c.Line, args[0], reason)
 		return interp.ExitStatus(status) // #nosec G115 -- a status
 	}
-	if c.Executable = m.ours(args); c.Executable == "" {
+	if c.Executable = m.ours(hc, args); c.Executable == "" {
 		found, err := m.find(hc, args[0])
 		if err != nil {
 			return complain(err.Status, err.Reason)
@@ -167,18 +167,45 @@ func (o *outputs) close() {
 var interpreterFlags = map[string]bool{"-u": false, "-B": false, "-E": false, "-s": false, "-S": false, "-I": false, "-O": false, "-OO": false, "-W": true, "-X": true}
 
 // ours is the interpreter of the sandbox that a command is for, "" for a command of the target.
-func (m *machine) ours(args []string) string {
+func (m *machine) ours(hc interp.HandlerContext, args []string) string {
 	switch path.Base(args[0]) {
 	case "python3", "python":
 		if m.options.Python != "" && runsPython(args[1:]) {
 			return m.options.Python
 		}
 	case "bash", "sh", "dash":
-		if m.options.Shell != "" && Runs(args[1:]) {
+		if m.options.Shell != "" && m.takes(hc, args) {
 			return m.options.Shell
 		}
 	}
 	return ""
+}
+
+// takes reports whether a command line of bash or sh gives a text that this shell runs. Another is the target's, which a human
+// decides on.
+func (m *machine) takes(hc interp.HandlerContext, args []string) bool {
+	if !Takes(args) {
+		return false
+	}
+	in, _ := ParseArgs(args[1:])
+	if in.File == "" {
+		return true
+	}
+	name := in.File
+	if !path.IsAbs(name) {
+		name = path.Join(hc.Dir, name)
+	}
+	f, err := os.Open(name) // #nosec G304 -- the session's view
+	if err != nil {
+		return true // which complains
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, MaxText+1))
+	if err != nil {
+		return true
+	}
+	_, err = Parse(string(text))
+	return err == nil
 }
 
 // runsPython reports whether arguments give python3 a script: -c, -m, a file, or standard input.
