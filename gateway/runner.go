@@ -667,11 +667,14 @@ func (s *session) shell() gate.Outcome {
 // notStarted is the end of a shell command that did not start.
 func (s *session) notStarted(err error) gate.Outcome {
 	var denial *journal.DenialError
+	var missing *gate.MissingError
 	switch {
 	case errors.As(err, &denial):
 		return gate.Outcome{Status: journal.StatusRejected, ExitCode: command.ExitNotPermitted, Reason: err.Error()}
 	case s.live.Context().Err() != nil:
 		return s.stopped()
+	case errors.As(err, &missing):
+		return gate.Outcome{Status: journal.StatusFailed, ExitCode: exitNotFound, Reason: missing.Error()}
 	case errors.Is(err, journal.ErrTooMany):
 		return busy(err)
 	case errors.Is(err, targets.ErrLost), errors.Is(err, syscall.EHOSTUNREACH):

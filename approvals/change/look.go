@@ -20,7 +20,7 @@ type Look struct {
 type Answer int
 
 const (
-	NotKnown Answer = iota
+	NotKnown Answer = iota // nobody can tell
 	WasMade
 	NotMade
 )

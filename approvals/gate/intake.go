@@ -97,21 +97,8 @@ func (l *Live) journalise(g *group) error {
 			return l.ending()
 		}
 		for _, c := range fresh {
-			op, first := c.Op, c.First
-			if first.What == journal.Grant && s.Waits() { // what comes before it is not decided
-				first = journal.Event{What: journal.Ask}
-			}
-			if c == g.command && len(g.files) > 0 {
-				op.Command = g.withNeeds(op.Command, taken)
-			}
-			o, err := s.Add(op, first)
-			if err != nil {
+			if err := l.add(s, g, c, taken); err != nil {
 				return err
-			}
-			if taken[c] = *o; o.Decision == journal.Waiting && !l.plan {
-				if err := s.Apply(l.holdNow()); err != nil {
-					return err
-				}
 			}
 		}
 		return nil
@@ -124,6 +111,25 @@ func (l *Live) journalise(g *group) error {
 	}
 	for _, c := range g.files {
 		l.inflight[c.Op.Digest] = c.Op.N
+	}
+	return nil
+}
+
+// add puts a new operation of a group into the session's record, and its record into taken.
+func (l *execution) add(s *journal.Session, g *group, c *change.Pending, taken map[*change.Pending]journal.Operation) error {
+	op, first := c.Op, c.First
+	if first.What == journal.Grant && s.Waits() { // what comes before it is not decided
+		first = journal.Event{What: journal.Ask}
+	}
+	if c == g.command && len(g.files) > 0 {
+		op.Command = g.withNeeds(op.Command, taken)
+	}
+	o, err := s.Add(op, first)
+	if err != nil {
+		return err
+	}
+	if taken[c] = *o; o.Decision == journal.Waiting && !l.plan {
+		return s.Apply(l.holdNow())
 	}
 	return nil
 }
@@ -288,4 +294,14 @@ func (l *execution) useGrant(c *change.Pending) {
 		return
 	}
 	c.First = journal.Event{What: journal.Grant, At: o.Created, By: journal.Identity{Name: g.By, Fingerprint: g.ByKey}, Grant: g.N}
+}
+
+// granted reports whether a command would run by a grant as things are.
+func (l *execution) granted(command *journal.Command) bool {
+	if l.plan {
+		return false
+	}
+	defer l.of.config.Grants.Hold()()
+	o := journal.Operation{Command: command, Digest: command.Digest()}
+	return l.of.config.Grants.Covering(l.id, l.identity, &o) != nil
 }

@@ -42,13 +42,17 @@ func (p *progress) keep(n int64) {
 
 // mayAdd says why nothing may be recorded now that an earlier run has not recorded. It comes before any content is kept.
 func (p *progress) mayAdd() error {
-	p.mu.Lock()
-	again := p.at < len(p.journal)
-	p.mu.Unlock()
-	if again {
+	if p.recordedBefore() {
 		return nil
 	}
 	return p.share()
+}
+
+// recordedBefore reports whether an earlier run has recorded operations that this one has not come to yet.
+func (p *progress) recordedBefore() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at < len(p.journal)
 }
 
 // makeRoom counts new operations.

@@ -1,9 +1,11 @@
 package gate
 
 import (
+	"fmt"
 	"io"
 
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/render"
 )
 
 // Start is a command that a script, or a command line, wants to run.
@@ -29,4 +31,16 @@ type Outcome struct {
 	Status   journal.Status // Done, Failed, TimedOut or Cancelled
 	ExitCode int
 	Reason   string // one line, rendered
+}
+
+// MissingError is for a command that nobody was asked about, since the target does not have its program. It is not ENOENT, which is
+// for the shell itself.
+type MissingError struct {
+	Program string // as the shell text names it: any bytes
+	Target  string
+}
+
+// Error says what is missing, in one line, rendered.
+func (m *MissingError) Error() string {
+	return fmt.Sprintf("%s: command not found on %s; nothing was asked", render.Line(m.Program), render.Line(m.Target))
 }

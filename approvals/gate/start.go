@@ -10,6 +10,7 @@ import (
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
+	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/targets"
 )
@@ -27,6 +28,9 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 	}
 	d, err := l.judge(ctx, command, c) // before the gate is locked: nobody waits for a judgement but who asked for it
 	if err != nil {
+		return nil, err
+	}
+	if err := l.findable(ctx, command, &c, d); err != nil {
 		return nil, err
 	}
 	l.intake.Lock()
@@ -66,6 +70,23 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		return l.replay(o, c)
 	}
 	return l.run(ctx, o, c)
+}
+
+// findable is a *MissingError where a human would be asked about a line of shell text that starts one program, which the target does
+// not have. The target is asked only where something would wait: what the policy has decided, a grant covers or an earlier run
+// has recorded goes on without.
+func (l *Live) findable(ctx context.Context, command *journal.Command, c *Start, d policy.Decision) error {
+	if !c.Shell || d.Verdict == policy.Allow || d.Verdict == policy.Deny || l.recordedBefore() || l.granted(command) {
+		return nil
+	}
+	program, err := policy.SimpleCommand(c.Argv[len(c.Argv)-1])
+	if err != nil || program == "" {
+		return nil
+	}
+	if _, err := l.target.Resolve(ctx, program, command.Dir); errors.Is(err, syscall.ENOENT) {
+		return &MissingError{Program: program, Target: l.target.Name()}
+	}
+	return nil // whatever else is wrong with it, the command's own start tells
 }
 
 func (l *execution) current(n int) (journal.Operation, error) {

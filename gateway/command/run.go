@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -304,8 +303,9 @@ func (v *Verbs) command(ctx context.Context, c *invocation, flags runFlags, text
 	if c.Terminal == nil {
 		stdin = c.Stdin
 	}
-	if status := c.runnable(ctx, target, text); status != ExitOK {
-		return status
+	if _, err := policy.SimpleCommand(text); err != nil { // no shell can read it
+		c.notice("%v; nothing was asked", err)
+		return ExitUsage
 	}
 	request := approvals.Request{Script: text, Shell: true}
 	if v.Config.Shell.Enabled {
@@ -354,26 +354,6 @@ func (v *Verbs) sandboxed(ctx context.Context, c *invocation, r *approvals.Reque
 	case shell.Whole:
 	}
 	return stdin, ExitOK
-}
-
-// runnable tells at once what would only fail after a human has looked at it: text that no shell can read, and a program that the
-// target, where there is one, does not have.
-func (c *invocation) runnable(ctx context.Context, target targets.Target, text string) int {
-	program, err := policy.SimpleCommand(text)
-	if err != nil {
-		c.notice("%v; nothing was asked", err)
-		return ExitUsage
-	}
-	if program == "" || target == nil {
-		return ExitOK
-	}
-	t, done := targets.For(target, c.Identity.Name, "")
-	defer done()
-	if _, err := t.Resolve(ctx, program, "/"); errors.Is(err, syscall.ENOENT) {
-		c.notice("%s: command not found on %s; nothing was asked", render.Line(program), target.Name())
-		return exitNoCommand
-	}
-	return ExitOK
 }
 
 // target finds a target that the caller may use, and makes sure that it can be used now; nil comes with an exit status.
