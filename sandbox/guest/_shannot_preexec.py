@@ -171,7 +171,8 @@ class _Run:
         safe = set(_BUILTINS.split())
         names = {}
         for name, value in vars(builtins).items():
-            names[name] = value if name in safe else self.stand(value)
+            passes = name in safe or isinstance(value, _PLAIN) or isinstance(value, type) and issubclass(value, BaseException)
+            names[name] = value if passes else _Stand(self, value)
         names["__import__"] = self._import
         return names
 

@@ -642,6 +642,105 @@ def _without_managers(managers):
     managers.BaseManager.start = managers.BaseManager.get_server = managers.BaseManager.connect = refuse
 
 
+_NO_NETWORK = (
+    "there is no network in the Shannot sandbox: start a command on the target that has one, such as"
+    " subprocess.run(['curl', URL]), ['getent', 'hosts', NAME] or ['nc', HOST, PORT]"
+)
+
+
+def _say_no_network(socket):
+    """Say why there are no connections and no names, where the C library only says that something failed."""
+    begin = socket.socket.__init__
+
+    def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
+        try:
+            begin(self, family, type, proto, fileno)
+        except PermissionError:
+            raise PermissionError(1, _NO_NETWORK) from None
+
+    __init__.__doc__ = begin.__doc__
+    socket.socket.__init__ = __init__
+
+    def say(function):
+        def resolve(*args, **options):
+            try:
+                return function(*args, **options)  # what the target's files know needs no network
+            except (socket.gaierror, socket.herror) as error:
+                raise type(error)(error.errno, _NO_NETWORK) from None
+
+        resolve.__name__ = resolve.__qualname__ = function.__name__
+        resolve.__doc__, resolve.__wrapped__ = function.__doc__, function
+        return resolve
+
+    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo"):
+        setattr(socket, name, say(getattr(socket, name)))
+
+
+# Functions that make one system call which no signal interrupts in the kernel, and so do not call again.
+_UNINTERRUPTED = (
+    "chdir chmod chown copy_file_range dup dup2 fchdir fstatvfs getcwd getcwdb lchown link listdir lstat mkdir pipe pipe2 readlink"
+    " remove rename replace rmdir scandir sched_getaffinity stat statvfs symlink truncate uname unlink utime"
+)
+_UNFAILING = "getuid geteuid getgid getegid getppid umask"
+_MOST_IDS = 0xFFFFF000  # beyond are numbers of errors, which the C library passes on for an id
+
+
+def _restart(os, posix):
+    """Call again what a signal interrupts: here a call waits for the gateway, and a handler may run before it is taken up.
+
+    Python runs the handler in between, as it does after a call that has ended.
+    """
+    ways = dict.fromkeys(_UNINTERRUPTED.split(), _calling_again) | dict.fromkeys(_UNFAILING.split(), _asking_again)
+    for name, way in (ways | {"access": _looking_again}).items():
+        original = getattr(posix, name, None)
+        if original is None:
+            continue
+        again = way(original)
+        again.__name__ = again.__qualname__ = name
+        again.__module__, again.__doc__, again.__wrapped__ = "posix", original.__doc__, original
+        again = staticmethod(again)
+        setattr(os, name, again)
+        setattr(posix, name, again)
+        for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
+            if original in able:
+                able.add(again)
+
+
+def _calling_again(function):
+    def call(*args, **options):
+        while True:
+            try:
+                return function(*args, **options)
+            except InterruptedError:
+                pass
+
+    return call
+
+
+def _asking_again(function):
+    """The same for calls that cannot fail, of which nobody looks for an error."""
+
+    def call(*args):
+        while True:
+            try:
+                value = function(*args)
+            except OSError:
+                continue
+            if 0 <= value < _MOST_IDS:
+                return value
+
+    return call
+
+
+def _looking_again(function):
+    """The same for access, which is false whatever the error is."""
+
+    def call(*args, **options):
+        return function(*args, **options) or function(*args, **options) or function(*args, **options)
+
+    return call
+
+
 _STAND_INS = (staticmethod, type(_gateway.ask))  # of the types of what _install puts into the posix module
 
 
@@ -668,6 +767,7 @@ class _Adapted:
         "multiprocessing.spawn": _have_script,
         "multiprocessing.managers": _without_managers,
         "inspect": _know_ours,
+        "socket": _say_no_network,
     }
 
     @classmethod
@@ -729,6 +829,7 @@ def _install():
         function = staticmethod(function)
         setattr(os, name, function)
         setattr(posix, name, function)
+    _restart(os, posix)
     import atexit
 
     atexit.register(_say_limit)

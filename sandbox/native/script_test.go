@@ -174,6 +174,63 @@ ran
 Exception occurred in preexec_fn.
 False True []
 `},
+		{"no network says so", `
+import socket, urllib.request, asyncio, xmlrpc.client
+async def opens(): await asyncio.open_connection("example.com", 80)
+for f in (lambda: socket.socket(), lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM), lambda: socket.socket(socket.AF_UNIX), lambda: socket.getaddrinfo("example.com", 80),
+          lambda: socket.gethostbyname("example.com"), lambda: socket.gethostbyname_ex("example.com"), lambda: socket.gethostbyaddr("192.0.2.1"),
+          lambda: socket.create_connection(("example.com", 80)), lambda: socket.create_connection(("127.0.0.1", 80)), lambda: socket.create_server(("", 0)),
+          lambda: urllib.request.urlopen("http://example.com/"), lambda: asyncio.run(opens()), lambda: xmlrpc.client.ServerProxy("http://example.com").x()):
+    try: f(); print("connected")
+    except OSError as e: print(type(e).__name__, "there is no network in the Shannot sandbox: start a command" in str(e))
+print(socket.getaddrinfo("127.0.0.1", 80)[0][4], [s.send(b"x") for s in socket.socketpair()], socket.socket(fileno=socket.socketpair()[0].detach()).type == socket.SOCK_STREAM)`, `PermissionError True
+PermissionError True
+PermissionError True
+gaierror True
+gaierror True
+gaierror True
+herror True
+gaierror True
+PermissionError True
+PermissionError True
+URLError True
+gaierror True
+gaierror True
+('127.0.0.1', 80) [1, 1] True
+`},
+		{"a timer interrupts no call that the kernel does not interrupt", `
+import signal, time
+rung = 0
+def ring(*a): global rung; rung += 1
+signal.signal(signal.SIGALRM, ring)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+os.mkdir("/tmp/d"); open("/tmp/f", "w").close(); os.symlink("f", "/tmp/l")
+wrong = set()
+calls = {
+    "exists": lambda: os.path.exists("/etc/passwd"), "isdir": lambda: os.path.isdir("/usr"), "stat": lambda: os.stat("/tmp/f").st_size == 0,
+    "lstat": lambda: os.path.islink("/tmp/l"), "readlink": lambda: os.readlink("/tmp/l") == "f", "access": lambda: os.access("/etc/passwd", os.R_OK),
+    "listdir": lambda: "d" in os.listdir("/tmp"), "scandir": lambda: [e.name for e in os.scandir("/tmp/d")] == [], "getcwd": lambda: os.getcwd() == "/",
+    "getuid": lambda: os.getuid() == 1000, "umask": lambda: os.umask(0o22) == 0o22, "uname": lambda: os.uname().nodename == "target-1",
+    "rename": lambda: (os.rename("/tmp/f", "/tmp/g"), os.rename("/tmp/g", "/tmp/f")), "mkdir": lambda: (os.mkdir("/tmp/e"), os.rmdir("/tmp/e")),
+    "chmod": lambda: (os.chmod("/tmp/f", 0o600), os.utime("/tmp/f")), "statvfs": lambda: os.statvfs("/tmp").f_namemax == 255,
+    "pipe": lambda: [os.close(fd) for fd in os.pipe()], "read": lambda: open("/proc/uptime").read() != "",
+}
+for _ in range(400):
+    for name, call in calls.items():
+        try: ok = call()
+        except OSError as e: ok = e
+        if not ok or isinstance(ok, OSError): wrong.add(f"{name} {ok}")
+while not rung: pass
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(wrong)
+# A handler's exception ends the call.
+def fail(*a): raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, fail)
+signal.setitimer(signal.ITIMER_REAL, 0.001)
+try:
+    while True: os.path.exists("/etc/passwd")
+except KeyboardInterrupt: print("out of time")
+print(os.stat in os.supports_dir_fd, os.mkdir in os.supports_dir_fd, os.chdir in os.supports_fd, __import__("inspect").signature(os.mkdir))`, "set()\nout of time\nTrue True True (path, mode=511, *, dir_fd=None)\n"},
 		{"what stands in for built-in functions", `
 import inspect
 print([inspect.isbuiltin(f) for f in (os.stat, os.listdir, os.system, os.fork, os.getpid, len)], inspect.isbuiltin(subprocess.run))
