@@ -211,6 +211,9 @@ func (m *Manager) Attend(ctx context.Context, id string) (leave func()) {
 	return m.sessions.Attend(ctx, id)
 }
 
+// Attended reports whether a client of the session's own identity is connected and waits for it.
+func (m *Manager) Attended(id string) bool { return m.sessions.Attended(id) }
+
 // Shutdown ends all subscriptions, parks what is held, ends what runs, and returns when nothing of that goes on or ctx has ended.
 func (m *Manager) Shutdown(ctx context.Context) error { return m.resumer.Shutdown(ctx) }
 

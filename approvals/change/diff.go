@@ -34,7 +34,38 @@ func (c *Contents) Diff(f *journal.File, context int) (d diff.Diff, ok bool, err
 			return d, false, err
 		}
 	}
-	return diff.Compare(before, after, context), true, nil
+	d = diff.Compare(before, after, context)
+	if d.Binary && f.Op == journal.Write {
+		s, err := c.Sample(f.SHA256)
+		if err != nil {
+			return d, false, err
+		}
+		d.Sample = &s
+	}
+	return d, true, nil
+}
+
+// Sample says what can be said of a content without showing it.
+func (c *Contents) Sample(sha string) (diff.Sample, error) {
+	r, size, err := c.Blobs.OpenBlob(sha)
+	if err != nil {
+		return diff.Sample{}, fmt.Errorf("read kept content: %w", err)
+	}
+	defer func() { _ = r.Close() }()
+	beginning, err := io.ReadAll(io.LimitReader(r, diff.SampleSize))
+	if err != nil {
+		return diff.Sample{}, fmt.Errorf("read kept content: %w", err)
+	}
+	return diff.Take(beginning, size), nil
+}
+
+// Unshown reports whether what a change writes is nothing that a human could read.
+func (c *Contents) Unshown(f *journal.File) bool {
+	if f.Op != journal.Write || f.SHA256 == "" || c.Blobs == nil {
+		return false
+	}
+	content, err := c.content(f.SHA256)
+	return err != nil || !diff.IsText(content)
 }
 
 // content reads a blob for a diff: of a large one only so much that it is known to be large.

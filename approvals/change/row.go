@@ -14,13 +14,29 @@ func ContentRow(label string, f *journal.File, d diff.Diff, ok bool, err error) 
 	case err != nil:
 		row.Text, row.Tone = render.Format("it cannot be shown: %s", err), journal.Danger
 	case !ok && f.Op == journal.Write:
-		row.Text = render.Own("not shown, since what is there now was not kept: compare size and hash")
+		row.Text, row.Tone = render.Own("NOT shown, since what is there now was not kept: compare size and hash"), journal.Danger
 	case !ok:
 	case d.Binary:
-		row.Text = render.Own("no text, or too large to be shown: compare size and hash")
+		row.Text, row.Tone = unshown(d.Sample), journal.Danger
 	default:
 		row.Text, row.Tone = render.Line(d.Count()), journal.Faint
 		return row, true
 	}
 	return row, false
+}
+
+// unshown says what is known of a content that is not shown.
+func unshown(s *diff.Sample) render.Text {
+	if s == nil {
+		return render.Own("NOT shown: no text, or too large: compare size and hash")
+	}
+	text := render.Format("NOT shown: %s, %d bytes, begins %s", s.Type, s.Size, render.Bytes(s.Head))
+	for i, in := range s.Strings {
+		if i == 0 {
+			text = text.With("; strings in it: %s", render.Argv([]string{in}))
+		} else {
+			text = text.With(" %s", render.Argv([]string{in}))
+		}
+	}
+	return text
 }

@@ -294,6 +294,12 @@ func (w *Workspace) keepWritten(ctx context.Context, c vfs.Change) (sha string, 
 func (w *Workspace) Judge(c *Pending, exit int, now time.Time) {
 	f := c.Op.File
 	d := Judge(f)
+	if (&Contents{Blobs: w.config.Blobs}).Unshown(f) {
+		d.Reason += "; what it writes is NOT shown: it is no text, or too large"
+		if d.Risk == policy.Safe {
+			d.Risk = policy.Unknown
+		}
+	}
 	if exit != 0 {
 		d.Reason += fmt.Sprintf("; the script ended with exit status %d", exit)
 	}

@@ -49,6 +49,8 @@ type Diff struct {
 	Added, Removed int // lines
 	// Binary says that one of the contents is no text, or too large: there are no hunks then.
 	Binary bool
+	// Sample says what is known of what is written where it is not shown, nil otherwise. Whoever reads contents fills it in.
+	Sample *Sample
 }
 
 // Count says in words how many lines were added and removed.

@@ -179,6 +179,13 @@ func (r *Sessions) Wake(id string) {
 	}
 }
 
+// Attended reports whether a client of the session's own identity is connected and waits for it.
+func (r *Sessions) Attended(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.present[id] > 0
+}
+
 // Attend says that a client of the session's own identity waits for it, until ctx ends or leave is called. When the last
 // one has left, a session that waits for a human is parked, at once or as soon as it waits: its place is free, and the
 // decision starts it again. A session that cannot be started again is cancelled. A session that nobody has attended

@@ -41,7 +41,11 @@ func (m *model) alarm() tea.Cmd {
 	for i := range m.inbox.waiting {
 		r := &m.inbox.waiting[i]
 		m.known[r.id] = r.last
-		arrived = arrived || before != nil && r.waiting > 0 && r.last > before[r.id] && !r.ownedBy(m.me)
+		fresh := before != nil && r.waiting > 0 && r.last > before[r.id] && !r.ownedBy(m.me)
+		arrived = arrived || fresh
+		if fresh && m.session != nil && r.id != m.session.id {
+			m.say(join(own(toneCaution, "New: "), own(riskTone(r.risk), riskWord(r.risk)+" "), r.what.fit(60), own(tonePlain, " · "), shown(tonePlain, r.agent), own(tonePlain, " on "), shown(tonePlain, r.target)))
+		}
 	}
 	now := m.now()
 	if !arrived || m.alert != AlertBell || !m.rang.IsZero() && now.Sub(m.rang) < bellPause {

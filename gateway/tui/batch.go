@@ -27,7 +27,7 @@ const maxRead = 10_000
 // noteRead remembers that all of the open operation has been on the screen, by its digest.
 func (m *model) noteRead() {
 	s, v := &m.session.session, m.session.view
-	if !v.page.allSeen() || v.undecidable(m.backend, s, m.me) != "" {
+	if !v.page.allSeen() || v.undecidable(m.backend, s, m.me, m.now()) != "" {
 		return
 	}
 	if len(m.read) >= maxRead {
@@ -49,7 +49,7 @@ func (m *model) askApproveAll() {
 	var read []subject
 	for _, op := range ops {
 		v := operationView{op: *op}
-		switch why := v.undecidable(m.backend, s, m.me); {
+		switch why := v.undecidable(m.backend, s, m.me, m.now()); {
 		case why != "":
 			m.say(format(toneCaution, "Approve is off: operation %d: %s.", op.N, why))
 			return

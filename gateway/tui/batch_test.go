@@ -294,7 +294,7 @@ func TestPageKeepsItsPlaceWhileOutputComes(t *testing.T) {
 	s := openScreen(t, f, alice, 40, 12, "")
 	s.until("1 wait")
 	s.press("enter")
-	s.until("HELD")
+	s.until("WAITS")
 	write := func(from, to int) {
 		var b strings.Builder
 		for i := from; i < to; i++ {

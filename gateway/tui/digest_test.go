@@ -3,6 +3,7 @@ package tui
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/journal/journaltest"
@@ -26,7 +27,7 @@ func TestEveryFieldOfADigestIsOnTheScreenAndInLines(t *testing.T) {
 	}
 	written := func(op *journal.Operation) string {
 		var b strings.Builder
-		p := &plain{o: Options{Backend: newFake(journaltest.Session(*op)), Identity: alice, Window: Size{200, 24}}, out: &b}
+		p := &plain{o: Options{Backend: newFake(journaltest.Session(*op)), Identity: alice, Window: Size{200, 24}, Now: func() time.Time { return start }}, out: &b}
 		p.session, p.op = journaltest.Session(*op), 1
 		p.tellOperation(true)
 		return journaltest.WithoutDigests(b.String(), op)

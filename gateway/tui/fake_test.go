@@ -40,6 +40,7 @@ type fakeBackend struct {
 	listeners []chan events.Event
 	following int
 	obstacles map[string]string // by session
+	alone     map[string]bool   // sessions whose agent has gone
 	approved  []string          // "id/n/digest by whom"
 	before    func()            // runs before a decision counts
 	listErr   error
@@ -100,6 +101,9 @@ func snapshotOf(s *journal.Session) journal.Session {
 	c.Operations = slices.Clone(s.Operations)
 	return c
 }
+
+// Attended implements Backend.
+func (f *fakeBackend) Attended(id string) bool { return !f.alone[id] }
 
 // Obstacle implements Backend.
 func (f *fakeBackend) Obstacle(s *journal.Session) string { return f.obstacles[s.ID] }

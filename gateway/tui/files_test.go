@@ -56,7 +56,7 @@ func TestFilesPaneShowsDifferencesByWidthAndOnDemandWhole(t *testing.T) {
 	s := openScreen(t, f, alice, 100, 60, "")
 	s.until("1 wait")
 	s.press("enter")
-	s.until("HELD")
+	s.until("WAITS")
 	s.press("3")
 	s.until("operation 1 WAITS DANGER write /etc/app.conf", "Rights      mode 0600 -> 0644", "@@ -17,8 +17,7 @@", "   20 - setting20 = 20", "   20 + setting20 = 2000",
 		"   21 - setting21 = 21", `# a remark\u202e that`, "!         non-ASCII characters")
@@ -75,7 +75,7 @@ func TestFilesPaneShowsDifferencesByWidthAndOnDemandWhole(t *testing.T) {
 	s = openScreen(t, f, alice, 200, 60, "")
 	s.until("1 wait")
 	s.press("enter")
-	s.until("HELD")
+	s.until("WAITS")
 	s.press("3")
 	s.until("│   20 + setting20 = 2000")
 	s.resize(100, 60)
@@ -88,7 +88,7 @@ func TestNothingOfADifferenceIsCutSideBySide(t *testing.T) {
 		s := openScreen(t, f, alice, width, 200, "")
 		s.until("1 wait")
 		s.press("enter")
-		s.until("HELD")
+		s.until("WAITS")
 		s.press("3", "s")
 		s.until("setting20")
 		if width >= sideBySide {
@@ -158,5 +158,5 @@ func TestWriteWhoseContentIsNotShownSaysSo(t *testing.T) {
 	f := filesNight()
 	f.texts = nil
 	s := openScreen(t, f, alice, 100, 80, "f1l3s0aa")
-	s.until("Content     not shown, since what is there now was not kept: compare size and hash")
+	s.until("Content     NOT shown, since what is there now was not kept: compare size and hash")
 }

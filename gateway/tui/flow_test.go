@@ -80,7 +80,7 @@ func TestTextThatIsCoveredIsNotBeingRead(t *testing.T) {
 	s.until("Read it: approve comes on in a moment")
 	clock.now = clock.now.Add(900 * time.Millisecond)
 	s.press("?")
-	clock.now = clock.now.Add(time.Hour)
+	clock.now = clock.now.Add(time.Minute)
 	s.take(readMsg{})
 	s.press("?")
 	s.shows("Read it: approve comes on in a moment")
@@ -191,4 +191,58 @@ func TestDecisionOnAKnownCommandTakesThreeKeys(t *testing.T) {
 	if !slices.ContainsFunc(f.approved, func(a string) bool { return strings.HasPrefix(a, "aaaa0001/1/") }) {
 		t.Fatalf("approved %q", f.approved)
 	}
+}
+
+func TestTimeIsSaidInWordsThatCannotBeMisread(t *testing.T) {
+	clock := &ticking{start}
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+	s := openScreen(t, f, alice, 100, 24, "aaaa0001", clock.change)
+	s.until("waits 2m · agent connected · 8m until it parks", "a approve")
+	// When its time is up nobody can approve it any more, whatever is still on the screen.
+	clock.now = start.Add(8 * time.Minute)
+	s.press("j")
+	s.shows("its time is up: it parks now", "Approve is off: its time is up")
+	s.press("a", "y")
+	if len(f.approved) > 0 {
+		t.Fatal("approved after its time")
+	}
+	f.change("aaaa0001", func(x *journal.Session) {
+		x.Status, x.Deadline = journal.StatusParked, start.Add(24*time.Hour)
+	})
+	s.until("PARKED · agent gone · runs again from its start when approved", "It has just been parked", "a approve")
+}
+
+func TestAgentThatHasGoneIsSaid(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+	f.alone = map[string]bool{"aaaa0001": true}
+	s := openScreen(t, f, alice, 100, 24, "aaaa0001")
+	s.until("waits 2m · agent gone · 8m until it parks")
+}
+
+func TestFilterInForceIsVisibleAndCountsWhatItHides(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Danger, "rm", "-rf", "/srv/x"), held("aaaa0002", policy.Caution, "systemctl", "stop", "db"))
+	s := openScreen(t, f, alice, 100, 24, "")
+	s.until("2 wait")
+	s.press("/", "systemctl", "enter")
+	s.shows("FILTER /systemctl", "1 of 2 · 1 hidden")
+	f.add(held("aaaa0003", policy.Danger, "mkfs", "/dev/sda"))
+	s.until("1 of 3 · 2 hidden · 1 new among them")
+	s.press("/") // starts anew
+	s.shows("FILTER /█", "3 of 3 · 0 hidden")
+}
+
+func TestArrivalsAreSaidWhileOneReads(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
+	s.until("All of it has been shown")
+	f.add(held("aaaa0002", policy.Danger, "halt", "\x1b[2J"))
+	s.until(`New: DANGER halt '\x1b[2J' · claude on prod`)
+}
+
+func TestRollbackSaysWhatItDoesNotUndo(t *testing.T) {
+	s := openEnded(t, ended(), 100, 30)
+	s.press("z")
+	s.until("This restores files. NOT undone: what the 1 commands that ran did themselves.")
+	s.press("y")
+	s.until("NOT undone: what the 1 commands that ran did themselves.", "rolled back: its files; what 1 of its commands did is still there")
 }

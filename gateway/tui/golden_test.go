@@ -54,12 +54,12 @@ var scenes = []scene{
 	{name: "session", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
 		s.until("5 wait")
 		s.press("/", "id:k3v9t2aa", "enter", "enter")
-		s.until("HELD", "WAITS")
+		s.until("WAITS", "WAITS")
 	}, picture: Size{100, 16}},
 	{name: "script", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
 		s.until("5 wait")
 		s.press("/", "id:k3v9t2aa", "enter", "enter")
-		s.until("HELD")
+		s.until("WAITS")
 		s.press("2")
 		s.until("operation 1 WAITS", "12 ▸")
 	}, picture: Size{100, 26}},
@@ -108,7 +108,7 @@ var scenes = []scene{
 	{name: "files", backend: filesNight, act: func(s *screen, _ *fakeBackend) {
 		s.until("1 wait")
 		s.press("enter")
-		s.until("HELD")
+		s.until("WAITS")
 		s.press("3")
 		s.until("operation 1 WAITS", "write")
 		s.gone("being read")

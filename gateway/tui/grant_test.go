@@ -136,7 +136,7 @@ func TestRollbackShowsItsPlanFirst(t *testing.T) {
 		t.Fatal("rolled back without a y")
 	}
 	s.press("y")
-	s.until("Rolled back: 1 steps.", "rolled back")
+	s.until("Rolled back: 1 steps on files. NOT undone: what the 1 commands that ran did themselves.", "rolled back")
 	s.press("z")
 	s.shows("It was rolled back already")
 	if want := []string{"f1l3s0aa by alice force false"}; !slices.Equal(f.rolled, want) {
@@ -156,7 +156,7 @@ func TestRollbackOverwritesChangesOfOthersOnlyForTheTargetsName(t *testing.T) {
 	s.press("nope", "enter")
 	s.shows("not the target's name")
 	s.press("ctrl+u", "prod", "enter")
-	s.until("Rolled back: 2 steps.")
+	s.until("Rolled back: 2 steps on files.")
 	if want := []string{"f1l3s0aa by alice force true"}; !slices.Equal(f.rolled, want) {
 		t.Fatalf("rolled back %q, want %q", f.rolled, want)
 	}
@@ -176,7 +176,7 @@ func TestLongRollbackPlanIsReadFirst(t *testing.T) {
 		s.press("pgdn")
 	}
 	s.press("y")
-	s.until("Rolled back: 51 steps.")
+	s.until("Rolled back: 51 steps on files.")
 }
 
 func TestRollbackThatFailsSaysWhy(t *testing.T) {
@@ -199,7 +199,7 @@ func TestOnlyEndedSessionsOfOthersAreRolledBack(t *testing.T) {
 	s := openScreen(t, f, alice, 80, 24, "")
 	s.until("1 wait")
 	s.press("enter")
-	s.until("HELD")
+	s.until("WAITS")
 	s.press("z")
 	s.shows("It has not ended")
 	f = ended()

@@ -43,6 +43,8 @@ type inbox struct {
 	selected string
 	at       int // index of the selected one, to stay near where it was when it leaves
 	first    int // index of the first one on the screen
+	// seenIDs are the sessions that waited when the filter came into force, nil where none is.
+	seenIDs map[string]bool
 }
 
 // rows are the sessions in the order in which they are shown.
@@ -82,9 +84,29 @@ func (b *inbox) arrange() {
 	}
 }
 
+// hiddenNew is how many sessions that the filter hides have come since it is in force.
+func (b *inbox) hiddenNew() int {
+	n := 0
+	for i := range b.waiting {
+		if r := &b.waiting[i]; b.seenIDs != nil && !b.seenIDs[r.id] && !slices.ContainsFunc(b.shown, func(s summary) bool { return s.id == r.id }) {
+			n++
+		}
+	}
+	return n
+}
+
 // settle lists anew and finds the selected session; where it has left, its place is taken by the one that came after.
 func (b *inbox) settle() {
 	b.arrange()
+	switch {
+	case b.search.text() == "":
+		b.seenIDs = nil
+	case b.seenIDs == nil:
+		b.seenIDs = map[string]bool{}
+		for i := range b.waiting {
+			b.seenIDs[b.waiting[i].id] = true
+		}
+	}
 	rows := b.rows()
 	if i := slices.IndexFunc(rows, func(r summary) bool { return r.id == b.selected }); i >= 0 {
 		b.at = i
@@ -128,7 +150,8 @@ func (b *inbox) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case b.search.open:
 		b.searchKey(k)
 	case key.Matches(k, keyFind):
-		b.search.open, b.search.field.limit = true, maxQuery
+		b.search = prompt{open: true, field: field{limit: maxQuery}}
+		b.settle()
 	case key.Matches(k, keyCancel) && b.search.text() != "":
 		b.search = prompt{}
 		b.settle()
@@ -268,7 +291,13 @@ func (b *inbox) second(m *model) line {
 		if l != nil {
 			l = join(l, own(tonePlain, " · "))
 		}
-		l = join(l, b.search.line("/"), format(toneDim, "  %d of %d", len(b.shown), b.total()))
+		l = join(l, own(toneCaution, "FILTER "), b.search.line("/"), format(toneCaution, "  %d of %d · %d hidden", len(b.shown), b.total(), b.total()-len(b.shown)))
+		if n := b.hiddenNew(); n > 0 {
+			l = join(l, format(toneDanger, " · %d new among them", n))
+		}
+		if !b.search.open {
+			l = join(l, own(toneDim, " · esc shows all"))
+		}
 	}
 	return l
 }
@@ -379,7 +408,6 @@ func (b *inbox) badge(r *summary) line {
 // facts are what is known beside: for how long it waits and how much time is left, or who decided what.
 func (b *inbox) facts(m *model, r *summary) []line {
 	var l []line
-	age := shown(tonePlain, b.age(m.now(), r))
 	if b.recent {
 		if r.by != "" {
 			l = append(l, join(own(tonePlain, "by "), shown(tonePlain, r.by)))
@@ -390,15 +418,9 @@ func (b *inbox) facts(m *model, r *summary) []line {
 		if r.outcome != "" {
 			l = append(l, shown(tonePlain, r.outcome))
 		}
-		return append(l, join(age, own(tonePlain, " ago")))
+		return append(l, join(shown(tonePlain, b.age(m.now(), r)), own(tonePlain, " ago")))
 	}
-	if t := b.left(m.now(), r); t != nil {
-		l = append(l, t)
-	}
-	if m.width >= roomyWidth {
-		age = join(own(tonePlain, "for "), age)
-	}
-	l = append(l, age)
+	l = append(l, lasting(m.now(), r.status, r.attended, r.since, r.deadline, m.width-50))
 	if r.waiting > 1 {
 		l = append(l, format(tonePlain, "%d operations", r.waiting))
 	}
@@ -422,20 +444,22 @@ func (b *inbox) age(now time.Time, r *summary) string {
 	return duration(now.Sub(r.since))
 }
 
-// left is how much time is left, and that the script is not alive where it is not.
-func (b *inbox) left(now time.Time, r *summary) line {
-	var l line
+// until is how long until a session parks or expires, for a column.
+func (b *inbox) until(now time.Time, r *summary) line {
+	ends := render.Words("parks")
 	if r.status == journal.StatusParked {
-		l = own(tonePlain, "parked ")
+		ends = "expires"
 	}
-	if r.deadline.IsZero() {
-		return l
+	switch d := r.deadline.Sub(now); {
+	case r.deadline.IsZero():
+		return nil
+	case d <= 0:
+		return own(toneDanger, ends+" now")
+	case d < time.Minute:
+		return format(toneDanger, "%s in %s", ends, duration(d))
+	default:
+		return format(tonePlain, "%s in %s", ends, duration(d))
 	}
-	t := tonePlain
-	if r.deadline.Sub(now) < time.Minute {
-		t = toneDanger
-	}
-	return join(l, format(t, "%s left", duration(r.deadline.Sub(now))))
 }
 
 // statusWord is a status as the screen says it.
@@ -483,7 +507,7 @@ func (b *inbox) columns(width int) columns {
 }
 
 func (b *inbox) titles() []line {
-	names := []render.Words{"", "RISK", "WHAT", "TARGET", "AS", "AGENT", "AGE", "LEFT", "SESSION", "NAME, BY THE AGENT"}
+	names := []render.Words{"", "RISK", "WHAT", "TARGET", "AS", "AGENT", "WAITS", "UNTIL", "SESSION", "NAME, BY THE AGENT"}
 	if b.recent {
 		names[1], names[6], names[7] = "STATUS", "AGO", "BY, OUTCOME"
 	}
@@ -497,7 +521,7 @@ func (b *inbox) titles() []line {
 func (b *inbox) cells(m *model, r *summary, selected bool) []line {
 	l := []line{
 		b.selector(m, r, selected), b.badge(r), r.what.bold(selected), shown(tonePlain, r.target), shown(tonePlain, r.runAs),
-		b.agent(m, r), shown(tonePlain, b.age(m.now(), r)), b.left(m.now(), r), shown(toneDim, r.id), nil,
+		b.agent(m, r), shown(tonePlain, b.age(m.now(), r)), b.until(m.now(), r), shown(toneDim, r.id), nil,
 	}
 	if b.recent {
 		l[7] = join(shown(tonePlain, r.by), format(tonePlain, " %s", r.outcome))

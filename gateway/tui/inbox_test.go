@@ -17,7 +17,7 @@ func TestInboxShowsWhatWhereAsWhomAndHowRisky(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			f := newFake(held("aaaa0001", policy.Danger, "rm", "-rf", "/srv/x"), held("aaaa0002", policy.Caution, "systemctl", "stop", "db"))
 			s := openScreen(t, f, alice, size.Width, size.Height, "")
-			s.until("2 wait", "1 DANGER", "DANGER", "rm -rf /srv/x", "caution", "systemctl stop db", "prod", "ops", "claude", "2m", "8m left", "? keys")
+			s.until("2 wait", "1 DANGER", "DANGER", "rm -rf /srv/x", "caution", "systemctl stop db", "prod", "ops", "2m", "parks in", "? keys")
 		})
 	}
 }
@@ -89,7 +89,7 @@ func TestAgeIsThatOfTheWaiting(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
 	x.Created, x.Operations[0].Created = start.Add(-5*time.Hour), start.Add(-3*time.Minute)
 	s := openScreen(t, newFake(x), alice, 80, 24, "")
-	s.until("8m left · for 3m")
+	s.until("waits 3m · parks in 8m")
 }
 
 func TestFindInTheList(t *testing.T) {

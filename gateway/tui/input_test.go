@@ -132,7 +132,7 @@ func TestMouseIsOptionalAndNeverDecides(t *testing.T) {
 	s.press("\x1b[<0;10;7m", "\x1b[<0;10;20M", "\x1b[<0;10;1M", "\x1b[<3;1;1M", "\x1b[<0;0;0M", "\x1b[<0;99999999;1M", "\x1b[<;;M", "\x1b[<0;1M")
 	s.shows("▸ caution touch /srv/2")
 	s.press("\x1b[<0;10;8M")
-	s.until("HELD", "WAITS")
+	s.until("WAITS", "WAITS")
 	s.press("\x1b[<0;10;4M")
 	s.until("All of it has been shown")
 	s.press("a")

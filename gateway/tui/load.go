@@ -28,15 +28,21 @@ type summary struct {
 	runAs                        string
 	what                         line
 	risk                         policy.Risk
-	status                       journal.Status
-	since, ended, deadline       time.Time // since is when it began to wait, or began
-	waiting                      int       // operations that wait
-	ops                          []waits   // the same, the first maxWaits of them
-	last                         int       // number of the last one that waits
-	by                           string
-	exit                         *int
-	outcome                      string
-	words                        string // everything in lower case, once it was asked for
+	standing
+	waiting int     // operations that wait
+	ops     []waits // the same, the first maxWaits of them
+	last    int     // number of the last one that waits
+	by      string
+	exit    *int
+	outcome string
+	words   string // everything in lower case, once it was asked for
+}
+
+// standing is where a session stands.
+type standing struct {
+	status                 journal.Status
+	attended               bool      // its agent is connected
+	since, ended, deadline time.Time // since is when it began to wait, or began
 }
 
 // waits names an operation that waits.
@@ -53,8 +59,8 @@ const maxWaits = 1000
 // summarize picks out of a session what the list shows.
 func summarize(s *journal.Session) summary {
 	r := summary{
-		id: s.ID, group: s.Group, agent: s.Identity, key: s.Key, target: s.Target, name: s.Name, status: s.Status,
-		since: s.Created, ended: s.Ended, deadline: s.Deadline, exit: s.ExitCode, risk: policy.Safe,
+		id: s.ID, group: s.Group, agent: s.Identity, key: s.Key, target: s.Target, name: s.Name, exit: s.ExitCode, risk: policy.Safe,
+		standing: standing{status: s.Status, since: s.Created, ended: s.Ended, deadline: s.Deadline},
 	}
 	if s.Status.Final() {
 		r.outcome = outcome(s)
@@ -125,6 +131,7 @@ type snapshot struct {
 
 	id         string // the open session, "" for none
 	session    journal.Session
+	attended   bool
 	sessionErr error
 }
 
@@ -150,6 +157,7 @@ func (m *model) load(after time.Duration) tea.Cmd {
 		}
 		if id != "" {
 			s.session, s.sessionErr = m.backend.Session(m.me, id)
+			s.attended = m.backend.Attended(id)
 		}
 		return s
 	})
@@ -173,7 +181,9 @@ func waitingSessions(b Backend, me journal.Identity) (waiting []summary, running
 	for i := range all {
 		switch all[i].Status {
 		case journal.StatusHeld, journal.StatusParked:
-			waiting = append(waiting, summarize(&all[i]))
+			r := summarize(&all[i])
+			r.attended = b.Attended(r.id)
+			waiting = append(waiting, r)
 		case journal.StatusRunning:
 			running++
 		default: // ended between two looks

@@ -343,6 +343,7 @@ func (m *model) loadedSession(s *snapshot) tea.Cmd {
 		return nil
 	}
 	var cmds []tea.Cmd
+	m.session.attended = s.attended
 	note, changed := m.session.take(&s.session)
 	if changed {
 		m.say(note)

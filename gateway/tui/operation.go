@@ -3,6 +3,7 @@ package tui
 import (
 	"reflect"
 	"slices"
+	"time"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -97,7 +98,7 @@ func (v *operationView) update(s *journal.Session, op *journal.Operation) (chang
 // blocked says why the operation cannot be approved on this screen, "" where it can.
 func (v *operationView) blocked(m *model) string {
 	s := &m.session.session
-	switch why := v.undecidable(m.backend, s, m.me); {
+	switch why := v.undecidable(m.backend, s, m.me, m.now()); {
 	case why != "":
 		return why
 	case m.isPending(s.ID, v.op.N):
@@ -109,7 +110,7 @@ func (v *operationView) blocked(m *model) string {
 }
 
 // undecidable says why nobody could approve the operation here, "" where somebody can.
-func (v *operationView) undecidable(b Backend, s *journal.Session, me journal.Identity) string {
+func (v *operationView) undecidable(b Backend, s *journal.Session, me journal.Identity, now time.Time) string {
 	switch {
 	case v.op.Decision != journal.Waiting:
 		return "it does not wait any more"
@@ -117,6 +118,8 @@ func (v *operationView) undecidable(b Backend, s *journal.Session, me journal.Id
 		return "your own session; another approver decides"
 	case b.Obstacle(s) != "":
 		return b.Obstacle(s)
+	case !s.Deadline.IsZero() && !now.Before(s.Deadline):
+		return "its time is up"
 	case v.contents.missing() != "":
 		return v.contents.missing()
 	case v.op.Command == nil && v.op.File == nil:
@@ -199,7 +202,7 @@ func (v *operationView) head(m *model) []line {
 	return roomy(m, []line{
 		join(format(toneStrong, "Operation %d", v.op.N), own(tonePlain, " · "), own(riskTone(v.op.Risk), riskWord(v.op.Risk)),
 			own(tonePlain, " · "), own(t, word), own(tonePlain, " · "), shown(toneDim, s.ID)),
-		join(own(tonePlain, "on "), v.place(s), own(tonePlain, " · "), shown(tonePlain, s.Identity), left(m.now(), s.Deadline)),
+		join(own(tonePlain, "on "), v.place(s), own(tonePlain, " · "), shown(tonePlain, s.Identity), behind(lasting(m.now(), s.Status, m.session.attended, waitingSince(s), s.Deadline, m.width-20))),
 	})
 }
 

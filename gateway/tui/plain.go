@@ -389,10 +389,8 @@ func (p *plain) entry(n int, r *summary) line {
 		if r.exit != nil {
 			l = join(l, format(tonePlain, ", exit %d", *r.exit))
 		}
-	case !r.deadline.IsZero():
-		l = join(l, format(tonePlain, ", waits for %s, %s left", duration(now.Sub(r.since)), duration(r.deadline.Sub(now))))
 	default:
-		l = join(l, format(tonePlain, ", waits for %s", duration(now.Sub(r.since))))
+		l = join(l, own(tonePlain, ", "), lasting(now, r.status, r.attended, r.since, r.deadline, roomyWidth))
 	}
 	if r.waiting > 1 {
 		l = join(l, format(tonePlain, ", %d operations", r.waiting))
@@ -542,7 +540,7 @@ func (p *plain) open(id string) {
 		return
 	}
 	p.session = s
-	p.say(join(own(tonePlain, "Session "), shown(tonePlain, s.ID), own(tonePlain, ", "+statusWord(s.Status)+", by "), shown(tonePlain, s.Identity), own(tonePlain, " on "), shown(tonePlain, s.Target), own(tonePlain, ".")))
+	p.say(join(own(tonePlain, "Session "), shown(tonePlain, s.ID), own(tonePlain, ", "+statusWord(s.Status)+", by "), shown(tonePlain, s.Identity), own(tonePlain, " on "), shown(tonePlain, s.Target), behind(lasting(p.o.Now(), s.Status, p.o.Backend.Attended(s.ID), waitingSince(&s), s.Deadline, roomyWidth)), own(tonePlain, ".")))
 	if s.OwnedBy(p.o.Identity) {
 		p.tell("Your own session: another approver decides.")
 	}
@@ -604,7 +602,7 @@ func (p *plain) tellOperation(wholeEnv bool) {
 	}
 	describeResult(q, &p.session, op, nil)
 	v := operationView{op: *op, page: q, contents: from}
-	why, sub := v.undecidable(p.o.Backend, &p.session, p.o.Identity), v.subject(&p.session)
+	why, sub := v.undecidable(p.o.Backend, &p.session, p.o.Identity, p.o.Now()), v.subject(&p.session)
 	p.describe(q, func() {
 		switch {
 		case why != "":

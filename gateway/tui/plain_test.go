@@ -34,7 +34,7 @@ func TestPlainListReadApproveAndOutput(t *testing.T) {
 	c := connectPlain(t, f, nil)
 	list := c.sees("> ")
 	for _, want := range []string{
-		"2 wait.", "1. DANGER: rm -rf /srv. On prod as ops, asked by claude, waits for 2m, 8m left. Session aaaa0002, by the agent's words “nightly check”",
+		"2 wait.", "1. DANGER: rm -rf /srv. On prod as ops, asked by claude, waits 2m · agent connected · 8m until it parks. Session aaaa0002, by the agent's words “nightly check”",
 		"2. caution: systemctl stop db.",
 	} {
 		if !strings.Contains(list, want) {

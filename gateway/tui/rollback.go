@@ -19,12 +19,32 @@ func canRollBack(s *journal.Session, me journal.Identity) bool {
 	})
 }
 
+// stays is how many commands of a session ran: what they did is not undone by restoring its files.
+func stays(s *journal.Session) int {
+	n := 0
+	for i := range s.Operations {
+		if op := &s.Operations[i]; op.Command != nil && !op.Started.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+// rollsBack says behind "rolled back" what that does not undo.
+func rollsBack(s *journal.Session) line {
+	if n := stays(s); s.Status == journal.StatusRolledBack && n > 0 {
+		return format(toneCaution, ": its files; what %d of its commands did is still there", n)
+	}
+	return nil
+}
+
 // rollbackDialog shows what a rollback would do, and does it once the human has read that. It overwrites what has changed
 // since only where they say so and type the target's name.
 type rollbackDialog struct {
 	id     string
 	target string
 	page   *page
+	stays  int // commands whose work is not undone
 	steps  []rollback.Step
 	force  bool
 	field  field
@@ -54,7 +74,7 @@ func (m *model) askRollback(force bool) tea.Cmd {
 		m.say(own(toneCaution, "It was rolled back already."))
 		return nil
 	}
-	d := &rollbackDialog{id: s.ID, target: s.Target, page: newPage(), force: force, field: field{limit: len(s.Target) + 16}, busy: true}
+	d := &rollbackDialog{id: s.ID, stays: stays(s), target: s.Target, page: newPage(), force: force, field: field{limit: len(s.Target) + 16}, busy: true}
 	d.draw()
 	m.dialog = d
 	return d.ask(m, true)
@@ -90,7 +110,10 @@ func (m *model) rolledBack(msg rollbackMsg) tea.Cmd {
 		d.draw()
 	default:
 		m.dialog = nil
-		m.say(format(toneSafe, "Rolled back: %d steps.", len(msg.steps)))
+		m.say(format(toneSafe, "Rolled back: %d steps on files.", len(msg.steps)))
+		if d.stays > 0 {
+			m.say(join(m.note, format(toneCaution, " NOT undone: what the %d commands that ran did themselves.", d.stays)))
+		}
 	}
 	return m.refresh()
 }
@@ -108,6 +131,9 @@ func (d *rollbackDialog) draw() {
 			continue
 		}
 		p.addProse(own(toneDanger, "    ! "), line{{toneDanger, s.Problem}})
+	}
+	if d.stays > 0 && !d.busy {
+		p.addProse(nil, format(toneCaution, "This restores files. NOT undone: what the %d commands that ran did themselves.", d.stays))
 	}
 	if d.err != nil {
 		p.addProse(nil, d.err)

@@ -31,23 +31,29 @@ var shortPaneNames = [panes]string{"ops", "code", "files", "out", "info"}
 
 // sessionView is one open session.
 type sessionView struct {
-	id           string
-	loaded       bool
-	want         bool // open what waits once the session is known
-	session      journal.Session
-	pane         pane
-	at           int // index of the selected operation
-	first        int
+	id       string
+	loaded   bool
+	attended bool // its agent is connected
+	want     bool // open what waits once the session is known
+	session  journal.Session
+	pane     pane
+	at       int // index of the selected operation
+	first    int
+	scriptPane
+	files   *filesPane
+	kept    map[int]*contents // of operations, by number
+	about   *page
+	written *page // the output as it is drawn
+	output  *transcript
+	view    *operationView // the open operation
+}
+
+// scriptPane is a session's script.
+type scriptPane struct {
 	script       *page
 	asking       int // paragraph of the script that tells what waits, or else what was asked last; -1 for none
 	scriptOpened bool
 	tones        []tone // of the script's bytes; nil where it is no Python
-	files        *filesPane
-	kept         map[int]*contents // of operations, by number
-	about        *page
-	written      *page // the output as it is drawn
-	output       *transcript
-	view         *operationView // the open operation
 }
 
 func newSessionView(b Backend, id string, look bool) *sessionView {
@@ -144,6 +150,9 @@ func (v *sessionView) take(s *journal.Session) (note line, changed bool) {
 		v.closeOperation()
 		return own(toneCaution, "That operation is gone."), true
 	}
+	if before.Status == journal.StatusHeld && s.Status == journal.StatusParked {
+		note = own(toneCaution, "It has just been parked: nobody decided in time, or its agent has left. When it is approved, its script runs again from its start.")
+	}
 	waited := v.view.op.Decision == journal.Waiting
 	if v.view.update(s, &s.Operations[i]) {
 		return own(toneCaution, "What waits has changed since it was shown: read it again."), true
@@ -151,7 +160,7 @@ func (v *sessionView) take(s *journal.Session) (note line, changed bool) {
 	if op := &s.Operations[i]; waited && op.Decision != journal.Waiting {
 		return join(format(toneCaution, "Operation %d: ", op.N), decisionLine(op)), true
 	}
-	return nil, false
+	return note, note != nil
 }
 
 func sameLine(a, b journal.Operation) bool {
@@ -285,8 +294,15 @@ func (v *sessionView) head(m *model) []line {
 	if !v.loaded {
 		return []line{join(shown(toneStrong, v.id), own(toneDim, " · looking…"))}
 	}
-	l := join(own(statusTone(s.Status), statusWord(s.Status)), left(m.now(), s.Deadline), own(tonePlain, " · "),
-		shown(tonePlain, s.Identity), own(tonePlain, " on "), shown(toneStrong, s.Target), own(tonePlain, " · "), shown(toneDim, s.ID))
+	l := join(shown(tonePlain, s.Identity), own(tonePlain, " on "), shown(toneStrong, s.Target), own(tonePlain, " · "), shown(toneDim, s.ID), own(tonePlain, " · "))
+	if m.width < roomyWidth {
+		l = nil // what is below says it
+	}
+	if waits := lasting(m.now(), s.Status, v.attended, waitingSince(s), s.Deadline, m.width-20); waits != nil {
+		l = join(l, waits)
+	} else {
+		l = join(l, own(statusTone(s.Status), statusWord(s.Status)), rollsBack(s))
+	}
 	if s.Name != "" && m.width >= 60 {
 		l = join(l, own(tonePlain, " · "), quoted(s.Name))
 	}

@@ -40,6 +40,14 @@ func join(lines ...line) line {
 	return all
 }
 
+// behind puts a line behind others, with what stands between them; nothing where it is nothing.
+func behind(l line) line {
+	if l == nil {
+		return nil
+	}
+	return join(own(tonePlain, " · "), l)
+}
+
 // bold returns the line with its plain text strong, where strong is true.
 func (l line) bold(strong bool) line {
 	if !strong {

@@ -42,6 +42,8 @@ type Backend interface {
 	Session(by journal.Identity, id string) (journal.Session, error)
 	// Obstacle says why nothing of a session can be approved now, whoever asks; "" where nothing is in the way.
 	Obstacle(s *journal.Session) string
+	// Attended reports whether a client of the agent's is connected and waits for the session.
+	Attended(id string) bool
 	Approve(ctx context.Context, id string, by journal.Identity, a decision.Approval) (journal.Session, error)
 	Reject(ctx context.Context, id string, by journal.Identity, ops []int, reason string) (journal.Session, error)
 	// PreviewGrant is the standing answer that ApproveGranting would make; it makes none.

@@ -119,17 +119,57 @@ func place(target, runAs string) line {
 	return l
 }
 
-// left says how much time is left, or nothing where there is no limit.
-func left(now, deadline time.Time) line {
-	if deadline.IsZero() {
+// lasting says how a session waits: for how long it has, whether its script is alive, and what happens when nobody decides. A width
+// below roomyWidth leaves out what can be read elsewhere.
+func lasting(now time.Time, status journal.Status, attended bool, since, deadline time.Time, width int) line {
+	var l line
+	roomy := width >= roomyWidth
+	ends := render.Words("parks")
+	switch status {
+	case journal.StatusParked:
+		l, ends = own(toneCaution, "PARKED"), "expires"
+		if roomy {
+			l = join(l, own(tonePlain, " · agent gone · runs again from its start when approved"))
+		}
+	case journal.StatusHeld:
+		l = format(tonePlain, "waits %s", duration(now.Sub(since)))
+		switch {
+		case !roomy:
+		case attended:
+			l = join(l, own(tonePlain, " · agent connected"))
+		default:
+			l = join(l, own(toneCaution, " · agent gone"))
+		}
+	default:
 		return nil
 	}
-	d := deadline.Sub(now)
-	t := tonePlain
-	if d < time.Minute {
-		t = toneDanger
+	if deadline.IsZero() {
+		return l
 	}
-	return join(own(tonePlain, " · "), format(t, "%s left", duration(d)))
+	d := deadline.Sub(now)
+	switch {
+	case d <= 0:
+		return join(l, own(tonePlain, " · "), own(toneDanger, "its time is up: it "+ends+" now"))
+	case d < time.Minute:
+		return join(l, own(tonePlain, " · "), soon(toneDanger, d, ends, roomy))
+	}
+	return join(l, own(tonePlain, " · "), soon(tonePlain, d, ends, roomy))
+}
+
+// soon says what happens when a time is over.
+func soon(t tone, d time.Duration, what render.Words, roomy bool) line {
+	if !roomy {
+		return format(t, "%s in %s", what, duration(d))
+	}
+	return format(t, "%s until it %s", duration(d), what)
+}
+
+// waitingSince is when a session began to wait.
+func waitingSince(s *journal.Session) time.Time {
+	if i := firstWaiting(s); i >= 0 && s.Operations[i].Created.After(s.Created) {
+		return s.Operations[i].Created
+	}
+	return s.Created
 }
 
 // duration is a length of time in its largest unit.

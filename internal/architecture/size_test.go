@@ -23,8 +23,7 @@ var larger = listed(
 	row{"gateway/command.Verbs", 0, 16},
 	row{"gateway/tui.model", 65, 0},
 	row{"gateway/tui.plain", 0, 21},
-	row{"gateway/tui.sessionView", 0, 17},
-	row{"gateway/tui.summary", 0, 20},
+	row{"gateway/tui.summary", 0, 17},
 	row{"vfs.node", 0, 25},
 )
 
