@@ -27,7 +27,7 @@ import (
 
 // freed is how long a place may stay taken after a cancellation before a test fails. What is promised is two seconds; the
 // rest is for a busy machine. What is stuck for good is so for longer.
-const freed = 15 * time.Second
+const freed = time.Minute
 
 // permissive lets every command run but "held", which waits for a human.
 type permissive struct{}
@@ -97,7 +97,7 @@ r, w = os.pipe(); p = subprocess.Popen(["cat"], stdin=r); stuck(); p.wait()`},
 	{name: "a command that ignores signals", script: `
 p = subprocess.Popen(["sh", "-c", "trap '' HUP INT TERM; echo stuck; while :; do sleep 1; done"]); p.wait()`},
 	{name: "a command whose children have a session of their own and hold its streams", short: true, script: `
-p = subprocess.Popen(["sh", "-c", "setsid sleep 25 & echo stuck; wait"], stdout=subprocess.PIPE); p.stdout.readline(); stuck(); p.communicate()`},
+p = subprocess.Popen(["sh", "-c", "setsid sleep 90 & echo stuck; wait"], stdout=subprocess.PIPE); p.stdout.readline(); stuck(); p.communicate()`},
 	{name: "a command that is held", short: true, script: "stuck(); subprocess.run(['env', 'held'])"},
 	{name: "a walk through links", script: `
 os.chdir("/tmp"); deep = "d/.." + "/d/.." * 600; os.mkdir("d"); os.symlink(deep, "l0")
@@ -223,11 +223,11 @@ func TestCancellationFreesThePlaceOfARemoteTarget(t *testing.T) {
 func TestCancellationFreesThePlaceOfATargetThatHangs(t *testing.T) {
 	t.Parallel()
 	for _, w := range []stuckWay{
-		{name: "while a command runs", script: "p = subprocess.Popen(['sleep', '25']); stuck(); p.wait()"},
+		{name: "while a command runs", script: "p = subprocess.Popen(['sleep', '90']); stuck(); p.wait()"},
 		{name: "while a command writes", script: "p = subprocess.Popen(['cat', '/dev/zero'], stdout=subprocess.PIPE); stuck()\nwhile True: p.stdout.read(4096)"},
 		{name: "while files are read", script: "stuck()\nwhile True:\n    for n in os.listdir('/etc'): os.path.exists('/etc/%s/%d' % (n, time.time_ns()))"},
 		{name: "before a command starts", script: "stuck()\nwhile True: subprocess.run(['true'])"},
-		{name: "under a command line", line: "exec -- sh -c 'echo stuck; sleep 25'"},
+		{name: "under a command line", line: "exec -- sh -c 'echo stuck; sleep 90'"},
 	} {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()

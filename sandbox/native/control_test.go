@@ -145,7 +145,7 @@ func (a attempt) inTheOpen(t *testing.T) (got, stderr string, ok bool) {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", "ulimit -v 1000000 -f 65536 -t 20; ulimit -n 1024; exec \"$0\" -I -S -", filepath.Join(dir, pythonBinary))
 	cmd.Dir, cmd.Stdin = filepath.Join(w.dir, "here"), strings.NewReader(script)

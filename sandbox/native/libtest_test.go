@@ -102,7 +102,7 @@ func parseLibraryResults(tb testing.TB, text []byte) (results map[string]library
 }
 
 // libraryTimeout bounds one module in one interpreter.
-const libraryTimeout = time.Minute
+const libraryTimeout = patience
 
 // TestStandardLibrarysOwnTests runs tests of CPython in the sandbox and in the same interpreter without one. A test that
 // passes only without must be listed, and what is listed must be so.

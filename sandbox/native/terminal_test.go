@@ -73,7 +73,7 @@ func (h *typist) types(text string) {
 // sees waits until text is shown, after what was seen before.
 func (h *typist) sees(text string) {
 	h.tb.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	for {
 		h.mu.Lock()
 		all := plain(h.shown.String())
@@ -99,7 +99,7 @@ func (h *typist) ends() sandbox.Result {
 	select {
 	case r := <-h.result:
 		return r
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		h.tb.Fatalf("the interpreter did not end: %q", h.shown.String())
 		return sandbox.Result{}
 	}

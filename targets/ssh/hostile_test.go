@@ -208,7 +208,7 @@ func startFake(t *testing.T, files map[string]*fakeFile) (*fake, *Target) {
 	t.Cleanup(func() { _ = server.Close() })
 	key := t.TempDir() + "/client"
 	sshdtest.NewKey(t, key)
-	target := New(Options{Silence: 400 * time.Millisecond, Hops: []Hop{{
+	target := New(Options{Silence: 5 * time.Second, Hops: []Hop{{
 		Name: "evil", Host: "127.0.0.1", Port: f.listener.Addr().(*net.TCPAddr).Port, User: "root", Login: Login{Key: key},
 		Known: hostkeys.KnownOptions{Target: "evil", Fingerprints: []string{fingerprint(f.signer.PublicKey())}},
 	}}})

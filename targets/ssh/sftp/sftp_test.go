@@ -144,6 +144,12 @@ func TestManyRequestsAreUnderWayAtOnce(t *testing.T) {
 // hostile answers each request with what a test says. The first packet it gets is the greeting.
 func hostile(t testing.TB, answer func(kind byte, id uint32, body []byte) []byte) *Client {
 	t.Helper()
+	return hostileWithin(t, time.Minute, answer)
+}
+
+// hostileWithin is hostile to a client that leaves a server which is silent for so long.
+func hostileWithin(t testing.TB, silence time.Duration, answer func(kind byte, id uint32, body []byte) []byte) *Client {
+	t.Helper()
 	ours, theirs := net.Pipe()
 	go func() {
 		defer func() { _ = theirs.Close() }()
@@ -165,7 +171,7 @@ func hostile(t testing.TB, answer func(kind byte, id uint32, body []byte) []byte
 			}
 		}
 	}()
-	c, err := New(t.Context(), ours, Timing{Silence: 200 * time.Millisecond})
+	c, err := New(t.Context(), ours, Timing{Silence: silence})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +299,7 @@ func TestAServerThatKnowsNoFileSystemsIsAskedNothing(t *testing.T) {
 }
 
 func TestASilentServerIsLeft(t *testing.T) {
-	c := hostile(t, func(byte, uint32, []byte) []byte { return nil })
+	c := hostileWithin(t, 3*time.Second, func(byte, uint32, []byte) []byte { return nil }) // the greeting must come in time
 	if _, err := c.Lstat(t.Context(), "/"); !errors.Is(err, ErrTimeout) {
 		t.Errorf("%v, want ErrTimeout", err)
 	}
