@@ -46,6 +46,14 @@ func (j *judges) of(target string) gate.Judge {
 	return asks{j.usual}
 }
 
+// Hides reports whether a file of a target is hidden. Of a target that is not in the configuration any more, all files are.
+func (j *judges) Hides(target, name string) bool {
+	h, ok := j.of(target).(interface {
+		Hides(target, name string) bool
+	})
+	return !ok || h.Hides(target, name)
+}
+
 // asks is a judge who allows nothing by themself.
 type asks struct{ usual gate.Judge }
 

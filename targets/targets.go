@@ -53,6 +53,9 @@ type Command struct {
 	Stdout, Stderr io.Writer // the same value for both gives the command one pipe for both
 	// ReadOnly says that no human saw the command, since it only looks. Where Jail returns nil, it can do no more.
 	ReadOnly bool
+	// Hidden reports whether such a command may not open the file of an absolute name without links in it, where that would
+	// show what is in the file; nil hides nothing. It is called from several goroutines.
+	Hidden func(name string) bool
 }
 
 // Inheritable is an input of a command that is a descriptor which the command can have itself.

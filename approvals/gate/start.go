@@ -169,6 +169,7 @@ func (l *Live) launch(ctx context.Context, o journal.Operation, c Start, done fu
 	p, err := l.target.Start(ctx, targets.Command{
 		Path: o.Command.Path, Argv: o.Command.Argv, Dir: o.Command.Dir, Env: o.Command.Env,
 		Stdin: stdinOf(o.Command, c), Stdout: stdout, Stderr: stderr, ReadOnly: o.Decision == journal.Allowed,
+		Hidden: l.hidden(),
 	})
 	if err != nil {
 		release()
@@ -310,4 +311,20 @@ func isShell(path string) bool {
 		return true
 	}
 	return false
+}
+
+// hider is a judge who knows which files hide.
+type hider interface {
+	// Hides reports whether the content of a file of a target is hidden by its name.
+	Hides(target, name string) bool
+}
+
+// hidden is what the commands that nobody saw may not open.
+func (l *Live) hidden() func(name string) bool {
+	h, ok := l.rules.Judge.(hider)
+	if !ok {
+		return nil
+	}
+	target := l.target.Name()
+	return func(name string) bool { return h.Hides(target, name) }
 }

@@ -364,6 +364,13 @@ func (w *cwd) hides(name string) bool {
 	return false
 }
 
+// Hides reports whether the content of a file of this judge's targets is hidden: whether a pattern of Hide matches its name, or
+// that of a directory on the way to it.
+func (j *Judge) Hides(_, name string) bool {
+	r := j.files
+	return r != nil && r.seen.Decide(name) == vfs.Hidden && !(r.bounded && r.outside(name))
+}
+
 // outside reports whether no pattern of hide matches, so that a name is hidden only by not being listed.
 func (r *fileRules) outside(name string) bool {
 	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '/' })

@@ -9,10 +9,10 @@ import (
 	"shannot-gateway/vfs/await"
 )
 
-// answer gives an observer /dev/null where it opens that for writing, and EACCES where it opens anything else for
+// answer refuses what is hidden where that is opened for reading, see hidden_linux.go. It gives an observer /dev/null where it opens that for writing, and EACCES where it opens anything else for
 // writing. It returns when no process of the jail is left. The gateway opens the device itself: whatever a process makes
 // of the memory that held the path, it gets the null device or nothing.
-func answer(listener int) {
+func answer(listener int, hidden func(name string) bool) {
 	defer func() { _ = unix.Close(listener) }()
 	null, err := openNull(unix.O_RDWR)
 	if err == nil {
@@ -40,6 +40,14 @@ func answer(listener int) {
 		at, flags := n.Args[0], n.Args[1] // open
 		if n.Nr == unix.SYS_OPENAT {
 			at, flags = n.Args[1], n.Args[2]
+		}
+		if flags&writing == 0 {
+			reply := seccomp.Response{ID: n.ID, Err: -int32(unix.EACCES)}
+			if hidden != nil && mayRead(&n, hidden, &buffer) && seccomp.Valid(listener, n.ID) {
+				reply = seccomp.Response{ID: n.ID, Flags: seccomp.Continue}
+			}
+			seccomp.Send(listener, &reply)
+			continue
 		}
 		if text, e := seccomp.ReadPath(int(n.PID), at, &buffer); err == nil && e == 0 && text == "/dev/null" {
 			if seccomp.Inject(listener, n.ID, null, flags&unix.O_CLOEXEC != 0) == 0 {

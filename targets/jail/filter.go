@@ -91,11 +91,33 @@ var arguments = []row{
 	{Call: "clock_adjtime", Do: seccomp.Fail, Errno: unix.EPERM, Why: "the clock; reading it so is rare"},
 }
 
+// opening are the opens for reading that the gateway looks at. What opens a directory alone shows names. What writes is
+// Landlock's, or an observer's.
+var opening = []row{
+	{Call: "openat", Do: seccomp.Notify, When: none(2, writing|unix.O_DIRECTORY), Why: "a hidden file must not be read"},
+	{Call: "open", Do: seccomp.Notify, Handler: "openat", When: none(1, writing|unix.O_DIRECTORY), Why: "a hidden file must not be read"},
+	{Call: "openat2", Do: seccomp.Fail, Errno: unix.ENOSYS, Why: "how it opens is in memory, where no filter sees it"},
+}
+
+// leaving are the calls by which a process would leave the command's session, and so outlive the command.
+var leaving = refuse(unix.EPERM, "leaves the session", "setsid")
+
 // untested are refused to every command but a configuration test.
 var untested = []row{
 	{Call: "listen", Do: seccomp.Fail, Errno: unix.EPERM, Why: "the kernel picks a port, past Landlock's rule for TCP"},
 	{Call: "socket", Do: seccomp.Fail, Errno: unix.EACCES, When: not(0, unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK),
 		Why: "families that no reader needs"},
+}
+
+// unconnected are refused to a command that has no use for the network, so that no question to a name server leaves either.
+var unconnected = []row{
+	{Call: "socket", Do: seccomp.Fail, Errno: unix.EACCES, When: is(0, unix.AF_INET, unix.AF_INET6), Why: "the network"},
+}
+
+// inspecting are refused to a command that has an internet socket to ask about interfaces.
+var inspecting = []row{
+	{Call: "connect", Do: seccomp.Fail, Errno: unix.EACCES, Why: "its sockets ask the kernel, and nobody else"},
+	{Call: "bind", Do: seccomp.Fail, Errno: unix.EACCES, When: not(2, unix.SizeofSockaddrNetlink), Why: "its sockets ask the kernel, and nobody else"},
 }
 
 // observing keeps a command from writing where Landlock does not hold it.
@@ -122,6 +144,11 @@ func has(arg int, bits uint32) []condition {
 // is holds where an argument is one of the values.
 func is(arg int, values ...uint32) []condition { return []condition{{Arg: arg, Values: values}} }
 
+// none holds where an argument has none of the bits.
+func none(arg int, bits uint32) []condition {
+	return []condition{{Arg: arg, Mask: bits, Values: []uint32{0}}}
+}
+
 // not holds where an argument is none of the values.
 func not(arg int, values ...uint32) []condition {
 	return []condition{{Arg: arg, Values: values, Not: true}}
@@ -130,6 +157,8 @@ func not(arg int, values ...uint32) []condition {
 // policy is what the filter of a command does. Landlock of a sufficient ABI holds signals back by itself, those to the
 // outside only. Calls through another architecture's entry do not exist.
 func policy(k kind, abi int) seccomp.Policy {
+	looks := k != k.base()
+	k = k.base()
 	rows := append(never[:len(never):len(never)], arguments...)
 	if k != tester {
 		rows = append(append(rows, attributes...), untested...)
@@ -139,6 +168,22 @@ func policy(k kind, abi int) seccomp.Policy {
 	}
 	if k == observer {
 		rows = append(rows, observing...)
+	}
+	if k != tester {
+		rows = append(rows, leaving...)
+	}
+	switch k {
+	case plain:
+		rows = append(rows, unconnected...)
+	case inspector, manager:
+		rows = append(rows, inspecting...)
+	case observer, caller, tester:
+	}
+	if looks && k != tester {
+		rows = append(rows, opening...)
+		if k == observer { // which has the last of them already
+			rows = rows[:len(rows)-1]
+		}
 	}
 	return seccomp.Policy{Rows: rows, Rest: seccomp.ActionAllow, Foreign: seccomp.Errno(unix.ENOSYS)}
 }

@@ -28,7 +28,8 @@ func verdict(t *testing.T, k kind, abi int, arch, call uint32, args ...uint64) s
 	return seccomp.Action(action)
 }
 
-var kinds = map[string]kind{"plain": plain, "observer": observer, "caller": caller, "tester": tester}
+var kinds = map[string]kind{"plain": plain, "observer": observer, "caller": caller, "tester": tester, "inspector": inspector, "manager": manager,
+	"heldplain": plain | held, "heldobserver": observer | held, "heldcaller": caller | held}
 
 func TestFilterRefusesEveryCallOfItsLists(t *testing.T) {
 	for name, k := range kinds {
@@ -46,9 +47,10 @@ func TestFilterRefusesEveryCallOfItsLists(t *testing.T) {
 			return func(got seccomp.Action) bool { return (got == seccomp.ActionAllow) == allowed }
 		}
 		each(never, 7, refused)
+		k := k.base()
 		each(attributes, 7, allowedWhere(k == tester))
 		each(names, 7, allowedWhere(k != observer))
-		each(signals, 6, allowedWhere(k == plain || k == caller)) // there Landlock bounds them
+		each(signals, 6, allowedWhere(k != observer && k != tester)) // there Landlock bounds them
 		each(signals, 5, refused)
 	}
 }
@@ -98,8 +100,24 @@ func TestFilterLooksAtArguments(t *testing.T) {
 		{"another's limits read", plain, unix.SYS_PRLIMIT64, []uint64{1, 7, 0}, allow},
 		{"another's limits", plain, unix.SYS_PRLIMIT64, []uint64{1, 7, 0x1000}, eperm},
 		{"another's limits from a high page", plain, unix.SYS_PRLIMIT64, []uint64{1, 7, 5 * high}, eperm},
-		{"stream", plain, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP}, allow},
-		{"multipath", plain, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP}, seccomp.Errno(unix.EPROTONOSUPPORT)},
+		{"stream", plain, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP}, eacces},
+		{"datagrams", plain, unix.SYS_SOCKET, []uint64{unix.AF_INET6, unix.SOCK_DGRAM, 0}, eacces},
+		{"datagrams of a manager", manager, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_DGRAM, 0}, allow},
+		{"a manager connects", manager, unix.SYS_CONNECT, nil, eacces},
+		{"stream of a caller", caller, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP}, allow},
+		{"socket about interfaces", inspector, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_DGRAM, 0}, allow},
+		{"it connects", inspector, unix.SYS_CONNECT, nil, eacces},
+		{"it binds", inspector, unix.SYS_BIND, []uint64{3, 0, unix.SizeofSockaddrInet4}, eacces},
+		{"netlink binds", inspector, unix.SYS_BIND, []uint64{3, 0, unix.SizeofSockaddrNetlink}, allow},
+		{"a session of its own", plain, unix.SYS_SETSID, nil, eperm},
+		{"open for reading, held", plain | held, unix.SYS_OPENAT, []uint64{0, 0, unix.O_RDONLY | unix.O_CLOEXEC}, asks},
+		{"a name alone, held", plain | held, unix.SYS_OPENAT, []uint64{0, 0, unix.O_PATH}, asks},
+		{"a directory, held", plain | held, unix.SYS_OPENAT, []uint64{0, 0, unix.O_RDONLY | unix.O_DIRECTORY}, allow},
+		{"open for both, held", plain | held, unix.SYS_OPENAT, []uint64{0, 0, unix.O_RDWR}, allow},
+		{"open by structure, held", plain | held, unix.SYS_OPENAT2, nil, seccomp.Errno(unix.ENOSYS)},
+		{"open for writing, held observer", observer | held, unix.SYS_OPENAT, []uint64{0, 0, unix.O_WRONLY}, asks},
+		{"open for reading, held observer", observer | held, unix.SYS_OPENAT, []uint64{0, 0, unix.O_RDONLY}, asks},
+		{"multipath", caller, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP}, seccomp.Errno(unix.EPROTONOSUPPORT)},
 		{"netlink", observer, unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, 4}, allow},
 		{"stream of an observer", observer, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, 0}, eacces},
 		{"packets", plain, unix.SYS_SOCKET, []uint64{unix.AF_PACKET, unix.SOCK_RAW, 0}, eacces},

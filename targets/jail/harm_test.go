@@ -303,7 +303,7 @@ func setting(t *testing.T, credential *syscall.Credential) scene {
 func (s scene) try(t *testing.T, word string, credential *syscall.Credential) map[string]string {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = []string{attemptName, word, s.dir, strconv.Itoa(s.pid), s.address, s.abstract}
+	cmd.Args = []string{attemptName, word, s.dir, strconv.Itoa(s.pid), s.address, s.abstract, "-exec", word}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
 	cmd.Env = []string{}
 	var out bytes.Buffer
@@ -348,7 +348,7 @@ func TestHarmIsRefusedInTheJail(t *testing.T) {
 	for user, credential := range users() {
 		t.Run(user, func(t *testing.T) {
 			s := setting(t, credential)
-			for word, k := range map[string]kind{"look": plain, "ss": observer, "kubectl": caller} {
+			for word, k := range map[string]kind{"look": plain, "ss": observer, "kubectl": caller, "ip": inspector} {
 				got := s.try(t, word, credential)
 				for _, h := range harms {
 					if h.abi > abi && k != observer || k == caller && h.calls {

@@ -36,6 +36,15 @@ const (
 	maxReport      = 4 << 10
 )
 
+// How a command's files are opened: the second word of the stage.
+const (
+	howOpen = "open"
+	howHeld = "held"
+)
+
+// maxData is the most memory of one process's own, in bytes: more than readers need, and less than a host has.
+const maxData = 2 << 30
+
 // maxFile is the largest temporary file, in bytes.
 const maxFile = 1 << 30
 
@@ -67,20 +76,21 @@ func Detail() string {
 // Started is a jail that is being entered by a started command.
 type Started struct {
 	ours, theirs *os.File
-	dir          string // around the command's temporary directory
+	dir          string                 // around the command's temporary directory
+	hidden       func(name string) bool // nil where nothing is
 }
 
 // Prepare changes a command that was not started so that it starts in the jail. Its environment but for TMPDIR, its
 // directory, streams and credentials stay; it must have no ExtraFiles. After Start comes Entered, or else Abandon. The
-// program must have called Init.
-func Prepare(cmd *exec.Cmd) (*Started, error) {
+// program must have called Init. hidden names the files that the command may not open for reading, nil for none.
+func Prepare(cmd *exec.Cmd, hidden func(name string) bool) (*Started, error) {
 	if err := Check(); err != nil {
 		return nil, err
 	}
 	if len(cmd.ExtraFiles) > 0 {
 		return nil, errors.New("a command in the jail has no further descriptors")
 	}
-	s := &Started{}
+	s := &Started{hidden: hidden}
 	temporary, err := s.makeTemporary(cmd)
 	if err != nil {
 		return nil, err
@@ -91,7 +101,11 @@ func Prepare(cmd *exec.Cmd) (*Started, error) {
 		return nil, err
 	}
 	s.ours, s.theirs = os.NewFile(uintptr(fds[0]), "jail"), os.NewFile(uintptr(fds[1]), "jail")
-	cmd.Args = append([]string{stageName, temporary, cmd.Path}, cmd.Args...)
+	how := howOpen
+	if hidden != nil {
+		how = howHeld
+	}
+	cmd.Args = append([]string{stageName, how, temporary, cmd.Path}, cmd.Args...)
 	cmd.Path = "/proc/self/exe"
 	cmd.ExtraFiles = []*os.File{s.theirs}
 	return s, nil
@@ -137,7 +151,7 @@ func (s *Started) Entered() error {
 		text, listener, err := s.next()
 		switch {
 		case listener >= 0:
-			go answer(listener)
+			go answer(listener, s.hidden)
 		case err != nil:
 			return fmt.Errorf("enter the jail: %w", err)
 		case len(text) == 0:
@@ -178,17 +192,21 @@ func (s *Started) next() ([]byte, int, error) {
 // Init must be called first of all in main by every program that uses Prepare, and by TestMain in its tests. In the
 // jail it does not return.
 func Init() {
-	if len(os.Args) < 4 || os.Args[0] != stageName {
+	if len(os.Args) < 5 || os.Args[0] != stageName {
 		return
 	}
-	temporary, argv := os.Args[1], os.Args[3:]
+	temporary, argv := os.Args[2], os.Args[4:]
+	k := kindOf(argv)
+	if os.Args[1] == howHeld {
+		k |= held
+	}
 	runtime.LockOSThread() // rights are a thread's, and an exec keeps the calling one's
 	message := []byte{reportExec, 0, 0, 0, 0}
-	if err := confine(kindOf(argv), temporary); err != nil {
+	if err := confine(k, temporary); err != nil {
 		message = append([]byte{reportFault}, err.Error()...)
 	} else {
 		var errno syscall.Errno
-		errors.As(syscall.Exec(os.Args[2], argv, environment(temporary)), &errno) // #nosec G702 -- the command that was decided upon
+		errors.As(syscall.Exec(os.Args[3], argv, environment(temporary)), &errno) // #nosec G702 -- the command that was decided upon
 		binary.LittleEndian.PutUint32(message[1:], uint32(errno))
 	}
 	_, _ = unix.Write(report, message)
@@ -209,19 +227,22 @@ func confine(k kind, temporary string) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no new privileges: %w", err)
 	}
-	if k != tester {
-		if err := keepCapabilities(); err != nil {
+	if k.base() != tester {
+		if err := keepCapabilities(k.base()); err != nil {
 			return fmt.Errorf("capabilities: %w", err)
 		}
 	}
-	if k == plain || k == caller {
-		if err := readOnlyFiles(k, temporary); err != nil {
+	if b := k.base(); b != observer && b != tester {
+		if err := readOnlyFiles(b, temporary); err != nil {
 			return fmt.Errorf("landlock: %w", err)
 		}
 	}
 	// The last wall of the temporary directory; a file of more than that is no reader's.
 	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: maxFile, Max: maxFile}); err != nil {
 		return fmt.Errorf("limit the size of files: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: maxData, Max: maxData}); err != nil {
+		return fmt.Errorf("limit the memory: %w", err)
 	}
 	listener, err := filterCalls(policy(k, landlock.ABI()))
 	if err != nil || listener < 0 {
@@ -234,7 +255,15 @@ func confine(k kind, temporary string) error {
 // others, the kernel's log. With no new privileges set, an exec gives none back (capabilities(7)).
 const kept = 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_SYS_PTRACE | 1<<(unix.CAP_SYSLOG%32)<<32
 
-func keepCapabilities() error {
+// managing are those that a manager keeps as well: the kernel shows rules of its firewall, volumes and what disks say of
+// themselves to nobody else.
+const managing = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_SYS_RAWIO
+
+func keepCapabilities(k kind) error {
+	kept := uint64(kept)
+	if k == manager {
+		kept |= managing
+	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && err != unix.EINVAL {
 		return err
 	}
@@ -243,7 +272,7 @@ func keepCapabilities() error {
 	if _, _, e := unix.RawSyscall(unix.SYS_CAPGET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&now[0])), 0); e != 0 {
 		return e
 	}
-	for i, mask := range []uint32{kept & 0xffffffff, kept >> 32} {
+	for i, mask := range []uint32{uint32(kept & 0xffffffff), uint32(kept >> 32)} {
 		now[i] = unix.CapUserData{Permitted: now[i].Permitted & mask, Effective: now[i].Permitted & mask}
 	}
 	_, _, e := unix.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&now[0])), 0)
@@ -271,7 +300,16 @@ func readOnlyFiles(k kind, temporary string) error {
 	defer func() { _ = unix.Close(dir) }()
 	const write = unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE
 	const names = unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR
-	return landlock.Restrict(keep, landlock.Rule{FD: null, Rights: write}, landlock.Rule{FD: dir, Rights: write | names})
+	rules := []landlock.Rule{{FD: null, Rights: write}, {FD: dir, Rights: write | names}}
+	if k == manager {
+		for _, name := range []string{"/dev/mapper/control", "/dev/zfs"} { // all questions to these are asked of a descriptor that could write
+			if fd, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0); err == nil {
+				defer func() { _ = unix.Close(fd) }()
+				rules = append(rules, landlock.Rule{FD: fd, Rights: unix.LANDLOCK_ACCESS_FS_WRITE_FILE})
+			}
+		}
+	}
+	return landlock.Restrict(keep, rules...)
 }
 
 // openNull opens the null device, and nothing that somebody put in its place.

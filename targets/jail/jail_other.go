@@ -14,7 +14,7 @@ func Check() error { return ErrUnsupported }
 func Detail() string { return "" }
 
 // Prepare returns ErrUnsupported.
-func Prepare(*exec.Cmd) (*Started, error) { return nil, ErrUnsupported }
+func Prepare(*exec.Cmd, func(string) bool) (*Started, error) { return nil, ErrUnsupported }
 
 // Started is a jail that is being entered.
 type Started struct{}

@@ -40,12 +40,15 @@ func look(tb testing.TB, jailed bool, dir string, argv ...string) outcome {
 	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
+// hiddenInTests is what commands in the jail may not read, nil for nothing.
+var hiddenInTests func(name string) bool
+
 // begin starts a command, and returns what is to be called after its end.
 func begin(cmd *exec.Cmd, jailed bool) (end func(), err error) {
 	if !jailed {
 		return func() {}, cmd.Start()
 	}
-	entry, err := Prepare(cmd)
+	entry, err := Prepare(cmd, hiddenInTests)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +163,7 @@ func TestWhatCannotStartInTheJailIsTheErrnoOfExec(t *testing.T) {
 		}
 		end()
 	}
-	if _, err := Prepare(&exec.Cmd{Path: "/bin/true", ExtraFiles: []*os.File{os.Stdin}}); err == nil {
+	if _, err := Prepare(&exec.Cmd{Path: "/bin/true", ExtraFiles: []*os.File{os.Stdin}}, nil); err == nil {
 		t.Error("a command with further descriptors was taken")
 	}
 }
@@ -213,7 +216,11 @@ func TestKindOfACommand(t *testing.T) {
 		{[]string{"ls", "-l"}, plain}, {[]string{"ss", "-tlnp"}, observer}, {[]string{"/usr/bin/lsof", "-n"}, observer},
 		{[]string{"sh", "-c", "ss -tlnp | grep 22"}, observer}, {[]string{"sh", "-c", "ss -tlnp 2>/dev/null"}, observer}, {[]string{"sh", "-c", "cat </proc/1/environ"}, observer},
 		{[]string{"cat", "/proc/1/environ"}, observer}, {[]string{"sh", "-c", "x=$(cat /proc/1/maps); echo $x"}, observer},
-		{[]string{"grep", "-c", "x", "ss"}, observer}, // a wrong guess is no hole
+		{[]string{"grep", "-c", "x", "ss"}, plain}, {[]string{"timeout", "5", "ss", "-t"}, observer}, {[]string{"find", "/", "-exec", "lsof", "{}", ";"}, observer},
+		{[]string{"sh", "-c", "echo docker"}, plain}, {[]string{"grep", "docker", "/etc/passwd"}, plain}, {[]string{"sh", "-c", "grep -r docker /etc; cat kubectl"}, plain},
+		{[]string{"sh", "-c", "ls; docker ps"}, caller}, {[]string{"sh", "-c", "for i in a; do docker logs $i; done"}, caller}, {[]string{"sh", "-c", "x=1 docker ps"}, caller},
+		{[]string{"ip", "addr"}, inspector}, {[]string{"sh", "-c", "ip addr | grep inet"}, inspector},
+		{[]string{"iptables", "-L"}, manager}, {[]string{"sh", "-c", "iptables -L"}, plain}, {[]string{"echo", "iptables"}, plain},
 		{[]string{"kubectl", "get", "pods"}, caller}, {[]string{"sh", "-c", "kubectl get pods | wc -l"}, caller},
 		{[]string{"nginx", "-t"}, tester}, {[]string{"sh", "-c", "nginx -t 2>&1"}, tester}, {[]string{"/usr/sbin/nginx", "-T", "-q"}, tester},
 		{[]string{"nginx"}, plain}, {[]string{"nginx", "-s", "stop"}, plain}, {[]string{"sh", "-c", "nginx -t; rm x"}, plain},
@@ -223,6 +230,83 @@ func TestKindOfACommand(t *testing.T) {
 	for _, c := range cases {
 		if got := kindOf(c.argv); got != c.want {
 			t.Errorf("%q: %d, want %d", c.argv, got, c.want)
+		}
+	}
+}
+
+// hide hides one file by its name, and what is in one directory.
+func hide(t *testing.T, file, dir string) {
+	t.Helper()
+	hiddenInTests = func(name string) bool { return name == file || strings.HasPrefix(name, dir+"/") }
+	t.Cleanup(func() { hiddenInTests = nil })
+}
+
+// TestHiddenFilesCannotBeShown tries what shows the content of a file in ways that no look at a command's words finds.
+func TestHiddenFilesCannotBeShown(t *testing.T) {
+	needJail(t)
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "marker-of-the-hidden"
+	for _, name := range []string{"x/hidden", "x/shown", "keys/one", "list"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.WriteFile(filepath.Join(dir, name), []byte(secret+"\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "x/hidden")
+	for link, to := range map[string]string{"x/link": "hidden", "up": "x/../x/link", "self": "/proc/self/cwd/x/hidden", "d": "keys", "loop": "loop"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, "list")), os.WriteFile(filepath.Join(dir, "list"), []byte(file+"\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	hide(t, file, filepath.Join(dir, "keys"))
+	for _, argv := range [][]string{
+		{"cat", file}, {"cat", "x/hidden"}, {"cat", "x/link"}, {"cat", "up"}, {"cat", "self"}, {"cat", "keys/one"}, {"cat", "d/one"},
+		{"cat", "x/./../x//hidden"}, {"cat", "/proc/self/cwd/x/hidden"}, {"cat", "/proc/thread-self/cwd/x/hidden"}, {"cat", "/proc/self/root" + file},
+		{"grep", "-r", "marker", "x/hidden", "keys"}, {"find", dir, "-name", "hid*", "-exec", "cat", "{}", "+"}, {"sort", "x/hidden"},
+		{"sh", "-c", "cat < x/hidden"}, {"sh", "-c", "cd x; cat hidden"}, {"sh", "-c", "cd keys && head -1 one"}, {"sh", "-c", "while read l; do echo $l; done < x/hidden"},
+		{"sh", "-c", "cat list | xargs cat"}, {"sh", "-c", "f=hid; cat x/${f}den"}, {"sh", "-c", "cat x/h*n"}, {"bash", "-c", "mapfile a < x/hidden; echo ${a[0]}"},
+		{"bash", "-c", "exec 7<x; cat /proc/self/fd/7/hidden"}, {"bash", "-c", "echo $(<x/hidden)"}, {"diff", "x/hidden", "/dev/null"}, {"awk", "1", "x/hidden"},
+		{"sed", "-n", "p", "x/hidden"}, {"tail", "-n", "1", "x/hidden"}, {"dd", "if=x/hidden"}, {"base64", "x/hidden"}, {"cp", "x/hidden", "/dev/stdout"},
+		{"sh", "-c", "cat /proc/1/cwd/../" + file}, {"tar", "cf", "-", "x/hidden"}, {"sh", "-c", "ss -t; cat x/hidden"}, {"sh", "-c", "cat loop x/hidden"},
+	} {
+		got := look(t, true, dir, argv...)
+		if strings.Contains(got.stdout+got.stderr, secret) || strings.Contains(got.stdout, "bWFya2Vy") {
+			t.Errorf("%q shows it: %+v", argv, got)
+		}
+		if got.status == 0 && argv[0] == "cat" {
+			t.Errorf("%q ended well", argv)
+		}
+	}
+	for _, argv := range [][]string{
+		{"cat", "x/shown"}, {"sh", "-c", "cat < x/shown"}, {"sh", "-c", "ls x keys >/dev/null && cat x/shown"}, {"find", "x", "-name", "shown", "-exec", "cat", "{}", "+"},
+		{"sh", "-c", "cat x/shown | cat /dev/stdin"}, {"bash", "-c", "cat <(cat x/shown)"}, {"grep", "-rh", "marker", dir},
+	} {
+		if got := look(t, true, dir, argv...); !strings.Contains(got.stdout, secret) {
+			t.Errorf("%q does not show what may be seen: %+v", argv, got)
+		}
+	}
+	if got := look(t, true, dir, "stat", "-c", "%n", "x/hidden"); got.stdout != "x/hidden\n" {
+		t.Errorf("a hidden file has no name: %+v", got)
+	}
+}
+
+// TestKeepersReadWhatTheyNeed: programs that show no content do what they do without the jail, whatever is hidden.
+func TestKeepersReadWhatTheyNeed(t *testing.T) {
+	needJail(t)
+	dir := t.TempDir()
+	hiddenInTests = func(name string) bool {
+		return name == "/etc/machine-id" || name == "/etc/shadow" || strings.HasPrefix(name, "/sys/firmware/") || strings.HasPrefix(name, "/proc/") && strings.HasSuffix(name, "maps")
+	}
+	t.Cleanup(func() { hiddenInTests = nil })
+	for _, argv := range [][]string{{"journalctl", "-n", "1", "--no-pager"}, {"passwd", "-S", "root"}, {"chage", "-l", "root"}, {"lscpu"}, {"pmap", "1"}} {
+		without, within := look(t, false, dir, argv...), look(t, true, dir, argv...)
+		if without.status != within.status || columns(without.stdout) != columns(within.stdout) {
+			t.Errorf("%q: without the jail %+v\nwithin %+v", argv, without, within)
 		}
 	}
 }

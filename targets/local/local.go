@@ -282,7 +282,7 @@ func (l *Local) start(ctx context.Context, cmd *exec.Cmd, c targets.Command) (ta
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Path, err)
 	}
-	p := &process{cmd: cmd, ended: make(chan struct{}), gone: func() { l.running.Add(-1) }}
+	p := &process{cmd: cmd, ended: make(chan struct{}), hidden: c.Hidden, gone: func() { l.running.Add(-1) }}
 	start := (*process).start
 	if c.ReadOnly && l.jail == nil {
 		start = (*process).startJailed

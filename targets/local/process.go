@@ -25,6 +25,8 @@ type process struct {
 	exit    targets.Exit // once ended
 	err     error
 	cleanup func() // what is left to do after the end, nil for nothing
+	hidden  func(name string) bool
+	jailed  bool
 	gone    func() // called when it is no process any more
 
 	mu     sync.Mutex
@@ -35,7 +37,7 @@ func (p *process) start() error { return p.cmd.Start() }
 
 // startJailed starts the command in the jail.
 func (p *process) startJailed() error {
-	entry, err := jail.Prepare(p.cmd)
+	entry, err := jail.Prepare(p.cmd, p.hidden)
 	if err != nil {
 		return err
 	}
@@ -48,7 +50,7 @@ func (p *process) startJailed() error {
 		entry.Ended()
 		return err
 	}
-	p.cleanup = entry.Ended
+	p.cleanup, p.jailed = entry.Ended, true
 	return nil
 }
 
@@ -85,6 +87,9 @@ func (p *process) attend(ctx context.Context, w *wires) {
 // reap takes the command's end, without a thread that waits for it.
 func (p *process) reap() error {
 	awaitExit(p.cmd.Process.Pid)
+	if p.jailed {
+		endSession(p.cmd.Process.Pid) // the number is the command's until it is waited for
+	}
 	err := p.cmd.Wait()
 	p.mu.Lock()
 	p.reaped = true
