@@ -169,7 +169,7 @@ func (l *Live) launch(ctx context.Context, o journal.Operation, c Start, done fu
 	p, err := l.target.Start(ctx, targets.Command{
 		Path: o.Command.Path, Argv: o.Command.Argv, Dir: o.Command.Dir, Env: o.Command.Env,
 		Stdin: stdinOf(o.Command, c), Stdout: stdout, Stderr: stderr, ReadOnly: o.Decision == journal.Allowed,
-		Hidden: l.hidden(),
+		Hidden: hiddenOn(l.target.Name(), l.rules.Judge),
 	})
 	if err != nil {
 		release()
@@ -319,12 +319,11 @@ type hider interface {
 	Hides(target, name string) bool
 }
 
-// hidden is what the commands that nobody saw may not open.
-func (l *Live) hidden() func(name string) bool {
-	h, ok := l.rules.Judge.(hider)
+// hiddenOn is what the commands that nobody saw may not open on a target, nil where the judge does not know.
+func hiddenOn(target string, j Judge) func(name string) bool {
+	h, ok := j.(hider)
 	if !ok {
 		return nil
 	}
-	target := l.target.Name()
 	return func(name string) bool { return h.Hides(target, name) }
 }
