@@ -592,6 +592,9 @@ func (s *session) refusal(err error) error {
 	case errors.Is(err, journal.ErrTooMany):
 		return &sandbox.Refusal{Errno: syscall.EAGAIN, Reason: render.Line(err.Error()).String()}
 	case errors.As(err, &errno):
+		if err.Error() == errno.Error() {
+			return &sandbox.Refusal{Errno: errno} // in the words of the script's own library
+		}
 		return &sandbox.Refusal{Errno: errno, Reason: render.Line(err.Error()).String()}
 	}
 	return &sandbox.Refusal{Errno: syscall.EPERM, Reason: err.Error()}

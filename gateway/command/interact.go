@@ -7,6 +7,7 @@ import (
 	"shannot-gateway/approvals"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
+	"shannot-gateway/targets"
 )
 
 // interactiveScript stands in the journal where other sessions have their source.
@@ -19,10 +20,16 @@ func (v *Verbs) interact(ctx context.Context, c *invocation, flags runFlags) int
 	if target == nil {
 		return status
 	}
-	id, leave, err := v.Runner.Interact(ctx, approvals.Request{
-		Identity: c.Identity, Target: target, Engine: config.NativeEngine, Script: interactiveScript, Interactive: true,
-		Queued: func(why string) { c.notice("%s", render.Line(why)) },
-	}, c.Terminal, c.Stdin)
+	return v.atTerminal(ctx, c, flags, target, approvals.Request{Engine: config.NativeEngine, Script: interactiveScript})
+}
+
+// atTerminal starts a session that has the client's terminal for its own, and follows it: keys reach the script, Ctrl-C as a signal.
+// What was typed is not kept, so that it cannot be run again.
+func (v *Verbs) atTerminal(ctx context.Context, c *invocation, flags runFlags, target targets.Target, r approvals.Request) int {
+	r.Identity, r.Target, r.Plan, r.Interactive = c.Identity, target, flags.plan, true
+	r.Name, r.Analysis = flags.name, flags.analysis
+	r.Queued = func(why string) { c.notice("%s", render.Line(why)) }
+	id, leave, err := v.Runner.Interact(ctx, r, c.Terminal, c.Stdin)
 	if err != nil {
 		return c.fail(id, fmt.Errorf("start the session: %w", err))
 	}
@@ -31,7 +38,7 @@ func (v *Verbs) interact(ctx context.Context, c *invocation, flags runFlags) int
 	call.Stdout = call.Terminal.Raw
 	own := *c
 	own.Call = &call
-	status = v.follow(ctx, &own, id, flags.limit(), followed{}, leave)
+	status := v.follow(ctx, &own, id, flags.limit(), followed{}, leave)
 	if ctx.Err() != nil {
 		_, _ = v.Sessions.Cancel(context.WithoutCancel(ctx), id, c.Identity)
 	}

@@ -178,6 +178,9 @@ func (v *Verbs) script(ctx context.Context, c *invocation, flags runFlags, hasCo
 		if ctx.Err() != nil {
 			return ExitFault // the client is gone, or wants it to end
 		}
+		if err == nil {
+			text, err = sourceText(text)
+		}
 		if err != nil {
 			c.notice("%s", render.Line(err.Error()))
 			return ExitNotAScript
@@ -385,6 +388,9 @@ func (v *Verbs) begin(ctx context.Context, c *invocation, flags runFlags, target
 	if !utf8.ValidString(flags.name + flags.analysis) {
 		return c.usage(errors.New("a name and an analysis must be UTF-8"))
 	}
+	if c.Terminal != nil && r.Engine == config.NativeEngine && len(r.Args) > 0 && r.Args[0] == "-c" && !flags.json {
+		return v.atTerminal(ctx, c, flags, target, r)
+	}
 	r.Identity, r.Target, r.Plan = c.Identity, target, flags.plan
 	r.Name, r.Analysis = flags.name, flags.analysis
 	r.Queued = func(why string) { c.notice("%s", render.Line(why)) }
@@ -422,11 +428,22 @@ func (v *Verbs) watchKeys(ctx context.Context, c *invocation, id string) {
 	}
 }
 
+// isZip reports whether a text is an archive, as zipapp makes them: it may begin with the line that names an interpreter.
+func isZip(text string) bool {
+	if strings.HasPrefix(text, "#!") {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	return strings.HasPrefix(text, "PK\x03\x04")
+}
+
 // checkScript refuses what cannot be a script or a command line.
 func checkScript(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
 		return errors.New("the script is empty; send one on stdin: ssh HOST < script.py")
+	case isZip(text):
+		return errors.New("this is a zip archive, and a script is text, which a human can read: send __main__.py, with the modules " +
+			"that it imports in one file, or have the archive on the target and run it from there: python3 -c \"import runpy; runpy.run_path('/path/app.pyz', run_name='__main__')\"")
 	case !utf8.ValidString(text):
 		return errors.New("the script is not UTF-8")
 	case strings.ContainsRune(text, 0):
