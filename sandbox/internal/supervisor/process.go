@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shannot-gateway/internal/linux/procfs"
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/vfs"
 	"shannot-gateway/vfs/await"
@@ -250,10 +252,40 @@ func (p *Process) Descriptor(fd int32) (int, unix.Errno) {
 		return -1, unix.EBADF
 	}
 	own, err := unix.PidfdGetfd(p.pidfd, int(fd), 0)
+	if err == unix.ESRCH {
+		own, err = p.threadsDescriptor(fd)
+	}
 	if err != nil {
 		return -1, vfs.ErrnoOf(err)
 	}
 	return own, 0
+}
+
+// threadsDescriptor is Descriptor of a process whose first thread has ended, and has no descriptors any more, by another thread.
+// ESRCH where there is none, and before Linux 6.9, which has no PIDFD_THREAD of pidfd_open(2).
+func (p *Process) threadsDescriptor(fd int32) (int, error) {
+	var threads []string
+	vfs.Apart(func() { threads, _ = procfs.Names(fmt.Sprintf("/proc/%d/task", p.PID)) })
+	for _, name := range threads {
+		tid, err := strconv.Atoi(name)
+		if err != nil || tid == p.PID {
+			continue
+		}
+		thread, err := unix.PidfdOpen(tid, unix.PIDFD_THREAD)
+		if err != nil {
+			continue
+		}
+		// Looked at once it is held: the number may have become another process's thread's in between.
+		own := -1
+		if err = unix.Tgkill(p.PID, tid, 0); err == nil || err == unix.EPERM {
+			own, err = unix.PidfdGetfd(thread, int(fd), 0)
+		}
+		_ = unix.Close(thread)
+		if own >= 0 || err == unix.EBADF {
+			return own, err
+		}
+	}
+	return -1, unix.ESRCH
 }
 
 // Signal sends a signal. Whoever wants that may come late: the process may be over, and the number of its descriptor be
