@@ -10,32 +10,45 @@ import (
 // node is a file that the overlay knows: made by the session, copied up from the target, or a directory of the target
 // below which something was changed. Guarded by the session's lock.
 type node struct {
+	attributes
+	directory
+	content *content // regular files
+	target  string   // symbolic links
+	opens   int      // handles on the file
+	role
+	wished
+
+	from    string // where a regular file was copied up from
+	rebased bool   // a directory that the session made and the target has by now
+}
+
+// attributes are those of stat(2) that a node keeps itself.
+type attributes struct {
 	dev, ino            uint64
 	mode                uint32
 	uid, gid            uint32
 	nlink               uint64
 	size                int64
 	atime, mtime, ctime time.Time
+}
 
-	// Directories. Where layer is set, the entries are laid over the layer's directory of the same path.
+// directory is what a directory has. Where layer is set, the entries are laid over the layer's directory of the same path.
+type directory struct {
 	entries map[string]*entry
 	layer   *layer
 	scope   *scope
 	front   *layer // of a union: what stands in front of the layer
+}
 
-	content *content // regular files
-	target  string   // symbolic links
-	opens   int      // handles on the file
-
+// role is what a directory is there for, beside what the script makes of it.
+type role struct {
 	pinned  bool // a scratch directory, a mount, or above one: cannot be removed
 	mount   bool
 	scratch bool // a scratch directory, or above a mount within one
-
-	chmodded, chowned, touched bool // attributes differ from the target's by the script's wish
-
-	from    string // where a regular file was copied up from
-	rebased bool   // a directory that the session made and the target has by now
 }
+
+// wished are the attributes that differ from the target's by the script's wish.
+type wished struct{ chmodded, chowned, touched bool }
 
 // entry is what the overlay has under one name of a directory.
 type entry struct {
@@ -63,10 +76,10 @@ func (o *overlay) nextIno() uint64 {
 // newNode makes a node of the session's own, not yet under any name.
 func (o *overlay) newNode(mode uint32) *node {
 	now := o.config.Now()
-	n := &node{
+	n := &node{attributes: attributes{
 		dev: overlayDev, ino: o.nextIno(), mode: mode, uid: o.config.UID, gid: o.config.GID,
 		atime: now, mtime: now, ctime: now,
-	}
+	}}
 	if n.isDir() {
 		n.entries, n.nlink = map[string]*entry{}, 2
 	}

@@ -24,7 +24,6 @@ var larger = listed(
 	row{"gateway/tui.model", 65, 0},
 	row{"gateway/tui.plain", 0, 21},
 	row{"gateway/tui.summary", 0, 17},
-	row{"vfs.node", 0, 25},
 )
 
 // row is a line of larger. It has no key, so that no row has to be moved for another one.
