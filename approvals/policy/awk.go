@@ -7,6 +7,29 @@ import (
 
 // judgeAwk judges awk(1): -F and -v are harmless, and the program is read for what writes or runs.
 func judgeAwk(c *call, name string, args []arg) Decision {
+	args, d, more := awkFlags(name, args)
+	switch {
+	case !more:
+		return d
+	case len(args) == 0:
+		return allow() // prints its usage
+	case !args[0].known:
+		return unknownWord(name, args[0])
+	}
+	if why := awkProgram(args[0].text); why != "" {
+		return ask(Caution, shown(name)+" "+why)
+	}
+	for _, a := range args[1:] {
+		// gawk takes such a name for a connection.
+		if !a.known && !a.below() && (c.bare || strings.HasPrefix(a.text, "/")) || strings.Contains(a.text+" "+strings.Join(a.others, " "), "/inet") {
+			return ask(Caution, shown(name)+" reads "+shown(a.text))
+		}
+	}
+	return allow()
+}
+
+// awkFlags reads the flags of awk and returns the words after them. more is false where the flags decide.
+func awkFlags(name string, args []arg) (rest []arg, d Decision, more bool) {
 	i := 0
 	for ; i < len(args); i++ {
 		a := args[i]
@@ -14,7 +37,7 @@ func judgeAwk(c *call, name string, args []arg) Decision {
 			continue // no more than a separator, or a variable's value
 		}
 		if !a.known {
-			return unknownWord(name, a)
+			return nil, unknownWord(name, a), false
 		}
 		if len(a.text) < 2 || a.text[0] != '-' {
 			break
@@ -26,35 +49,20 @@ func judgeAwk(c *call, name string, args []arg) Decision {
 		switch {
 		case a.text == "-v":
 			if i++; i < len(args) && !args[i].known && !assignsOne(args[i]) {
-				return unknownWord(name, args[i])
+				return nil, unknownWord(name, args[i]), false
 			}
 		case a.text == "-F":
 			if i++; i < len(args) && args[i].many {
-				return unknownWord(name, args[i])
+				return nil, unknownWord(name, args[i]), false
 			}
 		case strings.HasPrefix(a.text, "-F"), strings.HasPrefix(a.text, "-v"):
 		case a.text == "--version", a.text == "-V":
-			return allow()
+			return nil, allow(), false
 		default:
-			return ask(Caution, shown(name)+" may do more than read with "+shown(a.text))
+			return nil, ask(Caution, shown(name)+" may do more than read with "+shown(a.text)), false
 		}
 	}
-	if i >= len(args) {
-		return allow() // prints its usage
-	}
-	if !args[i].known {
-		return unknownWord(name, args[i])
-	}
-	if why := awkProgram(args[i].text); why != "" {
-		return ask(Caution, shown(name)+" "+why)
-	}
-	for _, a := range args[i+1:] {
-		// gawk takes such a name for a connection.
-		if !a.known && !a.below() && (c.bare || strings.HasPrefix(a.text, "/")) || strings.Contains(a.text+" "+strings.Join(a.others, " "), "/inet") {
-			return ask(Caution, shown(name)+" reads "+shown(a.text))
-		}
-	}
-	return allow()
+	return args[min(i, len(args)):], allow(), true
 }
 
 // assignsOne reports whether a word that is not known whole sets one variable of the program's own to some text.

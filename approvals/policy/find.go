@@ -37,11 +37,8 @@ func judgeFind(c *call, name string, args []arg) Decision {
 		}
 		values, ok := findTests[a.text]
 		if inPaths = inPaths && (a.text == "-H" || a.text == "-L" || a.text == "-P"); ok {
-			for range values {
-				if i++; i < len(args) && args[i].many && !args[i].number {
-					d = worst(d, unknownWord(name, args[i]))
-				}
-			}
+			d = worst(d, findValues(name, args, i+1, values))
+			i += values
 			continue
 		}
 		if a.text != "-exec" {
@@ -63,6 +60,17 @@ func judgeFind(c *call, name string, args []arg) Decision {
 	if d.Verdict == Allow && c.mentions == "" && c.judge.files != nil {
 		if found := c.foundHidden(args); found.Verdict != Allow {
 			c.mentions = "what find finds"
+		}
+	}
+	return d
+}
+
+// findValues judges the values of a test, from a place on.
+func findValues(name string, args []arg, from, count int) Decision {
+	d := allow()
+	for i := from; i < min(from+count, len(args)); i++ {
+		if args[i].many && !args[i].number {
+			d = worst(d, unknownWord(name, args[i]))
 		}
 	}
 	return d

@@ -381,6 +381,22 @@ func (j *Judge) call(ctx Context, b *budget) *call {
 // maxDepth bounds commands within commands.
 const maxDepth = 12
 
+// likelyEffect is effect of the programs that a pattern in the place of one may lead to.
+func likelyEffect(c *call, name string, args []arg) Decision {
+	if !args[0].many || !strings.ContainsAny(name, "*?[") {
+		return allow()
+	}
+	for _, likely := range []string{"rm", "dd", "find", "mkfs", "chmod", "chown"} {
+		if match, err := path.Match(name, likely); err != nil || !match {
+			continue
+		}
+		if d := c.effect(likely, args[1:]); d.Verdict == Deny {
+			return d
+		}
+	}
+	return allow()
+}
+
 // argv judges one command. The words are what the shell would hand over, or as much as is known of them.
 func (c *call) argv(args []arg) (d Decision) {
 	if c.depth++; c.depth > maxDepth {
@@ -420,14 +436,8 @@ func (c *call) argv(args []arg) (d Decision) {
 	if d := c.effect(name, args[1:]); d.Verdict == Deny {
 		return d
 	}
-	if args[0].many && strings.ContainsAny(name, "*?[") {
-		for _, likely := range []string{"rm", "dd", "find", "mkfs", "chmod", "chown"} {
-			if match, err := path.Match(name, likely); err == nil && match {
-				if d := c.effect(likely, args[1:]); d.Verdict == Deny {
-					return d
-				}
-			}
-		}
+	if d := likelyEffect(c, name, args); d.Verdict == Deny {
+		return d
 	}
 	d = c.program(name, args[1:])
 	trusted := false

@@ -55,6 +55,11 @@ func judgeSed(c *call, name string, args []arg) Decision {
 		}
 		scripts = operands[:1]
 	}
+	return judgeSedScripts(c, name, scripts)
+}
+
+// judgeSedScripts judges what a call of sed is told to do.
+func judgeSedScripts(c *call, name string, scripts []arg) Decision {
 	texts := make([]string, len(scripts))
 	for i, s := range scripts {
 		if !s.known {

@@ -690,6 +690,18 @@ func (c *call) declare(cmd *syntax.DeclClause) Decision {
 	return d
 }
 
+// hereDocument judges what expands in a here-document, and where it ends.
+func hereDocument(c *call, r *syntax.Redirect) Decision {
+	d := allow()
+	if !isDelimiter(r.Word) {
+		d = ask(Unknown, "the end of a here-document is not read alike by every shell")
+	}
+	if r.Hdoc == nil {
+		return d
+	}
+	return worst(d, c.parts(r.Hdoc))
+}
+
 // redirect judges a redirection, and reports whether it reads a download. Only /dev/null may be written.
 func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 	d := allow()
@@ -697,13 +709,7 @@ func (c *call) redirect(r *syntax.Redirect) (Decision, bool) {
 		d = ask(Caution, "a redirection assigns the variable "+shown(r.N.Value))
 	}
 	if r.Op == syntax.Hdoc || r.Op == syntax.DashHdoc {
-		if !isDelimiter(r.Word) {
-			d = worst(d, ask(Unknown, "the end of a here-document is not read alike by every shell"))
-		}
-		if r.Hdoc == nil {
-			return d, false
-		}
-		return worst(d, c.parts(r.Hdoc)), false
+		return worst(d, hereDocument(c, r)), false
 	}
 	words, wd := c.word(r.Word)
 	d = worst(d, wd)
