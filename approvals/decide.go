@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"shannot-gateway/approvals/decision"
@@ -93,19 +94,8 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision.Decision,
 			if why := m.Obstacle(s); why != "" && d.Approves {
 				return fmt.Errorf("%w: %s; reject or cancel it", journal.ErrObstacle, why)
 			}
-			if err := d.Take(s, chosen[i], now); err != nil {
+			if err := decideOn(s, d, chosen[i], p, now); err != nil {
 				return err
-			}
-			if !parked[i] {
-				continue
-			}
-			if err := s.Apply(journal.Event{What: journal.Schedule}); err != nil {
-				return err
-			}
-			if p != nil {
-				if err := p.GoOn(s); err != nil {
-					return err
-				}
 			}
 		}
 		return nil
@@ -130,6 +120,18 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision.Decision,
 		}
 	}
 	return all, failed
+}
+
+// decideOn takes a decision on what was chosen of one session, and has the session go on where it is parked.
+func decideOn(s *journal.Session, d decision.Decision, chosen []*journal.Operation, p *lifecycle.Prepared, now time.Time) error {
+	parked := s.Status == journal.StatusParked
+	if err := d.Take(s, chosen, now); err != nil || !parked {
+		return err
+	}
+	if err := s.Apply(journal.Event{What: journal.Schedule}); err != nil || p == nil {
+		return err
+	}
+	return p.GoOn(s)
 }
 
 // Cancel ends a session: its owner may, and whoever may decide on it.
