@@ -36,7 +36,9 @@ type Engine struct {
 func Init() { supervisor.Init() }
 
 // New returns an engine; nothing happens before Check or Run.
-func New(o Options) *Engine { return &Engine{options: o.withDefaults(), pool: pool{size: o.Warm}} }
+func New(o Options) *Engine {
+	return &Engine{options: o.withDefaults(), pool: pool{size: o.Warm, pause: refillPause}}
+}
 
 // Name returns "native".
 func (e *Engine) Name() string { return "native" }
@@ -96,6 +98,10 @@ var scriptEnv = []string{"MALLOC_ARENA_MAX=1"}
 // processors for themselves until they are.
 const refillAfter = 50 * time.Millisecond
 
+// refillPause is how long after a script's end that is, where it has not been done. The session's end is recorded and told first:
+// the kernel copies the gateway's memory for an interpreter, which the gateway waits for wherever it writes.
+const refillPause = 10 * time.Millisecond
+
 // Run runs one script. See sandbox.Engine.
 func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, error) {
 	if job.FS == nil || job.Commands == nil || job.Stdout == nil || job.Stderr == nil {
@@ -116,8 +122,8 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	key := keyOf(config, job)
 	w := e.pool.take(key)
 	refill := sync.OnceFunc(func() { e.pool.refill(e, key, job) })
-	defer refill()
-	defer time.AfterFunc(refillAfter, refill).Stop()
+	next := time.AfterFunc(refillAfter, refill)
+	defer e.pool.pauseBefore(next, refill)
 	if w != nil {
 		return w.serve(ctx, e, in, job)
 	}

@@ -42,7 +42,8 @@ type preforked struct {
 
 // pool holds interpreters by what they were started with.
 type pool struct {
-	size int // 0 for none
+	size  int // 0 for none
+	pause time.Duration
 
 	mu      sync.Mutex
 	entries []*preforked // oldest first; some have not come to the point where they wait
@@ -176,6 +177,16 @@ func (p *pool) refill(e *Engine, key string, job sandbox.Job) {
 		defer p.filling.Done()
 		p.fill(e)
 	}()
+}
+
+// pauseBefore has what a timer would do be done soon, now that a script is through. Without a pause it is done here.
+func (p *pool) pauseBefore(next *time.Timer, refill func()) {
+	if p.pause > 0 {
+		next.Reset(p.pause)
+		return
+	}
+	next.Stop()
+	refill()
 }
 
 // fill starts interpreters until nobody wants more.

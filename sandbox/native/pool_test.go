@@ -10,7 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +26,7 @@ import (
 func warmEngine(tb testing.TB, n int) *Engine {
 	tb.Helper()
 	e := New(Options{Runtime: engine(tb).options.Runtime, Warm: n})
+	e.pool.pause = 0 // who waits for what was begun can tell when that is all
 	tb.Cleanup(func() { _ = e.Close() })
 	return e
 }
@@ -308,4 +312,40 @@ func keyOfJob(tb testing.TB, e *Engine, job sandbox.Job) string {
 		tb.Fatal(err)
 	}
 	return keyOf(config, job)
+}
+
+// What is started ahead is started after a pause, and never where the engine was closed meanwhile.
+func TestNextInterpreterIsStartedAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pool{pause: refillPause}
+		var refilled atomic.Int32
+		refill := sync.OnceFunc(func() { refilled.Add(1) })
+		after := func(d time.Duration, want int32) {
+			t.Helper()
+			time.Sleep(d)
+			synctest.Wait()
+			if got := refilled.Load(); got != want {
+				t.Errorf("it was started %d times, want %d", got, want)
+			}
+		}
+		p.pauseBefore(time.AfterFunc(refillAfter, refill), refill)
+		after(refillPause-1, 0) // the script's end is told first
+		after(1, 1)
+		after(refillAfter, 1)
+		// A script that takes long has had its turn before.
+		refilled.Store(0)
+		refill = sync.OnceFunc(func() { refilled.Add(1) })
+		long := time.AfterFunc(refillAfter, refill)
+		after(refillAfter, 1)
+		p.pauseBefore(long, refill)
+		after(refillPause, 1)
+	})
+	e := warmEngine(t, 1)
+	job, _, _ := jobFor(t, "")
+	key := keyOfJob(t, e, job)
+	e.pool.close()
+	e.pool.refill(e, key, job)
+	if e.pool.busy || len(e.pool.entries) > 0 {
+		t.Error("a closed engine starts an interpreter")
+	}
 }
