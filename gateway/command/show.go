@@ -197,10 +197,17 @@ func (p *page) lines(text string) {
 // operation prints all details of an operation, each difference of a file's content in its place.
 func (p *page) operation(s *journal.Session, op *journal.Operation) {
 	_, _ = fmt.Fprintf(p.w, "operation %d: %s\n", op.N, op.Decision)
-	for _, d := range s.Details(op) {
+	section := journal.WorkSection
+	for _, d := range s.Shown(op) {
+		if d.Section == journal.ProofSection && section != d.Section {
+			_, _ = fmt.Fprintln(p.w, "  details:")
+		}
+		section = d.Section
 		switch v := d.Value.(type) {
 		case journal.Content:
 			p.content(d.Label, v.File)
+		case journal.Environment:
+			p.field(d.Label, render.Format("%d variables: %s", len(v), render.Argv(v)))
 		default:
 			if d.Name == "decision" {
 				continue // the heading says it

@@ -6,7 +6,7 @@ func TestShow(t *testing.T) {
 	tryAll(t, []try{
 		{by: agent, line: "show " + waitingID, stdout: []string{
 			"session abcd2345: held\n", "operation 1: waiting\n", "policy      ask (caution): it changes the system\n", "as user     ops on prod\n",
-			"runs        tool --do it\n", "argv[1]     --do\n", "executable  /usr/bin/tool\n", "directory   /srv\n", "stdin 2     two\n", "env 1       LANG=C.UTF-8\n",
+			"runs        tool --do it\n", "  details:\n  executable  /usr/bin/tool\n", "directory   /srv\n", "stdin 2     two\n", "env         ",
 		}},
 		{by: approver, line: "show " + waitingID, stdout: []string{"approve abcd2345 --digest " + waitingDigest()[:32]}},
 		{by: admin, line: "show --json " + waitingID, stdout: []string{`{"v":1,"session":"abcd2345","status":"held"`, `"argv":["tool","--do","it"]`, `"stdin":"one\ntwo\n"`}},

@@ -115,7 +115,7 @@ func TestContinuationCannotBeForged(t *testing.T) {
 }
 
 func TestTextTooLongForTheScreenCannotBeApproved(t *testing.T) {
-	x := held("aaaa0001", policy.Caution, "sh", "-c", strings.Repeat("\n", maxParagraphs+10))
+	x := held("aaaa0001", policy.Caution, "sh", "-c", strings.Repeat("a\nb\n", maxParagraphs/2+10))
 	f := newFake(x)
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
 	s.until("Approve is off: too long for this screen")

@@ -52,18 +52,18 @@ func TestOperationShowsEverythingThatItsDigestCovers(t *testing.T) {
 	c.EnvChanges = []string{"LD_PRELOAD=/tmp/evil.so", "-LANG"}
 	c.Input = "file"
 	s := openScreen(t, newFake(x), alice, 100, 40, "aaaa0001")
-	s.until("DANGER", "As user     ops on prod", "Executable  /usr/bin/rm", "Directory   /srv", "set LD_PRELOAD=/tmp/evil.so",
+	s.until("DANGER", "As user     ops on prod", "Details     runs /usr/bin/rm", "Directory   /srv", "set LD_PRELOAD=/tmp/evil.so",
 		"unset LANG", "a file that the script has opened", "argv[0]     rm", "argv[1]     -rf", "argv[2]     ", "argv[3]     ",
-		"3 of the script, by its own word: subprocess.run(ARGV)", x.Operations[0].Digest)
+		"3 of the script, by its own word: subprocess.run(ARGV)", "digest 000000000000…")
 	s.hides("env 1")
-	s.press("e")
-	s.shows("env 1       LANG=C.UTF-8", "env 2       PATH=/usr/bin")
+	s.press("d")
+	s.shows("Executable  /usr/bin/rm", "env 1       LANG=C.UTF-8", "env 2       PATH=/usr/bin", x.Operations[0].Digest)
 }
 
 func TestShellTextIsShownLineByLine(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "/bin/sh", "-c", "cd /srv\nrm x")
 	s := openScreen(t, newFake(x), alice, 80, 30, "aaaa0001")
-	s.until("shell 1     cd /srv", "shell 2     rm x", "the shell text above, 12 bytes")
+	s.until("shell 1     cd /srv", "shell 2     rm x", "/bin/sh -c and the shell text below, 12 bytes")
 }
 
 func TestKnownStandardInputIsShownWhole(t *testing.T) {

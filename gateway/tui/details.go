@@ -10,15 +10,16 @@ import (
 // labelWidth is the width of the labels before an operation's details, in cells.
 const labelWidth = 12
 
-// describe shows all details of an operation but what came of it, which describeResult has.
-func describe(s *journal.Session, op *journal.Operation, wholeEnv bool, from *contents) *page {
+// describe shows all details of an operation but what came of it, which describeResult has. What names it exactly is folded into one
+// row, unless it is asked for.
+func describe(s *journal.Session, op *journal.Operation, proof bool, from *contents) *page {
 	p := newPage()
-	for _, d := range s.Details(op) {
-		env, isEnv := d.Value.(journal.Environment)
+	var folded []journal.Detail
+	for _, d := range s.Shown(op) {
 		switch {
 		case d.Section == journal.ResultSection:
-		case isEnv && !wholeEnv:
-			p.addProse(label(capital(d.Label)), format(toneDim, "%d variables in all; e shows them", len(env)))
+		case d.Section == journal.ProofSection:
+			folded = append(folded, d)
 		default:
 			describeDetails(p, []journal.Detail{d}, from)
 		}
@@ -26,8 +27,40 @@ func describe(s *journal.Session, op *journal.Operation, wholeEnv bool, from *co
 			describeEarlier(p, s, earlier.N, from)
 		}
 	}
+	if !proof {
+		p.addProse(label("Details"), fold(folded))
+	} else {
+		describeDetails(p, folded, from)
+	}
 	p.addProse(nil, format(toneDim, "── end of operation %d ──", op.N))
 	return p
+}
+
+// fold is what names an operation exactly in one row.
+func fold(details []journal.Detail) line {
+	var parts []line
+	for _, d := range details {
+		switch v := d.Value.(type) {
+		case journal.Path:
+			parts = append(parts, join(own(toneDim, "runs "), shown(toneDim, string(v))))
+		case journal.EnvChanges:
+			parts = append(parts, own(toneDim, "environment unchanged"))
+		case journal.Stdin:
+			parts = append(parts, own(toneDim, "no input"))
+		case journal.Environment:
+			parts = append(parts, format(toneDim, "%d variables", len(v)))
+		case journal.Digest:
+			parts = append(parts, join(own(toneDim, "digest "), shown(toneDim, string(v)).fit(13)))
+		}
+	}
+	var l line
+	for i, part := range parts {
+		if i > 0 {
+			l = join(l, own(toneDim, " · "))
+		}
+		l = join(l, part)
+	}
+	return join(l, own(toneDim, ": d shows all of it"))
 }
 
 // describeDetails shows details, each difference of a file's content in its place.

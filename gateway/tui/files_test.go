@@ -111,7 +111,7 @@ func TestCommandIsShownWithTheWritesBeforeIt(t *testing.T) {
 	s := openScreen(t, f, alice, 100, 80, "f1l3s0aa")
 	s.until("Operation 1", "a approve", "20 + setting20 = 2000")
 	s.press("n")
-	s.until("Operation 2", "operation 1 comes before it (waiting): write /etc/app.conf", "20 + setting20 = 2000", "argv[0]     systemctl", "a approve")
+	s.until("Operation 2", "operation 1 comes before it (waiting): write /etc/app.conf", "20 + setting20 = 2000", "Runs        systemctl restart app", "a approve")
 }
 
 func TestApproveIsOffUntilContentsHaveBeenRead(t *testing.T) {

@@ -93,7 +93,7 @@ func TestConfirmationStandsBesideThePageAndNamesAllThatItCovers(t *testing.T) {
 	for _, size := range []Size{{80, 24}, {120, 40}, {200, 60}} {
 		f := filesNight()
 		s := openScreen(t, f, alice, size.Width, size.Height, "f1l3s0aa")
-		s.until("Operation 1", "20 + setting20")
+		s.until("Operation 1", "2 lines added, 2 removed")
 		s.press("n")
 		s.until("Operation 2", "comes before it")
 		s.gone("being read")

@@ -228,6 +228,7 @@ for host in HOSTS:
 	reload := held("k3v9t2aa", policy.Caution, "systemctl", "reload", "nginx")
 	reload.Script, reload.Name, reload.Analysis = script, "renew certificates", "The certificates end in 3 days.\nI reload nginx once they are renewed."
 	reload.Operations[0].Command.Line = 12
+	reload.Operations[0].Effect, reload.Operations[0].Undo = "nginx reads its configuration anew; connections stay open", "no"
 	wipe := held("d0a5r7bb", policy.Danger, "rm", "-rf", "/srv/cache/old")
 	wipe.Created, wipe.Deadline = start.Add(-9*time.Minute), start.Add(50*time.Second)
 	wipe.Operations[0].Created, wipe.Operations[0].Why = start.Add(-9*time.Minute), "rm -r removes whole folders"

@@ -42,7 +42,7 @@ var (
 	keyRejectAll  = bind("R", "reject what is marked", "R")
 	keyUndo       = bind("u", "undo", "u")
 	keyNow        = bind("Y", "now", "Y")
-	keyEnv        = bind("e", "whole environment", "e")
+	keyEnv        = bind("d", "details", "d", "e")
 	keyTab        = bind("tab", "next pane", "tab")
 	keyPane1      = bind("1", "operations", "1")
 	keyPane2      = bind("2", "script", "2")

@@ -476,7 +476,7 @@ func (p *plain) inSession(verb, rest string) {
 		p.describe(script, nil)
 	case "about":
 		p.describe(aboutPage(&p.session), nil)
-	case "env":
+	case "details", "env":
 		p.tellOperation(true)
 	case "output":
 		p.stopResult()
@@ -491,7 +491,7 @@ func (p *plain) help() {
 		"A number reads that entry of the list, or that operation of the open session.",
 		"Enter alone goes on with a long text.",
 		"list: what waits, the worst risk first. history: what ended of late. quit: leave.",
-		"In a session: operations, next, script, output, about, env for the whole environment, back.",
+		"In a session: operations, next, script, output, about, details for the environment, the digest and what else is expected, back.",
 		"approve: once all of the operation has been written here. reject REASON: the agent reads the reason.",
 		"undo: until a decision counts, which is said when it does.",
 		"What is not here has verbs of its own: approve ID --digest HEX --grant exact, rollback ID --plan.",

@@ -45,7 +45,7 @@ func TestPlainListReadApproveAndOutput(t *testing.T) {
 	c.sees("Not known here")
 	c.types("2\r")
 	text := c.sees("That was all of operation 1. Type approve")
-	for _, want := range []string{"Session aaaa0001, HELD", "   1 Policy      ask (caution)", "As user     ops on prod", "argv[2]     db", "── end of operation 1 ──"} {
+	for _, want := range []string{"Session aaaa0001, HELD", "Policy      ask (caution)", "   1 As user     ops on prod", "Runs        systemctl stop db", "── end of operation 1 ──"} {
 		if !strings.Contains(text, want) {
 			t.Fatalf("no %q in:\n%s", want, text)
 		}
