@@ -177,7 +177,7 @@ func policy(k kind, abi int) seccomp.Policy {
 		rows = append(rows, unconnected...)
 	case inspector, manager:
 		rows = append(rows, inspecting...)
-	case observer, caller, tester:
+	case observer, caller, tester, held:
 	}
 	if looks && k != tester {
 		rows = append(rows, opening...)
