@@ -50,6 +50,7 @@ func remoteTarget(c *config.Config, name string, log *slog.Logger) (*ssh.Target,
 		if err != nil {
 			return nil, fmt.Errorf("[remotes.%s]: %w", hop, err)
 		}
+		h.Login.Forwards = hop != name
 		hops = append(hops, h)
 	}
 	return ssh.New(ssh.Options{Hops: hops, Log: log, Cache: c.Remotes[name].Cache}), nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -273,6 +274,18 @@ func absolute(name string) string {
 // tellLogin says what the target has to know of the gateway.
 func (t *targetsRun) tellLogin(c *config.Config, name string) error {
 	r := c.Remotes[name]
+	for _, hop := range r.Jump {
+		jump := c.Remotes[hop]
+		if jump.Certificate || jump.Key != "" || jump.Agent != "" {
+			continue
+		}
+		key, err := ownKey(c, "client")
+		if err != nil {
+			return err
+		}
+		t.print("On the jump host %s, this must be the line of the gateway's key in ~%s/.ssh/authorized_keys:\n%s %s",
+			hop, jump.User, keyOptions(c, hop), publicLine(key))
+	}
 	switch {
 	case r.Certificate:
 		key, err := ownKey(c, "ca")
@@ -285,9 +298,34 @@ func (t *targetsRun) tellLogin(c *config.Config, name string) error {
 		if err != nil {
 			return err
 		}
-		t.print("On the target, put this line into ~%s/.ssh/authorized_keys:\nrestrict %s", r.User, publicLine(key))
+		t.print("On the target, put this line into ~%s/.ssh/authorized_keys:\n%s %s", r.User, keyOptions(c, name), publicLine(key))
 	}
 	return nil
+}
+
+// keyOptions are those of the gateway's key on a host, by sshd(8): commands alone, and where others are reached through it,
+// connections to these.
+func keyOptions(c *config.Config, name string) string {
+	next := map[string]bool{}
+	for _, other := range slices.Sorted(maps.Keys(c.Remotes)) {
+		way, err := c.Way(other)
+		if err != nil {
+			continue
+		}
+		for i := range way[:len(way)-1] {
+			if to := c.Remotes[way[i+1]]; way[i] == name && !strings.ContainsAny(to.Host, "\"\\") {
+				next[net.JoinHostPort(to.Host, strconv.Itoa(to.Port))] = true
+			}
+		}
+	}
+	options := "restrict"
+	if len(next) > 0 {
+		options += ",port-forwarding"
+	}
+	for _, address := range slices.Sorted(maps.Keys(next)) {
+		options += `,permitopen="` + address + `"`
+	}
+	return options
 }
 
 func publicLine(k hostkeys.Key) string {

@@ -211,6 +211,7 @@ type file struct {
 	Audit struct {
 		Enabled          *bool           `toml:"enabled"`
 		LogDir           string          `toml:"log_dir"`
+		Path             string          `toml:"path"`
 		Rotation         string          `toml:"rotation"`
 		MaxFiles         *int            `toml:"max_files"`
 		BytesPerIdentity *size           `toml:"bytes_per_identity"`
@@ -504,7 +505,14 @@ func (f *file) checkRetention(c *Config) error {
 const defaultAuditBytes = 256 << 20
 
 func (f *file) checkAudit(c *Config) error {
-	c.Audit = Audit{Enabled: true, Dir: f.Audit.LogDir, Rotation: audit.Daily, MaxFiles: 30, BytesPerIdentity: defaultAuditBytes, Skip: map[string]bool{}}
+	dir := f.Audit.LogDir
+	if f.Audit.Path != "" {
+		if dir != "" && dir != f.Audit.Path {
+			return errors.New("[audit] path and log_dir are two names of one key: leave one of them out")
+		}
+		dir = f.Audit.Path
+	}
+	c.Audit = Audit{Enabled: true, Dir: dir, Rotation: audit.Daily, MaxFiles: 30, BytesPerIdentity: defaultAuditBytes, Skip: map[string]bool{}}
 	if f.Audit.Enabled != nil {
 		c.Audit.Enabled = *f.Audit.Enabled
 	}
@@ -531,6 +539,9 @@ func (f *file) checkAudit(c *Config) error {
 		kinds, ok := auditEvents[name]
 		if !ok {
 			return fmt.Errorf("[audit.events] %q is not known; there are: %s", name, strings.Join(slices.Sorted(maps.Keys(auditEvents)), ", "))
+		}
+		if len(kinds) == 0 {
+			c.warn("[audit.events] %s does nothing: on remote hosts and in files all are operations, which command, approval and execution tell of", name)
 		}
 		for _, kind := range kinds {
 			c.Audit.Skip[kind] = !f.Audit.Events[name]

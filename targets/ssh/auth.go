@@ -32,6 +32,8 @@ type Login struct {
 	Agent  string // socket of an ssh-agent
 	// Own is the gateway's own key, offered where nothing is configured.
 	Own gossh.Signer
+	// Forwards says that the host is a jump host: a certificate for it permits to forward ports, and no other does.
+	Forwards bool
 }
 
 // Certificates are short: they need to live only until the target has checked them.
@@ -142,7 +144,7 @@ func plain(word string) string {
 }
 
 // certificate makes a key and a certificate for it. The certificate is good for user, from here, for minutes, and for
-// nothing but commands: no terminal, no forwarding.
+// nothing but commands: no terminal, and no forwarding but on a jump host.
 func (l Login) certificate(user, keyID string, local net.Addr, now time.Time) (gossh.Signer, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -155,6 +157,9 @@ func (l Login) certificate(user, keyID string, local net.Addr, now time.Time) (g
 	c := &gossh.Certificate{
 		Key: key, CertType: gossh.UserCert, KeyId: keyID, ValidPrincipals: []string{user}, Serial: uint64(now.UnixNano()), // #nosec G115 -- after 1970
 		ValidAfter: uint64(now.Add(-certificateSkew).Unix()), ValidBefore: uint64(now.Add(certificateLife).Unix()), // #nosec G115 -- after 1970
+	}
+	if l.Forwards {
+		c.Extensions = map[string]string{"permit-port-forwarding": ""}
 	}
 	if source := l.source(local); source != "" {
 		c.CriticalOptions = map[string]string{"source-address": source}

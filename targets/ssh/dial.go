@@ -66,6 +66,11 @@ func (d *dialer) connect(ctx context.Context, hops []Hop, use string) (*link, er
 			if l.client != nil {
 				_ = l.client.Close()
 			}
+			var closed *gossh.OpenChannelError
+			if i > 0 && errors.As(err, &closed) {
+				err = fmt.Errorf("the jump host %s does not connect to it: %w; the gateway's key there needs port-forwarding, and its permitopen this "+
+					"address, in authorized_keys, and its sshd AllowTcpForwarding", hops[i-1].Name, err)
+			}
 			if i < len(hops)-1 {
 				return nil, fmt.Errorf("jump host %s: %w", hop.Name, err)
 			}

@@ -296,6 +296,15 @@ func TestCertificatesAllowCommandsAndNothingElse(t *testing.T) {
 	if len(c.Extensions) != 0 || len(c.CriticalOptions) != 1 || c.CriticalOptions["source-address"] != "192.0.2.7" {
 		t.Errorf("extensions %v, options %v", c.Extensions, c.CriticalOptions)
 	}
+	hop.Login.Forwards = true // a jump host
+	signer, err = hop.Login.certificate(hop.User, keyID("bastion", use("claude", "b24km0eh")), nil, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jump := signer.PublicKey().(*gossh.Certificate)
+	if _, ok := jump.Extensions["permit-port-forwarding"]; !ok || len(jump.Extensions) != 1 {
+		t.Errorf("for a jump host, extensions %v", jump.Extensions)
+	}
 	if life := int64(c.ValidBefore) - now.Unix(); life <= 0 || life > 600 { // #nosec G115 -- this century
 		t.Errorf("good for %d s", life)
 	}
