@@ -82,6 +82,11 @@ func (p *program) serve(ctx context.Context, where place, listen string) int {
 		for _, w := range c.Warnings {
 			_, _ = fmt.Fprintf(p.stderr, "warning: %s\n", w)
 		}
+		if c.Path == "" {
+			if name, err := defaultConfig(); err == nil {
+				_, _ = fmt.Fprintf(p.stderr, "there is no configuration: %s does not exist, and --config names no other\n", name)
+			}
+		}
 		_ = p.fail(gateway.ErrNoIdentities)
 		_, _ = fmt.Fprintf(p.stderr, "\n%s", noIdentity)
 		return exitFailure

@@ -52,10 +52,11 @@ func (p *program) targetsCommand() *cobra.Command {
 		Example: "shannot-gateway targets test prod",
 	}, anyTargets, (*targetsRun).test)
 	add := p.targetsVerb(&cobra.Command{
-		Use: "add NAME --host HOST [flags]", Short: "add a host to the configuration",
+		Use: "add NAME [USER@HOST[:PORT]] [flags]", Short: "add a host to the configuration",
 		Long: `Adds a host to the configuration and says what the host has to know of the gateway. It keeps every comment. Without --key, ` +
 			`--agent or --certificate the gateway logs in with a key of its own.`,
-		Example: "shannot-gateway targets add prod --host prod.example.com --user ops",
+		Example: `shannot-gateway targets add prod ops@prod.example.com
+shannot-gateway targets add prod --host prod.example.com --port 2222`,
 	}, oneTarget, (*targetsRun).addTarget)
 	trust := p.targetsVerb(&cobra.Command{
 		Use: "trust NAME [--fingerprint SHA256:... | --yes] [--config FILE] [--state DIR]", Short: "accept the host key that a host shows now",
@@ -104,8 +105,10 @@ func (p *program) targetsVerb(cmd *cobra.Command, names targetsOf, run func(*tar
 			return errors.New("the target's name is missing")
 		case names == noTarget && len(words) > 0:
 			return commandline.Unexpected(words[0])
+		case cmd.Name() == "add" && len(words) == 2:
+			return t.at(words[1])
 		case names == oneTarget && len(words) > 1:
-			return commandline.Unexpected(words[1])
+			return commandline.Unexpected(words[len(words)-1])
 		}
 		return nil
 	}
@@ -123,6 +126,35 @@ func (p *program) targetsVerb(cmd *cobra.Command, names targetsOf, run func(*tar
 		}
 		return exitOK
 	})
+}
+
+// at takes USER@HOST, with or without the account and a port.
+func (t *targetsRun) at(place string) error {
+	if t.add.host != "" || t.add.user != "" {
+		return fmt.Errorf("%q, and --host or --user: say it once", place)
+	}
+	host := place
+	if at := strings.LastIndexByte(place, '@'); at >= 0 {
+		if t.add.user, host = place[:at], place[at+1:]; t.add.user == "" {
+			return fmt.Errorf("%q has no account before its @", place)
+		}
+	}
+	if strings.HasPrefix(host, "[") || strings.Count(host, ":") == 1 { // else an address of IPv6
+		name, port, err := net.SplitHostPort(host)
+		if err != nil {
+			return fmt.Errorf("%q: %w; write USER@HOST or USER@HOST:PORT", place, err)
+		}
+		n, err := strconv.Atoi(port)
+		if err != nil || n < 1 || n > 65535 || t.add.port != 0 {
+			return fmt.Errorf("%q: the port is a number from 1 to 65535, given once", place)
+		}
+		host, t.add.port = name, n
+	}
+	if host == "" {
+		return fmt.Errorf("%q names no host", place)
+	}
+	t.add.host = host
+	return nil
 }
 
 // complete are the names that a shell completes: those of the configuration.
@@ -221,7 +253,7 @@ func exists(c *config.Config, name string) error {
 // addTarget is `targets add NAME …`.
 func (t *targetsRun) addTarget(ctx context.Context, c *config.Config) error {
 	if t.add.host == "" {
-		return errors.New("--host is missing")
+		return errors.New("where is it? targets add NAME USER@HOST, or --host HOST")
 	}
 	settings := []config.Setting{{Key: "host", Value: config.TOMLString(t.add.host)}}
 	for _, s := range []config.Setting{

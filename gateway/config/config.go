@@ -310,7 +310,10 @@ func (f *file) check(path string) (*Config, error) {
 		c.Listen = f.Listen
 	}
 	if f.State != "" {
-		c.State = f.State
+		var err error
+		if c.State, err = c.fileName(f.State); err != nil {
+			return nil, fmt.Errorf("state = %w", err)
+		}
 	}
 	c.Profile = policy.DefaultProfile()
 	c.Jail = f.Profile.Jail == nil || *f.Profile.Jail
@@ -623,8 +626,14 @@ func StateOf(path string) string {
 		var top struct {
 			State string `toml:"state"`
 		}
+		if !strings.HasPrefix(line, "state") || toml.Unmarshal([]byte(line), &top) != nil || top.State == "" {
+			continue
+		}
 		c := &Config{Path: path}
-		if strings.HasPrefix(line, "state") && toml.Unmarshal([]byte(line), &top) == nil && top.State != "" && c.SetState(top.State) == nil {
+		if absolute, err := filepath.Abs(path); err == nil {
+			c.Path = absolute
+		}
+		if dir, err := c.fileName(top.State); err == nil && c.SetState(dir) == nil {
 			return c.State
 		}
 	}
