@@ -130,6 +130,7 @@ def _start(argv, executables, env, cwd, stdin, stdout, stderr, input=None, pass_
 
     input is everything that will be written to a pipe on stdin, where that is known.
     """
+    given = argv[0] if argv else None
     argv = [os.fsencode(a) for a in argv]
     executables = [os.fsencode(e) for e in executables]
     directory = b"" if cwd is None else os.fsencode(cwd)
@@ -157,7 +158,8 @@ def _start(argv, executables, env, cwd, stdin, stdout, stderr, input=None, pass_
         return int.from_bytes(reply[1], "little")
     errno = int.from_bytes(reply[1], "little")
     reason = reply[2].decode("utf-8", "backslashreplace") or os.strerror(errno)
-    raise OSError(errno, reason, os.fsdecode(_blamed(argv[0], executables, directory)))
+    blamed = _blamed(argv[0], executables, directory)
+    raise OSError(errno, reason, given if blamed == argv[0] else os.fsdecode(blamed))
 
 
 def _blamed(name, executables, directory):
@@ -733,10 +735,17 @@ def _asking_again(function):
 
 
 def _looking_again(function):
-    """The same for access, which is false whatever the error is."""
+    """The same for access, which is false whatever the error is: what is false is asked once more, while no signal can come."""
+    import _signal
 
     def call(*args, **options):
-        return function(*args, **options) or function(*args, **options) or function(*args, **options)
+        if function(*args, **options):
+            return True
+        before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        try:
+            return function(*args, **options)
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
     return call
 

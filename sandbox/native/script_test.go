@@ -174,6 +174,11 @@ ran
 Exception occurred in preexec_fn.
 False True []
 `},
+		{"a program's name is in errors as it was given", `
+for name in ("no-such-program", b"no-such-program"):
+    for argv in ([name], [name, "x"]):
+        try: subprocess.run(argv)
+        except FileNotFoundError as e: print(e.filename)`, "no-such-program\nno-such-program\nb'no-such-program'\nb'no-such-program'\n"},
 		{"no network says so", `
 import socket, urllib.request, asyncio, xmlrpc.client
 async def opens(): await asyncio.open_connection("example.com", 80)
