@@ -17,6 +17,7 @@ require (
 	github.com/clipperhouse/displaywidth v0.11.0
 	github.com/gliderlabs/ssh v0.3.8
 	github.com/gofrs/flock v0.13.0
+	github.com/google/jsonschema-go v0.4.3
 	github.com/kluctl/go-embed-python v0.0.0-3.14.6-20260610-1
 	github.com/pelletier/go-toml/v2 v2.4.3
 	github.com/pkg/sftp v1.13.12

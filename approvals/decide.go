@@ -106,17 +106,9 @@ func (m *Manager) decide(ctx context.Context, ids []string, d decision.Decision,
 	var failed error
 	for i := range all {
 		all[i] = all[i].Clone()
-		if !took[i] {
-			continue
-		}
-		m.publish(events.About(&all[i]), events.Decided, d.By.Name)
-		switch {
-		case !parked[i]:
-			m.sessions.Wake(all[i].ID)
-		case p != nil:
-			failed = errors.Join(failed, p.Begin(all[i]))
-		default:
-			m.resumer.GoOnSoon(all[i].ID)
+		if took[i] {
+			m.publish(events.About(&all[i]), events.Decided, d.By.Name)
+			failed = errors.Join(failed, m.resumer.Decided(&all[i], parked[i], p))
 		}
 	}
 	return all, failed

@@ -147,25 +147,15 @@ func (m *Manager) beginAt(ctx context.Context, r Request, place *places.Place) (
 	l, err = m.resumer.Open(ctx, s, r.Target, place, false)
 	switch {
 	case errors.Is(err, journal.ErrShutdown):
-		m.fail(s.ID, journal.ErrShutdown.Error())
+		m.resumer.Fail(s.ID, journal.ErrShutdown.Error())
 	case err != nil:
-		m.fail(s.ID, "the gateway could not record output")
+		m.resumer.Fail(s.ID, "the gateway could not record output")
 	}
 	return l, err
 }
 
 // Check reports whether the journal can be written now.
 func (m *Manager) Check(context.Context) error { return m.config.Store.Check() }
-
-// fail ends a session whose gateway could not do its work.
-func (m *Manager) fail(id, reason string) {
-	_, err := m.config.Store.Update(id, func(s *journal.Session) error {
-		return s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, reason, m.config.Now()))
-	})
-	if err != nil {
-		m.config.Log.Error("record a session's end", "session", id, "error", err)
-	}
-}
 
 func (m *Manager) publish(about events.Subject, kind, by string) {
 	m.bus.Publish(events.Event{Session: about.Session, Kind: kind, At: m.config.Now(), By: by}, about)

@@ -19,6 +19,7 @@ type Look struct {
 // Answer is what a look at the target says of a change whose gateway died.
 type Answer int
 
+// The answers.
 const (
 	NotKnown Answer = iota // nobody can tell
 	WasMade

@@ -454,6 +454,20 @@ func (r *Resumer) EndParked(id string, status journal.Status, reason string) (s 
 	return s, nil
 }
 
+// Decided lets a session know of a decision that was taken: one that was alive goes on, and one that was parked starts again, by
+// what was prepared for it, or without as soon as it can.
+func (r *Resumer) Decided(s *journal.Session, parked bool, p *Prepared) error {
+	switch {
+	case !parked:
+		r.sessions.Wake(s.ID)
+	case p != nil:
+		return p.Begin(*s)
+	default:
+		r.GoOnSoon(s.ID)
+	}
+	return nil
+}
+
 // Open makes a recorded session alive, which has the place from then on. Where it fails, the record stays as it is, and the place
 // is the caller's.
 func (r *Resumer) Open(ctx context.Context, s journal.Session, target targets.Target, place *places.Place, again bool) (*gate.Live, error) {
@@ -476,5 +490,15 @@ func (r *Resumer) Parked(s *journal.Session, goesOn bool) {
 	r.sessions.mu.Unlock()
 	if goesOn {
 		r.GoOnSoon(s.ID)
+	}
+}
+
+// Fail ends a session whose gateway could not do its work.
+func (r *Resumer) Fail(id, reason string) {
+	_, err := r.config.Store.Update(id, func(s *journal.Session) error {
+		return s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, reason, r.config.Now()))
+	})
+	if err != nil {
+		r.config.Log.Error("record a session's end", "session", id, "error", err)
 	}
 }

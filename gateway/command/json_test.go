@@ -13,7 +13,7 @@ import (
 	"shannot-gateway/approvals/journal/journaltest"
 )
 
-//go:generate go test -run TestExamplesOfThePageAreWhatIsAnswered . -update
+//go:generate go test -run "TestExamplesOfThePageAreWhatIsAnswered|TestSchemaIsThatOfTheAnswers" . -update
 
 const jsonPage = "../../docs/json.md"
 
