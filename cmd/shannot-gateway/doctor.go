@@ -79,6 +79,8 @@ func (p *program) doctor(ctx context.Context, where place, connect bool) int {
 		if err != nil {
 			return p.fail(err)
 		}
+		check.running(ctx, c) // by the configuration before
+		return exitFailure    // what else is to be looked at, the file would say
 	} else if c.Path == "" {
 		check.warn("configuration", "none; shannot-gateway init writes one")
 	} else {

@@ -61,3 +61,17 @@ func TestServeSaysWhichConfigurationItLookedFor(t *testing.T) {
 		t.Errorf("%d, %q", status, stderr)
 	}
 }
+
+// Everything else would be looked at by values that are not the operator's.
+func TestDoctorReportsABrokenConfigurationAlone(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(file, []byte("state = \"state\"\nlimtis = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := said(t, "doctor", "--config", file)
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if status != exitFailure || len(lines) != 2 || !strings.HasPrefix(lines[0], "FAIL configuration: ") || !strings.HasPrefix(lines[1], "ok   gateway: none runs") {
+		t.Errorf("%d, %q, %q", status, stdout, stderr)
+	}
+}
