@@ -161,7 +161,7 @@ func (m *Manager) Counts(by journal.Identity) (running, held, parked int) {
 	return m.sessions.Count(func(s events.Subject) bool { return scope.Sees(s.Identity, s.Target) })
 }
 
-// Unparked returns once a session is not parked, or has ended, or the gateway stops, or ctx has; the session as it then is. Patience, nil for any, ends the
+// Unparked returns the session as it is once it is not parked, has ended, the gateway stops, or ctx ends. Patience, nil for any, ends the
 // wait for humans alone: a session that goes on by a decision and has no place yet is waited for. ErrNotFound also where it stops
 // being shown to who asks.
 func (m *Manager) Unparked(ctx context.Context, by journal.Identity, id string, patience <-chan time.Time) (journal.Session, error) {

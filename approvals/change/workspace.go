@@ -310,8 +310,8 @@ func (w *Workspace) Judge(c *Pending, exit int, now time.Time) {
 	}
 }
 
-// Scratch lists the files of scratch that a command names, without their contents: its directory, its words, and the words of shell text or of
-// any other text in them. A path that is cut short by an expansion stands for its folder.
+// Scratch lists the files of scratch that a command names, without their contents. It looks at the command's directory, its words,
+// and the words of shell text or of any other text in them. A path that is cut short by an expansion stands for its folder.
 func (w *Workspace) Scratch(ctx context.Context, c *journal.Command) (found []*Pending, err error) {
 	if w.view == nil {
 		return nil, nil

@@ -76,7 +76,8 @@ func (l *Live) tidy() {
 	}
 }
 
-// record stores the outcome, and what the script has said where that can be kept. It reports whether the session is parked instead, because it was only planned.
+// record stores the outcome, and the script's output where that can be kept. parked reports that the session is parked instead:
+// it was only planned, or something of it was approved in the last moment.
 func (l *Live) record(o Outcome, reads *journal.Reads) (parked, kept bool) {
 	output, kept := l.of.config.Outputs.KeepEnded(l.ctx, l.out)
 	now := l.of.config.Now()

@@ -15,9 +15,9 @@ import (
 	"shannot-gateway/targets"
 )
 
-// Start takes a command through the gate: it is resolved, judged and journalled; then it runs, is refused with a
-// *Denial, or waits for a human. It returns once the command runs. A program that does not exist is ENOENT and bothers
-// nobody. Where the session ends first, the error is the context's cause.
+// Start takes a command through the gate. The command is resolved, judged and put into the journal. Then it runs, is refused with a
+// *journal.DenialError, or waits for a human. Start returns once the command runs. A program that does not exist is ENOENT, and no
+// human is asked. Where the session ends first, the error is the context's cause.
 func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 	if err := l.mayAdd(); err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := l.judge(ctx, command, c) // before the gate is locked: nobody waits for a judgement but who asked for it
+	d, err := l.judge(ctx, command, c) // without Live.intake: only who asked for a judgement waits for it
 	if err != nil {
 		return nil, err
 	}

@@ -232,8 +232,8 @@ func (r *Resumer) repark(s journal.Session) error {
 	return nil
 }
 
-// GoOnSoon lets a parked session start again for a decision that was taken before, once its script has ended and nobody else is about
-// to let it go on.
+// GoOnSoon starts a parked session again for a decision that was taken before. It waits until the session's script has ended and nobody
+// else is about to start it.
 func (r *Resumer) GoOnSoon(id string) {
 	r.sessions.mu.Lock()
 	defer r.sessions.mu.Unlock()

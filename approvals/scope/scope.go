@@ -22,7 +22,7 @@ type Standing struct {
 
 // Scopes knows what everybody may see and decide on.
 type Scopes struct {
-	standing func(name, fingerprint string) (Standing, bool) // see Config.Standing, may be nil
+	standing func(name, fingerprint string) (Standing, bool) // see New; may be nil
 
 	lock sync.Mutex
 	// changed is closed, and another put in its place, when the configuration has changed who may see what.
