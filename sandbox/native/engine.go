@@ -244,6 +244,9 @@ func (r *run) attend(e *Engine) (sandbox.Result, error) {
 
 	state := r.proc.Reap()
 	r.tree.remove(r, state)
+	if forShell(r.job.Args) && state != nil && state.Exited() {
+		r.cancel(errTextOver) // a shell's jobs end with its text
+	}
 	// Commands that the script left running keep its streams, as they would a login's.
 	r.children.WaitAll()
 	r.tree.end()

@@ -45,6 +45,9 @@ const (
 	memoryVariable = "GOMEMLIMIT="
 )
 
+// errTextOver ends what a text has left running.
+var errTextOver = errors.New("the text has ended")
+
 // errNoShell says that no executable was configured.
 var errNoShell = errors.New("the sandbox has no shell (engines.shell)")
 

@@ -150,12 +150,12 @@ func (m *machine) operand(w *syntax.Word) syntax.ArithmExpr {
 			if p.Length {
 				return w
 			}
-			return own1("int", valueOf(p))
+			return own1("num", valueOf(p))
 		case *syntax.ArithmExp:
 			return w
 		}
 	}
-	return own1("int", word(quoted(inQuotes(w.Parts)...)))
+	return own1("num", word(quoted(inQuotes(w.Parts)...)))
 }
 
 // inQuotes are parts that stand in quotes from now on.

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,8 @@ func (m *machine) instead(ctx context.Context, args []string) ([]string, error) 
 		return m.printf(hc, args)
 	case "read":
 		return m.read(hc, args)
+	case "mapfile", "readarray":
+		return m.mapfile(hc, args)
 	case "eval":
 		return m.eval(args)
 	case "source", ".":
@@ -48,6 +51,9 @@ func (m *machine) instead(ctx context.Context, args []string) ([]string, error) 
 	case "trap":
 		return m.trap(args)
 	case "set":
+		if setsErrexit(args[1:]) && !m.strict {
+			return nil, &Unsupported{What: "set -e that is not written out"}
+		}
 		return set(args), nil
 	case "cd":
 		if len(args) == 2 && args[1] == "" {
@@ -291,7 +297,7 @@ func (m *machine) trap(args []string) ([]string, error) {
 		}
 	}
 	if slices.Contains(out[2:], "ERR") && m.parted {
-		return nil, &Unsupported{What: "a trap on ERR beside functions or subshells"}
+		return nil, &Unsupported{What: "a trap on ERR beside functions, subshells or compound commands"}
 	}
 	if len(out) == 2 {
 		return []string{"true"}, nil
@@ -304,7 +310,8 @@ func parted(file *syntax.File) bool {
 	found := false
 	syntax.Walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {
-		case *syntax.FuncDecl, *syntax.Subshell, *syntax.CmdSubst, *syntax.ProcSubst:
+		case *syntax.FuncDecl, *syntax.Subshell, *syntax.CmdSubst, *syntax.ProcSubst, *syntax.Block, *syntax.IfClause, *syntax.WhileClause,
+			*syntax.ForClause, *syntax.CaseClause:
 			found = true
 		case *syntax.BinaryCmd:
 			found = found || n.Op == syntax.Pipe || n.Op == syntax.PipeAll
@@ -337,12 +344,16 @@ func needsRewriting(file *syntax.File, names map[string]bool) bool {
 	found := false
 	syntax.Walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {
-		case *syntax.ProcSubst:
+		case *syntax.ProcSubst, *syntax.WhileClause:
 			found = true
 		case *syntax.BinaryCmd:
 			found = found || n.Op == syntax.Pipe || n.Op == syntax.PipeAll
 		case *syntax.Redirect:
 			found = found || n.Op == syntax.Hdoc || n.Op == syntax.DashHdoc || n.Op == syntax.RdrClob
+		case *syntax.Stmt:
+			if call, ok := n.Cmd.(*syntax.CallExpr); ok && len(n.Redirs) > 0 && len(call.Args) > 0 {
+				found = true
+			}
 		case *syntax.ParamExp:
 			found = found || n.Length && n.Index != nil && n.Param != nil && names[n.Param.Value]
 		}
@@ -480,21 +491,13 @@ func (m *machine) eval(args []string) ([]string, error) {
 	case err != nil:
 		return args, nil // which complains
 	}
-	if hasTrap(file) {
-		return nil, &Unsupported{What: "a trap in eval"}
+	if hasTrap(file) || strict(file, nil) && !m.strict {
+		return nil, &Unsupported{What: "a trap or set -e in eval"}
 	}
 	if !needsRewriting(file, m.associative) {
 		return args, nil
 	}
-	for name := range associatives(file) {
-		m.associative[name] = true
-	}
-	m.rewrite(file)
-	var b strings.Builder
-	if err := syntax.NewPrinter().Print(&b, file); err != nil {
-		return nil, &Unsupported{What: "such a text in eval"}
-	}
-	return []string{"eval", b.String()}, nil
+	return m.rewritten(file)
 }
 
 // maxSource bounds a file that is read as a text, in bytes.
@@ -528,10 +531,39 @@ func (m *machine) source(hc interp.HandlerContext, args []string) ([]string, err
 		unsupported.What += " in " + args[1]
 		return nil, unsupported
 	}
-	if err == nil && (needsRewriting(file, m.associative) || hasTrap(file)) {
-		return nil, &Unsupported{What: "a here-document, a pipe, a process substitution, a trap or an associative array in " + args[1]}
+	switch {
+	case err != nil, !needsRewriting(file, m.associative) && !hasTrap(file) && (m.strict || !strict(file, nil)):
+		return args, nil
+	case hasTrap(file), len(args) > 2, returns(file), strict(file, nil) && !m.strict:
+		return nil, &Unsupported{What: "a trap, return, set -e or arguments of " + args[1]}
 	}
-	return args, nil
+	return m.rewritten(file)
+}
+
+// returns reports whether a text returns from itself, and not from a function.
+func returns(file *syntax.File) bool {
+	found := false
+	syntax.Walk(file, func(n syntax.Node) bool {
+		if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 && call.Args[0].Lit() == "return" {
+			found = true
+		}
+		_, function := n.(*syntax.FuncDecl)
+		return !found && !function
+	})
+	return found
+}
+
+// rewritten is a text that was read later, as it is to run.
+func (m *machine) rewritten(file *syntax.File) ([]string, error) {
+	for name := range associatives(file) {
+		m.associative[name] = true
+	}
+	m.rewrite(file)
+	var b strings.Builder
+	if err := syntax.NewPrinter().Print(&b, file); err != nil {
+		return nil, &Unsupported{What: "such a text"}
+	}
+	return []string{"eval", b.String()}, nil
 }
 
 func lookSource(hc interp.HandlerContext, name string) string {
@@ -722,6 +754,55 @@ func unescaped(line string, raw bool) string {
 	return b.String()
 }
 
+// mapfile reads lines into an array.
+func (m *machine) mapfile(hc interp.HandlerContext, args []string) ([]string, error) {
+	delim, trim, name := byte('\n'), false, "MAPFILE"
+	rest := args[1:]
+	for len(rest) > 0 && len(rest[0]) > 1 && rest[0][0] == '-' {
+		flag := rest[0]
+		rest = rest[1:]
+		switch {
+		case flag == "-t":
+			trim = true
+		case flag == "-d" && len(rest) > 0:
+			delim = 0
+			if rest[0] != "" {
+				delim = rest[0][0]
+			}
+			rest = rest[1:]
+		default:
+			return nil, &Unsupported{What: args[0] + " " + flag}
+		}
+	}
+	if len(rest) > 0 {
+		name = rest[0]
+	}
+	in, _ := hc.Stdin.(*os.File)
+	if in == nil || len(rest) > 1 || !syntax.ValidName(name) {
+		return nil, &Unsupported{What: "such a " + args[0]}
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxLine+1))
+	if err != nil || len(data) > maxLine {
+		return nil, &Unsupported{What: args[0] + " of so much"}
+	}
+	var b strings.Builder
+	b.WriteString(name + "=(")
+	for len(data) > 0 {
+		line := data
+		if i := bytes.IndexByte(data, delim); i >= 0 {
+			line, data = data[:i+1], data[i+1:]
+			if trim || delim == 0 {
+				line = line[:i]
+			}
+		} else {
+			data = nil
+		}
+		b.WriteString(quote(strings.ReplaceAll(string(line), "\x00", "")) + " ")
+	}
+	b.WriteString(")")
+	return []string{"eval", b.String()}, nil
+}
+
 // maxLine bounds what one read takes, in bytes.
 const maxLine = 16 << 20
 
@@ -854,13 +935,20 @@ func (m *machine) builtin(hc interp.HandlerContext, name string, args []string) 
 		first = args[0]
 	}
 	switch name {
+	case "status":
+		if n, _ := strconv.Atoi(first); n != 0 {
+			return interp.ExitStatus(n) // #nosec G115 -- a status
+		}
 	case "count":
 		return say(hc, strconv.Itoa(len(hc.Env.Get(first).Map)))
 	case "full":
 		if len(hc.Env.Get(first).Map) == 0 {
 			return &Unsupported{What: "the list of the empty associative array " + first}
 		}
-	case "int", "div":
+	case "int", "num", "div":
+		if name == "num" && strings.TrimSpace(first) == "" {
+			return &Unsupported{What: "an empty value in arithmetic", Line: int(hc.Pos.Line())} // #nosec G115 -- lines of MaxText bytes
+		}
 		value, err := number(hc, first)
 		switch {
 		case err != nil:

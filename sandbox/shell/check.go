@@ -28,11 +28,12 @@ type checker struct {
 	strict      bool
 	splitting   map[*syntax.Assign]bool   // IFS for one read
 	waited      map[*syntax.ParamExp]bool // $! of a wait
+	bodies      map[*syntax.Block]bool    // of functions
 }
 
 // check refuses what Interpret would not do as bash does, as far as the text shows it.
 func check(file *syntax.File) error {
-	c := &checker{associative: associatives(file), strict: strict(file, nil), splitting: map[*syntax.Assign]bool{}, waited: map[*syntax.ParamExp]bool{}}
+	c := &checker{associative: associatives(file), strict: strict(file, nil), splitting: map[*syntax.Assign]bool{}, waited: map[*syntax.ParamExp]bool{}, bodies: map[*syntax.Block]bool{}}
 	c.readonly(file)
 	syntax.Walk(file, func(n syntax.Node) bool {
 		if c.err != nil {
@@ -106,8 +107,22 @@ func (c *checker) node(n syntax.Node) {
 		c.function(n)
 	case *syntax.IfClause:
 		c.conditions(n.Cond)
+		c.ends(n.Then)
 	case *syntax.WhileClause:
 		c.conditions(n.Cond)
+		c.ends(n.Do)
+	case *syntax.ForClause:
+		c.ends(n.Do)
+		c.construct(n)
+	case *syntax.CaseClause:
+		for _, item := range n.Items {
+			c.ends(item.Stmts)
+		}
+		c.construct(n)
+	case *syntax.Block:
+		if !c.bodies[n] {
+			c.ends(n.Stmts)
+		}
 	case *syntax.Subshell, *syntax.CmdSubst:
 		c.noTraps(n)
 	default:
@@ -127,9 +142,24 @@ func (c *checker) let(n *syntax.LetClause) {
 
 // braces refuses {a,}, whose last word the interpreter drops.
 func (c *checker) braces(n *syntax.Word) {
-	for _, p := range n.Parts {
-		if l, ok := p.(*syntax.Lit); ok && strings.Contains(l.Value, ",}") {
+	if len(n.Parts) > 0 {
+		if l, ok := n.Parts[0].(*syntax.Lit); ok && len(l.Value) > 1 && l.Value[0] == '~' && l.Value[1] != '/' {
+			c.refuse(n, "%s", l.Value)
+		}
+	}
+	for i, p := range n.Parts {
+		l, ok := p.(*syntax.Lit)
+		if !ok {
+			continue
+		}
+		if strings.Contains(l.Value, ",}") {
 			c.refuse(n, "a brace expansion that ends with nothing")
+		}
+		if i == 0 || !strings.HasPrefix(l.Value, "{") {
+			continue
+		}
+		if v, ok := n.Parts[i-1].(*syntax.ParamExp); ok && v.Short { // $x{a,b} is $xa $xb
+			c.refuse(n, "a brace expansion behind a variable")
 		}
 	}
 }
@@ -154,6 +184,9 @@ func (c *checker) construct(n syntax.Node) {
 		if n.Background {
 			c.noTraps(n)
 		}
+		if call, ok := n.Cmd.(*syntax.CallExpr); ok && len(call.Args) == 0 && len(n.Redirs) > 0 && runsSomething(call) && !silenced(n.Redirs) {
+			c.refuse(n, "a redirection of what is only assigned")
+		}
 	case *syntax.ProcSubst:
 		if n.Op != syntax.CmdIn {
 			c.refuse(n, "the process substitution %s...)", n.Op)
@@ -175,9 +208,35 @@ func (c *checker) construct(n syntax.Node) {
 	}
 }
 
+// silenced reports whether redirections do nothing but drop complaints.
+func silenced(redirs []*syntax.Redirect) bool {
+	for _, r := range redirs {
+		if r.Op != syntax.RdrOut || r.N == nil || r.N.Value != "2" || r.Word.Lit() != "/dev/null" {
+			return false
+		}
+	}
+	return true
+}
+
+// runsSomething reports whether assignments have commands in them.
+func runsSomething(n *syntax.CallExpr) bool {
+	found := false
+	syntax.Walk(n, func(m syntax.Node) bool {
+		switch m.(type) {
+		case *syntax.CmdSubst, *syntax.ProcSubst:
+			found = true
+		}
+		return !found
+	})
+	return found
+}
+
 func (c *checker) function(n *syntax.FuncDecl) {
 	if n.Name == nil || interp.IsBuiltin(n.Name.Value) || !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]*$`).MatchString(n.Name.Value) {
 		c.refuse(n, "a function of that name")
+	}
+	if body, ok := n.Body.Cmd.(*syntax.Block); ok {
+		c.bodies[body] = true
 	}
 	c.noTraps(n)
 }
@@ -210,6 +269,17 @@ func (c *checker) conditions(stmts []*syntax.Stmt) {
 		if sub, ok := s.Cmd.(*syntax.Subshell); ok && !quiet(sub.Stmts) {
 			c.refuse(s, "a subshell as a condition together with set -e")
 		}
+	}
+}
+
+// ends refuses a list that may fail without ending the text where it ends a compound command: the interpreter would end there.
+func (c *checker) ends(stmts []*syntax.Stmt) {
+	if !c.strict || len(stmts) == 0 {
+		return
+	}
+	last := stmts[len(stmts)-1]
+	if b, ok := last.Cmd.(*syntax.BinaryCmd); last.Negated || ok && b.Op == syntax.AndStmt {
+		c.refuse(last, "a list with && at the end of a compound command together with set -e")
 	}
 }
 
@@ -253,6 +323,16 @@ func (c *checker) redirect(n *syntax.Redirect) {
 		to = n.Word.Lit()
 		if (n.Op == syntax.Hdoc || n.Op == syntax.DashHdoc) && len(n.Word.Parts) != 1 {
 			c.refuse(n, "such a mark of a here-document")
+		}
+	}
+	if n.Op == syntax.WordHdoc && len(n.Word.Parts) > 0 {
+		if l, ok := n.Word.Parts[0].(*syntax.Lit); ok && strings.HasPrefix(l.Value, "~") {
+			c.refuse(n, "<<<~")
+		}
+	}
+	for _, w := range []*syntax.Word{n.Word, n.Hdoc} {
+		if w != nil && changesNumbers(w) {
+			c.refuse(n, "a redirection that changes a variable")
 		}
 	}
 	out := n.N == nil || n.N.Value != "0"
@@ -315,6 +395,13 @@ func (c *checker) expansion(n *syntax.ParamExp) {
 			c.refuse(n, "${.../%c...}", l.Value[0])
 		}
 	}
+	if n.Exp != nil && n.Exp.Word != nil && n.Exp.Op != syntax.RemSmallPrefix && n.Exp.Op != syntax.RemLargePrefix && n.Exp.Op != syntax.RemSmallSuffix &&
+		n.Exp.Op != syntax.RemLargeSuffix && slices.ContainsFunc(n.Exp.Word.Parts, func(p syntax.WordPart) bool {
+		l, ok := p.(*syntax.Lit)
+		return ok && strings.Contains(l.Value, `\`)
+	}) {
+		c.refuse(n, "a backslash in such an expansion")
+	}
 	if n.Names != 0 {
 		c.refuse(n, "${!prefix*}")
 	}
@@ -343,11 +430,45 @@ func (c *checker) arithmetic(n syntax.Node) {
 		if w, ok := m.(*syntax.Word); ok && tooGreat.MatchString(w.Lit()) {
 			c.refuse(n, "the number %s", w.Lit())
 		}
+		if b, ok := m.(*syntax.BinaryArithm); ok {
+			c.shift(b)
+		}
 		if p, ok := m.(*syntax.ParamExp); ok && p.Param != nil && c.associative[p.Param.Value] {
 			c.refuse(n, "an associative array in arithmetic")
 		}
 		return c.err == nil
 	})
+}
+
+// shift refuses to shift by what may be negative, or too much.
+func (c *checker) shift(n *syntax.BinaryArithm) {
+	switch n.Op {
+	case syntax.Shl, syntax.Shr, syntax.ShlAssgn, syntax.ShrAssgn:
+		w, ok := n.Y.(*syntax.Word)
+		if !ok || !shiftCount.MatchString(w.Lit()) {
+			c.refuse(n, "a shift by what is not written out")
+		}
+	default:
+	}
+}
+
+var shiftCount = regexp.MustCompile(`^([0-9]|[1-5][0-9]|6[0-3])$`)
+
+// changesNumbers reports whether a word changes variables: bash expands some words in a process of their own.
+func changesNumbers(w *syntax.Word) bool {
+	found := false
+	syntax.Walk(w, func(m syntax.Node) bool {
+		switch m := m.(type) {
+		case *syntax.UnaryArithm:
+			found = found || m.Op == syntax.Inc || m.Op == syntax.Dec
+		case *syntax.BinaryArithm:
+			found = found || assignsNumber(m.Op)
+		case *syntax.ParamExp:
+			found = found || m.Exp != nil && (m.Exp.Op == syntax.AssignUnset || m.Exp.Op == syntax.AssignUnsetOrNull)
+		}
+		return !found
+	})
+	return found
 }
 
 // declared are the flags of declarations that there are.

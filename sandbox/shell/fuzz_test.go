@@ -23,7 +23,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		m := &machine{associative: associatives(file), numeric: numerics(file, nil), done: map[*syntax.ArithmExp]bool{}}
+		m := &machine{associative: associatives(file), numeric: numerics(file, nil), done: map[*syntax.ArithmExp]bool{}, looped: map[*syntax.WhileClause]bool{}}
 		m.strict = strict(file, nil)
 		m.rewrite(file)
 	})

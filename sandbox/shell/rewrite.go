@@ -2,6 +2,7 @@ package shell
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -18,7 +19,7 @@ const (
 func (m *machine) rewrite(node syntax.Node) {
 	syntax.Walk(node, func(n syntax.Node) bool {
 		switch n := n.(type) {
-		case *syntax.ArithmExp, *syntax.ArithmCmd, *syntax.LetClause, *syntax.CStyleLoop, *syntax.ParamExp, *syntax.Assign, *syntax.BinaryTest:
+		case *syntax.ArithmExp, *syntax.ArithmCmd, *syntax.LetClause, *syntax.CStyleLoop, *syntax.ParamExp, *syntax.Assign, *syntax.BinaryTest, *syntax.UnaryTest:
 			m.rewriteNumbers(n)
 		case *syntax.CmdSubst:
 			m.rewriteSubstitution(n)
@@ -26,15 +27,22 @@ func (m *machine) rewrite(node syntax.Node) {
 			if s := replaced(n.Cmd); s != nil {
 				n.Cmd = s
 			}
+			early(n)
+			m.loop(n)
 		case *syntax.DeclClause:
 			m.naked(n)
 		case *syntax.BinaryCmd:
 			if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
 				n.Y = apart(n.Y)
 			}
+		case *syntax.CaseClause:
+			n.Word.Parts = withoutBackslashes(n.Word.Parts)
 		case *syntax.Redirect:
 			if n.Op == syntax.RdrClob { // noclobber is refused
 				n.Op = syntax.RdrOut
+			}
+			if n.Word != nil && n.Op != syntax.Hdoc && n.Op != syntax.DashHdoc {
+				n.Word.Parts = withoutBackslashes(n.Word.Parts)
 			}
 			rewriteHere(n)
 		case *syntax.Word:
@@ -45,6 +53,98 @@ func (m *machine) rewrite(node syntax.Node) {
 		}
 		return true
 	})
+}
+
+// statusVar begins the variables that remember how the body of a loop has ended.
+const statusVar = "__shannot_status_"
+
+// loop gives a while or until loop the status of its body, which is bash's.
+func (m *machine) loop(s *syntax.Stmt) {
+	n, ok := s.Cmd.(*syntax.WhileClause)
+	if !ok || m.looped[n] || m.strict { // with set -e a body that fails ends the text, or is refused
+		return
+	}
+	m.looped[n] = true
+	name := statusVar + strconv.Itoa(len(m.looped))
+	assign := func(value *syntax.Word) *syntax.Stmt {
+		return &syntax.Stmt{Cmd: &syntax.CallExpr{Assigns: []*syntax.Assign{{Name: lit(name), Value: value}}}}
+	}
+	n.Do = append(append([]*syntax.Stmt{assign(word(lit("0")))}, n.Do...), assign(word(&syntax.ParamExp{Short: true, Param: lit("?")})))
+	last := own1("status", word(quoted(&syntax.ParamExp{Short: true, Param: lit(name)})))
+	sub, _ := last.Parts[0].(*syntax.CmdSubst)
+	s.Cmd = &syntax.Block{Stmts: []*syntax.Stmt{assign(word(lit("0"))), {Position: s.Position, Cmd: n}, sub.Stmts[0]}}
+}
+
+// wordsVar has the words of a command whose redirections come afterwards.
+const wordsVar = "__shannot_words"
+
+// early has the words of a command expanded before its output is opened, as bash does: cat *.txt > all.txt, or a change of a file
+// by what it holds.
+func early(s *syntax.Stmt) {
+	c, ok := s.Cmd.(*syntax.CallExpr)
+	if !ok || len(c.Args) == 0 || len(s.Redirs) == 0 {
+		return
+	}
+	written := true
+	for _, w := range c.Args {
+		if _, ok := literal(w); !ok {
+			written = false
+		}
+	}
+	if written || name(c.Args[0]) == wordsVar {
+		return
+	}
+	elements := &syntax.ArrayExpr{}
+	for _, w := range c.Args {
+		elements.Elems = append(elements.Elems, &syntax.ArrayElem{Value: w})
+	}
+	all := &syntax.ParamExp{Param: lit(wordsVar), Index: word(lit("@"))}
+	words := quoted(all)
+	words.Left = c.Args[0].Pos() // which line a command is told to stand in
+	run := &syntax.Stmt{Position: s.Position, Redirs: s.Redirs, Cmd: &syntax.CallExpr{Assigns: c.Assigns, Args: []*syntax.Word{word(words)}}}
+	expand := &syntax.Stmt{Position: s.Position, Cmd: &syntax.CallExpr{Assigns: []*syntax.Assign{{Name: lit(wordsVar), Array: elements}}}}
+	s.Cmd, s.Redirs = &syntax.Block{Stmts: []*syntax.Stmt{expand, run}}, nil
+}
+
+// name is the variable that a word of "${name[@]}" is for, "" for another word.
+func name(w *syntax.Word) string {
+	if len(w.Parts) == 1 {
+		if q, ok := w.Parts[0].(*syntax.DblQuoted); ok && len(q.Parts) == 1 {
+			if p, ok := q.Parts[0].(*syntax.ParamExp); ok && p.Param != nil {
+				return p.Param.Value
+			}
+		}
+	}
+	return ""
+}
+
+// withoutBackslashes quotes what a backslash quotes in another way: the interpreter keeps them in a word that is one field.
+func withoutBackslashes(parts []syntax.WordPart) []syntax.WordPart {
+	var out []syntax.WordPart
+	for _, p := range parts {
+		l, ok := p.(*syntax.Lit)
+		if !ok || !strings.Contains(l.Value, `\`) {
+			out = append(out, p)
+			continue
+		}
+		from := 0
+		for i := 0; i < len(l.Value); i++ {
+			if l.Value[i] != '\\' || i+1 == len(l.Value) {
+				continue
+			}
+			if i > from {
+				out = append(out, lit(l.Value[from:i]))
+			}
+			if i++; l.Value[i] != '\n' {
+				out = append(out, &syntax.SglQuoted{Value: l.Value[i : i+1]})
+			}
+			from = i + 1
+		}
+		if from < len(l.Value) {
+			out = append(out, lit(l.Value[from:]))
+		}
+	}
+	return out
 }
 
 // rewriteNumbers has values looked at that are to be numbers.
@@ -72,11 +172,21 @@ func (m *machine) rewriteNumbers(n syntax.Node) {
 	case *syntax.ParamExp:
 		m.indexed(n)
 	case *syntax.Assign:
+		if n.Value != nil {
+			n.Value.Parts = withoutBackslashes(n.Value.Parts)
+		}
 		if n.Index != nil && !m.associative[n.Name.Value] {
 			n.Index = m.arith(n.Index)
 		}
 	case *syntax.BinaryTest:
+		if w, ok := n.X.(*syntax.Word); ok {
+			w.Parts = withoutBackslashes(w.Parts)
+		}
 		m.numbers(n)
+	case *syntax.UnaryTest:
+		if w, ok := n.X.(*syntax.Word); ok {
+			w.Parts = withoutBackslashes(w.Parts)
+		}
 	}
 }
 
@@ -117,6 +227,10 @@ func (m *machine) numbers(t *syntax.BinaryTest) {
 			continue
 		}
 		if n, ok := m.operand(w).(*syntax.Word); ok {
+			if sub, ok := n.Parts[0].(*syntax.CmdSubst); ok && len(n.Parts) == 1 { // an empty word is 0 here
+				own, _ := sub.Stmts[0].Cmd.(*syntax.CallExpr)
+				own.Args[0] = word(&syntax.SglQuoted{Value: ownPrefix + "int"})
+			}
 			if syntax.ValidName(n.Lit()) {
 				n = own1("int", word(quoted(lit(n.Lit()))))
 			}
@@ -187,6 +301,24 @@ func (m *machine) naked(n *syntax.DeclClause) {
 	}
 }
 
+// setsErrexit reports whether the arguments of set have -e among them.
+func setsErrexit(args []string) bool {
+	for i, a := range args {
+		switch {
+		case a == "errexit" && i > 0:
+			return true
+		case a == "set" && i == 0: // behind builtin
+		case a == "--" || len(a) < 2 || a[0] != '-' && a[0] != '+':
+			if i == 0 || !strings.HasSuffix(args[i-1], "o") {
+				return false
+			}
+		case a[0] == '-' && strings.Contains(a, "e"):
+			return true
+		}
+	}
+	return false
+}
+
 // strict reports whether a text, or how it is called, may set -e.
 func strict(file *syntax.File, set []string) bool {
 	if slices.Contains(set, "-e") || slices.Contains(set, "errexit") {
@@ -198,16 +330,18 @@ func strict(file *syntax.File, set []string) bool {
 		if !ok || len(c.Args) == 0 {
 			return true
 		}
-		switch c.Args[0].Lit() {
-		case "set":
-			for _, w := range c.Args[1:] {
-				if text, ok := literal(w); !ok || strings.HasPrefix(text, "-") && strings.Contains(text, "e") || text == "errexit" {
-					found = true
-				}
-			}
-		case "eval", "source", ".":
-			found = true
+		if name, _ := literal(c.Args[0]); name != "set" && name != "builtin" && name != "command" {
+			return true
 		}
+		var words []string
+		for _, w := range c.Args[1:] {
+			text, ok := literal(w)
+			if !ok { // what that becomes is looked at when it runs
+				break
+			}
+			words = append(words, text)
+		}
+		found = found || setsErrexit(words)
 		return true
 	})
 	return found

@@ -311,6 +311,14 @@ func TestLimitsHoldATextToo(t *testing.T) {
 	}
 }
 
+// TestJobsEndWithTheirText shows that nothing outlives a text.
+func TestJobsEndWithTheirText(t *testing.T) {
+	got := runJob(t, nil, "-c", `sleep 3600 & echo started; (sleep 3601 &); bash -c 'sleep 3602 &'; exit 3`)
+	if got.stdout != "started\n" || got.ExitCode != 3 || got.Cause != sandbox.Exited {
+		t.Errorf("%+v %q, said %q", got.Result, got.stdout, got.stderr)
+	}
+}
+
 // TestPythonsShellIsTheSandboxs shows subprocess with shell=True.
 func TestPythonsShellIsTheSandboxs(t *testing.T) {
 	host, err := sandboxed()
@@ -340,5 +348,5 @@ func TestUnprivileged(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	conformance.AsOtherUser(t, []string{"testdata", program}, "-test.count=1", "-test.timeout=5m", "-test.run=Sandbox|Walls|Hidden|Words|Refusals|Limits|Python")
+	conformance.AsOtherUser(t, []string{"testdata", program}, "-test.count=1", "-test.timeout=5m", "-test.run=Sandbox|Walls|Hidden|Words|Refusals|Limits|Python|Jobs")
 }

@@ -152,7 +152,7 @@ func Interpret(ctx context.Context, file *syntax.File, o Options) (status int, e
 	}()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	m := &machine{stop: stop, options: o, original: environMap(o.Env), done: map[*syntax.ArithmExp]bool{}}
+	m := &machine{stop: stop, options: o, original: environMap(o.Env), done: map[*syntax.ArithmExp]bool{}, looped: map[*syntax.WhileClause]bool{}}
 	m.associative, m.numeric = associatives(file), numerics(file, m.original)
 	m.parted = parted(file)
 	m.strict = strict(file, o.Set)
@@ -208,6 +208,7 @@ type machine struct {
 	associative map[string]bool
 	numeric     map[string]bool
 	parted      bool
+	looped      map[*syntax.WhileClause]bool
 	strict      bool // the text may end at a command that fails
 	done        map[*syntax.ArithmExp]bool
 }

@@ -1,0 +1,301 @@
+package shell
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var (
+	differentTexts = flag.Int("different.texts", 60, "how many random texts TestDifferentFromBash compares")
+	differentSeed  = flag.Uint64("different.seed", 1, "where it begins")
+)
+
+// writer makes random texts of all constructs.
+type writer struct {
+	*rand.Rand
+	b     strings.Builder
+	depth int
+	here  []string // bodies of here-documents that follow the line
+	names int
+}
+
+func (w *writer) one(of ...string) string { return of[w.IntN(len(of))] }
+
+func (w *writer) f(format string, args ...any) { fmt.Fprintf(&w.b, format, args...) }
+
+// within makes something in a string of its own.
+func (w *writer) within(make func()) string {
+	saved := w.b
+	w.b = strings.Builder{}
+	w.depth++
+	make()
+	w.depth--
+	text := w.b.String()
+	w.b = saved
+	return text
+}
+
+func (w *writer) name() string { return w.one("x", "y", "z", "n", "s") }
+
+// part is a part of a word.
+func (w *writer) part() string {
+	switch w.IntN(20) {
+	case 0:
+		return "'" + w.one("a b", "$x", "*", `\n`, "", "q\"q", "{1,2}") + "'"
+	case 1:
+		return `"` + w.one("a  b", "$x", "${y}z", "*", `\$x`, "it's", `\\`, "$(p '%s' in)", "${a[@]}", "$*", "$1-$2") + `"`
+	case 2:
+		return "$" + w.name()
+	case 3:
+		return "${" + w.name() + w.one("", ":-d", "-d", ":+alt", "+alt", "#a", "##*b", "%c", "%%b*", "/b/X", "//b/X", ":1", ":0:2", "^", "^^", ",,", ": -2") + "}"
+	case 4:
+		return "${#" + w.name() + "}"
+	case 5:
+		return "$((" + w.number() + "))"
+	case 6:
+		if w.depth < 3 {
+			return "$(" + w.within(w.list) + ")"
+		}
+		return "k"
+	case 7:
+		return w.one("*.txt", "[ab].txt", "d/*", "nomatch*", "?.txt", `\*`, "a.*")
+	case 8:
+		return w.one("{1..3}", "{a,b}", "x{1,2}y", "{a,b}{1,2}", "{3..1}")
+	case 9:
+		return w.one("${a[0]}", "${a[1]}", "${#a[@]}", "${a[@]}", `"${a[@]}"`, `"${a[*]}"`, "${a[-1]}", `"${!a[@]}"`, `"${a[@]:1}"`)
+	case 10:
+		return w.one("$1", "$2", "$#", "$@", `"$@"`, `"$*"`, "$?", "${1:-none}", "${3:-none}")
+	case 11:
+		return w.one(`\ `, `\$`, "~", "=", "#h", "%", ":", "-n", "--")
+	case 12:
+		return "$'" + w.one(`a\tb`, `\x41`, `\n`) + "'"
+	}
+	return w.one("a", "b", "c", "abc", "0", "1", "42", "foo.bar", "/x/y", "-e", "word")
+}
+
+func (w *writer) word() string {
+	text := w.part()
+	for w.IntN(4) == 0 {
+		text += w.part()
+	}
+	if strings.HasPrefix(text, "#") {
+		return "h" + text
+	}
+	return text
+}
+
+func (w *writer) number() string {
+	switch w.IntN(8) {
+	case 0:
+		return "n"
+	case 1:
+		return "$n"
+	case 2:
+		return w.number() + w.one("+", "-", "*", "<", ">", "==", "&&", "||", "&", "|", "<<") + w.one("1", "2", "3")
+	case 3:
+		return "(" + w.number() + ")"
+	case 4:
+		return w.one("n++", "++n", "n--", "n+=2", "n=3", "n*=2", "!n", "-n", "~n", "n?1:2", "n,2")
+	}
+	return w.one("0", "1", "2", "7", "10", "0x1f", "010")
+}
+
+// simple is a command among the fake programs, or a builtin.
+func (w *writer) simple() {
+	switch w.IntN(14) {
+	case 0:
+		w.f("%s=%s", w.name(), w.word())
+	case 1:
+		w.f("echo %s %s", w.word(), w.word())
+	case 2:
+		w.f("printf '%s\\n' %s %s", w.one("%s", "[%s]", "%5s|", "%-5s|", "%s-%s"), w.word(), w.word())
+	case 3:
+		w.f("%s", w.one("t", "f", "true", "false", ":", "! t", "! false"))
+	case 4:
+		w.f("a=(%s %s)", w.word(), w.word())
+	case 5:
+		w.f("set -- %s %s", w.word(), w.word())
+	case 6:
+		w.f("a+=(%s)", w.word())
+	case 7:
+		w.f("n=%s", w.one("0", "1", "5", "$((n+1))"))
+	case 8:
+		w.f("((%s))", w.number())
+	case 9:
+		w.f("%s", w.test())
+	case 10:
+		w.f("%s=%s p '<%%s>' %s", w.name(), w.word(), w.word())
+	default:
+		w.f("p '<%%s>' %s %s", w.word(), w.word())
+	}
+}
+
+func (w *writer) test() string {
+	switch w.IntN(6) {
+	case 0:
+		return "[ " + w.one("-f a.txt", "-d d", "-e nope", "-s empty", "! -e nope", "-n x", "-z ''") + " ]"
+	case 1:
+		return `[ "$` + w.name() + `" ` + w.one("=", "!=") + " " + w.one("a", "''", `"$y"`) + " ]"
+	case 2:
+		return "[[ $" + w.name() + " " + w.one("== a*", "!= *b", "== \"a*\"", "=~ ^[a-c]+$", "< b", "> a", "== $y") + " ]]"
+	case 3:
+		return "[ $n " + w.one("-eq", "-lt", "-ge", "-ne") + " " + w.one("0", "1", "5") + " ]"
+	case 4:
+		return "[[ -n $" + w.name() + " " + w.one("&&", "||") + " " + w.one("-f a.txt", "! -e nope", "-z $y", "a == b") + " ]]"
+	}
+	return "[[ " + w.one("-f a.txt", "$n -gt 1", "n -eq 5", "-v x", "-z $nope") + " ]]"
+}
+
+// redirections are those of a command.
+func (w *writer) redirection() {
+	switch w.IntN(9) {
+	case 0:
+		w.f(" > out")
+	case 1:
+		w.f(" >> out")
+	case 2:
+		w.f(" 2>/dev/null")
+	case 3:
+		w.f(" > out 2>&1")
+	case 4:
+		w.f(" &> out")
+	}
+}
+
+func (w *writer) command() {
+	if w.depth > 3 {
+		w.simple()
+		return
+	}
+	nested := func() string { return w.within(w.list) }
+	switch w.IntN(24) {
+	case 0:
+		w.f("if %s; then %s; else %s; fi", nested(), nested(), nested())
+	case 1:
+		w.f("for i in %s %s; do p '<%%s>' \"$i\"; %s; done", w.word(), w.word(), nested())
+	case 2:
+		w.f("for ((i=0;i<%d;i++)); do p '%%s' $i; done", w.IntN(3))
+	case 3:
+		w.f("case %s in %s) %s;; *) %s;; esac", w.word(), w.one("a*", "[ab]", "''|x", `"$y"`, "$x", "?"), nested(), nested())
+	case 4:
+		w.f("{ %s; }", nested())
+	case 5:
+		w.f("( %s )", nested())
+	case 6:
+		w.names++
+		w.f("fn%d() { p '<%%s>' \"$@\"; %s; }; fn%d %s", w.names, nested(), w.names, w.word())
+	case 7:
+		w.f("c < a.txt")
+	case 8:
+		w.f("c <<< %s", w.word())
+	case 9:
+		w.f("while read -r r; do p '{%%s}' \"$r\"; done < a.txt")
+	case 10:
+		w.f("read -r %s %s <<< %s", w.name(), w.name(), w.word())
+	case 11:
+		if len(w.here) == 0 && w.depth == 0 {
+			w.f("c <<%s", w.one("E", "'E'"))
+			w.here = append(w.here, w.one("plain", "$x and ${y:-d}", "$((1+2)) `p '%s' b`", `\$x "q" 'q' \\`)+"\nE\n")
+			return
+		}
+		w.simple()
+	case 12:
+		w.f("mapfile -t a < b.txt")
+	case 13:
+		w.f("while [ \"${k:-0}\" -lt 2 ]; do k=$((${k:-0}+1)); %s; done", nested())
+	case 14:
+		w.f("local_=%s; eval %s", w.word(), w.one(`'p "<%s>" $x'`, `'x=$y'`, `"n=3"`))
+	default:
+		w.simple()
+	}
+	if w.IntN(3) == 0 {
+		w.redirection()
+	}
+}
+
+// list is commands with what connects them.
+func (w *writer) list() {
+	w.command()
+	for w.IntN(3) == 0 {
+		if len(w.here) > 0 {
+			return
+		}
+		switch w.IntN(5) {
+		case 0: // to one that reads to the end: whether another is there in time is chance, in bash too
+			w.f(" | %s", w.one("c", "{ read -r r; c; }", "( c )", "while read -r r; do p '{%s}' \"$r\"; done", "c | c"))
+		default:
+			w.f("%s", w.one("; ", " && ", " || ", "; "))
+			w.command()
+		}
+	}
+}
+
+func (w *writer) text() string {
+	if w.IntN(8) == 0 {
+		w.f("%s\n", w.one("set -e", "set -u; x=1 y=2 z=3 n=4 s=5 a=(1 2)", "set -o pipefail", "set -f"))
+	}
+	w.f("x=%s y='a b' n=3 a=(one 'two three')\n", w.one("abc", "a", "''", "'b c'", "1"))
+	for range 3 + w.IntN(4) {
+		w.list()
+		w.f("\n")
+		for _, body := range w.here {
+			w.f("%s", body)
+		}
+		w.here = nil
+	}
+	w.f("echo \"end $?\"\n")
+	return w.b.String()
+}
+
+// fakePrograms are p, which prints its words as printf does, c, t and f.
+func fakePrograms(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, real := range map[string]string{"p": "printf", "c": "cat", "t": "true", "f": "false"} {
+		program, err := exec.LookPath(real)
+		if err == nil {
+			err = os.Symlink(program, filepath.Join(dir, name))
+		}
+		if err != nil {
+			t.Skip(err)
+		}
+	}
+	return dir
+}
+
+// TestDifferentFromBash runs random texts of all constructs in both shells: what starts, what it is given, what is written and how
+// it ends must be the same, or the text be refused.
+func TestDifferentFromBash(t *testing.T) {
+	bash := theBash(t)
+	saved := testEnv
+	testEnv = append([]string{"PATH=" + fakePrograms(t) + ":/usr/bin:/bin"}, testEnv[1:]...)
+	defer func() { testEnv = saved }()
+	refused := 0
+	for i := range *differentTexts {
+		w := &writer{Rand: rand.New(rand.NewPCG(*differentSeed, uint64(i)))} // #nosec G404 -- a test's
+		text := w.text()
+		got := inOurs(t, text)
+		if got.refused != nil {
+			refused++
+			continue
+		}
+		want := inBash(t, bash, text)
+		if got.status == 1 && want.status == 127 && strings.Contains(got.stderr, "unbound variable") && strings.Contains(want.stderr, "unbound variable") {
+			want.status = 1 // docs/shell.md says so
+		}
+		if !got.same(want) {
+			t.Errorf("text %d of seed %d:\n%s\n\tstdout %q status %d\n\tbash   %q status %d\n\tsaid %q\n\tbash %q\n\tfiles alike: %v", i, *differentSeed, text,
+				got.stdout, got.status, want.stdout, want.status, got.stderr, want.stderr, got.files == want.files)
+		}
+	}
+	t.Logf("%d texts, %d of them refused", *differentTexts, refused)
+	if refused > *differentTexts/2 {
+		t.Errorf("%d of %d texts are refused", refused, *differentTexts)
+	}
+}
