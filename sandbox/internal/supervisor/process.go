@@ -252,7 +252,7 @@ func (p *Process) Descriptor(fd int32) (int, unix.Errno) {
 		return -1, unix.EBADF
 	}
 	own, err := unix.PidfdGetfd(p.pidfd, int(fd), 0)
-	if err == unix.ESRCH {
+	if err == unix.ESRCH || err == unix.EPERM { // of one that ended, which who is not privileged may not look at
 		own, err = p.threadsDescriptor(fd)
 	}
 	if err != nil {
