@@ -250,7 +250,7 @@ func (d *dialog) question(p *page) {
 		if len(all) > 1 || !d.verdict.approve {
 			continue
 		}
-		p.addProse(nil, join(own(riskTone(s.risk), riskWord(s.risk)), own(tonePlain, ": "), shown(tonePlain, s.why)))
+		p.addProse(nil, join(own(riskTone(s.risk), riskWord(s.risk)), own(tonePlain, ": "), line{{tonePlain, render.Stored(s.why)}}))
 	}
 }
 

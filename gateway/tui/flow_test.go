@@ -246,3 +246,16 @@ func TestRollbackSaysWhatItDoesNotUndo(t *testing.T) {
 	s.press("y")
 	s.until("NOT undone: what the 1 commands that ran did themselves.", "rolled back: its files; what 1 of its commands did is still there")
 }
+
+func TestTitlesAreEscapedOnce(t *testing.T) {
+	x := held("aaaa0001", policy.Caution, "sync")
+	op := &x.Operations[0]
+	op.Command, op.Kind = nil, journal.Write
+	op.File = &journal.File{Op: journal.Write, Target: "prod", RunAs: "ops", Path: "/srv/a\x1bb"}
+	op.Summary, op.Why = op.File.Summary().String(), `it names \x1bb`
+	s := openScreen(t, newFake(x), alice, 100, 24, "")
+	s.until(`write '/srv/a\x1bb'`)
+	s.press("enter")
+	s.until(`it names \x1bb`)
+	s.hides(`\\x1b`)
+}

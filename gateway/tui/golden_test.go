@@ -29,7 +29,7 @@ type scene struct {
 	change  func(*Options)
 }
 
-var sizes = []Size{{40, 12}, {80, 24}, {132, 43}, {220, 60}}
+var sizes = []Size{{40, 12}, {80, 24}, {120, 40}, {200, 60}}
 
 var scenes = []scene{
 	{name: "inbox", backend: busyNight, act: func(s *screen, _ *fakeBackend) { s.until("5 wait") }, picture: Size{100, 20}},

@@ -150,7 +150,7 @@ func (d *grantDialog) draw() {
 		}
 		p.add(gutter, line{{tonePlain, render.Argv([]string{w})}})
 	}
-	p.addProse(nil, join(own(riskTone(d.subject.risk), riskWord(d.subject.risk)), own(tonePlain, ": "), shown(tonePlain, d.subject.why)))
+	p.addProse(nil, join(own(riskTone(d.subject.risk), riskWord(d.subject.risk)), own(tonePlain, ": "), line{{tonePlain, render.Stored(d.subject.why)}}))
 	top := d.page.top
 	d.page.replace(p)
 	d.page.forget()

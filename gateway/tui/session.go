@@ -366,7 +366,7 @@ func (m *model) operationRows(s *journal.Session, op *journal.Operation, selecte
 		if m.wasRead(s, op) {
 			read = own(toneSafe, "read · ")
 		}
-		second = join(own(tonePlain, "    "), read, shown(toneDim, op.Why))
+		second = join(own(tonePlain, "    "), read, line{{toneDim, render.Stored(op.Why)}})
 	}
 	return []line{join(first, what(op, tonePlain).bold(selected)).fit(m.width), second.fit(m.width)}
 }

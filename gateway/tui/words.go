@@ -14,8 +14,8 @@ const maxWhat = 1 << 10
 
 // what is the operation in one line, for lists: its beginning is enough there, and what is left out is marked.
 func what(op *journal.Operation, t tone) line {
-	if op.Command == nil {
-		return beginning(t, op.Summary)
+	if op.Command == nil { // rendered when it was recorded
+		return line{{t, render.Stored(clip(op.Summary, maxWhat))}}
 	}
 	if text, ok := journal.ShellText(op.Command.Argv); ok {
 		return join(own(t, "$ "), beginning(t, text))
