@@ -15,7 +15,11 @@ const maxWhat = 1 << 10
 // what is the operation in one line, for lists: its beginning is enough there, and what is left out is marked.
 func what(op *journal.Operation, t tone) line {
 	if op.Command == nil { // rendered when it was recorded
-		return line{{t, render.Stored(clip(op.Summary, maxWhat))}}
+		l := line{{t, render.Stored(clip(op.Summary, maxWhat))}}
+		if len(op.Summary) > maxWhat {
+			l = append(l, span{toneMark, render.Own("…")})
+		}
+		return l
 	}
 	if text, ok := journal.ShellText(op.Command.Argv); ok {
 		return join(own(t, "$ "), beginning(t, text))
