@@ -239,6 +239,30 @@ func (c *checker) function(n *syntax.FuncDecl) {
 		c.bodies[body] = true
 	}
 	c.noTraps(n)
+	if !c.strict {
+		return
+	}
+	syntax.Walk(n.Body, func(m syntax.Node) bool { // the function may be called as a condition
+		switch m := m.(type) {
+		case *syntax.Subshell:
+			if !quiet(m.Stmts) {
+				c.refuse(m, "a subshell in a function together with set -e")
+			}
+		case *syntax.BinaryCmd:
+			if (m.Op == syntax.Pipe || m.Op == syntax.PipeAll) && !(quiet([]*syntax.Stmt{m.Y}) && simpleSide(m.X)) {
+				c.refuse(m, "a pipeline of more than commands in a function together with set -e")
+			}
+		}
+		return c.err == nil
+	})
+}
+
+// simpleSide reports whether the left side of a pipeline is nothing but commands.
+func simpleSide(s *syntax.Stmt) bool {
+	if b, ok := s.Cmd.(*syntax.BinaryCmd); ok && (b.Op == syntax.Pipe || b.Op == syntax.PipeAll) {
+		return simpleSide(b.X) && quiet([]*syntax.Stmt{b.Y})
+	}
+	return quiet([]*syntax.Stmt{s})
 }
 
 // noTraps refuses a trap where it would belong to a part of the text: a subshell has its own, and a function's are its
