@@ -246,53 +246,116 @@ func (fs *fileSystem) NewLink(temp, text string, want change.Attributes) error {
 	return nil
 }
 
-// NewDir implements change.FS.
+// NewDir implements change.FS. Who may write beside it may put a link in its place at any moment, so that its owner and mode
+// are set where no link is followed.
 func (fs *fileSystem) NewDir(temp string, want change.Attributes) error {
 	if err := fs.sftp.Mkdir(fs.ctx, temp, 0o700); err != nil {
 		return err
 	}
-	a, err := fs.sftp.Lstat(fs.ctx, temp)
+	made, err := fs.sftp.Lstat(fs.ctx, temp)
 	if err != nil {
 		return err
 	}
-	if a.UID != want.UID || a.GID != want.GID {
-		if err := fs.sftp.Setstat(fs.ctx, temp, sftp.SetOwner(want.UID, want.GID)); err != nil {
-			return err
-		}
-	}
-	return fs.sftp.Setstat(fs.ctx, temp, sftp.SetMode(want.Mode))
+	return fs.ownDir(temp, made, want)
 }
 
-// heldFile is a file by its handle where it is a regular one that can be opened, else by name.
+// ownDir gives a directory that was looked at its owner, where that differs, and its mode.
+func (fs *fileSystem) ownDir(name string, look sftp.Attributes, want change.Attributes) error {
+	h, err := fs.hold(name, look)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	if look.UID != want.UID || look.GID != want.GID {
+		if err := h.Chown(want.UID, want.GID); err != nil {
+			return fmt.Errorf("give %s to %d:%d: %w", name, want.UID, want.GID, err)
+		}
+	}
+	return h.Chmod(want.Mode)
+}
+
+// heldFile is a file by its handle where it can be opened, else by name.
 type heldFile struct {
-	fs   *fileSystem
-	name string
-	was  *targets.State
-	set  func(sftp.Set) error
-	let  func()
+	isLink bool
+	set    func(sftp.Set) error
+	look   func() (sftp.Attributes, error)
+	let    func()
 }
 
-// Hold implements change.FS. What is changed by name was looked at: it is no link.
+// holdTries is how often a file is looked at that changes between a look and the next: directories do, where files come and go.
+const holdTries = 5
+
+// Hold implements change.FS. The file is looked at once more: somebody may have put another one in its place.
 func (fs *fileSystem) Hold(name string, seen change.Seen) (change.Held, error) {
-	h := &heldFile{fs: fs, name: name, was: seen.State, let: func() {}}
-	h.set = func(s sftp.Set) error { return fs.sftp.Setstat(fs.ctx, name, s) }
-	switch {
-	case h.was.IsLink():
-		h.set = func(s sftp.Set) error { return fs.sftp.Lsetstat(fs.ctx, name, s) }
-	case h.was.IsRegular():
-		look, err := fs.sftp.Lstat(fs.ctx, name)
-		if err != nil {
-			return nil, err
+	var err error
+	for range holdTries {
+		var a sftp.Attributes
+		if a, err = fs.again(name, seen); err != nil {
+			break
 		}
-		handle, _, err := openSame(fs.ctx, fs.sftp, name, look)
-		switch {
-		case err == nil:
-			h.set = func(s sftp.Set) error { return fs.sftp.Fsetstat(fs.ctx, handle, s) }
-			h.let = func() { fs.sftp.Forget(handle) }
-		case !errors.Is(err, syscall.EACCES):
-			return nil, err
+		var h *heldFile
+		if h, err = fs.hold(name, a); err == nil {
+			return h, nil
+		}
+		if !errors.Is(err, syscall.ELOOP) {
+			break
 		}
 	}
+	if missing(err) || errors.Is(err, syscall.ELOOP) {
+		err = fmt.Errorf("%w: %s was changed at this moment", targets.ErrConflict, name)
+	}
+	return nil, err
+}
+
+// again looks once more at what Look has seen. ELOOP where it is something else by now.
+func (fs *fileSystem) again(name string, seen change.Seen) (sftp.Attributes, error) {
+	a, err := fs.sftp.Lstat(fs.ctx, name)
+	if err != nil {
+		return a, err
+	}
+	now, err := describe(a)
+	if err == nil && now.IsLink() {
+		now.Link, err = fs.sftp.Readlink(fs.ctx, name)
+	}
+	if err == nil && !now.Same(seen.State) {
+		err = syscall.ELOOP
+	}
+	return a, err
+}
+
+// hold holds what was looked at. ELOOP where the name leads to something else by now. What cannot be opened is changed by name:
+// without following a link, where the server can.
+func (fs *fileSystem) hold(name string, look sftp.Attributes) (*heldFile, error) {
+	h := &heldFile{isLink: look.Mode&syscall.S_IFMT == syscall.S_IFLNK, let: func() {}}
+	h.look = func() (sftp.Attributes, error) { return fs.sftp.Lstat(fs.ctx, name) }
+	h.set = func(s sftp.Set) error { return fs.sftp.Setstat(fs.ctx, name, s) }
+	if h.isLink || fs.sftp.Has(sftp.Lsetstat) {
+		h.set = func(s sftp.Set) error { return fs.sftp.Lsetstat(fs.ctx, name, s) }
+	}
+	if kind := look.Mode & syscall.S_IFMT; kind != syscall.S_IFREG && kind != syscall.S_IFDIR {
+		return h, nil // opening a device, a pipe or a socket means something
+	}
+	handle, err := fs.sftp.Open(fs.ctx, name, sftp.OpenRead, 0)
+	if missing(err) {
+		return nil, err
+	}
+	if err != nil {
+		return h, fs.sftp.Err()
+	}
+	opened, named, real := fs.sftp.StartFstat(fs.ctx, handle), fs.sftp.StartLstat(fs.ctx, name), fs.sftp.StartRealpath(fs.ctx, name)
+	a, err := opened.Wait(fs.ctx)
+	now, err2 := named.Wait(fs.ctx)
+	err = errors.Join(err, err2, canonical(fs.ctx, real, name))
+	if err == nil && (!a.Same(look) || !now.Same(look)) {
+		err = syscall.ELOOP
+	}
+	if err != nil {
+		fs.sftp.Forget(handle)
+		return nil, err
+	}
+	h.set = func(s sftp.Set) error { return fs.sftp.Fsetstat(fs.ctx, handle, s) }
+	h.look = func() (sftp.Attributes, error) { return fs.sftp.StartFstat(fs.ctx, handle).Wait(fs.ctx) }
+	h.let = func() { fs.sftp.Forget(handle) }
 	return h, nil
 }
 
@@ -304,7 +367,7 @@ func (h *heldFile) Chmod(mode uint32) error {
 	if err := h.set(sftp.SetMode(mode)); err != nil {
 		return err
 	}
-	a, err := h.fs.sftp.Lstat(h.fs.ctx, h.name)
+	a, err := h.look()
 	if err == nil && a.Mode&0o7777 != mode {
 		err = syscall.EPERM
 	}
@@ -313,7 +376,7 @@ func (h *heldFile) Chmod(mode uint32) error {
 
 // Touch implements change.Held. The protocol sets no times of a link.
 func (h *heldFile) Touch(at time.Time) error {
-	if h.was.IsLink() {
+	if h.isLink {
 		return syscall.EINVAL
 	}
 	if at.IsZero() {
