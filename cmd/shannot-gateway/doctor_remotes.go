@@ -41,6 +41,12 @@ func (c *checkup) remotes(ctx context.Context, conf *config.Config, connect bool
 		case connect && tried[i].err != nil:
 			c.fail(label, errors.New(render.Line(tried[i].err.Error()).String()))
 			continue
+		case connect && tried[i].commands != nil:
+			c.warn(label, "%s: %s", tried[i].said, render.Line(tried[i].commands.Error()))
+			continue
+		case connect && tried[i].printed != "":
+			c.warn(label, "%s; %s", tried[i].said, tried[i].prints())
+			continue
 		case connect:
 			c.ok(label, "%s", tried[i].said)
 			continue
@@ -112,33 +118,47 @@ func jumpedThrough(conf *config.Config, name string) bool {
 
 // tried is what came of connecting to a target.
 type tried struct {
-	said string // by the target, rendered
-	err  error
+	said     string // by the target, rendered
+	err      error
+	commands error  // why no command runs, where files can be read
+	printed  string // with a command that prints nothing
 }
 
-// tryRemotes connects to targets, logs in and reads, all of it as a session would, and closes the connections.
+// prints says that a start-up file prints.
+func (t tried) prints() string {
+	return fmt.Sprintf("a start-up file of its account prints %q, which is then in the output of every command", render.Line(t.printed))
+}
+
+// tryRemotes connects to targets, logs in, reads and starts a command that does nothing, all of it as a session would, and
+// closes the connections.
 func tryRemotes(ctx context.Context, conf *config.Config, names []string) []tried {
 	out := make([]tried, len(names))
 	var all sync.WaitGroup
 	for i, name := range names {
-		all.Go(func() { out[i].said, out[i].err = tryRemote(ctx, conf, name) })
+		all.Go(func() { out[i] = tryRemote(ctx, conf, name) })
 	}
 	all.Wait()
 	return out
 }
 
-func tryRemote(ctx context.Context, conf *config.Config, name string) (said string, err error) {
+func tryRemote(ctx context.Context, conf *config.Config, name string) tried {
 	target, err := remoteTarget(conf, name, quiet())
 	if err != nil {
-		return "", err
+		return tried{err: err}
 	}
 	defer func() { _ = target.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, testPatience)
 	defer cancel()
 	if err := target.Connect(ctx); err != nil {
-		return "", err
+		return tried{err: err}
 	}
 	u, a := target.Uname(), target.Account()
-	return fmt.Sprintf("%s %s %s %s, commands run as %s", render.Line(u.Nodename), render.Line(u.Sysname),
-		render.Line(u.Release), render.Line(u.Machine), render.Line(a.Name)), nil
+	t := tried{said: fmt.Sprintf("%s %s %s %s, ", render.Line(u.Nodename), render.Line(u.Sysname), render.Line(u.Release), render.Line(u.Machine))}
+	t.printed, t.commands = target.TryCommand(ctx)
+	if t.commands != nil {
+		t.said += "files can be read, commands do not run"
+	} else {
+		t.said += "commands run as " + render.Line(a.Name).String()
+	}
+	return t
 }

@@ -48,7 +48,7 @@ func (p *program) targetsCommand() *cobra.Command {
 		Example: "shannot-gateway targets list",
 	}, noTarget, (*targetsRun).list)
 	test := p.targetsVerb(&cobra.Command{
-		Use: "test [NAME...] [--config FILE] [--state DIR]", Short: "connect, log in and read, as a session would",
+		Use: "test [NAME...] [--config FILE] [--state DIR]", Short: "connect, log in, read and start a command that does nothing, as a session would",
 		Example: "shannot-gateway targets test prod",
 	}, anyTargets, (*targetsRun).test)
 	add := p.targetsVerb(&cobra.Command{
@@ -217,7 +217,8 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // testPatience bounds the test of one target.
 const testPatience = 30 * time.Second
 
-// test is `targets test [NAME…]`: it connects, logs in and reads, all of it as a session would.
+// test is `targets test [NAME…]`: it connects, logs in, reads and starts a command that does
+// nothing, all of it as a session would.
 func (t *targetsRun) test(ctx context.Context, c *config.Config) error {
 	names := t.names
 	if len(names) == 0 {
@@ -231,14 +232,20 @@ func (t *targetsRun) test(ctx context.Context, c *config.Config) error {
 	failed := 0
 	for i, one := range tryRemotes(ctx, c, names) {
 		line := "ok     " + one.said
-		if one.err != nil {
+		switch {
+		case one.err != nil:
 			line = "FAILED " + render.Line(one.err.Error()).String()
 			failed++
+		case one.commands != nil:
+			line = "FAILED " + one.said + ": " + render.Line(one.commands.Error()).String()
+			failed++
+		case one.printed != "":
+			line += "; " + one.prints()
 		}
 		t.print("%-16s %s\n", names[i], line)
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d targets cannot be used", failed, len(names))
+		return fmt.Errorf("%d of %d targets cannot be used, or not for everything", failed, len(names))
 	}
 	return nil
 }

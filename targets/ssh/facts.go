@@ -162,11 +162,12 @@ func groupsOf(group, user string) (ids []uint32) {
 	return ids
 }
 
-// askingCommand is fixed, reads only, and is the gateway's own question: no agent has a part in it.
-const askingCommand = "uname -s; uname -n; uname -r; uname -v; uname -m; id -u; id -g; id -G; printf '%s\\n' '" + shellProbe + "'"
+// askingCommand is fixed, reads only, and is the gateway's own question: no agent has a part in it. Its last line goes the way
+// of commands, and tells whether the login shell understands that.
+var askingCommand = "uname -s; uname -n; uname -r; uname -v; uname -m; id -u; id -g; id -G; " + throughSh("printf '%s\\n' '"+shellProbe+"'")
 
-// shellProbe is what a POSIX shell leaves as it is within single quotes, and others do not.
-const shellProbe = `a\\b`
+// shellProbe has what shells read differently.
+const shellProbe = `a\\b!c$$d`
 
 // askCommand fills in what SFTP did not tell. A target without commands leaves it out.
 func (t *Target) askCommand(ctx context.Context, user string, a *targets.Account, u *targets.Uname) {

@@ -16,7 +16,7 @@ func TestAccountsOfNoFileAreAskedFor(t *testing.T) {
 	var asked []string
 	f.says = func(command string) string {
 		asked = append(asked, command)
-		return "Linux\nfar\n6.1\n#1 SMP\nriscv64\n1234\n56\n56 78\na\\\\b\n"
+		return "Linux\nfar\n6.1\n#1 SMP\nriscv64\n1234\n56\n56 78\n" + shellProbe + "\n"
 	}
 	if err := target.Connect(t.Context()); err != nil {
 		t.Fatal(err)
@@ -38,10 +38,12 @@ func TestWhatATargetSaysOfItselfIsBounded(t *testing.T) {
 		"nothing":       nil,
 		"too much":      func(string) string { return strings.Repeat("x\n", 1<<20) },
 		"one line":      func(string) string { return strings.Repeat("x", 3000) },
-		"no numbers":    func(string) string { return "a\nb\nc\nd\ne\n-1\nroot\n0 x\na\\\\b\n" },
-		"escapes":       func(string) string { return "\x1b[2J\nb\nc\nd\ne\n1\n99999999999\n0\na\\\\b\n" },
+		"no numbers":    func(string) string { return "a\nb\nc\nd\ne\n-1\nroot\n0 x\n" + shellProbe + "\n" },
+		"escapes":       func(string) string { return "\x1b[2J\nb\nc\nd\ne\n1\n99999999999\n0\n" + shellProbe + "\n" },
 		"another shell": func(string) string { return "a\nb\nc\nd\ne\n1\n1\n1\na\\b\n" },
-		"many groups":   func(string) string { return "a\nb\nc\nd\ne\n1\n1\n" + strings.Repeat("1 ", 1500) + "\na\\\\b\n" },
+		"many groups": func(string) string {
+			return "a\nb\nc\nd\ne\n1\n1\n" + strings.Repeat("1 ", 1500) + "\n" + shellProbe + "\n"
+		},
 	} {
 		f, target := startFake(t, map[string]*fakeFile{
 			"/etc": {mode: fs.ModeDir | 0o755}, "/etc/passwd": {mode: 0o644, data: []byte("root:x:0:0::/root\nroot:x:99999999999:0::/root:/bin/sh\n:::::::\n")},

@@ -19,15 +19,56 @@ func quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// posixShells understand what this package sends. A login shell with another grammar would make another command of it,
-// and a restricted one (rbash) changes no directory.
+// posixShells understand what this package sends. A login shell with another grammar would make another command of it:
+// those of otherShells pass it on to /bin/sh. A restricted one (rbash) changes no directory.
 var posixShells = map[string]bool{
 	"sh": true, "bash": true, "dash": true, "ash": true, "ksh": true, "ksh93": true, "mksh": true,
 	"lksh": true, "oksh": true, "yash": true, "zsh": true, "busybox": true,
 }
 
+// otherShells read a word in single quotes of plainBytes as it is, and have the words exec /bin/sh. "" is a shell whose name
+// nobody knows, and that has passed shellProbe on.
+var otherShells = map[string]bool{"": true, "fish": true, "csh": true, "tcsh": true, "bsd-csh": true}
+
+// maxQuoted is how long a word for one of otherShells is at most, in bytes: a word of csh has 1024.
+const maxQuoted = 900
+
+// throughSh writes a line so that a login shell of any grammar replaces itself by /bin/sh, which reads the line. What a
+// grammar may see in it (quotes, "!", "$", the end of a line) is written as printf(1) reads it with %b: \0 and three octal
+// digits. A backslash before a digit in single quotes means nothing to POSIX shells, fish and csh.
+func throughSh(text string) string {
+	var b strings.Builder
+	b.WriteString(`exec /bin/sh -c 'eval "$(printf %b "$@")"' sh`)
+	length := maxQuoted
+	for i := range len(text) {
+		if length > maxQuoted-len(`\0000`) {
+			if i > 0 {
+				b.WriteByte('\'')
+			}
+			b.WriteString(" '")
+			length = 0
+		}
+		n := b.Len()
+		if c := text[i]; plainByte(c) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, `\0%03o`, c)
+		}
+		length += b.Len() - n
+	}
+	if len(text) > 0 {
+		b.WriteByte('\'')
+	}
+	return b.String()
+}
+
+// plainByte reports whether every shell takes a byte within single quotes for itself.
+func plainByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(" /._=,:@+-", c) >= 0
+}
+
 // errShell is wrapped by the error for an account whose login shell would misunderstand a command.
-var errShell = fmt.Errorf("commands need an account with a POSIX shell, sh or bash for instance; files can be read as they are: %w", syscall.ENOTSUP)
+var errShell = fmt.Errorf("commands need an account with a POSIX shell (sh or bash, for instance), fish or csh; files can be read as they are: %w", syscall.ENOTSUP)
 
 // line is the command line that runs a command on the target: in its directory, with its environment and no other, its
 // standard streams as asked for. Before it starts, mark and the process's id go to standard error in a line of their
@@ -39,7 +80,10 @@ func line(c targets.Command, shell, mark string, joined bool) (string, error) {
 	if len(c.Argv) == 0 || !path.IsAbs(c.Path) || !path.IsAbs(c.Dir) {
 		return "", syscall.EINVAL
 	}
-	if shell != "" && !posixShells[path.Base(shell)] {
+	if shell != "" {
+		shell = path.Base(shell)
+	}
+	if !posixShells[shell] && !otherShells[shell] {
 		return "", fmt.Errorf("its login shell is %s: %w", shell, errShell)
 	}
 	if path.Base(c.Argv[0]) != path.Base(c.Path) {
@@ -68,10 +112,13 @@ func line(c targets.Command, shell, mark string, joined bool) (string, error) {
 		b.WriteString(" 2>&1")
 	}
 	text := b.String()
-	switch {
-	case strings.IndexByte(text, 0) >= 0:
+	if strings.IndexByte(text, 0) >= 0 {
 		return "", syscall.EINVAL
-	case len(text) > maxLine:
+	}
+	if !posixShells[shell] {
+		text = throughSh(text)
+	}
+	if len(text) > maxLine {
 		return "", syscall.E2BIG
 	}
 	return text, nil

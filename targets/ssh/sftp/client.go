@@ -100,7 +100,12 @@ func (c *Client) greet() error {
 	if _, err := c.conn.Write([]byte{0, 0, 0, 5, sftpwire.TypeInit, 0, 0, 0, version}); err != nil {
 		return err
 	}
-	kind, body, err := readPacket(c.conn)
+	first := &recorder{from: c.conn}
+	kind, body, err := readPacket(first)
+	if errors.Is(err, ErrProtocol) && isText(first.seen) {
+		return fmt.Errorf("%w (%q…) where its answer should begin: a start-up file of the account prints (~/.bashrc, for instance), "+
+			"or a ForceCommand runs something else", ErrText, first.seen)
+	}
 	if err != nil {
 		return err
 	}
@@ -116,6 +121,24 @@ func (c *Client) greet() error {
 		c.extensions[name] = data
 	}
 	return nil
+}
+
+// recorder keeps the first bytes that it reads.
+type recorder struct {
+	from io.Reader
+	seen []byte // at most 5: what has a packet's length and type
+}
+
+// Read implements io.Reader.
+func (r *recorder) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.seen = append(r.seen, p[:min(n, 5-len(r.seen))]...)
+	return n, err
+}
+
+// isText reports whether bytes begin as a line of text does: no packet of a server's greeting is that long.
+func isText(b []byte) bool {
+	return len(b) > 0 && (b[0] >= ' ' && b[0] != 0x7f || b[0] == '\n' || b[0] == '\r' || b[0] == '\t' || b[0] == 0x1b)
 }
 
 // Has reports whether the server announced an extension.

@@ -22,6 +22,9 @@ const (
 // ErrProtocol is wrapped by the error that ends a connection to a server that does not keep to the protocol.
 var ErrProtocol = errors.New("the SFTP server broke the protocol")
 
+// ErrText is wrapped by the error for a server that begins with text. It is an ErrProtocol.
+var ErrText = fmt.Errorf("%w: it sent text", ErrProtocol)
+
 func broken(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...))
 }
