@@ -91,7 +91,7 @@ func (g *Gateway) files(ctx *channelContext, s ssh.Session, serve func(context.C
 		Opened:     opened,
 		Policy:     func(target string) *vfs.Policy { return now.runner.policies[target] },
 		Ask:        func(ctx context.Context, c relay.Change) error { return now.runner.change(ctx, who, c) },
-		Changeable: now.runner.changeable,
+		Changeable: now.runner.changeable, Scratch: now.Config.Files.Scratch,
 		Upload: func() (func(), bool) {
 			limits := g.settings.Load().Config.Limits
 			return g.uploads.take(who.Name, limits.UploadsPerIdentity, limits.Uploads)

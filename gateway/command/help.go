@@ -20,7 +20,7 @@ const agentHelp = `Shannot gateway: run Python and shell commands on this host, 
 Replace HOST by what you typed to get here, for instance: ssh shannot@example
 
   ssh HOST < script.py                      run a Python script (3.14, stdlib)
-  ssh HOST python3 - ARG < script.py        the same, with arguments
+  ssh HOST python3 - ARG < app.pyz          with arguments; more files: a zipapp
   ssh -t HOST python3                       an interpreter to type into
   ssh HOST df -h /                          run one shell command
   ssh HOST run --name disk-check - < f.py   name it, for the human who decides

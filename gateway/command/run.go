@@ -101,8 +101,12 @@ func newRun() *verb {
 		Short: "run a Python script, from stdin or after -c",
 		Long: `Runs the Python script on stdin, or the code after -c. What follows "-" are the script's arguments.
 
+Several files are sent as one zip application, which python3 -m zipapp makes; a human sees what it holds. Data come on stdin beside ` +
+			`-c CODE. A script's /tmp is its own: what scp sends to a target's is not in it.
+
 ssh takes one level of quotes away: where a text has blanks, quote the whole line, too.`,
 		Example: `ssh HOST run - /var/log < check.py
+python3 -m zipapp DIRECTORY -o app.pyz && ssh HOST run - < app.pyz
 ssh HOST run --wait 30s --name disk-check - < check.py
 ssh HOST "run --json -c 'print(1)'"`,
 	}}
@@ -179,7 +183,7 @@ func (v *Verbs) script(ctx context.Context, c *invocation, flags runFlags, hasCo
 			return ExitFault // the client is gone, or wants it to end
 		}
 		if err == nil {
-			text, err = sourceText(text)
+			text, err = scriptText(text, v.Config.Limits.Script)
 		}
 		if err != nil {
 			c.notice("%s", render.Line(err.Error()))
@@ -428,12 +432,12 @@ func (v *Verbs) watchKeys(ctx context.Context, c *invocation, id string) {
 	}
 }
 
-// isZip reports whether a text is an archive, as zipapp makes them: it may begin with the line that names an interpreter.
-func isZip(text string) bool {
-	if strings.HasPrefix(text, "#!") {
-		_, text, _ = strings.Cut(text, "\n")
+// scriptText is what was sent as a script, as text: of another encoding, or an archive.
+func scriptText(sent string, limit int64) (string, error) {
+	if isZip(sent) {
+		return zipScript(sent, limit)
 	}
-	return strings.HasPrefix(text, "PK\x03\x04")
+	return sourceText(sent)
 }
 
 // checkScript refuses what cannot be a script or a command line.
@@ -441,9 +445,6 @@ func checkScript(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
 		return errors.New("the script is empty; send one on stdin: ssh HOST < script.py")
-	case isZip(text):
-		return errors.New("this is a zip archive, and a script is text, which a human can read: send __main__.py, with the modules " +
-			"that it imports in one file, or have the archive on the target and run it from there: python3 -c \"import runpy; runpy.run_path('/path/app.pyz', run_name='__main__')\"")
 	case !utf8.ValidString(text):
 		return errors.New("the script is not UTF-8")
 	case strings.ContainsRune(text, 0):

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -123,6 +125,7 @@ func (r *relay) newUpload(target targets.Target, name string, flags int, mode ui
 		t.close()
 		return nil, err
 	}
+	r.explainScratch(name, canonical)
 	fd, err := file.Descriptor(syscall.O_RDWR)
 	_ = file.Close()
 	if err != nil {
@@ -142,6 +145,18 @@ func (r *relay) changeable(target targets.Target, name string) error {
 	}
 	r.notice("%s cannot be changed: %s", render.Line(name), render.Line(err.Error()))
 	return err
+}
+
+// explainScratch says once that a script does not see what is sent to the target's own directory of the same name.
+func (r *relay) explainScratch(names ...string) {
+	for _, dir := range r.o.Scratch {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/") }) {
+			r.private.Do(func() {
+				r.notice("%s of the target is not the %s of a script, which is the script's own and vanishes with it: send a script of several files as a "+
+					"zip application (python3 -m zipapp), and data to run -c CODE on stdin", render.Line(dir), render.Line(dir))
+			})
+		}
+	}
 }
 
 // WriteAt implements io.WriterAt. EFBIG beyond the limit, and after that.

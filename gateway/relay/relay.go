@@ -43,6 +43,8 @@ type Options struct {
 	Ask func(ctx context.Context, c Change) error
 	// Changeable says why a path of a target cannot be changed whoever approves it, nil where it can be.
 	Changeable func(target targets.Target, path string) error
+	// Scratch are the directories that each script has for itself alone.
+	Scratch []string
 	// File takes a place for a file that is open; ok is false where there is none for this client's identity.
 	File    func() (give func(), ok bool)
 	MaxFile int64 // bytes of one upload; 0 means no limit
@@ -68,7 +70,8 @@ type relay struct {
 	lists   chan struct{}
 	changes chan struct{}
 
-	hint sync.Once // how paths begin
+	hint    sync.Once // how paths begin
+	private sync.Once // whose a scratch directory is
 
 	mu      sync.Mutex
 	trees   map[string]*tree

@@ -370,3 +370,49 @@ func TestUploadsAndListingsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// What is sent to a target's own scratch directory is not what a script finds there: its sender is told so, once.
+func TestAnUploadToScratchIsExplained(t *testing.T) {
+	var mu sync.Mutex
+	var said strings.Builder
+	o := options(t, &asked{}, writer(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return said.Write(p)
+	}))
+	o.Scratch = []string{"/etc/tmp", "/var/tmp"}
+	files := &vfs.Static{}
+	files.AddFile("/etc/hosts", 0o644, []byte("hosts"))
+	files.AddDir("/etc/tmp")
+	o.Targets = []targets.Target{host{name: "one", files: files}}
+	c := client(t, o)
+	send := func(name string) string {
+		t.Helper()
+		f, err := c.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return said.String()
+	}
+	const words = "/etc/tmp of the target is not the /etc/tmp of a script"
+	for _, beside := range []string{"/one/etc/tmpfile", "/one/etc/hosts"} {
+		if got := send(beside); strings.Contains(got, "of a script") {
+			t.Errorf("%s: %s", beside, got)
+		}
+	}
+	for _, within := range []string{"/one/etc/tmp/file", "/one/etc/tmp/other"} {
+		if got := send(within); strings.Count(got, words) != 1 {
+			t.Errorf("%s: %s", within, got)
+		}
+	}
+}
+
+// writer is a function that takes what is written.
+type writer func(p []byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }

@@ -118,8 +118,8 @@ def _line():
     frame = sys._getframe(1)
     line = 0
     while frame is not None:
-        if frame.f_globals.get("__name__") == "__main__":
-            line = frame.f_lineno
+        if frame.f_globals.get("__name__") == "__main__" and not frame.f_code.co_filename.endswith("/app.pyz/__main__.py"):
+            line = frame.f_lineno  # what starts a zip application: lines of its files are others
             break
         frame = frame.f_back
     return line
