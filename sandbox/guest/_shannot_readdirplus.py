@@ -615,9 +615,9 @@ class _File(FileIO):
     """A file of which was told what is in it. Where a script wants more of it, it is opened. Its name is FileIO."""
 
     @classmethod
-    def _of(cls, name, content, which, until):
+    def _of(cls, name, content, which, until, change):
         self = cls.__new__(cls)
-        self._told, self._at, self._which, self._until = content, 0, which, until
+        self._told, self._at, self._which, self._until, self._change = content, 0, which, until, change
         self.name = name
         return self
 
@@ -638,12 +638,15 @@ class _File(FileIO):
         told = self._told
         if told is None:
             return None
-        if self._at < len(told):
-            return memoryview(told)[self._at :]
-        if monotonic() < self._until:
-            self._until = 0
-            return b""
-        self._really()
+        rest = memoryview(told)[self._at :]
+        if monotonic() < self._until and _walks._changes[0] == self._change:
+            if not rest:
+                self._until = 0
+            return rest
+        try:
+            self._really()  # a command may have written more
+        except OSError:  # the name is gone, or another file's: this one is what it was
+            return rest
         return None
 
     def readinto(self, buffer, /):
@@ -755,12 +758,12 @@ class _Opens:
             path = file if type(file) is str else self._walks._text(file)
             told = None if path is None else self._walks.content(path)
             if told is not None and ("b" not in mode or encoding is errors is newline is None):
-                return self._opened(file, mode, encoding, errors, newline, *told[:3])
+                return self._opened(file, mode, encoding, errors, newline, *told[:4])
         return _open(file, mode, buffering, encoding, errors, newline, closefd, opener)
 
-    def _opened(self, file, mode, encoding, errors, newline, content, which, until):
+    def _opened(self, file, mode, encoding, errors, newline, content, which, until, change):
         _audit("open", file, "r", posix.O_RDONLY | posix.O_CLOEXEC)
-        reader = BufferedReader(_File._of(file, content, which, until), max(8192, len(content) + 1))
+        reader = BufferedReader(_File._of(file, content, which, until, change), max(8192, len(content) + 1))
         if "b" in mode:
             return reader
         text = TextIOWrapper(reader, encoding, errors, newline)

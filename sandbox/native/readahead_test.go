@@ -185,7 +185,7 @@ True not here
 // TestReadsSeeWhatCommandsChange runs commands that change what was told before, and while they run.
 func TestReadsSeeWhatCommandsChange(t *testing.T) {
 	_, run := walkJob(t, manyFiles(t), inOrder+`
-import subprocess
+import io, subprocess
 for i in range(3):
     begin(10 * i)
     name = f"{10 * i + 4:03}"
@@ -196,8 +196,28 @@ with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as p:
     begin(40)
     print("044" in told())
     p.communicate(b"")
+# A file that was opened before a command runs shows what that does to it: what is begun goes on where it was, and what is gone stays.
+begin(50)
+log, begun, replaced, gone, cut = (open(f"many/{i:03}", "rb") for i in range(54, 59))
+print(type(log.raw) is not io.FileIO, begun.raw.read(5))
+subprocess.run(["sh", "-c", "cd many; echo more >> 054; echo more >> 055; echo x > other; mv other 056; rm 057; : > 058"], check=True)
+for f in log, begun.raw, replaced, gone, cut: print(f.read())
+log.seek(0)
+print(log.read()[:7], replaced.read(), gone.read())
 `)
-	if got, want := run(), "True changed\nTrue changed\nTrue changed\nFalse\n"; got != want {
+	want := `True changed
+True changed
+True changed
+False
+True b'line '
+b'line 54\r\nsecond \xc3\xbc\nlastmore\n'
+b'55\r\nsecond \xc3\xbc\nlastmore\n'
+b'line 56\r\nsecond \xc3\xbc\nlast'
+b'line 57\r\nsecond \xc3\xbc\nlast'
+b''
+b'line 54' b'' b''
+`
+	if got := run(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
