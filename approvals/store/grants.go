@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"shannot-gateway/approvals/grants"
 
@@ -39,7 +38,7 @@ func readGrant(key, text []byte) (g grants.Grant, err error) {
 		return g, fmt.Errorf("grant %x: the key is malformed", key)
 	}
 	n := binary.BigEndian.Uint64(key)
-	if err := json.Unmarshal(text, &g); err != nil {
+	if err := unseal(text, &g); err != nil {
 		return g, fmt.Errorf("grant %d is damaged: %w", n, err)
 	}
 	if g.N < 1 || uint64(g.N) != n { // #nosec G115 -- not negative
@@ -61,7 +60,7 @@ func (s *Store) PutGrant(g *grants.Grant) error {
 				}
 				g.N = int(next) // #nosec G115 -- counts from 1
 			}
-			text, err := json.Marshal(g)
+			text, err := seal(g)
 			if err != nil {
 				return err
 			}

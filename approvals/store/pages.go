@@ -69,32 +69,37 @@ type element struct {
 	key, value []byte
 }
 
-// openPages finds the newest whole meta page. bbolt writes them in turn.
+// openPages finds the newest whole meta page. bbolt writes them in turn, so that where one of them is damaged the other one may
+// lead to everything as it was a change before: an approval that has been used would not have been. That is a finding.
 func openPages(from io.ReaderAt, size int64) (*pages, error) {
 	p := &pages{from: from, size: size, used: map[uint64]bool{}}
-	best := false
-	p.metaAt(0, 0, &best)
+	known := false
+	first := p.metaAt(0, 0, &known)
 	sizes := []int64{p.page}
-	if !best { // the second one is a page further, whatever its size is
+	if !first { // the second one is a page further, whatever its size is
 		sizes = sizes[:0]
 		for size := int64(1024); size <= 64<<10; size *= 2 {
 			sizes = append(sizes, size)
 		}
 	}
+	second := false
 	for _, size := range sizes {
-		p.metaAt(1, size, &best)
+		second = p.metaAt(1, size, &known) || second
 	}
-	if !best {
+	switch {
+	case !known:
 		return nil, errNoMeta
+	case !first, !second:
+		p.found("one of the two meta pages is damaged: what was changed last may be missing")
 	}
 	return p, nil
 }
 
-// metaAt takes the meta page of a number over, where it is whole and newer than what is known.
-func (p *pages) metaAt(n uint64, at int64, known *bool) {
+// metaAt takes the meta page of a number over where it is newer than what is known. It reports whether it is whole.
+func (p *pages) metaAt(n uint64, at int64, known *bool) bool {
 	b := make([]byte, pageHeader+metaSize)
 	if _, err := p.from.ReadAt(b, at); err != nil {
-		return
+		return false
 	}
 	meta := b[pageHeader:]
 	sum := fnv.New64a()
@@ -102,16 +107,19 @@ func (p *pages) metaAt(n uint64, at int64, known *bool) {
 	size, txid := int64(order.Uint32(meta[8:])), order.Uint64(meta[48:])
 	switch {
 	case order.Uint32(meta) != metaMagic, order.Uint32(meta[4:]) != metaVersion, order.Uint64(meta[56:]) != sum.Sum64():
-		return
+		return false
 	case size < 512 || size > 1<<20 || size&(size-1) != 0, at != 0 && size != at:
-		return
+		return false
 	case order.Uint64(b) != n || order.Uint16(b[8:]) != metaPage:
-		return
+		return false
+	case *known && size != p.page:
+		return false
 	case *known && txid <= p.txid:
-		return
+		return true
 	}
 	*known = true
 	p.page, p.root, p.freelist, p.high, p.txid = size, order.Uint64(meta[16:]), order.Uint64(meta[32:]), order.Uint64(meta[40:]), txid
+	return true
 }
 
 func (p *pages) found(format string, args ...any) {

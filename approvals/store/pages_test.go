@@ -126,7 +126,10 @@ func TestEveryDamagedPageIsAnErrorWithAWayOutAndRepairKeepsTheRest(t *testing.T)
 	}
 	p.check()
 	// What a page goes on in has no header of its own: damage there is a record's.
-	begins := func(n int) bool { return p.used[uint64(n)] && order.Uint64(whole[n*int(p.page):]) == uint64(n) }
+	// The meta pages are the first two.
+	begins := func(n int) bool {
+		return n < 2 || p.used[uint64(n)] && order.Uint64(whole[n*int(p.page):]) == uint64(n)
+	}
 	size, refused, most := int(p.page), 0, 0
 	for n := range len(whole) / size {
 		for what, fill := range map[string]func(page []byte){
@@ -311,6 +314,65 @@ func TestRepairLeavesOutWhatNobodyCanVouchForAndKeepsTheRest(t *testing.T) {
 	}
 	if a, err := Anchor(name); err != nil || a == nil || *a != noAnchor {
 		t.Errorf("anchor %v, %v", a, err)
+	}
+}
+
+// Whatever is damaged of a database, nothing runs a second time for an approval that has been used: also where the change that used
+// it is the one that is lost.
+func TestNothingRunsAgainSinceItsStartIsLost(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_000_000, 0)
+	name := filepath.Join(t.TempDir(), "gateway.db")
+	s, err := Open(name, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	approved := journalled(1)
+	approved.Decision, approved.By, approved.ByKey, approved.Decided = journal.Approved, "alice", "SHA256:a", at
+	session := journal.Session{
+		ID: "twice", Identity: "claude", Key: "SHA256:c", Status: journal.StatusRunning, Created: at,
+		Script: "x", ScriptSHA256: journal.SHA256Hex([]byte("x")), Operations: []journal.Operation{approved},
+	}
+	if err := s.Create(session); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Update("twice", func(s *journal.Session) error {
+		return s.Operation(1).Apply(journal.Event{What: journal.Start, At: at})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reopened := 0
+	for meta := range 2 {
+		content := bytes.Clone(whole)
+		content[meta*os.Getpagesize()+pageHeader+16] ^= 1
+		opened, r := damaged(t, name, "a meta page", content)
+		if opened || r == nil || r.Sessions != 1 {
+			t.Fatalf("meta page %d: opened %v, %+v", meta, opened, r)
+		}
+		s, err := Open(name, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Session("twice")
+		if err != nil || got.ApprovedNotStarted() {
+			t.Errorf("meta page %d: it would run again: %+v, %v", meta, got.Operations, err)
+		}
+		if got.Waits() {
+			reopened++
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reopened != 1 {
+		t.Errorf("%d of two damaged meta pages lost the start", reopened)
 	}
 }
 

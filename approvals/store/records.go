@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -162,7 +161,7 @@ func getRecord(tx *bbolt.Tx, id []byte) (record sessionRecord, err error) {
 	if text == nil {
 		return record, journal.ErrNotFound
 	}
-	if err := json.Unmarshal(text, &record); err != nil {
+	if err := unseal(text, &record); err != nil {
 		return record, fmt.Errorf("session %q is damaged: %w", id, err)
 	}
 	return record, nil
@@ -175,7 +174,7 @@ func getOperations(tx *bbolt.Tx, id []byte, want int) ([]journal.Operation, erro
 	c := tx.Bucket(operationBucket).Cursor()
 	for k, text := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, text = c.Next() {
 		var o journal.Operation
-		if err := json.Unmarshal(text, &o); err != nil {
+		if err := unseal(text, &o); err != nil {
 			return nil, fmt.Errorf("operation %d of session %q is damaged: %w", len(out)+1, id, err)
 		}
 		if out = append(out, o); o.N != len(out) {
@@ -232,7 +231,7 @@ func putRecord(tx *bbolt.Tx, s *journal.Session) (r *sessionRecord, grown int64,
 	id := []byte(s.ID)
 	r = &sessionRecord{Session: *s, Operations: len(s.Operations), ScriptBlob: tx.Bucket(scriptBucket).Get(id) == nil}
 	r.Session.Script, r.Session.Operations = "", nil
-	text, err := json.Marshal(r)
+	text, err := seal(r)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -249,7 +248,7 @@ func putRecord(tx *bbolt.Tx, s *journal.Session) (r *sessionRecord, grown int64,
 }
 
 func putOperation(tx *bbolt.Tx, id string, o *journal.Operation) (grown int64, err error) {
-	text, err := json.Marshal(o)
+	text, err := seal(o)
 	if err != nil {
 		return 0, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -271,7 +270,7 @@ func (r *repair) choose() {
 // for the gateway names that and goes on.
 func (r *repair) session(id string) (*salvaged, error) {
 	one := &salvaged{}
-	if err := json.Unmarshal(r.records[id], &one.record); err != nil {
+	if err := unseal(r.records[id], &one.record); err != nil {
 		return nil, fmt.Errorf("its record is damaged: %w", err)
 	}
 	s := &one.record.Session
@@ -284,7 +283,7 @@ func (r *repair) session(id string) (*salvaged, error) {
 	s.Operations = make([]journal.Operation, one.record.Operations)
 	for i := range s.Operations {
 		text := r.operations[id][uint32(i+1)] // #nosec G115 -- far below
-		if err := json.Unmarshal(text, &s.Operations[i]); err != nil {
+		if err := unseal(text, &s.Operations[i]); err != nil {
 			return nil, fmt.Errorf("operation %d is damaged: %w", i+1, err)
 		}
 	}
@@ -297,6 +296,9 @@ func (r *repair) session(id string) (*salvaged, error) {
 	judged.Script, judged.ScriptSHA256 = "", journal.SHA256Hex(nil)
 	if found := judged.Sound(); len(found) > 0 {
 		return nil, found[0]
+	}
+	if err := r.askAgain(s); err != nil {
+		return nil, err
 	}
 	names := one.record.blobs()
 	for i := range s.Operations {
@@ -316,6 +318,20 @@ func (r *repair) session(id string) (*salvaged, error) {
 		}
 	}
 	return one, nil
+}
+
+// askAgain takes back the approvals that have not been used: the database may be as it was a change before, and what was approved
+// may have run.
+func (r *repair) askAgain(s *journal.Session) error {
+	any, err := s.Reopen("the journal was damaged, and it may have run", time.Time{})
+	if err != nil || !any {
+		return err
+	}
+	r.lost("session %q: what was approved and had not run waits for a human again", s.ID)
+	if s.Status == journal.StatusParked {
+		return s.Apply(journal.Event{What: journal.Unschedule})
+	}
+	return nil
 }
 
 // missing names content that is not there.
