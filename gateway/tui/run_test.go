@@ -20,7 +20,7 @@ import (
 
 // patience bounds how long a test waits for what only a defect keeps from coming: much longer than it takes on a
 // machine that does other things too.
-var patience = 3 * time.Second
+const patience = time.Minute
 
 // terminal is the other end of a connection: it types, and keeps what it was sent.
 type terminal struct {

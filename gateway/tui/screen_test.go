@@ -108,7 +108,7 @@ func (s *screen) next() bool {
 
 // quietTime is how long an idle screen that is not as it should be is given to become so: what a goroutine was told may not
 // have been handed on. No test that passes waits for it.
-const quietTime = 2 * time.Second
+const quietTime = 20 * time.Second
 
 func (s *screen) take(msg tea.Msg) {
 	switch msg := msg.(type) {
