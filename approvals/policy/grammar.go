@@ -2,6 +2,7 @@ package policy
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -32,12 +33,16 @@ type grammar struct {
 	words
 	harmful string // what the program as a whole does, "" if it may read
 	need    []string
+	beside  []beside
 	sub     map[string]*grammar
 	// run takes over for a program with a language of its own.
 	run func(c *call, name string, args []arg) Decision
 	// builtin: a part of the shell, which no list needs to name.
 	builtin bool
 }
+
+// beside are flags that are harmless where one of need is there.
+type beside struct{ flags, need []string }
 
 // words are what a grammar says of operands and of the values of flags.
 type words struct {
@@ -221,6 +226,7 @@ func (g *grammar) judgeSub(c *call, name string, args []arg) ([]string, Decision
 
 func (g *grammar) checkOperand(name string, a arg, operands *int, have map[string]bool) Decision {
 	*operands++
+	have["*"] = true
 	bad := g.max >= 0 && (*operands > g.max || a.many) || g.refuse[a.text] || g.avoid != nil && (!a.known || g.avoid.MatchString(a.text)) ||
 		g.match != nil && !a.matches(g.match)
 	if bad {
@@ -236,15 +242,20 @@ func (g *grammar) checkOperand(name string, a arg, operands *int, have map[strin
 }
 
 func (g *grammar) checkNeed(name string, have map[string]bool) Decision {
-	if len(g.need) == 0 {
-		return allow()
-	}
-	for _, flag := range g.need {
-		if have[flag] {
-			return allow()
+	there := func(flag string) bool { return have[flag] }
+	for _, b := range g.beside {
+		if slices.ContainsFunc(b.flags, there) && !slices.ContainsFunc(b.need, there) {
+			return without(name, b.need)
 		}
 	}
-	return ask(Caution, shown(name)+" without "+strings.Join(g.need, " or ")+" is not known to only read")
+	if len(g.need) > 0 && !slices.ContainsFunc(g.need, there) {
+		return without(name, g.need)
+	}
+	return allow()
+}
+
+func without(name string, need []string) Decision {
+	return ask(Caution, shown(name)+" without "+strings.Join(need, " or ")+" is not known to only read")
 }
 
 // checkFlag judges one word that begins with a dash, and reports whether the next word is its value.
@@ -272,8 +283,12 @@ func (g *grammar) checkFlag(name, word string, have map[string]bool) (bool, Deci
 	return false, allow()
 }
 
-// mayValue reports whether a value that is attached to a flag is harmless.
+// mayValue reports whether a value that is attached to a flag is harmless. Some programs take "-o=x" for "-o x", others for
+// the value "=x".
 func (g *grammar) mayValue(value string) bool {
+	if rest, ok := strings.CutPrefix(value, "="); ok && g.avoid != nil && g.avoid.MatchString(rest) {
+		return false
+	}
 	return (g.values == nil || g.values.MatchString(value)) && (g.avoid == nil || !g.avoid.MatchString(value))
 }
 
@@ -291,6 +306,9 @@ func (g *grammar) checkLong(name, word string, have map[string]bool) (bool, Deci
 	have[flag] = true
 	switch k {
 	case plainFlag, valueFlag, optionalFlag:
+		if attached && k == plainFlag { // "--dry-run=false" is the opposite of the flag
+			return false, ask(Caution, shown(name)+" may do more than read with "+shown(word))
+		}
 		if attached && !g.mayValue(value) {
 			return false, ask(Caution, shown(name)+" may do more than read with the value "+shown(value))
 		}

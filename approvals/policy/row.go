@@ -33,12 +33,16 @@ type Program struct {
 	// Need has flags of which one must be there; without it the program does something else. "/" stands for an operand
 	// that is an absolute path, any other word for that operand.
 	Need string `toml:"need"`
+	// Beside: flags that are harmless only where one of others is there, too: {"-d --decompress" = "-c --stdout"}. "*"
+	// stands for any operand, and among the others a word for that operand.
+	Beside map[string]string `toml:"beside"`
 	// Operands is how many operands there may be: a number, or "any". None, if it is absent.
 	Operands any `toml:"operands"`
 	// Match is a regular expression (RE2) that each operand must match as a whole; Values one for each flag's value.
 	Match  string `toml:"match"`
 	Values string `toml:"values"`
-	// Avoid is a regular expression (RE2): an operand or a value of a flag that holds a match of it asks.
+	// Avoid is a regular expression (RE2): an operand or a value of a flag that holds a match of it asks. It counts for
+	// the subcommands that have none of their own.
 	Avoid string `toml:"avoid"`
 	// Refuse are operands that ask.
 	Refuse string `toml:"refuse"`
@@ -103,6 +107,9 @@ func (p Program) compile(global string, harm map[string]string, depth int) (*gra
 		}
 	}
 	if err := g.checkNeeded(); err != nil {
+		return nil, err
+	}
+	if err := g.setBeside(p.Beside); err != nil {
 		return nil, err
 	}
 	if err := g.setOperands(p); err != nil {
@@ -202,6 +209,23 @@ func (g *grammar) checkNeeded() error {
 	return nil
 }
 
+// setBeside reads which flags need others.
+func (g *grammar) setBeside(list map[string]string) error {
+	for _, flags := range slices.Sorted(maps.Keys(list)) {
+		b := beside{flags: strings.Fields(flags), need: strings.Fields(list[flags])}
+		if len(b.flags) == 0 || len(b.need) == 0 || len(flags)+len(list[flags]) > maxRowText {
+			return errors.New("beside: flags, and those of which they need one, are words")
+		}
+		for _, flag := range slices.Concat(b.flags, b.need) {
+			if k := g.flags[flag]; flag[0] == '-' && (k == unknownFlag || k == harmfulFlag) {
+				return fmt.Errorf("the flag %s of beside is not among flags", flag)
+			}
+		}
+		g.beside = append(g.beside, b)
+	}
+	return nil
+}
+
 // setOperands reads what is said of operands and values.
 func (g *grammar) setOperands(p Program) error {
 	switch n := p.Operands.(type) {
@@ -253,6 +277,9 @@ func (g *grammar) setOperands(p Program) error {
 func (g *grammar) addSubcommands(list map[string]Program, global string, depth int) error {
 	for names, p := range list {
 		p.SingleDash, p.Abbreviates = p.SingleDash || g.single, p.Abbreviates || g.abbreviates
+		if p.Avoid == "" && g.avoid != nil {
+			p.Avoid = g.avoid.String()
+		}
 		sub, err := p.compile(global, g.harm, depth+1)
 		if err != nil {
 			return fmt.Errorf("subcommand %q: %w", names, err)

@@ -170,6 +170,7 @@ func TestBadTableIsRefused(t *testing.T) {
 		`[programs.x]` + "\n" + `operands = "some"`, `[programs.x]` + "\n" + `operands = -1`, `[programs.x]` + "\n" + `operands = 1.5`,
 		`[programs.x]` + "\n" + `match = "("`, `[programs.x]` + "\n" + `operands = 1` + "\n" + `subcommands.a = {}`,
 		`[programs.x]` + "\n" + `subcommands."a a" = {}`, `[programs.x]` + "\n" + `subcommands." " = {}`, `[programs.x]` + "\n" + `subcommands.-a = {}`,
+		`[programs.x]` + "\n" + `beside."-a" = "-b"`, `[programs.x]` + "\n" + `flags = "-a"` + "\n" + `beside."-a" = ""`,
 		`any = "x"` + "\n" + `[programs.x]`, `[programs.x]` + "\n" + `flags = "-é"`,
 		`[programs.x]` + "\n" + `flags = "` + strings.Repeat("-a ", maxRowText) + `"`,
 		`[programs.x.subcommands.a.subcommands.a.subcommands.a.subcommands.a.subcommands.a]`,
