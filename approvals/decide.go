@@ -42,6 +42,9 @@ func (m *Manager) approve(ctx context.Context, ids []string, by journal.Identity
 	if err := a.Well(); err != nil {
 		return nil, err
 	}
+	if err := m.Check(ctx); err != nil { // what is approved could not run, or nobody could tell afterwards that it did
+		return nil, fmt.Errorf("%w, nothing was decided: %w", lifecycle.ErrUnable, err)
+	}
 	return m.resumer.Prepared(ctx, ids, func(p *lifecycle.Prepared) ([]journal.Session, error) { return m.decide(ctx, ids, d, p) })
 }
 

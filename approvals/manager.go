@@ -154,8 +154,10 @@ func (m *Manager) beginAt(ctx context.Context, r Request, place *places.Place) (
 	return l, err
 }
 
-// Check reports whether the journal can be written now.
-func (m *Manager) Check(context.Context) error { return m.config.Store.Check() }
+// Check reports whether the journal, and what scripts and commands write, can be kept now.
+func (m *Manager) Check(context.Context) error {
+	return errors.Join(m.config.Store.Check(), m.outputs.Check())
+}
 
 func (m *Manager) publish(about events.Subject, kind, by string) {
 	m.bus.Publish(events.Event{Session: about.Session, Kind: kind, At: m.config.Now(), By: by}, about)

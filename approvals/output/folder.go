@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/internal/linux/durable"
 )
 
 // MaxOperation bounds the output of one operation that is kept for a replay and for show, in bytes.
@@ -34,6 +35,14 @@ func Open(dir string, blobs journal.Blobs, log *slog.Logger) (*Folder, error) {
 		return nil, fmt.Errorf("make the directory for outputs: %w", err)
 	}
 	return &Folder{dir, blobs, log}, nil
+}
+
+// Check reports whether a recording can be made now.
+func (f *Folder) Check() error {
+	if err := durable.Writable(f.dir); err != nil {
+		return fmt.Errorf("%w: record output: %w", journal.ErrStore, err)
+	}
+	return nil
 }
 
 func (f *Folder) session(id string) string { return filepath.Join(f.dir, id+".out") }

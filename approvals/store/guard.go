@@ -3,10 +3,13 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 )
@@ -63,7 +66,25 @@ func ofPages(p any) bool {
 // database is bbolt's, whose damaged pages are errors.
 type database struct {
 	*bbolt.DB
+	name   string                // of the file
+	file   os.FileInfo           // as it was opened
 	broken atomic.Pointer[error] // why nothing is written any more: see rollback
+}
+
+// errGone is wrapped by the error about a database whose file has lost its name. The kernel takes writes to it nevertheless, and
+// forgets them with the last descriptor.
+var errGone = errors.New("it was removed or replaced while the gateway has it open, so that nothing is kept any more: stop the gateway and put the state directory back")
+
+// there reports errGone where the file that is open is not the one with its name.
+func (d *database) there() error {
+	now, err := os.Stat(d.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), err == nil && !os.SameFile(now, d.file):
+		return fmt.Errorf("%s: %w", d.name, errGone)
+	case err != nil:
+		return err
+	}
+	return nil
 }
 
 // close closes it, or says why it cannot be closed.
@@ -93,6 +114,9 @@ func (d *database) update(change func(*bbolt.Tx) error) error {
 func (d *database) transaction(change func(*bbolt.Tx) error) error {
 	if broken := d.broken.Load(); broken != nil {
 		return *broken
+	}
+	if err := d.there(); err != nil {
+		return err
 	}
 	return guard(func() error {
 		tx, err := d.Begin(true)

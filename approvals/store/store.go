@@ -95,8 +95,12 @@ func Open(name string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	file, err := os.Stat(name)
+	if err != nil {
+		return nil, failure("open "+name, errors.Join(err, db.Close()))
+	}
 	s := &Store{
-		options: o, db: &database{DB: db}, accounts: accounts{of: map[string]account{}}, alive: map[string]*journal.Session{},
+		options: o, db: &database{DB: db, name: name, file: file}, accounts: accounts{of: map[string]account{}}, alive: map[string]*journal.Session{},
 		requests: make(chan *request), tasks: make(chan func()), stop: make(chan struct{}), stopped: make(chan struct{}),
 		soon: soon{some: make(chan struct{}, 1), of: map[string]int{}},
 	}
@@ -293,8 +297,13 @@ func (s *Store) Sessions(all bool, match func(*journal.Session) bool) (out []jou
 	return out, nil
 }
 
-// Check writes a value.
+// Check writes a value, and looks whether files can be made beside the database.
 func (s *Store) Check() error {
+	for _, dir := range []string{filepath.Dir(s.db.name), s.blobs.dir} {
+		if err := durable.Writable(dir); err != nil {
+			return failure("write", err)
+		}
+	}
 	err := s.between(func() error {
 		return s.db.update(func(tx *bbolt.Tx) error {
 			at := uint64(max(0, s.options.Now().Unix())) // #nosec G115 -- not negative

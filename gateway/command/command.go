@@ -368,6 +368,9 @@ func (c *invocation) fail(id string, err error) int {
 	case errors.Is(err, journal.ErrObstacle):
 		c.notice("session %s %s", render.Line(id), render.Line(err.Error()))
 		return ExitUnreachable
+	case errors.Is(err, lifecycle.ErrUnable) && errors.Is(err, journal.ErrStore):
+		c.notice("%s; see: status", render.Line(err.Error()))
+		return ExitFault
 	case errors.Is(err, lifecycle.ErrUnable):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitUnreachable
