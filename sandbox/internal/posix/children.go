@@ -71,7 +71,8 @@ type Children struct {
 	mu      sync.Mutex
 	last    int
 	byPID   map[int]*Child
-	running sync.WaitGroup
+	running int           // how many have not ended
+	none    *sync.Cond    // signalled when none runs
 	changed chan struct{} // closed and replaced when a child ends
 	tell    func()
 	guard   func(string)
@@ -81,6 +82,7 @@ type Children struct {
 // is deferred by every goroutine of the table, with what that one does.
 func (t *Children) Init(tell func(), guard func(string)) {
 	t.last, t.byPID, t.changed, t.tell, t.guard = FirstPID-1, map[int]*Child{}, make(chan struct{}), tell, guard
+	t.none = sync.NewCond(&t.mu)
 }
 
 // Add takes a started command into the table and waits for it. closing runs when it has ended. An interpreter comes with
@@ -94,7 +96,8 @@ func (t *Children) Add(pid int, p sandbox.Process, closing func()) *Child {
 	}
 	c := &Child{PID: pid, process: p, done: make(chan struct{})}
 	t.byPID[c.PID] = c
-	t.running.Go(func() {
+	t.running++
+	go func() {
 		exit := t.outcome(p, closing)
 		t.mu.Lock()
 		c.Exit = exit
@@ -103,8 +106,18 @@ func (t *Children) Add(pid int, p sandbox.Process, closing func()) *Child {
 		t.changed = make(chan struct{})
 		t.mu.Unlock()
 		t.tell()
-	})
+		t.end()
+	}()
 	return c
+}
+
+// end counts a child out.
+func (t *Children) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.running--; t.running == 0 {
+		t.none.Broadcast()
+	}
 }
 
 // outcome waits for a process. One that panics is taken for one that failed.
@@ -194,4 +207,10 @@ func (t *Children) WaitBriefly(ctx context.Context, pid int, most time.Duration)
 }
 
 // WaitAll returns when every command has ended. Their contexts end with the run's.
-func (t *Children) WaitAll() { t.running.Wait() }
+func (t *Children) WaitAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.running > 0 {
+		t.none.Wait()
+	}
+}

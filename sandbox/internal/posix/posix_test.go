@@ -4,6 +4,7 @@ package posix
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,5 +167,36 @@ func TestDevicesAreThoseOfMemoryAndTheEngines(t *testing.T) {
 	}
 	if text, err := d.Readlink("/stdin"); text != "/x" || err != nil {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// ended is a command that has ended.
+type ended struct{ sandbox.Process }
+
+func (ended) Wait() (sandbox.ExitStatus, error) { return sandbox.ExitStatus{}, nil }
+
+// TestCommandsStartWhileTheEndOfAllIsWaitedFor does what a request does that was read before its script ended.
+func TestCommandsStartWhileTheEndOfAllIsWaitedFor(t *testing.T) {
+	var children Children
+	children.Init(func() {}, func(string) {})
+	var starts sync.WaitGroup
+	for range 4 {
+		starts.Go(func() {
+			for range 50 {
+				children.Add(0, ended{}, func() {})
+				children.WaitAll()
+			}
+		})
+	}
+	children.WaitAll()
+	starts.Wait()
+	children.WaitAll()
+	if n := children.Count(); n != 200 {
+		t.Errorf("%d children, want 200", n)
+	}
+	for pid := FirstPID; pid < FirstPID+200; pid++ {
+		if c := children.Get(pid); c == nil || !c.Ended() {
+			t.Fatalf("child %d has not ended", pid)
+		}
 	}
 }
