@@ -64,9 +64,9 @@ func (l *Live) command(ctx context.Context, c *Start) (*journal.Command, error) 
 }
 
 // resolve finds the executable on the target as exec would along a list: the first that can be run, else EACCES where
-// one was found that cannot be, else ENOENT.
+// one was found that cannot be, else ENOENT or ENOTDIR, as the last one says.
 func (l *Live) resolve(ctx context.Context, command *journal.Command, candidates []string, scratch []*change.Pending) (string, error) {
-	var failed error = syscall.ENOENT
+	var failed, missing error = nil, syscall.ENOENT
 	for _, name := range candidates[:min(len(candidates), maxCandidates)] {
 		if err := context.Cause(ctx); err != nil {
 			return "", err
@@ -82,9 +82,13 @@ func (l *Live) resolve(ctx context.Context, command *journal.Command, candidates
 		case err == nil:
 			return path, nil
 		case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
-		case errors.Is(failed, syscall.ENOENT):
+			missing = err
+		case failed == nil:
 			failed = err
 		}
+	}
+	if failed == nil {
+		failed = missing
 	}
 	return "", failed
 }

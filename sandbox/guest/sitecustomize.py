@@ -139,6 +139,8 @@ def _start(argv, executables, env, cwd, stdin, stdout, stderr, input=None, pass_
         if b"\0" in item:
             raise ValueError("embedded null byte")
         size += len(item) + 8
+    if cwd is not None and not directory:
+        raise OSError(2, os.strerror(2), cwd)
     if size > _MAX_REQUEST or len(argv) > 60000:
         raise OSError(7, os.strerror(7), os.fsdecode(argv[0]))
     reply = _gateway.ask(
@@ -168,6 +170,8 @@ def _blamed(name, executables, directory):
         return directory
     if b"/" not in name and all(os.path.basename(e) == name for e in executables):
         return name
+    if len(executables) > 1:  # executable= without a directory
+        return os.path.basename(executables[-1])
     return executables[-1]
 
 
@@ -348,14 +352,14 @@ def _environment(env):
     return out
 
 
-def _arguments(function, argv):
+def _arguments(what, argv):
     """Refuse what CPython refuses: a program is given its name at least."""
     if not isinstance(argv, (list, tuple)):
-        raise TypeError(f"{function}: argv must be a tuple or list")
+        raise TypeError(f"{what} must be a tuple or list")
     if not argv:
-        raise ValueError(f"{function}: argv must not be empty")
+        raise ValueError(f"{what} must not be empty")
     if not argv[0]:
-        raise ValueError(f"{function}: argv first element cannot be empty")
+        raise ValueError(f"{what} first element cannot be empty")
     return argv
 
 
@@ -412,12 +416,18 @@ if hasattr(os, "POSIX_SPAWN_CLOSEFROM"):
 
 def _spawn(path, argv, env, /, **options):
     """Stand in for os.posix_spawn."""
-    return _posix_spawn([path], argv, env, **options)
+    return _posix_spawn([_unsearched(path)], argv, env, **options)
 
 
 def _spawnp(path, argv, env, /, **options):
     """Stand in for os.posix_spawnp."""
-    return _posix_spawn(_candidates(path, None), argv, env, **options)
+    return _posix_spawn(_candidates(path, None), argv, env, function="posix_spawnp", **options)
+
+
+def _unsearched(path):
+    """A file for a call that does not look along PATH, as the gateway would for a name without a directory."""
+    path = os.fsencode(path)
+    return path if b"/" in path or not path else b"./" + path
 
 
 def _posix_spawn(
@@ -425,6 +435,7 @@ def _posix_spawn(
     argv,
     env,
     *,
+    function="posix_spawn",
     file_actions=None,
     setpgroup=None,
     resetids=False,
@@ -434,7 +445,7 @@ def _posix_spawn(
     scheduler=None,
 ):
     """Start a command. Its signals are the target's defaults, and it leads a group and a session of its own anyway."""
-    argv = _arguments("posix_spawn", argv)
+    argv = _arguments(function + ": argv", argv)
     _signals(setsigmask)
     _signals(setsigdef)
     if setpgroup:
@@ -450,32 +461,37 @@ def _posix_spawn(
             os.close(fd)
 
 
-def _become(argv, executables, env):
-    """An exec: the command takes the script's place, so wait for it and end as it ends."""
+def _become(argv, executables, env, named):
+    """An exec: the command takes the script's place, so wait for it and end as it ends. Its errors may have the file's name."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (AttributeError, ValueError, OSError):
             pass
-    pid = _start(argv, executables, env, None, _inherited(0), _inherited(1), _inherited(2))
+    try:
+        pid = _start(argv, executables, env, None, _inherited(0), _inherited(1), _inherited(2))
+    except OSError as e:
+        if named:
+            raise
+        raise OSError(e.errno, e.strerror) from None
     status = os.waitpid(pid, 0)[1]
     os._exit(os.waitstatus_to_exitcode(status) if not os.WIFSIGNALED(status) else 128 + os.WTERMSIG(status))
 
 
 def _execv(path, argv):
-    _become(_arguments("execv", argv), [path], _current_env())
+    _become(_arguments("execv() arg 2", argv), [_unsearched(path)], _current_env(), False)
 
 
 def _execve(path, argv, env):
-    _become(_arguments("execve", argv), [path], _environment(env))
+    _become(_arguments("execve: argv", argv), [_unsearched(path)], _environment(env), True)
 
 
 def _spawnvef(mode, file, args, env, func):
     """Stand in for the function behind os.spawn*, which forks."""
     if mode not in (os.P_WAIT, os.P_NOWAIT):
         raise ValueError("invalid spawn mode")
-    args = _arguments("spawn", args)
-    executables = _candidates(file, env) if func in (os.execvp, os.execvpe) else [os.fsencode(file)]
+    args = _arguments("argv", args)
+    executables = _candidates(file, env) if func in (os.execvp, os.execvpe) else [_unsearched(file)]
     environment = _current_env() if env is None else _environment(env)
     pid = _start(args, executables, environment, None, _inherited(0), _inherited(1), _inherited(2))
     if mode == os.P_NOWAIT:

@@ -128,7 +128,7 @@ func TestWhatCannotStartIsTheErrnoOfExec(t *testing.T) {
 		want error
 	}{
 		{"no-such-program", syscall.ENOENT}, {"", syscall.ENOENT}, {"a\x00b", syscall.ENOENT},
-		{plain, syscall.EACCES}, {"/", syscall.EACCES}, {"./sh", syscall.ENOENT},
+		{plain, syscall.EACCES}, {plain + "/below", syscall.ENOTDIR}, {plain + "/", syscall.ENOTDIR}, {"/", syscall.EACCES}, {"./sh", syscall.ENOENT},
 	}
 	for _, c := range resolve {
 		if got, err := l.Resolve(t.Context(), c.name, "/"); !errors.Is(err, c.want) {

@@ -19,6 +19,7 @@ import (
 
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/ssh/sftp"
+	"shannot-gateway/vfs"
 )
 
 // signals are the names of RFC 4254, section 6.10, and those that kill(1) knows besides, by their numbers here.
@@ -55,8 +56,41 @@ func (t *Target) Resolve(ctx context.Context, name, dir string) (string, error) 
 			candidates = append(candidates, d+"/"+name)
 		}
 	}
-	found, err := asking(ctx, t.pool, func(r *relay) (string, error) { return resolve(ctx, r, candidates) })
+	found, err := asking(ctx, t.pool, func(r *relay) (string, error) {
+		found, err := resolve(ctx, r, candidates)
+		if strings.Contains(name, "/") && errors.Is(err, syscall.ENOENT) && belowFile(ctx, r, name) {
+			err = syscall.ENOTDIR
+		}
+		return found, err
+	})
 	return found, errnoOf(err)
+}
+
+// maxAbove is how many directories above a file that is not there are asked about.
+const maxAbove = 64
+
+// belowFile reports whether a path leads through what is no directory: SFTP has one word for that and for a missing file.
+func belowFile(ctx context.Context, r *relay, name string) bool {
+	var asked []func() (vfs.Info, error)
+	for above := path.Dir(name); above != "/" && len(asked) < maxAbove; above = path.Dir(above) {
+		answer := r.StartStat(ctx, above)
+		asked = append(asked, func() (vfs.Info, error) {
+			a, err := answer.Wait(ctx)
+			if err != nil {
+				return vfs.Info{}, err
+			}
+			return sftp.Info(a)
+		})
+	}
+	below := false
+	for i, answer := range asked { // all answers are waited for
+		if info, err := answer(); err == nil && !info.IsDir() {
+			below = true
+		} else if err == nil && i == 0 {
+			return false
+		}
+	}
+	return below
 }
 
 // resolve asks for all candidates at once and takes the first that can be run.

@@ -729,6 +729,11 @@ func TestResolveFollowsTheFixedPath(t *testing.T) {
 		{dir + "/text", "/", "", syscall.EACCES},
 		{dir, "/", "", syscall.EACCES},
 		{dir + "/none", "/", "", syscall.ENOENT},
+		{dir + "/none/below", "/", "", syscall.ENOENT},
+		{dir + "/text/below", "/", "", syscall.ENOTDIR},
+		{dir + "/text/below/that", "/", "", syscall.ENOTDIR},
+		{dir + "/text/", "/", "", syscall.ENOTDIR},
+		{"./text/below", dir, "", syscall.ENOTDIR},
 		{"", "/", "", syscall.ENOENT},
 		{"a\x00b", "/", "", syscall.ENOENT},
 	} {
