@@ -59,7 +59,32 @@ func mayRead(n *seccomp.Notification, hidden func(name string) bool, buffer *[se
 	return err == nil && keeps(executable)
 }
 
-// realName is the name of what a thread would open, without links in it. It reports false where links lead round in circles.
+// another reports whether a name in a directory is a link that another process may turn while it is followed: to where that
+// process is, or to a file that it has open. The executable and the root of one stay.
+func another(thread int, at, part string) bool {
+	rest, ok := strings.CutPrefix(at, "/proc/")
+	if !ok {
+		return false
+	}
+	words := strings.Split(rest, "/")
+	self := strconv.Itoa(thread)
+	own := words[0] == self
+	words = words[1:]
+	if len(words) > 1 && words[0] == "task" {
+		own = own && words[1] == self
+		words = words[2:]
+	}
+	switch {
+	case own:
+		return false
+	case len(words) == 0:
+		return part == "cwd"
+	}
+	return words[0] == "fd" || words[0] == "map_files"
+}
+
+// realName is the name of what a thread would open, without links in it. It reports false where links lead round in circles,
+// or through what another process may change meanwhile.
 // What is not there has the name that it would have. A descriptor without a name is "/".
 func realName(thread int, base, text string) (string, bool) {
 	at := path.Clean(base)
@@ -87,7 +112,7 @@ func realName(thread int, base, text string) (string, bool) {
 			at = next // no link, or not there
 			continue
 		}
-		if steps++; steps > maxSteps {
+		if steps++; steps > maxSteps || another(thread, at, part) {
 			return "", false
 		}
 		if strings.HasPrefix(at, "/proc/") && !strings.HasPrefix(to, "/") && strings.Contains(to, ":[") {

@@ -157,3 +157,36 @@ func TestJailedCommandHasBoundedMemory(t *testing.T) {
 		}
 	})
 }
+
+// TestJailedCommandCannotSwapADirectoryUnderALook: a name that leads through another process's directory means another file
+// once that process has gone elsewhere, which it may do between the gateway's look and the kernel's.
+func TestJailedCommandCannotSwapADirectoryUnderALook(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "secret", "file")
+	for _, name := range []string{filepath.Dir(dir), dir, filepath.Dir(file), filepath.Join(dir, "open")} {
+		if err := os.MkdirAll(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, []byte("the secret\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	hidden := func(name string) bool { return name == file }
+	jailed(t, func(t *testing.T, l *Local) {
+		for _, text := range []string{
+			`cd %[1]s; (while :; do cd ../secret; cd ../open; done) & for ((i = 0; i < 2000; i++)); do { read -r x < /proc/$!/cwd/file; } 2>/dev/null && echo "$x"; done; kill -9 $!`,
+			`cd %[1]s; (while :; do exec 3< ../secret; exec 3< .; done) & for ((i = 0; i < 2000; i++)); do { read -r x < /proc/$!/fd/3/file; } 2>/dev/null && echo "$x"; done; kill -9 $!`,
+		} {
+			out, _ := held(t, l, hidden, fmt.Sprintf(text, filepath.Join(dir, "open")))
+			if strings.Contains(out, "the secret") {
+				t.Errorf("%s shows it %d times", text, strings.Count(out, "the secret"))
+			}
+		}
+	})
+}
