@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -176,7 +177,7 @@ func (f *newFile) Write(p []byte) (int, error) {
 // Finish implements change.File.
 func (f *newFile) Finish(a change.Attributes) error {
 	if a.Like != "" {
-		if err := f.copyAttributes(a.Like); err != nil {
+		if err := f.copyAttributes(a.Like, a.Mode); err != nil {
 			return err
 		}
 	}
@@ -313,14 +314,45 @@ func own(fd int, uid, gid, mode uint32) error {
 // copied reports whether a new content keeps an extended attribute of the old one: what users set, access control lists,
 // and the label of SELinux. Other attributes vouch for the content (capabilities, IMA) or belong to the system.
 func copied(name string) bool {
-	return strings.HasPrefix(name, "user.") || name == "system.posix_acl_access" || name == labelAttribute
+	return strings.HasPrefix(name, "user.") || name == accessList || name == labelAttribute
 }
 
-const labelAttribute = "security.selinux"
+const (
+	labelAttribute = "security.selinux"
+	accessList     = "system.posix_acl_access"
+)
+
+// limitAccess gives an access control list the permission bits of a mode, as chmod(2) does, since the list brings those of the
+// file that it comes from, which may be more. The layout is that of linux/posix_acl_xattr.h, which is little-endian: a version, and
+// entries of a tag, permissions and an identity. The kernel refuses what is no such list.
+func limitAccess(list []byte, mode uint32) {
+	const version, entry = 4, 8
+	const owner, group, mask, other = 0x01, 0x04, 0x10, 0x20 // ACL_USER_OBJ and so on, acl(5)
+	class := group                                           // what the mode's bits of the group stand for
+	for at := version; at+entry <= len(list); at += entry {
+		if binary.LittleEndian.Uint16(list[at:]) == mask {
+			class = mask
+		}
+	}
+	for at := version; at+entry <= len(list); at += entry {
+		shift := 0
+		switch int(binary.LittleEndian.Uint16(list[at:])) {
+		case owner:
+			shift = 6
+		case class:
+			shift = 3
+		case other:
+		default:
+			continue
+		}
+		binary.LittleEndian.PutUint16(list[at+2:], uint16(mode>>shift&7)) // #nosec G115 -- three bits
+	}
+}
 
 // copyAttributes gives the new file the extended attributes of the one that it replaces, access control lists among
-// them: without these the group's permission bits would mean more than they did.
-func (f *newFile) copyAttributes(like string) error {
+// them: without these the group's permission bits would mean more than they did. mode is what the new file is to have: at no
+// moment it has more.
+func (f *newFile) copyAttributes(like string, mode uint32) error {
 	dir, base := f.fs.at(like)
 	held, err := openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
@@ -346,6 +378,9 @@ func (f *newFile) copyAttributes(like string) error {
 			continue
 		}
 		if err == nil {
+			if name == accessList {
+				limitAccess(value[:size], mode)
+			}
 			err = unix.Fsetxattr(int(f.file.Fd()), name, value[:size], 0)
 		}
 		// What labels a file by its place, such as SELinux, has labelled the new one already.
