@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -246,5 +247,26 @@ func TestNobodyWaitsForADecisionOnAGatewayThatStops(t *testing.T) {
 	}
 	if err := <-left; err != nil {
 		t.Error(err)
+	}
+}
+
+// One connection of an agent breaks as the next one comes: whichever is noticed first, somebody waits.
+func TestAClientThatComesAsAnotherLeavesIsNotForgotten(t *testing.T) {
+	b, _ := parking(t, t.TempDir(), nil)
+	for range 20 {
+		l, leave := b.attended()
+		for range 2000 {
+			var next func()
+			both, ready := sync.WaitGroup{}, make(chan struct{})
+			both.Go(func() { <-ready; leave() })
+			both.Go(func() { <-ready; next = b.Attend(context.Background(), l.ID()) })
+			close(ready)
+			both.Wait()
+			if leave = next; l.Alone() {
+				t.Fatal("nobody is said to wait for a session that a client waits for")
+			}
+		}
+		l.End(gate.Outcome{Status: journal.StatusDone})
+		leave()
 	}
 }

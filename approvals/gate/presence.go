@@ -18,6 +18,7 @@ type presence struct {
 	alone       bool          // the last client that waited for it has left
 	active      int           // commands that run
 	parking     chan struct{} // closed once it is known whether the session is parked, nil at other times
+	parkAgain   bool          // somebody wanted that meanwhile
 	lingering   time.Time     // until when it stays alive alone for what was approved, zero before it does
 	sent        func() bool   // see SetSent, may be nil
 	nothingSent bool          // by its client before it was parked
@@ -108,6 +109,13 @@ func (l *presence) Attended(yes bool) {
 	l.alone = !yes
 }
 
+// Alone reports whether the last client that waited for the session has left.
+func (l *presence) Alone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.alone
+}
+
 // SetSent says how to find out whether the client has sent input that it alone has. Once it has, the session cannot be
 // started again, and is not parked. It is called once, before the session waits.
 func (l *presence) SetSent(sent func() bool) {
@@ -127,25 +135,39 @@ func (l *presence) restartable() bool {
 // ParkAlone parks a session that waits for a human and that no client waits for. One whose command still runs is
 // parked when that has ended.
 func (l *presence) ParkAlone() {
-	if l.lingers() {
-		return
-	}
-	l.mu.Lock()
-	if !l.alone || l.holds == 0 || l.active > 0 || l.parking != nil || l.over || l.parked {
+	for l.mayParkAlone() {
+		parked := l.Park()
+		if !parked && l.of.config.Restarts && !l.restartable() {
+			l.cancelAlone()
+		}
+		l.mu.Lock()
+		close(l.parking)
+		again := l.parkAgain // for what began to wait after the look at the journal
+		l.parking, l.parkAgain = nil, false
 		l.mu.Unlock()
-		return
+		if !again {
+			return
+		}
 	}
-	// No command starts from here until it is known: it would be killed with the script.
-	l.parking = make(chan struct{})
-	l.mu.Unlock()
-	parked := l.Park()
-	if !parked && l.of.config.Restarts && !l.restartable() {
-		l.cancelAlone()
+}
+
+// mayParkAlone reports whether the session is to be parked by the caller. No command starts from then on until it is known whether
+// it is: it would be killed with the script.
+func (l *presence) mayParkAlone() bool {
+	if l.lingers() {
+		return false
 	}
 	l.mu.Lock()
-	close(l.parking)
-	l.parking = nil
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	if !l.alone || l.holds == 0 || l.active > 0 || l.over || l.parked {
+		return false
+	}
+	if l.parking != nil {
+		l.parkAgain = true
+		return false
+	}
+	l.parking = make(chan struct{})
+	return true
 }
 
 // linger is how long a session that was started again for an approval stays alive though it waits for a human and for no client:
@@ -175,7 +197,7 @@ func (l *presence) lingers() bool {
 // cancelAlone ends a session that waits for a human and that cannot be started again.
 func (l *presence) cancelAlone() {
 	_, err := l.of.config.Store.Update(l.id, func(s *journal.Session) error {
-		if s.Status != journal.StatusHeld || !s.Waits() || l.ctx.Err() != nil {
+		if s.Status != journal.StatusHeld || !s.Waits() || l.ctx.Err() != nil || !l.Alone() {
 			return journal.ErrNotWaiting
 		}
 		return s.Apply(journal.Event{What: journal.Withdraw, At: l.of.config.Now()})

@@ -191,24 +191,9 @@ func (r *Sessions) Attended(id string) bool {
 // decision starts it again. A session that cannot be started again is cancelled. A session that nobody has attended
 // to stays as it is, unless it was parked before. leave returns once that is done, and may be called more than once.
 func (r *Sessions) Attend(ctx context.Context, id string) (leave func()) {
-	r.mu.Lock()
-	r.present[id]++
-	l := r.live[id]
-	r.mu.Unlock()
-	if l != nil {
-		l.Attended(true)
-	}
+	r.attend(id, +1)
 	left := sync.OnceFunc(func() {
-		r.mu.Lock()
-		r.present[id]--
-		gone := r.present[id] <= 0
-		if gone {
-			delete(r.present, id)
-		}
-		l := r.live[id]
-		r.mu.Unlock()
-		if gone && l != nil {
-			l.Attended(false)
+		if l, gone := r.attend(id, -1); gone && l != nil {
 			l.ParkAlone()
 		}
 	})
@@ -217,6 +202,21 @@ func (r *Sessions) Attend(ctx context.Context, id string) (leave func()) {
 		stop()
 		left()
 	}
+}
+
+// attend counts a client of a session that comes or leaves. The session hears of it with the lock held: of two of which one comes as
+// the other leaves, it hears in the order in which they are counted. gone says that nobody waits for it any more.
+func (r *Sessions) attend(id string, by int) (l *alive, gone bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.present[id] += by
+	if gone = r.present[id] <= 0; gone {
+		delete(r.present, id)
+	}
+	if l = r.live[id]; l != nil {
+		l.Attended(!gone)
+	}
+	return l, gone
 }
 
 // Count says how many of the sessions that somebody sees run, are held and are parked.
