@@ -14,6 +14,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,7 @@ import (
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/sandbox/shell"
 	"shannot-gateway/targets"
+	"shannot-gateway/targets/jail"
 	"shannot-gateway/targets/local"
 	"shannot-gateway/targets/ssh"
 )
@@ -107,6 +109,9 @@ func (p *program) serve(ctx context.Context, where place, listen string) int {
 	}
 	defer g.close()
 	g.warnings(c)
+	if n, err := jail.Sweep(time.Now()); n > 0 || err != nil {
+		log.Info("removed temporary directories of commands, which a gateway that was killed has left", "number", n, "error", err)
+	}
 	asked, err := listenControl(c.State, func(word string) controlAnswer { return g.answer(word, load) })
 	if err != nil {
 		log.Warn("there is no control socket, so that shannot-gateway reload and doctor do not reach this gateway; SIGHUP does", "error", err)

@@ -77,6 +77,7 @@ func Detail() string {
 type Started struct {
 	ours, theirs *os.File
 	dir          string                 // around the command's temporary directory
+	held         *os.File               // dir, locked while this process has it
 	hidden       func(name string) bool // nil where nothing is
 }
 
@@ -115,8 +116,12 @@ func Prepare(cmd *exec.Cmd, hidden func(name string) bool) (*Started, error) {
 // directory of the gateway's, so that the command's user cannot put something else in its place before it is removed.
 func (s *Started) makeTemporary(cmd *exec.Cmd) (string, error) {
 	var err error
-	if s.dir, err = os.MkdirTemp("", "shannot-jail-"); err != nil {
+	if s.dir, err = os.MkdirTemp("", temporaryName); err != nil {
 		return "", err
+	}
+	if s.held, err = hold(s.dir); err != nil {
+		s.Abandon()
+		return "", fmt.Errorf("make a temporary directory for the jail: %w", err)
 	}
 	temporary := filepath.Join(s.dir, "tmp")
 	err = errors.Join(os.Chmod(s.dir, 0o711), // #nosec G302 -- the command's user passes through
@@ -140,7 +145,12 @@ func (s *Started) Abandon() {
 }
 
 // Ended removes the command's temporary directory, once the command has ended.
-func (s *Started) Ended() { _ = os.RemoveAll(s.dir) }
+func (s *Started) Ended() {
+	_ = os.RemoveAll(s.dir)
+	if s.held != nil {
+		_ = s.held.Close()
+	}
+}
 
 // Entered waits until the command has become what it is to be. An error of execve(2) is a syscall.Errno; after any
 // error the process ends, and is still to be waited for. After its end comes Ended.
