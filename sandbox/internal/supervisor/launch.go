@@ -187,7 +187,7 @@ func (s *steps) forgetSignals() {
 }
 
 func (s *steps) limit(resource int, value uint64) {
-	s.add(fmt.Sprintf("set limit %d", resource), unix.SYS_PRLIMIT64, 0, uintptr(resource), at(s, &unix.Rlimit{Cur: value, Max: value}), 0)
+	s.add(limitNames[resource], unix.SYS_PRLIMIT64, 0, uintptr(resource), at(s, &unix.Rlimit{Cur: value, Max: value}), 0)
 }
 
 // pointers makes the vector of an exec.

@@ -20,6 +20,23 @@ const coreLimit = 1
 // in getrlimit(2). Beyond it signals are merged, kill(2) does not fail.
 const QueuedSignals = 16
 
+// limitNames are what an error says of a limit that cannot be set: EPERM where it is beyond the gateway's own, see
+// getrlimit(2).
+var limitNames = map[int]string{
+	unix.RLIMIT_NOFILE:     beyondOurs("RLIMIT_NOFILE", "files", "ulimit -n, LimitNOFILE="),
+	unix.RLIMIT_AS:         beyondOurs("RLIMIT_AS", "memory", "ulimit -v, LimitAS="),
+	unix.RLIMIT_FSIZE:      beyondOurs("RLIMIT_FSIZE", "write", "ulimit -f, LimitFSIZE="),
+	unix.RLIMIT_CPU:        beyondOurs("RLIMIT_CPU", "cpu", "ulimit -t, LimitCPU="),
+	unix.RLIMIT_CORE:       "set RLIMIT_CORE (ulimit -c, LimitCORE=)",
+	unix.RLIMIT_MEMLOCK:    "set RLIMIT_MEMLOCK",
+	unix.RLIMIT_MSGQUEUE:   "set RLIMIT_MSGQUEUE",
+	unix.RLIMIT_SIGPENDING: "set RLIMIT_SIGPENDING (ulimit -i, LimitSIGPENDING=)",
+}
+
+func beyondOurs(resource, setting, ours string) string {
+	return "set " + resource + " to [limits] " + setting + ", which is at most the gateway's own: raise that (" + ours + "), or lower " + setting
+}
+
 // ResourceLimits are what a first stage sets on itself, by resource number of getrlimit(2): of a run's limits those for
 // processor time, memory, the size of a file, and descriptors.
 func ResourceLimits(l sandbox.Limits) map[int]uint64 {
