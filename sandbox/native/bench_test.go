@@ -187,6 +187,30 @@ func BenchmarkOpenReadClose(b *testing.B) {
 	inScript(b, 400, 50, "", "fd = os.open('/etc/hostname', 0); os.read(fd, 100); os.close(fd)")
 }
 
+// BenchmarkImportModules imports a hundred modules of a script's own, from a directory and from archives, as a zip application has them.
+func BenchmarkImportModules(b *testing.B) {
+	const setup = `import importlib, sys, tempfile, zipfile
+sys.dont_write_bytecode = True
+top = tempfile.mkdtemp()
+text = "import os\n" + "".join(f"def f{i}(x):\n    return x + {i}\n" for i in range(40))
+names = [f"module{i}" for i in range(100)]
+os.mkdir(top + "/directory")
+for name in names:
+    with open(f"{top}/directory/{name}.py", "w") as f: f.write(text)
+for kind, how in ("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(f"{top}/{kind}", "w", how) as archive:
+        for name in names: archive.writestr(name + ".py", text)
+def load(kind):
+    sys.path.insert(0, f"{top}/{kind}")
+    sys.path_importer_cache.clear()
+    for name in names: importlib.import_module(name)
+    for name in names: del sys.modules[name]
+    del sys.path[0]`
+	for _, kind := range []string{"directory", "stored", "deflated"} {
+		b.Run(kind, func(b *testing.B) { inScript(b, 20, 1, setup, "load('"+kind+"')") })
+	}
+}
+
 // BenchmarkCompute is work that makes no system call.
 func BenchmarkCompute(b *testing.B) {
 	for name, c := range map[string]struct{ setup, statement string }{
