@@ -54,8 +54,8 @@ func (g *Gateway) with(s Settings) (*settings, error) {
 	}
 	return &settings{Settings: s, replaced: make(chan struct{}), keys: newKeyring(s.Config.Identities), people: newPeople(s.Config.Identities), runner: runner, verbs: &command.Verbs{
 		Sessions: g.shared.sessions, Runner: runner, Targets: s.Targets, Config: s.Config, Version: g.options.Version,
-		Audit: g.auditState, Verified: g.auditVerified, Reload: g.LastReload, Engine: runner.ready, Starts: runner.starts, Screen: tui.Run, Plain: tui.RunPlain, Now: g.options.Now, Started: g.started,
-		Connections: g.connections.count, Answers: &g.answers,
+		Audit: g.auditState, Verified: g.auditVerified, Reload: g.LastReload, Engine: runner.ready, Starts: runner.starts, Now: g.options.Now, Started: g.started,
+		Connections: g.connections.count, Answers: &g.answers, Fronts: command.Fronts{Screen: tui.Run, Plain: tui.RunPlain, MCP: g.serveMCP},
 	}}, nil
 }
 

@@ -64,10 +64,9 @@ type Verbs struct {
 	Config   *config.Config
 	Engine   func(ctx context.Context, name string) error // why an engine cannot run, or nil
 	Version  string
-	Starts   func() *sandbox.Starts                   // what the engine has started ahead, nil where it does not
-	Screen   func(context.Context, tui.Options) error // the approval screen
-	Plain    func(context.Context, tui.Options) error // the same in lines
-	Audit    func() (on bool, err error)              // whether there is an audit log, and why it cannot be written
+	Starts   func() *sandbox.Starts // what the engine has started ahead, nil where it does not
+	Fronts   Fronts
+	Audit    func() (on bool, err error) // whether there is an audit log, and why it cannot be written
 	// Verified is what the last verification of the audit log found, in a line and one by one; "" where none has ended yet.
 	Verified func() (summary string, findings []string)
 	Reload   func() *Refusal // why the configuration in force is not the newest one, nil where it is
@@ -76,6 +75,14 @@ type Verbs struct {
 	Answers     *turns.Turns // to make an answer that is held in memory until its client has read it
 	Now         func() time.Time
 	Started     time.Time
+}
+
+// Fronts are the front ends that have a verb of their own.
+type Fronts struct {
+	Screen func(context.Context, tui.Options) error // the approval screen
+	Plain  func(context.Context, tui.Options) error // the same in lines
+	// MCP serves the Model Context Protocol on a call's streams until the client leaves, and returns the exit status.
+	MCP func(ctx context.Context, call *Call) int
 }
 
 // Refusal is a reload of the configuration that was refused.
@@ -103,6 +110,11 @@ type Call struct {
 	Stdout, Stderr io.Writer
 	Terminal       *Terminal             // nil where the client has none
 	Signals        <-chan syscall.Signal // that the client sends to what runs; nil for none
+	// Enough is closed when the client wants to be answered with how its session stands, whether that runs, waits for a
+	// human or for a place; nil where it stays. The answer is that of a --wait that has ended.
+	Enough <-chan struct{}
+	// Began is called with the id of each session that the line begins; nil for nobody.
+	Began func(id string)
 
 	// noticed takes the gateway's own lines where that is not Stderr, and label names the target that they are about: of
 	// one of several sessions of a line.
@@ -148,7 +160,7 @@ func table() []row {
 		{"whoami", everyone, newWhoami},
 		{"help", everyone, newHelp},
 		{"version", everyone, newVersion},
-		{"mcp", askers, newMCP},
+		{"mcp", []journal.Role{journal.Agent}, newMCP},
 	}
 }
 

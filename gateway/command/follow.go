@@ -54,6 +54,26 @@ type waitClock struct {
 	timer *time.Timer
 }
 
+// whenEnough ends something once the client wants its answer, until undo is called.
+func (c *Call) whenEnough(ctx context.Context, end context.CancelCauseFunc) (undo func()) {
+	if c.Enough == nil {
+		return func() {}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-c.Enough:
+			end(errWaited)
+		case <-ctx.Done():
+		}
+	})
+	return func() {
+		stop()
+		watching.Wait()
+	}
+}
+
 // held starts the clock, which begins anew with each time the session is held.
 func (w *waitClock) held() {
 	w.mu.Lock()
@@ -133,6 +153,7 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 		f.clock = &waitClock{limit: wait.duration, cancel: cancel}
 		defer f.clock.running()
 	}
+	defer c.whenEnough(ctx, cancel)()
 	session, err := v.Sessions.Follow(ctx, c.Identity, id, f.chunk)
 	end()
 	if err != nil {
@@ -299,6 +320,11 @@ func (v *Verbs) unparked(ctx context.Context, c *invocation, id string, limit wa
 		defer timer.Stop()
 		over = timer.C
 	}
-	_, err := v.Sessions.Unparked(ctx, c.Identity, id, over)
-	return err
+	within, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer c.whenEnough(within, cancel)()
+	if _, err := v.Sessions.Unparked(within, c.Identity, id, over); err != nil && !errors.Is(context.Cause(within), errWaited) {
+		return err
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -70,7 +71,7 @@ func pageOf(role journal.Role) string {
 		for _, v := range verbs {
 			names += " " + v.Name()
 		}
-		return agentHelp + commandline.Wrapped(names+". More: help VERB, or VERB --help. Any other words are a shell command.")
+		return agentHelp + commandline.Wrapped(names+". More: help VERB, or VERB --help. Anything else is a shell command.")
 	}
 	b.WriteString(decidersHost)
 	for _, v := range verbs {
@@ -115,10 +116,24 @@ func help(_ context.Context, _ *Verbs, c *invocation) int {
 	return ExitUsage
 }
 
-// newMCP has a name already, but no work.
+// newMCP is `mcp`.
 func newMCP() *verb {
-	return &verb{Command: &cobra.Command{Use: "mcp", Short: "be a Model Context Protocol server; not built yet", Hidden: true}, run: func(_ context.Context, _ *Verbs, c *invocation) int {
-		c.notice("mcp is not built yet")
-		return ExitFault
+	return &verb{run: serveMCP, Command: &cobra.Command{
+		Use: "mcp", Short: "be a Model Context Protocol server on this channel, for ssh -T",
+		Long: "Speaks the Model Context Protocol (https://modelcontextprotocol.io) on stdin and stdout, one message a line, until stdin " +
+			"ends. Its tools are these verbs: what needs a human waits for one as it does here.",
+		Example: "ssh -T HOST mcp",
 	}}
+}
+
+// serveMCP is a Model Context Protocol server until its client leaves.
+func serveMCP(ctx context.Context, v *Verbs, c *invocation) int {
+	if c.Terminal != nil {
+		return c.usage(errors.New("a terminal would change what is sent; use: ssh -T HOST mcp"))
+	}
+	if v.Fronts.MCP == nil {
+		c.notice("this gateway has no Model Context Protocol server")
+		return ExitFault
+	}
+	return v.Fronts.MCP(ctx, c.Call)
 }

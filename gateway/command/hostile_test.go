@@ -84,8 +84,10 @@ func newHostileHouse(t *testing.T) *hostileHouse {
 		Engine: func(context.Context, string) error { return errors.New(hostileText) },
 		Audit:  func() (bool, error) { return true, errors.New(hostileText) },
 		Reload: func() *Refusal { return &Refusal{time.Now(), hostileText} },
-		Screen: func(context.Context, tui.Options) error { return errors.New(hostileText) },
-		Plain:  func(context.Context, tui.Options) error { return errors.New(hostileText) },
+		Fronts: Fronts{
+			Screen: func(context.Context, tui.Options) error { return errors.New(hostileText) },
+			Plain:  func(context.Context, tui.Options) error { return errors.New(hostileText) },
+		},
 	}}
 	if h.group, err = m.NewGroup(); err != nil {
 		t.Fatal(err)

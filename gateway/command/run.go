@@ -398,11 +398,22 @@ func (v *Verbs) begin(ctx context.Context, c *invocation, flags runFlags, target
 	r.Identity, r.Target, r.Plan = c.Identity, target, flags.plan
 	r.Name, r.Analysis = flags.name, flags.analysis
 	r.Queued = func(why string) { c.notice("%s", render.Line(why)) }
-	id, leave, err := v.Runner.Start(ctx, r, stdin)
+	starting, cancel := context.WithCancelCause(ctx) // the session's client is there as long as this context
+	defer cancel(nil)
+	begun := c.whenEnough(ctx, cancel)
+	id, leave, err := v.Runner.Start(starting, r, stdin)
+	begun()
 	if err != nil {
+		if errors.Is(context.Cause(starting), errWaited) {
+			c.notice("no place was free in time; nothing was started; try again later")
+			return ExitBusy
+		}
 		return c.fail(id, fmt.Errorf("start the session: %w", err))
 	}
 	defer leave()
+	if c.Began != nil {
+		c.Began(id)
+	}
 	lasting := context.WithoutCancel(ctx) // a signal that came while the session began has ended ctx
 	defer c.onSignal(func() { _, _ = v.Sessions.Cancel(lasting, id, c.Identity) })()
 	if c.Terminal != nil {

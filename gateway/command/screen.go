@@ -99,9 +99,9 @@ func (v *Verbs) screen(ctx context.Context, c *invocation, o screenOptions) int 
 	if t := c.Terminal; t != nil {
 		o.Window, o.Resize, o.Term, o.Environ = tui.Size{Width: t.Width, Height: t.Height}, t.Resize, t.Type, t.Environ
 	}
-	show := v.Screen
+	show := v.Fronts.Screen
 	if o.plain {
-		show = v.Plain
+		show = v.Fronts.Plain
 	}
 	err := show(ctx, o.Options)
 	if errors.Is(err, journal.ErrShutdown) {

@@ -212,8 +212,10 @@ func fakeVerbs(t *testing.T) (*Verbs, *fakeService, *fakeRunner) {
 		Audit:  func() (bool, error) { return true, nil },
 		Reload: func() *Refusal { return nil },
 		Engine: func(context.Context, string) error { return nil },
-		Screen: func(_ context.Context, o tui.Options) error { return f.done("screen %s", o.Session) },
-		Plain:  func(_ context.Context, o tui.Options) error { return f.done("plain %s %v", o.Session, o.Pace.Undo) },
+		Fronts: Fronts{
+			Screen: func(_ context.Context, o tui.Options) error { return f.done("screen %s", o.Session) },
+			Plain:  func(_ context.Context, o tui.Options) error { return f.done("plain %s %v", o.Session, o.Pace.Undo) },
+		},
 	}, f, r
 }
 
