@@ -106,6 +106,7 @@ type FileTarget interface {
 	// a crash. Where Was or WasTo no longer holds it returns ErrConflict; after any error nothing was changed. A reader
 	// sees the file as it was or as it is to be, never a part of it.
 	Apply(ctx context.Context, c Change) error
-	// Sweep removes what an interrupted Apply of the change with this ID has left beside a path.
+	// Sweep removes what an interrupted Apply of the change with this ID has left beside a path, and puts back what it had taken
+	// away, unless something else is at the path by now.
 	Sweep(ctx context.Context, id, path string) error
 }

@@ -23,6 +23,20 @@ func TempName(id string) (string, error) {
 	return TempPrefix + id + "-" + hex.EncodeToString(b[:]) + tempSuffix, nil
 }
 
+// takenMark stands in the temporary name of a file that was there before a change.
+const takenMark = "was-"
+
+// TakenName is a temporary name for a file that a change takes away, and that nobody has verified since: Sweep puts it back.
+func TakenName(id string) (string, error) {
+	name, err := TempName(id)
+	return strings.Replace(name, TempPrefix+id+"-", TempPrefix+id+"-"+takenMark, 1), err
+}
+
+// IsTakenName reports whether a name is that of a file that the change with this ID took away.
+func IsTakenName(name, id string) bool {
+	return IsTempName(name, id) && strings.HasPrefix(name, TempPrefix+id+"-"+takenMark)
+}
+
 // IsTempName reports whether a name is that of a temporary file of the change with this ID.
 func IsTempName(name, id string) bool {
 	return strings.HasPrefix(name, TempPrefix+id+"-") && strings.HasSuffix(name, tempSuffix)

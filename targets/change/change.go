@@ -193,15 +193,15 @@ func (s *steps) make(content io.Reader) error {
 	return syscall.EINVAL
 }
 
-// temp is a new temporary name beside the change's path.
-func (s *steps) temp() (string, error) {
-	base, err := targets.TempName(s.c.ID)
+// temp is a new temporary name beside the change's path, for what new makes names of.
+func (s *steps) temp(new func(id string) (string, error)) (string, error) {
+	base, err := new(s.c.ID)
 	return path.Join(path.Dir(s.c.Path), base), err
 }
 
 // build makes what is to be under a temporary name and then gives it the name, in one step where the target can.
 func (s *steps) build(make func(temp string) error) error {
-	temp, err := s.temp()
+	temp, err := s.temp(targets.TempName)
 	if err != nil {
 		return err
 	}
@@ -349,7 +349,7 @@ func (s *steps) delete() error {
 // takeAway removes a file that was verified. It gives the file a temporary name first, so that what is removed is that file
 // and nothing else.
 func (s *steps) takeAway(name string, verified Seen) error {
-	temp, err := s.temp()
+	temp, err := s.temp(targets.TakenName)
 	if err != nil {
 		return err
 	}

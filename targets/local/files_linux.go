@@ -241,7 +241,7 @@ func directoryOf(name string) (int, error) {
 	return fd, err
 }
 
-// Sweep removes the temporary files of a change that was interrupted.
+// Sweep removes the temporary files of a change that was interrupted, and puts back what it had taken away.
 func (l *Local) Sweep(_ context.Context, id, name string) error {
 	if !targets.ValidID(id) || !targets.CleanPath(name) {
 		return unix.EINVAL
@@ -262,8 +262,14 @@ func (l *Local) Sweep(_ context.Context, id, name string) error {
 			if !targets.IsTempName(n, id) {
 				continue
 			}
-			if err := discard(dir, n); err != nil {
-				failed = append(failed, fmt.Errorf("remove %s: %w", n, err))
+			sweep := discard
+			if targets.IsTakenName(n, id) {
+				sweep = func(dir int, base string) error {
+					return unix.Renameat2(dir, base, dir, path.Base(name), unix.RENAME_NOREPLACE)
+				}
+			}
+			if err := sweep(dir, n); err != nil && err != unix.EEXIST { // both are somebody's then, and stay
+				failed = append(failed, fmt.Errorf("sweep %s: %w", n, err))
 			}
 		}
 		return errors.Join(append(failed, err)...)

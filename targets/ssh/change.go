@@ -213,7 +213,7 @@ func (t *Target) Apply(ctx context.Context, c targets.Change) error {
 	return errnoOf(err)
 }
 
-// Sweep removes what an interrupted Apply of a change has left beside a path.
+// Sweep removes what an interrupted Apply of a change has left beside a path, and puts back what it had taken away.
 func (t *Target) Sweep(ctx context.Context, id, name string) error {
 	if !targets.ValidID(id) || !targets.CleanPath(name) {
 		return syscall.EINVAL
@@ -233,8 +233,13 @@ func (t *Target) Sweep(ctx context.Context, id, name string) error {
 	entries, err := r.ReadDir(ctx, dir)
 	var failed []error
 	for _, e := range entries {
-		if targets.IsTempName(e.Name, id) {
-			failed = append(failed, fs.Discard(path.Join(dir, e.Name)))
+		switch temp := path.Join(dir, e.Name); {
+		case targets.IsTakenName(e.Name, id):
+			if err := fs.Rename(temp, name); !errors.Is(err, syscall.EEXIST) { // else both are somebody's, and stay
+				failed = append(failed, err)
+			}
+		case targets.IsTempName(e.Name, id):
+			failed = append(failed, fs.Discard(temp))
 		}
 	}
 	return errnoOf(errors.Join(append(failed, err)...))

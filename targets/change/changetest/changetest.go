@@ -205,6 +205,9 @@ func Run(t *testing.T, b Backend) {
 			t.Run("it is made", func(t *testing.T) { b.made(t, o) })
 			t.Run("a step fails", func(t *testing.T) { b.failing(t, o) })
 			t.Run("a crash", func(t *testing.T) { b.crashing(t, o) })
+			if strings.HasPrefix(o.name, "delete ") && !b.Plain {
+				t.Run("somebody else, and a crash", func(t *testing.T) { b.racingAndCrashing(t, o) })
+			}
 			// Where a target cannot exchange names, another's change may be lost between a look and the step after it. Attributes
 			// are those of a file that is held, on every target.
 			held := strings.HasPrefix(o.name, "change the ")
@@ -302,6 +305,42 @@ func (b *Backend) racing(t *testing.T, o operation) {
 		}
 		return true
 	})
+}
+
+// racingAndCrashing lets somebody else put another file in the place of the one that is removed, and a crash come before anybody has
+// looked at it: it is not removed at the next start either.
+func (b *Backend) racingAndCrashing(t *testing.T, o operation) {
+	dir := t.TempDir()
+	lay(t, dir, o.before)
+	c := o.change(b, t, dir)
+	fs, release := b.Open(t, &c)
+	defer release()
+	w := &watched{FS: fs, at: -1, crashed: new(bool), step: new(int)}
+	raced := false
+	w.what = func(step string) error {
+		w.at = *w.step // the next one
+		switch {
+		case raced:
+			return errCrash
+		case step == "Rename":
+			raced = true
+			theirs := filepath.Join(dir, "theirs")
+			return errors.Join(os.WriteFile(theirs, []byte(otherText), 0o600), os.Rename(theirs, dir+"/f"))
+		}
+		return nil
+	}
+	w.at = 0
+	if err := change.Apply(context.WithoutCancel(t.Context()), w, &c, direct); !errors.Is(err, errCrash) {
+		t.Error(err)
+	}
+	for range 2 { // once more does no harm
+		if err := b.Target.Sweep(t.Context(), id, dir+"/f"); err != nil {
+			t.Error(err)
+		}
+		if got, temps := tree(t, dir); !same(got, map[string]string{"f": otherText}) || temps != 0 {
+			t.Errorf("%s, %d temporary names", short(got), temps)
+		}
+	}
 }
 
 // interference is what happens before a step. Its error is the step's, which is not made then.
