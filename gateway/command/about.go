@@ -12,6 +12,7 @@ import (
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
+	"shannot-gateway/gateway/config"
 )
 
 // newWhoami is `whoami [--json]`.
@@ -57,17 +58,28 @@ func newVersion() *verb {
 
 // newPolicy is `policy -- CMD…`.
 func newPolicy() *verb {
-	return &verb{words: commandLast, run: policyOf, Command: &cobra.Command{
-		Use: "policy -- COMMAND...", Short: "say what the policy decides on a command; nothing runs",
-		Long:    "Says what the policy would decide on a shell command, and which grants would let it run. Nothing runs.",
-		Example: "ssh HOST policy -- systemctl restart nginx",
+	target := config.LocalTarget
+	p := &verb{words: commandLast, Command: &cobra.Command{
+		Use: "policy [--target NAME] -- COMMAND...", Short: "say what the policy decides on a command; nothing runs",
+		Long: "Says what the policy would decide on a shell command on a target, with the files that the target hides, and which grants " +
+			"would let it run there. Nothing runs.",
+		Example: `ssh HOST policy -- systemctl restart nginx
+ssh HOST policy --target web -- cat /srv/app.env`,
 	}}
+	p.Flags().StringVar(&target, "target", target, "the host that it would run on: a `NAME`")
+	p.run = func(ctx context.Context, v *Verbs, c *invocation) int { return policyOf(ctx, v, c, target) }
+	return p
 }
 
 // policyOf says what the policy would say of a command line. Nothing runs.
-func policyOf(ctx context.Context, v *Verbs, c *invocation) int {
+func policyOf(ctx context.Context, v *Verbs, c *invocation, target string) int {
 	text := c.command
-	d, err := v.Sessions.JudgeShell(ctx, c.Identity, text, policy.Context{})
+	if _, known := v.Config.Remotes[target]; target != config.LocalTarget && (!known || c.Identity.Role != journal.Approver) {
+		if status := v.mayUse(c, target); status != ExitOK {
+			return status
+		}
+	}
+	d, err := v.Sessions.JudgeShell(ctx, c.Identity, text, policy.Context{Target: target})
 	if err != nil { // the client has left
 		return ExitFault
 	}
@@ -76,7 +88,7 @@ func policyOf(ctx context.Context, v *Verbs, c *invocation) int {
 		_, _ = fmt.Fprintf(c.text(), "effect: %s\nundo: %s\n", render.Stored(d.Effect), render.Stored(d.Undo))
 	}
 	if d.Verdict == policy.Ask {
-		grantsFor(v, c, text)
+		grantsFor(v, c, target, text)
 	}
 	return ExitOK
 }

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"shannot-gateway/approvals/events"
+	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal/journaltest"
+	"shannot-gateway/gateway/config"
 )
 
 func TestWhoami(t *testing.T) {
@@ -31,9 +33,27 @@ func TestVersion(t *testing.T) {
 	tryAll(t, []try{{by: agent, line: "version", stdout: []string{"shannot-gateway 1.2.3\n"}}, {by: approver, line: "version", stdout: []string{"1.2.3"}}})
 }
 
+// withWeb has a target that the caller is not given.
+func withWeb(v *Verbs, _ *fakeService) {
+	conf := *v.Config
+	conf.Remotes = map[string]config.Remote{"web": {Host: "web.example.com", User: "ops"}}
+	v.Config = &conf
+}
+
 func TestPolicy(t *testing.T) {
 	tryAll(t, []try{
 		{by: agent, line: "policy -- df -h | wc", stdout: []string{"allow (safe): df -h | wc only looks\n"}},
+		{name: "a target of theirs", by: agent, line: "policy --target local -- df", stdout: []string{"allow (safe): df only looks\n"}},
+		{name: "a target that is not theirs", by: agent, line: "policy --target web -- df", prepare: withWeb, status: ExitNotPermitted, stderr: []string{"may not use the target web"}},
+		{name: "no target", by: agent, line: "policy --target nowhere -- df", status: ExitUnreachable, stderr: []string{"there is no target nowhere"}},
+		{name: "no target, for who decides", by: approver, line: "policy --target nowhere -- df", status: ExitUnreachable, stderr: []string{"there is no target nowhere"}},
+		{name: "a target, for who decides, with its grants", by: approver, line: "policy --target web -- df -h", prepare: func(v *Verbs, f *fakeService) {
+			withWeb(v, f)
+			f.grants = nil
+			for i, target := range []string{"local", "web"} {
+				f.grants = append(f.grants, grants.Grant{N: 71 + i, Target: target, By: "alice", Argv: []string{"sh", "-c", "df -h"}})
+			}
+		}, stdout: []string{"ask (unknown): df -h on web\ngrant 72 by alice lets it run"}},
 		{name: "no command", by: agent, line: "policy --", status: ExitUsage, stderr: []string{"policy"}},
 	})
 }

@@ -233,9 +233,9 @@ func revoke(ctx context.Context, v *Verbs, c *invocation) int {
 }
 
 // grantsFor tells which grants would let a command line run for the caller.
-func grantsFor(v *Verbs, c *invocation, text string) {
+func grantsFor(v *Verbs, c *invocation, target, text string) {
 	for _, g := range v.Sessions.Grants(c.Identity, false) {
-		if n := len(g.Argv); v.Sessions.Void(&g) == "" && n == 3 && g.Argv[1] == "-c" && g.Argv[2] == text {
+		if n := len(g.Argv); g.Target == target && v.Sessions.Void(&g) == "" && n == 3 && g.Argv[1] == "-c" && g.Argv[2] == text {
 			_, _ = fmt.Fprintf(c.text(), "grant %d by %s lets it run: %s\n", g.N, render.Line(g.By), g.String())
 		}
 	}

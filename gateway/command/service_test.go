@@ -166,7 +166,10 @@ func (f *fakeService) Diff(file *journal.File, context int) (diff.Diff, bool, er
 	return diff.Compare([]byte(f.text[0]), []byte(f.text[1]), context), file.Op == journal.Write, nil
 }
 
-func (f *fakeService) JudgeShell(_ context.Context, _ journal.Identity, text string, _ policy.Context) (policy.Decision, error) {
+func (f *fakeService) JudgeShell(_ context.Context, _ journal.Identity, text string, c policy.Context) (policy.Decision, error) {
+	if c.Target != config.LocalTarget {
+		return policy.Decision{Verdict: policy.Ask, Risk: policy.Unknown, Reason: text + " on " + c.Target}, f.fails
+	}
 	return policy.Decision{Verdict: policy.Allow, Risk: policy.Safe, Reason: text + " only looks"}, f.fails
 }
 
