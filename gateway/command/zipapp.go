@@ -87,13 +87,39 @@ func zipScript(archive string, limit int64) (string, error) {
 const zipStarter = `
 
 def _start(files):
-    import atexit, shutil, sys, tempfile, zipfile
+    import atexit, shutil, sys, tempfile, zipfile, zipimport
     directory = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, directory, True)
     path = directory + "/app.pyz"
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name), content)
+
+    class Importer(zipimport.zipimporter):
+        # zipimport compiles a module once for its name and once for its code.
+        def _file(self, module):
+            for end in "/__init__.py", ".py":
+                name = self.prefix + module.rpartition(".")[2] + end
+                if name in files:
+                    return name
+            return None
+
+        def get_filename(self, module):
+            name = self._file(module)
+            return super().get_filename(module) if name is None else path + "/" + name
+
+        def get_code(self, module):
+            name = self._file(module)
+            if name is None:
+                return super().get_code(module)
+            return compile(files[name], path + "/" + name, "exec", dont_inherit=True)
+
+    def hook(place):
+        if place != path and not place.startswith(path + "/"):
+            raise ImportError
+        return Importer(place)
+
+    sys.path_hooks.insert(0, hook)
     sys.argv[0] = path
     sys.path[0] = path
     from runpy import _run_module_as_main
