@@ -17,8 +17,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -170,9 +172,18 @@ func checkPrivate(name string, info fs.FileInfo) error {
 			"are sure that nobody did", ErrInsecure, name, info.Mode().Perm(), name)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%w: %s belongs to user %d, and the gateway runs as user %d", ErrInsecure, name, st.Uid, os.Geteuid())
+		return fmt.Errorf("%w: %s belongs to user %d, and the gateway runs as user %d: run this as %s", ErrInsecure, name, st.Uid, os.Geteuid(), userName(st.Uid))
 	}
 	return nil
+}
+
+// userName is what a user is called here, or the number of one who has no name.
+func userName(uid uint32) string {
+	number := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(number); err == nil {
+		return u.Username
+	}
+	return "user " + number
 }
 
 // LoadOwn returns an Ed25519 key of the gateway that is no host key, by the same rules as Load. Its purpose is "ca",
