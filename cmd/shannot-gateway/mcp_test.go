@@ -18,7 +18,7 @@ import (
 )
 
 // mcpEnds is how long a conversation of MCP may take in a machine that has much else to do.
-const mcpEnds = 3 * time.Minute
+const mcpEnds = 5 * time.Minute
 
 // cmdMCP has the SDK's own client talk to the gateway over the OpenSSH client.
 //
@@ -29,11 +29,13 @@ const mcpEnds = 3 * time.Minute
 //	mcp cancel              cancels a call of a script that would run on, and waits until the session has ended by that
 //	mcp enough              has a call of such a script answered while it runs, and ends the session
 //	mcp vanish TOOL JSON    calls a tool, kills the client when the session is held, and waits until it is parked; its id is in MCP_ID
+//	mcp read URI            reads a resource and prints it, or what is wrong
+//	mcp prompts             gets every prompt
 //	mcp hostile             sends lines that are no messages, and is served on
 func cmdMCP(ts *testscript.TestScript, neg bool, args []string) {
 	do := map[string]func(context.Context, *testscript.TestScript, []string){
 		"call": mcpCall, "generations": mcpGenerations, "many": mcpMany, "cancel": mcpCancel, "enough": mcpEnough, "vanish": mcpVanish,
-		"hostile": mcpHostile,
+		"hostile": mcpHostile, "read": mcpRead, "prompts": mcpPrompts,
 	}
 	if neg || len(args) == 0 || do[args[0]] == nil {
 		ts.Fatalf("usage: mcp WHAT [args…]")
@@ -258,6 +260,45 @@ func mcpVanish(ctx context.Context, ts *testscript.TestScript, args []string) {
 		case <-time.After(lookAgain / 4):
 		case <-ctx.Done():
 			ts.Fatalf("the session of a client that is gone is held on")
+		}
+	}
+}
+
+func mcpRead(ctx context.Context, ts *testscript.TestScript, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: mcp read URI")
+	}
+	s, end := mcpConnect(ctx, ts, "", nil)
+	defer end()
+	r, err := s.ReadResource(ctx, &mcp.ReadResourceParams{URI: args[0]})
+	if err != nil {
+		_, _ = fmt.Fprintf(ts.Stdout(), "an error: %v\n", err)
+		return
+	}
+	for _, c := range r.Contents {
+		_, _ = io.WriteString(ts.Stdout(), c.Text)
+	}
+}
+
+func mcpPrompts(ctx context.Context, ts *testscript.TestScript, _ []string) {
+	s, end := mcpConnect(ctx, ts, "", nil)
+	defer end()
+	all, err := s.ListPrompts(ctx, nil)
+	ts.Check(err)
+	for _, p := range all.Prompts {
+		given := map[string]string{}
+		for _, a := range p.Arguments {
+			given[a.Name] = "the " + a.Name
+		}
+		r, err := s.GetPrompt(ctx, &mcp.GetPromptParams{Name: p.Name, Arguments: given})
+		ts.Check(err)
+		for _, m := range r.Messages {
+			if t, ok := m.Content.(*mcp.TextContent); ok {
+				_, _ = fmt.Fprintf(ts.Stdout(), "%s: %s\n", p.Name, t.Text)
+			}
+		}
+		if _, err := s.GetPrompt(ctx, &mcp.GetPromptParams{Name: p.Name}); err == nil {
+			ts.Fatalf("the prompt %s needs nothing", p.Name)
 		}
 	}
 }

@@ -70,6 +70,24 @@ func (l *line) flag(name, value string) *line {
 // String is the line.
 func (l *line) String() string { return l.b.String() }
 
+// caller is who may be told how a call goes.
+type caller interface {
+	// progress is where to, and by which token; nil where nobody wants to know.
+	progress() (to *sdk.ServerSession, token any)
+}
+
+// toolCall is a call of a tool.
+type toolCall struct{ *sdk.CallToolRequest }
+
+func (t toolCall) progress() (*sdk.ServerSession, any) {
+	return t.Session, t.Params.GetProgressToken()
+}
+
+// nobody wants to know.
+type nobody struct{}
+
+func (nobody) progress() (*sdk.ServerSession, any) { return nil, nil }
+
 // answered is what a verb has answered.
 type answered struct {
 	status  int
@@ -79,7 +97,7 @@ type answered struct {
 
 // run gives a line to the verbs and waits for the answer, at most for wait. The client's cancelling reaches the session as a
 // signal would; a client that is gone leaves it as an ssh client does. The gateway's notices are progress.
-func (s *server) run(ctx context.Context, req *sdk.CallToolRequest, l string, stdin io.Reader, wait time.Duration) *answered {
+func (s *server) run(ctx context.Context, req caller, l string, stdin io.Reader, wait time.Duration) *answered {
 	asked := context.WithoutCancel(ctx)
 	stay, leave := context.WithCancel(asked) // ends when the client is gone
 	defer leave()
@@ -121,7 +139,7 @@ const gatewayMark = "shannot: "
 // progress takes the gateway's own lines and passes them on while the call waits.
 type progress struct {
 	asked context.Context //nolint:containedctx // of the call that it is about
-	req   *sdk.CallToolRequest
+	req   caller
 
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -156,14 +174,14 @@ func (p *progress) remind(ctx context.Context) {
 
 // say sends a line of progress to a client that wants it.
 func (p *progress) say(text string) {
-	token := p.req.Params.GetProgressToken()
+	to, token := p.req.progress()
 	if token == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.told++
-	_ = p.req.Session.NotifyProgress(p.asked, &sdk.ProgressNotificationParams{ProgressToken: token, Message: text, Progress: float64(p.told)})
+	_ = to.NotifyProgress(p.asked, &sdk.ProgressNotificationParams{ProgressToken: token, Message: text, Progress: float64(p.told)})
 }
 
 // lines are those of the gateway.

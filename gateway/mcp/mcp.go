@@ -2,7 +2,7 @@
 // agent. Each tool is a line of a verb, which it gives to gateway/command, and what that answers in JSON, put into words for a model.
 // So nothing is judged, decided or rendered here: the package knows no session and no policy, and must never come to know them. An
 // answer to an elicitation would come by the agent's key, so none is asked for. Begin with Serve; tools.go has the tools,
-// call.go how one becomes a line, answer.go what a model reads, wire.go the lines of a hostile client.
+// context.go resources and prompts, call.go how one becomes a line, answer.go what a model reads, wire.go the lines of a hostile client.
 package mcp
 
 import (
@@ -42,6 +42,8 @@ func Serve(ctx context.Context, o Options) int {
 		Capabilities: &sdk.ServerCapabilities{}, // else logging is offered
 	})
 	s.addTools(server)
+	s.addResources(server)
+	addPrompts(server)
 	w := newWire(o.Stdin, o.Stdout)
 	defer context.AfterFunc(ctx, func() { _ = w.Close() })()
 	session, err := server.Connect(ctx, &transport{w}, nil)

@@ -136,11 +136,11 @@ func (s *server) sandboxRun(ctx context.Context, req *sdk.CallToolRequest, in ru
 	for _, arg := range in.Args {
 		l.word(arg)
 	}
-	return ran(s.run(ctx, req, l.String(), strings.NewReader(in.Script), patience(in.Wait, defaultWait)))
+	return ran(s.run(ctx, toolCall{req}, l.String(), strings.NewReader(in.Script), patience(in.Wait, defaultWait)))
 }
 
 func (s *server) shell(ctx context.Context, req *sdk.CallToolRequest, in shellInput) (*sdk.CallToolResult, *outcome, error) {
-	return ran(s.run(ctx, req, in.line("exec").String()+" -- "+in.Command, strings.NewReader(""), patience(in.Wait, defaultWait)))
+	return ran(s.run(ctx, toolCall{req}, in.line("exec").String()+" -- "+in.Command, strings.NewReader(""), patience(in.Wait, defaultWait)))
 }
 
 // maxRange is the longest range of a file or a stream that one call answers with, in bytes.
@@ -162,7 +162,7 @@ func (s *server) sessionResult(ctx context.Context, req *sdk.CallToolRequest, in
 	case in.Stream == "" && in.Offset != 0:
 		return nil, nil, fmt.Errorf("an offset needs a stream: stdout or stderr")
 	}
-	a := s.run(ctx, req, lineOf("wait").option("json").word(in.Session).String(), strings.NewReader(""), patience(in.Wait, 0))
+	a := s.run(ctx, toolCall{req}, lineOf("wait").option("json").word(in.Session).String(), strings.NewReader(""), patience(in.Wait, 0))
 	out := outcomeOf(a, shown)
 	return out.result(), out, nil
 }
@@ -187,7 +187,7 @@ const maxListed = 100
 
 // plain runs a verb that answers at once, and fails with its own words where that fails.
 func (s *server) plain(ctx context.Context, req *sdk.CallToolRequest, l string) (*answered, error) {
-	a := s.run(ctx, req, l, strings.NewReader(""), patience(nil, defaultWait))
+	a := s.run(ctx, toolCall{req}, l, strings.NewReader(""), patience(nil, defaultWait))
 	if a.status != command.ExitOK {
 		return a, fmt.Errorf("%s (exit status %d)", strings.Join(a.notices, "; "), a.status)
 	}
@@ -272,7 +272,7 @@ func (s *server) script(ctx context.Context, req *sdk.CallToolRequest, host, nam
 	for _, arg := range args {
 		l.word(arg)
 	}
-	a := s.run(ctx, req, l.String(), strings.NewReader(script), patience(nil, defaultWait))
+	a := s.run(ctx, toolCall{req}, l.String(), strings.NewReader(script), patience(nil, defaultWait))
 	all := a.sessions()
 	if len(all) != 1 {
 		return "", "", fmt.Errorf("%s (exit status %d)", strings.Join(a.notices, "; "), a.status)
@@ -346,7 +346,7 @@ func (s *server) writeFile(ctx context.Context, req *sdk.CallToolRequest, in wri
 	}
 	// What is written is in the script: a session that was parked has lost what its client sent beside that.
 	script := "# write_file\nPATH = " + literal(in.Path) + "\nCONTENT = " + literal(in.Content) + "\n" + writeFileScript
-	a := s.run(ctx, req, in.line("run").word("-").String(), strings.NewReader(script), patience(in.Wait, defaultWait))
+	a := s.run(ctx, toolCall{req}, in.line("run").word("-").String(), strings.NewReader(script), patience(in.Wait, defaultWait))
 	out := outcomeOf(a, window{limit: maxShown})
 	if all := a.sessions(); out.Status == "done" && len(all) == 1 && len(all[0].Operations) == 0 {
 		out.Next = "nothing has changed: the file held this already, or it is in scratch (/tmp), which has vanished with the session"
