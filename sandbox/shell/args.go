@@ -94,6 +94,9 @@ func Takes(argv []string) bool {
 	if !in.Given {
 		return true
 	}
+	if len(in.Text) > maxRouted {
+		return false
+	}
 	_, err := Parse(in.Text)
 	return err == nil
 }

@@ -92,23 +92,43 @@ func Parse(text string) (*syntax.File, error) {
 	return file, nil
 }
 
-// deep reports whether a text may be nested too deeply for a recursive parser. It counts what opens, and does not look at
-// quotes: what is none is refused rather than read.
+// maxChain bounds how many operators a statement has: a parser calls itself for what is behind each.
+const maxChain = 10000
+
+// operators join what is before and behind them, and the last closes what may join.
+const operators = "|&!?:=+-*/%<>^~,()"
+
+// deep reports whether a text may be nested too deeply for a recursive parser, which Go ends the whole process for. It counts
+// what opens and what joins, and does not look at quotes: what is none is refused rather than read.
 func deep(text string) bool {
-	depth := 0
+	depth, chain, round := 0, 0, 0
+	last := byte('\n') // but for blanks
 	for i := range len(text) {
-		switch text[i] {
+		ch := text[i]
+		switch ch {
 		case '(', '{', '[', '`':
 			depth++
 		case ')', '}', ']':
 			depth = max(0, depth-1)
-		case '\n', ';':
-			if depth < maxDepth/2 && text[i] == '\n' {
-				continue
-			}
 		}
-		if depth > maxDepth {
+		switch {
+		case ch == '\n' || ch == ';':
+			if round == 0 && strings.IndexByte(operators, last) < 0 {
+				chain = 0
+			}
+		case ch == '(' || ch == '[':
+			round++
+		case ch == ')' || ch == ']':
+			round = max(0, round-1)
+		}
+		if strings.IndexByte(operators, ch) >= 0 {
+			chain++
+		}
+		if depth > maxDepth || chain > maxChain {
 			return true
+		}
+		if strings.IndexByte(" \t\r\n\\", ch) < 0 {
+			last = ch
 		}
 	}
 	words := 0
