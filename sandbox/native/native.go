@@ -33,6 +33,16 @@ type Options struct {
 	Now func() time.Time
 }
 
+// Shell configures the sandbox's shell: the gateway's own executable, which interprets shell text.
+type Shell struct {
+	// Executable is a program that calls the Init of package shell first: this one, as a rule. "" means that there is no
+	// shell in the sandbox.
+	Executable string
+	// Takes reports whether a command line of bash or sh, its name first, is one that the program runs as bash would. Others go
+	// to the gate. nil takes none.
+	Takes func(argv []string) bool
+}
+
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.Default()

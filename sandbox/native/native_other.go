@@ -35,3 +35,6 @@ func (*Engine) Close() error { return nil }
 func Probe(context.Context) []sandbox.Finding {
 	return []sandbox.Finding{{Name: "native engine", Required: true, Detail: sandbox.ErrUnsupported.Error()}}
 }
+
+// HasShell returns sandbox.ErrUnsupported.
+func (*Engine) HasShell(context.Context) error { return sandbox.ErrUnsupported }

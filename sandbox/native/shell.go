@@ -26,16 +26,6 @@ import (
 // where it is started as sandbox.Shell. It has the same layers, the same filter and the same view of the files, and asks for
 // commands by the same messages. What follows is how it is started.
 
-// Shell configures that program.
-type Shell struct {
-	// Executable is a program that calls the Init of package shell first: this one, as a rule. "" means that there is no
-	// shell in the sandbox.
-	Executable string
-	// Takes reports whether a command line of bash or sh, its name first, is one that the program runs as bash would. Others go
-	// to the gate. nil takes none.
-	Takes func(argv []string) bool
-}
-
 // goReserves is writable memory that Go's runtime maps beside what a program uses, in bytes.
 const goReserves = 128 << 20
 
