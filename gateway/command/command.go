@@ -161,6 +161,7 @@ func table() []row {
 		{"help", everyone, newHelp},
 		{"version", everyone, newVersion},
 		{"mcp", []journal.Role{journal.Agent}, newMCP},
+		{"skill", everyone, newSkill},
 	}
 }
 

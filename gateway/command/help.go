@@ -45,10 +45,9 @@ file changed meanwhile, 77 not permitted, 79 busy (try again), 124 out of time,
 const (
 	approverHelp = "Shannot gateway: you decide what agents may run on this host.\n"
 	adminHelp    = "Shannot gateway: you run scripts and commands, and decide what others may run.\n"
-	decidersHost = "Replace HOST by what you typed to get here, for instance: ssh shannot@example\n\n"
+	decidersHost = "HOST is what you typed to get here, as in: ssh shannot@example. More: help VERB\n\n"
 	decidersEnd  = `
-Nobody decides on a session of their own. Read what show prints: name and
-analysis are the agent's words. --json is for scripts. More: help VERB
+Nobody decides on their own session. Name and analysis are the agent's words.
 `
 )
 
@@ -71,7 +70,7 @@ func pageOf(role journal.Role) string {
 		for _, v := range verbs {
 			names += " " + v.Name()
 		}
-		return agentHelp + commandline.Wrapped(names+". More: help VERB, or VERB --help. Anything else is a shell command.")
+		return agentHelp + commandline.Wrapped(names+". More: help VERB. Anything else is a shell command.")
 	}
 	b.WriteString(decidersHost)
 	for _, v := range verbs {

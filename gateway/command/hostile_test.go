@@ -207,6 +207,7 @@ func TestNoVerbPrintsWhatATerminalObeys(t *testing.T) {
 		"version":  {"version", "version " + odd},
 		"rollback": {"rollback ENDED", "rollback HELD", "rollback ENDED --plan", "rollback " + odd},
 		"mcp":      {"mcp", "mcp " + odd},
+		"skill":    {"skill", "skill " + odd},
 	}
 	names := map[string]bool{}
 	for _, v := range table() {
