@@ -401,7 +401,22 @@ func (c *checker) expansion(n *syntax.ParamExp) {
 		c.refuse(n, "an expansion of another shell")
 		return
 	}
-	if n.Exp != nil && n.Exp.Op == syntax.OtherParamOps && n.Exp.Word != nil {
+	if n.Exp != nil {
+		c.operator(n)
+	}
+	if n.Repl != nil && n.Repl.Orig != nil && len(n.Repl.Orig.Parts) > 0 {
+		if l, ok := n.Repl.Orig.Parts[0].(*syntax.Lit); ok && (strings.HasPrefix(l.Value, "#") || strings.HasPrefix(l.Value, "%")) {
+			c.refuse(n, "${.../%c...}", l.Value[0])
+		}
+	}
+	if n.Names != 0 {
+		c.refuse(n, "${!prefix*}")
+	}
+}
+
+// operator refuses what follows a name in an expansion, where it is not done as in bash.
+func (c *checker) operator(n *syntax.ParamExp) {
+	if n.Exp.Op == syntax.OtherParamOps && n.Exp.Word != nil {
 		switch n.Exp.Word.Lit() {
 		case "Q", "U", "L", "u":
 			if n.Index != nil || n.Param.Value == "@" || n.Param.Value == "*" {
@@ -411,23 +426,15 @@ func (c *checker) expansion(n *syntax.ParamExp) {
 			c.refuse(n, "${...@%s}", n.Exp.Word.Lit())
 		}
 	}
-	if n.Exp != nil && (n.Exp.Op == syntax.ErrorUnset || n.Exp.Op == syntax.ErrorUnsetOrNull) {
+	if n.Exp.Op == syntax.ErrorUnset || n.Exp.Op == syntax.ErrorUnsetOrNull {
 		c.refuse(n, "${...%s}", n.Exp.Op)
 	}
-	if n.Repl != nil && n.Repl.Orig != nil && len(n.Repl.Orig.Parts) > 0 {
-		if l, ok := n.Repl.Orig.Parts[0].(*syntax.Lit); ok && (strings.HasPrefix(l.Value, "#") || strings.HasPrefix(l.Value, "%")) {
-			c.refuse(n, "${.../%c...}", l.Value[0])
-		}
-	}
-	if n.Exp != nil && n.Exp.Word != nil && n.Exp.Op != syntax.RemSmallPrefix && n.Exp.Op != syntax.RemLargePrefix && n.Exp.Op != syntax.RemSmallSuffix &&
+	if n.Exp.Word != nil && n.Exp.Op != syntax.RemSmallPrefix && n.Exp.Op != syntax.RemLargePrefix && n.Exp.Op != syntax.RemSmallSuffix &&
 		n.Exp.Op != syntax.RemLargeSuffix && slices.ContainsFunc(n.Exp.Word.Parts, func(p syntax.WordPart) bool {
 		l, ok := p.(*syntax.Lit)
 		return ok && strings.Contains(l.Value, `\`)
 	}) {
 		c.refuse(n, "a backslash in such an expansion")
-	}
-	if n.Names != 0 {
-		c.refuse(n, "${!prefix*}")
 	}
 }
 
