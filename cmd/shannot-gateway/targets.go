@@ -48,7 +48,7 @@ func (p *program) targetsCommand() *cobra.Command {
 		Example: "shannot-gateway targets list",
 	}, noTarget, (*targetsRun).list)
 	test := p.targetsVerb(&cobra.Command{
-		Use: "test [NAME...] [--config FILE] [--state DIR]", Short: "connect, log in, read and start a command that does nothing, as a session would",
+		Use: "test [NAME...] [--config FILE] [--state DIR]", Short: "connect, log in, read, and start a command that does nothing",
 		Example: "shannot-gateway targets test prod",
 	}, anyTargets, (*targetsRun).test)
 	add := p.targetsVerb(&cobra.Command{
