@@ -106,13 +106,16 @@ func realName(thread int, base, text string) (string, bool) {
 			at = "/proc/" + strconv.Itoa(thread) // whose files are those of the process
 			continue
 		}
+		if another(thread, at, part) { // whether or not it is there at this moment
+			return "", false
+		}
 		next := path.Join(at, part)
 		to, err := os.Readlink(next)
 		if err != nil {
 			at = next // no link, or not there
 			continue
 		}
-		if steps++; steps > maxSteps || another(thread, at, part) {
+		if steps++; steps > maxSteps {
 			return "", false
 		}
 		if strings.HasPrefix(at, "/proc/") && !strings.HasPrefix(to, "/") && strings.Contains(to, ":[") {
