@@ -309,12 +309,12 @@ for f in (lambda: os.execv("/bin/true", []), lambda: os.execve("/bin/true", [""]
           lambda: spawn(["a"], None, file_actions=[()]), lambda: spawn(["a"], None, file_actions=[(os.POSIX_SPAWN_CLOSE, 1, 2)]),
           lambda: spawn(["a"], None, file_actions=[(99,)]), lambda: spawn(["a"], None, file_actions=[(os.POSIX_SPAWN_CLOSE, "x")])):
     try: print("ran", f())
-    except (TypeError, ValueError) as e: print(type(e).__name__, e)`, `ValueError execv: argv must not be empty
+    except (TypeError, ValueError) as e: print(type(e).__name__, e)`, `ValueError execv() arg 2 must not be empty
 ValueError execve: argv first element cannot be empty
 TypeError execve: argv must be a tuple or list
 ValueError posix_spawn: argv must not be empty
-ValueError posix_spawn: argv first element cannot be empty
-ValueError spawn: argv must not be empty
+ValueError posix_spawnp: argv first element cannot be empty
+ValueError argv must not be empty
 ValueError illegal environment variable name
 ValueError embedded null byte
 ValueError signal number 99 out of range [1; 64]

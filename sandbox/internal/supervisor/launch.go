@@ -187,7 +187,11 @@ func (s *steps) forgetSignals() {
 }
 
 func (s *steps) limit(resource int, value uint64) {
-	s.add(limitNames[resource], unix.SYS_PRLIMIT64, 0, uintptr(resource), at(s, &unix.Rlimit{Cur: value, Max: value}), 0)
+	name, known := limitNames[resource]
+	if !known {
+		name = fmt.Sprintf("set limit %d", resource)
+	}
+	s.add(name, unix.SYS_PRLIMIT64, 0, uintptr(resource), at(s, &unix.Rlimit{Cur: value, Max: value}), 0)
 }
 
 // pointers makes the vector of an exec.
