@@ -105,14 +105,21 @@ func TestLeavingDecidesNothingThatCouldStillBeUndoneAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestLeavingSaysOnTheTerminalWhatWasNotDecided(t *testing.T) {
-	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+// approving is a person who has approved operation 1 of aaaa0001 and can still undo that.
+func approving(t *testing.T, f *fakeBackend) *terminal {
+	t.Helper()
 	c := connect(t, t.Context(), f, func(o *Options) { o.Session, o.Pace.Undo = "aaaa0001", time.Hour })
 	c.sees("All of it has been shown")
 	c.types("a")
 	c.sees("yes, run it")
 	c.types("y")
 	c.sees("Approving operation 1")
+	return c
+}
+
+func TestLeavingSaysOnTheTerminalWhatWasNotDecided(t *testing.T) {
+	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
+	c := approving(t, f)
 	c.types("\x03")
 	if err := c.ends(); err != nil {
 		t.Fatal(err)
@@ -125,12 +132,7 @@ func TestLeavingSaysOnTheTerminalWhatWasNotDecided(t *testing.T) {
 
 func TestLostConnectionDecidesNothing(t *testing.T) {
 	f := newFake(held("aaaa0001", policy.Caution, "reboot"))
-	c := connect(t, t.Context(), f, func(o *Options) { o.Session, o.Pace.Undo = "aaaa0001", time.Hour })
-	c.sees("All of it has been shown")
-	c.types("a")
-	c.sees("yes, run it")
-	c.types("y")
-	c.sees("Approving operation 1")
+	c := approving(t, f)
 	_ = c.in.Close()
 	if err := c.ends(); err == nil {
 		t.Fatal("ended without an error")

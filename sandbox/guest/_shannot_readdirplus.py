@@ -202,10 +202,29 @@ class _Reads:
         self.size, self.left = _FILES[0] // 2, 0  # of the question before, and what was told and is not used
 
 
-class _Walks:
+class _Functions:
+    """Has methods that stand for functions of a module, which a pickle of one names: it can be read without the gateway."""
+
+    def __init__(self, module):
+        self._module = module
+
+    def __reduce__(self):
+        import importlib
+
+        return importlib.import_module, (self._module,)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class _Walks(_Functions):
     """What was told ahead, and the functions that hand it out."""
 
     def __init__(self, changes):
+        super().__init__("posix")
         self._changes = changes  # the first number is another one after a change
         # By what is told: by path the result, until when it is good, and before which change.
         self._told = {}, {}, {}
@@ -220,18 +239,6 @@ class _Walks:
         self._wants_files, self._wants_links, self._files_by = False, False, _LSTAT
         self._files_told = 0  # in sum of the directories of one question
         self._contents = {}  # by path what is in a file, which, until when it is good, before which change, and its _Reads
-
-    def __reduce__(self):
-        """A pickle of os.stat, which is a method here, has the module's name in it, and can be read without the gateway."""
-        import importlib
-
-        return importlib.import_module, ("posix",)
-
-    def __copy__(self):
-        return self
-
-    def __deepcopy__(self, memo):
-        return self
 
     def _ask(self, question, read):
         """Put a question. None where the gateway does not tell."""
@@ -738,20 +745,10 @@ _File.__name__ = _File.__qualname__ = "FileIO"
 _File.__module__ = "_io"
 
 
-class _Opens:
+class _Opens(_Functions):
     def __init__(self, walks):
+        super().__init__("_io")
         self._walks = walks
-
-    def __reduce__(self):
-        import importlib
-
-        return importlib.import_module, ("_io",)
-
-    def __copy__(self):
-        return self
-
-    def __deepcopy__(self, memo):
-        return self
 
     def open(self, file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
         if buffering == -1 and opener is None and mode in _READING and closefd is True:

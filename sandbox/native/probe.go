@@ -133,5 +133,5 @@ func (e *Engine) Check(ctx context.Context) error {
 	if _, _, err := e.prepare(ctx); err != nil {
 		return err
 	}
-	return selftest.Run(ctx, e, e.options.Now)
+	return selftest.Run(ctx, e, selftest.Python, e.options.Now)
 }

@@ -28,12 +28,9 @@ var reads string
 // manyFiles makes a directory "many" with files that are read one after the other, and what stands between them.
 func manyFiles(tb testing.TB) string {
 	tb.Helper()
-	dir, err := filepath.EvalSymlinks(tb.TempDir())
-	if err != nil {
-		tb.Fatal(err)
-	}
+	dir := realDir(tb)
 	many := filepath.Join(dir, "many")
-	err = os.Mkdir(many, 0o755)
+	err := os.Mkdir(many, 0o755)
 	for i := range 150 {
 		err = firstOf(err, os.WriteFile(filepath.Join(many, fmt.Sprintf("%03d", i)), fmt.Appendf(nil, "line %d\r\nsecond \xc3\xbc\nlast", i), 0o644))
 	}
@@ -373,10 +370,8 @@ def begin():
 // smallTree makes a directory "tree" with twenty directories, each of which has a file and a directory with another one.
 func smallTree(tb testing.TB) string {
 	tb.Helper()
-	dir, err := filepath.EvalSymlinks(tb.TempDir())
-	if err != nil {
-		tb.Fatal(err)
-	}
+	dir := realDir(tb)
+	var err error
 	for i := range 20 {
 		sub := filepath.Join(dir, "tree", fmt.Sprintf("%02d", i))
 		err = firstOf(err, os.MkdirAll(filepath.Join(sub, "below"), 0o755), os.WriteFile(filepath.Join(sub, "file"), nil, 0o600), os.WriteFile(filepath.Join(sub, "below", "deep"), nil, 0o600))

@@ -23,13 +23,20 @@ import (
 //go:embed testdata/walks.py
 var walks string
 
-// hostileTree makes a tree of what makes trouble, on the host.
-func hostileTree(tb testing.TB) string {
+// realDir is a temporary directory whose path leads through no link.
+func realDir(tb testing.TB) string {
 	tb.Helper()
 	dir, err := filepath.EvalSymlinks(tb.TempDir())
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return dir
+}
+
+// hostileTree makes a tree of what makes trouble, on the host.
+func hostileTree(tb testing.TB) string {
+	tb.Helper()
+	dir := realDir(tb)
 	do := func(err error) {
 		if err != nil {
 			tb.Fatal(err)

@@ -92,7 +92,7 @@ func (e *Engine) Check(ctx context.Context) error {
 	if _, err := e.prepare(ctx); err != nil {
 		return err
 	}
-	return selftest.Run(ctx, e, e.options.Now)
+	return selftest.Run(ctx, e, selftest.Python, e.options.Now)
 }
 
 // prepare finds the executable and asks it what it is, once. A failure is tried again at the next call.

@@ -2,13 +2,10 @@ package shell
 
 import (
 	"context"
-	"fmt"
-	"strings"
-	"syscall"
 	"time"
 
 	"shannot-gateway/sandbox"
-	"shannot-gateway/vfs"
+	"shannot-gateway/sandbox/internal/selftest"
 )
 
 // A Host is an engine whose sandbox has this shell in it.
@@ -42,37 +39,7 @@ func (e *Engine) Run(ctx context.Context, job sandbox.Job) (sandbox.Result, erro
 	return e.host.Run(ctx, job)
 }
 
-// checked is what a trial run must say.
-const checked = "shannot"
-
 // Check implements sandbox.Engine: it runs a line.
 func (e *Engine) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	view, err := vfs.NewSession(vfs.Config{Base: vfs.NewHost(), Scratch: []string{"/tmp"}})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = view.Close() }()
-	var out, errs strings.Builder
-	result, err := e.Run(ctx, sandbox.Job{
-		Session: "check", Args: []string{"-c", "x=(" + checked + "); echo ${x[0]}"}, Dir: "/", FS: view, Stdout: &out, Stderr: &errs,
-		Commands: nothing{}, Limits: sandbox.Limits{Wall: 30 * time.Second, Memory: 512 << 20},
-	})
-	if err != nil {
-		return err
-	}
-	if result.Cause != sandbox.Exited || result.ExitCode != 0 || out.String() != checked+"\n" {
-		said, _, _ := strings.Cut(errs.String()+result.Detail, "\n")
-		return fmt.Errorf("a trial run of the shell ended with status %d: %s", result.ExitCode, said)
-	}
-	return nil
-}
-
-// nothing starts no command.
-type nothing struct{}
-
-// Start implements sandbox.Commander.
-func (nothing) Start(context.Context, sandbox.Command) (sandbox.Process, error) {
-	return nil, &sandbox.Refusal{Errno: syscall.EPERM, Reason: "a trial run starts no commands"}
+	return selftest.Run(ctx, e, selftest.Shell, time.Now)
 }

@@ -116,7 +116,7 @@ type supervised struct {
 	env []string // that the process was started with
 
 	mu   sync.Mutex
-	idle []int // connections that nobody uses
+	idle []*os.File // connections that nobody uses
 }
 
 // guestDevice is what the way to the supervisor is opened by.
@@ -185,7 +185,7 @@ func (s *supervised) ask(q frames.Start) (int, error) {
 		return 0, err
 	}
 	if err := frames.Write(conn, frames.EncodeStart(q)...); err != nil {
-		conn.close()
+		_ = conn.Close()
 		return 0, err
 	}
 	size, err := frames.ReadSize(conn)
@@ -194,58 +194,27 @@ func (s *supervised) ask(q frames.Start) (int, error) {
 		items, err = frames.ReadBody(conn, size)
 	}
 	if err != nil {
-		conn.close()
+		_ = conn.Close()
 		return 0, err
 	}
 	s.mu.Lock()
-	s.idle = append(s.idle, int(conn))
+	s.idle = append(s.idle, conn)
 	s.mu.Unlock()
 	return frames.DecodeStartReply(items)
 }
 
 // connect takes a connection that is idle, or makes one.
-func (s *supervised) connect() (connection, error) {
+func (s *supervised) connect() (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.idle); n > 0 {
-		fd := s.idle[n-1]
+		conn := s.idle[n-1]
 		s.idle = s.idle[:n-1]
-		return connection(fd), nil
+		return conn, nil
 	}
 	fd, err := unix.Open(guestDevice, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	return connection(fd), err
-}
-
-// connection is a descriptor that blocks.
-type connection int
-
-// Read implements io.Reader.
-func (c connection) Read(p []byte) (int, error) {
-	for {
-		n, err := unix.Read(int(c), p)
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return 0, err
-		case n == 0 && len(p) > 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
+	if err != nil {
+		return nil, err
 	}
+	return os.NewFile(uintptr(fd), guestDevice), nil // #nosec G115 -- a descriptor
 }
-
-// Write implements io.Writer.
-func (c connection) Write(p []byte) (int, error) {
-	done := 0
-	for done < len(p) {
-		n, err := unix.Write(int(c), p[done:])
-		if err != nil && err != unix.EINTR {
-			return done, err
-		}
-		done += max(n, 0)
-	}
-	return done, nil
-}
-
-func (c connection) close() { _ = unix.Close(int(c)) }

@@ -16,6 +16,7 @@ import (
 
 	"shannot-gateway/sandbox"
 	"shannot-gateway/sandbox/internal/conformance"
+	"shannot-gateway/sandbox/internal/selftest"
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/vfs"
 )
@@ -184,7 +185,7 @@ func TestWalls(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	result, err := New(host).Run(t.Context(), sandbox.Job{
 		Session: t.Name(), Args: []string{"-c", "walls", secret}, Dir: "/", FS: view, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
-		Commands: nothing{}, Limits: sandbox.Limits{Wall: time.Minute, Memory: 512 << 20},
+		Commands: selftest.RefuseAll{}, Limits: sandbox.Limits{Wall: time.Minute, Memory: 512 << 20},
 	})
 	if err != nil || result.ExitCode != 0 {
 		t.Fatalf("%v %+v: %s%s", err, result, &stdout, &stderr)
@@ -222,7 +223,7 @@ func TestHiddenFilesAreNotThere(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = view.Close() })
-		job.FS, job.Dir, job.Commands = view, dir, nothing{}
+		job.FS, job.Dir, job.Commands = view, dir, selftest.RefuseAll{}
 	}
 	for text, want := range map[string]string{
 		`echo *`:                        "shown\n",

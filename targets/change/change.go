@@ -120,22 +120,9 @@ func Apply(ctx context.Context, fs FS, c *targets.Change, as func(func() error) 
 			return fmt.Errorf("open the new content: %w", err)
 		}
 		defer func() { _ = in.Close() }()
-		content = &reader{ctx, io.LimitReader(in, c.Size+1)}
+		content = targets.NewReader(ctx, io.LimitReader(in, c.Size+1))
 	}
 	return as(func() error { return s.make(content) })
-}
-
-// reader ends with a context.
-type reader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }
 
 // steps is one change while it is made.

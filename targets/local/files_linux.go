@@ -151,7 +151,7 @@ func hashOf(ctx context.Context, held int) (sum [sha256.Size]byte, err error) {
 	}
 	defer func() { _ = f.Close() }()
 	h := sha256.New()
-	if _, err := io.Copy(h, &reader{ctx, f}); err != nil {
+	if _, err := io.Copy(h, targets.NewReader(ctx, f)); err != nil {
 		return sum, err
 	}
 	h.Sum(sum[:0])
@@ -165,19 +165,6 @@ func reopen(held int) (*os.File, error) {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), "file"), nil // #nosec G115 -- a descriptor
-}
-
-// reader ends with a context.
-type reader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }
 
 // Content opens a regular file for reading, where the account may.
