@@ -129,6 +129,7 @@ func (l *login) greet() error {
 
 // receive waits for the client, on its own time.
 func (l *login) receive(p []byte) (int, error) {
+	acknowledgeAtOnce(l.c.Conn)
 	l.mu.Lock()
 	l.giveTurn()
 	if l.over.Load() {
