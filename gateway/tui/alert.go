@@ -34,13 +34,13 @@ type bell struct {
 }
 
 // alarm rings where something waits that did not wait at the last look.
-func (m *model) alarm() tea.Cmd {
-	before := m.known
-	m.known = make(map[string]int, len(m.inbox.waiting))
+func (b *bell) alarm(m *model) tea.Cmd {
+	before := b.known
+	b.known = make(map[string]int, len(m.inbox.waiting))
 	arrived := false
 	for i := range m.inbox.waiting {
 		r := &m.inbox.waiting[i]
-		m.known[r.id] = r.last
+		b.known[r.id] = r.last
 		fresh := before != nil && r.waiting > 0 && r.last > before[r.id] && !r.ownedBy(m.me)
 		arrived = arrived || fresh
 		if fresh && m.session != nil && r.id != m.session.id {
@@ -48,20 +48,20 @@ func (m *model) alarm() tea.Cmd {
 		}
 	}
 	now := m.now()
-	if !arrived || m.alert != AlertBell || !m.rang.IsZero() && now.Sub(m.rang) < bellPause {
+	if !arrived || b.alert != AlertBell || !b.rang.IsZero() && now.Sub(b.rang) < bellPause {
 		return nil
 	}
-	m.rang = now
+	b.rang = now
 	return tea.Raw("\a")
 }
 
 // title is the window's title, of the screen's own words alone.
-func (m *model) title() string {
-	if m.alert == AlertNone || !m.inbox.loaded {
+func (b *inbox) title(alert Alert) string {
+	if alert == AlertNone || !b.loaded {
 		return ""
 	}
-	n := len(m.inbox.waiting)
-	if d := m.inbox.count(policy.Danger); d > 0 {
+	n := len(b.waiting)
+	if d := b.count(policy.Danger); d > 0 {
 		return fmt.Sprintf("(%d, %d DANGER) Shannot", n, d)
 	}
 	return fmt.Sprintf("(%d) Shannot", n)

@@ -24,9 +24,9 @@ func newMemory() memory { return memory{map[mark]subject{}, map[mark]bool{}} }
 // maxRead bounds how many operations are remembered as read.
 const maxRead = 10_000
 
-// noteRead remembers that all of the open operation has been on the screen, by its digest.
-func (m *model) noteRead() {
-	s, v := &m.session.session, m.session.view
+// noteRead remembers that all of the operation has been on the screen, by its digest.
+func (v *operationView) noteRead(m *model) {
+	s := &m.session.session
 	if !v.page.allSeen() || v.undecidable(m.backend, s, m.me, m.now()) != "" {
 		return
 	}
@@ -43,13 +43,13 @@ func (m *memory) wasRead(s *journal.Session, op *journal.Operation) bool {
 
 // askApproveAll asks about all that waits in the open session, which must have been read. It takes a session as a whole or not at
 // all, and never danger.
-func (m *model) askApproveAll() {
-	s := &m.session.session
+func (v *sessionView) askApproveAll(m *model) {
+	s := &v.session
 	ops := waitingIn(s, m.isPending)
 	var read []subject
 	for _, op := range ops {
-		v := operationView{op: *op}
-		switch why := v.undecidable(m.backend, s, m.me, m.now()); {
+		view := operationView{op: *op}
+		switch why := view.undecidable(m.backend, s, m.me, m.now()); {
 		case why != "":
 			m.say(format(toneCaution, "Approve is off: operation %d: %s.", op.N, why))
 			return
@@ -57,7 +57,7 @@ func (m *model) askApproveAll() {
 			m.say(format(toneCaution, "A never takes danger: operation %d needs an approval of its own.", op.N))
 			return
 		case m.wasRead(s, op):
-			read = append(read, v.subject(s))
+			read = append(read, view.subject(s))
 		}
 	}
 	switch {
@@ -92,8 +92,9 @@ func waitingIn(s *journal.Session, decided func(session string, n int) bool) (op
 	return ops
 }
 
-// markedIn are the operations of a session that wait and are marked.
-func (m *model) markedIn(s *journal.Session) []*journal.Operation {
+// marked are the operations of the session that wait and are marked.
+func (v *sessionView) marked(m *model) []*journal.Operation {
+	s := &v.session
 	return slices.DeleteFunc(waitingIn(s, m.isPending), func(op *journal.Operation) bool { return !m.marked[mark{s.ID, op.N}] })
 }
 
@@ -166,14 +167,14 @@ func (b *inbox) askRejectAll(m *model) {
 }
 
 // askRejectAll asks for a reason to reject the marked operations of the open session.
-func (m *model) askRejectAll() {
-	s := &m.session.session
+func (v *sessionView) askRejectAll(m *model) {
+	s := &v.session
 	if s.OwnedBy(m.me) {
 		m.say(own(toneCaution, "Your own session: another approver decides."))
 		return
 	}
 	var subjects []subject
-	ops := m.markedIn(s)
+	ops := v.marked(m)
 	for _, op := range ops {
 		subjects = append(subjects, subjectOf(s, op, false, nil))
 	}

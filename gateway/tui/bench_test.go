@@ -73,7 +73,7 @@ func BenchmarkKeyPressWhileSessionsStream(b *testing.B) {
 	}
 	for b.Loop() {
 		o.take(chunk)
-		m.written(o)
+		outputMsg{o}.take(m)
 		m.Update(m.load(0)())
 		m.Update(tea.KeyPressMsg{Code: tea.KeyUp})
 		if m.Screen() == "" {

@@ -294,8 +294,8 @@ func (d *dialog) footer(width int) line {
 	return join(keyWords(keyEnter), own(tonePlain, "  "), keyWords(keyCancel)).fit(width)
 }
 
-// answered takes the backend's answer to a decision.
-func (m *model) answered(msg decidedMsg) tea.Cmd {
+// take takes the backend's answer to a decision.
+func (msg decidedMsg) take(m *model) tea.Cmd {
 	if m.dialog != nil && m.dialog.isBusy() { // another question stays open
 		m.dialog = nil
 	}

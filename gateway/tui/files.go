@@ -93,6 +93,14 @@ func sizeOf(d diff.Diff) int {
 // contentsMsg says that contents have been read.
 type contentsMsg struct{ from *contents }
 
+// take implements message.
+func (msg contentsMsg) take(m *model) tea.Cmd {
+	if m.session != nil {
+		m.session.haveContents(msg.from)
+	}
+	return nil
+}
+
 // await reads what was asked for beside the screen; nil where nothing was.
 func (c *contents) await(work *workers) tea.Cmd {
 	c.mu.Lock()

@@ -26,6 +26,9 @@ func (p *page) findKey(k tea.KeyPressMsg) {
 	}
 }
 
+// finding reports whether a word is looked for; a page that is none looks for nothing.
+func (p *page) finding() bool { return p != nil && p.find.text() != "" }
+
 // findNext moves to the next row below the top one that has the word. Behind the last comes the first. What it jumps over
 // does not count as seen.
 func (p *page) findNext() {

@@ -66,7 +66,7 @@ type grantMsg struct {
 }
 
 // askGrant opens the dialog for the open operation.
-func (m *model) askGrant(v *operationView) tea.Cmd {
+func (v *operationView) askGrant(m *model) tea.Cmd {
 	if v.op.Command == nil {
 		m.say(own(toneCaution, "Only a command can be granted."))
 		return nil
@@ -97,11 +97,11 @@ func (d *grantDialog) preview(m *model) tea.Cmd {
 	})
 }
 
-// spelled takes the backend's answer, unless the human has chosen otherwise since.
-func (m *model) spelled(msg grantMsg) {
+// take takes the backend's answer, unless the human has chosen otherwise since.
+func (msg grantMsg) take(m *model) tea.Cmd {
 	d := msg.to
 	if m.dialog != question(d) || msg.asked != d.asking {
-		return
+		return nil
 	}
 	d.answered = msg.asked
 	if msg.err != nil {
@@ -110,6 +110,7 @@ func (m *model) spelled(msg grantMsg) {
 		d.grant = &msg.grant
 	}
 	d.draw()
+	return nil
 }
 
 // draw writes the dialog anew. What has been read has to be read again.

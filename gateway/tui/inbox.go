@@ -32,6 +32,7 @@ const roomyWidth = 60
 
 // inbox is the list of sessions: those that wait, or those decided of late.
 type inbox struct {
+	lists
 	waiting  []summary // the oldest first
 	decided  []summary // the latest first
 	shown    []summary // the ones that are listed, in their order
@@ -543,4 +544,23 @@ func (c columns) row(t tone, cells []line) line {
 		l = join(l, cell, own(t, render.Blanks(max(w-cell.cells(), 0)+1)))
 	}
 	return l
+}
+
+// prompt implements view.
+func (b *inbox) prompt() *prompt { return &b.search }
+
+// status implements view: where things stand is said for the whole screen.
+func (*inbox) status(*model) []line { return nil }
+
+// keys are those that do something now, the most important first.
+func (b *inbox) keys(*model) []key.Binding {
+	if b.recent {
+		return []key.Binding{keyOpen, keyRecent, keyLeave, keyFind}
+	}
+	return []key.Binding{keyOpen, keyLook, keyLeave, keyFind, keyRecent, keyNext, keyMark, keyApproveAll, keyRejectAll, keyOrder, keyAlert}
+}
+
+// help implements view.
+func (*inbox) help() *page {
+	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyRecent, keyOrder, keyAlert, keyMouse, keyLight, keyLeave, keyQuit}, scrollKeys...))
 }

@@ -176,7 +176,7 @@ func TestBellRingsForWhatIsNewAndCanBeTurnedOff(t *testing.T) {
 	f.add(held("aaaa0002", policy.Danger, "halt"))
 	s.until("2 wait")
 	bells(1)
-	if got, want := s.model.title(), "(2, 1 DANGER) Shannot"; got != want {
+	if got, want := s.model.inbox.title(s.model.alert), "(2, 1 DANGER) Shannot"; got != want {
 		t.Fatalf("title %q, want %q", got, want)
 	}
 	f.add(held("aaaa0003", policy.Caution, "halt"))
@@ -198,7 +198,7 @@ func TestBellRingsForWhatIsNewAndCanBeTurnedOff(t *testing.T) {
 	s.until("5 wait")
 	bells(2)
 	s.press("B")
-	if got := s.model.title(); got != "" {
+	if got := s.model.inbox.title(s.model.alert); got != "" {
 		t.Fatalf("title %q though it was turned off", got)
 	}
 	s.press("B")

@@ -3,8 +3,6 @@ package tui
 import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
-
-	"shannot-gateway/approvals/render"
 )
 
 // bind is a key binding: what the help calls it, what it does, and the keys.
@@ -103,26 +101,4 @@ func footer(width int, bindings ...key.Binding) line {
 
 func keyWords(b key.Binding) line {
 	return join(shown(toneKey, b.Help().Key), format(tonePlain, " %s", b.Help().Desc))
-}
-
-// helpPage lists keys with what they do.
-func helpPage(title render.Words, bindings []key.Binding) *page {
-	p := newPage()
-	p.addProse(nil, own(toneStrong, title))
-	for _, b := range bindings {
-		p.addProse(padded(toneKey, render.Line(b.Help().Key), 8), shown(tonePlain, b.Help().Desc))
-	}
-	p.addProse(nil, nil)
-	for _, s := range reminders {
-		p.addProse(nil, own(tonePlain, s))
-	}
-	return p
-}
-
-// reminders are what a human has to know to read this screen.
-var reminders = []render.Words{
-	"Approve is off until all of an operation has been on the screen. What you approve is what you were shown: its digest goes with your decision.",
-	"Characters that a terminal would obey or hide are written as escapes such as \\x1b or \\u202e, and a backslash is doubled.",
-	"↳ continues the row above. … marks what does not fit; open it to see all of it.",
-	"“Words in quotes” in the list are the agent's own and prove nothing.",
 }

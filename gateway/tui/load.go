@@ -2,6 +2,7 @@ package tui
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -29,13 +30,23 @@ type summary struct {
 	what                         line
 	risk                         policy.Risk
 	standing
+	queue
+	ending
+	words string // everything in lower case, once it was asked for
+}
+
+// queue is what waits in a session.
+type queue struct {
 	waiting int     // operations that wait
 	ops     []waits // the same, the first maxWaits of them
 	last    int     // number of the last one that waits
-	by      string
+}
+
+// ending is how a session that has ended did.
+type ending struct {
+	by      string // who decided last
 	exit    *int
 	outcome string
-	words   string // everything in lower case, once it was asked for
 }
 
 // standing is where a session stands.
@@ -59,7 +70,7 @@ const maxWaits = 1000
 // summarize picks out of a session what the list shows.
 func summarize(s *journal.Session) summary {
 	r := summary{
-		id: s.ID, group: s.Group, agent: s.Identity, key: s.Key, target: s.Target, name: s.Name, exit: s.ExitCode, risk: policy.Safe,
+		id: s.ID, group: s.Group, agent: s.Identity, key: s.Key, target: s.Target, name: s.Name, ending: ending{exit: s.ExitCode}, risk: policy.Safe,
 		standing: standing{status: s.Status, since: s.Created, ended: s.Ended, deadline: s.Deadline},
 	}
 	if s.Status.Final() {
@@ -173,6 +184,67 @@ func (m *model) refresh() tea.Cmd {
 	return m.load(0)
 }
 
+// take takes a look at the backend.
+func (s snapshot) take(m *model) tea.Cmd {
+	m.loading = false
+	for i := range s.followed {
+		m.results.follow(&s.followed[i])
+	}
+	var cmds []tea.Cmd
+	if m.stale {
+		m.loading, m.stale = true, false
+		cmds = append(cmds, m.load(refreshPause))
+	}
+	if s.err != nil {
+		m.say(join(own(toneDanger, "The sessions could not be read: "), shown(tonePlain, s.err.Error())))
+	} else {
+		if m.inbox.take(&s) && m.session == nil {
+			m.jumped()
+		}
+		cmds = append(cmds, m.alarm(m))
+	}
+	m.learn(s.news)
+	if m.session != nil && s.id == m.session.id {
+		cmds = append(cmds, s.takeSession(m))
+	}
+	return tea.Batch(cmds...)
+}
+
+// takeSession takes what the look has of the open session.
+func (s *snapshot) takeSession(m *model) tea.Cmd {
+	if s.sessionErr != nil {
+		if errors.Is(s.sessionErr, journal.ErrNotFound) {
+			m.closeSession()
+			m.jumped()
+		}
+		m.say(join(own(toneDanger, "Session "), shown(tonePlain, s.id), own(tonePlain, ": "), shown(tonePlain, s.sessionErr.Error())))
+		return nil
+	}
+	var cmds []tea.Cmd
+	m.session.attended = s.attended
+	note, changed := m.session.take(&s.session)
+	if changed {
+		m.say(note)
+		m.jumped()
+		// A question that was asked about something else must not be answered any more. One that the backend is
+		// answering already stays until it has.
+		if m.dialog != nil && !m.dialog.isBusy() {
+			m.dialog = nil
+		}
+	}
+	if m.session.want {
+		m.session.want = false
+		cmds = append(cmds, m.session.openOperation(m, firstWaiting(&m.session.session)))
+	}
+	if v := m.session.view; v != nil {
+		cmds = append(cmds, v.followResult(m))
+	}
+	if m.session.output.overAs(journal.StatusParked) && s.session.Status != journal.StatusParked {
+		cmds = append(cmds, m.session.startFollowing(m)) // it has been started again, and may be over already
+	}
+	return tea.Batch(cmds...)
+}
+
 func waitingSessions(b Backend, me journal.Identity) (waiting []summary, running int, err error) {
 	all, err := b.Sessions(me, approvals.Filter{})
 	if err != nil {
@@ -222,7 +294,7 @@ type eventMsg struct {
 }
 
 // awaitEvent waits for the next event and takes those that are already there with it.
-func (m *model) awaitEvent() tea.Cmd {
+func (m *surroundings) awaitEvent() tea.Cmd {
 	return m.work.command(func() tea.Msg {
 		select {
 		case <-m.ctx.Done():
@@ -234,6 +306,16 @@ func (m *model) awaitEvent() tea.Cmd {
 			return msg
 		}
 	})
+}
+
+// take implements message.
+func (msg eventMsg) take(m *model) tea.Cmd {
+	m.hear(msg.decided, m.me.Name)
+	if msg.closed {
+		m.over = true
+		return tea.Quit
+	}
+	return tea.Batch(m.refresh(), m.awaitEvent())
 }
 
 // note takes one event. It reports whether something may wait now that did not before.
@@ -265,7 +347,10 @@ func (msg *eventMsg) drain(events <-chan events.Event) (waits bool) {
 // tickMsg moves the clocks on the screen.
 type tickMsg struct{}
 
-func (m *model) tick() tea.Cmd {
+// take implements message.
+func (tickMsg) take(m *model) tea.Cmd { return m.tick() }
+
+func (m *surroundings) tick() tea.Cmd {
 	return m.work.command(func() tea.Msg {
 		if !pause(m.ctx, time.Second) {
 			return nil
@@ -310,7 +395,7 @@ func (msg *decidedMsg) failed() int {
 }
 
 // decide hands a verdict to the backend.
-func (m *model) decide(v verdict) tea.Cmd {
+func (m *surroundings) decide(v verdict) tea.Cmd {
 	return m.work.command(func() tea.Msg { return m.decideOn(v) })
 }
 

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -37,8 +36,8 @@ type model struct {
 
 	inbox   inbox
 	session *sessionView // nil while the list is shown
+	pages   []view       // on top of it; see show
 	dialog  question
-	help    *page
 	speech
 }
 
@@ -101,7 +100,7 @@ func newModel(ctx context.Context, work *workers, o Options) *model {
 func (m *model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.refresh(), m.awaitEvent(), m.tick()}
 	if m.session != nil {
-		cmds = append(cmds, m.startFollowing())
+		cmds = append(cmds, m.session.startFollowing(m))
 	}
 	return tea.Batch(cmds...)
 }
@@ -127,47 +126,19 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 		m.wheel(msg)
 	case tea.MouseClickMsg:
 		return m.click(msg)
-	case eventMsg:
-		m.hear(msg.decided, m.me.Name)
-		if msg.closed {
-			m.over = true
-			return tea.Quit
-		}
-		return tea.Batch(m.refresh(), m.awaitEvent())
-	case tickMsg:
-		return m.tick()
-	case snapshot:
-		return m.loaded(&msg)
-	case outputMsg:
-		return m.written(msg.from)
-	case grantMsg:
-		m.spelled(msg)
-	case rollbackMsg:
-		return m.rolledBack(msg)
-	case decidedMsg:
-		return m.answered(msg)
-	case contentsMsg:
-		if m.session != nil {
-			m.session.haveContents(msg.from)
-		}
-	case dueMsg:
-		return m.send(msg.p)
-	case readMsg:
-		m.waits = false
+	case message:
+		return msg.take(m)
 	}
 	return nil
 }
 
 // paste gives pasted text to what is typed into.
 func (m *model) paste(text string) {
-	switch {
-	case m.dialog != nil && !m.dialog.isBusy():
+	if m.dialog != nil && !m.dialog.isBusy() {
 		m.dialog.paste(text)
-	case m.dialog == nil && m.help == nil && m.session == nil && m.inbox.search.open:
-		m.inbox.search.field.insert(text)
+	} else if p := m.typing(); p != nil {
+		p.field.insert(text)
 		m.inbox.settle()
-	case m.dialog == nil && m.help == nil && m.reading() != nil && m.reading().find.open:
-		m.reading().find.field.insert(text)
 	}
 }
 
@@ -187,25 +158,20 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 			return m.leave()
 		}
 		return nil
-	case m.help != nil:
-		if key.Matches(k, keyBack) || key.Matches(k, keyHelp) {
-			m.help = nil
-		} else {
-			m.help.key(k)
-		}
-		return nil
 	case m.dialog != nil:
 		return m.dialog.key(m, k)
-	case m.session == nil && m.inbox.search.open:
-		return m.inbox.key(m, k)
-	case m.reading() != nil && m.reading().find.open:
-		m.reading().findKey(k)
+	case m.typing() != nil && m.top().text() != nil:
+		m.top().text().findKey(k)
 		return nil
-	case m.reading() != nil && m.reading().find.text() != "" && key.Matches(k, keyCancel):
-		m.reading().find = finder{}
+	case m.typing() != nil:
+		return m.top().key(m, k)
+	case m.top().text().finding() && key.Matches(k, keyCancel):
+		m.top().text().find = finder{}
 		return nil
+	case m.helping():
+		return m.top().key(m, k)
 	case key.Matches(k, keyHelp):
-		m.help = m.helpPage()
+		m.show(&helpView{of: m.top(), page: m.top().help()})
 		return nil
 	}
 	if cmd, taken := m.pendingKey(k); taken {
@@ -214,7 +180,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case key.Matches(k, keyNext):
 		return m.nextWaiting(crossing)
-	case m.session == nil && key.Matches(k, keyLeave):
+	case m.top() == view(&m.inbox) && key.Matches(k, keyLeave):
 		return m.askLeave(leaving)
 	case key.Matches(k, keySeen) && m.results.clear():
 		return nil
@@ -231,21 +197,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		}
 		return nil
 	}
-	if m.session != nil {
-		return m.session.key(m, k)
-	}
-	return m.inbox.key(m, k)
-}
-
-// reading is the text that is on the screen, nil where a list is.
-func (m *model) reading() *page {
-	switch {
-	case m.session == nil:
-		return nil
-	case m.session.view != nil:
-		return m.session.view.page
-	}
-	return m.session.page()
+	return m.top().key(m, k)
 }
 
 // say shows a note until the next key.
@@ -262,8 +214,9 @@ func (m *model) openID() string {
 // open shows a session; with look, what waits in it.
 func (m *model) open(id string, look bool) tea.Cmd {
 	m.closeSession()
+	m.pages = nil
 	m.session = newSessionView(m.backend, id, look)
-	return tea.Batch(m.refresh(), m.startFollowing())
+	return tea.Batch(m.refresh(), m.session.startFollowing(m))
 }
 
 func (m *model) closeSession() {
@@ -271,100 +224,6 @@ func (m *model) closeSession() {
 		m.session.close()
 	}
 	m.session, m.dialog = nil, nil
-}
-
-// startFollowing follows the open session's output from its beginning.
-func (m *model) startFollowing() tea.Cmd {
-	m.session.stopOutput()
-	o := follow(m.ctx, m.work, m.backend, m.me, m.session.id)
-	m.session.output = o
-	m.session.written = newPage()
-	m.session.written.tail = true
-	return awaitOutput(m.ctx, m.work, o)
-}
-
-// written draws new output.
-func (m *model) written(from *transcript) tea.Cmd {
-	if m.session == nil {
-		return nil
-	}
-	if v := m.session.view; v != nil && v.output == from {
-		over := from.over()
-		v.draw(&m.session.session)
-		if over {
-			return nil
-		}
-		return awaitOutput(m.ctx, m.work, from)
-	}
-	if m.session.output != from {
-		return nil
-	}
-	over := from.over() // before it is drawn, so that nothing that comes in between is left out
-	m.session.written.replace(from.page())
-	if over {
-		return nil
-	}
-	return awaitOutput(m.ctx, m.work, from)
-}
-
-// loaded takes a look at the backend.
-func (m *model) loaded(s *snapshot) tea.Cmd {
-	m.loading = false
-	for i := range s.followed {
-		m.results.follow(&s.followed[i])
-	}
-	var cmds []tea.Cmd
-	if m.stale {
-		m.loading, m.stale = true, false
-		cmds = append(cmds, m.load(refreshPause))
-	}
-	if s.err != nil {
-		m.say(join(own(toneDanger, "The sessions could not be read: "), shown(tonePlain, s.err.Error())))
-	} else {
-		if m.inbox.take(s) && m.session == nil {
-			m.jumped()
-		}
-		cmds = append(cmds, m.alarm())
-	}
-	m.learn(s.news)
-	if m.session != nil && s.id == m.session.id {
-		cmds = append(cmds, m.loadedSession(s))
-	}
-	return tea.Batch(cmds...)
-}
-
-func (m *model) loadedSession(s *snapshot) tea.Cmd {
-	if s.sessionErr != nil {
-		if errors.Is(s.sessionErr, journal.ErrNotFound) {
-			m.closeSession()
-			m.jumped()
-		}
-		m.say(join(own(toneDanger, "Session "), shown(tonePlain, s.id), own(tonePlain, ": "), shown(tonePlain, s.sessionErr.Error())))
-		return nil
-	}
-	var cmds []tea.Cmd
-	m.session.attended = s.attended
-	note, changed := m.session.take(&s.session)
-	if changed {
-		m.say(note)
-		m.jumped()
-		// A question that was asked about something else must not be answered any more. One that the backend is
-		// answering already stays until it has.
-		if m.dialog != nil && !m.dialog.isBusy() {
-			m.dialog = nil
-		}
-	}
-	if m.session.want {
-		m.session.want = false
-		cmds = append(cmds, m.session.openOperation(m, firstWaiting(&m.session.session)))
-	}
-	if v := m.session.view; v != nil {
-		cmds = append(cmds, v.followResult(m))
-	}
-	if m.session.output.overAs(journal.StatusParked) && s.session.Status != journal.StatusParked {
-		cmds = append(cmds, m.startFollowing()) // it has been started again, and may be over already
-	}
-	return tea.Batch(cmds...)
 }
 
 // opened is the number of the open operation, 0 for none.
@@ -386,6 +245,7 @@ func (v *sessionView) nextWaiting(m *model, n int) int {
 // where the key comes once more: crossing is the session that was named.
 func (m *model) nextWaiting(crossing string) tea.Cmd {
 	v := m.session
+	m.pages = nil
 	if v != nil && crossing == "" {
 		if i := v.nextWaiting(m, v.opened()); i >= 0 {
 			return v.openOperation(m, i)
@@ -409,7 +269,7 @@ func (m *model) nextWaiting(crossing string) tea.Cmd {
 
 // noteResults drops the results whose end the human has seen on the page that is open.
 func (m *model) noteResults() {
-	if v := m.session; v != nil && v.view != nil && m.dialog == nil && m.help == nil {
+	if v := m.session; v != nil && m.top() == view(v.view) && m.dialog == nil {
 		m.results.seen(v.id, v.opened())
 	}
 }
@@ -430,43 +290,21 @@ func (m *model) askReject(op *journal.Operation) tea.Cmd {
 	return nil
 }
 
-func (m *model) tooSmall() bool { return m.width < minWidth || m.height < minHeight }
-
-// helpPage are the keys of what is on the screen.
-func (m *model) helpPage() *page {
-	switch {
-	case m.session != nil && m.session.view != nil:
-		return helpPage("An operation", append([]key.Binding{keyApprove, keyGrant, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyMouse, keyLight, keyBack, keyQuit}, scrollKeys...))
-	case m.session != nil:
-		return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyPane5, keyTab, keyWhole, keySide, keyRollback, keyMouse, keyLight, keyBack, keyQuit}, scrollKeys...))
-	}
-	return helpPage("The list", append([]key.Binding{keyOpen, keyLook, keyNext, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyRecent, keyOrder, keyAlert, keyMouse, keyLight, keyLeave, keyQuit}, scrollKeys...))
-}
-
-// head is the top of the screen.
-func (m *model) head() []line {
-	switch {
-	case m.session != nil && m.session.view != nil:
-		return m.session.view.head(m)
-	case m.session != nil:
-		return m.session.head(m)
-	}
-	return m.inbox.head(m)
-}
+func (m *window) tooSmall() bool { return m.width < minWidth || m.height < minHeight }
 
 // foot is the bottom of the screen: a note, where things stand, and the keys.
 func (m *model) foot() []line {
-	return append(append(m.noteLines(), m.state()...), m.keyLine())
+	return append(append(m.noteLines(m.window), m.state()...), m.keyLine())
 }
 
 // noteLines are the note, as far as there is room for it.
-func (m *model) noteLines() []line {
+func (m *speech) noteLines(w window) []line {
 	if m.note == nil {
 		return nil
 	}
 	p := newPage()
 	p.addProse(nil, m.note)
-	p.layout(m.width, noteRows)
+	p.layout(w.width, noteRows)
 	lines := p.window()
 	if len(p.rows) > noteRows {
 		lines[noteRows-1] = append(lines[noteRows-1], span{toneMark, render.Own("…")})
@@ -477,35 +315,28 @@ func (m *model) noteLines() []line {
 // state says where things stand. It has the same number of rows while the human types as after it, so that what was found
 // stays where it is.
 func (m *model) state() []line {
-	var lines []line
-	switch {
-	case m.help != nil:
+	if m.helping() {
 		return nil
-	case m.session == nil && m.dialog == nil:
-		lines = m.newsLines()
+	}
+	var lines []line
+	if m.dialog == nil && m.session == nil {
+		lines = m.newsroom.lines(m.window)
 	}
 	lines = append(lines, m.results.lines(m.width, m.resultRoom())...)
-	if l := m.pendingLine(); l != nil {
+	if l := m.undoing.line(m.now(), m.width); l != nil {
 		lines = append(lines, l)
 	}
-	if m.session == nil || m.dialog != nil {
+	if m.dialog != nil {
 		return lines
 	}
-	if p := m.reading(); p != nil && p.findLine() != nil {
+	if p := m.top().text(); p != nil && p.findLine() != nil {
 		lines = append(lines, p.findLine())
 	}
-	if v := m.session.view; v != nil {
-		return append(lines, v.status(m))
-	}
-	if i := firstWaiting(&m.session.session); i >= 0 && m.session.pane != paneOperations {
-		n := m.session.session.Operations[i].N
-		lines = append(lines, format(toneCaution, "Operation %d waits for a decision", n))
-	}
-	return lines
+	return append(lines, m.top().status(m)...)
 }
 
 // resultRoom is how many rows results may take.
-func (m *model) resultRoom() int {
+func (m *window) resultRoom() int {
 	switch {
 	case m.height < 20:
 		return 1
@@ -518,92 +349,38 @@ func (m *model) resultRoom() int {
 // keyLine are the keys that matter most now.
 func (m *model) keyLine() line {
 	switch {
-	case m.help != nil:
-		return footer(m.width, keyBack, keyPage)
 	case m.dialog != nil:
 		return m.dialog.footer(m.width)
-	case m.session == nil && m.inbox.search.open, m.reading() != nil && m.reading().find.open:
+	case m.typing() != nil:
 		return footer(m.width, keyEnter, keyCancel)
-	case m.session != nil && m.session.view != nil:
-		return footer(m.width, m.operationKeys(m.session.view)...)
-	case m.session != nil:
-		return footer(m.width, m.sessionKeys()...)
-	case m.inbox.recent:
-		return footer(m.width, keyOpen, keyRecent, keyLeave, keyFind)
 	}
-	return footer(m.width, keyOpen, keyLook, keyLeave, keyFind, keyRecent, keyNext, keyMark, keyApproveAll, keyRejectAll, keyOrder, keyAlert)
+	return footer(m.width, m.top().keys(m)...)
 }
 
-// operationKeys are the keys that do something now, the most important first.
-func (m *model) operationKeys(v *operationView) []key.Binding {
-	s, rest := &m.session.session, []key.Binding{keyBack, keyNext, keyPage, keyEnv}
-	switch {
-	case v.mayApprove(m):
-		return append([]key.Binding{keyApprove, keyReject, keyGrant}, rest...)
-	case v.op.Decision == journal.Waiting && !s.OwnedBy(m.me):
-		return append([]key.Binding{keyPage, keyReject}, keyBack, keyNext, keyEnv)
-	}
-	return rest
-}
-
-func (m *model) sessionKeys() []key.Binding {
-	v := m.session
-	keys := []key.Binding{keyBack, keyNext}
-	if v.pane == paneOperations {
-		keys = append([]key.Binding{keyOpen}, keys...)
-	} else {
-		keys = append(keys, keyPage)
-	}
-	if v.pane == paneFiles {
-		keys = append(keys, keyWhole, keySide)
-	}
-	if canRollBack(&v.session, m.me) {
-		keys = append(keys, keyRollback)
-	}
-	if firstWaiting(&v.session) < 0 {
-		return keys
-	}
-	if v.pane == paneOperations && !v.session.OwnedBy(m.me) {
-		keys = append(keys, keyReject)
-		if len(waitingIn(&v.session, m.isPending)) > 1 {
-			keys = append(keys, keyMark, keyApproveAll, keyRejectAll)
-		}
-	}
-	return append([]key.Binding{keyLook}, keys...)
-}
-
-func (m *model) bodyHeight() int { return max(m.height-len(m.head())-len(m.foot()), 1) }
+func (m *model) bodyHeight() int { return max(m.height-len(m.top().head(m))-len(m.foot()), 1) }
 
 // layout fits what scrolls to the window, and notes what of it is on the screen. It returns how long that has to be there to count
 // as read.
 func (m *model) layout() (left time.Duration) {
-	p := m.reading()
-	if p != nil && (m.tooSmall() || m.help != nil || m.covering() != nil) {
+	p := m.top().text()
+	if p != nil && (m.tooSmall() || m.covering() != nil) {
 		p.covered()
 	}
 	if m.tooSmall() {
 		return 0
 	}
 	height := m.bodyHeight()
-	switch {
-	case m.help != nil:
-		m.help.layout(m.width, height)
-		return 0
-	case m.covering() != nil:
-		return m.covering().layout(m, height)
-	case m.session == nil:
-		return 0
+	if c := m.covering(); c != nil {
+		return c.layout(m, height)
 	}
-	if m.session.view == nil && m.session.pane == paneFiles {
-		m.session.files.draw(&m.session.session, m.width)
-	}
-	if p = m.reading(); p == nil {
+	m.top().fit(m)
+	if p = m.top().text(); p == nil {
 		return 0
 	}
 	p.layout(m.width, height-len(m.beside(height)))
 	left = p.markSeen(m.now(), m.pace.Read)
-	if v := m.session.view; v != nil {
-		m.noteRead()
+	if v, ok := m.top().(*operationView); ok {
+		v.noteRead(m)
 		if m.dialog == nil {
 			m.results.onPage(m.session.id, v.op.N)
 		}
@@ -643,10 +420,7 @@ func (m *model) beside(height int) []line {
 
 // body is the middle of the screen, at most height rows.
 func (m *model) body(height int) []line {
-	switch {
-	case m.help != nil:
-		return m.help.window()
-	case m.covering() != nil:
+	if m.covering() != nil {
 		return m.dialog.window(m, height)
 	}
 	question := m.beside(height)
@@ -662,15 +436,13 @@ func (m *model) body(height int) []line {
 
 // content is what a question would be about, at most height rows.
 func (m *model) content(height int) []line {
-	switch {
-	case height <= 0:
+	if height <= 0 {
 		return nil
-	case m.session != nil && m.session.view != nil:
-		return m.session.view.page.window()
-	case m.session != nil:
-		return m.session.body(m, height)
 	}
-	return m.inbox.body(m, height)
+	if p := m.top().text(); p != nil {
+		return p.window()
+	}
+	return m.top().body(m, height)
 }
 
 // Screen is what the terminal shows: exactly height rows, none wider than the window.
@@ -678,7 +450,7 @@ func (m *model) Screen() string {
 	if m.tooSmall() {
 		return "Make the window\nlarger: 40×12.\nq leaves."
 	}
-	head, foot := m.head(), m.foot()
+	head, foot := m.top().head(m), m.foot()
 	lines := append(slices.Clone(head), m.body(m.bodyHeight())...)
 	for len(lines) < m.height-len(foot) {
 		lines = append(lines, nil)

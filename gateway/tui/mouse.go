@@ -13,45 +13,47 @@ func (m *model) wheel(e tea.MouseWheelMsg) {
 	}
 	switch {
 	case m.tooSmall():
-	case m.help != nil:
-		m.help.scroll(n)
 	case m.dialog != nil:
 		m.dialog.scroll(n)
-	case m.reading() != nil:
-		m.reading().scroll(n)
-	case m.session != nil:
-		m.session.at = max(min(m.session.at+n/wheelRows, len(m.session.session.Operations)-1), 0)
+	case m.top().text() != nil:
+		m.top().text().scroll(n)
 	default:
-		m.inbox.move(n / wheelRows)
+		m.top().move(n / wheelRows)
 	}
 }
 
 // click selects the row of a list that was clicked on, and opens the one that is selected already. A click never
 // decides anything: there is nothing to aim at while the screen moves.
 func (m *model) click(e tea.MouseClickMsg) tea.Cmd {
-	row := e.Y - len(m.head())
-	if m.tooSmall() || m.help != nil || m.dialog != nil || row < 0 || row >= m.bodyHeight() {
+	row := e.Y - len(m.top().head(m))
+	if m.tooSmall() || m.dialog != nil || row < 0 || row >= m.bodyHeight() {
 		return nil
 	}
-	switch {
-	case m.session == nil:
-		i := m.inbox.first + row/m.inbox.height(m.width)
-		if i >= len(m.inbox.shown) {
-			return nil
-		}
-		if i == m.inbox.at {
-			return m.open(m.inbox.selected, false)
-		}
-		m.inbox.move(i - m.inbox.at)
-	case m.session.view == nil && m.session.pane == paneOperations:
-		i := m.session.first + row/2
-		if i >= len(m.session.session.Operations) {
-			return nil
-		}
-		if i == m.session.at {
-			return m.session.openOperation(m, i)
-		}
-		m.session.at = i
+	return m.top().click(m, row)
+}
+
+// click selects a session, or opens the one that is selected.
+func (b *inbox) click(m *model, row int) tea.Cmd {
+	i := b.first + row/b.height(m.width)
+	if i >= len(b.shown) {
+		return nil
 	}
+	if i == b.at {
+		return m.open(b.selected, false)
+	}
+	b.move(i - b.at)
+	return nil
+}
+
+// click selects an operation, or opens the one that is selected.
+func (v *sessionView) click(m *model, row int) tea.Cmd {
+	i := v.first + row/2
+	if v.pane != paneOperations || i >= len(v.session.Operations) {
+		return nil
+	}
+	if i == v.at {
+		return v.openOperation(m, i)
+	}
+	v.at = i
 	return nil
 }

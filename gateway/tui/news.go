@@ -76,15 +76,15 @@ func (m *newsroom) learn(all []news) {
 	m.news = m.news[max(len(m.news)-maxNews, 0):]
 }
 
-// newsLines are the latest decisions of others, for the bottom of the list: as many as the window has room for.
-func (m *model) newsLines() []line {
+// lines are the latest decisions of others, for the bottom of the list: as many as the window has room for.
+func (m *newsroom) lines(w window) []line {
 	room := 1
-	if m.height >= 24 {
+	if w.height >= 24 {
 		room = 3
 	}
 	var lines []line
 	for _, n := range m.news[max(len(m.news)-room, 0):] {
-		lines = append(lines, join(format(toneDim, "%s ", clock(n.at)), n.line).fit(m.width))
+		lines = append(lines, join(format(toneDim, "%s ", clock(n.at)), n.line).fit(w.width))
 	}
 	return lines
 }

@@ -56,6 +56,7 @@ func subjectOf(s *journal.Session, op *journal.Operation, approve bool, named fu
 
 // operationView is one operation with all its details.
 type operationView struct {
+	scrolls
 	op       journal.Operation
 	page     *page
 	wholeEnv bool
@@ -130,7 +131,10 @@ func (v *operationView) undecidable(b Backend, s *journal.Session, me journal.Id
 	return ""
 }
 
-func (v *operationView) status(m *model) line {
+// status says whether it can be approved, and what is in the way.
+func (v *operationView) status(m *model) []line { return []line{v.standing(m)} }
+
+func (v *operationView) standing(m *model) line {
 	if v.op.Decision != journal.Waiting {
 		return v.outcome(m)
 	}
@@ -183,7 +187,7 @@ func (v *operationView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 			m.say(own(toneCaution, "Not yet: what is not read to its end cannot be granted either."))
 			return nil
 		}
-		return m.askGrant(v)
+		return v.askGrant(m)
 	case key.Matches(k, keyReject):
 		return m.askReject(&v.op)
 	case key.Matches(k, keyEnv):
@@ -218,3 +222,23 @@ func (v *operationView) place(s *journal.Session) line {
 	sub := v.subject(s)
 	return place(sub.target, sub.runAs)
 }
+
+// keys are those that do something now, the most important first.
+func (v *operationView) keys(m *model) []key.Binding {
+	s, rest := &m.session.session, []key.Binding{keyBack, keyNext, keyPage, keyEnv}
+	switch {
+	case v.mayApprove(m):
+		return append([]key.Binding{keyApprove, keyReject, keyGrant}, rest...)
+	case v.op.Decision == journal.Waiting && !s.OwnedBy(m.me):
+		return append([]key.Binding{keyPage, keyReject}, keyBack, keyNext, keyEnv)
+	}
+	return rest
+}
+
+// help implements view.
+func (*operationView) help() *page {
+	return helpPage("An operation", append([]key.Binding{keyApprove, keyGrant, keyReject, keyUndo, keyNow, keyNext, keyEnv, keyMouse, keyLight, keyBack, keyQuit}, scrollKeys...))
+}
+
+// text implements view.
+func (v *operationView) text() *page { return v.page }

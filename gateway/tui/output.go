@@ -207,6 +207,31 @@ func (l outputLine) gutter() line {
 // outputMsg says that the output has changed.
 type outputMsg struct{ from *transcript }
 
+// take draws new output.
+func (msg outputMsg) take(m *model) tea.Cmd {
+	from := msg.from
+	if m.session == nil {
+		return nil
+	}
+	if v := m.session.view; v != nil && v.output == from {
+		over := from.over()
+		v.draw(&m.session.session)
+		if over {
+			return nil
+		}
+		return awaitOutput(m.ctx, m.work, from)
+	}
+	if m.session.output != from {
+		return nil
+	}
+	over := from.over() // before it is drawn, so that nothing that comes in between is left out
+	m.session.written.replace(from.page())
+	if over {
+		return nil
+	}
+	return awaitOutput(m.ctx, m.work, from)
+}
+
 // awaitOutput waits until there is more to draw.
 func awaitOutput(ctx context.Context, work *workers, o *transcript) tea.Cmd {
 	return work.command(func() tea.Msg {

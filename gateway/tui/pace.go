@@ -20,6 +20,12 @@ type Pace struct {
 // readMsg says that what is on the screen may have been read by now.
 type readMsg struct{}
 
+// take implements message.
+func (readMsg) take(m *model) tea.Cmd {
+	m.waits = false
+	return nil
+}
+
 // reader wakes the screen when what is on it has been there for long enough.
 type reader struct{ waits bool }
 
@@ -47,7 +53,7 @@ func (m *model) settling() bool { return m.pace.Settle > 0 && m.now().Before(m.d
 // decides reports whether a key may decide something now, or opens a question about it.
 func (m *model) decides(k tea.KeyPressMsg) bool {
 	switch {
-	case m.help != nil, m.session == nil && m.inbox.search.open, m.reading() != nil && m.reading().find.open:
+	case m.typing() != nil:
 		return false
 	case m.dialog != nil:
 		return key.Matches(k, keyYes, keyEnter)

@@ -71,6 +71,9 @@ type pending struct {
 // dueMsg says that a verdict's time has come.
 type dueMsg struct{ p *pending }
 
+// take implements message.
+func (msg dueMsg) take(m *model) tea.Cmd { return m.send(msg.p) }
+
 // settleOn hands a confirmed verdict to the backend: at once, or after the time in which it can be undone.
 func (m *model) settleOn(v verdict) tea.Cmd {
 	if m.pace.Undo <= 0 {
@@ -134,21 +137,21 @@ func (m *undoing) isPending(session string, n int) bool {
 	return false
 }
 
-// pendingLine says what is about to happen and how to stop it.
-func (m *model) pendingLine() line {
-	if len(m.pending) == 0 {
+// line says what is about to happen and how to stop it.
+func (u *undoing) line(now time.Time, width int) line {
+	if len(u.pending) == 0 {
 		return nil
 	}
-	p := m.pending[len(m.pending)-1]
-	words := render.Format("%s in %s", p.verdict.does("Approving", "Rejecting"), duration(p.due.Sub(m.now())+time.Second-1))
-	if n := len(m.pending); n > 1 {
+	p := u.pending[len(u.pending)-1]
+	words := render.Format("%s in %s", p.verdict.does("Approving", "Rejecting"), duration(p.due.Sub(now)+time.Second-1))
+	if n := len(u.pending); n > 1 {
 		words = render.Format("%s (and %d more)", words, n-1)
 	}
 	l := join(format(toneCaution, "%s: ", words), keyWords(keyUndo), own(tonePlain, "  "), keyWords(keyNow))
 	if p.verdict.reason != "" {
 		l = join(l, own(toneDim, "  · "), shown(toneDim, strings.TrimSpace(p.verdict.reason)))
 	}
-	return l.fit(m.width)
+	return l.fit(width)
 }
 
 // askLeave ends the screen, unless a decision of the human's has not been handed over yet: then it says so first, and the key
@@ -163,9 +166,9 @@ func (m *model) askLeave(said bool) tea.Cmd {
 }
 
 // unsent names what is decided on this screen alone.
-func (m *model) unsent() line {
+func (u *undoing) unsent() line {
 	var l line
-	for i, p := range m.pending {
+	for i, p := range u.pending {
 		if i > 0 {
 			l = join(l, own(tonePlain, ", "))
 		}

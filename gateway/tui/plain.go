@@ -33,21 +33,36 @@ type plain struct {
 	echo bool  // there is a terminal: the typed line is shown, behind a prompt
 	err  error // of the last write
 
-	typed    string // what stands behind the prompt
-	query    prompt // what is listed, empty for all
-	latest   []summary
-	listed   []summary      // what has been written with numbers
-	known    map[string]int // last operation that waited, by session
-	session  journal.Session
-	op       int          // number of the open operation, 0 for none
-	told     subject      // what was described to its end
-	more     []string     // rows of a text that were not written yet
-	ended    func()       // what follows the last of them
-	asked    func(string) // takes the next line
-	pending  *pending
-	result   *transcript // what is being written as it comes
-	resultOf int         // of which operation; 0 for the session
-	read     int         // lines of result that were written
+	typed   string // what stands behind the prompt
+	session journal.Session
+	op      int          // number of the open operation, 0 for none
+	told    subject      // what was described to its end
+	asked   func(string) // takes the next line
+	pending *pending
+	plainList
+	plainText
+	plainOutput
+}
+
+// plainList is what waits, as it is written in lines.
+type plainList struct {
+	query  prompt // what is listed, empty for all
+	latest []summary
+	listed []summary      // what has been written with numbers
+	known  map[string]int // last operation that waited, by session
+}
+
+// plainText is a text that is written a window's height at a time.
+type plainText struct {
+	more  []string // rows that were not written yet
+	ended func()   // what follows the last of them
+}
+
+// plainOutput is output that is written as it comes.
+type plainOutput struct {
+	result   *transcript
+	resultOf int // of which operation; 0 for the session
+	read     int // lines that were written
 }
 
 // RunPlain is Run for screen readers: it writes lines and reads answers. Where o.Term is "" there is no terminal, and

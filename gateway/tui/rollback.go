@@ -61,8 +61,8 @@ type rollbackMsg struct {
 }
 
 // askRollback asks the backend for the plan.
-func (m *model) askRollback(force bool) tea.Cmd {
-	s := &m.session.session
+func (v *sessionView) askRollback(m *model) tea.Cmd {
+	s := &v.session
 	switch {
 	case s.OwnedBy(m.me):
 		m.say(own(toneCaution, "Your own session: another approver decides."))
@@ -74,7 +74,7 @@ func (m *model) askRollback(force bool) tea.Cmd {
 		m.say(own(toneCaution, "It was rolled back already."))
 		return nil
 	}
-	d := &rollbackDialog{id: s.ID, stays: stays(s), target: s.Target, page: newPage(), force: force, field: field{limit: len(s.Target) + 16}, busy: true}
+	d := &rollbackDialog{id: s.ID, stays: stays(s), target: s.Target, page: newPage(), field: field{limit: len(s.Target) + 16}, busy: true}
 	d.draw()
 	m.dialog = d
 	return d.ask(m, true)
@@ -88,8 +88,8 @@ func (d *rollbackDialog) ask(m *model, plan bool) tea.Cmd {
 	})
 }
 
-// rolledBack takes the backend's answer.
-func (m *model) rolledBack(msg rollbackMsg) tea.Cmd {
+// take takes the backend's answer.
+func (msg rollbackMsg) take(m *model) tea.Cmd {
 	d := msg.to
 	if m.dialog != question(d) {
 		return m.refresh()

@@ -185,8 +185,8 @@ func firstWaiting(s *journal.Session) int {
 	return slices.IndexFunc(s.Operations, func(op journal.Operation) bool { return op.Decision == journal.Waiting })
 }
 
-// page is the text of the pane; the operations are a list instead.
-func (v *sessionView) page() *page {
+// text is the text of the pane; the operations are a list instead.
+func (v *sessionView) text() *page {
 	switch v.pane {
 	case paneScript:
 		return v.script
@@ -333,7 +333,7 @@ func (v *sessionView) body(m *model, height int) []line {
 	if !v.loaded {
 		return nil
 	}
-	if p := v.page(); p != nil {
+	if p := v.text(); p != nil {
 		return p.window()
 	}
 	ops := v.session.Operations
@@ -344,13 +344,14 @@ func (v *sessionView) body(m *model, height int) []line {
 	v.first = max(min(v.first, v.at, len(ops)-n), v.at-n+1, 0)
 	var lines []line
 	for i := v.first; i < min(v.first+n, len(ops)); i++ {
-		lines = append(lines, m.operationRows(&v.session, &ops[i], i == v.at)...)
+		lines = append(lines, v.operationRows(m, &ops[i], i == v.at)...)
 	}
 	return lines
 }
 
 // operationRows is an operation in two rows: its number, state, risk and what; then why it asks or who decided.
-func (m *model) operationRows(s *journal.Session, op *journal.Operation, selected bool) []line {
+func (v *sessionView) operationRows(m *model, op *journal.Operation, selected bool) []line {
+	s := &v.session
 	word, t := decisionWord(op.Decision)
 	if m.isPending(s.ID, op.N) {
 		word = "DECIDED"
@@ -373,9 +374,6 @@ func (m *model) operationRows(s *journal.Session, op *journal.Operation, selecte
 
 // key handles a key on the session's screen.
 func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
-	if v.view != nil {
-		return v.view.key(m, k)
-	}
 	ops := v.session.Operations
 	switch {
 	case key.Matches(k, keyBack):
@@ -399,15 +397,15 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keyLook) && firstWaiting(&v.session) >= 0:
 		return v.openOperation(m, v.lookAt())
 	case key.Matches(k, keyRollback):
-		return m.askRollback(false)
+		return v.askRollback(m)
 	case key.Matches(k, keyApproveAll):
-		m.askApproveAll()
+		v.askApproveAll(m)
 	case key.Matches(k, keyRejectAll):
-		m.askRejectAll()
+		v.askRejectAll(m)
 	case v.pane == paneFiles:
 		v.files.key(k)
-	case v.page() != nil:
-		v.page().key(k)
+	case v.text() != nil:
+		v.text().key(k)
 	case len(ops) == 0:
 	case key.Matches(k, keyMark):
 		if op := &ops[v.at]; op.Decision == journal.Waiting {
@@ -419,7 +417,7 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, keyReject):
 		return m.askReject(&ops[v.at])
 	default:
-		v.move(k, m)
+		v.moveKey(k, m)
 	}
 	return nil
 }
@@ -455,13 +453,14 @@ func (v *sessionView) openOperation(m *model, i int) tea.Cmd {
 		return nil
 	}
 	v.closeOperation()
+	m.pages = nil // what was on top of another one
 	op := &v.session.Operations[i]
 	v.at, v.view = i, newOperationView(&v.session, op, m.wasRead(&v.session, op), v.contentsOf(m.backend, op.N))
 	return v.view.followResult(m)
 }
 
-// move moves the selection.
-func (v *sessionView) move(k tea.KeyPressMsg, m *model) {
+// moveKey moves the selection where k is a key for that.
+func (v *sessionView) moveKey(k tea.KeyPressMsg, m *model) {
 	n := 0
 	switch {
 	case key.Matches(k, keyUp):
@@ -477,5 +476,70 @@ func (v *sessionView) move(k tea.KeyPressMsg, m *model) {
 	case key.Matches(k, keyBottom):
 		n = len(v.session.Operations)
 	}
-	v.at = max(min(v.at+n, len(v.session.Operations)-1), 0)
+	v.move(n)
+}
+
+// move moves the selection.
+func (v *sessionView) move(rows int) {
+	v.at = max(min(v.at+rows, len(v.session.Operations)-1), 0)
+}
+
+// keys are those that do something now, the most important first.
+func (v *sessionView) keys(m *model) []key.Binding {
+	keys := []key.Binding{keyBack, keyNext}
+	if v.pane == paneOperations {
+		keys = append([]key.Binding{keyOpen}, keys...)
+	} else {
+		keys = append(keys, keyPage)
+	}
+	if v.pane == paneFiles {
+		keys = append(keys, keyWhole, keySide)
+	}
+	if canRollBack(&v.session, m.me) {
+		keys = append(keys, keyRollback)
+	}
+	if firstWaiting(&v.session) < 0 {
+		return keys
+	}
+	if v.pane == paneOperations && !v.session.OwnedBy(m.me) {
+		keys = append(keys, keyReject)
+		if len(waitingIn(&v.session, m.isPending)) > 1 {
+			keys = append(keys, keyMark, keyApproveAll, keyRejectAll)
+		}
+	}
+	return append([]key.Binding{keyLook}, keys...)
+}
+
+// help implements view.
+func (*sessionView) help() *page {
+	return helpPage("A session", append([]key.Binding{keyOpen, keyLook, keyReject, keyMark, keyApproveAll, keyRejectAll, keyUndo, keyNow, keyNext, keyPane1, keyPane2, keyPane3, keyPane4, keyPane5, keyTab, keyWhole, keySide, keyRollback, keyMouse, keyLight, keyBack, keyQuit}, scrollKeys...))
+}
+
+// prompt implements view.
+func (*sessionView) prompt() *prompt { return nil }
+
+// fit implements view.
+func (v *sessionView) fit(m *model) {
+	if v.pane == paneFiles {
+		v.files.draw(&v.session, m.width)
+	}
+}
+
+// status says what waits, where the pane does not show it.
+func (v *sessionView) status(*model) []line {
+	i := firstWaiting(&v.session)
+	if i < 0 || v.pane == paneOperations {
+		return nil
+	}
+	return []line{format(toneCaution, "Operation %d waits for a decision", v.session.Operations[i].N)}
+}
+
+// startFollowing follows the session's output from its beginning.
+func (v *sessionView) startFollowing(m *model) tea.Cmd {
+	v.stopOutput()
+	o := follow(m.ctx, m.work, m.backend, m.me, v.id)
+	v.output = o
+	v.written = newPage()
+	v.written.tail = true
+	return awaitOutput(m.ctx, m.work, o)
 }

@@ -265,7 +265,7 @@ func (g *guarded) View() (v tea.View) {
 		}
 	}()
 	v = tea.NewView(g.model.Screen())
-	v.AltScreen, v.WindowTitle = true, g.model.title()
+	v.AltScreen, v.WindowTitle = true, g.model.inbox.title(g.model.alert)
 	if g.model.mouse {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
