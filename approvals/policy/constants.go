@@ -362,73 +362,95 @@ func isCount(name string, args []string) bool {
 }
 
 // counters are the variables that hold whole numbers, or nothing, whatever happens: each place that gives them a value
-// gives a number. The search begins with all that may be, and takes off what some place contradicts, until nothing
-// changes.
+// gives a number.
 func (e *variables) counters(file *syntax.File) map[string]bool {
-	values := map[string][]*syntax.Word{}
-	not := map[string]int{}
-	sure := true
-	named := func(name string) {
-		if _, ok := values[name]; !ok {
-			values[name] = nil
-		}
-	}
+	given := givenValues{values: map[string][]*syntax.Word{}, not: map[string]int{}, sure: true}
 	e.walk(file, func(n syntax.Node) bool {
-		switch n := n.(type) {
-		case *syntax.Assign:
-			if n.Name == nil {
-				break
-			}
-			named(n.Name.Value)
-			if n.Naked || n.Append || n.Index != nil || n.Array != nil {
-				not[n.Name.Value]++
-			} else if n.Value != nil {
-				values[n.Name.Value] = append(values[n.Name.Value], n.Value)
-			}
-		case *syntax.WordIter:
-			if len(n.Items) == 0 {
-				not[n.Name.Value]++
-			}
-			named(n.Name.Value)
-			for _, item := range n.Items {
-				if !e.countsUp(item) {
-					values[n.Name.Value] = append(values[n.Name.Value], item)
-				}
-			}
-		case *syntax.CallExpr:
-			sure = sure && countRead(n, not)
-		default:
-			if name := assignsIn(n); name != "" {
-				named(name)
-			}
-		}
-		return sure
+		given.see(e, n)
+		return given.sure
 	})
 	found := map[string]bool{}
-	if !sure {
+	if !given.sure {
 		return found
 	}
-	for name := range values {
-		if not[name] == 0 && isName(name) && (isVariable(name) || ownNames[name]) {
+	for name := range given.values {
+		if given.not[name] == 0 && isName(name) && (isVariable(name) || ownNames[name]) {
 			found[name] = true
 		}
 	}
+	e.contradicted(found, given.values)
+	return found
+}
+
+// contradicted takes the variables off that some place gives another value than a number, until nothing changes: what is
+// a number may depend on another variable of the set.
+func (e *variables) contradicted(found map[string]bool, values map[string][]*syntax.Word) {
 	before := e.numbers
 	defer func() { e.numbers = before }()
+	e.numbers = found
+	other := func(w *syntax.Word) bool {
+		e.spend(costWord)
+		return !e.isWhole(w)
+	}
 	for changed := true; changed; {
 		changed = false
-		e.numbers = found
 		for name := range found {
-			for _, value := range values[name] {
-				if e.spend(costWord); !e.isWhole(value) {
-					delete(found, name)
-					changed = true
-					break
-				}
+			if slices.ContainsFunc(values[name], other) {
+				delete(found, name)
+				changed = true
 			}
 		}
 	}
-	return found
+}
+
+// givenValues are the places of a text that give variables values.
+type givenValues struct {
+	values map[string][]*syntax.Word // by variable: the words
+	not    map[string]int            // by variable: places that may give it anything
+	sure   bool                      // no place gives a value to a variable that is not known
+}
+
+func (g *givenValues) named(name string) {
+	if _, ok := g.values[name]; !ok {
+		g.values[name] = nil
+	}
+}
+
+// see takes one node of the text in.
+func (g *givenValues) see(e *variables, n syntax.Node) {
+	switch n := n.(type) {
+	case *syntax.Assign:
+		g.assign(n)
+	case *syntax.WordIter:
+		if len(n.Items) == 0 {
+			g.not[n.Name.Value]++
+		}
+		g.named(n.Name.Value)
+		for _, item := range n.Items {
+			if !e.countsUp(item) {
+				g.values[n.Name.Value] = append(g.values[n.Name.Value], item)
+			}
+		}
+	case *syntax.CallExpr:
+		g.sure = g.sure && countRead(n, g.not)
+	default:
+		if name := assignsIn(n); name != "" {
+			g.named(name)
+		}
+	}
+}
+
+func (g *givenValues) assign(n *syntax.Assign) {
+	if n.Name == nil {
+		return
+	}
+	name := n.Name.Value
+	g.named(name)
+	if n.Naked || n.Append || n.Index != nil || n.Array != nil {
+		g.not[name]++
+	} else if n.Value != nil {
+		g.values[name] = append(g.values[name], n.Value)
+	}
 }
 
 // countsUp reports whether a word of a loop's list becomes numbers: {1..5}, $(seq 1 5).

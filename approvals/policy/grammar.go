@@ -73,51 +73,74 @@ func (g *grammar) judge(c *call, name string, args []arg) ([]string, Decision) {
 	if g.bundled && len(args) > 0 && args[0].known && isBundle(args[0].text) {
 		args = append([]arg{{text: "-" + args[0].text, known: true}}, args[1:]...)
 	}
-	operands, have := 0, map[string]bool{}
-	for i := 0; i < len(args); i++ {
-		a := args[i]
-		if !a.known && !a.many && g.leads(a, have) {
-			continue
-		}
-		if !a.known && (a.dash || a.many && (g.max >= 0 || g.sub != nil)) && (!a.number || a.dash) && (c.bare || !g.walled) {
-			return nil, unknownWord(name, a)
-		}
-		if a.known && a.text == "--" && g.sub == nil && !g.single {
-			for _, rest := range args[i+1:] {
-				if d := g.checkOperand(name, rest, &operands, have); d.Verdict != Allow {
-					return nil, d
-				}
-			}
-			break
-		}
-		if a.known && len(a.text) > 1 && a.text[0] == '-' {
-			takes, d := g.checkFlag(name, a.text, have)
-			if d.Verdict != Allow {
-				return nil, d
-			}
-			if takes {
-				if i++; i < len(args) {
-					if d := g.checkValue(name, a.text, args[i]); d.Verdict != Allow {
-						return nil, d
-					}
-				}
-			}
-			continue
-		}
-		if g.sub != nil {
-			if d := g.checkNeed(name, have); d.Verdict != Allow {
-				return nil, d
-			}
-			return g.judgeSub(c, name, args[i:])
-		}
-		if d := g.checkOperand(name, a, &operands, have); d.Verdict != Allow {
-			return nil, d
+	r := reading{grammar: g, call: c, name: name, args: args, have: map[string]bool{}}
+	for ; r.at < len(args); r.at++ {
+		if known, d, over := r.word(args[r.at]); over || d.Verdict != Allow {
+			return known, d
 		}
 	}
 	if g.sub != nil && !g.bare {
 		return nil, ask(Caution, shown(name)+" without a subcommand is not known to only read")
 	}
-	return nil, g.checkNeed(name, have)
+	return nil, g.checkNeed(name, r.have)
+}
+
+// reading goes through the words of a program by its grammar.
+type reading struct {
+	*grammar
+	call     *call
+	name     string
+	args     []arg
+	at       int // the word that is read
+	operands int // so far
+	have     map[string]bool
+}
+
+// word judges the next word, with the value that it may take. over: all words are judged, with these subcommands.
+func (r *reading) word(a arg) (subcommands []string, d Decision, over bool) {
+	switch {
+	case !a.known && !a.many && r.leads(a, r.have):
+		return nil, allow(), false
+	case r.unsettled(&a):
+		return nil, unknownWord(r.name, a), true
+	case a.known && a.text == "--" && r.sub == nil && !r.single:
+		for _, rest := range r.args[r.at+1:] {
+			if d := r.checkOperand(r.name, rest, &r.operands, r.have); d.Verdict != Allow {
+				return nil, d, true
+			}
+		}
+		return nil, r.checkNeed(r.name, r.have), true
+	case a.known && len(a.text) > 1 && a.text[0] == '-':
+		return nil, r.flag(a), false
+	case r.sub != nil:
+		if d := r.checkNeed(r.name, r.have); d.Verdict != Allow {
+			return nil, d, true
+		}
+		subcommands, d = r.judgeSub(r.call, r.name, r.args[r.at:])
+		return subcommands, d, true
+	}
+	return nil, r.checkOperand(r.name, a, &r.operands, r.have), false
+}
+
+// unsettled reports whether a word may become something that the grammar cannot judge.
+func (r *reading) unsettled(a *arg) bool {
+	if a.known {
+		return false
+	}
+	several := a.many && (r.max >= 0 || r.sub != nil)
+	return (a.dash || several) && (!a.number || a.dash) && (r.call.bare || !r.walled)
+}
+
+// flag judges a flag, and the word after it where that is its value.
+func (r *reading) flag(a arg) Decision {
+	takes, d := r.checkFlag(r.name, a.text, r.have)
+	if d.Verdict != Allow || !takes {
+		return d
+	}
+	if r.at++; r.at >= len(r.args) {
+		return d
+	}
+	return r.checkValue(r.name, a.text, r.args[r.at])
 }
 
 // isBundle reports whether a word is flags without their dash, of which the last may take a value.

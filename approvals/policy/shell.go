@@ -453,53 +453,7 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 	if !ok || cmd.Select {
 		return worst(ask(Caution, "the loop evaluates arithmetic or asks for input"), c.stmts(cmd.Do))
 	}
-	d := allow()
-	value := arg{known: false}
-	if len(iter.Items) == 0 {
-		value.dash = true
-	}
-	if !iter.InPos.IsValid() {
-		value.dash, value.many = true, true
-	}
-	plain, rootless := true, false
-	special := false // names that some programs take for more than files
-	for _, item := range iter.Items {
-		args, w := c.word(item)
-		d = worst(d, w)
-		for _, a := range args {
-			if value.text == "" {
-				value.text = a.text
-			} else if len(value.others) < maxOthers {
-				value.others = append(value.others, a.text)
-			}
-			if strings.Contains(a.text, "/dev") || strings.Contains(a.text, "/inet") || !strings.HasPrefix(a.text, "/") {
-				special = true
-			}
-			value.dash = value.dash || a.dash || strings.HasPrefix(a.text, "-")
-			switch {
-			case a.known && strings.HasPrefix(a.text, "/"):
-				a.rooted(a.text)
-				fallthrough
-			default:
-				if rootless = rootless || len(a.roots) == 0; !rootless {
-					value.roots = append(value.roots, a.roots...)
-				}
-			}
-			plain = plain && a.known && isPlain(a.text) && len(a.text) < 1024
-		}
-		if len(args) > 1 && len(value.others) < maxOthers {
-			value.others = append(value.others, c.source(item)) // dash does not expand braces
-		}
-	}
-	if special && strings.HasPrefix(value.text, "/") && len(iter.Items) > 1 {
-		value.others = append(value.others, value.text)
-		value.text = ""
-	}
-	if rootless {
-		value.roots = nil
-	}
-	value.plain = plain && len(iter.Items) > 0
-	value.closed = value.plain && value.text != "" && len(value.others) < maxOthers
+	value, d := wordsOfLoop(c, iter)
 	name := iter.Name.Value
 	if c.changes(name, cmd.Do) {
 		value = arg{dash: true, many: true}
@@ -515,6 +469,70 @@ func (c *call) loop(cmd *syntax.ForClause) Decision {
 		c.loops[name] = before
 	}
 	return d
+}
+
+// wordsOfLoop is what a loop's variable stands for, and the verdict on the list.
+func wordsOfLoop(c *call, iter *syntax.WordIter) (arg, Decision) {
+	d := allow()
+	l := loopList{plain: true}
+	l.value.dash = len(iter.Items) == 0
+	if !iter.InPos.IsValid() {
+		l.value.dash, l.value.many = true, true
+	}
+	for _, item := range iter.Items {
+		args, w := c.word(item)
+		d = worst(d, w)
+		for i := range args {
+			l.add(&args[i])
+		}
+		if len(args) > 1 && len(l.value.others) < maxOthers {
+			l.value.others = append(l.value.others, c.source(item)) // dash does not expand braces
+		}
+	}
+	return l.end(len(iter.Items)), d
+}
+
+// loopList gathers the words of a loop's list into the one word that stands for them.
+type loopList struct {
+	value    arg
+	plain    bool // each is a word of plain characters that is known
+	rootless bool // of one it is not known where its file is
+	special  bool // some programs take one for more than a file
+}
+
+func (l *loopList) add(a *arg) {
+	v := &l.value
+	if v.text == "" {
+		v.text = a.text
+	} else if len(v.others) < maxOthers {
+		v.others = append(v.others, a.text)
+	}
+	if strings.Contains(a.text, "/dev") || strings.Contains(a.text, "/inet") || !strings.HasPrefix(a.text, "/") {
+		l.special = true
+	}
+	v.dash = v.dash || a.dash || strings.HasPrefix(a.text, "-")
+	if a.known && strings.HasPrefix(a.text, "/") {
+		a.rooted(a.text)
+	}
+	if l.rootless = l.rootless || len(a.roots) == 0; !l.rootless {
+		v.roots = append(v.roots, a.roots...)
+	}
+	l.plain = l.plain && a.known && isPlain(a.text) && len(a.text) < 1024
+}
+
+// end returns the word for a list of so many items.
+func (l *loopList) end(items int) arg {
+	v := l.value
+	if l.special && strings.HasPrefix(v.text, "/") && items > 1 {
+		v.others = append(v.others, v.text)
+		v.text = ""
+	}
+	if l.rootless {
+		v.roots = nil
+	}
+	v.plain = l.plain && items > 0
+	v.closed = v.plain && v.text != "" && len(v.others) < maxOthers
+	return v
 }
 
 // changes reports whether a loop's body may give the loop's variable another value.

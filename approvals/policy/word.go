@@ -190,61 +190,82 @@ func (e *variables) expanded(part syntax.WordPart, v *arg, quoted bool) {
 	}
 	wasKnown := v.known
 	v.known, v.closed = false, false
+	done := false
 	switch part := part.(type) {
 	case *syntax.ParamExp:
-		if part.Length && part.Param != nil && !part.Excl && part.Index == nil {
-			v.number = true
-			e.add(v, "0")
-			return
-		}
-		if part.Param != nil {
-			if loop, ok := e.loops[part.Param.Value]; ok && isPlainParam(part) && first {
-				v.roots = loop.roots
-			} else if wasKnown && v.lead != "" {
-				v.rooted(v.lead)
-			}
-			if loop, ok := e.loops[part.Param.Value]; ok && isPlainParam(part) && (quoted || loop.plain) {
-				// With one such variable, and nothing else that is not known, all that the word may be is known.
-				v.closed = loop.closed && wasKnown && len(v.text) < 1024
-				e.addOthers(v, loop)
-				v.many = v.many || loop.many
-				v.dash = v.dash || first && loop.dash
-				return
-			}
-			if loop, ok := e.loops[part.Param.Value]; ok && isPlainParam(part) {
-				e.addOthers(v, loop)
-			} else {
-				e.add(v, e.guess(part))
-			}
-			v.many = v.many || strings.ContainsAny(part.Param.Value, "@*")
-		}
+		done = e.parameter(part, v, quoted, wasKnown)
 	case *syntax.CmdSubst:
-		v.fetches = v.fetches || e.fetching[part]
-		if v.names == "" {
-			v.names = e.naming[part]
-		}
-		if printsWord(part.Stmts) {
-			e.add(v, "word")
-			return
-		}
-		if printsNumber(part.Stmts) {
-			v.number, v.many = true, v.many || !quoted
-			e.add(v, "0")
-			return
-		}
+		done = e.substituted(part, v, quoted)
 	case *syntax.ProcSubst:
 		v.fetches = v.fetches || e.fetching[part]
 		if v.names == "" {
 			v.names = e.naming[part]
 		}
 		e.add(v, "/dev/fd/63")
-		return
+		done = true
 	case *syntax.ArithmExp:
 		e.add(v, "0")
+	}
+	if done {
+		return
 	}
 	v.many = v.many || !quoted
 	// Unquoted, a second word may begin with a dash wherever the first began.
 	v.dash = v.dash || first || !quoted
+}
+
+// parameter adds a parameter, and reports whether all that is certain about it is said. wasKnown: what stands before it in
+// the word is known.
+func (e *variables) parameter(part *syntax.ParamExp, v *arg, quoted, wasKnown bool) bool {
+	if part.Param == nil {
+		return false
+	}
+	first := v.text == ""
+	if part.Length && !part.Excl && part.Index == nil {
+		v.number = true
+		e.add(v, "0")
+		return true
+	}
+	loop, listed := e.loops[part.Param.Value]
+	listed = listed && isPlainParam(part)
+	if listed && first {
+		v.roots = loop.roots
+	} else if wasKnown && v.lead != "" {
+		v.rooted(v.lead)
+	}
+	switch {
+	case listed && (quoted || loop.plain):
+		// With one such variable, and nothing else that is not known, all that the word may be is known.
+		v.closed = loop.closed && wasKnown && len(v.text) < 1024
+		e.addOthers(v, loop)
+		v.many = v.many || loop.many
+		v.dash = v.dash || first && loop.dash
+		return true
+	case listed:
+		e.addOthers(v, loop)
+	default:
+		e.add(v, e.guess(part))
+	}
+	v.many = v.many || strings.ContainsAny(part.Param.Value, "@*")
+	return false
+}
+
+// substituted adds what a command prints, and reports whether all that is certain about it is said.
+func (e *variables) substituted(part *syntax.CmdSubst, v *arg, quoted bool) bool {
+	v.fetches = v.fetches || e.fetching[part]
+	if v.names == "" {
+		v.names = e.naming[part]
+	}
+	switch {
+	case printsWord(part.Stmts):
+		e.add(v, "word")
+		return true
+	case printsNumber(part.Stmts):
+		v.number, v.many = true, v.many || !quoted
+		e.add(v, "0")
+		return true
+	}
+	return false
 }
 
 func isPlainParam(p *syntax.ParamExp) bool {

@@ -102,74 +102,106 @@ func init() {
 
 // wrapped judges the command within a wrapper's operands.
 func (c *call) wrapped(name string, w wrapper, args []arg) Decision {
-	d := allow()
+	r := wrapping{call: c, name: name, wrapper: w, args: args, d: allow(), skip: w.skip}
 	if w.asks {
-		d = ask(Caution, shown(name)+" changes how or as whom a command runs")
+		r.d = ask(Caution, shown(name)+" changes how or as whom a command runs")
 	}
-	skip, replaced, counted := w.skip, "", false
-	for i := 0; i < len(args); i++ {
-		a := args[i]
+	for ; r.at < len(args); r.at++ {
+		a := args[r.at]
 		if !a.known && (a.dash || a.many) {
-			d = worst(d, unknownWord(name, a))
+			r.d = worst(r.d, unknownWord(name, a))
 		}
 		switch {
 		case a.text == "--":
-			continue
 		case len(a.text) > 1 && a.text[0] == '-':
-			if name == "env" && strings.HasPrefix(a.text, "-S") || name == "env" && strings.HasPrefix(a.text, "--s") {
-				return worst(d, c.splitString(a, args[i+1:]))
+			if r.flag(a) {
+				return r.d
 			}
-			if name == "command" && strings.Trim(a.text, "-pvV") == "" && a.known && strings.ContainsAny(a.text, "vV") {
-				return d
-			}
-			if name == "nice" && strings.Trim(a.text, "-0123456789") == "" {
-				continue
-			}
-			takes, flag := w.grammar.checkFlag(name, a.text, map[string]bool{})
-			if name == "xargs" {
-				replaced = replacement(args[i:], replaced)
-				counted = counted || countsWords(a.text)
-				d = worst(d, c.reads(name, args[i:min(len(args), i+2)])) // -a
-			}
-			if d = worst(d, flag); takes {
-				if i++; i < len(args) && (args[i].many || !args[i].known && (args[i].dash || name == "xargs")) {
-					d = worst(d, unknownWord(name, args[i])) // it may become several words, or where -I puts what it reads
-				}
-			}
-			if name == "env" {
-				d = worst(d, c.unset(args[:min(i+1, len(args))]))
-			}
-			continue
 		case w.assign && strings.Contains(a.text, "="):
-			d = worst(d, c.envChanges([]string{a.text}))
-			continue
-		case skip > 0:
-			skip--
-			continue
+			r.d = worst(r.d, c.envChanges([]string{a.text}))
+		case r.skip > 0:
+			r.skip--
+		default:
+			return r.inner()
 		}
-		inner := append([]arg(nil), args[i:]...)
-		if replaced != "" {
-			for n, word := range inner {
-				if at := strings.Index(word.text, replaced); at >= 0 {
-					inner[n].known, inner[n].dash = false, word.dash || at == 0
-				}
-			}
-		}
-		if w.extra && (replaced == "" || counted) { // of -I and -n, the one that comes last counts
-			inner = append(inner, arg{many: true, dash: !c.numbered, number: c.numbered, text: readWords})
-		}
-		if w.name {
-			c.programs = append(c.programs, a.text)
-		}
-		return worst(d, c.argv(inner))
 	}
 	if !w.bare {
-		return worst(d, ask(Caution, shown(name)+" is not known to only read"))
+		return worst(r.d, ask(Caution, shown(name)+" is not known to only read"))
 	}
 	if name == "env" && !c.judge.approves(name, nil, args) {
-		return worst(d, ask(Caution, shown(name)+" is not in auto_approve"))
+		return worst(r.d, ask(Caution, shown(name)+" is not in auto_approve"))
 	}
-	return d
+	return r.d
+}
+
+// wrapping reads the words of a wrapper, up to the command that they hold.
+type wrapping struct {
+	*call
+	wrapper
+	name string
+	args []arg
+	at   int // the word that is read
+	d    Decision
+	skip int // operands of the wrapper's own that come before the command
+	// Of xargs: what it replaces by what it reads, and that it adds that at the end all the same.
+	replaced string
+	counted  bool
+}
+
+// flag judges a flag with its value, and reports whether that is all there is to judge.
+func (r *wrapping) flag(a arg) (over bool) {
+	name := r.name
+	switch {
+	case name == "env" && (strings.HasPrefix(a.text, "-S") || strings.HasPrefix(a.text, "--s")):
+		r.d = worst(r.d, r.splitString(a, r.args[r.at+1:]))
+		return true
+	case name == "command" && strings.Trim(a.text, "-pvV") == "" && a.known && strings.ContainsAny(a.text, "vV"):
+		return true
+	case name == "nice" && strings.Trim(a.text, "-0123456789") == "":
+		return false
+	}
+	takes, flag := r.grammar.checkFlag(name, a.text, map[string]bool{})
+	if name == "xargs" {
+		r.replaced = replacement(r.args[r.at:], r.replaced)
+		r.counted = r.counted || countsWords(a.text)
+		r.d = worst(r.d, r.reads(name, r.args[r.at:min(len(r.args), r.at+2)])) // -a
+	}
+	if r.d = worst(r.d, flag); takes {
+		r.value()
+	}
+	if name == "env" {
+		r.d = worst(r.d, r.unset(r.args[:min(r.at+1, len(r.args))]))
+	}
+	return false
+}
+
+// value judges the word after a flag that takes it.
+func (r *wrapping) value() {
+	if r.at++; r.at >= len(r.args) {
+		return
+	}
+	if v := r.args[r.at]; v.many || !v.known && (v.dash || r.name == "xargs") {
+		r.d = worst(r.d, unknownWord(r.name, v)) // it may become several words, or where -I puts what it reads
+	}
+}
+
+// inner judges the command, which begins at the word that is read.
+func (r *wrapping) inner() Decision {
+	inner := append([]arg(nil), r.args[r.at:]...)
+	if r.replaced != "" {
+		for n, word := range inner {
+			if at := strings.Index(word.text, r.replaced); at >= 0 {
+				inner[n].known, inner[n].dash = false, word.dash || at == 0
+			}
+		}
+	}
+	if r.extra && (r.replaced == "" || r.counted) { // of -I and -n, the one that comes last counts
+		inner = append(inner, arg{many: true, dash: !r.numbered, number: r.numbered, text: readWords})
+	}
+	if r.wrapper.name {
+		r.programs = append(r.programs, r.args[r.at].text)
+	}
+	return worst(r.d, r.argv(inner))
 }
 
 // unset judges the last flag of env where that takes a variable away.
