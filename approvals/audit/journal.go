@@ -39,6 +39,12 @@ func (l *Log) change(c journal.Revision) (out []Event) {
 			out = append(out, e)
 		}
 	})
+	if r := s.Rest; r != nil && (c.Before == nil || c.Before.Rest == nil || *c.Before.Rest != *r) {
+		out = append(out, Event{
+			Event: Decision, Session: s.ID, Decision: string(journal.Approved), Identity: r.By, Key: r.ByKey, Digest: r.Digest,
+			Reason: "the rest of the text as it stands",
+		})
+	}
 	if r := c.Read(); r != nil {
 		out = append(out, Event{
 			Event: FilesRead, Session: s.ID, Target: s.Target, Count: uint64(max(0, r.Files)), Digest: r.SHA256, // #nosec G115 -- not negative

@@ -20,6 +20,8 @@ type Approval struct {
 	Ops []int
 	// Each names operations that were shown one by one, in place of Waiting and Ops: by number, the whole digest of each.
 	Each map[int]string
+	// Rest says that the rest of the session's text is approved with what waits. Waiting is then the session's RestDigest.
+	Rest bool
 	// Danger are the names of targets that the approver has typed: nothing dangerous is approved on any other.
 	Danger []string
 }
@@ -43,6 +45,9 @@ var (
 
 // Well is nil for an approval that names something; ErrUnnamed says what is missing. It is checked once more with the decision.
 func (a *Approval) Well() error {
+	if a.Rest && len(a.Each)+len(a.Ops) > 0 {
+		return fmt.Errorf("%w: of the rest of a text as a whole", ErrUnnamed)
+	}
 	if len(a.Each) > 0 {
 		if a.Waiting != "" || len(a.Ops) > 0 {
 			return fmt.Errorf("%w: of all that waits, or of each, not both", ErrUnnamed)
@@ -81,6 +86,14 @@ func (a *Approval) Fits(s *journal.Session) error {
 	return err
 }
 
+// digestOf is what an approval of this kind names of a session.
+func (a *Approval) digestOf(s *journal.Session) string {
+	if a.Rest {
+		return s.RestDigest()
+	}
+	return s.WaitingDigest()
+}
+
 // choose finds what an approval is about. ErrDigest, ErrNotWaiting.
 func (a *Approval) choose(s *journal.Session) ([]*journal.Operation, error) {
 	if err := a.Well(); err != nil {
@@ -90,7 +103,10 @@ func (a *Approval) choose(s *journal.Session) ([]*journal.Operation, error) {
 		if !s.Waits() || s.Status.Final() {
 			return nil, fmt.Errorf("%w: %w: session %s is %s", ErrDigest, journal.ErrNotWaiting, s.ID, s.Status)
 		}
-		if !a.names(s.WaitingDigest()) {
+		if digest := a.digestOf(s); !a.names(digest) {
+			if digest == "" {
+				return nil, fmt.Errorf("%w: session %s runs no text whose rest can be approved", ErrDigest, s.ID)
+			}
 			return nil, fmt.Errorf("%w in session %s", ErrDigest, s.ID)
 		}
 		return choose(s, a.Ops)
@@ -119,7 +135,7 @@ func (a *Approval) chooseOne(all []*journal.Session) ([][]*journal.Operation, er
 
 // chooseAll is choose for all that waits in several sessions that were shown together.
 func (a *Approval) chooseAll(all []*journal.Session) ([][]*journal.Operation, error) {
-	if len(a.Each) > 0 || len(a.Ops) > 0 {
+	if len(a.Each) > 0 || len(a.Ops) > 0 || a.Rest {
 		return nil, fmt.Errorf("%w: of a group as a whole", ErrUnnamed)
 	}
 	if err := a.Well(); err != nil {

@@ -5,6 +5,7 @@ package decision
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"shannot-gateway/approvals/journal"
@@ -18,12 +19,24 @@ type Decision struct {
 	event  journal.Event // what happens to each operation, but for the time
 	// Approves says that something is to run by it.
 	Approves bool
+	rest     func(*journal.Session, time.Time) error            // approves the rest of a text as it stands before the decision; nil for none
 	check    func(*journal.Session, []*journal.Operation) error // has the last word on all that was decided in a session; nil for none
 }
 
 // Decision is the approval as a decision of somebody on one session.
 func (a *Approval) Decision(by journal.Identity) Decision {
-	return Decision{By: by, Choose: a.chooseOne, Approves: true, event: journal.Event{What: journal.Approve, By: by}, check: a.confirmed}
+	d := Decision{By: by, Choose: a.chooseOne, Approves: true, event: journal.Event{What: journal.Approve, By: by}, check: a.confirmed}
+	if a.Rest {
+		d.rest = func(s *journal.Session, now time.Time) error { return a.entrust(s, by, now) }
+	}
+	return d
+}
+
+// entrust puts the approval of the rest into a session.
+func (a *Approval) entrust(s *journal.Session, by journal.Identity, now time.Time) error {
+	return s.Apply(journal.Event{What: journal.Entrust, Rest: &journal.Rest{
+		By: by.Name, ByKey: by.Fingerprint, At: now, Digest: s.RestDigest(), Danger: slices.Contains(a.Danger, s.Target),
+	}})
 }
 
 // GroupDecision is the approval as a decision of somebody on all that waits in several sessions that were shown together.
@@ -52,6 +65,11 @@ func (d Decision) Take(s *journal.Session, chosen []*journal.Operation, now time
 	decideOn := func(o *journal.Operation) error {
 		decided = append(decided, o)
 		return o.Apply(event)
+	}
+	if d.rest != nil {
+		if err := d.rest(s, now); err != nil {
+			return err
+		}
 	}
 	for _, o := range chosen {
 		if err := decideOn(o); err != nil {

@@ -121,6 +121,9 @@ func (l *execution) add(s *journal.Session, g *group, c *change.Pending, taken m
 	if first.What == journal.Grant && s.Waits() { // what comes before it is not decided
 		first = journal.Event{What: journal.Ask}
 	}
+	if first.What == journal.Ask && !l.plan && s.Rest.Covers(&op) {
+		first = s.Rest.Event(l.of.config.Now())
+	}
 	if c == g.command && len(g.files) > 0 {
 		op.Command = g.withNeeds(op.Command, taken)
 	}
@@ -265,6 +268,9 @@ func (l *execution) retake(c *change.Pending) error {
 			err = o.Apply(journal.Event{What: journal.Allow, At: l.of.config.Now()})
 		case o.Decision == journal.Expired || o.Decision == journal.Cancelled:
 			err = o.Apply(journal.Event{What: journal.AskAgain})
+		}
+		if err == nil && o.Decision == journal.Waiting && !l.plan && s.Rest.Covers(o) {
+			err = o.Apply(s.Rest.Event(l.of.config.Now()))
 		}
 		if err == nil && o.Decision == journal.Waiting && !l.plan {
 			err = s.Apply(l.holdNow())

@@ -122,6 +122,7 @@ var eventFields = []struct {
 	{"Deadline", func(e *Event) bool { return !e.Deadline.IsZero() }},
 	{"GoesOn", func(e *Event) bool { return e.GoesOn }},
 	{"NothingSent", func(e *Event) bool { return e.NothingSent }},
+	{"Rest", func(e *Event) bool { return e.Rest != nil }},
 }
 
 // carries is nil for an event that has all that it must have, and nothing that it may not have.

@@ -9,6 +9,10 @@ import (
 func (s Session) Clone() Session {
 	s.Args, s.Env = slices.Clone(s.Args), slices.Clone(s.Env)
 	s.ExitCode = cloneInt(s.ExitCode)
+	if s.Rest != nil {
+		rest := *s.Rest
+		s.Rest = &rest
+	}
 	s.Operations = slices.Clone(s.Operations)
 	for i := range s.Operations {
 		o := &s.Operations[i]

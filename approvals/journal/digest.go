@@ -18,6 +18,7 @@ import (
 //	waiting  string "shannot waiting v1", then list of the digests of the operations that wait, in order of number
 //	group    string "shannot waiting group v1", then for each session in which something waits, in order of id, its id and
 //	         its waiting digest, as one list
+//	rest     string "shannot rest v1", see Session.RestDigest
 //
 // Line is left out: it is the script's own word and changes nothing about what runs.
 const (
@@ -25,6 +26,7 @@ const (
 	digestVersionWithFiles = "shannot command v2"
 	digestWaiting          = "shannot waiting v1"
 	digestWaitingGroup     = "shannot waiting group v1"
+	digestRest             = "shannot rest v1"
 )
 
 // Digest returns the hex SHA-256 that an approval of this command names.

@@ -15,6 +15,7 @@ const (
 	Deny      Occurrence = "deny"      // the policy refuses it
 	Grant     Occurrence = "grant"     // an approver's standing answer approves it
 	Approve   Occurrence = "approve"   // a human approves it
+	Follow    Occurrence = "follow"    // it is of the rest of a text, which a human has approved
 	Reject    Occurrence = "reject"    // a human rejects it
 	Expire    Occurrence = "expire"    // nobody decided in time
 	Cancel    Occurrence = "cancel"    // nobody waits for it any more
@@ -36,6 +37,8 @@ const (
 	Release    Occurrence = "release"    // nothing of it waits any more
 	Withdraw   Occurrence = "withdraw"   // nobody waits any more for what it asked
 	Park       Occurrence = "park"       // its script ends, and it waits on without
+	Entrust    Occurrence = "entrust"    // a human approves the rest of its text as it stands
+	Retract    Occurrence = "retract"    // the approval of the rest of its text is taken back
 	Schedule   Occurrence = "schedule"   // its script is to start again
 	Unschedule Occurrence = "unschedule" // its script is not to start again by itself
 	Restart    Occurrence = "restart"    // its script starts again
@@ -58,6 +61,7 @@ type Event struct {
 	Deadline time.Time
 	// GoesOn says of a session that is parked that its script is to start again, NothingSent that its client had sent no input.
 	GoesOn, NothingSent bool
+	Rest                *Rest // of a session's text, as it was approved
 }
 
 // Result is how a command ended.

@@ -15,5 +15,8 @@ func (s *Session) Reopen(why string, before time.Time) (any bool, err error) {
 		}
 		any = true
 	}
+	if any && s.Rest != nil && !s.Status.Final() { // it was given with them
+		return any, s.Apply(Event{What: Retract})
+	}
 	return any, nil
 }

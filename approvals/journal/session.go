@@ -70,6 +70,9 @@ type Session struct {
 	// Output is the SHA-256 of the recorded output, which is kept as a blob; "" where it is in a file, as while alive.
 	Output string `json:",omitempty"`
 
+	// Rest is who approved the rest of its text; nil for nobody.
+	Rest *Rest `json:",omitempty"`
+
 	// Reads are the files of the target that the script opened, once it has ended or is parked; nil for none.
 	Reads *Reads `json:",omitempty"`
 

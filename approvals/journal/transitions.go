@@ -74,6 +74,11 @@ var operationTable = []transition{
 		set: func(o *Operation, e *Event) { o.decide(Approved, e, "") },
 	},
 	{
+		what: Follow, from: []State{StateNew, StateWaiting}, to: StateApproved, when: notDenied,
+		carries: []string{"At", "By"}, sets: []string{"Decision", "By", "ByKey", "Reason", "Grant", "Decided"},
+		set: func(o *Operation, e *Event) { o.decide(Approved, e, "with the rest of the text") },
+	},
+	{
 		what: Reject, from: []State{StateWaiting}, to: StateRejected,
 		carries: []string{"At", "By", "Reason"}, sets: []string{"Decision", "By", "ByKey", "Reason", "Grant", "Decided"},
 		set: func(o *Operation, e *Event) { o.decide(Rejected, e, e.Reason) },
@@ -213,9 +218,9 @@ var sessionTable = []sessionTransition{
 	},
 	{
 		what: Withdraw, from: alive, to: []Status{StatusRunning},
-		carries: []string{"At"}, sets: []string{"Status", "Deadline", "Operations"},
+		carries: []string{"At"}, sets: []string{"Status", "Deadline", "Rest", "Operations"},
 		set: func(s *Session, e *Event) error {
-			s.Status, s.Deadline = StatusRunning, time.Time{}
+			s.Status, s.Deadline, s.Rest = StatusRunning, time.Time{}, nil
 			return s.settle(Cancel, e.At)
 		},
 	},
@@ -227,6 +232,21 @@ var sessionTable = []sessionTransition{
 			s.Status, s.Deadline, s.GoesOn, s.NothingSent = StatusParked, e.Deadline, e.GoesOn, s.NothingSent || e.NothingSent
 			return nil
 		},
+	},
+	{
+		what: Entrust, from: open, to: open,
+		carries: []string{"Rest"}, sets: []string{"Rest"},
+		whenWords: "it runs a text in the sandbox's shell, and is no plan", when: func(s *Session, _ *Event) bool { return s.hasRest() },
+		set: func(s *Session, e *Event) error {
+			rest := *e.Rest
+			s.Rest = &rest
+			return rest.whole()
+		},
+	},
+	{
+		what: Retract, from: open, to: open,
+		sets: []string{"Rest"},
+		set:  func(s *Session, _ *Event) error { s.Rest = nil; return nil },
 	},
 	{
 		what: Schedule, from: []Status{StatusParked}, to: []Status{StatusParked},

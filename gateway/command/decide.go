@@ -81,13 +81,14 @@ type approveFlags struct {
 	screen screenFlags
 	digest string
 	ops    opsFlag
+	rest   bool
 	danger namesFlag
 	grant  grantFlags
 }
 
 // Names of the flags of approve that decide, and of those that the screen has.
 var (
-	decidingFlags = []string{"digest", "op", "danger", "grant", "vary", "until"}
+	decidingFlags = []string{"digest", "op", "rest", "danger", "grant", "vary", "until"}
 	screenOnly    = []string{"plain", "alert", "undo", "colors", "background"}
 )
 
@@ -103,6 +104,9 @@ With a digest, on any terminal or none: approves what waits in the session or gr
 			`is the one to paste. Where something else waits by now, nothing is decided, the exit status is 73, and what waits is ` +
 			`printed instead. It is 69 where a parked session could not start now: then it waits as before.
 
+With --rest, all that a shell text would ask about from now on is approved too: see the whole text first. What the policy denies ` +
+			`stays denied; what is dangerous still waits unless --danger names the target.
+
 A grant lets the same command run again without asking: for this identity on this target as long as --until says, or else for ` +
 			`the session alone.`,
 		Example: `ssh -t HOST approve
@@ -113,6 +117,7 @@ ssh HOST approve ID --digest HEX --op 2 --grant exact --until 8h`,
 	flags.screen.register(f)
 	f.StringVar(&flags.digest, "digest", "", "of all that waits: `HEX` is 12 digits of it at least (see show)")
 	f.Var(&flags.ops, "op", "only these operations of what show printed: `N`, or N,N")
+	f.BoolVar(&flags.rest, "rest", false, "of a shell text: what waits and all that the text would ask about after it, with the digest that show prints for this")
 	f.Var(&flags.danger, "danger", "needed where something is dangerous: the target's `NAME`")
 	f.StringVar(&flags.grant.kind, "grant", "", "of what `KIND` the grant is: exact lets the same command run again, byte for byte, shape the same with another number or name as its word --vary")
 	f.Var(&flags.grant.vary, "vary", "the word of the command that may be another one: `N` as in argv[N] of show; a path stays within its directory")
@@ -136,7 +141,7 @@ func (v *Verbs) approve(ctx context.Context, c *invocation, flags *approveFlags)
 	if at := slices.IndexFunc(screenOnly, set); at >= 0 {
 		return c.usage(fmt.Errorf("--%s is for the approval screen, which a line that decides does not open", screenOnly[at]))
 	}
-	a := decision.Approval{Waiting: flags.digest, Danger: flags.danger}
+	a := decision.Approval{Waiting: flags.digest, Danger: flags.danger, Rest: flags.rest}
 	id, ops, rest, err := c.decision(flags.ops)
 	if err == nil && len(rest) > 0 {
 		err = commandline.Unexpected(rest[0])
@@ -148,6 +153,9 @@ func (v *Verbs) approve(ctx context.Context, c *invocation, flags *approveFlags)
 	if err != nil {
 		return c.usage(err)
 	}
+	if flags.rest && granting {
+		return c.usage(errors.New("--rest and --grant do not go together: each says what runs without asking"))
+	}
 	a.Ops = ops
 	if a.Waiting != "" {
 		if err := a.Well(); err != nil {
@@ -158,8 +166,8 @@ func (v *Verbs) approve(ctx context.Context, c *invocation, flags *approveFlags)
 	switch {
 	case err != nil:
 		return c.fail(id, err)
-	case members != nil && (len(ops) > 0 || granting):
-		return c.usage(errors.New("of a group everything that waits is approved; for a part of it name a session"))
+	case members != nil && (len(ops) > 0 || granting || flags.rest):
+		return c.usage(errors.New("of a group everything that waits is approved; for a part of it, or a text's rest, name a session"))
 	case members != nil:
 		return v.approveGroup(ctx, c, id, members, a)
 	}

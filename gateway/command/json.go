@@ -34,6 +34,7 @@ type sessionJSON struct {
 	Created       string         `json:"created"`
 	Deadline      *string        `json:"deadline"`                 // null where nothing ends by itself
 	WaitingDigest string         `json:"waiting_digest,omitempty"` // not there where nothing waits
+	RestDigest    string         `json:"rest_digest,omitempty"`    // not there where no rest of a text can be approved
 	ExitCode      *int           `json:"exit_code"`                // null while it is not final
 	// In answers of run, exec and wait.
 	Stdout    *string `json:"stdout,omitempty"`
@@ -42,6 +43,7 @@ type sessionJSON struct {
 	StderrB64 []byte  `json:"stderr_b64,omitempty"`
 	Truncated bool    `json:"truncated"`
 
+	RestBy string `json:"rest_by,omitempty"` // who approved the rest of its text
 	Group  string `json:"group,omitempty"`
 	Key    string `json:"key,omitempty"`
 	Engine string `json:"engine,omitempty"`
@@ -104,9 +106,12 @@ func stamp(t time.Time) string {
 func describe(s journal.Session, stdin int) sessionJSON {
 	out := sessionJSON{
 		V: jsonVersion, Session: s.ID, Status: s.Status, Identity: s.Identity, Target: s.Target, Name: s.Name, Analysis: s.Analysis,
-		Created: stamp(s.Created), WaitingDigest: s.WaitingDigest(), Truncated: s.Truncated, Operations: []operationJSON{},
+		Created: stamp(s.Created), WaitingDigest: s.WaitingDigest(), RestDigest: s.RestDigest(), Truncated: s.Truncated, Operations: []operationJSON{},
 		Group: s.Group, Key: s.Key, Engine: s.Engine, Plan: s.Plan, Ended: stamp(s.Ended), GoesOn: s.GoesOn, Reason: s.Reason,
 		Damage: s.Damage, Shell: s.Shell, ScriptSHA256: s.ScriptSHA256,
+	}
+	if s.Rest != nil {
+		out.RestBy = s.Rest.By
 	}
 	if at := stamp(s.Deadline); at != "" {
 		out.Deadline = &at

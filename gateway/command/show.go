@@ -165,6 +165,9 @@ func (p *page) session(s journal.Session, obstacle string) {
 	if len(s.Args) > 2 && s.Args[0] == "-c" {
 		p.field("arguments", render.Argv(s.Args[2:]))
 	}
+	if s.Rest != nil {
+		p.field("rest", render.Format("of the text: approved as it stands, by %s (%s)", s.Rest.By, s.Rest.ByKey))
+	}
 	p.time("began", s.Created)
 	p.time("ended", s.Ended)
 	p.time("waits until", s.Deadline)
@@ -234,6 +237,12 @@ func (p *page) waiting(s *journal.Session) {
 
 // paste prints, last of all, the line that approves what was printed.
 func (p *page) paste(id string, sessions []journal.Session) {
+	if len(sessions) == 1 {
+		if digest := sessions[0].RestDigest(); digest != "" {
+			_, _ = fmt.Fprintf(p.w, "to approve the rest of the text too, as it stands above, all that it would ask about from here on:\napprove %s --rest --digest %s%s\n",
+				id, digest[:decision.PastedDigits], dangers(sessions))
+		}
+	}
 	if line := pasted(id, sessions); line != "" {
 		_, _ = fmt.Fprintf(p.w, "to approve all that waits above, as it stands there (to reject it: reject %s --reason TEXT):\n%s\n", id, line)
 	}
@@ -248,7 +257,11 @@ func pasted(id string, sessions []journal.Session) string {
 	if digest == "" {
 		return ""
 	}
-	line := fmt.Sprintf("approve %s --digest %s", id, digest[:decision.PastedDigits])
+	return fmt.Sprintf("approve %s --digest %s", id, digest[:decision.PastedDigits]) + dangers(sessions)
+}
+
+// dangers are the flags that an approval needs of all that waits in sessions.
+func dangers(sessions []journal.Session) (line string) {
 	var dangers []string
 	for i := range sessions {
 		s := &sessions[i]

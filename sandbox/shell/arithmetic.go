@@ -28,6 +28,32 @@ type abort struct {
 // Error is the message.
 func (a *abort) Error() string { return a.message }
 
+// endsAtError reports whether an error in arithmetic is the end of a text. Of a text with further lines, bash goes on with the
+// next one; of one with parts that run apart, with what is behind the part.
+func endsAtError(file *syntax.File) bool {
+	for i, s := range file.Stmts {
+		if i > 0 && s.Pos().Line() > file.Stmts[i-1].End().Line() {
+			return false
+		}
+	}
+	ends := true
+	syntax.Walk(file, func(n syntax.Node) bool {
+		if n == nil {
+			return true
+		}
+		_, substitution := n.(*syntax.ProcSubst)
+		if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 {
+			switch name, known := literal(call.Args[0]); {
+			case !known, name == "eval", name == "source", name == ".", name == "trap", name == "command", name == "builtin":
+				ends = false
+			}
+		}
+		ends = ends && !substitution && !runsApart(n)
+		return ends
+	})
+	return ends
+}
+
 // number is what a value is as a number.
 func number(hc interp.HandlerContext, value string) (string, error) {
 	for range 16 {
@@ -109,9 +135,12 @@ func (m *machine) binary(x *syntax.BinaryArithm) syntax.ArithmExpr {
 	return x
 }
 
+// notZero is a number that anything can be divided by.
+var notZero = regexp.MustCompile(`^[1-9][0-9]{0,17}$`)
+
 // divisor is an expression that must not be 0.
 func (m *machine) divisor(y syntax.ArithmExpr) syntax.ArithmExpr {
-	if w, ok := y.(*syntax.Word); ok && regexp.MustCompile(`^[1-9][0-9]{0,17}$`).MatchString(w.Lit()) {
+	if w, ok := y.(*syntax.Word); ok && notZero.MatchString(w.Lit()) {
 		return y
 	}
 	e := &syntax.ArithmExp{X: m.arith(y)}

@@ -366,7 +366,7 @@ func needsRewriting(file *syntax.File, names map[string]bool) bool {
 func echo(args []string) string {
 	n, e := false, false
 	i := 1
-	for ; i < len(args) && regexp.MustCompile(`^-[neE]+$`).MatchString(args[i]); i++ {
+	for ; i < len(args) && len(args[i]) > 1 && args[i][0] == '-' && strings.Trim(args[i][1:], "neE") == ""; i++ {
 		for _, f := range args[i][1:] {
 			switch f {
 			case 'n':
@@ -715,6 +715,9 @@ func last(from, to int, delim, space func(int) bool, text func(int, int) string)
 	return text(from, to)
 }
 
+// testNumber is what test takes for a number.
+var testNumber = regexp.MustCompile(`^\s*[+-]?[0-9]{1,18}\s*$`)
+
 // test refuses numbers that are none as bash does.
 func (m *machine) test(hc interp.HandlerContext, args []string) ([]string, error) {
 	for i, a := range args {
@@ -727,7 +730,7 @@ func (m *machine) test(hc interp.HandlerContext, args []string) ([]string, error
 			continue
 		}
 		for _, n := range []string{args[i-1], args[i+1]} {
-			if regexp.MustCompile(`^\s*[+-]?[0-9]{1,18}\s*$`).MatchString(n) {
+			if testNumber.MatchString(n) {
 				continue
 			}
 			if len(args) > 5 {

@@ -35,6 +35,7 @@ type checker struct {
 func check(file *syntax.File) error {
 	c := &checker{associative: associatives(file), strict: strict(file, nil), splitting: map[*syntax.Assign]bool{}, waited: map[*syntax.ParamExp]bool{}, bodies: map[*syntax.Block]bool{}}
 	c.readonly(file)
+	c.parts(file)
 	syntax.Walk(file, func(n syntax.Node) bool {
 		if c.err != nil {
 			return false
@@ -123,8 +124,6 @@ func (c *checker) node(n syntax.Node) {
 		if !c.bodies[n] {
 			c.ends(n.Stmts)
 		}
-	case *syntax.Subshell, *syntax.CmdSubst:
-		c.noTraps(n)
 	default:
 		c.construct(n)
 	}
@@ -181,9 +180,6 @@ func (c *checker) construct(n syntax.Node) {
 		if n.Coprocess || n.Disown {
 			c.refuse(n, "a coprocess")
 		}
-		if n.Background {
-			c.noTraps(n)
-		}
 		if call, ok := n.Cmd.(*syntax.CallExpr); ok && len(call.Args) == 0 && len(n.Redirs) > 0 && runsSomething(call) && !silenced(n.Redirs) {
 			c.refuse(n, "a redirection of what is only assigned")
 		}
@@ -200,9 +196,7 @@ func (c *checker) construct(n syntax.Node) {
 			}
 		}
 	case *syntax.BinaryCmd:
-		if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
-			c.noTraps(n)
-		} else {
+		if n.Op != syntax.Pipe && n.Op != syntax.PipeAll {
 			c.conditions([]*syntax.Stmt{n.X})
 		}
 	}
@@ -231,14 +225,16 @@ func runsSomething(n *syntax.CallExpr) bool {
 	return found
 }
 
+// functionName is what a function may be called here.
+var functionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]*$`)
+
 func (c *checker) function(n *syntax.FuncDecl) {
-	if n.Name == nil || interp.IsBuiltin(n.Name.Value) || !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]*$`).MatchString(n.Name.Value) {
+	if n.Name == nil || interp.IsBuiltin(n.Name.Value) || !functionName.MatchString(n.Name.Value) {
 		c.refuse(n, "a function of that name")
 	}
 	if body, ok := n.Body.Cmd.(*syntax.Block); ok {
 		c.bodies[body] = true
 	}
-	c.noTraps(n)
 	if !c.strict {
 		return
 	}
@@ -265,23 +261,75 @@ func simpleSide(s *syntax.Stmt) bool {
 	return quiet([]*syntax.Stmt{s})
 }
 
-// noTraps refuses a trap where it would belong to a part of the text: a subshell has its own, and a function's are its
-// caller's.
-func (c *checker) noTraps(n syntax.Node) {
-	syntax.Walk(n, func(m syntax.Node) bool {
-		call, ok := m.(*syntax.CallExpr)
-		if !ok || len(call.Args) == 0 {
-			return c.err == nil
+// parts refuses what is nested too deeply for those that look at each part of a text once more, and a trap or a return where it
+// would belong to a part of the text: a subshell has its own, and a function's are its caller's. It looks at each node once.
+func (c *checker) parts(file *syntax.File) {
+	var open []syntax.Node
+	depth, apart, functions := 0, 0, 0
+	count := func(n syntax.Node, by int) {
+		if nests(n) {
+			depth += by
 		}
-		_, function := n.(*syntax.FuncDecl)
-		switch name := call.Args[0].Lit(); {
-		case name == "trap":
-			c.refuse(call, "a trap in a part of the text")
-		case name == "return" && !function:
-			c.refuse(call, "return in a subshell")
+		switch {
+		case runsApart(n):
+			apart += by
+		case isFunction(n):
+			functions += by
 		}
-		return c.err == nil
+	}
+	syntax.Walk(file, func(n syntax.Node) bool {
+		if n == nil {
+			last := len(open) - 1
+			count(open[last], -1)
+			open = open[:last]
+			return true
+		}
+		if c.err != nil {
+			return false
+		}
+		if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 {
+			switch name := call.Args[0].Lit(); {
+			case name == "trap" && apart+functions > 0:
+				c.refuse(call, "a trap in a part of the text")
+			case name == "return" && apart > 0:
+				c.refuse(call, "return in a subshell")
+			}
+		}
+		open = append(open, n)
+		if count(n, 1); depth > maxDepth {
+			c.refuse(n, "a text so deeply nested")
+		}
+		return true // so that each node is left as it was entered
 	})
+}
+
+// nests reports whether a node stands for something that has commands, words or numbers within it.
+func nests(n syntax.Node) bool {
+	switch n.(type) {
+	case *syntax.Subshell, *syntax.Block, *syntax.CmdSubst, *syntax.ProcSubst, *syntax.IfClause, *syntax.WhileClause, *syntax.ForClause,
+		*syntax.CaseClause, *syntax.FuncDecl, *syntax.ArithmExp, *syntax.ArithmCmd, *syntax.ParamExp, *syntax.DblQuoted, *syntax.TestClause,
+		*syntax.ParenTest, *syntax.ParenArithm, *syntax.ArrayExpr, *syntax.TimeClause, *syntax.CoprocClause, *syntax.ExtGlob:
+		return true
+	}
+	return false
+}
+
+// runsApart reports whether what is within a node runs in a process of its own in bash.
+func runsApart(n syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.Subshell, *syntax.CmdSubst:
+		return true
+	case *syntax.Stmt:
+		return n.Background
+	case *syntax.BinaryCmd:
+		return n.Op == syntax.Pipe || n.Op == syntax.PipeAll
+	}
+	return false
+}
+
+func isFunction(n syntax.Node) bool {
+	_, is := n.(*syntax.FuncDecl)
+	return is
 }
 
 // conditions refuses a subshell whose commands may fail because it is a condition: the interpreter would end it early.

@@ -31,3 +31,26 @@ func TestTextsThatCallTheParserDeepAreRefused(t *testing.T) {
 		t.Errorf("a long script of short lines: %v", err)
 	}
 }
+
+// TestTextsThatHideHowDeepTheyAreTakeNoTime: what closes in quotes closes nothing, and whoever reads a text looks at its parts more
+// than once. So a line that the gateway reads must not cost it the square of its length.
+func TestTextsThatHideHowDeepTheyAreTakeNoTime(t *testing.T) {
+	for _, nested := range []struct{ before, unit, middle, after string }{
+		{"", "( \\)\n", ":", ")"}, {"", "{ \\}\n", ":", "; }"}, {": ", "$( \\)\n", ":", ")"}, {"", "f() { \\}\n", ":", "; }"},
+		{"set -e\n", "f() { \\}\n", ":", "; }"}, {"set -e\n", "( \\)\n", ":", ")"}, {": ", "\"$( \\)\n", ":", ")\""}, {"", "[[ $( \\)\n", ":", ") ]]"},
+		{": ", "<( \\)\n", ":", ")"}, {"", "if \\fi\nthen ", ":", "\nfi"}, {"", "a | ( \\)\n", ":", ")"}, {": ", "${x:-\\}", "a", "}"},
+	} {
+		room := maxRouted - len(nested.before) - len(nested.middle)
+		times := room / (len(nested.unit) + len(nested.after))
+		text := nested.before + strings.Repeat(nested.unit, times) + nested.middle + strings.Repeat(nested.after, times)
+		file, err := Parse(text)
+		if err == nil {
+			t.Errorf("%q again and again is read, as %d statements", nested.unit, len(file.Stmts))
+		}
+	}
+	for _, flat := range []string{"a | ", "a && ", "a\n", "a & ", "( a ); ", "$(a) ", "f() { a; }; ", "[[ a ]]; "} {
+		if file, err := Parse(strings.Repeat(flat, 4000) + "a"); err != nil {
+			t.Errorf("%q four thousand times: %v %v", flat, file, err)
+		}
+	}
+}

@@ -175,6 +175,7 @@ func Interpret(ctx context.Context, file *syntax.File, o Options) (status int, e
 	m := &machine{stop: stop, options: o, original: environMap(o.Env), done: map[*syntax.ArithmExp]bool{}, looped: map[*syntax.WhileClause]bool{}}
 	m.associative, m.numeric = associatives(file), numerics(file, m.original)
 	m.parted = parted(file)
+	m.ends = endsAtError(file)
 	m.strict = strict(file, o.Set)
 	m.rewrite(file)
 	runner, err := interp.New(
@@ -198,6 +199,8 @@ func Interpret(ctx context.Context, file *syntax.File, o Options) (status int, e
 		return 0, nil
 	case errors.As(err, &exit):
 		return int(exit), nil
+	case errors.As(err, &ended) && !m.ends:
+		return ExitSyntax, &Unsupported{What: fmt.Sprintf("what bash goes on with after an error in arithmetic (%s)", ended.message)}
 	case errors.As(err, &ended):
 		_, _ = fmt.Fprintf(o.Stderr, "%s: %s\n", o.Name, ended.message)
 		return ended.status, nil
@@ -228,6 +231,7 @@ type machine struct {
 	associative map[string]bool
 	numeric     map[string]bool
 	parted      bool
+	ends        bool // with an error in arithmetic
 	looped      map[*syntax.WhileClause]bool
 	strict      bool // the text may end at a command that fails
 	done        map[*syntax.ArithmExp]bool
