@@ -10,9 +10,7 @@ import (
 
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
-	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
-	"shannot-gateway/gateway/config"
 )
 
 // newWhoami is `whoami [--json]`.
@@ -31,66 +29,27 @@ func newWhoami() *verb {
 // whoami prints the identity of the key that authenticated this connection.
 func whoami(c *invocation, asJSON bool) int {
 	if asJSON {
-		err := writeJSON(c.Stdout, struct {
-			Identity string   `json:"identity"`
-			Role     string   `json:"role"`
-			Key      string   `json:"key"`
-			Targets  []string `json:"targets"`
-		}{c.Identity.Name, string(c.Identity.Role), c.Identity.Fingerprint, c.Targets})
-		if err != nil {
-			return ExitFault
-		}
-		return ExitOK
+		return c.json(whoamiJSON{jsonVersion, c.Identity.Name, string(c.Identity.Role), c.Identity.Fingerprint, append([]string{}, c.Targets...)})
 	}
 	_, _ = fmt.Fprintf(c.Stdout, "%s (%s) %s\n", c.Identity.Name, c.Identity.Role, c.Identity.Fingerprint)
 	return ExitOK
 }
 
-// newVersion is `version`.
+// newVersion is `version [--json]`.
 func newVersion() *verb {
-	return &verb{Command: &cobra.Command{
-		Use: "version", Short: "print the gateway's version", Long: "Prints the gateway's version.", Example: "ssh HOST version",
-	}, run: func(_ context.Context, v *Verbs, c *invocation) int {
+	var asJSON bool
+	w := &verb{Command: &cobra.Command{
+		Use: "version [--json]", Short: "print the gateway's version", Long: "Prints the gateway's version.", Example: "ssh HOST version",
+	}}
+	w.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	w.run = func(_ context.Context, v *Verbs, c *invocation) int {
+		if asJSON {
+			return c.json(versionJSON{jsonVersion, v.Version})
+		}
 		_, _ = fmt.Fprintf(c.text(), "shannot-gateway %s\n", v.Version)
 		return ExitOK
-	}}
-}
-
-// newPolicy is `policy -- CMD…`.
-func newPolicy() *verb {
-	target := config.LocalTarget
-	p := &verb{words: commandLast, Command: &cobra.Command{
-		Use: "policy [--target NAME] -- COMMAND...", Short: "say what the policy decides on a command; nothing runs",
-		Long: "Says what the policy would decide on a shell command on a target, with the files that the target hides, and which grants " +
-			"would let it run there. Nothing runs.",
-		Example: `ssh HOST policy -- systemctl restart nginx
-ssh HOST policy --target web -- cat /srv/app.env`,
-	}}
-	p.Flags().StringVar(&target, "target", target, "the host that it would run on: a `NAME`")
-	p.run = func(ctx context.Context, v *Verbs, c *invocation) int { return policyOf(ctx, v, c, target) }
-	return p
-}
-
-// policyOf says what the policy would say of a command line. Nothing runs.
-func policyOf(ctx context.Context, v *Verbs, c *invocation, target string) int {
-	text := c.command
-	if _, known := v.Config.Remotes[target]; target != config.LocalTarget && (!known || c.Identity.Role != journal.Approver) {
-		if status := v.mayUse(c, target); status != ExitOK {
-			return status
-		}
 	}
-	d, err := v.Sessions.JudgeShell(ctx, c.Identity, text, policy.Context{Target: target})
-	if err != nil { // the client has left
-		return ExitFault
-	}
-	_, _ = fmt.Fprintf(c.text(), "%s (%s): %s\n", d.Verdict, d.Risk, render.Stored(d.Reason))
-	if d.Effect != "" {
-		_, _ = fmt.Fprintf(c.text(), "effect: %s\nundo: %s\n", render.Stored(d.Effect), render.Stored(d.Undo))
-	}
-	if d.Verdict == policy.Ask {
-		grantsFor(v, c, target, text)
-	}
-	return ExitOK
+	return w
 }
 
 // newWatch is `watch [--json]`.
@@ -122,9 +81,12 @@ func (v *Verbs) watch(ctx context.Context, c *invocation, asJSON bool) int {
 			}
 		}()
 	}
+	seq := 0
 	for event := range v.Sessions.Subscribe(ctx, c.Identity) {
-		if err := v.event(c, event, asJSON); err != nil {
+		if shown, err := v.event(c, event, asJSON, seq+1); err != nil {
 			return ExitFault
+		} else if shown {
+			seq++
 		}
 	}
 	if ctx.Err() == nil {
@@ -136,6 +98,7 @@ func (v *Verbs) watch(ctx context.Context, c *invocation, asJSON bool) int {
 // eventJSON is an event as programs read it, with what it is about where that is known.
 type eventJSON struct {
 	V             int    `json:"v"`
+	Seq           int    `json:"seq"` // from 1, in each watch
 	At            string `json:"at"`
 	Session       string `json:"session,omitempty"`
 	Kind          string `json:"kind"`
@@ -149,13 +112,14 @@ type eventJSON struct {
 	Operation *operationJSON `json:"operation,omitempty"`
 }
 
-// event prints one event and what it is about: what waits, or what came of what did.
-func (v *Verbs) event(c *invocation, e events.Event, asJSON bool) error {
-	out := eventJSON{V: jsonVersion, At: stamp(e.At), Session: e.Session, Kind: e.Kind, By: e.By}
+// event prints one event, the seq-th, and what it is about: what waits, or what came of what did. shown is false where it is not for
+// the caller any more.
+func (v *Verbs) event(c *invocation, e events.Event, asJSON bool, seq int) (shown bool, err error) {
+	out := eventJSON{V: jsonVersion, Seq: seq, At: stamp(e.At), Session: e.Session, Kind: e.Kind, By: e.By}
 	if e.Session != "" {
 		s, err := v.Sessions.Session(c.Identity, e.Session)
 		if err != nil {
-			return nil // it was shown when it happened, and is not any more
+			return false, nil // it was shown when it happened, and is not any more
 		}
 		out.Status, out.Identity, out.Target, out.WaitingDigest = string(s.Status), s.Identity, s.Target, s.WaitingDigest()
 		switch e.Kind {
@@ -167,14 +131,14 @@ func (v *Verbs) event(c *invocation, e events.Event, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		return writeJSON(c.Stdout, out)
+		return true, writeJSON(c.Stdout, out)
 	}
 	line := fmt.Sprintf("%s %-9s %s %s", out.At, render.Line(e.Session), render.Line(e.Kind), render.Line(e.By))
 	if out.Summary != "" {
 		line = strings.TrimRight(line, " ") + ": " + out.Summary
 	}
-	_, err := fmt.Fprintln(c.text(), line)
-	return err
+	_, err = fmt.Fprintln(c.text(), line)
+	return true, err
 }
 
 // eventAbout is the last operation that waits, or the last one that was decided by whoever the event names, and what to say

@@ -55,6 +55,9 @@ func TestPolicy(t *testing.T) {
 			}
 		}, stdout: []string{"ask (unknown): df -h on web\ngrant 72 by alice lets it run"}},
 		{name: "no command", by: agent, line: "policy --", status: ExitUsage, stderr: []string{"policy"}},
+		{name: "a command without its mark", by: agent, line: "policy --target local df", status: ExitUsage, stderr: []string{"write -- before the command"}},
+		{name: "the rules", by: agent, line: "policy", stdout: []string{"run at once, where they only read: ", "never run: ", "scripts do not see: ", "everything else waits for a human"}},
+		{name: "the rules for a target that is not theirs", by: agent, line: "policy --json --target web", prepare: withWeb, status: ExitNotPermitted, stderr: []string{"may not use the target web"}},
 	})
 }
 
@@ -68,7 +71,7 @@ func TestWatch(t *testing.T) {
 	tryAll(t, []try{
 		{name: "lines", by: approver, line: "watch", prepare: events, stdout: []string{"2031-03-04T03:00:00Z abcd2345  waiting: operation 1 (caution): summary\n"}, stderr: over},
 		{name: "JSON", by: approver, line: "watch --json", prepare: events, stdout: []string{
-			`{"v":1,"at":"2031-03-04T03:00:00Z","session":"abcd2345","kind":"waiting"`, `"waiting_digest":"` + waitingDigest() + `"`, `"operation":{"n":1,"kind":"command"`,
+			`{"v":1,"seq":1,"at":"2031-03-04T03:00:00Z","session":"abcd2345","kind":"waiting"`, `"waiting_digest":"` + waitingDigest() + `"`, `"operation":{"n":1,"kind":"command"`,
 		}, stderr: over},
 		{name: "a word", by: approver, line: "watch all", status: ExitUsage, stderr: []string{"all"}},
 	})

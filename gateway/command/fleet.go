@@ -91,7 +91,7 @@ func (v *Verbs) fleet(ctx context.Context, c *invocation, flags runFlags, names 
 		})
 	}
 	all.Wait()
-	if !flags.json {
+	if !flags.machine() {
 		for i, name := range names {
 			c.notice("%s: exit status %d", name, statuses[i])
 		}
@@ -108,7 +108,7 @@ func (v *Verbs) oneOf(ctx context.Context, c *invocation, out *sharedOutput, fla
 	call.Terminal = nil
 	call.noticed = &lockedWriter{out, c.Stderr}
 	call.label = name
-	if flags.json {
+	if flags.machine() {
 		call.Stdout, call.Stderr = &lockedWriter{out, c.Stdout}, io.Discard
 	} else {
 		stdout, stderr := &marked{shared: out, to: c.Stdout, mark: name + " | "}, &marked{shared: out, to: c.Stderr, mark: name + " | "}
@@ -118,8 +118,12 @@ func (v *Verbs) oneOf(ctx context.Context, c *invocation, out *sharedOutput, fla
 	}
 	target, status := v.target(ctx, &own, name)
 	if target == nil {
-		if flags.json {
-			_ = writeJSON(call.Stdout, sessionJSON{V: jsonVersion, Identity: c.Identity.Name, Target: name, Status: journal.StatusFailed, ExitCode: &status, Reason: "the target cannot be used", Operations: []operationJSON{}})
+		none := sessionJSON{V: jsonVersion, Identity: c.Identity.Name, Target: name, Status: journal.StatusFailed, ExitCode: &status, Reason: "the target cannot be used", Operations: []operationJSON{}}
+		switch {
+		case flags.json:
+			_ = writeJSON(call.Stdout, none)
+		case flags.stream:
+			_ = (&streamed{to: call.Stdout, target: name, now: v.Now}).end(&none, status)
 		}
 		return status
 	}

@@ -22,6 +22,7 @@ const maxCollected = 16 << 20
 type follower struct {
 	call           *Call
 	stdout, stderr io.Writer
+	lines          *streamed // where it is told in JSON lines
 	clock          *waitClock
 }
 
@@ -103,6 +104,9 @@ func (f *follower) chunk(p output.Chunk) error {
 	case output.Notice:
 		f.call.notice("%s", render.Stored(string(p.Data)))
 	case output.State:
+		if f.lines != nil {
+			err = f.lines.state(p.Status)
+		}
 		if f.clock == nil {
 			break
 		}
@@ -118,6 +122,7 @@ func (f *follower) chunk(p output.Chunk) error {
 // followed says how a session's output reaches the client.
 type followed struct {
 	json    bool // in one object at its end
+	stream  bool // in an object a line
 	foreign bool // the session is somebody else's: rendered, and every line marked
 	raw     bool // of such a session, standard output as it is
 }
@@ -142,6 +147,16 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 	switch {
 	case how.json: // it is collected at the end
 		f.stdout, f.stderr = io.Discard, io.Discard
+	case how.stream:
+		s, err := v.Sessions.Session(c.Identity, id)
+		if err != nil {
+			return c.fail(id, err)
+		}
+		f.lines = &streamed{to: c.Stdout, session: id, target: s.Target, now: v.Now}
+		f.stdout, f.stderr = f.lines.of(stdoutKind), f.lines.of(stderrKind)
+		if err := f.lines.tell(streamJSON{Kind: begunKind}); err != nil {
+			return ExitFault
+		}
 	case how.foreign:
 		lines, complaints := &foreign{to: c.Stdout}, &foreign{to: c.Stderr}
 		f.stdout, f.stderr, end = lines, complaints, func() { lines.end(); complaints.end() }
@@ -166,6 +181,12 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 		}
 	}
 	status := c.conclude(session)
+	if how.stream {
+		if f.lines.end(endOf(v.Sessions, session), status) != nil {
+			return ExitFault // the client is gone
+		}
+		return status
+	}
 	if how.json {
 		return v.answerJSON(clientCtx, c, session, status)
 	}
@@ -261,7 +282,7 @@ func newWait() *verb {
 	var limit waitFlag
 	var how followed
 	w := &verb{words: anyWords, Command: &cobra.Command{
-		Use:   "wait ID [--wait DURATION] [--raw] [--json]",
+		Use:   "wait ID [flags]",
 		Short: "print a session's output, and exit with its status",
 		Long: `Prints a session's output from the beginning, follows it to its end, and exits with its status; with 75 where a human ` +
 			`still has to decide. It may be repeated. A script whose client leaves while it waits is parked: the decision starts it ` +
@@ -274,6 +295,7 @@ ssh HOST wait ID --raw > FILE`,
 	w.Flags().Var(&limit, "wait", "wait for humans at most this `DURATION` (0: not at all)")
 	w.Flags().BoolVar(&how.raw, "raw", false, "standard output of somebody else's session as it is, for a file")
 	w.Flags().BoolVar(&how.json, "json", false, "one JSON object, with both outputs exactly")
+	w.Flags().BoolVar(&how.stream, streamFlag, false, "what it writes, and how it ends, while that happens: a JSON object a line")
 	w.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.wait(ctx, c, limit, how) }
 	return w
 }
@@ -281,8 +303,8 @@ ssh HOST wait ID --raw > FILE`,
 // wait prints a session's output from the beginning and returns the session's exit status.
 func (v *Verbs) wait(ctx context.Context, c *invocation, limit waitFlag, how followed) int {
 	id, err := c.oneID()
-	if err == nil && how.raw && how.json {
-		err = errors.New("--raw and --json are two different answers")
+	if err == nil && (how.raw && how.json || how.stream && (how.raw || how.json)) {
+		err = errTwoAnswers
 	}
 	if err != nil {
 		return c.usage(err)
@@ -307,6 +329,9 @@ func (v *Verbs) wait(ctx context.Context, c *invocation, limit waitFlag, how fol
 	}
 	return v.follow(ctx, c, id, limit, how, leave)
 }
+
+// errTwoAnswers says that a line asks for standard output in two forms.
+var errTwoAnswers = errors.New("--raw, --json and --json-stream are different answers: choose one")
 
 // unparked waits for the decision that starts a parked session again, as long as a held one would be waited for, and then for the start.
 func (v *Verbs) unparked(ctx context.Context, c *invocation, id string, limit waitFlag) error {

@@ -152,6 +152,7 @@ func (v *Verbs) grants(c *invocation, all, asJSON bool) int {
 
 // grantJSON is a grant as scripts read it.
 type grantJSON struct {
+	V         int      `json:"v"`
 	Grant     int      `json:"grant"`
 	Kind      string   `json:"kind"`
 	Active    bool     `json:"active"`
@@ -180,7 +181,7 @@ func describeGrant(g grants.Grant, now time.Time, void string) grantJSON {
 		return t.UTC().Format(time.RFC3339)
 	}
 	return grantJSON{
-		Grant: g.N, Kind: string(g.Kind), Active: g.Active(now) && void == "", Void: void, Session: g.Session, Identity: g.Identity, Target: g.Target, RunAs: g.RunAs,
+		V: jsonVersion, Grant: g.N, Kind: string(g.Kind), Active: g.Active(now) && void == "", Void: void, Session: g.Session, Identity: g.Identity, Target: g.Target, RunAs: g.RunAs,
 		Until: at(g.Until), Shape: g.Shape(), Path: render.Line(g.Path).String(), Dir: render.Line(g.Dir).String(), Env: renderAll(g.EnvChanges),
 		Digest: g.Digest, By: g.By, Created: at(g.Created), Revoked: at(g.Revoked), RevokedBy: g.RevokedBy,
 	}
@@ -232,11 +233,10 @@ func revoke(ctx context.Context, v *Verbs, c *invocation) int {
 	return status
 }
 
-// grantsFor tells which grants would let a command line run for the caller.
-func grantsFor(v *Verbs, c *invocation, target, text string) {
-	for _, g := range v.Sessions.Grants(c.Identity, false) {
-		if n := len(g.Argv); g.Target == target && v.Sessions.Void(&g) == "" && n == 3 && g.Argv[1] == "-c" && g.Argv[2] == text {
-			_, _ = fmt.Fprintf(c.text(), "grant %d by %s lets it run: %s\n", g.N, render.Line(g.By), g.String())
-		}
-	}
+// grantsFor are the grants that would let a command line run for the caller.
+func grantsFor(v *Verbs, c *invocation, target, text string) []grants.Grant {
+	return slices.DeleteFunc(slices.Clone(v.Sessions.Grants(c.Identity, false)), func(g grants.Grant) bool {
+		n := len(g.Argv)
+		return g.Target != target || v.Sessions.Void(&g) != "" || n != 3 || g.Argv[1] != "-c" || g.Argv[2] != text
+	})
 }

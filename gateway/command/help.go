@@ -80,19 +80,54 @@ func pageOf(role journal.Role) string {
 	return b.String()
 }
 
-// newHelp is `help [TOPIC]`.
+// newHelp is `help [TOPIC] [--json]`.
 func newHelp() *verb {
-	return &verb{words: anyWords, run: help, Command: &cobra.Command{
-		Use: "help [VERB]", Short: "print this page, or the page of a verb",
+	var asJSON bool
+	w := &verb{words: anyWords, Command: &cobra.Command{
+		Use: "help [VERB] [--json]", Short: "print this page, or the page of a verb",
 		Long: "Prints a page for your role, or about one verb.",
 		Example: `ssh HOST help
 ssh HOST help run`,
 	}}
+	w.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout, for programs")
+	w.run = func(_ context.Context, _ *Verbs, c *invocation) int { return help(c, asJSON) }
+	return w
+}
+
+// helpAsJSON is the page of a role, or of one verb, as programs read it.
+func helpAsJSON(role journal.Role, topic string) helpJSON {
+	out := helpJSON{V: jsonVersion, Role: string(role), Text: pageOf(role), Verbs: []verbJSON{}, Exits: []exitJSON{}}
+	for _, r := range table() {
+		v := r.make()
+		if v.Hidden || topic == "" && !slices.Contains(r.roles, role) || topic != "" && topic != r.name {
+			continue
+		}
+		if topic != "" {
+			out.Text = commandline.Page(sshHost, v.Command)
+		}
+		one := verbJSON{
+			Verb: r.name, Use: commandline.Synopsis("", v.Command), Short: v.Short, Long: v.Long, Example: v.Example, Roles: []string{}, Flags: []flagJSON{},
+		}
+		for _, role := range r.roles {
+			one.Roles = append(one.Roles, string(role))
+		}
+		for _, f := range commandline.Flags(v.Command) {
+			one.Flags = append(one.Flags, flagJSON{f.Name, f.Short, f.Value, f.Text})
+		}
+		out.Verbs = append(out.Verbs, one)
+	}
+	for _, e := range exits {
+		out.Exits = append(out.Exits, exitJSON{e.Status, e.Meaning})
+	}
+	return out
 }
 
 // help prints the page of a role or of a verb.
-func help(_ context.Context, _ *Verbs, c *invocation) int {
+func help(c *invocation, asJSON bool) int {
 	if len(c.words) == 0 {
+		if asJSON {
+			return c.json(helpAsJSON(c.Identity.Role, ""))
+		}
 		_, _ = io.WriteString(c.Stdout, pageOf(c.Identity.Role))
 		return ExitOK
 	}
@@ -103,6 +138,9 @@ func help(_ context.Context, _ *Verbs, c *invocation) int {
 			continue
 		}
 		if names = append(names, r.name); r.name == topic {
+			if asJSON {
+				return c.json(helpAsJSON(c.Identity.Role, topic))
+			}
 			_, _ = io.WriteString(c.Stdout, commandline.Page(sshHost, v.Command))
 			return ExitOK
 		}

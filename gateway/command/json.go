@@ -175,5 +175,13 @@ func cutText(s string, limit int) (string, bool) {
 	return s[:limit], true
 }
 
+// json answers with a value and returns the exit status.
+func (c *invocation) json(value any) int {
+	if err := writeJSON(c.Stdout, value); err != nil {
+		return ExitFault // the client is gone
+	}
+	return ExitOK
+}
+
 // writeJSON writes one value and a newline, in which what looks like the gateway's own mark is spelled otherwise. Every verb that answers in JSON does it by this.
 func writeJSON(w io.Writer, value any) error { return render.JSON(lines{w, `\u003a`}, value) }

@@ -3,8 +3,10 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,10 +83,9 @@ func TestThePageHasEveryFieldOfJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, of := range []reflect.Type{
-		reflect.TypeFor[sessionJSON](), reflect.TypeFor[operationJSON](), reflect.TypeFor[fileJSON](), reflect.TypeFor[fileStateJSON](),
-		reflect.TypeFor[eventJSON](), reflect.TypeFor[readsJSON](),
-	} {
+	all := append(slices.Collect(maps.Values(parts)), reflect.TypeFor[verbJSON](), reflect.TypeFor[flagJSON](), reflect.TypeFor[exitJSON](), reflect.TypeFor[link](),
+		reflect.TypeFor[configurationJSON]())
+	for _, of := range all {
 		for i := range of.NumField() {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
 			if name != "" && !strings.HasSuffix(name, "_b64") && !strings.Contains(string(page), "`"+name+"`") {

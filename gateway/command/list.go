@@ -43,10 +43,7 @@ func (v *Verbs) list(c *invocation, all, asJSON bool) int {
 			one.Obstacle = v.Sessions.Obstacle(&s)
 			out = append(out, one)
 		}
-		if err := writeJSON(c.Stdout, out); err != nil {
-			return ExitFault
-		}
-		return ExitOK
+		return c.json(out)
 	}
 	if len(sessions) == 0 {
 		c.notice("nothing runs or waits%s", map[bool]string{false: "; list --all shows what has ended", true: ""}[all])

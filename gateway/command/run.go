@@ -29,7 +29,7 @@ const maxWords = 4096
 // runFlags are the flags of run and exec.
 type runFlags struct {
 	code, target, name, analysis, engine string
-	plan, submit, json                   bool
+	plan, submit, json, stream           bool
 	wait                                 waitFlag
 }
 
@@ -53,7 +53,14 @@ func (r *runFlags) register(f *pflag.FlagSet, script bool) {
 		f.StringVar(&r.engine, "engine", "", "what runs it: `NAME` is native (CPython 3.14) or pypy (PyPy 3.6)")
 	}
 	f.BoolVar(&r.json, "json", false, "one JSON object on stdout, with both outputs in it")
+	f.BoolVar(&r.stream, streamFlag, false, "what it writes, and how it ends, while that happens: a JSON object a line")
 }
+
+// machine reports whether a program reads standard output.
+func (r *runFlags) machine() bool { return r.json || r.stream }
+
+// streamFlag is the flag for JSON lines.
+const streamFlag = "json-stream"
 
 // codeFlag is the long name of -c.
 const codeFlag = "code"
@@ -251,13 +258,19 @@ ssh HOST exec -- list`,
 	return e
 }
 
+// What is wrong with a line that has at most flags: a command, or the mark before it.
+var (
+	errNoCommand = errors.New("the command is missing")
+	errNoMark    = errors.New("write -- before the command")
+)
+
 // splitCommand parts `[flags] -- TEXT`, or TEXT alone where it does not begin with a dash. The text is returned as it
 // was sent.
 func splitCommand(rest string) (flags []word, text string, err error) {
 	text = strings.TrimLeft(rest, " \t\r\n")
 	if !strings.HasPrefix(text, "-") {
 		if text == "" {
-			err = errors.New("the command is missing")
+			err = errNoCommand
 		}
 		return nil, text, err
 	}
@@ -266,7 +279,7 @@ func splitCommand(rest string) (flags []word, text string, err error) {
 			i++
 		}
 		if i == len(text) {
-			return flags, "", errors.New("write -- before the command")
+			return flags, "", errNoMark
 		}
 		w, err := nextWord(text, i)
 		if err != nil {
@@ -386,13 +399,16 @@ func (v *Verbs) target(ctx context.Context, c *invocation, name string) (targets
 
 // begin starts a session and stays with it as long as the client wants.
 func (v *Verbs) begin(ctx context.Context, c *invocation, flags runFlags, target targets.Target, r approvals.Request, stdin io.Reader) int {
+	if flags.json && flags.stream {
+		return c.usage(errTwoAnswers)
+	}
 	if len(flags.name) > maxWords || len(flags.analysis) > maxWords {
 		return c.usage(fmt.Errorf("a name and an analysis have at most %d bytes", maxWords))
 	}
 	if !utf8.ValidString(flags.name + flags.analysis) {
 		return c.usage(errors.New("a name and an analysis must be UTF-8"))
 	}
-	if c.Terminal != nil && r.Engine == config.NativeEngine && len(r.Args) > 0 && r.Args[0] == "-c" && !flags.json {
+	if c.Terminal != nil && r.Engine == config.NativeEngine && len(r.Args) > 0 && r.Args[0] == "-c" && !flags.machine() {
 		return v.atTerminal(ctx, c, flags, target, r)
 	}
 	r.Identity, r.Target, r.Plan = c.Identity, target, flags.plan
@@ -422,7 +438,7 @@ func (v *Verbs) begin(ctx context.Context, c *invocation, flags runFlags, target
 		defer stop()
 		go v.watchKeys(ctx, c, id)
 	}
-	return v.follow(ctx, c, id, flags.limit(), followed{json: flags.json}, leave)
+	return v.follow(ctx, c, id, flags.limit(), followed{json: flags.json, stream: flags.stream}, leave)
 }
 
 // interrupt is what a terminal in raw mode sends for Ctrl-C.

@@ -25,12 +25,23 @@ const schemaFile = "../../docs/json.schema.json"
 var parts = map[string]reflect.Type{
 	"session": reflect.TypeFor[sessionJSON](), "operation": reflect.TypeFor[operationJSON](), "file": reflect.TypeFor[fileJSON](),
 	"file_state": reflect.TypeFor[fileStateJSON](), "reads": reflect.TypeFor[readsJSON](), "event": reflect.TypeFor[eventJSON](),
+	"line": reflect.TypeFor[streamJSON](), "whoami": reflect.TypeFor[whoamiJSON](), "version": reflect.TypeFor[versionJSON](),
+	"status": reflect.TypeFor[statusJSON](), "target": reflect.TypeFor[reached](), "grant": reflect.TypeFor[grantJSON](),
+	"verdict": reflect.TypeFor[verdictJSON](), "rules": reflect.TypeFor[rulesJSON](), "help": reflect.TypeFor[helpJSON](),
 }
+
+// answers are the parts that are an answer by themselves, and lists those of which a verb answers an array.
+var (
+	answers = []string{"session", "event", "line", "whoami", "version", "status", "verdict", "rules", "help"}
+	lists   = []string{"session", "target", "grant"}
+)
 
 // words are the values of fields that have no others, by part and field.
 var words = map[string][]any{
 	"session.status": list(journal.StatusRunning, journal.StatusHeld, journal.StatusParked, journal.StatusDone, journal.StatusFailed,
 		journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack, "planned"),
+	"line.kind":   {begunKind, stdoutKind, stderrKind, statusKind, endKind},
+	"line.status": list(journal.StatusRunning, journal.StatusHeld, journal.StatusParked),
 	"operation.kind": list(journal.CommandKind, journal.Write, journal.Delete, journal.Rename, journal.Mkdir, journal.Rmdir, journal.Symlink,
 		journal.Chmod, journal.Chown, journal.Touch, journal.RollbackKind),
 	"operation.verdict": list(policy.Allow, policy.Ask, policy.Deny),
@@ -65,12 +76,15 @@ func schema(t *testing.T, strict bool) *jsonschema.Schema {
 	}
 	root := &jsonschema.Schema{
 		Schema: "https://json-schema.org/draft/2020-12/schema", Title: "What the Shannot gateway answers with --json",
-		Description: "A session, an event, or the array of sessions that list answers. docs/json.md describes each field. Fields may be added " +
-			"within a version.",
-		AnyOf: []*jsonschema.Schema{
-			{Ref: "#/$defs/session"}, {Ref: "#/$defs/event"}, {Type: "array", Items: &jsonschema.Schema{Ref: "#/$defs/session"}},
-		},
+		Description: "A session, an event, a line of a stream, or what another verb answers: an object, or an array of them. docs/json.md " +
+			"describes each field. Fields may be added within a version.",
 		Defs: map[string]*jsonschema.Schema{},
+	}
+	for _, name := range answers {
+		root.AnyOf = append(root.AnyOf, &jsonschema.Schema{Ref: "#/$defs/" + name})
+	}
+	for _, name := range lists {
+		root.AnyOf = append(root.AnyOf, &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{Ref: "#/$defs/" + name}})
 	}
 	for name, of := range parts {
 		others := maps.Clone(byType)
@@ -82,6 +96,12 @@ func schema(t *testing.T, strict bool) *jsonschema.Schema {
 		for i := range of.NumField() {
 			field := of.Field(i)
 			key, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if field.Anonymous && field.Type.Kind() == reflect.Pointer { // its fields are there where it is
+				for n := range field.Type.Elem().NumField() {
+					own, _, _ := strings.Cut(field.Type.Elem().Field(n).Tag.Get("json"), ",")
+					s.Required = slices.DeleteFunc(s.Required, func(r string) bool { return r == own })
+				}
+			}
 			if p := s.Properties[key]; p != nil {
 				nullable := field.Type.Kind() == reflect.Pointer && options == ""
 				s.Properties[key] = narrowed(name, key, p, nullable)

@@ -300,17 +300,21 @@ func (p *page) hunks(d diff.Diff) {
 	}
 }
 
-// newCancel is `cancel ID`.
+// newCancel is `cancel ID [--json]`.
 func newCancel() *verb {
-	return &verb{words: anyWords, run: cancel, Command: &cobra.Command{
-		Use: "cancel ID", Short: "end a session",
+	var asJSON bool
+	w := &verb{words: anyWords, Command: &cobra.Command{
+		Use: "cancel ID [--json]", Short: "end a session",
 		Long:    "Ends a session, or all sessions of a group. An agent can end its own, an approver those on their targets.",
 		Example: "ssh HOST cancel ID",
 	}}
+	w.Flags().BoolVar(&asJSON, "json", false, "the session as one JSON object on stdout; of a group, one in each line")
+	w.run = func(ctx context.Context, v *Verbs, c *invocation) int { return cancel(ctx, v, c, asJSON) }
+	return w
 }
 
 // cancel ends a session, or those of a group.
-func cancel(ctx context.Context, v *Verbs, c *invocation) int {
+func cancel(ctx context.Context, v *Verbs, c *invocation, asJSON bool) int {
 	id, err := c.oneID()
 	if err != nil {
 		return c.usage(err)
@@ -322,17 +326,17 @@ func cancel(ctx context.Context, v *Verbs, c *invocation) int {
 	status := ExitOK
 	for _, m := range members {
 		if !m.Status.Final() {
-			status = max(status, v.cancelOne(ctx, c, m.ID))
+			status = max(status, v.cancelOne(ctx, c, m.ID, asJSON))
 		}
 	}
 	if members != nil {
 		return status
 	}
-	return v.cancelOne(ctx, c, id)
+	return v.cancelOne(ctx, c, id, asJSON)
 }
 
 // cancelOne ends one session.
-func (v *Verbs) cancelOne(ctx context.Context, c *invocation, id string) int {
+func (v *Verbs) cancelOne(ctx context.Context, c *invocation, id string, asJSON bool) int {
 	if _, err := v.Sessions.Session(c.Identity, id); err != nil {
 		return c.fail(id, err)
 	}
@@ -341,5 +345,8 @@ func (v *Verbs) cancelOne(ctx context.Context, c *invocation, id string) int {
 		return c.fail(id, err)
 	}
 	c.notice("session %s: %s", s.ID, s.Status)
+	if asJSON {
+		return c.json(describe(s, maxListed))
+	}
 	return ExitOK
 }

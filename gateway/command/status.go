@@ -35,9 +35,15 @@ type condition struct {
 	to    *invocation
 }
 
+// heading is the version of an answer, and of the gateway.
+type heading struct {
+	V       int    `json:"v"`
+	Version string `json:"version"`
+}
+
 // statusJSON is the answer of status as scripts read it.
 type statusJSON struct {
-	Version string `json:"version"`
+	heading
 	Uptime  int64  `json:"uptime_seconds"`
 	Running int    `json:"running"`
 	Held    int    `json:"held"`
@@ -62,7 +68,7 @@ type statusJSON struct {
 func (s *condition) status(ctx context.Context, asJSON bool) int {
 	v, exit := s.verbs, ExitOK
 	out := statusJSON{
-		Version: v.Version, Uptime: int64(v.Now().Sub(v.Started) / time.Second), Journal: "ok", Audit: "ok", Jail: s.jail(), Account: s.account(),
+		heading: heading{jsonVersion, v.Version}, Uptime: int64(v.Now().Sub(v.Started) / time.Second), Journal: "ok", Audit: "ok", Jail: s.jail(), Account: s.account(),
 		Interpreters: v.Starts(), Connections: s.connected(), Targets: s.links(), configurationJSON: s.configuration(),
 	}
 	out.Running, out.Held, out.Parked = v.Sessions.Counts(s.to.Identity)

@@ -20,6 +20,7 @@ const reachPatience = 10 * time.Second
 
 // reached is what `targets` says of one target.
 type reached struct {
+	V       int      `json:"v"`
 	Name    string   `json:"target"`
 	Where   string   `json:"where,omitempty"`
 	OK      bool     `json:"reachable"`
@@ -55,7 +56,7 @@ func reachable(ctx context.Context, v *Verbs, c *invocation, asJSON bool) int {
 		if !slices.Contains(c.Targets, t.Name()) {
 			continue
 		}
-		r := &reached{Name: t.Name()}
+		r := &reached{V: jsonVersion, Name: t.Name()}
 		for _, g := range slices.Sorted(maps.Keys(v.Config.Groups)) {
 			if slices.Contains(v.Config.Groups[g], t.Name()) {
 				r.Groups = append(r.Groups, g)
@@ -66,10 +67,7 @@ func reachable(ctx context.Context, v *Verbs, c *invocation, asJSON bool) int {
 	}
 	asking.Wait()
 	if asJSON {
-		if err := writeJSON(c.Stdout, list); err != nil {
-			return ExitFault
-		}
-		return ExitOK
+		return c.json(list)
 	}
 	for _, r := range list {
 		_, _ = fmt.Fprintln(c.text(), r.line())

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -24,11 +25,12 @@ type verb struct {
 type wordsOf int
 
 const (
-	noWords     wordsOf = iota // nothing
-	anyWords                   // words, before, between and after flags
-	wordsLast                  // words after the flags: what looks like a flag there is none
-	commandLast                // "--" and shell text, which is not taken apart
-	rawLine                    // all of it is for the verb: there are no flags
+	noWords      wordsOf = iota // nothing
+	anyWords                    // words, before, between and after flags
+	wordsLast                   // words after the flags: what looks like a flag there is none
+	commandLast                 // "--" and shell text, which is not taken apart
+	commandMaybe                // the same, or nothing
+	rawLine                     // all of it is for the verb: there are no flags
 )
 
 // invocation is a call of a verb.
@@ -47,7 +49,7 @@ func (c *invocation) parse() error {
 	switch c.verb.words {
 	case rawLine:
 		return nil
-	case commandLast:
+	case commandLast, commandMaybe:
 		args, c.command, incomplete = splitCommand(c.rest)
 	case noWords, anyWords, wordsLast:
 		args, err = split(c.rest)
@@ -59,9 +61,9 @@ func (c *invocation) parse() error {
 	switch {
 	case err != nil:
 		return err
-	case incomplete != nil:
+	case incomplete != nil && (c.verb.words != commandMaybe || len(c.words) > 0 || !errors.Is(incomplete, errNoCommand) && !errors.Is(incomplete, errNoMark)):
 		return incomplete
-	case c.verb.words == noWords, c.verb.words == commandLast:
+	case c.verb.words == noWords, c.verb.words == commandLast, c.verb.words == commandMaybe:
 		return commandline.NoWords(c.verb.Command, c.words)
 	}
 	return nil
