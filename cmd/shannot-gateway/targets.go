@@ -38,6 +38,7 @@ type targetsRun struct {
 	}
 	fingerprint string
 	yes         bool
+	file        string // of ssh's configuration
 }
 
 // targetsCommand is `targets list|add|test|trust|remove`: an operator's way to the [remotes.*] of the configuration. What it
@@ -58,6 +59,14 @@ func (p *program) targetsCommand() *cobra.Command {
 		Example: `shannot-gateway targets add prod ops@prod.example.com
 shannot-gateway targets add prod --host prod.example.com --port 2222`,
 	}, oneTarget, (*targetsRun).addTarget)
+	imported := p.targetsVerb(&cobra.Command{
+		Use: "import [ALIAS...] [--file FILE] [flags]", Short: "add hosts that ssh's own configuration names",
+		Long: `Adds hosts by the names that they have in ~/.ssh/config, and the jump hosts on the way to them. Without ALIAS it adds all that ` +
+			`the file names. It asks ssh -G, so that Include, Match and patterns count. A host with an IdentityFile is logged in to with that ` +
+			`key, another one with the gateway's own.`,
+		Example: `shannot-gateway targets import prod
+shannot-gateway targets import --file /home/ops/.ssh/config`,
+	}, anyTargets, (*targetsRun).importHosts)
 	trust := p.targetsVerb(&cobra.Command{
 		Use: "trust NAME [--fingerprint SHA256:... | --yes] [--config FILE] [--state DIR]", Short: "accept the host key that a host shows now",
 		Long:    "Shows the host key that a host has now, asks whether it is the right one, and writes it into the configuration.",
@@ -68,7 +77,7 @@ shannot-gateway targets add prod --host prod.example.com --port 2222`,
 		Example: "shannot-gateway targets remove prod",
 	}, oneTarget, (*targetsRun).remove)
 	return group("targets COMMAND", "hosts that are reached over SSH",
-		"Changes and tries the hosts that are reached over SSH: [remotes.*] of the configuration.", list, add, test, trust, remove)
+		"Changes and tries the hosts that are reached over SSH: [remotes.*] of the configuration.", list, add, imported, test, trust, remove)
 }
 
 // targetsOf is how many names a command of targets takes.
@@ -95,6 +104,8 @@ func (p *program) targetsVerb(cmd *cobra.Command, names targetsOf, run func(*tar
 		f.BoolVar(&t.add.certificate, "certificate", false, "log in with certificates of the gateway's authority")
 		f.StringVar(&t.add.jump, "jump", "", "go through the targets `NAME,NAME`")
 		f.StringVar(&t.add.fingerprint, "fingerprint", "", "its host key's fingerprint, `SHA256:…`")
+	case "import":
+		f.StringVar(&t.file, "file", "", "read `FILE` and not ~/.ssh/config")
 	case "trust":
 		f.StringVar(&t.fingerprint, "fingerprint", "", "accept the key `SHA256:…` and no other")
 		f.BoolVar(&t.yes, "yes", false, "accept what the host shows, unseen")
@@ -112,7 +123,7 @@ func (p *program) targetsVerb(cmd *cobra.Command, names targetsOf, run func(*tar
 		}
 		return nil
 	}
-	if cmd.Name() != "add" && names != noTarget {
+	if cmd.Name() != "add" && cmd.Name() != "import" && names != noTarget {
 		cmd.ValidArgsFunction = t.complete
 	}
 	return p.does(cmd, func(ctx context.Context, words []string) int {
