@@ -43,6 +43,14 @@ type Inspected interface {
 	Inspect() vfs.Source
 }
 
+// Walled is a Target that may have a wall of its own around commands with ReadOnly, made of what the host has.
+type Walled interface {
+	// Wall says whether there is one, and what it is or why there is none. It may quote what the target said.
+	Wall() (stands bool, what string)
+	// Unheld is why a command that the policy lets run unasked must not: a wall is required, and none can hold it. It may connect.
+	Unheld(ctx context.Context, argv []string) error
+}
+
 // Command is a command as it was decided. Nothing in it is looked up again.
 type Command struct {
 	Path           string   // absolute path of the executable

@@ -114,7 +114,19 @@ func (l *execution) judge(ctx context.Context, command *journal.Command, c Start
 		return policy.Decision{}, err
 	}
 	defer done()
-	return l.judgeNow(command, c, foreign), nil
+	return l.held(ctx, command, l.judgeNow(command, c, foreign)), nil
+}
+
+// held asks about a command that may run unasked behind a wall alone, where its target has none for it.
+func (l *execution) held(ctx context.Context, command *journal.Command, d policy.Decision) policy.Decision {
+	w, ok := l.target.(targets.Walled)
+	if !ok || d.Verdict != policy.Allow {
+		return d
+	}
+	if err := w.Unheld(ctx, command.Argv); err != nil {
+		return policy.Decision{Verdict: policy.Ask, Risk: d.Risk, Reason: render.Line("the wall that this target requires: " + err.Error()).String()}
+	}
+	return d
 }
 
 func (l *execution) judgeNow(command *journal.Command, c Start, foreign map[string]string) policy.Decision {

@@ -159,6 +159,8 @@ func tryRemote(ctx context.Context, conf *config.Config, name string) tried {
 		t.said += "files can be read, commands do not run"
 	} else {
 		t.said += "commands run as " + render.Line(a.Name).String()
+		_, what := target.Wall()
+		t.said += "; wall around those that run unasked: " + render.Line(what).String()
 	}
 	return t
 }

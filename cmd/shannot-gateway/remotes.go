@@ -53,7 +53,10 @@ func remoteTarget(c *config.Config, name string, log *slog.Logger) (*ssh.Target,
 		h.Login.Forwards = hop != name
 		hops = append(hops, h)
 	}
-	return ssh.New(ssh.Options{Hops: hops, Log: log, Cache: c.Remotes[name].Cache}), nil
+	r := c.Remotes[name]
+	return ssh.New(ssh.Options{
+		Hops: hops, Log: log, Cache: r.Cache, Wall: ssh.WallOptions{Mode: ssh.WallMode(r.Wall), Hide: r.Files.Hide},
+	}), nil
 }
 
 func remoteHop(c *config.Config, name string) (ssh.Hop, error) {

@@ -31,6 +31,7 @@ type reached struct {
 	Machine string   `json:"machine,omitempty"`
 	RunAs   string   `json:"run_as,omitempty"`
 	Groups  []string `json:"groups,omitempty"`
+	Wall    string   `json:"wall,omitempty"`
 }
 
 // newTargets is `targets [--json]`.
@@ -90,6 +91,19 @@ func (r *reached) ask(ctx context.Context, identity string, t targets.Target) {
 	}
 	u := t.Uname()
 	r.OK, r.Node, r.System, r.Release, r.Machine, r.RunAs = true, u.Nodename, u.Sysname, u.Release, u.Machine, t.Account().Name
+	r.Wall = held(t)
+}
+
+// held says what holds commands that nobody was asked about on a target.
+func held(t targets.Target) string {
+	if w, ok := t.(targets.Walled); ok {
+		_, what := w.Wall()
+		return what
+	}
+	if err := t.Jail(); err != nil {
+		return err.Error()
+	}
+	return "the jail"
 }
 
 // line is for people: what a target said is rendered.
@@ -102,6 +116,9 @@ func (r *reached) line() string {
 		fmt.Fprintf(&b, "%s %s, commands run as %s", render.Line(r.Node), render.Line(r.System), render.Line(r.RunAs))
 	} else {
 		fmt.Fprintf(&b, "%s", render.Line(r.Problem))
+	}
+	if r.Wall != "" {
+		fmt.Fprintf(&b, "; unasked commands: %s", render.Line(r.Wall))
 	}
 	if len(r.Groups) > 0 {
 		fmt.Fprintf(&b, " [%s]", strings.Join(r.Groups, " "))

@@ -49,7 +49,11 @@ func SameRemote(a, b *Config, name string) bool {
 	}
 	for _, hop := range wayA {
 		x, y := a.Remotes[hop], b.Remotes[hop]
-		x.Files, x.OwnRead, y.Files, y.OwnRead = Files{}, false, Files{}, false // what is shown of it is no part of the way
+		x.OwnRead, y.OwnRead = false, false // what is shown of it is no part of the way; what its wall masks is
+		x.Files, y.Files = Files{Hide: x.Files.Hide}, Files{Hide: y.Files.Hide}
+		if hop != name {
+			x.Files, y.Files = Files{}, Files{}
+		}
 		if !reflect.DeepEqual(x, y) {
 			return false
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -30,6 +31,7 @@ type Remote struct {
 	Cache        time.Duration // how long what a session saw there is believed at most; 0 sets no bound
 	Files        Files         // read policy; Scratch is that of [files]
 	OwnRead      bool          // Files.Read is the remote's own
+	Wall         string        // what holds commands that nobody was asked about: "auto", "required" or "none"
 }
 
 type fileRemote struct {
@@ -44,6 +46,7 @@ type fileRemote struct {
 	Fingerprint fingerprint `toml:"fingerprint"`
 	Jump        []string    `toml:"jump"`
 	Cache       duration    `toml:"cache"`
+	Wall        string      `toml:"wall"`
 	Files       struct {
 		Read []string `toml:"read"`
 		Hide []string `toml:"hide"`
@@ -92,7 +95,7 @@ func (f *file) checkRemotes(c *Config) error {
 func (r fileRemote) check(c *Config, name string) (Remote, error) {
 	out := Remote{
 		Host: r.Host, User: r.User, Port: 22, Certificate: r.Certificate, Source: r.Source, Fingerprints: r.Fingerprint.values, Jump: r.Jump,
-		Cache: r.Cache.value,
+		Cache: r.Cache.value, Wall: cmp.Or(r.Wall, "auto"),
 	}
 	if r.Port != nil {
 		out.Port = *r.Port
@@ -118,6 +121,8 @@ func (r fileRemote) check(c *Config, name string) (Remote, error) {
 		return out, fmt.Errorf("[remotes.%s] port = %d is not a port", name, out.Port)
 	case ways > 1:
 		return out, fmt.Errorf("[remotes.%s]: name one of key, agent and certificate", name)
+	case !slices.Contains([]string{"auto", "required", "none"}, out.Wall):
+		return out, fmt.Errorf("[remotes.%s] wall = %q: it is \"auto\", \"required\" or \"none\"", name, out.Wall)
 	case r.Source != "" && !r.Certificate:
 		return out, fmt.Errorf("[remotes.%s] source_address: only certificates have one", name)
 	}

@@ -1,5 +1,3 @@
-//go:build linux && (amd64 || arm64)
-
 package jail
 
 import (
@@ -73,6 +71,22 @@ func kindOf(argv []string) kind {
 		return manager
 	}
 	found := plain
+	for _, name := range started(line, argv, text) {
+		switch {
+		case strings.HasPrefix(name, "/proc/"), observers[name]:
+			return observer
+		case callers[name]:
+			found = caller
+		case inspectors[name] && found == plain:
+			found = inspector
+		}
+	}
+	return found
+}
+
+// started lists what a command starts, in order: the names of programs without their directories, and each word that names a
+// file in /proc/ as it is.
+func started(line string, argv []string, text bool) (names []string) {
 	words := argv
 	if text {
 		words = strings.FieldsFunc(separators.ReplaceAllString(line, " ; "), func(r rune) bool { return strings.ContainsRune(" \t<>\"'", r) })
@@ -80,24 +94,19 @@ func kindOf(argv []string) kind {
 	starts := true
 	for _, word := range words {
 		if strings.HasPrefix(word, "/proc/") {
-			return observer
+			names = append(names, word)
+			continue
 		}
 		switch name := path.Base(word); {
 		case text && word == ";", word == "-exec", word == "-execdir", word == "do", word == "then", word == "else":
 			starts = true
 		case !starts || word == "" || carriers[name] || word[0] == '-' || word[0] >= '0' && word[0] <= '9' || strings.Contains(word, "="):
-		case observers[name]:
-			return observer
 		default:
+			names = append(names, name)
 			starts = false
-			if callers[name] {
-				found = caller
-			} else if inspectors[name] && found == plain {
-				found = inspector
-			}
 		}
 	}
-	return found
+	return names
 }
 
 // separators are what stands between the commands of a text.

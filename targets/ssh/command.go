@@ -137,7 +137,11 @@ func (t *Target) Start(ctx context.Context, c targets.Command) (targets.Process,
 	}
 	mark := hex.EncodeToString(raw)
 	joined := targets.Same(c.Stdout, c.Stderr)
-	text, err := line(c, t.Account().Shell, mark, joined)
+	behind, err := t.around(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	text, err := line(c, t.Account().Shell, mark, joined, behind)
 	if err != nil {
 		return nil, fmt.Errorf("run a command as %s on the target %s: %w", t.Account().Name, t.Name(), err)
 	}
@@ -148,7 +152,7 @@ func (t *Target) Start(ctx context.Context, c targets.Command) (targets.Process,
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	p := &process{target: t, session: s, marked: make(chan struct{}), ended: make(chan struct{}), left: make(chan struct{}), over: make(chan struct{})}
+	p := &process{target: t, session: s, walled: behind != nil, argv: c.Argv, marked: make(chan struct{}), ended: make(chan struct{}), left: make(chan struct{}), over: make(chan struct{})}
 	stdout, stderr := p.sink(c.Stdout), p.sink(c.Stderr)
 	if joined { // what the login shell itself says goes with the rest
 		stderr = stdout
@@ -223,6 +227,8 @@ func (t *Target) directory(ctx context.Context, dir string) error {
 type process struct {
 	target  *Target
 	session *gossh.Session
+	walled  bool
+	argv    []string
 	stderr  *markedWriter
 	marked  chan struct{} // closed once group is known
 	once    sync.Once
@@ -269,6 +275,8 @@ func (p *process) finish(err error) {
 	unmarked := p.stderr.end()
 	var ended *gossh.ExitError
 	switch {
+	case unmarked && p.walled && errors.As(err, &ended) && ended.Signal() == "":
+		p.err = fmt.Errorf("the target %s: the wall for commands that run unasked was not built, see what it said, so %w", p.target.Name(), targets.ErrLost)
 	case unmarked && (err == nil || errors.As(err, &ended) && ended.Signal() == ""):
 		// An exit status of something, and the first thing that the line does was not done.
 		p.err = fmt.Errorf("the target %s did not run what it was sent, but a program of its own (a ForceCommand of its server, "+
@@ -279,6 +287,9 @@ func (p *process) finish(err error) {
 		p.exit = targets.Exit{Signal: signalOf(ended.Signal())}
 	case errors.As(err, &ended):
 		p.exit = targets.Exit{Code: ended.ExitStatus()}
+		if s := signalled(p.argv, ended.ExitStatus()); p.walled && s != 0 {
+			p.exit = targets.Exit{Signal: s}
+		}
 	default:
 		// No exit status came: the connection, or the target, is gone.
 		p.err = fmt.Errorf("the command on the target %s: the connection was lost, and %w: %w", p.target.Name(), targets.ErrLost, err)

@@ -19,6 +19,7 @@ import (
 type facts struct {
 	account targets.Account
 	uname   targets.Uname
+	wall    wall
 }
 
 // Bounds of what is read to learn the facts, in bytes.
@@ -61,6 +62,7 @@ func (t *Target) learn(ctx context.Context, r *relay) (facts, error) {
 		}
 	}
 	f.account = account
+	f.wall = t.learnWall(ctx, account)
 	return f, nil
 }
 

@@ -28,8 +28,27 @@ func TestAccountsOfNoFileAreAskedFor(t *testing.T) {
 	if u := target.Uname(); u != (targets.Uname{Sysname: "Linux", Nodename: "far", Release: "6.1", Version: "#1 SMP", Machine: "riscv64"}) {
 		t.Errorf("%+v", u)
 	}
-	if !slices.Equal(asked, []string{askingCommand}) {
+	if asked[0] != askingCommand || len(asked) != 3 { // what follows tries walls
 		t.Errorf("asked %q", asked)
+	}
+}
+
+// TestTargetsThatLieAboutTheirWall have none, and what they say of it is bounded and plain.
+func TestTargetsThatLieAboutTheirWall(t *testing.T) {
+	for name, says := range map[string]string{
+		"nothing": "", "too much": strings.Repeat("x\n", 1<<20), "one line": strings.Repeat("x", 1<<20), "escapes": "\x1b[2J\x1b]0;a\x07\nb\r",
+		"yes": "ok\ntrue\n0\n",
+	} {
+		f, target := startFake(t, map[string]*fakeFile{})
+		f.says = func(string) string { return says }
+		if err := target.Connect(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		stands, what := target.Wall()
+		if stands || len(what) > 1200 || strings.ContainsAny(what, "\x1b\a\r\n") {
+			t.Errorf("%s: %v, %q", name, stands, what)
+		}
 	}
 }
 
@@ -63,7 +82,7 @@ func TestWhatATargetSaysOfItselfIsBounded(t *testing.T) {
 				t.Errorf("%s: %q", name, text)
 			}
 		}
-		if _, err := line(targets.Command{Path: "/bin/ls", Argv: []string{"ls"}, Dir: "/"}, a.Shell, "mark", false); name == "another shell" && !errors.Is(err, errShell) {
+		if _, err := line(targets.Command{Path: "/bin/ls", Argv: []string{"ls"}, Dir: "/"}, a.Shell, "mark", false, nil); name == "another shell" && !errors.Is(err, errShell) {
 			t.Errorf("%s: a command would be sent: %v", name, err)
 		}
 	}

@@ -76,7 +76,9 @@ var errShell = fmt.Errorf("commands need an account with a POSIX shell (sh or ba
 //
 // The environment travels in the line, since a server takes by itself only what its AcceptEnv names; nobody else's
 // variables are added.
-func line(c targets.Command, shell, mark string, joined bool) (string, error) {
+//
+// Behind a wall the mark comes once that stands, and a directory of its own for temporary files is in the environment.
+func line(c targets.Command, shell, mark string, joined bool, behind *walled) (string, error) {
 	if len(c.Argv) == 0 || !path.IsAbs(c.Path) || !path.IsAbs(c.Dir) {
 		return "", syscall.EINVAL
 	}
@@ -93,30 +95,41 @@ func line(c targets.Command, shell, mark string, joined bool) (string, error) {
 	if strings.Contains(c.Path, "=") { // env(1) would take it for a variable, and run the next word
 		return "", fmt.Errorf("run %s, with = in its name, on a remote target: %w", c.Path, syscall.ENOTSUP)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "printf '%%s %%s\\n' %s $$ >&2; cd -- %s || exit 126; exec /usr/bin/env -i", mark, quote(c.Dir))
+	words := []string{"/usr/bin/env", "-i"}
 	for _, kv := range c.Env {
-		if key, _, ok := strings.Cut(kv, "="); !ok || key == "" || strings.HasPrefix(key, "-") {
+		key, _, ok := strings.Cut(kv, "=")
+		if !ok || key == "" || strings.HasPrefix(key, "-") {
 			return "", syscall.EINVAL // env(1) would take it for something else
 		}
-		b.WriteString(" " + quote(kv))
+		if behind == nil || key != "TMPDIR" {
+			words = append(words, kv)
+		}
 	}
-	b.WriteString(" " + quote(c.Path))
-	for _, a := range c.Argv[1:] {
-		b.WriteString(" " + quote(a))
+	if behind != nil && behind.temporary() {
+		words = append(words, "TMPDIR="+temporaryFiles)
+	}
+	words = append(append(words, c.Path), c.Argv[1:]...)
+	var b strings.Builder
+	if behind != nil {
+		fmt.Fprintf(&b, "cd -- %s || exit 126; %s", quote(c.Dir), behind.line(c.Dir, mark, words, joined))
+	} else {
+		fmt.Fprintf(&b, "printf '%%s %%s\\n' %s $$ >&2; cd -- %s || exit 126; exec %s", mark, quote(c.Dir), quoteAll(words))
 	}
 	if c.Stdin == nil {
 		b.WriteString(" </dev/null")
 	}
-	if joined {
+	if joined && behind == nil {
 		b.WriteString(" 2>&1")
 	}
 	text := b.String()
 	if strings.IndexByte(text, 0) >= 0 {
 		return "", syscall.EINVAL
 	}
-	if !posixShells[shell] {
+	switch {
+	case !posixShells[shell]:
 		text = throughSh(text)
+	case behind != nil: // its text is for one shell, not for the peculiarities of all
+		text = "exec /bin/sh -c " + quote(text)
 	}
 	if len(text) > maxLine {
 		return "", syscall.E2BIG

@@ -31,6 +31,7 @@ type Options struct {
 	Silence   time.Duration // of an SFTP server that owes an answer; 15 s
 	// Cache is how long what a session saw is believed at most, unless one of its commands has run; 0 sets no bound.
 	Cache time.Duration
+	Wall  WallOptions
 	Now   func() time.Time
 	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	Log   *slog.Logger
@@ -55,6 +56,7 @@ type host struct {
 	log      *slog.Logger
 	now      func() time.Time
 	cache    time.Duration
+	wall     WallOptions
 	learning chan struct{}
 
 	mu      sync.Mutex
@@ -74,6 +76,9 @@ func New(o Options) *Target {
 	if o.Keepalive <= 0 {
 		o.Keepalive = 15 * time.Second
 	}
+	if o.Wall.Mode == "" {
+		o.Wall.Mode = WallAuto
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -84,7 +89,7 @@ func New(o Options) *Target {
 		o.Log = slog.Default()
 	}
 	h := &host{
-		hops: o.Hops, log: o.Log, now: o.Now, cache: o.Cache, learning: make(chan struct{}, 1), pools: map[string]*pool{}, single: map[*pool]bool{},
+		hops: o.Hops, log: o.Log, now: o.Now, cache: o.Cache, wall: o.Wall, learning: make(chan struct{}, 1), pools: map[string]*pool{}, single: map[*pool]bool{},
 		dialer: &dialer{timeout: o.Timeout, keepalive: o.Keepalive, now: o.Now, dial: o.Dial, silence: o.Silence},
 	}
 	h.attempts = newAttempts(h.last().Name, o.Now)
@@ -240,10 +245,11 @@ func (t *Target) Uname() targets.Uname {
 	return t.facts.uname
 }
 
-// errNoJail is why nothing but the policy holds back what runs on another host unasked.
+// errNoJail is why the policy judges commands on another host by their words alone.
 var errNoJail = errors.New("a remote target has no jail: nothing is installed there")
 
-// Jail returns an error: there is none on a remote target.
+// Jail returns an error: there is none on a remote target. Its wall, see Wall, is of what the target has, and the policy does
+// not count on it.
 func (t *Target) Jail() error { return errNoJail }
 
 // HostKey asks the target for its host key, without believing it. problem is nil where that key is known already.

@@ -761,16 +761,16 @@ func TestCommandLinesThatWouldMeanSomethingElseAreRefused(t *testing.T) {
 	} {
 		c := good
 		change(&c)
-		if text, err := line(c, "/bin/sh", "mark", false); err == nil {
+		if text, err := line(c, "/bin/sh", "mark", false, nil); err == nil {
 			t.Errorf("%s: %q", name, text)
 		}
 	}
 	for _, shell := range []string{"/bin/rbash", "/usr/sbin/nologin", "/usr/bin/xonsh", "unknown", "/"} {
-		if _, err := line(good, shell, "mark", false); !errors.Is(err, errShell) {
+		if _, err := line(good, shell, "mark", false, nil); !errors.Is(err, errShell) {
 			t.Errorf("with the shell %s: %v", shell, err)
 		}
 	}
-	if _, err := line(good, "/bin/bash", "mark", false); err != nil {
+	if _, err := line(good, "/bin/bash", "mark", false, nil); err != nil {
 		t.Error(err)
 	}
 }

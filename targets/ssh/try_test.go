@@ -44,7 +44,7 @@ func TestEveryLoginShellPassesACommandOnToTheLetter(t *testing.T) {
 				Path: "/bin/sh", Dir: dir, Env: []string{"V=" + all.String()},
 				Argv: append([]string{"sh", "-c", `printf 'V=%s\0' "$V"; printf '%s\0' "$@"`, "sh"}, words...),
 			}
-			text, err := line(c, known, "mark", false)
+			text, err := line(c, known, "mark", false, nil)
 			if err != nil {
 				t.Fatalf("%s: %v", shell, err)
 			}
@@ -73,7 +73,7 @@ func TestALineForOtherShellsIsBounded(t *testing.T) {
 		}
 	}
 	c := targets.Command{Path: "/bin/echo", Argv: []string{"echo", strings.Repeat("'", 40_000)}, Dir: "/"}
-	if _, err := line(c, "/usr/bin/fish", "mark", false); err == nil {
+	if _, err := line(c, "/usr/bin/fish", "mark", false, nil); err == nil {
 		t.Error("a line that no target takes")
 	}
 }
