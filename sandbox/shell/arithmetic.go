@@ -55,7 +55,7 @@ func endsAtError(file *syntax.File) bool {
 }
 
 // number is what a value is as a number.
-func number(hc interp.HandlerContext, value string) (string, error) {
+func (m *machine) number(hc interp.HandlerContext, value string) (string, error) {
 	for range 16 {
 		value = strings.Trim(value, " \t\n")
 		switch {
@@ -74,6 +74,8 @@ func number(hc interp.HandlerContext, value string) (string, error) {
 			return "", &Unsupported{What: "the value of " + value + " as a number"}
 		case v.IsSet():
 			value = v.String()
+		case m.nounset: // and whether it is set at the moment is not known here
+			return "", &Unsupported{What: fmt.Sprintf("the value %q as a number together with set -u", value), Line: int(hc.Pos.Line())} // #nosec G115 -- lines of MaxText bytes
 		default:
 			value = ""
 		}
@@ -87,6 +89,29 @@ func own1(name string, w *syntax.Word) *syntax.Word {
 	c, _ := s.Cmd.(*syntax.CallExpr)
 	c.Args = append(c.Args, w)
 	return word(&syntax.CmdSubst{Stmts: []*syntax.Stmt{s}})
+}
+
+// asNumber is the value of an expansion, which own builtin reads. Where a variable without a value may be an error, the builtin
+// is told whether it has one: the error would end nothing but the substitution.
+func (m *machine) asNumber(own string, p *syntax.ParamExp) *syntax.Word {
+	w := own1(own, valueOf(p))
+	if !m.nounset || p.Length || p.Param == nil || p.Exp != nil && neverUnset(p.Exp.Op) {
+		return w
+	}
+	has := *p
+	has.Short, has.Slice, has.Repl, has.Exp = false, nil, nil, &syntax.Expansion{Op: syntax.AlternateUnset, Word: word(lit("set"))}
+	call, _ := w.Parts[0].(*syntax.CmdSubst).Stmts[0].Cmd.(*syntax.CallExpr)
+	call.Args = append(call.Args, word(quoted(&has)), word(lit(p.Param.Value)))
+	return w
+}
+
+// neverUnset reports whether an expansion is no error where its variable has no value.
+func neverUnset(op syntax.ParExpOperator) bool {
+	switch op { //nolint:exhaustive // the others need a value
+	case syntax.DefaultUnset, syntax.DefaultUnsetOrNull, syntax.AlternateUnset, syntax.AlternateUnsetOrNull, syntax.AssignUnset, syntax.AssignUnsetOrNull:
+		return true
+	}
+	return false
 }
 
 // valueOf is "${name-}".
@@ -155,7 +180,7 @@ func (m *machine) guarded(target, x syntax.ArithmExpr) syntax.ArithmExpr {
 		return x
 	}
 	return &syntax.ParenArithm{X: &syntax.BinaryArithm{
-		Op: syntax.Comma, X: own1("int", valueOf(&syntax.ParamExp{Param: lit(w.Lit())})), Y: x,
+		Op: syntax.Comma, X: m.asNumber("int", &syntax.ParamExp{Param: lit(w.Lit())}), Y: x,
 	}}
 }
 
@@ -166,7 +191,7 @@ func (m *machine) operand(w *syntax.Word) syntax.ArithmExpr {
 		case plainNumber.MatchString(text), m.numeric[text]:
 			return w
 		case syntax.ValidName(text):
-			return own1("int", valueOf(&syntax.ParamExp{Param: lit(text)}))
+			return m.asNumber("int", &syntax.ParamExp{Param: lit(text)})
 		}
 	}
 	if len(w.Parts) == 1 {
@@ -179,7 +204,7 @@ func (m *machine) operand(w *syntax.Word) syntax.ArithmExpr {
 			if p.Length {
 				return w
 			}
-			return own1("num", valueOf(p))
+			return m.asNumber("num", p)
 		case *syntax.ArithmExp:
 			return w
 		}

@@ -51,6 +51,9 @@ func (m *machine) instead(ctx context.Context, args []string) ([]string, error) 
 	case "trap":
 		return m.trap(args)
 	case "set":
+		if setsOption(args[1:], 'u', "nounset") && !m.nounset {
+			return nil, &Unsupported{What: "set -u that is not written out"}
+		}
 		if setsErrexit(args[1:]) && !m.strict {
 			return nil, &Unsupported{What: "set -e that is not written out"}
 		}
@@ -491,8 +494,8 @@ func (m *machine) eval(args []string) ([]string, error) {
 	case err != nil:
 		return args, nil // which complains
 	}
-	if hasTrap(file) || strict(file, nil) && !m.strict {
-		return nil, &Unsupported{What: "a trap or set -e in eval"}
+	if hasTrap(file) || strict(file, nil) && !m.strict || sets(file, nil, 'u', "nounset") && !m.nounset {
+		return nil, &Unsupported{What: "a trap, set -e or set -u in eval"}
 	}
 	if !needsRewriting(file, m.associative) {
 		return args, nil
@@ -532,6 +535,8 @@ func (m *machine) source(hc interp.HandlerContext, args []string) ([]string, err
 		return nil, unsupported
 	}
 	switch {
+	case sets(file, nil, 'u', "nounset") && !m.nounset:
+		return nil, &Unsupported{What: "set -u in " + args[1]}
 	case err != nil, !needsRewriting(file, m.associative) && !hasTrap(file) && (m.strict || !strict(file, nil)):
 		return args, nil
 	case hasTrap(file), len(args) > 2, returns(file), strict(file, nil) && !m.strict:
@@ -949,10 +954,13 @@ func (m *machine) builtin(hc interp.HandlerContext, name string, args []string) 
 			return &Unsupported{What: "the list of the empty associative array " + first}
 		}
 	case "int", "num", "div":
+		if len(args) == 3 && args[1] == "" { // and whether set -u holds at the moment is not known here
+			return &Unsupported{What: args[2] + " without a value in arithmetic together with set -u", Line: int(hc.Pos.Line())} // #nosec G115 -- lines of MaxText bytes
+		}
 		if name == "num" && strings.TrimSpace(first) == "" {
 			return &Unsupported{What: "an empty value in arithmetic", Line: int(hc.Pos.Line())} // #nosec G115 -- lines of MaxText bytes
 		}
-		value, err := number(hc, first)
+		value, err := m.number(hc, first)
 		switch {
 		case err != nil:
 			return err

@@ -166,6 +166,12 @@ func inBash(t testing.TB, bash, text string) (r result) {
 // inOurs runs it in the interpreter, in this process.
 func inOurs(t testing.TB, text string) (r result) {
 	t.Helper()
+	return runOurs(t, text, here{})
+}
+
+// runOurs is inOurs with a starter.
+func runOurs(t testing.TB, text string, start Starter) (r result) {
+	t.Helper()
 	file, err := Parse(text)
 	var unsupported *Unsupported
 	if errors.As(err, &unsupported) {
@@ -188,7 +194,7 @@ func inOurs(t testing.TB, text string) (r result) {
 	defer cancel()
 	r.status, r.refused = Interpret(ctx, file, Options{
 		Name: "bash", Params: []string{"first", "second arg"}, Env: testEnv, Dir: dir, Scratch: scratch,
-		Stdin: in, Stdout: stdout, Stderr: stderr, Start: here{},
+		Stdin: in, Stdout: stdout, Stderr: stderr, Start: start,
 	})
 	r.stdout, r.stderr = read()
 	r.stdout = strings.ReplaceAll(r.stdout, dir, "DIR")

@@ -61,7 +61,7 @@ const statusVar = "__shannot_status_"
 // loop gives a while or until loop the status of its body, which is bash's.
 func (m *machine) loop(s *syntax.Stmt) {
 	n, ok := s.Cmd.(*syntax.WhileClause)
-	if !ok || m.looped[n] || m.strict { // with set -e a body that fails ends the text, or is refused
+	if !ok || m.looped[n] {
 		return
 	}
 	m.looped[n] = true
@@ -302,17 +302,20 @@ func (m *machine) naked(n *syntax.DeclClause) {
 }
 
 // setsErrexit reports whether the arguments of set have -e among them.
-func setsErrexit(args []string) bool {
+func setsErrexit(args []string) bool { return setsOption(args, 'e', "errexit") }
+
+// setsOption reports whether the arguments of set turn an option on, by its letter or by its name.
+func setsOption(args []string, letter rune, name string) bool {
 	for i, a := range args {
 		switch {
-		case a == "errexit" && i > 0:
+		case a == name && i > 0:
 			return true
 		case a == "set" && i == 0: // behind builtin
 		case a == "--" || len(a) < 2 || a[0] != '-' && a[0] != '+':
 			if i == 0 || !strings.HasSuffix(args[i-1], "o") {
 				return false
 			}
-		case a[0] == '-' && strings.Contains(a, "e"):
+		case a[0] == '-' && strings.ContainsRune(a, letter):
 			return true
 		}
 	}
@@ -320,8 +323,11 @@ func setsErrexit(args []string) bool {
 }
 
 // strict reports whether a text, or how it is called, may set -e.
-func strict(file *syntax.File, set []string) bool {
-	if slices.Contains(set, "-e") || slices.Contains(set, "errexit") {
+func strict(file *syntax.File, set []string) bool { return sets(file, set, 'e', "errexit") }
+
+// sets reports whether a text, or how it is called, may turn an option on.
+func sets(file *syntax.File, set []string, letter rune, name string) bool {
+	if slices.Contains(set, "-"+string(letter)) || slices.Contains(set, name) {
 		return true
 	}
 	found := false
@@ -330,7 +336,7 @@ func strict(file *syntax.File, set []string) bool {
 		if !ok || len(c.Args) == 0 {
 			return true
 		}
-		if name, _ := literal(c.Args[0]); name != "set" && name != "builtin" && name != "command" {
+		if command, _ := literal(c.Args[0]); command != "set" && command != "builtin" && command != "command" {
 			return true
 		}
 		var words []string
@@ -341,7 +347,7 @@ func strict(file *syntax.File, set []string) bool {
 			}
 			words = append(words, text)
 		}
-		found = found || setsErrexit(words)
+		found = found || setsOption(words, letter, name)
 		return true
 	})
 	return found

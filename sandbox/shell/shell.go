@@ -176,7 +176,10 @@ func Interpret(ctx context.Context, file *syntax.File, o Options) (status int, e
 	m.associative, m.numeric = associatives(file), numerics(file, m.original)
 	m.parted = parted(file)
 	m.ends = endsAtError(file)
-	m.strict = strict(file, o.Set)
+	m.strict, m.nounset = strict(file, o.Set), sets(file, o.Set, 'u', "nounset")
+	if m.nounset { // what gets nothing but numbers may have none yet
+		m.numeric = map[string]bool{"RANDOM": true}
+	}
 	m.rewrite(file)
 	runner, err := interp.New(
 		interp.Env(newEnviron(o)), interp.Dir(o.Dir), interp.StdIO(stdinOf(o.Stdin), o.Stdout, o.Stderr),
@@ -234,6 +237,7 @@ type machine struct {
 	ends        bool // with an error in arithmetic
 	looped      map[*syntax.WhileClause]bool
 	strict      bool // the text may end at a command that fails
+	nounset     bool // or at a variable without a value
 	done        map[*syntax.ArithmExp]bool
 }
 

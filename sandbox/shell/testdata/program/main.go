@@ -1,10 +1,12 @@
 // Command program is the shell of a sandbox, for tests whose own program cannot be that. With "walls" as its argument it tries
-// what no text can ask for, and says what came of it.
+// what no text can ask for, and says what came of it; with "frames" it says to the supervisor what no shell says.
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +19,56 @@ func main() {
 		walls(os.Args[3])
 		return
 	}
+	if len(os.Args) > 3 && os.Args[2] == "frames" {
+		say(os.Args[3])
+		return
+	}
 	shell.Init()
+}
+
+// connections is how many a hostile child opens.
+const connections = 300
+
+// say writes bytes, given in hex, to the supervisor as they are, and prints what comes back. It closes its end first where the bytes
+// end in "-", and opens many connections for "many".
+func say(what string) {
+	if what == "many" {
+		n := 0
+		for range connections {
+			if _, err := unix.Open("/dev/shannot", unix.O_RDWR, 0); err == nil {
+				n++
+			}
+		}
+		fmt.Println(n < connections)
+		return
+	}
+	fd, err := unix.Open("/dev/shannot", unix.O_RDWR, 0)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, leave := strings.CutSuffix(what, "-")
+	message, err := hex.DecodeString(text)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for len(message) > 0 {
+		n, err := unix.Write(fd, message)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		message = message[n:]
+	}
+	if leave {
+		_ = unix.Close(fd)
+		fmt.Println("left")
+		return
+	}
+	answer := make([]byte, 4096)
+	n, err := unix.Read(fd, answer)
+	fmt.Printf("%d bytes, %v: %q\n", n, err, answer[:max(0, n)])
 }
 
 // walls makes calls itself.
