@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -158,7 +159,13 @@ func (r *wrapping) flag(a arg) (over bool) {
 	case name == "command" && strings.Trim(a.text, "-pvV") == "" && a.known && strings.ContainsAny(a.text, "vV"):
 		return true
 	case name == "nice" && strings.Trim(a.text, "-0123456789") == "":
+		if strings.HasPrefix(a.text, "--") {
+			r.d = worst(r.d, ask(Caution, "nice takes time from other processes with "+shown(a.text)))
+		}
 		return false
+	}
+	if urgent.MatchString(name + " " + a.text) {
+		r.d = worst(r.d, ask(Caution, name+" takes time from other processes with "+shown(a.text)))
 	}
 	takes, flag := r.grammar.checkFlag(name, a.text, map[string]bool{})
 	if name == "xargs" {
@@ -180,10 +187,17 @@ func (r *wrapping) value() {
 	if r.at++; r.at >= len(r.args) {
 		return
 	}
+	if flag, v := r.args[r.at-1].text, r.args[r.at]; urgent.MatchString(r.name + " " + strings.SplitN(flag, "=", 2)[0] + "=" + v.text) {
+		r.d = worst(r.d, ask(Caution, r.name+" takes time from other processes with "+shown(flag+" "+v.text)))
+	}
 	if v := r.args[r.at]; v.many || !v.known && (v.dash || r.name == "xargs") {
 		r.d = worst(r.d, unknownWord(r.name, v)) // it may become several words, or where -I puts what it reads
 	}
 }
+
+// urgent matches flags that put a command before others: a negative niceness (nice(1)), and the class for what cannot wait
+// (ionice(1)).
+var urgent = regexp.MustCompile(`^(nice (-n|--a[a-z]*)=?-|ionice (-[a-z]*c|--c[a-z]*)=?(1|[rR]))`)
 
 // inner judges the command, which begins at the word that is read.
 func (r *wrapping) inner() Decision {

@@ -68,6 +68,7 @@ var arguments = []row{
 	{Call: "io_uring_setup", Do: seccomp.Fail, Errno: unix.ENOSYS, Why: "work in the background, past the filter"},
 	{Call: "io_uring_enter", Do: seccomp.Fail, Errno: unix.ENOSYS, Why: "work in the background, past the filter"},
 	{Call: "io_uring_register", Do: seccomp.Fail, Errno: unix.ENOSYS, Why: "work in the background, past the filter"},
+	{Call: "memfd_create", Do: seccomp.Fail, Errno: unix.ENOSYS, Why: "a program in memory has no name that Landlock could judge"},
 	{Call: "ioctl", Do: seccomp.Fail, Errno: unix.EPERM, When: is(1, changing...), Why: "changes more than the caller"},
 	{Call: "socket", Do: seccomp.Fail, Errno: unix.EPROTONOSUPPORT, When: is(2, unix.IPPROTO_MPTCP, unix.IPPROTO_SCTP, unix.IPPROTO_DCCP),
 		Why: "protocols that reach a TCP port past Landlock's rule for TCP"},

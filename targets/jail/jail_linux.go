@@ -212,7 +212,7 @@ func Init() {
 	}
 	runtime.LockOSThread() // rights are a thread's, and an exec keeps the calling one's
 	message := []byte{reportExec, 0, 0, 0, 0}
-	if err := confine(k, temporary); err != nil {
+	if err := confine(k, temporary, os.Args[3], argv); err != nil {
 		message = append([]byte{reportFault}, err.Error()...)
 	} else {
 		var errno syscall.Errno
@@ -230,7 +230,7 @@ func environment(temporary string) []string {
 }
 
 // confine takes the rights from this thread.
-func confine(k kind, temporary string) error {
+func confine(k kind, temporary, executable string, argv []string) error {
 	if err := unix.CloseRange(report, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		unix.CloseOnExec(report) // an old kernel; the gateway's own descriptors are sealed already
 	}
@@ -243,7 +243,7 @@ func confine(k kind, temporary string) error {
 		}
 	}
 	if b := k.base(); b != observer && b != tester {
-		if err := readOnlyFiles(b, temporary); err != nil {
+		if err := readOnlyFiles(b, temporary, executable, argv); err != nil {
 			return fmt.Errorf("landlock: %w", err)
 		}
 	}
@@ -292,8 +292,9 @@ func keepCapabilities(k kind) error {
 	return nil
 }
 
-// readOnlyFiles leaves reading and executing everywhere, and writing to /dev/null and in the temporary directory alone.
-func readOnlyFiles(k kind, temporary string) error {
+// readOnlyFiles leaves reading everywhere, executing of the programs that a command names, and writing to /dev/null and in the
+// temporary directory alone.
+func readOnlyFiles(k kind, temporary, executable string, argv []string) error {
 	keep := landlock.Rights{Files: unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR}
 	if k == caller {
 		keep.Network = unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
@@ -311,6 +312,24 @@ func readOnlyFiles(k kind, temporary string) error {
 	const write = unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE
 	const names = unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR
 	rules := []landlock.Rule{{FD: null, Rights: write}, {FD: dir, Rights: write | names}}
+	if files, bounded := executables(executable, argv); bounded {
+		keep.Files &^= unix.LANDLOCK_ACCESS_FS_EXECUTE
+		programs := executing(files)
+		defer func() {
+			for _, p := range programs {
+				_ = unix.Close(p.FD)
+			}
+		}()
+		rules = append(rules, programs...)
+	}
+	if asksDevices(k, argv) {
+		devices, err := unix.Open("/dev", unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return fmt.Errorf("open /dev: %w", err)
+		}
+		defer func() { _ = unix.Close(devices) }()
+		rules = append(rules, landlock.Rule{FD: devices, Rights: unix.LANDLOCK_ACCESS_FS_IOCTL_DEV})
+	}
 	if k == manager {
 		for _, name := range []string{"/dev/mapper/control", "/dev/zfs"} { // all questions to these are asked of a descriptor that could write
 			if fd, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0); err == nil {

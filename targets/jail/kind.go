@@ -42,6 +42,9 @@ var (
 	managers   = words(`arptables ebtables conntrack ip6tables ip6tables-legacy ip6tables-legacy-save ip6tables-nft ip6tables-nft-save ip6tables-save
 		ipset iptables iptables-legacy iptables-legacy-save iptables-nft iptables-nft-save iptables-save ipvsadm nft wg
 		btrfs dmsetup hdparm lvdisplay lvs mdadm multipath nvme pvdisplay pvs smartctl vgdisplay vgs zfs zpool`)
+	// askers ask disks how large they are, by ioctl(2) of a descriptor that cannot write. Without root's capabilities nothing that
+	// changes a disk is answered.
+	askers = words("blkid blockdev cfdisk fdisk hwclock losetup lsblk parted sfdisk swaplabel")
 	// carriers run the command in their words.
 	carriers = words("command env exec ionice nice stdbuf sudo time timeout xargs")
 	// nginxTest is a whole command, never a part of one: a text that does more than test has the plain jail.
@@ -82,6 +85,11 @@ func kindOf(argv []string) kind {
 		}
 	}
 	return found
+}
+
+// asksDevices reports whether a command, alone on its line, asks devices by ioctl(2).
+func asksDevices(k kind, argv []string) bool {
+	return k == manager || len(argv) > 0 && askers[path.Base(argv[0])]
 }
 
 // started lists what a command starts, in order: the names of programs without their directories, and each word that names a
