@@ -63,7 +63,8 @@ type sessionJSON struct {
 	Script       string   `json:"script,omitempty"` // not in answers of list
 
 	Operations []operationJSON `json:"operations"`
-	Reads      *readsJSON      `json:"reads,omitempty"` // in answers of show
+	Reads      *readsJSON      `json:"reads,omitempty"`      // in answers of show
+	Transcript *transcriptJSON `json:"transcript,omitempty"` // in answers of show, of a session at a terminal
 }
 
 // exactText is a byte string as JSON can hold it: with escapes for people, and in base64, where it is not UTF-8.

@@ -28,6 +28,7 @@ var parts = map[string]reflect.Type{
 	"line": reflect.TypeFor[streamJSON](), "whoami": reflect.TypeFor[whoamiJSON](), "version": reflect.TypeFor[versionJSON](),
 	"status": reflect.TypeFor[statusJSON](), "target": reflect.TypeFor[reached](), "grant": reflect.TypeFor[grantJSON](),
 	"verdict": reflect.TypeFor[verdictJSON](), "rules": reflect.TypeFor[rulesJSON](), "help": reflect.TypeFor[helpJSON](),
+	"transcript": reflect.TypeFor[transcriptJSON](), "transcript_line": reflect.TypeFor[transcriptLineJSON](),
 }
 
 // answers are the parts that are an answer by themselves, and lists those of which a verb answers an array.

@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -29,7 +30,7 @@ func newShow() *verb {
 		Use:   "show ID [--reads] [--json]",
 		Short: "print a session; its last line is what you paste to approve",
 		Long: `Prints a session: its script and each operation with every argument, directory, user, environment change, digest, the ` +
-			`policy's reason and the decision. Where something waits, the last line is the one that approves what was printed.`,
+			`policy's reason and the decision. Of a session at a terminal it prints what was typed and printed there. Where something waits, the last line is the one that approves what was printed.`,
 		Example: `ssh HOST show ID
 ssh HOST show ID --reads`,
 	}}
@@ -80,11 +81,13 @@ func (v *Verbs) showOne(c *invocation, id string, how shown) int {
 
 // print prints all of a session. group is the waiting digest of the group that it is shown with, "" for none.
 func (v *Verbs) print(c *invocation, s journal.Session, how shown, group string) int {
+	terminal, terminalErr := transcriptOf(v, c, &s)
 	if how.json {
 		out := wholeJSON(v.Sessions, s)
+		out.Transcript = terminal
 		var err error
-		if out.Reads, err = v.reads(s, how.reads); err != nil {
-			return c.fail(s.ID, err)
+		if out.Reads, err = v.reads(s, how.reads); err != nil || terminalErr != nil {
+			return c.fail(s.ID, errors.Join(err, terminalErr))
 		}
 		out.GroupWaitingDigest = group
 		if err := writeJSON(c.Stdout, out); err != nil {
@@ -95,6 +98,9 @@ func (v *Verbs) print(c *invocation, s journal.Session, how shown, group string)
 	r, err := v.reads(s, how.reads)
 	sendPage(v, c, func(p *page) {
 		p.session(s, v.Sessions.Obstacle(&s))
+		if terminal != nil {
+			p.transcript(terminal, s.ID)
+		}
 		for i := range s.Operations {
 			p.operation(&s, &s.Operations[i])
 		}
@@ -102,7 +108,7 @@ func (v *Verbs) print(c *invocation, s journal.Session, how shown, group string)
 			p.reads(r, how.reads)
 		}
 	})
-	if err != nil {
+	if err = errors.Join(err, terminalErr); err != nil {
 		return c.fail(s.ID, err)
 	}
 	return ExitOK

@@ -1,6 +1,10 @@
 package command
 
-import "testing"
+import (
+	"testing"
+
+	"shannot-gateway/approvals/output"
+)
 
 func TestShow(t *testing.T) {
 	tryAll(t, []try{
@@ -15,6 +19,25 @@ func TestShow(t *testing.T) {
 		{name: "two ids", by: agent, line: "show " + waitingID + " more", status: ExitUsage, stderr: []string{"more"}},
 		{name: "a flag that it does not have", by: agent, line: "show " + waitingID + " --wrong", status: ExitUsage, stderr: []string{"--wrong"}},
 		{name: "a quote that is not closed", by: agent, line: "show '" + waitingID, status: ExitUsage, stderr: []string{"quote"}},
+	})
+}
+
+// atTerminal makes the waiting session one at a terminal.
+func atTerminal(_ *Verbs, f *fakeService) {
+	for i := range f.sessions {
+		f.sessions[i].Interactive = true
+	}
+	f.chunks = []output.Chunk{
+		{Stream: output.Stdout, Data: []byte("\r>>> lx\x1b[K\b\x1b[Ks\r\n\x1b]0;title\x07\u202eevil\r\n")},
+		{Stream: output.Notice, Data: []byte("a notice")},
+		{Stream: output.State, Data: []byte("held")},
+	}
+}
+
+func TestShowOfATerminal(t *testing.T) {
+	tryAll(t, []try{
+		{by: approver, line: "show " + waitingID, prepare: atTerminal, stdout: []string{"on its terminal", "     1 ~>>> ls\n     2  \\u202eevil\n"}},
+		{by: approver, line: "show --json " + waitingID, prepare: atTerminal, stdout: []string{`"transcript":{"lines":[{"text":">>> ls","edited":true},{"text":"\\u202eevil"}]}`}},
 	})
 }
 
