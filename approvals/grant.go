@@ -2,16 +2,35 @@ package approvals
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path"
+	"strings"
+	"syscall"
 
+	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/lifecycle"
+	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
 )
 
-// PreviewGrant is the grant that ApproveGranting would make, or its error, without making it.
+// PreviewGrant is the grant that ApproveGranting would make, or its error, without making it. For a shape it looks at the target.
 func (m *Manager) PreviewGrant(s journal.Session, n int, by journal.Identity, spec grants.Spec) (grants.Grant, error) {
+	if g, err := m.previewGrant(s, n, by, spec); err != nil || spec.Kind != grants.Shape {
+		return g, err
+	}
+	var err error
+	if spec.Links, err = linksOf(m.config.Target, &s, n); err != nil {
+		return grants.Grant{}, err
+	}
+	return m.previewGrant(s, n, by, spec)
+}
+
+// previewGrant is PreviewGrant by what is known already.
+func (m *Manager) previewGrant(s journal.Session, n int, by journal.Identity, spec grants.Spec) (grants.Grant, error) {
 	if !m.grants.Kept() {
 		return grants.Grant{}, fmt.Errorf("operation %d of session %s %w: this gateway keeps no grants", n, s.ID, grants.ErrBadGrant)
 	}
@@ -47,6 +66,11 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by journal.Ide
 	if err := a.Fits(&before); err != nil {
 		return before, grants.Grant{}, err
 	}
+	if spec.Kind == grants.Shape { // before anything is locked: a target may take its time
+		if spec.Links, err = linksOf(m.config.Target, &before, n); err != nil {
+			return before, grants.Grant{}, err
+		}
+	}
 	var g grants.Grant
 	all, err := m.resumer.Prepared(ctx, []string{id}, func(p *lifecycle.Prepared) (all []journal.Session, err error) {
 		all, g, err = m.approveGranting(ctx, before, by, n, a, spec, p)
@@ -62,19 +86,81 @@ func (m *Manager) ApproveGranting(ctx context.Context, id string, by journal.Ide
 func (m *Manager) approveGranting(ctx context.Context, before journal.Session, by journal.Identity, n int, a decision.Approval, spec grants.Spec, p *lifecycle.Prepared) ([]journal.Session, grants.Grant, error) {
 	var all []journal.Session
 	g, err := m.grants.Make(by, func() error {
-		_, err := m.PreviewGrant(before, n, by, spec)
+		_, err := m.previewGrant(before, n, by, spec)
 		return err
 	}, func() (grants.Grant, error) {
 		var err error
 		if all, err = m.decide(ctx, []string{before.ID}, a.Decision(by), p); err != nil {
 			return grants.Grant{}, err
 		}
-		return m.PreviewGrant(all[0], n, by, spec) // of the record as it was approved
+		return m.previewGrant(all[0], n, by, spec) // of the record as it was approved
 	})
 	if err != nil && len(all) > 0 {
 		err = fmt.Errorf("%w: %w", grants.ErrNotGranted, err)
 	}
 	return all, g, err
+}
+
+// maxLinks bounds the links that are followed to a program.
+const maxLinks = 40
+
+// linksOf are the names that the links to a command's program lead to, as its target has them now; none where the target is not
+// known. The error wraps ErrBadGrant where the target does not tell.
+func linksOf(target func(string) targets.Target, s *journal.Session, n int) (links []string, err error) {
+	o := s.Operation(n)
+	if target == nil || o == nil || o.Command == nil || len(o.Command.Argv) == 0 {
+		return nil, nil
+	}
+	at := target(o.Command.Target)
+	if at == nil {
+		return nil, nil
+	}
+	at, done := targets.For(at, s.Identity, "")
+	defer done()
+	ctx, cancel := context.WithTimeout(context.Background(), change.LookTime)
+	defer cancel()
+	bad := func(err error) ([]string, error) {
+		return nil, fmt.Errorf("operation %d of session %s %w: its program cannot be looked at: %w", n, s.ID, grants.ErrBadGrant, err)
+	}
+	name := o.Command.Path
+	if words, line := grants.Words(o.Command.Argv); line {
+		if name, err = at.Resolve(ctx, words[0], o.Command.Dir); err != nil {
+			return bad(err)
+		}
+	}
+	for name = path.Clean(name); ; {
+		next, err := followLink(at.Files(), name)
+		switch {
+		case err != nil:
+			return bad(err)
+		case next == "":
+			return links, nil
+		case len(links) == maxLinks:
+			return bad(syscall.ELOOP)
+		}
+		name = next
+		links = append(links, name)
+	}
+}
+
+// followLink is the name that a name leads to by the first link in it, "" where there is none.
+func followLink(files vfs.Source, name string) (string, error) {
+	for end := 1; end <= len(name); end++ {
+		if end < len(name) && name[end] != '/' {
+			continue
+		}
+		text, err := files.Readlink(name[:end])
+		switch {
+		case errors.Is(err, syscall.EINVAL): // no link
+			continue
+		case err != nil:
+			return "", err
+		case !strings.HasPrefix(text, "/"):
+			text = path.Dir(name[:end]) + "/" + text
+		}
+		return path.Clean(text + name[end:]), nil
+	}
+	return "", nil
 }
 
 // Grants returns the grants that are shown to who asks, those for themselves and those on what they decide on: what is in force

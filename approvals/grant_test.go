@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/store"
+	"shannot-gateway/targets"
 )
 
 // granting is a book with grants, and a clock that the test moves.
@@ -32,6 +33,12 @@ func newGranting(t *testing.T, dir string) *granting {
 	g.book = open(t, dir, func(c *approvals.Config) {
 		g.store = c.Blobs.(*store.Store)
 		c.Grants, c.Now, c.Limits.Grant = g.store, func() time.Time { return g.now }, 24*time.Hour
+		c.Target = func(string) targets.Target {
+			if g.book == nil { // while it opens
+				return nil
+			}
+			return g.target
+		}
 		c.Granted = func(grant grants.Grant, what string, by journal.Identity) error {
 			g.told = append(g.told, what+" by "+by.Name)
 			return g.refuse

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,7 +41,9 @@ type Grant struct {
 	Env, EnvChanges  journal.Strings // of a command that it covers, both are the same
 	Digest           string          // of the operation that was approved
 	Varies           []VaryingWord   `json:",omitempty"`
-	From             Origin          // where it comes from
+	// Line says that the words of a shape are those of a plain command line, which Argv has as text for a shell.
+	Line bool   `json:",omitempty"`
+	From Origin // where it comes from
 
 	By, ByKey string
 	Created   time.Time
@@ -58,7 +59,7 @@ type Origin struct {
 
 // VaryingWord is a word of a command that may be another: Prefix, which stays, and something of the class.
 type VaryingWord struct {
-	Word   int // index in Argv
+	Word   int // index in Words
 	Prefix string
 	Class  string // "number" or "name"
 }
@@ -73,8 +74,11 @@ var classes = map[string]*regexp.Regexp{
 // Spec is what an approver asks for.
 type Spec struct {
 	Kind Kind
-	Vary []int         // of a shape: the words that may vary, counted from 0 at the program's name as show counts them
+	Vary []int         // of a shape: the words that may vary, counted from 0 at the program's name: those of Words
 	For  time.Duration // 0 for the session alone
+	// Links are the links on the way to the command's program, as the target has them now. Preview makes no shape of one that
+	// is a link to what runs others.
+	Links []string
 }
 
 // Errors of grants.
@@ -93,10 +97,30 @@ func (g *Grant) Active(now time.Time) bool {
 	return g.Revoked.IsZero() && (g.Session != "" || !g.Until.IsZero()) && (g.Until.IsZero() || now.Before(g.Until))
 }
 
+// Words are the words of a command that a shape counts: those of its argv, or of the plain command line that a shell is given.
+func Words(argv []string) (words []string, line bool) {
+	if text, ok := journal.ShellText(argv); ok {
+		if words := policy.PlainWords(text); words != nil {
+			return words, true
+		}
+	}
+	return argv, false
+}
+
+// words are the words of the command that the grant was made of.
+func (g *Grant) words() []string {
+	if g.Line {
+		words, _ := Words(g.Argv)
+		return words
+	}
+	return g.Argv
+}
+
 // Shape is the command with its varying parts spelled out, rendered: safe to print.
 func (g *Grant) Shape() string {
-	words := make([]string, len(g.Argv))
-	for i, w := range g.Argv {
+	of := g.words()
+	words := make([]string, len(of))
+	for i, w := range of {
 		words[i] = render.Argv([]string{w}).String()
 	}
 	for _, v := range g.Varies {
@@ -117,7 +141,11 @@ func (g *Grant) String() string {
 	if len(g.EnvChanges) > 0 {
 		env = fmt.Sprintf(", environment %s", render.Argv(g.EnvChanges))
 	}
-	return fmt.Sprintf("%s: %s (%s, %s in %s as %s%s)", scope, g.Shape(), g.Kind, render.Line(g.Path), render.Line(g.Dir), render.Line(g.RunAs), env)
+	start := render.Line(g.Path).String()
+	if g.Line {
+		start = "a line of " + start
+	}
+	return fmt.Sprintf("%s: %s (%s, %s in %s as %s%s)", scope, g.Shape(), g.Kind, start, render.Line(g.Dir), render.Line(g.RunAs), env)
 }
 
 // covers reports whether a command is one that the grant was made for.
@@ -132,16 +160,38 @@ func (g *Grant) covers(c *journal.Command, digest string) bool {
 		!slices.Equal(g.Env, c.Env) || !slices.Equal(g.EnvChanges, c.EnvChanges) || len(g.Argv) != len(c.Argv) {
 		return false
 	}
-	for i := range c.Argv {
-		if !g.allows(i, c.Argv[i]) {
+	return g.allowsAll(c.Argv)
+}
+
+// allowsAll reports whether a command has the words of the grant's shape.
+func (g *Grant) allowsAll(argv []string) bool {
+	was, is := g.Argv, argv
+	if g.Line {
+		var line bool
+		if is, line = Words(argv); !line || !slices.Equal(g.Argv[:2], argv[:2]) { // both are a shell, -c and a text
+			return false
+		}
+		was = g.words()
+	}
+	if len(was) == 0 || len(was) != len(is) {
+		return false
+	}
+	for i := range is {
+		if !g.allows(i, was[i], is[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-// allows reports whether a word may stand at its place.
-func (g *Grant) allows(i int, word string) bool {
+// CoversLine reports whether the grant lets a command line run that is given to the shell.
+func (g *Grant) CoversLine(text string) bool {
+	shell, ok := journal.ShellText(g.Argv)
+	return ok && (shell == text || g.Kind == Shape && g.Line && g.allowsAll([]string{g.Argv[0], g.Argv[1], text}))
+}
+
+// allows reports whether a word may stand at the place of another.
+func (g *Grant) allows(i int, was, word string) bool {
 	for _, v := range g.Varies {
 		if v.Word == i {
 			rest, ok := strings.CutPrefix(word, v.Prefix)
@@ -149,7 +199,7 @@ func (g *Grant) allows(i int, word string) bool {
 			return ok && class != nil && class.MatchString(rest) && !strings.Contains(rest, "..")
 		}
 	}
-	return g.Argv[i] == word
+	return was == word
 }
 
 // Preview is the grant that a specification makes of an operation, without a number. It fails with ErrBadGrant, and the reason,
@@ -187,7 +237,7 @@ func (s Spec) Preview(session journal.Session, n int, by journal.Identity, limit
 			return bad("an exact command has no word that varies; use shape")
 		}
 	case Shape:
-		if err := g.vary(s.Vary, c); err != nil {
+		if err := g.vary(s, c); err != nil {
 			return bad("%v", err)
 		}
 	default:
@@ -197,28 +247,55 @@ func (s Spec) Preview(session journal.Session, n int, by journal.Identity, limit
 }
 
 // vary makes words of a shape vary.
-func (g *Grant) vary(words []int, c *journal.Command) error {
-	name := filepath.Base(c.Path)
+func (g *Grant) vary(s Spec, c *journal.Command) error {
+	words, line := Words(c.Argv)
+	g.Line = line && isShell(c)
+	if !g.Line {
+		words = c.Argv
+	}
 	switch {
-	case len(words) == 0:
+	case len(s.Vary) == 0:
 		return errors.New("a shape needs at least one word that varies")
-	case policy.RunsOthers(name):
-		return fmt.Errorf("%s runs what is in its words, so that only the exact command can be granted", render.Line(name))
 	case c.Input != journal.InputNone:
 		return errors.New("a command with standard input can be granted exactly only")
+	case g.Line && len(c.EnvChanges) > 0:
+		return errors.New("it changes the environment, where a shell may look for its programs; only the exact command can be granted")
 	}
-	for _, i := range slices.Compact(slices.Sorted(slices.Values(words))) {
-		if i < 1 || i >= len(c.Argv) {
+	if why := varied(words, c, g.Line, s.Links); why != "" {
+		return fmt.Errorf("%s; only the exact command can be granted", why)
+	}
+	for _, i := range slices.Compact(slices.Sorted(slices.Values(s.Vary))) {
+		if i < 1 || i >= len(words) {
 			return fmt.Errorf("it has no word %d after the program's name", i)
 		}
-		v, err := varying(c.Argv[i])
+		v, err := varying(words[i])
 		if err != nil {
-			return fmt.Errorf("word %d, %s: %w", i, render.Argv([]string{c.Argv[i]}), err)
+			return fmt.Errorf("word %d, %s: %w", i, render.Argv([]string{words[i]}), err)
 		}
 		v.Word = i
 		g.Varies = append(g.Varies, v)
 	}
 	return nil
+}
+
+// isShell reports whether a command is a shell by the name of its file, too, whatever the first word says.
+func isShell(c *journal.Command) bool {
+	switch path.Base(c.Path) {
+	case "sh", "bash", "dash", "ash":
+		return path.Base(c.Path) == path.Base(c.Argv[0])
+	}
+	return false
+}
+
+// varied says why the words of a command must not be others, "" where they may.
+func varied(words []string, c *journal.Command, line bool, links []string) string {
+	file, argv0 := c.Path, words[0]
+	if line && strings.Contains(argv0, "/") {
+		file = argv0
+	} else if line {
+		file = "/bin/" + argv0 // whichever of the system's directories the shell finds it in
+	}
+	return policy.Varied(file, argv0, links...)
 }
 
 // varying finds the part of a word that may vary: a number, a name, or the name of a file in the same directory, alone or behind a

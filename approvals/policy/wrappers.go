@@ -428,7 +428,14 @@ func RunsOthers(name string) bool {
 var runsOthers = map[string]bool{}
 
 func init() {
-	for _, name := range strings.Fields("ssh scp sftp rsync make gmake ninja cmake go cargo npm npx yarn pip pip3 gem mvn gradle java ansible ansible-playbook docker podman nerdctl kubectl oc helm git vi vim nvim ed ex emacs nano less more man gdb lldb perf bpftrace at batch crontab tar zip rpm dpkg apt apt-get dnf yum screen tmux expect tclsh m4 bc dc sqlite3 psql mysql mariadb ld.so crictl virsh systemd-nspawn machinectl start-stop-daemon run-parts entr") {
+	for _, name := range strings.Fields(`ssh scp sftp rsync make gmake ninja cmake go cargo npm npx yarn pip pip3 gem mvn gradle java ansible ansible-playbook docker podman nerdctl kubectl oc helm git vi vim nvim ed ex emacs nano less more man gdb lldb perf bpftrace at batch crontab tar zip rpm dpkg apt apt-get dnf yum screen tmux expect tclsh m4 bc dc sqlite3 psql mysql mariadb ld.so crictl virsh systemd-nspawn machinectl start-stop-daemon run-parts entr
+		prlimit choom uclampset coresched capsh runcon sg newgrp dbus-run-session dbus-launch xvfb-run faketime cgexec firejail bwrap proot
+		fakechroot ssh-agent softlimit chpst envdir setuidgid s6-setuidgid daemonize daemon dtach abduco socat nc ncat netcat telnet ip tc
+		ifup ifdown qemu-x86_64 qemu-aarch64 wine mono dotnet deno bun guile racket sbcl runghc julia R Rscript octave pwsh nu xonsh elvish
+		yash posh osh ysh pypy jruby luajit tclsh wish nodejs coreutils ld-linux ld-linux-x86 ld-musl modprobe insmod logrotate patch mail mailx
+		sendmail redis-cli rabbitmqctl pg_ctl openssl gpg ssh-keygen certbot mdadm mount fsck hg svn terraform tofu gradle ant composer
+		pnpm zypper apk pacman snap flatpak aptitude microdnf systemd-tmpfiles update-alternatives alternatives visudo
+		vim.basic nvi pico joe mcedit lynx w3m links elinks mc pkttyagent perf-record numastat turbostat criu`) {
 		runsOthers[name] = true
 	}
 }

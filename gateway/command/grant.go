@@ -236,7 +236,6 @@ func revoke(ctx context.Context, v *Verbs, c *invocation) int {
 // grantsFor are the grants that would let a command line run for the caller.
 func grantsFor(v *Verbs, c *invocation, target, text string) []grants.Grant {
 	return slices.DeleteFunc(slices.Clone(v.Sessions.Grants(c.Identity, false)), func(g grants.Grant) bool {
-		n := len(g.Argv)
-		return g.Target != target || v.Sessions.Void(&g) != "" || n != 3 || g.Argv[1] != "-c" || g.Argv[2] != text
+		return g.Target != target || v.Sessions.Void(&g) != "" || !g.CoversLine(text)
 	})
 }
