@@ -21,6 +21,7 @@ import (
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/sandbox/pypy"
+	"shannot-gateway/sandbox/shell"
 	"shannot-gateway/targets/jail"
 	"shannot-gateway/targets/local"
 )
@@ -232,13 +233,20 @@ func (c *checkup) interpreter(ctx context.Context, conf *config.Config) {
 			defer func() { _ = os.RemoveAll(dir) }()
 		}
 	}
-	engine := native.New(native.Options{Runtime: dir})
+	engine := native.New(native.Options{Runtime: dir, Shell: ownShell(conf)})
 	defer func() { _ = engine.Close() }()
 	if err := engine.Check(ctx); err != nil {
 		c.fail("trial run", err)
 		return
 	}
 	c.ok("trial run", "Python runs in the sandbox (%s)", dir)
+	if !conf.Shell.Enabled {
+		c.ok("shell", "off: a line is judged as a whole, and what is approved runs in the target's shell ([engines.shell] enabled)")
+	} else if err := shell.New(engine).Check(ctx); err != nil {
+		c.fail("shell", err)
+	} else {
+		c.ok("shell", "on: shell text runs in the sandbox, each command is judged by its real words")
+	}
 }
 
 // pypy says what the other engine would run. It is required where the configuration chooses it.
