@@ -24,7 +24,7 @@ func (p *program) root() *cobra.Command {
 		`Runs agents' Python in a sandbox and asks a human before a command changes anything. Agents and approvers reach it over SSH; `+
 			`what they can type there is in `+verbsPage+`(1), and in ssh HOST help.`,
 		p.demoCommand(), p.initCommand(), p.doctorCommand(), p.serveCommand(), p.reloadCommand(), p.policyCommand(), p.runtimeCommand(),
-		p.targetsCommand(), importCommand(p), p.storeCommand(), p.auditCommand(), versionCommand(p), completionCommand(p), p.manCommand())
+		p.targetsCommand(), importCommand(p), p.storeCommand(), p.auditCommand(), mcpCommand(p), versionCommand(p), completionCommand(p), p.manCommand())
 	root.Example = "shannot-gateway demo\nshannot-gateway init\nshannot-gateway serve"
 	root.SetHelpCommand(p.helpCommand())
 	root.InitDefaultHelpCmd()

@@ -31,11 +31,15 @@ const mcpEnds = 5 * time.Minute
 //	mcp vanish TOOL JSON    calls a tool, kills the client when the session is held, and waits until it is parked; its id is in MCP_ID
 //	mcp read URI            reads a resource and prints it, or what is wrong
 //	mcp prompts             gets every prompt
+//	mcp task TOOL JSON      calls a tool as a task, leaves, and prints the answer; the task's id is in MCP_ID
+//	mcp about METHOD ID [STATUS]  tasks/METHOD of a task, until it has a status; the answer is printed
+//	mcp told VERSION ID     subscribes to a session that waits, ends it, and waits until that is told
+//	mcp slow                has a client not read, while others are served
 //	mcp hostile             sends lines that are no messages, and is served on
 func cmdMCP(ts *testscript.TestScript, neg bool, args []string) {
 	do := map[string]func(context.Context, *testscript.TestScript, []string){
 		"call": mcpCall, "generations": mcpGenerations, "many": mcpMany, "cancel": mcpCancel, "enough": mcpEnough, "vanish": mcpVanish,
-		"hostile": mcpHostile, "read": mcpRead, "prompts": mcpPrompts,
+		"hostile": mcpHostile, "read": mcpRead, "prompts": mcpPrompts, "task": mcpTask, "about": mcpAbout, "told": mcpTold, "slow": mcpSlow,
 	}
 	if neg || len(args) == 0 || do[args[0]] == nil {
 		ts.Fatalf("usage: mcp WHAT [args…]")

@@ -74,17 +74,7 @@ func outcomeOf(a *answered, shown window) *outcome {
 	if s.Truncated {
 		out.Notices = append(out.Notices, "the output is longer than the gateway keeps")
 	}
-	for i := range s.Operations {
-		op := &s.Operations[i]
-		if op.Decision != "waiting" || len(out.Waiting) == maxOps {
-			continue
-		}
-		diff, left := window{limit: maxDiff}.of("", "", op.Diff)
-		if left != "" {
-			diff += "\n" + left
-		}
-		out.Waiting = append(out.Waiting, waiting{op.N, op.Kind, op.Summary, op.Reason, op.Effect, op.Undo, op.Risk, diff})
-	}
+	out.take(&s)
 	switch s.Status {
 	case "held", "parked":
 		out.wait(&s)
@@ -92,8 +82,27 @@ func outcomeOf(a *answered, shown window) *outcome {
 		out.Next = fmt.Sprintf("it runs on: call session_result with session %q", s.Session)
 	case "rejected":
 		out.Next = "a human or the policy said no: do not ask for it again and look for no way around it; ask your user"
+	case "done":
+		if strings.HasPrefix(s.Script, writeFileHead) && len(s.Operations) == 0 {
+			out.Next = "nothing has changed: the file held this already, or it is in scratch (/tmp), which has vanished with the session"
+		}
 	}
 	return out
+}
+
+// take takes down what a session waits for.
+func (o *outcome) take(s *session) {
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		if op.Decision != "waiting" || len(o.Waiting) == maxOps {
+			continue
+		}
+		diff, left := window{limit: maxDiff}.of("", "", op.Diff)
+		if left != "" {
+			diff += "\n" + left
+		}
+		o.Waiting = append(o.Waiting, waiting{op.N, op.Kind, op.Summary, op.Reason, op.Effect, op.Undo, op.Risk, diff})
+	}
 }
 
 // wait says what a session waits for. What it waits for may have been decided on already.

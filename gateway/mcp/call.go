@@ -18,7 +18,13 @@ import (
 )
 
 // server is a server of one client.
-type server struct{ Options }
+type server struct {
+	Options
+	sdk        *sdk.Server
+	connection context.Context //nolint:containedctx // ends when the client is gone
+	background sync.WaitGroup  // what outlives the request that began it
+	watched    watched
+}
 
 // Bounds of how long a call is answered after, in seconds. Most clients give a tool 60.
 const (
@@ -124,7 +130,12 @@ func (s *server) run(ctx context.Context, req caller, l string, stdin io.Reader,
 	var out bytes.Buffer
 	call := &command.Call{
 		Line: l, Stdin: stdin, Stdout: &out, Stderr: tell, Signals: signals, Enough: enough,
-		Began: func(id string) { tell.say("session " + id + " runs") },
+		Began: func(id string) {
+			tell.say("session " + id + " runs")
+			if s.begun(ctx, id) {
+				timer.Stop() // the client has its answer
+			}
+		},
 	}
 	watching.Go(func() { tell.remind(stay) })
 	status := s.Run(stay, call)
@@ -200,6 +211,9 @@ type session struct {
 	streams
 	Session  string  `json:"session"`
 	Status   string  `json:"status"`
+	Group    string  `json:"group"`
+	Script   string  `json:"script"`
+	Ended    string  `json:"ended"`
 	Target   string  `json:"target"`
 	Name     string  `json:"name"`
 	Created  string  `json:"created"`
@@ -218,6 +232,9 @@ type session struct {
 		Reason   string `json:"reason"`
 		Decision string `json:"decision"`
 		Diff     string `json:"diff"`
+		Decided  string `json:"decided"`
+		Started  string `json:"started"`
+		Finished string `json:"finished"`
 	} `json:"operations"`
 }
 

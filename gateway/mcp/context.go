@@ -14,9 +14,11 @@ import (
 // Addresses of resources. Those of sandbox: are what the project that this one continues calls them.
 const (
 	targetsURI  = "shannot://targets"
+	policyURI   = "shannot://policy/"
 	sessionsURI = "shannot://sessions/"
 	statusURI   = "sandbox://status"
 	remotesURI  = "sandbox://remotes"
+	profilesURI = "sandbox://profiles"
 )
 
 const jsonType = "application/json"
@@ -33,14 +35,55 @@ func (s *server) addResources(to *sdk.Server) {
 				return s.resource(ctx, req.Params.URI, r.line)
 			})
 	}
+	to.AddResource(&sdk.Resource{URI: profilesURI, Name: "profiles", Description: policyURI + "{target} of each target that you may use", MIMEType: jsonType}, s.profiles)
+	to.AddResourceTemplate(&sdk.ResourceTemplate{
+		URITemplate: policyURI + "{target}", Name: "policy", Description: "what runs at once on a target, what never does, and which files are shown", MIMEType: jsonType,
+	},
+		func(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
+			target, err := url.PathUnescape(strings.TrimPrefix(req.Params.URI, policyURI))
+			if err != nil || target == "" {
+				return nil, sdk.ResourceNotFoundError(req.Params.URI)
+			}
+			return s.resource(ctx, req.Params.URI, rulesLine(target))
+		})
 	to.AddResourceTemplate(&sdk.ResourceTemplate{URITemplate: sessionsURI + "{id}", Name: "session", Description: "a session of yours, without its output", MIMEType: jsonType},
 		func(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
-			id, err := url.PathUnescape(strings.TrimPrefix(req.Params.URI, sessionsURI))
-			if err != nil {
+			id := sessionOf(req.Params.URI)
+			if id == "" {
 				return nil, sdk.ResourceNotFoundError(req.Params.URI)
 			}
 			return s.resource(ctx, req.Params.URI, lineOf("show").option("json").word(id).String())
 		})
+}
+
+// rulesLine asks for the rules for a target.
+func rulesLine(target string) string {
+	return lineOf("policy").option("json").flag("target", target).String()
+}
+
+// profiles are the rules for each target of the client.
+func (s *server) profiles(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
+	var who struct{ Targets []string }
+	a := s.run(ctx, nobody{}, "whoami --json", strings.NewReader(""), patience(nil, defaultWait))
+	if err := json.Unmarshal(a.stdout, &who); err != nil {
+		return nil, errors.New(strings.Join(a.notices, "; "))
+	}
+	all := []json.RawMessage{}
+	size := 0
+	for _, target := range who.Targets {
+		a := s.run(ctx, nobody{}, rulesLine(target), strings.NewReader(""), patience(nil, defaultWait))
+		if size += len(a.stdout); json.Valid(a.stdout) && size <= maxResource {
+			all = append(all, a.stdout)
+		}
+	}
+	if len(all) < len(who.Targets) {
+		return nil, fmt.Errorf("not all of it can be told at once: read %s{target} of each target", policyURI)
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		return nil, fmt.Errorf("put the answer together: %w", err)
+	}
+	return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{{URI: req.Params.URI, MIMEType: jsonType, Text: string(text)}}}, nil
 }
 
 // maxResource is how long a resource is at most, in bytes: what is longer has a tool that tells parts of it.
@@ -50,7 +93,7 @@ const maxResource = 256 << 10
 func (s *server) resource(ctx context.Context, uri, l string) (*sdk.ReadResourceResult, error) {
 	a := s.run(ctx, nobody{}, l, strings.NewReader(""), patience(nil, defaultWait))
 	switch {
-	case !json.Valid(a.stdout) && strings.HasPrefix(uri, sessionsURI):
+	case !json.Valid(a.stdout) && (strings.HasPrefix(uri, sessionsURI) || strings.HasPrefix(uri, policyURI)):
 		return nil, sdk.ResourceNotFoundError(uri)
 	case !json.Valid(a.stdout):
 		return nil, errors.New(strings.Join(a.notices, "; "))

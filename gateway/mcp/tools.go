@@ -345,14 +345,12 @@ func (s *server) writeFile(ctx context.Context, req *sdk.CallToolRequest, in wri
 		in.Name = "write_file"
 	}
 	// What is written is in the script: a session that was parked has lost what its client sent beside that.
-	script := "# write_file\nPATH = " + literal(in.Path) + "\nCONTENT = " + literal(in.Content) + "\n" + writeFileScript
-	a := s.run(ctx, toolCall{req}, in.line("run").word("-").String(), strings.NewReader(script), patience(in.Wait, defaultWait))
-	out := outcomeOf(a, window{limit: maxShown})
-	if all := a.sessions(); out.Status == "done" && len(all) == 1 && len(all[0].Operations) == 0 {
-		out.Next = "nothing has changed: the file held this already, or it is in scratch (/tmp), which has vanished with the session"
-	}
-	return out.result(), out, nil
+	script := writeFileHead + literal(in.Path) + "\nCONTENT = " + literal(in.Content) + "\n" + writeFileScript
+	return ran(s.run(ctx, toolCall{req}, in.line("run").word("-").String(), strings.NewReader(script), patience(in.Wait, defaultWait)))
 }
+
+// writeFileHead begins the script of write_file.
+const writeFileHead = "# write_file\nPATH = "
 
 // literal is a string of Python: JSON's strings are, where no character outside of Unicode's first plane is escaped.
 func literal(s string) string {

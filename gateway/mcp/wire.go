@@ -36,13 +36,24 @@ type wire struct {
 	to     io.Writer
 	failed error
 
-	open   sync.Mutex
-	calls  map[jsonrpc.ID]int // that have no answer yet, with their size in bytes
-	weight int                // the sum of these
+	open      sync.Mutex
+	calls     map[jsonrpc.ID]unanswered // that have no answer yet
+	answering int                       // requests whose answer the client has not taken yet; their ids may be used again
+	weight    int                       // the sum of the sizes of both
+	first     jsonrpc.ID                // the last request to initialize
+	version   string                    // that was agreed on by it; "" for none
+
+	queued []jsonrpc.Message // of a batch, for the only reader
 
 	read   chan message // from the goroutine that reads
 	closed chan struct{}
 	once   sync.Once
+}
+
+// unanswered is a request that has no answer yet.
+type unanswered struct {
+	size  int    // in bytes
+	batch *batch // that it is part of; nil for none
 }
 
 // message is a line of the client.
@@ -53,7 +64,7 @@ type message struct {
 
 // newWire begins to read. What is read ends with the reader, or after Close.
 func newWire(from io.Reader, to io.Writer) *wire {
-	w := &wire{lines: bufio.NewReaderSize(from, 64<<10), to: to, calls: map[jsonrpc.ID]int{}, read: make(chan message), closed: make(chan struct{})}
+	w := &wire{lines: bufio.NewReaderSize(from, 64<<10), to: to, calls: map[jsonrpc.ID]unanswered{}, read: make(chan message), closed: make(chan struct{})}
 	go func() { // ends with the channel that it reads
 		for {
 			line, err := w.line()
@@ -99,6 +110,11 @@ func (w *wire) line() ([]byte, error) {
 // Read implements sdk.Connection: it returns the next message that can be served.
 func (w *wire) Read(ctx context.Context) (jsonrpc.Message, error) {
 	for {
+		if len(w.queued) > 0 {
+			next := w.queued[0]
+			w.queued = w.queued[1:]
+			return next, nil
+		}
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
@@ -111,7 +127,13 @@ func (w *wire) Read(ctx context.Context) (jsonrpc.Message, error) {
 			if len(m.line) == 0 && m.err == nil {
 				continue
 			}
-			msg, id, err := w.take(m)
+			if m.err == nil && m.line[0] == '[' && json.Valid(m.line) && w.hasBatches() {
+				if err := w.takeBatch(m.line); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			msg, id, err := w.take(m, nil)
 			if err == nil {
 				return msg, nil
 			}
@@ -123,7 +145,8 @@ func (w *wire) Read(ctx context.Context) (jsonrpc.Message, error) {
 }
 
 // take makes a message of a line, or says what is wrong with it, to the request with an id where that is known.
-func (w *wire) take(m message) (jsonrpc.Message, jsonrpc.ID, *jsonrpc.Error) {
+// Where it is part of a batch, that is told of it.
+func (w *wire) take(m message, in *batch) (jsonrpc.Message, jsonrpc.ID, *jsonrpc.Error) {
 	none := jsonrpc.ID{}
 	switch {
 	case m.err != nil:
@@ -131,7 +154,7 @@ func (w *wire) take(m message) (jsonrpc.Message, jsonrpc.ID, *jsonrpc.Error) {
 	case !json.Valid(m.line): // which bounds how deep it is, too
 		return nil, none, &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "this line is not JSON: a message is one line"}
 	case m.line[0] != '{':
-		return nil, none, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "a message is a JSON object; batches are not served"}
+		return nil, none, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "a message is a JSON object; batches are of the versions 2024-11-05 and 2025-03-26"}
 	}
 	msg, err := jsonrpc.DecodeMessage(m.line)
 	if err != nil {
@@ -146,16 +169,27 @@ func (w *wire) take(m message) (jsonrpc.Message, jsonrpc.ID, *jsonrpc.Error) {
 	case !request.IsCall():
 		return msg, none, nil
 	}
+	if request.Method == "subscriptions/listen" {
+		if err := checkListen(request.Params); err != nil {
+			return nil, request.ID, err
+		}
+	}
 	w.open.Lock()
 	defer w.open.Unlock()
 	switch _, used := w.calls[request.ID]; {
 	case used:
 		return nil, none, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "a request with this id has no answer yet"}
-	case len(w.calls) >= maxCalls, w.weight+len(m.line) > maxInFlight:
+	case len(w.calls)+w.answering >= maxCalls, w.weight+len(m.line) > maxInFlight:
 		return nil, request.ID, &jsonrpc.Error{Code: codeBusy, Message: fmt.Sprintf(
 			"busy: at most %d requests and %d bytes wait for an answer at a time; nothing was started; try again when one is answered", maxCalls, maxInFlight)}
 	}
-	w.calls[request.ID] = len(m.line)
+	if request.Method == "initialize" {
+		w.first = request.ID
+	}
+	w.calls[request.ID] = unanswered{len(m.line), in}
+	if in != nil {
+		in.asked++
+	}
 	w.weight += len(m.line)
 	return msg, none, nil
 }
@@ -165,15 +199,24 @@ const codeBusy = -32000
 
 // refuse answers with an error; a request whose id is not known is answered with null, as JSON-RPC 2.0 has it.
 func (w *wire) refuse(id jsonrpc.ID, why *jsonrpc.Error) error {
+	line, err := refusal(id, why)
+	if err != nil {
+		return err
+	}
+	return w.write(line)
+}
+
+// refusal is such an answer.
+func refusal(id jsonrpc.ID, why *jsonrpc.Error) ([]byte, error) {
 	line, err := json.Marshal(struct {
 		Version string         `json:"jsonrpc"`
 		ID      any            `json:"id"`
 		Error   *jsonrpc.Error `json:"error"`
 	}{"2.0", id.Raw(), why})
 	if err != nil {
-		return fmt.Errorf("encode an error: %w", err)
+		return nil, fmt.Errorf("encode an error: %w", err)
 	}
-	return w.write(line)
+	return line, nil
 }
 
 // Write implements sdk.Connection.
@@ -182,15 +225,21 @@ func (w *wire) Write(_ context.Context, msg jsonrpc.Message) error {
 	if err != nil {
 		return fmt.Errorf("encode a message: %w", err)
 	}
+	r, ok := msg.(*jsonrpc.Response)
+	if !ok {
+		return w.write(line)
+	}
+	line, done := w.answer(r, line)
+	if line == nil {
+		return nil
+	}
 	if err := w.write(line); err != nil {
 		return err
 	}
-	if r, ok := msg.(*jsonrpc.Response); ok { // it counts until the client has taken it
-		w.open.Lock()
-		w.weight -= w.calls[r.ID]
-		delete(w.calls, r.ID)
-		w.open.Unlock()
-	}
+	w.open.Lock()
+	defer w.open.Unlock()
+	w.answering -= done.requests
+	w.weight -= done.bytes
 	return nil
 }
 

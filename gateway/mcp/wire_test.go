@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
@@ -23,7 +24,12 @@ func answersTo(t testing.TB, lines string) []byte {
 	var mu sync.Mutex
 	var out bytes.Buffer
 	status := Serve(t.Context(), Options{
-		Stdin: strings.NewReader(lines), Version: "test", Log: slog.New(slog.DiscardHandler),
+		Stdin: strings.NewReader(lines), Version: "test", Log: slog.New(slog.DiscardHandler), Expire: func() time.Duration { return time.Hour },
+		Changed: func(ctx context.Context) <-chan string {
+			none := make(chan string)
+			context.AfterFunc(ctx, func() { close(none) })
+			return none
+		},
 		Stdout: writerFunc(func(p []byte) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -48,13 +54,21 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func checkLines(t *testing.T, out []byte) {
 	t.Helper()
 	for line := range bytes.Lines(out) {
-		var m struct {
-			Version string          `json:"jsonrpc"`
-			ID      json.RawMessage `json:"id"`
-			Method  string          `json:"method"`
+		parts := []json.RawMessage{line}
+		if line[0] == '[' {
+			if err := json.Unmarshal(line, &parts); err != nil || len(parts) == 0 {
+				t.Errorf("no batch: %q (%v)", line, err)
+			}
 		}
-		if err := json.Unmarshal(line, &m); err != nil || m.Version != "2.0" || m.ID == nil && m.Method == "" {
-			t.Errorf("no message: %q (%v)", line, err)
+		for _, part := range parts {
+			var m struct {
+				Version string          `json:"jsonrpc"`
+				ID      json.RawMessage `json:"id"`
+				Method  string          `json:"method"`
+			}
+			if err := json.Unmarshal(part, &m); err != nil || m.Version != "2.0" || m.ID == nil && m.Method == "" {
+				t.Errorf("no message: %q (%v)", line, err)
+			}
 		}
 	}
 }
@@ -69,6 +83,8 @@ func FuzzLines(f *testing.F) {
 	f.Add(`{"jsonrpc":"2.0","id":null,"method":"ping"}` + "\n" + `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":{}}}`)
 	f.Add(`{"jsonrpc":"2.0","id":1.5,"method":"ping","params":null}` + "\r\n" + `{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":"m"}}`)
 	f.Add(`{"jsonrpc":"2.0","id":3,"method":"server/discover"}` + "\n" + `{"jsonrpc":"2.0","id":4,"method":"subscriptions/listen","params":{}}`)
+	f.Add(fmt.Sprintf(beginning, "2025-03-26") + "\n" + `[{"jsonrpc":"2.0","id":2,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"shell"}},[],null]`)
+	f.Add(`{"jsonrpc":"2.0","id":2,"method":"tasks/get","params":{"taskId":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":null}}}}}`)
 	f.Fuzz(func(t *testing.T, lines string) { checkLines(t, answersTo(t, lines)) })
 }
 
