@@ -31,6 +31,7 @@ import (
 func TestMain(m *testing.M) {
 	native.Init()
 	jail.Init()
+	local.Init()
 	// What runs beside others waits more than it works. A number that is given on the command line is parsed later, and counts.
 	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)

@@ -15,6 +15,7 @@ import (
 	"shannot-gateway/sandbox/native"
 	"shannot-gateway/sandbox/shell"
 	"shannot-gateway/targets/jail"
+	"shannot-gateway/targets/local"
 )
 
 // Exit statuses of the local commands.
@@ -28,6 +29,7 @@ func main() {
 	shell.Init()  // does not return in a process that is the shell of a sandbox
 	native.Init() // does not return in a process that probes the layers of the sandbox
 	jail.Init()   // nor in the first stage of a command in the jail
+	local.Init()  // nor in the world of a rehearsal
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -39,7 +41,7 @@ type program struct {
 }
 
 // Main runs a command line, without the program's name, and returns its exit status. A process that calls it must
-// have called native.Init and jail.Init first.
+// have called native.Init, jail.Init and local.Init first.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
 	// The first signal asks; the second, with the default action restored, ends the process.

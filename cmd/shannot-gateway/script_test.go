@@ -30,6 +30,7 @@ import (
 	"shannot-gateway/sandbox/pypy/pypytest"
 	"shannot-gateway/sandbox/shell"
 	"shannot-gateway/targets/jail"
+	"shannot-gateway/targets/local"
 	"shannot-gateway/targets/ssh/sshdtest"
 )
 
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 		shellExecutable = program
 	}
 	jail.Init()
+	local.Init()
 	// Scripts wait more than they work. A number that is given on the command line is parsed later, and counts.
 	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)

@@ -3,6 +3,7 @@
 package jail
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,14 @@ var never = append(append(append(
 		keyctl add_key request_key`)...),
 	refuse(unix.EPERM, "shared memory, semaphores and queues", `
 		shmget semget msgget shmat semop semtimedop msgsnd msgrcv mq_open mq_unlink`)...)
+
+// Never are the calls that fail in every jail, each with its reason.
+func Never() []seccomp.Row { return slices.Clone(never) }
+
+// Background are the calls that work past any filter, which fail in every jail.
+func Background() []seccomp.Row {
+	return slices.DeleteFunc(slices.Clone(arguments), func(r row) bool { return !strings.HasPrefix(r.Call, "io_uring_") })
+}
 
 // attributes are the calls that change what is not a file's content or name, which Landlock does not cover.
 var attributes = refuse(unix.EPERM, "attributes of files", `

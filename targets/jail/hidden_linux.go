@@ -22,41 +22,47 @@ const maxSteps = 40
 
 // mayRead reports whether an open for reading may go on. What cannot be told may not.
 func mayRead(n *seccomp.Notification, hidden func(name string) bool, buffer *[seccomp.MaxPath]byte) bool {
+	name, known := OpenedName(n, buffer)
+	switch {
+	case !known:
+		return false
+	case name == "" || !hidden(name):
+		return true
+	}
+	executable, err := os.Readlink("/proc/" + strconv.Itoa(int(n.PID)) + "/exe")
+	return err == nil && keeps(executable)
+}
+
+// OpenedName is the name of what a call of open(2) or openat(2) would open, without links in it: "" where the kernel will find
+// nothing, or what has no name. It reports false where that cannot be told.
+func OpenedName(n *seccomp.Notification, buffer *[seccomp.MaxPath]byte) (name string, known bool) {
 	at, dir := n.Args[0], int32(unix.AT_FDCWD) // open
 	if n.Nr == unix.SYS_OPENAT {
 		at, dir = n.Args[1], int32(n.Args[0]) // #nosec G115 -- a descriptor
 	}
 	text, e := seccomp.ReadPath(int(n.PID), at, buffer)
 	if e != 0 {
-		return e == unix.EFAULT || e == unix.ENAMETOOLONG // the kernel will say so itself
+		return "", e == unix.EFAULT || e == unix.ENAMETOOLONG // the kernel will say so itself
 	}
 	if text == "" {
-		return true // ENOENT
+		return "", true // ENOENT
 	}
 	base := "/"
-	process := "/proc/" + strconv.Itoa(int(n.PID))
 	if text[0] != '/' {
+		process := "/proc/" + strconv.Itoa(int(n.PID))
 		link := process + "/cwd"
 		if dir != unix.AT_FDCWD {
 			link = process + "/fd/" + strconv.Itoa(int(dir))
 		}
 		var err error
 		if base, err = os.Readlink(link); err != nil {
-			return true // EBADF
+			return "", true // EBADF
 		}
 		if !strings.HasPrefix(base, "/") {
-			return true // ENOTDIR
+			return "", true // ENOTDIR
 		}
 	}
-	name, known := realName(int(n.PID), base, text)
-	if !known {
-		return false
-	}
-	if !hidden(name) {
-		return true
-	}
-	executable, err := os.Readlink(process + "/exe")
-	return err == nil && keeps(executable)
+	return realName(int(n.PID), base, text)
 }
 
 // another reports whether a name in a directory is a link that another process may turn while it is followed: to where that
