@@ -641,6 +641,10 @@ func TestChangeCutByItsConnectionIsResolvedByALook(t *testing.T) {
 			if got.Status != tt.ends || got.Operations[0].Decision != tt.is || !strings.Contains(got.Operations[0].Reason, tt.says) || !strings.Contains(got.Reason, tt.says) {
 				t.Errorf("session %s (%s): %s (%s)", got.Status, got.Reason, operations(got), got.Operations[0].Reason)
 			}
+			notKnown := tt.is == journal.Unknown
+			if strings.Contains(got.Reason, "was not made") && notKnown || strings.Contains(got.Reason, "is not known") != notKnown {
+				t.Errorf("the reason says two things at once: %s", got.Reason)
+			}
 			for _, err := range got.Sound() {
 				t.Error(err)
 			}

@@ -102,7 +102,7 @@ func (k *Look) AfterLoss(ctx context.Context, files targets.FileTarget, id strin
 	case WasMade:
 		return nil
 	case NotMade:
-		return failed
+		return fmt.Errorf("%w; a look at the target shows it as it was", failed)
 	default: // nothing of the kind for the others
 	}
 	return fmt.Errorf("%w, and %w", failed, errNotKnown)

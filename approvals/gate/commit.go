@@ -53,7 +53,7 @@ func (l *Live) commit(ctx context.Context, g *group) error {
 			failed = &journal.ConflictError{N: c.Op.N, Reason: c.Op.Reason}
 		case journal.Unknown:
 			l.leave(c)
-			failed = &journal.ConflictError{N: c.Op.N, Reason: cmp.Or(c.Op.Reason, "the gateway was stopped while it was made; whether it was is not known")}
+			failed = &journal.ConflictError{N: c.Op.N, Reason: cmp.Or(c.Op.Reason, "the gateway was stopped while it was made; whether it was is not known"), Unknown: true}
 		case journal.Cancelled, journal.Expired:
 			if failed == nil {
 				failed = &journal.ConflictError{N: c.Op.N, Reason: "it was withdrawn"}
@@ -116,7 +116,11 @@ func (l *Live) make(ctx context.Context, c *change.Pending) error {
 	}
 	c.Op = *s.Operation(c.Op.N)
 	if failed != nil {
-		l.Notice("operation %d was not made: %s", c.Op.N, render.Stored(c.Op.Reason))
+		if reason := render.Stored(c.Op.Reason); c.Op.Decision == journal.Unknown {
+			l.Notice("operation %d: %s", c.Op.N, reason)
+		} else {
+			l.Notice("operation %d was not made: %s", c.Op.N, reason)
+		}
 	}
 	l.of.config.Publish(l.Subject(), events.Finished)
 	return nil

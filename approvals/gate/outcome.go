@@ -12,7 +12,7 @@ func filesOutcome(s *journal.Session, o Outcome) Outcome {
 		op := &s.Operations[i]
 		switch {
 		case op.Decision == journal.Conflicted || op.Decision == journal.Failed || op.Decision == journal.Unknown && op.File != nil && op.Reason != "":
-			return Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitConflict, Reason: (&journal.ConflictError{N: op.N, Reason: op.Reason}).Error()}
+			return Outcome{Status: journal.StatusFailed, ExitCode: journal.ExitConflict, Reason: (&journal.ConflictError{N: op.N, Reason: op.Reason, Unknown: op.Decision == journal.Unknown}).Error()}
 		case op.File != nil && op.Decision == journal.Rejected:
 			o = Outcome{Status: journal.StatusRejected, ExitCode: journal.ExitNotPermitted, Reason: op.Reason}
 		case op.File != nil && op.Decision == journal.Denied:

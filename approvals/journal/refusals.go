@@ -8,10 +8,11 @@ type DenialError struct {
 	By     string // who rejected it; "" for the policy
 }
 
-// ConflictError is a change of a file that was approved and could not be made. Nothing of it was.
+// ConflictError is a change of a file that was approved and could not be made. Nothing of it was, unless Unknown.
 type ConflictError struct {
-	N      int    // the operation
-	Reason string // one line, rendered
+	N       int    // the operation
+	Reason  string // one line, rendered
+	Unknown bool   // nobody knows whether it was made: the reason says so
 }
 
 // Error says who refused and why.
@@ -24,5 +25,8 @@ func (d *DenialError) Error() string {
 
 // Error says which operation and why.
 func (c *ConflictError) Error() string {
+	if c.Unknown {
+		return fmt.Sprintf("operation %d: %s", c.N, c.Reason)
+	}
 	return fmt.Sprintf("operation %d was not made: %s", c.N, c.Reason)
 }

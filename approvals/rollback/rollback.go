@@ -361,15 +361,16 @@ func (b *rolling) step(ctx context.Context, f *journal.File) error {
 	}
 	failed := b.files.Apply(context.WithoutCancel(ctx), change.TargetChange(f, change.ID(b.id, n), b.config.Blobs))
 	failed = b.config.Look.AfterLoss(ctx, b.files, b.id, &journal.Operation{N: n, File: f}, failed)
+	outcome := change.Outcome(failed, b.config.Now())
 	_, err = b.config.Store.Update(b.id, func(s *journal.Session) error {
 		o := s.Operation(n)
 		if o == nil {
 			return journal.ErrNotFound
 		}
-		return o.Apply(change.Outcome(failed, b.config.Now()))
+		return o.Apply(outcome)
 	})
 	if failed != nil {
-		return errors.Join(&journal.ConflictError{N: n, Reason: render.Line(failed.Error()).String()}, err)
+		return errors.Join(&journal.ConflictError{N: n, Reason: render.Line(failed.Error()).String(), Unknown: outcome.What == journal.Lose}, err)
 	}
 	return err
 }

@@ -187,6 +187,7 @@ func (t *Target) Apply(ctx context.Context, c targets.Change) error {
 	if !c.Valid() {
 		return syscall.EINVAL
 	}
+	t.leftovers.forget(c.ID)
 	r, err := t.pool.relay(ctx)
 	if err != nil {
 		return errnoOf(err)
@@ -213,34 +214,40 @@ func (t *Target) Apply(ctx context.Context, c targets.Change) error {
 	return errnoOf(err)
 }
 
-// Sweep removes what an interrupted Apply of a change has left beside a path, and puts back what it had taken away.
-func (t *Target) Sweep(ctx context.Context, id, name string) error {
-	if !targets.ValidID(id) || !targets.CleanPath(name) {
-		return syscall.EINVAL
+// sweep sweeps beside a path. reached is false where the target did not answer to the end.
+func (t *Target) sweep(ctx context.Context, one leftover) (reached bool, err error) {
+	if !targets.ValidID(one.id) || !targets.CleanPath(one.name) {
+		return true, syscall.EINVAL
 	}
 	r, err := t.pool.relay(ctx)
 	if err != nil {
-		return errnoOf(err)
+		return false, errnoOf(err)
 	}
 	defer t.pool.giveBack(r)
 	fs := &fileSystem{ctx: ctx, sftp: r.Client}
-	dir := path.Dir(name)
+	err = fs.sweep(one)
+	return r.Err() == nil, errnoOf(err)
+}
+
+// sweep removes what a change has left beside a path, and puts back what it had taken away.
+func (fs *fileSystem) sweep(one leftover) error {
+	dir := path.Dir(one.name)
 	if err := fs.directory(dir); errors.Is(err, targets.ErrConflict) {
 		return nil
 	} else if err != nil {
-		return errnoOf(err)
+		return err
 	}
-	entries, err := r.ReadDir(ctx, dir)
+	entries, err := fs.sftp.ReadDir(fs.ctx, dir)
 	var failed []error
 	for _, e := range entries {
 		switch temp := path.Join(dir, e.Name); {
-		case targets.IsTakenName(e.Name, id):
-			if err := fs.Rename(temp, name); !errors.Is(err, syscall.EEXIST) { // else both are somebody's, and stay
+		case targets.IsTakenName(e.Name, one.id):
+			if err := fs.Rename(temp, one.name); !errors.Is(err, syscall.EEXIST) { // else both are somebody's, and stay
 				failed = append(failed, err)
 			}
-		case targets.IsTempName(e.Name, id):
+		case targets.IsTempName(e.Name, one.id):
 			failed = append(failed, fs.Discard(temp))
 		}
 	}
-	return errnoOf(errors.Join(append(failed, err)...))
+	return errors.Join(append(failed, err)...)
 }

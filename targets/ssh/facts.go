@@ -17,6 +17,7 @@ import (
 
 // facts are what the gateway knows of a target's account and kernel.
 type facts struct {
+	learned time.Time // zero before the first connection
 	account targets.Account
 	uname   targets.Uname
 	wall    wall

@@ -65,7 +65,8 @@ type host struct {
 	pools   map[string]*pool // by identity, "" for the gateway itself
 	single  map[*pool]bool   // of sessions that log in by certificates of their own
 	facts   facts
-	learned time.Time // zero before the first connection
+
+	leftovers leftovers
 }
 
 // New makes a target. It does not connect.
@@ -196,7 +197,7 @@ func (t *Target) Connect(ctx context.Context) error {
 	}
 	defer func() { <-t.learning }()
 	t.mu.Lock()
-	fresh := !t.learned.IsZero() && t.now().Sub(t.learned) < factsLife
+	fresh := !t.facts.learned.IsZero() && t.now().Sub(t.facts.learned) < factsLife
 	t.mu.Unlock()
 	if fresh { // a sign of life, so that a connection that broke unnoticed is not taken for a good one
 		_, err := asking(ctx, t.pool, func(r *relay) (struct{}, error) {
@@ -206,6 +207,9 @@ func (t *Target) Connect(ctx context.Context) error {
 			}
 			return struct{}{}, err
 		})
+		if err == nil {
+			t.sweepLeftovers(ctx)
+		}
 		return t.problem(err)
 	}
 	f, err := asking(ctx, t.pool, func(r *relay) (facts, error) { return t.learn(ctx, r) })
@@ -213,8 +217,10 @@ func (t *Target) Connect(ctx context.Context) error {
 		return t.problem(err)
 	}
 	t.mu.Lock()
-	t.facts, t.learned = f, t.now()
+	f.learned = t.now()
+	t.facts = f
 	t.mu.Unlock()
+	t.sweepLeftovers(ctx)
 	return nil
 }
 

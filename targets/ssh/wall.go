@@ -71,7 +71,7 @@ func (w wall) held(argv []string) (jail.Needs, error) {
 // none. Connect asks.
 func (t *Target) Wall() (stands bool, what string) {
 	t.mu.Lock()
-	w, known := t.facts.wall, !t.learned.IsZero()
+	w, known := t.facts.wall, !t.facts.learned.IsZero()
 	t.mu.Unlock()
 	switch {
 	case t.wall.Mode == WallNone:
@@ -107,7 +107,7 @@ func (t *Target) Unheld(ctx context.Context, argv []string) error {
 // knownWall connects where nobody did yet.
 func (t *Target) knownWall(ctx context.Context) (wall, error) {
 	t.mu.Lock()
-	w, known := t.facts.wall, !t.learned.IsZero()
+	w, known := t.facts.wall, !t.facts.learned.IsZero()
 	t.mu.Unlock()
 	if known {
 		return w, nil
