@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -168,9 +167,6 @@ func (r *runner) changeable(target targets.Target, path string) error {
 	return nil
 }
 
-// errNotMade is the end of a change that nobody approved.
-var errNotMade = errors.New("nobody approved it")
-
 // change makes a session of one change over SFTP and brings it to its end: it waits for a human, and the change is made
 // or not. The session ends with its client. It cannot be parked, for nothing would make the change again.
 func (r *runner) change(ctx context.Context, who journal.Identity, c relay.Change) error {
@@ -203,17 +199,31 @@ func (r *runner) outcomeOf(who journal.Identity, id string) error {
 	if err != nil {
 		return err
 	}
-	reason := error(errNotMade)
-	if ended.Reason != "" {
-		reason = errors.New(ended.Reason)
+	made := &notMadeError{syscall.EACCES, ended.Reason}
+	if made.reason == "" {
+		made.reason = "nobody approved it"
 	}
 	switch {
 	case ended.Status == journal.StatusDone:
 		return nil
-	case ended.ExitCode != nil && *ended.ExitCode == journal.ExitConflict:
-		return fmt.Errorf("%w: %w", syscall.EBUSY, reason)
+	case ended.ExitCode != nil && *ended.ExitCode == journal.ExitConflict && slices.ContainsFunc(ended.Operations, conflicted):
+		made.errno = syscall.EBUSY
 	case ended.Status == journal.StatusFailed:
-		return fmt.Errorf("%w: %w", syscall.EIO, reason)
+		made.errno = syscall.EIO
 	}
-	return fmt.Errorf("%w: %w", syscall.EACCES, reason)
+	return made
 }
+
+func conflicted(o journal.Operation) bool { return o.Decision == journal.Conflicted }
+
+// notMadeError says why a change was not made. The error's number is what the protocol makes of it, and no second reason.
+type notMadeError struct {
+	errno  syscall.Errno
+	reason string
+}
+
+// Error is the reason.
+func (e *notMadeError) Error() string { return e.reason }
+
+// Unwrap gives the number.
+func (e *notMadeError) Unwrap() error { return e.errno }

@@ -209,6 +209,9 @@ func (f *file) checkGroups(c *Config) error {
 			return fmt.Errorf("[groups] %s is empty", name)
 		}
 		for i, m := range members {
+			if _, group := f.Groups[m]; group {
+				return fmt.Errorf("[groups] %s: %s is a group itself: name its targets", name, m)
+			}
 			if _, ok := c.Remotes[m]; !ok && m != LocalTarget {
 				return fmt.Errorf("[groups] %s: there is no [remotes.%s]", name, m)
 			}
@@ -257,7 +260,7 @@ func (c *Config) expand(list []string) ([]string, error) {
 				add(m)
 			}
 		default:
-			return nil, fmt.Errorf("there is no [remotes.%s]", name)
+			return nil, fmt.Errorf("there is no [remotes.%s], and no group %s in [groups]", name, name)
 		}
 	}
 	return out, nil

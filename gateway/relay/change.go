@@ -325,7 +325,7 @@ func (r *relay) ask(t *tree, summary string) error {
 	if err == nil {
 		return nil
 	}
-	r.notice("%s was not made: %s", shown, render.Line(err.Error()))
+	r.notice("%s ended: %s", shown, render.Line(err.Error()))
 	errno := syscall.EACCES
 	errors.As(err, &errno)
 	text := render.Line(err.Error()).String()
