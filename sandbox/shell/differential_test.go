@@ -406,6 +406,10 @@ func compare(t *testing.T, bash, text string) (refused bool) {
 	if got.status == 1 && want.status == 127 && strings.Contains(got.stderr, "unbound variable") && strings.Contains(want.stderr, "unbound variable") {
 		want.status = 1 // docs/shell.md says so
 	}
+	// bash 5.2 writes the words of a substitution anew before it reads them, and forgets a blank behind a backslash: a=(\ ).
+	if strings.Contains(want.stderr, "command substitution: line") && (strings.Contains(want.stderr, "unexpected EOF") || strings.Contains(want.stderr, "syntax error")) {
+		return true
+	}
 	if !got.same(want) {
 		t.Errorf("seed %d:\n%s\n\tstdout %q status %d\n\tbash   %q status %d\n\tsaid %q\n\tbash %q\n\tfiles alike: %v", *differentSeed, text,
 			got.stdout, got.status, want.stdout, want.status, got.stderr, want.stderr, got.files == want.files)
