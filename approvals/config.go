@@ -54,6 +54,9 @@ type Config struct {
 	// Granted, where there is one, records that a grant was "granted" or "revoked", before it takes effect. Its error stands
 	// in the way of the former.
 	Granted func(g grants.Grant, what string, by journal.Identity) error
+	// Rehearsed, where there is one, records that somebody has a session's commands rehearsed, all that wait or up to an operation,
+	// before it is done. Its error stands in the way.
+	Rehearsed func(s *journal.Session, n int, by journal.Identity) error
 	// Share, where there is one, says why an identity may add nothing to what is kept now: it has used up its share. It is
 	// asked before a session begins and before an operation is recorded.
 	Share func(identity string) error

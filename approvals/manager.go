@@ -19,6 +19,7 @@ import (
 	"shannot-gateway/approvals/places"
 	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/recovery"
+	"shannot-gateway/approvals/rehearsal"
 	"shannot-gateway/approvals/rollback"
 	"shannot-gateway/approvals/scope"
 	"shannot-gateway/targets"
@@ -26,18 +27,19 @@ import (
 
 // Manager owns all sessions of a gateway.
 type Manager struct {
-	config    Config
-	rules     atomic.Pointer[gate.Rules] // of sessions that begin now
-	bus       events.Bus
-	gate      *gate.Gate
-	places    *places.Places
-	sessions  *lifecycle.Sessions
-	resumer   *lifecycle.Resumer
-	grants    *grants.Book
-	scopes    *scope.Scopes
-	outputs   *output.Folder
-	contents  change.Contents
-	rollbacks *rollback.Rollbacks
+	config     Config
+	rules      atomic.Pointer[gate.Rules] // of sessions that begin now
+	bus        events.Bus
+	gate       *gate.Gate
+	places     *places.Places
+	sessions   *lifecycle.Sessions
+	resumer    *lifecycle.Resumer
+	grants     *grants.Book
+	scopes     *scope.Scopes
+	outputs    *output.Folder
+	contents   change.Contents
+	rollbacks  *rollback.Rollbacks
+	rehearsals *rehearsal.Rehearsals
 
 	begun      atomic.Int64
 	unrecorded unrecorded
@@ -63,6 +65,7 @@ func New(c Config) (*Manager, error) {
 		config: c, outputs: outputs, scopes: scope.New(c.Standing), contents: change.Contents{Blobs: c.Blobs},
 		sessions: lifecycle.NewSessions(),
 	}
+	m.rehearsals = rehearsal.New(c.Blobs, c.Now)
 	look := &change.Look{Target: c.Target, Log: c.Log}
 	publish := func(about events.Subject, kind string) { m.publish(about, kind, "") }
 	m.rollbacks = rollback.New(rollback.Config{Store: c.Store, Blobs: c.Blobs, Look: look, Now: c.Now})

@@ -107,7 +107,7 @@ func New(o Options) (*Gateway, error) {
 	rules := initial.rules()
 	g.sessions, err = approvals.New(approvals.Config{
 		Store: o.Store, Blobs: o.Blobs, Judge: rules.Judge, Limits: rules.Limits, Dir: filepath.Join(o.Config.State, outputs), Now: o.Now, Log: o.Log,
-		Standing: g.standing, Grants: o.Grants, Granted: g.granted, Share: g.share,
+		Standing: g.standing, Grants: o.Grants, Granted: g.granted, Rehearsed: g.rehearsed, Share: g.share,
 		// A decision may be found at once, before the rest is there.
 		Restart: func(ctx context.Context, s journal.Session, patient bool) (lifecycle.Rerun, error) {
 			<-ready
@@ -132,6 +132,14 @@ func (g *Gateway) granted(grant grants.Grant, what string, by journal.Identity) 
 		return nil
 	}
 	return g.options.Audit.Grant(grant, what, by)
+}
+
+// rehearsed records a rehearsal in the audit log.
+func (g *Gateway) rehearsed(s *journal.Session, n int, by journal.Identity) error {
+	if g.options.Audit == nil {
+		return nil
+	}
+	return g.options.Audit.Rehearsal(s, n, by)
 }
 
 // Sessions is the gateway's journal.

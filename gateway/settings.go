@@ -62,7 +62,7 @@ func (g *Gateway) with(s Settings) (*settings, error) {
 // rules are what sessions are judged and bounded by.
 func (s Settings) rules() gate.Rules {
 	l := s.Config.Limits
-	return gate.Rules{Judge: s.Judge, Limits: gate.Limits{
+	return gate.Rules{Judge: s.Judge, NoRehearsals: s.Config.Rehearsal == config.RehearseNever, Limits: gate.Limits{
 		Hold: l.Hold, Expire: l.Expire, Operations: l.Operations, Output: l.Output, Checkpoint: l.Checkpoint,
 		Sessions: l.Sessions, SessionsPerIdentity: l.SessionsPerIdentity, Grant: l.Grant, Queue: l.Queue,
 	}}

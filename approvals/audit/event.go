@@ -32,6 +32,7 @@ const (
 	TransferEnded  = "transferred" // it has left
 	Granted        = "granted"     // an approver made a standing answer
 	Revoked        = "revoked"     // and somebody took it back
+	Rehearsed      = "rehearsed"   // an approver has waiting commands tried in a copy of their host
 	// Of the log itself.
 	Segment   = "segment"   // the first line of every file
 	Recovered = "recovered" // a line that a crash cut was removed

@@ -82,6 +82,14 @@ func (l *Log) Grant(g grants.Grant, what string, by journal.Identity) error {
 	})
 }
 
+// Rehearsal records that somebody has the waiting commands of a session run in a copy of their host, up to operation n or, with 0, all.
+func (l *Log) Rehearsal(s *journal.Session, n int, by journal.Identity) error {
+	return l.Append(Event{
+		Event: Rehearsed, Session: s.ID, Operation: n, Identity: by.Name, Role: string(by.Role), Key: by.Fingerprint, Target: s.Target,
+		Digest: s.WaitingDigest(),
+	})
+}
+
 // shellText reports whether the command is a shell with a text, which is its summary.
 func shellText(c *journal.Command) bool { return len(c.Argv) == 3 && c.Argv[1] == "-c" }
 

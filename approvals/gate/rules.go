@@ -30,6 +30,8 @@ type Limits struct {
 type Rules struct {
 	Judge  Judge
 	Limits Limits
+	// NoRehearsals says that nobody may have waiting commands rehearsed.
+	NoRehearsals bool
 }
 
 // Parking parks a session from now on. It goes on at once where something of it was approved.

@@ -169,7 +169,7 @@ func (l *Live) launch(ctx context.Context, o journal.Operation, c Start, done fu
 	p, err := l.target.Start(ctx, targets.Command{
 		Path: o.Command.Path, Argv: o.Command.Argv, Dir: o.Command.Dir, Env: o.Command.Env,
 		Stdin: stdinOf(o.Command, c), Stdout: stdout, Stderr: stderr, ReadOnly: o.Decision == journal.Allowed,
-		Hidden: hiddenOn(l.target.Name(), l.rules.Judge),
+		Hidden: HiddenOn(l.target.Name(), l.rules.Judge),
 	})
 	if err != nil {
 		release()
@@ -319,8 +319,8 @@ type hider interface {
 	Hides(target, name string) bool
 }
 
-// hiddenOn is what the commands that nobody saw may not open on a target, nil where the judge does not know.
-func hiddenOn(target string, j Judge) func(name string) bool {
+// HiddenOn is what the commands that nobody saw, and those of a rehearsal, may not open on a target, nil where the judge does not know.
+func HiddenOn(target string, j Judge) func(name string) bool {
 	h, ok := j.(hider)
 	if !ok {
 		return nil

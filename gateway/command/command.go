@@ -150,6 +150,7 @@ func table() []row {
 		{"wait", everyone, newWait},
 		{"reject", approvers, newReject},
 		{"cancel", everyone, newCancel},
+		{"rehearse", approvers, newRehearse},
 		{"rollback", approvers, newRollback},
 		{"watch", approvers, newWatch},
 		{"grants", everyone, newGrants},

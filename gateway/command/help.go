@@ -46,8 +46,7 @@ const (
 	approverHelp = "Shannot gateway: you decide what agents may run on this host.\n"
 	adminHelp    = "Shannot gateway: you run scripts and commands, and decide what others may run.\n"
 	decidersHost = "HOST is what you typed to get here, as in: ssh shannot@example. More: help VERB\n\n"
-	decidersEnd  = `
-Nobody decides on their own session. Name and analysis are the agent's words.
+	decidersEnd  = `Nobody decides on their own session. Name and analysis are the agent's words.
 `
 )
 

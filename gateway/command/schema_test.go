@@ -17,6 +17,7 @@ import (
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/journal/journaltest"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/targets"
 )
 
 const schemaFile = "../../docs/json.schema.json"
@@ -29,11 +30,13 @@ var parts = map[string]reflect.Type{
 	"status": reflect.TypeFor[statusJSON](), "target": reflect.TypeFor[reached](), "grant": reflect.TypeFor[grantJSON](),
 	"verdict": reflect.TypeFor[verdictJSON](), "rules": reflect.TypeFor[rulesJSON](), "help": reflect.TypeFor[helpJSON](),
 	"transcript": reflect.TypeFor[transcriptJSON](), "transcript_line": reflect.TypeFor[transcriptLineJSON](),
+	"rehearsal": reflect.TypeFor[rehearsalJSON](), "rehearsed": reflect.TypeFor[rehearsedJSON](), "rehearsed_change": reflect.TypeFor[changedJSON](),
+	"refused": reflect.TypeFor[refusedJSON](),
 }
 
 // answers are the parts that are an answer by themselves, and lists those of which a verb answers an array.
 var (
-	answers = []string{"session", "event", "line", "whoami", "version", "status", "verdict", "rules", "help"}
+	answers = []string{"session", "event", "line", "whoami", "version", "status", "verdict", "rules", "help", "rehearsal"}
 	lists   = []string{"session", "target", "grant"}
 )
 
@@ -49,7 +52,8 @@ var words = map[string][]any{
 	"operation.risk":    list(policy.Safe, policy.Caution, policy.Danger, policy.Unknown),
 	"operation.decision": list(journal.Waiting, journal.Allowed, journal.Denied, journal.Approved, journal.Rejected, journal.Expired,
 		journal.Cancelled, journal.Conflicted, journal.Failed, journal.Unknown),
-	"operation.stdin_from": list(journal.InputNone, journal.InputData, journal.InputFile, journal.InputStream),
+	"rehearsed_change.kind": list(targets.Made, targets.Changed, targets.Deleted, targets.Renamed, targets.Attributes, targets.Touched),
+	"operation.stdin_from":  list(journal.InputNone, journal.InputData, journal.InputFile, journal.InputStream),
 	"event.kind": list(events.Started, events.Waiting, events.Decided, events.Finished, events.Parked, events.Ended, events.RolledBack,
 		events.Lost, events.Reloaded),
 }

@@ -10,6 +10,7 @@ import (
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/rehearsal"
 	"shannot-gateway/gateway/tui"
 )
 
@@ -24,6 +25,8 @@ type Service interface {
 	Reads(s journal.Session) (*journal.Reads, []string, error)
 	Counts(by journal.Identity) (running, held, parked int)
 	Check(ctx context.Context) error
+
+	Rehearse(ctx context.Context, id string, by journal.Identity, n int) (*rehearsal.Result, error)
 
 	// Of a client that waits for its session.
 	Attend(ctx context.Context, id string) (leave func())

@@ -20,6 +20,7 @@ import (
 	"shannot-gateway/approvals/journal/journaltest"
 	"shannot-gateway/approvals/output"
 	"shannot-gateway/approvals/policy"
+	"shannot-gateway/approvals/rehearsal"
 	"shannot-gateway/approvals/rollback"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/gateway/tui"
@@ -30,14 +31,15 @@ import (
 // fakeService keeps sessions in memory, and notes what it is asked to do. A method that it does not have panics.
 type fakeService struct {
 	Service
-	sessions []journal.Session
-	chunks   []output.Chunk // what every session wrote
-	grants   []grants.Grant
-	events   []events.Event
-	steps    []rollback.Step
-	text     [2]string // what every file holds, and is to hold
-	fails    error     // what each change of something ends with
-	did      []string  // changes that were asked for
+	sessions  []journal.Session
+	chunks    []output.Chunk // what every session wrote
+	grants    []grants.Grant
+	events    []events.Event
+	steps     []rollback.Step
+	rehearsal *rehearsal.Result
+	text      [2]string // what every file holds, and is to hold
+	fails     error     // what each change of something ends with
+	did       []string  // changes that were asked for
 }
 
 func (f *fakeService) done(format string, args ...any) error {
@@ -139,6 +141,10 @@ func (f *fakeService) Output(_ journal.Identity, _ string, fn func(output.Chunk)
 
 func (f *fakeService) Rollback(_ context.Context, id string, _ journal.Identity, force, plan bool) ([]rollback.Step, error) {
 	return f.steps, f.done("rollback %s force=%v plan=%v", id, force, plan)
+}
+
+func (f *fakeService) Rehearse(_ context.Context, id string, _ journal.Identity, n int) (*rehearsal.Result, error) {
+	return f.rehearsal, f.done("rehearse %s n=%d", id, n)
 }
 
 func (f *fakeService) Subscribe(context.Context, journal.Identity) <-chan events.Event {

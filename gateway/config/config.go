@@ -58,7 +58,8 @@ type Config struct {
 	Identities []Identity // sorted by name
 	Profile    policy.Profile
 	Native     Native
-	Jail       bool // commands that run without a human run in a read-only jail, where this host has one
+	Rehearsal  string // when waiting commands may be rehearsed: RehearseAsked or RehearseNever
+	Jail       bool   // commands that run without a human run in a read-only jail, where this host has one
 	Files      Files
 	Limits     Limits
 
@@ -138,6 +139,12 @@ type Audit struct {
 // Algorithms are the SSH algorithms on offer, in order of preference; an empty list means the library's secure ones.
 type Algorithms struct{ KeyExchanges, Ciphers, MACs []string }
 
+// When waiting commands may be rehearsed: the values of Config.Rehearsal.
+const (
+	RehearseAsked = "asked" // when an approver asks for it
+	RehearseNever = "never"
+)
+
 // DefaultLimits are the limits where the file says nothing.
 func DefaultLimits() Limits {
 	return Limits{
@@ -161,6 +168,9 @@ type file struct {
 		Packs       []string `toml:"packs"`
 		Jail        *bool    `toml:"jail"`
 	} `toml:"profile"`
+	Rehearsal struct {
+		When string `toml:"when"`
+	} `toml:"rehearsal"`
 	Programs map[string]policy.Program `toml:"programs"`
 	Engine   string                    `toml:"engine"`
 	Engines  struct {
@@ -317,6 +327,13 @@ func (f *file) check(path string) (*Config, error) {
 	}
 	c.Profile = policy.DefaultProfile()
 	c.Jail = f.Profile.Jail == nil || *f.Profile.Jail
+	switch c.Rehearsal = f.Rehearsal.When; c.Rehearsal {
+	case "":
+		c.Rehearsal = RehearseAsked
+	case RehearseAsked, RehearseNever:
+	default:
+		return nil, fmt.Errorf("rehearsal.when = %q: it is %q or %q", c.Rehearsal, RehearseAsked, RehearseNever)
+	}
 	if c.Native.Warm = DefaultWarm; f.Engines.Native.Warm != nil {
 		c.Native.Warm = *f.Engines.Native.Warm
 	}
@@ -562,7 +579,7 @@ var auditEvents = map[string][]string{
 	"session":        {audit.Session, audit.Status, audit.Ended},
 	"files":          {audit.FilesRead, audit.TransferBegan, audit.Read, audit.TransferEnded},
 	"command":        {audit.Operation},
-	"approval":       {audit.Decision, audit.Granted, audit.Revoked},
+	"approval":       {audit.Decision, audit.Granted, audit.Revoked, audit.Rehearsed},
 	"execution":      {audit.Execution, audit.Result},
 	// Of the seed project, whose sessions on remote hosts and file writes are operations here.
 	"file_write": nil,

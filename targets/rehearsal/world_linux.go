@@ -322,7 +322,8 @@ func (b *builder) fillOwn() error {
 		}
 	}
 	// Files there are the kernel's own switches, which belong to uid 0 whatever namespace it is in: nobody may write them.
-	proc, err := mounts.New("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	proc, err := mounts.New("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC,
+		mounts.Option{Key: "hidepid", Value: "4"}) // the world's first process is no command's business
 	if err != nil {
 		return fmt.Errorf("%w; where the gateway is in a container, that may hide a part of /proc", err)
 	}
