@@ -24,10 +24,22 @@ func newMemory() memory { return memory{map[mark]subject{}, map[mark]bool{}} }
 // maxRead bounds how many operations are remembered as read.
 const maxRead = 10_000
 
-// noteRead remembers that all of the operation has been on the screen, by its digest.
+// reads is a page that notes which operations have been on it to their end.
+type reads interface{ noteRead(m *model) }
+
+// noteRead remembers that all of the operation has been on the screen, and how it ended.
 func (v *operationView) noteRead(m *model) {
-	s := &m.session.session
-	if !v.page.allSeen() || v.undecidable(m.backend, s, m.me, m.now()) != "" {
+	if v.page.allSeen() {
+		v.remember(m, &m.session.session)
+	}
+	if m.dialog == nil {
+		m.results.onPage(m.session.id, v.op.N)
+	}
+}
+
+// remember notes that all of the operation was read, by its digest.
+func (v *operationView) remember(m *model, s *journal.Session) {
+	if v.undecidable(m.backend, s, m.me, m.now()) != "" {
 		return
 	}
 	if len(m.read) >= maxRead {
@@ -179,6 +191,24 @@ func (v *sessionView) askRejectAll(m *model) {
 		subjects = append(subjects, subjectOf(s, op, false, nil))
 	}
 	m.askRejectMarked(uncovered(subjects))
+}
+
+// askReject asks for a reason to reject operations of the session.
+func (v *sessionView) askReject(m *model, ops []*journal.Operation) {
+	s := &v.session
+	switch {
+	case s.OwnedBy(m.me):
+		m.say(own(toneCaution, "Your own session: another approver decides."))
+		return
+	case len(ops) == 0:
+		m.say(own(toneCaution, "You have decided on it; u undoes that."))
+		return
+	}
+	var subjects []subject
+	for _, op := range ops {
+		subjects = append(subjects, subjectOf(s, op, false, nil))
+	}
+	m.dialog = newDialog(verdict{subjects: uncovered(subjects)})
 }
 
 func (m *model) askRejectMarked(subjects []subject) {

@@ -150,7 +150,7 @@ func TestAllThatWereReadAreApprovedTogether(t *testing.T) {
 	s.until("4 WAITS")
 	s.press("A")
 	s.shows("0 of the 4 have been read to their end")
-	s.press("a")
+	s.press("enter")
 	s.shows("All of it has been shown")
 	s.press("n", "n")
 	s.shows("Operation 3")
@@ -218,6 +218,7 @@ func TestDangerIsNeverTakenWithOthers(t *testing.T) {
 	x.Operations[1].Risk = policy.Danger
 	f := newFake(x, held("aaaa0002", policy.Caution, "sync"))
 	s := openScreen(t, f, alice, 100, 30, "aaaa0001")
+	s.alone()
 	s.until("All of it has been shown")
 	s.press("n", "n", "esc", "A")
 	s.shows("A never takes danger: operation 2 needs an approval of its own")
@@ -238,6 +239,7 @@ func TestDangerIsNeverTakenWithOthers(t *testing.T) {
 func TestOfASessionAllCountsOrNothing(t *testing.T) {
 	f := newFake(several(3, policy.Caution))
 	s := openScreen(t, f, alice, 100, 30, "aaaa0001")
+	s.alone()
 	s.until("All of it has been shown")
 	s.press("n", "n", "esc", "A")
 	f.before = func() {

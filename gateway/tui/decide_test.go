@@ -301,6 +301,7 @@ func TestNextLeadsThroughEverythingThatWaits(t *testing.T) {
 	s := openScreen(t, newFake(x, own, z), alice, 80, 24, "")
 	s.until("3 wait")
 	s.press("a")
+	s.alone()
 	s.until("Runs        reboot")
 	s.press("n")
 	s.until("Runs        sync")
@@ -342,10 +343,11 @@ func TestSelectedOperationIsTheOneThatOpens(t *testing.T) {
 	x := held("aaaa0001", policy.Caution, "reboot")
 	x.Operations = append(x.Operations, waitingOp(2, policy.Caution, "sync"))
 	s := openScreen(t, newFake(x), alice, 80, 24, "aaaa0001")
+	s.alone()
 	s.until("Runs        reboot")
-	s.press("esc", "down", "a")
-	s.shows("Runs        sync")
-	s.press("esc", "2", "a")
+	s.press("esc", "down", "enter")
+	s.shows("Operation 2 · ", "Runs        sync")
+	s.press("esc", "2", "a", "enter")
 	s.shows("Runs        reboot")
 }
 
@@ -370,6 +372,7 @@ func TestNextGoesToWhatWaitsInTheSessionThenInOthers(t *testing.T) {
 	s.press("n", "k", "n", "n")
 	s.until("elsewhere changes")
 	s.press("n", "n")
+	s.alone()
 	s.until("Operation 2 · ", "second changes")
 	f.change("aaaa0002", func(x *journal.Session) { x.Operations[0].Decision = journal.Cancelled })
 	s.press("n")
@@ -411,6 +414,7 @@ func TestDangerOfTheFilesBeforeACommandAsksForTheTarget(t *testing.T) {
 	x.Operations[0].Command.Needs, x.Operations[0].Command.Before = []int{2}, []string{file.Digest}
 	f := newFake(x)
 	s := openScreen(t, f, alice, 80, 24, "aaaa0001")
+	s.alone()
 	s.until("more lines: space")
 	s.press("space")
 	s.until("a approve")

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	"shannot-gateway/approvals/journal"
@@ -14,26 +15,66 @@ const labelWidth = 12
 // row, unless it is asked for.
 func describe(s *journal.Session, op *journal.Operation, proof bool, from *contents) *page {
 	p := newPage()
+	describeTo(p, s, op, from, layoutOf{proof: proof})
+	p.addProse(nil, format(toneDim, "── end of operation %d ──", op.N))
+	return p
+}
+
+// layoutOf is how an operation's details are laid out.
+type layoutOf struct {
+	proof bool // with all that names it exactly
+	// above reports which operations stand in the same text by themselves, and who asks does at its start; nil where the operation
+	// stands alone.
+	above func(n int) bool
+	// said are the rows that stand above already and count until another one does, by name: where and as whom.
+	said map[string]string
+}
+
+// skips reports whether a detail is left out of a text of several operations: it is said once for all of them.
+func (as layoutOf) skips(d *journal.Detail) bool {
+	if as.above == nil || d.Scratch > 0 {
+		return false
+	}
+	switch d.Name {
+	case "asks":
+		return true
+	case "line":
+		return !as.proof
+	case "user", "cwd":
+		var text strings.Builder
+		for row := range d.Rows() {
+			text.WriteString(row.Text.String())
+		}
+		same := as.said[d.Name] == text.String()
+		as.said[d.Name] = text.String()
+		return same
+	}
+	return false
+}
+
+// describeTo is describe as a part of a text.
+func describeTo(p *page, s *journal.Session, op *journal.Operation, from *contents, as layoutOf) {
 	var folded []journal.Detail
 	for _, d := range s.Shown(op) {
 		switch {
-		case d.Section == journal.ResultSection:
+		case d.Section == journal.ResultSection, as.skips(&d):
 		case d.Section == journal.ProofSection:
 			folded = append(folded, d)
 		default:
 			describeDetails(p, []journal.Detail{d}, from)
 		}
 		if earlier, ok := d.Value.(journal.Earlier); ok {
-			describeEarlier(p, s, earlier.N, from)
+			describeEarlier(p, s, slices.DeleteFunc(slices.Clone(earlier.N), func(n int) bool { return as.above != nil && as.above(n) }), from)
 		}
 	}
-	if !proof {
+	if as.above != nil && !as.proof {
+		return
+	}
+	if !as.proof {
 		p.addProse(label("Details"), fold(folded))
 	} else {
 		describeDetails(p, folded, from)
 	}
-	p.addProse(nil, format(toneDim, "── end of operation %d ──", op.N))
-	return p
 }
 
 // fold is what names an operation exactly in one row.

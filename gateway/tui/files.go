@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"maps"
 	"sync"
 
 	tea "charm.land/bubbletea/v2"
@@ -23,6 +24,7 @@ type contents struct {
 	mu     sync.Mutex
 	known  map[contentKey]content
 	wanted map[contentKey]*journal.File // asked for; nobody reads them yet
+	came   map[contentKey]content       // read, and not drawn yet
 	size   int
 }
 
@@ -39,7 +41,7 @@ type content struct {
 }
 
 func newContents(b Backend) *contents {
-	return &contents{backend: b, known: map[contentKey]content{}, wanted: map[contentKey]*journal.File{}}
+	return &contents{backend: b, known: map[contentKey]content{}, wanted: map[contentKey]*journal.File{}, came: map[contentKey]content{}}
 }
 
 // of returns what is known of a change. What is not known yet is read by the next load.
@@ -57,7 +59,7 @@ func (c *contents) of(f *journal.File, whole bool) content {
 // errManyContents says why a difference is not shown.
 var errManyContents = errors.New("the differences of this session are too large to be kept on one screen; use show")
 
-// load reads what was asked for. It reports whether there was anything.
+// load reads what was asked for, for the next settle. It reports whether there was anything.
 func (c *contents) load() bool {
 	c.mu.Lock()
 	wanted := c.wanted
@@ -74,10 +76,19 @@ func (c *contents) load() bool {
 		if c.size += sizeOf(got.diff); c.size > maxContents {
 			got = content{err: errManyContents}
 		}
-		c.known[key] = got
+		c.came[key] = got
 		c.mu.Unlock()
 	}
 	return len(wanted) > 0
+}
+
+// settle takes what was read for known. The page is drawn anew in the same step: until then it says that it is being read, and
+// nothing counts as read.
+func (c *contents) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.Copy(c.known, c.came)
+	clear(c.came)
 }
 
 func sizeOf(d diff.Diff) int {

@@ -109,6 +109,7 @@ func TestNothingOfADifferenceIsCutSideBySide(t *testing.T) {
 func TestCommandIsShownWithTheWritesBeforeIt(t *testing.T) {
 	f := filesNight()
 	s := openScreen(t, f, alice, 100, 80, "f1l3s0aa")
+	s.alone()
 	s.until("Operation 1", "a approve", "20 + setting20 = 2000")
 	s.press("n")
 	s.until("Operation 2", "operation 1 comes before it (waiting): write /etc/app.conf", "20 + setting20 = 2000", "Runs        systemctl restart app", "a approve")
@@ -133,6 +134,7 @@ func TestApproveIsOffWhereContentsCannotBeRead(t *testing.T) {
 	f := filesNight()
 	f.diffErr = errors.New("the disk\x1b[2J is gone")
 	s := openScreen(t, f, alice, 100, 80, "f1l3s0aa")
+	s.alone()
 	s.until(`it cannot be shown: the disk\x1b[2J is gone`, "Approve is off: a content that belongs to it cannot be shown")
 	s.press("a", "y", "n")
 	s.until("Operation 2", "Approve is off")
@@ -149,6 +151,7 @@ func TestPlainShowsDifferences(t *testing.T) {
 
 func TestOperationWithContentsStaysReadWhenItIsOpenedAgain(t *testing.T) {
 	s := openScreen(t, filesNight(), alice, 100, 80, "f1l3s0aa")
+	s.alone()
 	s.until("20 + setting20 = 2000", "a approve")
 	s.press("esc", "enter")
 	s.shows("20 + setting20 = 2000", "a approve")

@@ -14,8 +14,7 @@ import (
 // sideBySide is the width from which differences stand side by side, in cells, until the human chooses.
 const sideBySide = 120
 
-// filesPane are all changes of files that a session asks for, or has asked for. It is for reading: a decision rests on
-// an operation's own screen, which shows the same.
+// filesPane are all changes of files that a session asks for, or has asked for. What was read here counts as read.
 type filesPane struct {
 	page     *page
 	contents *contents
@@ -24,6 +23,7 @@ type filesPane struct {
 	side     bool
 	width    int  // for which it is drawn
 	stale    bool // and has to be drawn anew
+	sections []section
 }
 
 func newFilesPane(b Backend) *filesPane {
@@ -56,6 +56,7 @@ func (f *filesPane) draw(s *journal.Session, width int) {
 	}
 	f.width, f.stale = width, false
 	p := newPage()
+	f.sections = f.sections[:0]
 	n := 0
 	for i := range s.Operations {
 		op := &s.Operations[i]
@@ -64,7 +65,10 @@ func (f *filesPane) draw(s *journal.Session, width int) {
 			word, t := decisionWord(op.Decision)
 			p.addProse(nil, join(format(toneStrong, "── operation %d ", op.N), own(t, word+" "), own(riskTone(op.Risk), riskWord(op.Risk)+" "),
 				line{{toneStrong, op.File.Summary()}}))
+			from := len(p.paragraphs) - 1
+			p.addProse(label("Policy"), line{{tonePlain, render.Stored(op.Why)}})
 			f.change(p, op.File)
+			f.sections = append(f.sections, section{op.N, op.Digest, from, len(p.paragraphs)})
 		}
 		if op.Command == nil {
 			continue
@@ -79,6 +83,19 @@ func (f *filesPane) draw(s *journal.Session, width int) {
 		p.addProse(nil, own(toneDim, "It has not changed any file on its target. What a script writes below its scratch folders is private and vanishes."))
 	}
 	f.page.replace(p)
+}
+
+// noteRead remembers which changes have been on the pane to their end: they need not be read again where they are decided on.
+func (v *sessionView) noteRead(m *model) {
+	f := v.files
+	if v.pane != paneFiles || f.page.full {
+		return
+	}
+	for _, at := range f.sections {
+		if op := operationOf(&v.session, at.n); op != nil && op.Digest == at.digest && f.page.sawParagraphs(at.from, at.to) {
+			(&operationView{op: *op, contents: f.contents}).remember(m, &v.session)
+		}
+	}
 }
 
 // change describes one change with its difference.

@@ -93,6 +93,7 @@ func TestConfirmationStandsBesideThePageAndNamesAllThatItCovers(t *testing.T) {
 	for _, size := range []Size{{80, 24}, {120, 40}, {200, 60}} {
 		f := filesNight()
 		s := openScreen(t, f, alice, size.Width, size.Height, "f1l3s0aa")
+		s.alone()
 		s.until("Operation 1", "2 lines added, 2 removed")
 		s.press("n")
 		s.until("Operation 2", "comes before it")
@@ -113,6 +114,7 @@ func TestConfirmationStandsBesideThePageAndNamesAllThatItCovers(t *testing.T) {
 
 func TestRejectingAChangeNamesTheCommandsThatFallWithIt(t *testing.T) {
 	s := openScreen(t, filesNight(), alice, 80, 24, "f1l3s0aa")
+	s.alone()
 	s.until("Operation 1")
 	s.press("r")
 	s.shows("Reject these 2 operations?", "write /etc/app.conf", "systemctl")

@@ -114,6 +114,7 @@ var scenes = []scene{
 		s.gone("being read")
 	}, picture: Size{132, 36}},
 	{name: "operation-write", open: "f1l3s0aa", backend: filesNight, act: func(s *screen, _ *fakeBackend) {
+		s.alone()
 		s.until("Operation 1")
 		s.gone("being read")
 	}, picture: Size{100, 40}},
@@ -128,6 +129,17 @@ var scenes = []scene{
 		s.press("z")
 		s.until("1  write")
 	}, picture: Size{100, 12}},
+	{name: "review", open: "s4v1c3aa", backend: maintenance, act: func(s *screen, _ *fakeBackend) {
+		s.until("operation 1, 1 of 4")
+		s.gone("being read")
+	}, picture: Size{100, 50}},
+	{name: "review-approve", open: "s4v1c3aa", backend: maintenance, act: func(s *screen, _ *fakeBackend) {
+		s.until("operation 1, 1 of 4")
+		s.gone("being read")
+		readAll(s)
+		s.press("a")
+		s.until("Run these 4 operations")
+	}},
 	{name: "help", open: "k3v9t2aa", backend: busyNight, act: func(s *screen, _ *fakeBackend) {
 		s.until("WAITS")
 		s.press("?")
@@ -205,6 +217,26 @@ func (s *screen) compare(name string, now func() string) {
 	if err := os.WriteFile(name, []byte(now()), 0o644); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// maintenance is a session of four operations that belong together.
+func maintenance() *fakeBackend {
+	x := several(4, policy.Caution)
+	x.ID, x.Name, x.Analysis = "s4v1c3aa", "raise the upload limit", "Uploads above 1 MB fail since the release.\nI raise the limit and reload nginx."
+	write := &x.Operations[0]
+	write.Kind, write.Command, write.Summary, write.Why = "write", nil, "write /etc/nginx/conf.d/limit.conf, 27 bytes", "changes a file of the system's configuration"
+	write.File = &journal.File{
+		Op: "write", Target: "prod", RunAs: "ops", Path: "/etc/nginx/conf.d/limit.conf", Size: 27, SHA256: strings.Repeat("ab", 32), Kept: true, Perms: true, Mode: 0o644,
+		Was: &journal.FileState{Mode: 0o100644, Size: 26, SHA256: strings.Repeat("cd", 32)},
+	}
+	for i, argv := range [][]string{{"nginx", "-t"}, {"systemctl", "reload", "nginx"}, {"logger", "upload limit raised"}} {
+		x.Operations[i+1].Command.Argv, x.Operations[i+1].Command.Path = argv, "/usr/sbin/"+argv[0]
+		x.Operations[i+1].Why = argv[0] + " changes the system"
+	}
+	x.Operations[1].Command.Needs, x.Operations[1].Command.Before = []int{1}, []string{write.Digest}
+	f := newFake(x)
+	f.texts = map[string][2]string{"/etc/nginx/conf.d/limit.conf": {"client_max_body_size 1m;\n", "client_max_body_size 20m;\n"}}
+	return f
 }
 
 // busyNight is what an approver finds at three in the morning.

@@ -234,7 +234,7 @@ func (s *snapshot) takeSession(m *model) tea.Cmd {
 	}
 	if m.session.want {
 		m.session.want = false
-		cmds = append(cmds, m.session.openOperation(m, firstWaiting(&m.session.session)))
+		cmds = append(cmds, m.session.openWaiting(m))
 	}
 	if v := m.session.view; v != nil {
 		cmds = append(cmds, v.followResult(m))

@@ -246,14 +246,14 @@ func (v *sessionView) nextWaiting(m *model, n int) int {
 func (m *model) nextWaiting(crossing string) tea.Cmd {
 	v := m.session
 	m.pages = nil
-	if v != nil && crossing == "" {
+	if v != nil && v.review == nil && crossing == "" {
 		if i := v.nextWaiting(m, v.opened()); i >= 0 {
 			return v.openOperation(m, i)
 		}
 	}
 	r := m.inbox.next(m.openID(), m.me)
 	switch {
-	case r == nil && v != nil && v.nextWaiting(m, 0) >= 0:
+	case r == nil && v != nil && v.review == nil && v.nextWaiting(m, 0) >= 0:
 		return v.openOperation(m, v.nextWaiting(m, 0))
 	case r == nil:
 		m.say(own(toneDim, "Nothing else waits for you."))
@@ -379,11 +379,8 @@ func (m *model) layout() (left time.Duration) {
 	}
 	p.layout(m.width, height-len(m.beside(height)))
 	left = p.markSeen(m.now(), m.pace.Read)
-	if v, ok := m.top().(*operationView); ok {
+	if v, ok := m.top().(reads); ok {
 		v.noteRead(m)
-		if m.dialog == nil {
-			m.results.onPage(m.session.id, v.op.N)
-		}
 	}
 	return left
 }

@@ -141,14 +141,19 @@ func (v *operationView) standing(m *model) line {
 	if why := v.blocked(m); why != "" {
 		return format(toneCaution, "Approve is off: %s", why)
 	}
-	switch unread, first := v.page.unread(); {
-	case unread > 0 && v.page.inWindow(first) && !v.page.inWindow(first+unread-1):
-		return format(toneCaution, "%d more lines: space · approve is off", unread-v.page.windowRows())
-	case unread > 0 && v.page.inWindow(first):
+	return v.page.standing()
+}
+
+// standing says how much of the text has not been read, and when that lets it be approved.
+func (p *page) standing() line {
+	switch unread, first := p.unread(); {
+	case unread > 0 && p.inWindow(first) && !p.inWindow(first+unread-1):
+		return format(toneCaution, "%d more lines: space · approve is off", unread-p.windowRows())
+	case unread > 0 && p.inWindow(first):
 		return own(toneCaution, "Read it: approve comes on in a moment")
 	case unread > 0:
 		return format(toneCaution, "%d more lines: space · approve is off", unread)
-	case v.page.top+v.page.height < len(v.page.rows):
+	case p.top+p.height < len(p.rows):
 		return own(toneDim, "All of it has been shown; more below")
 	}
 	return own(toneDim, "All of it has been shown")

@@ -613,6 +613,7 @@ func (p *plain) tellOperation(wholeEnv bool) {
 	from := newContents(p.o.Backend)
 	q := describe(&p.session, op, wholeEnv, from)
 	if from.load() {
+		from.settle()
 		q = describe(&p.session, op, wholeEnv, from)
 	}
 	describeResult(q, &p.session, op, nil)

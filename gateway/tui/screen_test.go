@@ -85,6 +85,13 @@ func (s *screen) idle() bool {
 	return s.running <= waits
 }
 
+// alone goes from the page of all that waits in a session to its first operation.
+func (s *screen) alone() {
+	s.t.Helper()
+	s.until(", 1 of ")
+	s.press("enter")
+}
+
 // next takes one more message. It reports false where none comes any more that could change the screen.
 func (s *screen) next() bool {
 	s.t.Helper()

@@ -37,8 +37,7 @@ type sessionView struct {
 	want     bool // open what waits once the session is known
 	session  journal.Session
 	pane     pane
-	at       int // index of the selected operation
-	first    int
+	selection
 	scriptPane
 	files   *filesPane
 	kept    map[int]*contents // of operations, by number
@@ -46,6 +45,13 @@ type sessionView struct {
 	written *page // the output as it is drawn
 	output  *transcript
 	view    *operationView // the open operation
+	review  *reviewView    // all that waits, on one page; nil where it is not open
+}
+
+// selection is where a list of operations stands.
+type selection struct {
+	at    int // index of the selected one
+	first int // of the first one on the screen
 }
 
 // scriptPane is a session's script.
@@ -93,16 +99,23 @@ func (v *sessionView) awaitContents(work *workers) tea.Cmd {
 	if v.view != nil {
 		cmd = tea.Batch(cmd, v.view.contents.await(work))
 	}
+	if v.review != nil {
+		cmd = tea.Batch(cmd, v.review.contents.await(work))
+	}
 	return cmd
 }
 
 // haveContents draws anew what contents have been read for.
 func (v *sessionView) haveContents(from *contents) {
+	from.settle()
 	if v.files.contents == from {
 		v.files.stale = true
 	}
 	if v.view != nil && v.view.contents == from {
 		v.view.draw(&v.session)
+	}
+	if v.review != nil && v.review.contents == from {
+		v.review.draw()
 	}
 }
 
@@ -111,7 +124,7 @@ func (v *sessionView) closeOperation() {
 	if v.view != nil {
 		v.view.close()
 	}
-	v.view = nil
+	v.view, v.review = nil, nil
 }
 
 // take takes the session as it is now and returns what there is to say about it.
@@ -142,6 +155,9 @@ func (v *sessionView) take(s *journal.Session) (note line, changed bool) {
 	if i := firstWaiting(s); i >= 0 && (first || firstWaiting(&before) != i) {
 		v.at = i
 	}
+	if v.review != nil {
+		return v.takeReview()
+	}
 	if v.view == nil {
 		return nil, false
 	}
@@ -161,6 +177,18 @@ func (v *sessionView) take(s *journal.Session) (note line, changed bool) {
 		return join(format(toneCaution, "Operation %d: ", op.N), decisionLine(op)), true
 	}
 	return note, note != nil
+}
+
+// takeReview brings the page of all that waits up to date.
+func (v *sessionView) takeReview() (note line, changed bool) {
+	if firstWaiting(&v.session) < 0 {
+		v.closeOperation()
+		return own(toneCaution, "Nothing waits in this session any more."), true
+	}
+	if v.review.update() {
+		return own(toneCaution, "What waits has changed since it was shown: read what is new."), true
+	}
+	return nil, false
 }
 
 func sameLine(a, b journal.Operation) bool {
@@ -395,7 +423,7 @@ func (v *sessionView) key(m *model, k tea.KeyPressMsg) tea.Cmd {
 			v.showAsked(m)
 		}
 	case key.Matches(k, keyLook) && firstWaiting(&v.session) >= 0:
-		return v.openOperation(m, v.lookAt())
+		return v.openWaiting(m)
 	case key.Matches(k, keyRollback):
 		return v.askRollback(m)
 	case key.Matches(k, keyApproveAll):
@@ -438,14 +466,6 @@ func (v *sessionView) showAsked(m *model) {
 			return
 		}
 	}
-}
-
-// lookAt is the operation that the human means: the selected one if it waits, else the first that does.
-func (v *sessionView) lookAt() int {
-	if v.pane == paneOperations && v.session.Operations[v.at].Decision == journal.Waiting {
-		return v.at
-	}
-	return firstWaiting(&v.session)
 }
 
 func (v *sessionView) openOperation(m *model, i int) tea.Cmd {

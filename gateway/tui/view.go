@@ -55,6 +55,8 @@ func (m *model) top() view {
 		return &m.inbox
 	case m.session.view != nil:
 		return m.session.view
+	case m.session.review != nil:
+		return m.session.review
 	}
 	return m.session
 }
