@@ -116,7 +116,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*gate.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := m.beginAt(context.WithoutCancel(ctx), r, place)
+	l, err := beginAt(context.WithoutCancel(ctx), m, r, place)
 	if err != nil {
 		place.Release()
 	}
@@ -124,7 +124,7 @@ func (m *Manager) Begin(ctx context.Context, r Request) (*gate.Live, error) {
 }
 
 // beginAt is Begin of a session that has a place.
-func (m *Manager) beginAt(ctx context.Context, r Request, place *places.Place) (l *gate.Live, err error) {
+func beginAt(ctx context.Context, m *Manager, r Request, place *places.Place) (l *gate.Live, err error) {
 	s := journal.Session{
 		Identity: r.Identity.Name, Key: r.Identity.Fingerprint, Target: r.Target.Name(), Engine: r.Engine,
 		Name: r.Name, Analysis: r.Analysis, Plan: r.Plan, Args: r.Args, Script: r.Script, Shell: r.Shell, Interactive: r.Interactive,

@@ -30,11 +30,12 @@ ssh HOST rehearse ID --op 3 --json`,
 	}}
 	r.Flags().IntVar(&n, "op", 0, "only up to this operation")
 	r.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
-	r.run = func(ctx context.Context, v *Verbs, c *invocation) int { return v.rehearse(ctx, c, n, asJSON) }
+	r.run = func(ctx context.Context, v *Verbs, c *invocation) int { return rehearse(ctx, v, c, n, asJSON) }
 	return r
 }
 
-func (v *Verbs) rehearse(ctx context.Context, c *invocation, n int, asJSON bool) int {
+// rehearse prints what the commands of a session would do that wait.
+func rehearse(ctx context.Context, v *Verbs, c *invocation, n int, asJSON bool) int {
 	id, err := c.oneID()
 	if err != nil {
 		return c.usage(err)
