@@ -89,7 +89,7 @@ func New(c Config) (*Manager, error) {
 	}
 	m.gate = gate.New(gate.Config{
 		Store: c.Store, Blobs: c.Blobs, Outputs: outputs, Grants: m.grants, Look: look, Log: c.Log, Now: c.Now, Rules: m.rules.Load,
-		Restarts: c.Restart != nil, Share: m.places.Share, Working: m.sessions.Working, Ended: m.resumer.Ended,
+		Void: m.scopes.Void, Restarts: c.Restart != nil, Share: m.places.Share, Working: m.sessions.Working, Ended: m.resumer.Ended,
 		Publish: publish, Unrecorded: m.unrecorded.add,
 	})
 	err = recovery.Run(m.sessions.Closed(), recovery.Config{

@@ -19,7 +19,7 @@ type Decision struct {
 	event  journal.Event // what happens to each operation, but for the time
 	// Approves says that something is to run by it.
 	Approves bool
-	rest     func(*journal.Session, time.Time) error            // approves the rest of a text as it stands before the decision; nil for none
+	rest     func(*journal.Session, time.Time) error            // approves the rest of a text as it stands before the decision, or takes that back; nil for neither
 	check    func(*journal.Session, []*journal.Operation) error // has the last word on all that was decided in a session; nil for none
 }
 
@@ -49,12 +49,20 @@ func (a *Approval) GroupDecision(by journal.Identity) Decision {
 // Rejection is a decision against operations of one session, by number; none for all that wait. The reason is one line.
 func Rejection(by journal.Identity, ops []int, reason string) Decision {
 	return Decision{
-		By: by, event: journal.Event{What: journal.Reject, By: by, Reason: reason},
+		By: by, event: journal.Event{What: journal.Reject, By: by, Reason: reason}, rest: distrust,
 		Choose: func(all []*journal.Session) ([][]*journal.Operation, error) {
 			chosen, err := choose(all[0], ops)
 			return [][]*journal.Operation{chosen}, err
 		},
 	}
+}
+
+// distrust takes back the approval of the rest of a text, where there is one: what comes after a rejection was not approved with it.
+func distrust(s *journal.Session, _ time.Time) error {
+	if s.Rest == nil {
+		return nil
+	}
+	return s.Apply(journal.Event{What: journal.Retract})
 }
 
 // Take puts a decision into a session.

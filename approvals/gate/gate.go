@@ -49,6 +49,8 @@ type Config struct {
 	Now     func() time.Time
 	// Rules are those of sessions that begin or are parked now.
 	Rules func() *Rules
+	// Void says in a few words why what somebody approved for an agent on a target does not count any more, "" where it does.
+	Void func(by journal.Identity, agent, target string) string
 	// Restarts says that a parked session can be started again. Else none is parked.
 	Restarts bool
 	// Share says why nothing more may be kept for an identity.

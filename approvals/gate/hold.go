@@ -33,6 +33,20 @@ func (l *execution) withdraw() error {
 	return err
 }
 
+// distrust takes back the approval of the rest of a text that does something else than it did before.
+func (l *execution) distrust() error {
+	_, err := l.of.config.Store.Update(l.id, func(s *journal.Session) error {
+		if s.Status == journal.StatusParked || s.Status.Final() {
+			return l.ending()
+		}
+		if s.Rest == nil {
+			return nil
+		}
+		return s.Apply(journal.Event{What: journal.Retract})
+	})
+	return err
+}
+
 // ending is the error for an operation that comes when the session is on its way out.
 func (l *execution) ending() error {
 	if cause := context.Cause(l.ctx); cause != nil {

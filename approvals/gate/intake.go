@@ -121,7 +121,7 @@ func (l *execution) add(s *journal.Session, g *group, c *change.Pending, taken m
 	if first.What == journal.Grant && s.Waits() { // what comes before it is not decided
 		first = journal.Event{What: journal.Ask}
 	}
-	if first.What == journal.Ask && !l.plan && s.Rest.Covers(&op) {
+	if first.What == journal.Ask && !l.plan && l.ofRest(s, &op) {
 		first = s.Rest.Event(l.of.config.Now())
 	}
 	if c == g.command && len(g.files) > 0 {
@@ -135,6 +135,11 @@ func (l *execution) add(s *journal.Session, g *group, c *change.Pending, taken m
 		return s.Apply(l.holdNow())
 	}
 	return nil
+}
+
+// ofRest reports whether an operation is of the rest of the text that was approved, by somebody who could still approve it.
+func (l *execution) ofRest(s *journal.Session, o *journal.Operation) bool {
+	return s.Rest.Covers(o) && l.of.config.Void(journal.Identity{Name: s.Rest.By, Fingerprint: s.Rest.ByKey}, s.Identity, s.Target) == ""
 }
 
 // denyAfterDenied denies a command after a change of a file that the policy denies.
@@ -189,6 +194,8 @@ func (l *Live) matchJournal(g *group) (fresh []*change.Pending, err error) {
 			var err error
 			if at < 0 {
 				err = l.withdraw()
+			} else {
+				err = l.distrust()
 			}
 			l.files.Differs()
 			l.progress.mu.Lock()
@@ -269,7 +276,7 @@ func (l *execution) retake(c *change.Pending) error {
 		case o.Decision == journal.Expired || o.Decision == journal.Cancelled:
 			err = o.Apply(journal.Event{What: journal.AskAgain})
 		}
-		if err == nil && o.Decision == journal.Waiting && !l.plan && s.Rest.Covers(o) {
+		if err == nil && o.Decision == journal.Waiting && !l.plan && l.ofRest(s, o) {
 			err = o.Apply(s.Rest.Event(l.of.config.Now()))
 		}
 		if err == nil && o.Decision == journal.Waiting && !l.plan {

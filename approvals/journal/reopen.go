@@ -2,7 +2,7 @@ package journal
 
 import "time"
 
-// Reopen takes back the approvals of the session that have not been used, all that were given before some time, or all where that is
+// Reopen takes back the approvals of the session that have not been used, that of the rest of its text among them, all that were given before some time, or all where that is
 // zero. It reports whether there was one.
 func (s *Session) Reopen(why string, before time.Time) (any bool, err error) {
 	for i := range s.Operations {
@@ -15,8 +15,8 @@ func (s *Session) Reopen(why string, before time.Time) (any bool, err error) {
 		}
 		any = true
 	}
-	if any && s.Rest != nil && !s.Status.Final() { // it was given with them
-		return any, s.Apply(Event{What: Retract})
+	if r := s.Rest; r != nil && !s.Status.Final() && (any || before.IsZero() || r.At.Before(before)) { // it was given with them, or is as old
+		return true, s.Apply(Event{What: Retract})
 	}
 	return any, nil
 }

@@ -110,3 +110,22 @@ func TestAnApprovalThatIsTakenBackTakesTheRestWithIt(t *testing.T) {
 		t.Errorf("%v %v %+v", any, err, s.Rest)
 	}
 }
+
+// An approval of the rest is not used up by what it was given with: it goes with its age, and where it may have been used.
+func TestTheRestIsTakenBackThoughNothingElseIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		before time.Time
+		kept   bool
+	}{
+		"all":     {time.Time{}, false},
+		"old":     {time.Unix(5, 0), false},
+		"not old": {time.Unix(4, 0), true},
+	} {
+		s := textSession()
+		s.Status, s.Operations = StatusRunning, s.Operations[:1]
+		s.Rest = &Rest{By: "alice", ByKey: "SHA256:alice", At: time.Unix(4, 0), Digest: "d"}
+		if any, err := s.Reopen("why", c.before); any == c.kept || err != nil || (s.Rest != nil) != c.kept {
+			t.Errorf("%s: %v %v %+v", name, any, err, s.Rest)
+		}
+	}
+}

@@ -217,7 +217,7 @@ func (v *Verbs) notApproved(c *invocation, id string, a decision.Approval, err e
 		for i := range members {
 			p.waiting(&members[i])
 		}
-		p.paste(id, members)
+		p.pasteWaiting(id, members) // the text is not shown here, so that nothing is offered of its rest
 	})
 	return status
 }

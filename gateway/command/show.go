@@ -249,6 +249,11 @@ func (p *page) paste(id string, sessions []journal.Session) {
 				id, digest[:decision.PastedDigits], dangers(sessions))
 		}
 	}
+	p.pasteWaiting(id, sessions)
+}
+
+// pasteWaiting prints the line that approves what waits alone.
+func (p *page) pasteWaiting(id string, sessions []journal.Session) {
 	if line := pasted(id, sessions); line != "" {
 		_, _ = fmt.Fprintf(p.w, "to approve all that waits above, as it stands there (to reject it: reject %s --reason TEXT):\n%s\n", id, line)
 	}
