@@ -242,7 +242,7 @@ func (w *walled) line(dir, mark string, words []string, joined bool) string {
 	case byBwrap:
 		b.WriteString("exec /usr/bin/bwrap " + quoteAll(w.bwrap(dir)) + ` "$@" -- `)
 	case byUnshare:
-		b.WriteString("exec /usr/bin/setpriv --pdeathsig KILL /usr/bin/unshare " + quoteAll(w.unshare()) + " -- /bin/sh -c " + quote(w.setup()) +
+		b.WriteString("exec /usr/bin/setpriv --pdeathsig KILL /usr/bin/unshare " + quoteAll(w.unshare()) + " -- /bin/sh -c " + quote(w.setup(dir)) +
 			` sh "$n" "$(id -u)" "$(id -g)" "$@" `)
 	case noMechanism:
 	}
@@ -264,27 +264,29 @@ func (w *walled) masks() string {
 	if w.needs.Files {
 		return "n=0; set --\n"
 	}
-	names := w.hiddenNames()
+	globs, finds := w.hiddenNames()
 	file, dir := `set -- "$@" "$f"`, `set -- "$@" "$f"`
 	if w.by == byBwrap { // the null device cannot be opened where it was bound so
 		file, dir = `set -- "$@" --ro-bind /dev/null "$f"`, `set -- "$@" --perms 0000 --tmpfs "$f"`
 	}
-	return "n=0; set --; IFS='\n'; for f in " + strings.Join(names, " ") + "; do [ -e \"$f\" ] || continue\n" +
+	mask := "; do case $f in //) echo 'a hidden file has the end of a line in its name' >&2; exit 126; esac\n[ -e \"$f\" ] || continue\n" +
 		"if [ -h \"$f\" ]; then f=$(readlink -f -- \"$f\") || continue; fi\n" +
 		"n=$((n+1)); [ $n -le " + strconv.Itoa(maxMasked) + " ] || { echo 'too many hidden files' >&2; exit 126; }\n" +
-		"if [ -d \"$f\" ]; then " + dir + "; else " + file + "; fi; done; unset IFS\n"
+		"if [ -d \"$f\" ]; then " + dir + "; else " + file + "; fi; done"
+	return "n=0; set --; IFS='\n'; for f in " + strings.Join(globs, " ") + mask + "\nset -f; for f in " + strings.Join(finds, " ") + mask + "; set +f; unset IFS\n"
 }
 
-// hiddenNames are the words of a shell that name the hidden files of a target: names in single quotes with stars between them.
-// What is hidden wherever it is, is looked for in home directories; what is hidden below a directory, by find(1). Processes and
-// devices are left out: they are the kernel's to refuse.
-func (w *walled) hiddenNames() []string {
-	var out []string
+// hiddenNames are the words of a shell that name the hidden files of a target: names in single quotes with stars between them, and
+// substitutions that print one name a line, or "//" for a name of several lines. What is hidden wherever it is, is looked for in home
+// directories; what is hidden below a directory, by find(1). Processes and devices are left out: they are the kernel's to refuse.
+func (w *walled) hiddenNames() (globs, finds []string) {
 	seen, below := map[string]bool{}, map[string][]string{}
-	add := func(word string) {
-		if !seen[word] {
-			seen[word] = true
-			out = append(out, word)
+	add := func(words ...string) {
+		for _, word := range words {
+			if !seen[word] {
+				seen[word] = true
+				globs = append(globs, word)
+			}
 		}
 	}
 	for _, pattern := range w.hide {
@@ -293,10 +295,10 @@ func (w *walled) hiddenNames() []string {
 		switch {
 		case virtual || strings.Contains(name, "**") || strings.HasSuffix(pattern, "**"):
 		case !deep:
-			add(globbed(pattern))
+			add(globbed(pattern)...)
 		case above == "" || above == "/":
 			for _, home := range []string{w.home, "/root", "/home/*"} {
-				add(globbed(strings.TrimSuffix(home, "/") + "/" + name))
+				add(globbed(strings.TrimSuffix(home, "/") + "/" + name)...)
 			}
 		case strings.Contains(name, "/") || strings.Contains(above, "*"): // none of the usual ones
 		default:
@@ -304,14 +306,40 @@ func (w *walled) hiddenNames() []string {
 		}
 	}
 	for _, above := range slices.Sorted(maps.Keys(below)) {
-		add("$(find " + quote(strings.TrimSuffix(above, "/")) + ` -xdev \( ` + strings.Join(below[above], " -o ") + ` \) 2>/dev/null)`)
+		finds = append(finds, "$(find "+quote(strings.TrimSuffix(above, "/"))+` -xdev \( `+strings.Join(below[above], " -o ")+
+			` \) \( -path `+quote("*\n*")+` -exec /bin/sh -c 'echo //' \; -o -print \) 2>/dev/null)`)
 	}
-	return out
+	return globs, finds
 }
 
-// globbed quotes all of a pattern but its stars.
-func globbed(pattern string) string {
-	parts := strings.Split(pattern, "*")
+// globbed quotes all of a pattern but its stars. A star of a pattern is any name's beginning, and a star of a shell none with a dot:
+// such names have words of their own.
+func globbed(pattern string) []string {
+	words := []string{""}
+	for i, component := range strings.Split(pattern, "/") {
+		forms := []string{starred(component)}
+		if rest, ok := strings.CutPrefix(component, "*"); ok && rest == "" {
+			forms = append(forms, ".[!.]*", "..?*")
+		} else if ok {
+			forms = append(forms, ".*"+starred(rest), starred(rest))
+		}
+		var longer []string
+		for _, word := range words {
+			for _, form := range forms {
+				if i > 0 {
+					form = "/" + form
+				}
+				longer = append(longer, word+form)
+			}
+		}
+		words = longer
+	}
+	return words
+}
+
+// starred quotes all of a name's pattern but its stars.
+func starred(name string) string {
+	parts := strings.Split(name, "*")
 	for i, part := range parts {
 		if part != "" {
 			parts[i] = quote(part)
@@ -397,9 +425,10 @@ func (w *walled) unshare() []string {
 }
 
 // setup is the text for /bin/sh that takes the rights away within new namespaces: it makes every mount read-only, without
-// devices but those that are nobody's, and puts the null device over the hidden files. $1 is how many these are, $2 and
+// devices but those that are nobody's, puts the null device over the hidden files, and enters the directory, which may be below
+// one of them by now. $1 is how many these are, $2 and
 // $3 are the account's numbers, the files follow, and then the command. Any failure ends it before the command.
-func (w *walled) setup() string {
+func (w *walled) setup(dir string) string {
 	nodev, done := ",nodev", "|*:*,ro,*nodev*"
 	devices := "for d in " + harmlessDevices + "; do [ ! -c /dev/$d ] || mount --bind /dev/$d /dev/$d || fail /dev/$d; done"
 	if w.needs.Devices {
@@ -425,6 +454,7 @@ mount -o "$f" "$at" 2>/dev/null || [ ! -e "$at" ] || fail "$at"; done < /proc/se
 ` + temporary + `
 n=$1; u=$2; g=$3; shift 3; while [ "$n" -gt 0 ]; do if [ -d "$1" ]; then mount -t tmpfs -o ro,size=0,mode=0 tmpfs "$1" || fail "$1"
 else mount --bind /dev/null "$1" && mount -o remount,bind,ro,nodev "$1" || fail "$1"; fi; shift; n=$((n-1)); done
+cd -- ` + quote(dir) + `
 set +e; exec 3>&2 2>/dev/null; (exec ` + become + ` "$@" 2>&3 3>&-); exit $?`
 }
 

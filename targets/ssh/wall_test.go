@@ -65,6 +65,16 @@ func (a account) shell(t *testing.T, text string) (out, errs string, ended bool,
 // behind runs a command of an account behind a wall of one mechanism, or without one, and returns what came of it.
 func (a account) behind(t *testing.T, w *walled, argv ...string) (out, errs string, exit targets.Exit) {
 	t.Helper()
+	out, errs, ran, exit := a.behindIn(t, "/", w, argv...)
+	if !ran {
+		t.Fatalf("%q: the wall was not built: %s", argv, errs)
+	}
+	return out, errs, exit
+}
+
+// behindIn is behind in a directory, where the wall may not be built.
+func (a account) behindIn(t *testing.T, dir string, w *walled, argv ...string) (out, errs string, ran bool, exit targets.Exit) {
+	t.Helper()
 	name, err := exec.LookPath(argv[0])
 	if err != nil {
 		t.Skip(err)
@@ -72,18 +82,15 @@ func (a account) behind(t *testing.T, w *walled, argv ...string) (out, errs stri
 	if w != nil {
 		w.needs = jail.NeedsOf(argv)
 	}
-	text, err := line(targets.Command{Path: name, Argv: argv, Dir: "/", Env: []string{"PATH=" + targets.Path, "LC_ALL=C"}}, "/bin/sh", "themark", false, w)
+	text, err := line(targets.Command{Path: name, Argv: argv, Dir: dir, Env: []string{"PATH=" + targets.Path, "LC_ALL=C"}}, "/bin/sh", "themark", false, w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, errs, ran, exit, _ := a.shell(t, text)
-	if !ran {
-		t.Fatalf("%q: the wall was not built: %s", argv, errs)
-	}
+	out, errs, ran, exit, _ = a.shell(t, text)
 	if s := signalled(argv, exit.Code); w != nil && s != 0 {
 		exit = targets.Exit{Signal: s}
 	}
-	return out, errs, exit
+	return out, errs, ran, exit
 }
 
 // walls calls a test for each account and mechanism that this machine has.
@@ -204,6 +211,43 @@ func TestWallsMaskHiddenFiles(t *testing.T) {
 		}
 		if out, errs, _ := a.behind(t, w, "cat", dir+"/shown"); out != "the secret\n" {
 			t.Errorf("what is not hidden: %q, %q", out, errs)
+		}
+	})
+}
+
+// TestWallsMaskWhatIsHardToName: names that a shell's glob leaves out or takes for a pattern, names of several lines, and a
+// directory that the command is in already.
+func TestWallsMaskWhatIsHardToName(t *testing.T) {
+	walls(t, func(t *testing.T, a account, w *walled) {
+		dir := open(t)
+		write := func(names ...string) {
+			t.Helper()
+			for _, name := range names {
+				name = filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { // #nosec G301 -- the account reads there
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(name, []byte("the secret\n"), 0o644); err != nil { // #nosec G306 -- the account reads it
+					t.Fatal(err)
+				}
+			}
+		}
+		write("keys/.own", "keys/..two", "keys/plain", "ends/.pem", "ends/.a.pem", "ends/b.pem", "some/.dot/token", "below/[ab].key", "below/a.key", "below/*.key", "vault/inner/x")
+		w.hide = []string{dir + "/keys/*", dir + "/ends/*.pem", dir + "/some/*/token", dir + "/below/**/*.key", dir + "/vault"}
+		if out, errs, _ := a.behind(t, w, "grep", "-r", "secret", dir); strings.Contains(out, "secret") {
+			t.Errorf("%q, %q", out, errs)
+		}
+		for _, in := range []string{"/vault", "/vault/inner"} {
+			if out, errs, ran, _ := a.behindIn(t, dir+in, w, "grep", "-r", "secret", "."); strings.Contains(out, "secret") {
+				t.Errorf("within %s: %v, %q, %q", in, ran, out, errs)
+			}
+		}
+		if out, errs, ran, _ := a.behindIn(t, dir+"/keys", w, "pwd"); out != dir+"/keys\n" || !ran {
+			t.Errorf("beside hidden files: %v, %q, %q", ran, out, errs)
+		}
+		write("below/x\n" + dir + "/below/a.key")
+		if out, errs, ran, _ := a.behindIn(t, "/", w, "grep", "-r", "secret", dir+"/below"); ran || out != "" || !strings.Contains(errs, "the end of a line in its name") {
+			t.Errorf("several lines: %v, %q, %q", ran, out, errs)
 		}
 	})
 }
