@@ -12,6 +12,7 @@ import (
 	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/policy"
 )
 
 // shellLine is a command line that is given to the target's shell.
@@ -56,7 +57,7 @@ func TestShapeGrantOfACommandLine(t *testing.T) {
 	}
 	p, err := l.Start(l.Context(), shellLine("touch  "+dir+"/b"))
 	mustRun(t, p, err)
-	if !grant.CoversLine("touch "+dir+"/c") || grant.CoversLine("touch "+dir+"/c /x") || grant.CoversLine("rm "+dir+"/c") {
+	if !grant.CoversLine("touch "+dir+"/c", policy.Unknown) || grant.CoversLine("touch "+dir+"/c /x", policy.Unknown) || grant.CoversLine("rm "+dir+"/c", policy.Unknown) {
 		t.Error("what the grant covers is not what it says")
 	}
 	for _, text := range []string{
@@ -134,5 +135,45 @@ func TestShapeOfWhatRunsOthersIsRefused(t *testing.T) {
 	}
 	if list := g.Grants(true); len(list) != 0 {
 		t.Errorf("grants were made: %v", list)
+	}
+}
+
+// dangerJudge is fixedJudge, to which what names the file last is dangerous.
+type dangerJudge struct{ fixedJudge }
+
+func (j dangerJudge) Argv(argv []string, c policy.Context) policy.Decision {
+	d := j.fixedJudge.Argv(argv, c)
+	if strings.HasSuffix(argv[len(argv)-1], "/last") {
+		d.Risk = policy.Danger
+	}
+	return d
+}
+
+func (j dangerJudge) Shell(text string, c policy.Context) policy.Decision {
+	return j.Argv(strings.Fields(text), c)
+}
+
+// What is dangerous asks for its target's name. A shape of what is not does not give that.
+func TestShapeOfWhatIsNotDangerousCoversNoDanger(t *testing.T) {
+	dir := t.TempDir()
+	g := newGranting(t, t.TempDir())
+	rules := gate.Rules{Judge: dangerJudge{}}
+	rules.Limits.Grant = time.Hour
+	g.SetRules(rules)
+	l := g.beginAs(t, claude)
+	result, s := g.asksLine(t, l, shellLine("touch "+dir+"/first"))
+	grant := g.approve(t, s, result, grants.Spec{Kind: grants.Shape, Vary: []int{1}, For: time.Hour})
+	p, err := l.Start(l.Context(), shellLine("touch "+dir+"/second"))
+	mustRun(t, p, err)
+	g.refusedStart(t, l, shellLine("touch "+dir+"/last"))
+	if _, err := os.Stat(filepath.Join(dir, "last")); err == nil || grant.CoversLine("touch "+dir+"/last", policy.Danger) {
+		t.Error("a dangerous command ran by a shape of one that is not")
+	}
+	result, s = g.asksLine(t, l, shellLine("touch "+dir+"/last"))
+	grant = g.approve(t, s, result, grants.Spec{Kind: grants.Shape, Vary: []int{1}, For: time.Hour})
+	p, err = l.Start(l.Context(), shellLine("touch "+dir+"/last"))
+	mustRun(t, p, err)
+	if !grant.Danger {
+		t.Error("a shape of a dangerous command does not say so")
 	}
 }

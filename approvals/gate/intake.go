@@ -310,11 +310,11 @@ func (l *execution) useGrant(c *change.Pending) {
 }
 
 // granted reports whether a command would run by a grant as things are.
-func (l *execution) granted(command *journal.Command) bool {
+func (l *execution) granted(command *journal.Command, risk policy.Risk) bool {
 	if l.plan {
 		return false
 	}
 	defer l.of.config.Grants.Hold()()
-	o := journal.Operation{Command: command, Digest: command.Digest()}
+	o := journal.Operation{Command: command, Digest: command.Digest(), Risk: risk}
 	return l.of.config.Grants.Covering(l.id, l.identity, &o) != nil
 }

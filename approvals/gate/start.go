@@ -76,7 +76,7 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 // not have. The target is asked only where something would wait: what the policy has decided, a grant covers or an earlier run
 // has recorded goes on without.
 func (l *Live) findable(ctx context.Context, command *journal.Command, c *Start, d policy.Decision) error {
-	if !c.Shell || d.Verdict == policy.Allow || d.Verdict == policy.Deny || l.recordedBefore() || l.granted(command) {
+	if !c.Shell || d.Verdict == policy.Allow || d.Verdict == policy.Deny || l.recordedBefore() || l.granted(command, d.Risk) {
 		return nil
 	}
 	program, err := policy.SimpleCommand(c.Argv[len(c.Argv)-1])

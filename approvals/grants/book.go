@@ -176,7 +176,7 @@ func (k *Book) Covering(session, identity string, o *journal.Operation) *Grant {
 	now := k.config.Now()
 	for i := range k.all {
 		g := &k.all[i]
-		if g.Identity == identity && (g.Session == "" || g.Session == session) && g.Active(now) && g.covers(o.Command, o.Digest) && k.config.Void(g) == "" {
+		if g.Identity == identity && (g.Session == "" || g.Session == session) && g.Active(now) && g.covers(o) && k.config.Void(g) == "" {
 			return g
 		}
 	}

@@ -42,8 +42,10 @@ type Grant struct {
 	Digest           string          // of the operation that was approved
 	Varies           []VaryingWord   `json:",omitempty"`
 	// Line says that the words of a shape are those of a plain command line, which Argv has as text for a shell.
-	Line bool   `json:",omitempty"`
-	From Origin // where it comes from
+	Line bool `json:",omitempty"`
+	// Danger says that the operation was dangerous when it was approved. No other shape covers what is.
+	Danger bool   `json:",omitempty"`
+	From   Origin // where it comes from
 
 	By, ByKey string
 	Created   time.Time
@@ -148,13 +150,17 @@ func (g *Grant) String() string {
 	return fmt.Sprintf("%s: %s (%s, %s in %s as %s%s)", scope, g.Shape(), g.Kind, start, render.Line(g.Dir), render.Line(g.RunAs), env)
 }
 
-// covers reports whether a command is one that the grant was made for.
-func (g *Grant) covers(c *journal.Command, digest string) bool {
+// covers reports whether an operation is of a command that the grant was made for.
+func (g *Grant) covers(o *journal.Operation) bool {
+	c := o.Command
 	if g.Target != c.Target || g.RunAs != c.RunAs {
 		return false
 	}
 	if g.Kind == Exact {
-		return g.Digest == digest
+		return g.Digest == o.Digest
+	}
+	if o.Risk == policy.Danger && !g.Danger {
+		return false
 	}
 	if g.Kind != Shape || g.Path != c.Path || g.Dir != c.Dir || c.Input != journal.InputNone ||
 		!slices.Equal(g.Env, c.Env) || !slices.Equal(g.EnvChanges, c.EnvChanges) || len(g.Argv) != len(c.Argv) {
@@ -184,10 +190,10 @@ func (g *Grant) allowsAll(argv []string) bool {
 	return true
 }
 
-// CoversLine reports whether the grant lets a command line run that is given to the shell.
-func (g *Grant) CoversLine(text string) bool {
+// CoversLine reports whether the grant lets a command line of some risk run that is given to the shell.
+func (g *Grant) CoversLine(text string, risk policy.Risk) bool {
 	shell, ok := journal.ShellText(g.Argv)
-	return ok && (shell == text || g.Kind == Shape && g.Line && g.allowsAll([]string{g.Argv[0], g.Argv[1], text}))
+	return ok && (shell == text || g.Kind == Shape && g.Line && (g.Danger || risk != policy.Danger) && g.allowsAll([]string{g.Argv[0], g.Argv[1], text}))
 }
 
 // allows reports whether a word may stand at the place of another.
@@ -226,7 +232,7 @@ func (s Spec) Preview(session journal.Session, n int, by journal.Identity, limit
 	g := Grant{
 		Kind: s.Kind, Session: session.ID, Identity: session.Identity, Target: c.Target, RunAs: c.RunAs, Path: c.Path, Dir: c.Dir,
 		Argv: slices.Clone(c.Argv), Env: slices.Clone(c.Env), EnvChanges: slices.Clone(c.EnvChanges), Digest: o.Digest,
-		From: Origin{session.ID, n}, By: by.Name, ByKey: by.Fingerprint, Created: now,
+		Danger: o.Risk == policy.Danger, From: Origin{session.ID, n}, By: by.Name, ByKey: by.Fingerprint, Created: now,
 	}
 	if s.For > 0 {
 		g.Session, g.Until = "", now.Add(s.For)
@@ -295,7 +301,10 @@ func varied(words []string, c *journal.Command, line bool, links []string) strin
 	} else if line {
 		file = "/bin/" + argv0 // whichever of the system's directories the shell finds it in
 	}
-	return policy.Varied(file, argv0, links...)
+	if why := policy.Varied(file, argv0, links...); why != "" {
+		return why
+	}
+	return policy.VariedWords(argv0, words[1:])
 }
 
 // varying finds the part of a word that may vary: a number, a name, or the name of a file in the same directory, alone or behind a

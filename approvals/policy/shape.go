@@ -38,6 +38,35 @@ var varied = func() map[string]bool {
 	return m
 }()
 
+// starting are words of programs in varied that name a program, a module, or a configuration or directory that names one: with one of
+// them nothing varies.
+var starting = func() map[string]*regexp.Regexp {
+	m := map[string]*regexp.Regexp{}
+	for names, words := range map[string]string{
+		"iptables ip6tables": `-[A-Za-z]*M|--mod`,
+		"apt-mark":           `-[A-Za-z]*[oc]|--o|--c`,
+		"mysqldump":          `--pl|--def|--login`,
+		"zfs":                `program\z`,
+		"addgroup chage chfn chsh delgroup deluser gpasswd groupadd groupdel groupmod passwd userdel usermod": `-[A-Za-z]*[RP]|--ro|--pre|--conf`,
+		"postqueue postsuper supervisorctl": `-[A-Za-z]*c|--conf`,
+	} {
+		for _, name := range strings.Fields(names) {
+			m[name] = regexp.MustCompile(`\A(?:` + words + `)`)
+		}
+	}
+	return m
+}()
+
+// VariedWords says why none of the words after the name of a program that Varied lets vary must be others, "" where they may.
+func VariedWords(name string, words []string) (why string) {
+	if r := starting[path.Base(name)]; r != nil {
+		if at := slices.IndexFunc(words, r.MatchString); at >= 0 {
+			return fmt.Sprintf("%s takes what it runs from %s", render.Line(path.Base(name)), render.Line(words[at]))
+		}
+	}
+	return ""
+}
+
 // system are the directories that a program of a list is the one of that name in: only root writes there.
 var system = strings.Fields("/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin")
 

@@ -86,3 +86,26 @@ func TestPlainWords(t *testing.T) {
 		}
 	}
 }
+
+func TestWordsThatNameWhatAProgramRuns(t *testing.T) {
+	for line, refused := range map[string]bool{
+		"iptables --modprobe=/opt/x -L":            true,
+		"iptables -M /opt/x -L":                    true,
+		"iptables -A INPUT -s 10.0.0.1 -j DROP":    false,
+		"apt-mark -o Dir::Bin::dpkg=/opt/x hold y": true,
+		"apt-mark --config-file=/opt/x hold y":     true,
+		"apt-mark hold y":                          false,
+		"mysqldump --plugin-dir=/opt/x a":          true,
+		"mysqldump a":                              false,
+		"userdel -R /opt/x a":                      true,
+		"userdel a":                                false,
+		"zfs program pool /opt/x":                  true,
+		"zfs destroy program-data":                 false,
+		"systemctl restart nginx":                  false,
+	} {
+		words := strings.Fields(line)
+		if why := policy.VariedWords("/usr/sbin/"+words[0], words[1:]); (why != "") != refused {
+			t.Errorf("%s: %q", line, why)
+		}
+	}
+}

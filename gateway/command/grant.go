@@ -14,6 +14,7 @@ import (
 	"shannot-gateway/approvals/decision"
 	"shannot-gateway/approvals/grants"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/gateway/config"
 	"shannot-gateway/internal/commandline"
@@ -234,8 +235,8 @@ func revoke(ctx context.Context, v *Verbs, c *invocation) int {
 }
 
 // grantsFor are the grants that would let a command line run for the caller.
-func grantsFor(v *Verbs, c *invocation, target, text string) []grants.Grant {
+func grantsFor(v *Verbs, c *invocation, target, text string, risk policy.Risk) []grants.Grant {
 	return slices.DeleteFunc(slices.Clone(v.Sessions.Grants(c.Identity, false)), func(g grants.Grant) bool {
-		return g.Target != target || v.Sessions.Void(&g) != "" || !g.CoversLine(text)
+		return g.Target != target || v.Sessions.Void(&g) != "" || !g.CoversLine(text, risk)
 	})
 }

@@ -57,7 +57,7 @@ func policyOf(ctx context.Context, v *Verbs, c *invocation, target string, asJSO
 		lines += fmt.Sprintf("effect: %s\nundo: %s\n", out.Effect, out.Undo)
 	}
 	if d.Verdict == policy.Ask {
-		for _, g := range grantsFor(v, c, target, text) {
+		for _, g := range grantsFor(v, c, target, text, d.Risk) {
 			out.Grants = append(out.Grants, g.N)
 			lines += fmt.Sprintf("grant %d by %s lets it run: %s\n", g.N, render.Line(g.By), g.String())
 		}
