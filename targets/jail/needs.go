@@ -60,12 +60,40 @@ func NeedsOf(argv []string) Needs {
 		n.Owners = n.Owners || name == "ls" && longList.MatchString(line)
 		n.Files = n.Files || i == 0 && !text && (keepers[name] || naming[name] && !runsOthers(argv))
 	}
+	n.Inside = n.Inside && !throughOthers(line, text)
 	n.Manages = !text && len(argv) > 0 && managers[path.Base(argv[0])]
 	if text && behind.MatchString(line) {
 		n.Processes = false // what it leaves running must end with it
 	}
 	return n
 }
+
+// throughOthers reports whether a command may open files by way of another process's root, directory or descriptors, which no mask
+// in its own mounts covers. Of a text that could make up such a name it is taken for granted.
+func throughOthers(line string, text bool) bool {
+	for _, word := range processWord.FindAllString(line, -1) {
+		if !insideWord.MatchString(word) {
+			return true
+		}
+	}
+	if upwards.MatchString(line) {
+		return true
+	}
+	return text && (strings.Contains(systemWord.ReplaceAllString(processWord.ReplaceAllString(line, ""), ""), "proc") || makesNames.MatchString(line))
+}
+
+var (
+	// processWord matches what a command names below a process's directory, or below all of them.
+	processWord = regexp.MustCompile(`/proc(/+(\.{1,2}|self|thread-self|[^a-z\s"';|&<>)}][^\s"';|&<>)}/]*)(/[^\s"';|&<>)}]*)?|/*($|[\s"';|&<>)}]))`)
+	// insideWord matches a file there that leads nowhere else.
+	insideWord = regexp.MustCompile(`\A/proc/(self|thread-self|[0-9]+)/(auxv|cgroup|cmdline|comm|environ|exe|io|limits|maps|mountinfo|numa_maps|oom_score|oom_score_adj|` +
+		`personality|sched|schedstat|smaps|smaps_rollup|stack|stat|statm|status|syscall|timers|wchan)\z`)
+	upwards = regexp.MustCompile(`/proc/\S*\.\.`)
+	// systemWord matches a file of /proc that is of no process.
+	systemWord = regexp.MustCompile(`/proc/[a-z][a-z0-9_/-]*`)
+	// makesNames matches what makes a word, a directory or an argument of a text of something that does not stand there.
+	makesNames = regexp.MustCompile("[*?\\[`\\\\]|\\$[A-Za-z_{(@*]|/(root|cwd)\\b|\\b(cd|pushd|xargs|find|read|eval|source)\\b")
+)
 
 // add adds what one program needs.
 func (n *Needs) add(name string) {

@@ -136,6 +136,9 @@ func (t *Target) around(ctx context.Context, c targets.Command) (*walled, error)
 	case err != nil:
 		return nil, nil
 	}
+	if strings.HasPrefix(c.Dir+"/", "/proc/") { // a relative name may lead through another process
+		needs.Inside = false
+	}
 	return &walled{wall: w, needs: needs, hide: t.wall.Hide, home: t.Account().Home}, nil
 }
 
