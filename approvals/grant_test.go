@@ -425,7 +425,7 @@ func TestPlanRunsNothingByAGrant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if op := s.Operations[0]; op.Decision != journal.Waiting || op.Grant != 0 || !op.Started.IsZero() {
+	if op := s.Operations[0]; op.Decision != journal.Planned || op.Grant != 0 || !op.Started.IsZero() {
 		t.Errorf("the operation is %+v", op)
 	}
 	plan.End(gate.Outcome{Status: journal.StatusDone})

@@ -14,6 +14,7 @@ import (
 	"shannot-gateway/approvals/gate"
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/lifecycle"
+	"shannot-gateway/approvals/policy"
 )
 
 // rerun lets every parked session go on, and hands it to a channel when it does.
@@ -177,34 +178,84 @@ func TestParkedSessionExpires(t *testing.T) {
 	}
 }
 
-func TestPlanRunsNothingUntilItIsApproved(t *testing.T) {
-	dir := t.TempDir()
-	b, again := parking(t, dir, nil)
-	mark := filepath.Join(dir, "mark")
-	script := func(l *gate.Live, out io.Writer) {
-		p, err := l.Start(l.Context(), command(out, "echo", "reads"))
+func TestPlanListsCommandsAndIsNeverDecidedOn(t *testing.T) {
+	for _, ends := range []gate.Outcome{
+		{Status: journal.StatusDone},
+		{Status: journal.StatusFailed, ExitCode: 1}, // as a script does that misses its commands' output
+	} {
+		dir := t.TempDir()
+		b, again := parking(t, dir, nil)
+		mark := filepath.Join(dir, "mark")
+		l, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.Account().Env("dumb")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		p, err := l.Start(l.Context(), command(&out, "echo", "reads"))
 		mustRun(t, p, err)
-		p, err = l.Start(l.Context(), appendCommand(out, mark, "did"))
+		p, err = l.Start(l.Context(), appendCommand(&out, mark, "did"))
 		mustRun(t, p, err)
-		l.End(gate.Outcome{Status: journal.StatusDone})
+		if _, err := b.approve(l.ID(), alice); !errors.Is(err, journal.ErrNotWaiting) {
+			t.Errorf("approving a plan that goes on: %v", err)
+		}
+		l.End(ends)
+		s, _ := b.Session(l.ID())
+		if _, err := os.Stat(mark); err == nil || out.Len() != 0 || s.Status != journal.StatusPlanned || *s.ExitCode != 0 || len(s.Operations) != 2 {
+			t.Fatalf("after the plan: output %q, session %+v", out.String(), s)
+		}
+		if allowed := &s.Operations[0]; allowed.State() != journal.StatePlanned || allowed.Verdict != policy.Allow {
+			t.Errorf("an allowed command is %+v", allowed)
+		}
+		if asked := &s.Operations[1]; asked.State() != journal.StatePlanned || asked.Verdict != policy.Ask {
+			t.Errorf("a command that would wait is %+v", asked)
+		}
+		if (s.Reason != "") != (ends.ExitCode != 0) {
+			t.Errorf("reason %q", s.Reason)
+		}
+		if _, err := b.approve(l.ID(), alice); !errors.Is(err, journal.ErrNotWaiting) {
+			t.Errorf("approving a plan: %v", err)
+		}
+		if _, err := b.Reject(t.Context(), l.ID(), alice, nil, "no"); !errors.Is(err, journal.ErrNotWaiting) {
+			t.Errorf("rejecting a plan: %v", err)
+		}
+		b.next()
+		if len(again) != 0 {
+			t.Error("the plan is to start again")
+		}
 	}
-	l, err := b.Begin(t.Context(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.Account().Env("dumb")})
-	if err != nil {
-		t.Fatal(err)
+}
+
+// An earlier program parked plans, and ran them once they were approved.
+func TestParkedPlanOfAnEarlierProgramEndsAtTheStart(t *testing.T) {
+	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Millisecond })
+	var ids []string
+	for _, approved := range []bool{false, true} {
+		l := b.begin()
+		<-start(l, command(io.Discard, "true"))
+		l.End(gate.Outcome{Status: journal.StatusCancelled})
+		ids = append(ids, l.ID())
+		_, err := b.config.Store.Update(l.ID(), func(s *journal.Session) error {
+			s.Plan, s.GoesOn = true, approved
+			if !approved {
+				return nil
+			}
+			return s.Operation(1).Apply(journal.Event{What: journal.Approve, At: time.Now(), By: alice})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	var out bytes.Buffer
-	script(l, &out)
-	s, _ := b.Session(l.ID())
-	if _, err := os.Stat(mark); err == nil || out.Len() != 0 || s.Status != journal.StatusParked || len(s.Operations) != 2 {
-		t.Fatalf("the plan ran: output %q, session %+v", out.String(), s)
+	n := b.next()
+	for _, id := range ids {
+		if s, _ := n.Session(id); s.Status != journal.StatusPlanned || s.Operations[0].State() != journal.StateCancelled {
+			t.Errorf("session %+v", s)
+		}
+		if _, err := n.approve(id, alice); !errors.Is(err, journal.ErrNotWaiting) {
+			t.Errorf("approving it: %v", err)
+		}
 	}
-	if _, err := b.approve(l.ID(), alice); err != nil {
-		t.Fatal(err)
-	}
-	script(<-again, &out)
-	text, _ := os.ReadFile(mark)
-	if string(text) != "did\n" || out.String() != "reads\ndid did\n" {
-		t.Errorf("after approval: file %q, output %q", text, out.String())
+	if len(again) != 0 {
+		t.Error("a plan starts")
 	}
 }
 
@@ -282,17 +333,15 @@ func TestShutdownLeavesParkedSessionsAsTheyAre(t *testing.T) {
 func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 	b, again := parking(t, t.TempDir(), func(c *approvals.Config) { c.Limits.Hold = time.Hour })
 	events := b.Subscribe(t.Context())
-	l, err := b.Begin(context.Background(), approvals.Request{Identity: claude, Target: b.target, Plan: true, Env: b.target.Account().Env("dumb")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, leave := b.attended()
 	for range 2 {
-		p, err := l.Start(t.Context(), command(io.Discard, "true"))
-		mustRun(t, p, err)
+		start(l, command(io.Discard, "true"))
+		b.waiting(events, l.ID())
 	}
-	l.End(gate.Outcome{Status: journal.StatusFailed, ExitCode: 1}) // as a script does that misses its output
+	leave()
+	l.End(gate.Outcome{Status: journal.StatusCancelled})
 	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked {
-		t.Fatalf("the plan is %s", s.Status)
+		t.Fatalf("after its client has left it is %s", s.Status)
 	}
 	if _, err := b.approve(l.ID(), alice, 1); err != nil {
 		t.Fatal(err)
@@ -314,28 +363,6 @@ func TestDecisionAfterTheResumeLeavesNothingHeld(t *testing.T) {
 		t.Errorf("after the decision the session is %s until %v", s.Status, s.Deadline)
 	}
 	l.End(gate.Outcome{Status: journal.StatusDone})
-}
-
-func TestPlanOfAllowedCommandsWaitsAsWell(t *testing.T) {
-	b, _ := parking(t, t.TempDir(), nil)
-	l, err := b.Begin(context.Background(), approvals.Request{Identity: claude, Target: b.target, Plan: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := l.Start(t.Context(), command(io.Discard, "echo", "x"))
-	mustRun(t, p, err)
-	l.End(gate.Outcome{Status: journal.StatusDone})
-	if s, _ := b.Session(l.ID()); s.Status != journal.StatusParked || !s.Operations[0].Started.IsZero() {
-		t.Fatalf("session %+v", s)
-	}
-	if _, err := b.approve(l.ID(), alice); err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	p, err = b.resume(l.ID()).Start(t.Context(), command(&out, "echo", "x"))
-	if mustRun(t, p, err); out.String() != "x\n" {
-		t.Errorf("output %q", out.String())
-	}
 }
 
 func TestReplayTellsAnExitCodeFromASignal(t *testing.T) {

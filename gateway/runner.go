@@ -292,6 +292,9 @@ func (s *session) script() gate.Outcome {
 		Script:  s.request.Script,
 		Env:     append(slices.Clone(s.request.Env), sandboxVariable+"1", sessionVariable+s.live.ID()),
 		Dir: s.home(func(name string) bool {
+			if shown := s.runner.policies[s.request.Target.Name()]; shown.Decide(name) == vfs.Hidden {
+				return false // and not looked for, which the agent would be told of
+			}
 			info, err := view.Stat(name)
 			return err == nil && info.IsDir() && view.Access(name, mayPass) == nil
 		}),

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -36,10 +37,16 @@ func (v *view) isKnown(scope *scope, dir string) bool {
 	return ofProcess(dir) && scope.verdict == Visible
 }
 
+// asked are names that the interpreter and its libraries look for by themselves, in every session.
+var asked = []string{"/-", "/usr", "/lib", "/lib64", "/etc/ld.so.preload", "/etc/ld.so.cache", "/etc/localtime", "/usr/lib/ssl/openssl.cnf", "/etc/ssl/openssl.cnf", "/etc/terminfo", "/etc/inputrc"}
+
 // lookHidden is look of a name that the policy hides: EACCES where everybody knows that it is there.
 func (v *view) lookHidden(name, full string, last bool, f *found) error {
 	dir := full[:len(full)-len(name)-1]
 	if !ofProcess(dir) {
+		if !slices.Contains(asked, full) {
+			v.absent.note(full)
+		}
 		return syscall.ENOENT
 	}
 	info, err := f.layer.lstat(full)
@@ -54,7 +61,7 @@ func (v *view) lookHidden(name, full string, last bool, f *found) error {
 	return syscall.EACCES
 }
 
-// denied is the first name that was refused though everybody knows that it is there.
+// denied is the first name of a kind that was refused.
 type denied struct {
 	name string
 	told bool
@@ -75,17 +82,44 @@ func (d *denied) first() string {
 	return d.name
 }
 
-// TellDenied tells an agent, once in a session, that the policy is why a name was refused. tell is nil where nobody hears it.
-func TellDenied(s *Session, tell func(line string)) {
-	s.mu.Lock()
-	name := s.denied.first()
-	s.mu.Unlock()
-	if name == "" || tell == nil {
+// TellHidden tells an agent, once in a session for each, that the policy is why a name was refused, or looks absent. err is what the
+// script was told, tell nil where nobody hears it.
+func TellHidden(s *Session, err syscall.Errno, tell func(line string)) {
+	var name string
+	switch err {
+	case syscall.EACCES:
+		name = firstOf(s, &s.denied)
+	case syscall.ENOENT:
+		name = firstOf(s, &s.absent)
+	default:
 		return
 	}
-	name = name[strings.LastIndexByte(name, '/')+1:]
-	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" { // the target's word
-		name = "such"
+	switch {
+	case name == "" || tell == nil:
+	case err == syscall.ENOENT:
+		tell("the read policy does not show " + shortened(name) + ", whether it is there or not: it looks absent. Where a script needs it, ask a human by a command that names it, as in: ls -ld PATH")
+	default:
+		name = name[strings.LastIndexByte(name, '/')+1:]
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" { // the target's word
+			name = "such"
+		}
+		tell("the read policy hides files of other processes, here /proc/PID/" + name + ": Permission denied. Count what is missing as unknown, not as none")
 	}
-	tell("the read policy hides files of other processes, here /proc/PID/" + name + ": Permission denied. Count what is missing as unknown, not as none")
+}
+
+// maxTold is how much of a hidden name is told, in bytes.
+const maxTold = 200
+
+// shortened is a name for a line of text, which its reader renders.
+func shortened(name string) string {
+	if len(name) > maxTold {
+		return strings.ToValidUTF8(name[:maxTold], "") + "..."
+	}
+	return name
+}
+
+func firstOf(s *Session, d *denied) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return d.first()
 }

@@ -64,7 +64,7 @@ func TestWhatEveryProcessHasIsDeniedAndNotAbsent(t *testing.T) {
 	}
 	var told []string
 	for range 3 {
-		vfs.TellDenied(s, func(line string) { told = append(told, line) })
+		vfs.TellHidden(s, syscall.EACCES, func(line string) { told = append(told, line) })
 	}
 	if len(told) != 1 || !strings.Contains(told[0], "/proc/PID/fd:") {
 		t.Errorf("told %q", told)
@@ -116,4 +116,31 @@ func TestLinksOfKernelThreadsLeadNowhere(t *testing.T) {
 	}
 	_, err := session(t, vfs.Config{Base: vfs.NewHost()}).Readlink("/proc/2/exe")
 	is(t, "readlink", err, enoent)
+}
+
+// What the policy hides looks absent, whether it is there or not. The agent hears of that once, in words that do not tell which it is.
+func TestHiddenNamesAreToldOfOnce(t *testing.T) {
+	there := t.TempDir()
+	s := session(t, vfs.Config{Base: vfs.NewHost(), Policy: policy(t, []string{"/"}, []string{there, "/hidden"})})
+	var told []string
+	hear := func(line string) { told = append(told, line) }
+	_, err := s.Stat("/not there")
+	is(t, "a name that is not there", err, enoent)
+	if vfs.TellHidden(s, enoent, hear); len(told) != 0 {
+		t.Errorf("of a name that is not there it was told %q", told)
+	}
+	for _, name := range []string{"/hidden/" + strings.Repeat("x", 1000), there} {
+		s := session(t, vfs.Config{Base: vfs.NewHost(), Policy: policy(t, []string{"/"}, []string{there, "/hidden"})})
+		told = nil
+		_, err := s.Stat(name[:min(len(name), 250)])
+		is(t, name, err, enoent)
+		vfs.TellHidden(s, syscall.EACCES, hear) // of something else
+		for range 3 {
+			_, _ = s.Stat(there)
+			vfs.TellHidden(s, enoent, hear)
+		}
+		if len(told) != 1 || !strings.Contains(told[0], "whether it is there or not") || len(told[0]) > 500 {
+			t.Errorf("%.20s: told %q", name, told)
+		}
+	}
 }

@@ -1,12 +1,7 @@
 package vfs
 
 // DefaultRead lists what a session sees of a target where the configuration does not say otherwise.
-func DefaultRead() []string {
-	return []string{
-		"/etc", "/proc", "/sys", "/var/log", "/usr", "/home",
-		"/bin", "/sbin", "/lib", "/lib32", "/lib64", // links into /usr, or the directories themselves
-	}
-}
+func DefaultRead() []string { return []string{"/"} }
 
 // DefaultHide lists what is hidden within that. A caller adds its own state and configuration.
 func DefaultHide() []string {
@@ -31,6 +26,9 @@ func DefaultHide() []string {
 		"**/.local/share/keyrings", "**/.mozilla", "**/.config/google-chrome", "**/.config/chromium",
 		// What people typed, passwords included.
 		"**/.*_history", "**/.history", "**/.lesshst", "**/.viminfo", "**/.local/share/fish",
+		// Secrets of services, and memory on disk.
+		"/run/secrets", "/run/credentials", "/run/systemd/credentials", "/var/lib/systemd/random-seed", "/var/lib/private",
+		"/var/lib/kubelet/pki", "/var/lib/docker/swarm", "/swapfile", "/swap.img",
 		// Memory and addresses of the kernel, and files that block, or act when they are read.
 		"/proc/kcore", "/proc/kmsg", "/proc/kallsyms", "/proc/kpage*", "/proc/vmcore", "/proc/vmallocinfo",
 		"/proc/iomem", "/proc/ioports", "/proc/keys", "/proc/key-users", "/proc/timer_list", "/proc/sched_debug",

@@ -64,7 +64,8 @@ type view struct {
 	walker walker
 	dirs   map[string]*scope // directories of the base that walks went through, with their place in the policy
 	meter  func(components int) error
-	denied denied
+	denied denied // of what everybody knows to be there
+	absent denied // of what looks absent
 }
 
 // overlay is what a session made: its nodes, and what they take of its limits. The session's lock guards it, but for held,

@@ -77,7 +77,7 @@ func (l *Live) tidy() {
 }
 
 // record stores the outcome, and the script's output where that can be kept. parked reports that the session is parked instead:
-// it was only planned, or something of it was approved in the last moment.
+// something of it was approved in the last moment.
 func (l *Live) record(o Outcome, reads *journal.Reads) (parked, kept bool) {
 	output, kept := l.of.config.Outputs.KeepEnded(l.ctx, l.out)
 	now := l.of.config.Now()
@@ -96,15 +96,12 @@ func (l *Live) record(o Outcome, reads *journal.Reads) (parked, kept bool) {
 		if errors.Is(context.Cause(l.ctx), journal.ErrShutdown) && s.ApprovedNotStarted() && l.restartable() {
 			return s.Apply(l.parkingNow(s)) // it was approved in the last moment: the next gateway starts it, and says so
 		}
-		// A script often ends badly in a plan, where commands print nothing.
-		ended := o.Status == journal.StatusDone || o.Status == journal.StatusFailed && o.ExitCode != journal.ExitFault
-		if s.Plan && ended && s.Waits() && l.of.config.Restarts {
-			return s.Apply(l.of.config.Rules().Parking(s, l.of.config.Now()))
-		}
 		if reason, ok := s.Rejection(); ok && o.Status == journal.StatusFailed {
 			o.Status, o.Reason = journal.StatusRejected, reason
 		}
-		o = filesOutcome(s, o)
+		if o = filesOutcome(s, o); s.Plan {
+			o = planOutcome(o)
+		}
 		err := s.Apply(journal.EndEvent(o.Status, o.ExitCode, o.Reason, now))
 		if err == nil {
 			s.Output = output
@@ -118,6 +115,19 @@ func (l *Live) record(o Outcome, reads *journal.Reads) (parked, kept bool) {
 		}
 	}
 	return err == nil && s.Status == journal.StatusParked, kept && err == nil
+}
+
+// planOutcome is how a plan ends whose script has ended: it has listed what it could. A script often ends badly there, where commands
+// print nothing.
+func planOutcome(o Outcome) Outcome {
+	byItself := o.Status == journal.StatusDone || o.Status == journal.StatusRejected || o.Status == journal.StatusFailed && o.ExitCode != journal.ExitFault
+	switch {
+	case !byItself:
+		return o
+	case o.Reason == "" && o.ExitCode != 0:
+		o.Reason = fmt.Sprintf("the script ended with exit status %d; a plan's commands print nothing, and what would come after is not listed", o.ExitCode)
+	}
+	return Outcome{Status: journal.StatusPlanned, Reason: o.Reason}
 }
 
 // finish takes the session out of the living. A parked one starts again at once where something of it was approved already. kept

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"shannot-gateway/approvals/change"
 	"shannot-gateway/approvals/events"
 	"shannot-gateway/approvals/journal"
+	"shannot-gateway/approvals/policy"
 	"shannot-gateway/approvals/render"
 )
 
@@ -104,7 +106,8 @@ func (l *Live) await(ctx context.Context, g *group) error {
 // maxTold is how much of an operation its own agent is told, in terminal cells: it has the rest.
 const maxTold = 1000
 
-// tellWaiting tells the agent what waits, and that it need not ask.
+// tellWaiting tells the agent what waits. Who follows the session is told how it goes on. It gives no digest: one that an agent can pass
+// on would be pasted by somebody who has seen nothing but the agent's words.
 func (l *execution) tellWaiting(waiting []*change.Pending) {
 	last := waiting[len(waiting)-1]
 	before := render.Text{}
@@ -119,9 +122,55 @@ func (l *execution) tellWaiting(waiting []*change.Pending) {
 		head, _ := what.Cut(strings.IndexRune(what.String(), render.Mark))
 		what = render.Format("%s... (and so on)", head)
 	}
-	l.Notice("operation %d of session %s waits for a human: %s%s", last.Op.N, l.id, what, before)
-	// It gives no digest: one that an agent can pass on would be pasted by somebody who has seen nothing but the agent's words.
-	l.Notice("it needs no polling: it goes on when somebody runs: show %s, and the approve line that this ends with (or: reject %s)", l.id, l.id)
+	l.Notice("operation %d of session %s waits for a human: %s%s (%s)", last.Op.N, l.id, what, before, whyWaiting(&last.Op))
+}
+
+// whyWaiting is why an operation waits, how to do without, and whether it can be undone.
+func whyWaiting(o *journal.Operation) render.Text {
+	why, cut := render.Fit(render.Stored(o.Why), maxToldWhy)
+	if cut { // as in tellWaiting
+		head, _ := why.Cut(strings.IndexRune(why.String(), render.Mark))
+		why = render.Format("%s... (and so on)", head)
+	}
+	if hint := policy.Avoid(o.Why); hint != "" && o.Command != nil {
+		why = render.Format("%s; %s", why, hint)
+	}
+	if undo := undoing(o); undo.String() != "" {
+		why = render.Format("%s; %s", why, undo)
+	}
+	return why
+}
+
+// maxToldWhy is how much of a reason is told, in terminal cells.
+const maxToldWhy = 300
+
+// undoing says whether an operation can be undone, and what can be done so that it can; no text where that is not known.
+func undoing(o *journal.Operation) render.Text {
+	if o.File != nil {
+		return render.Own("it can be rolled back")
+	}
+	program := programOf(o.Command)
+	switch python := policy.InPython(program); {
+	case python != "":
+		return render.Format("%s as a command cannot be rolled back, %s in a script can", program, python)
+	case strings.HasPrefix(o.Undo, "no"):
+		return render.Own("it cannot be undone")
+	case o.Undo != "":
+		return render.Format("undo: %s", render.Stored(o.Undo))
+	}
+	return render.Text{}
+}
+
+// programOf is the name of the program that a command is; "" where shell text is more than that.
+func programOf(c *journal.Command) string {
+	if len(c.Argv) == 3 && c.Argv[1] == "-c" && isShell(c.Path) {
+		program, err := policy.SimpleCommand(c.Argv[2])
+		if err != nil {
+			return ""
+		}
+		return program
+	}
+	return filepath.Base(c.Path)
 }
 
 // firstWaiting is the number of the first of the operations that still waits, 0 for none.

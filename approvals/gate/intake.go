@@ -59,9 +59,7 @@ func (l *Live) withFiles(command *journal.Command, d policy.Decision, files []*c
 	c := &change.Pending{Op: o, First: journal.Event{What: journal.Ask}}
 	switch d.Verdict {
 	case policy.Allow:
-		if !l.plan { // there it is shown with the rest, and runs when the plan is approved
-			c.First = journal.Event{What: journal.Allow, At: o.Created}
-		}
+		c.First = journal.Event{What: journal.Allow, At: o.Created}
 	case policy.Deny:
 		c.First = journal.Event{What: journal.Deny, At: o.Created}
 	default:
@@ -121,7 +119,10 @@ func (l *execution) add(s *journal.Session, g *group, c *change.Pending, taken m
 	if first.What == journal.Grant && s.Waits() { // what comes before it is not decided
 		first = journal.Event{What: journal.Ask}
 	}
-	if first.What == journal.Ask && !l.plan && l.ofRest(s, &op) {
+	if l.plan && first.What != journal.Deny {
+		first = journal.Event{What: journal.List}
+	}
+	if first.What == journal.Ask && l.ofRest(s, &op) {
 		first = s.Rest.Event(l.of.config.Now())
 	}
 	if c == g.command && len(g.files) > 0 {
@@ -131,7 +132,7 @@ func (l *execution) add(s *journal.Session, g *group, c *change.Pending, taken m
 	if err != nil {
 		return err
 	}
-	if taken[c] = *o; o.Decision == journal.Waiting && !l.plan {
+	if taken[c] = *o; o.Decision == journal.Waiting {
 		return s.Apply(l.holdNow())
 	}
 	return nil
@@ -271,15 +272,15 @@ func (l *execution) retake(c *change.Pending) error {
 		}
 		var err error
 		switch {
-		case o.Decision == journal.Waiting && o.Verdict == policy.Allow && !l.plan: // of a plan; the policy has decided
+		case o.Decision == journal.Waiting && o.Verdict == policy.Allow: // the policy has decided
 			err = o.Apply(journal.Event{What: journal.Allow, At: l.of.config.Now()})
 		case o.Decision == journal.Expired || o.Decision == journal.Cancelled:
 			err = o.Apply(journal.Event{What: journal.AskAgain})
 		}
-		if err == nil && o.Decision == journal.Waiting && !l.plan && l.ofRest(s, o) {
+		if err == nil && o.Decision == journal.Waiting && l.ofRest(s, o) {
 			err = o.Apply(s.Rest.Event(l.of.config.Now()))
 		}
-		if err == nil && o.Decision == journal.Waiting && !l.plan {
+		if err == nil && o.Decision == journal.Waiting {
 			err = s.Apply(l.holdNow())
 		}
 		return err

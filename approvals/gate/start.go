@@ -55,8 +55,8 @@ func (l *Live) Start(ctx context.Context, c Start) (targets.Process, error) {
 		return nil, &journal.DenialError{Reason: fmt.Sprintf("operation %d was stopped while it ran, what it did is not known", o.N), By: "the gateway"}
 	case journal.Conflicted, journal.Failed:
 		return nil, &journal.ConflictError{N: o.N, Reason: o.Reason}
-	case journal.Waiting:
-		if l.plan && unsettled == nil {
+	case journal.Planned:
+		if unsettled == nil {
 			return planned{}, nil
 		}
 	default: // nothing of the kind for the others

@@ -87,7 +87,7 @@ func (s *Session) transition(e *Event) (*sessionTransition, error) {
 
 // Add takes a new operation in, numbers it, and lets the events happen to it. It returns the operation in the session, which stays where
 // it is until the next is added. The errors are those of Operation.Apply; nothing is added then. A session that has ended takes in what
-// undoes its changes alone.
+// undoes its changes alone, and a plan what it lists and what the policy denies.
 func (s *Session) Add(o Operation, events ...Event) (*Operation, error) {
 	takes := slices.Contains(alive, s.Status)
 	if o.Kind == RollbackKind {
@@ -100,6 +100,9 @@ func (s *Session) Add(o Operation, events ...Event) (*Operation, error) {
 		return nil, fmt.Errorf("%w: operation %d of session %s is not new", ErrTransition, o.N, s.ID)
 	}
 	for _, e := range events {
+		if s.Plan != (e.What == List) && e.What != Deny && o.Kind != RollbackKind {
+			return nil, fmt.Errorf("%w: %q of operation %d of session %s: a plan lists what is not denied, and nothing else is listed", ErrTransition, e.What, o.N, s.ID)
+		}
 		if err := o.Apply(e); err != nil {
 			return nil, err
 		}

@@ -145,6 +145,8 @@ func (d Decision) Explained() render.Text {
 		return render.Own("the target held something else by then; nothing was changed")
 	case Failed:
 		return render.Own("it could not be made; nothing was changed")
+	case Planned:
+		return render.Own("nothing of a plan runs, and nobody decides on it")
 	case Waiting, Allowed, Denied, Approved, Rejected, Expired, Cancelled:
 	}
 	return render.Text{}

@@ -94,7 +94,7 @@ func document(t *testing.T) string {
 	}
 	head("Statuses of sessions", "Status", "Meaning", "Recorded", "Not recorded")
 	statuses := meanings(t, "session.go", "Status")
-	for _, s := range slices.Concat(open, finished, []Status{StatusRolledBack}) {
+	for _, s := range slices.Concat(open, finished, []Status{StatusRolledBack, StatusPlanned}) {
 		line(code(string(s)), statuses[string(s)], codes(statusShapes[s].must), codes(statusShapes[s].never))
 	}
 	head("Transitions of sessions", "Event", "Meaning", "From", "To", "Only when", "The event says", "Written")
@@ -106,7 +106,7 @@ func document(t *testing.T) string {
 
 // orderedStates are the states in the order in which an operation comes to them.
 var orderedStates = []State{
-	StateNew, StateWaiting, StateApproved, StateRunning, StateDone, StateDenied, StateRejected, StateExpired, StateCancelled, StateConflict, StateFailed, StateUnknown,
+	StateNew, StateWaiting, StateApproved, StateRunning, StateDone, StateDenied, StateRejected, StateExpired, StateCancelled, StateConflict, StateFailed, StateUnknown, StatePlanned,
 }
 
 // code is a name as the page shows it. Facts in words stay words.

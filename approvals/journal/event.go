@@ -13,6 +13,7 @@ const (
 	Ask       Occurrence = "ask"       // it is put before a human
 	Allow     Occurrence = "allow"     // the policy lets it run, and it starts
 	Deny      Occurrence = "deny"      // the policy refuses it
+	List      Occurrence = "list"      // a plan lists it
 	Grant     Occurrence = "grant"     // an approver's standing answer approves it
 	Approve   Occurrence = "approve"   // a human approves it
 	Follow    Occurrence = "follow"    // it is of the rest of a text, which a human has approved

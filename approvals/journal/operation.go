@@ -19,6 +19,7 @@ const (
 	Rejected  Decision = "rejected" // by a human
 	Expired   Decision = "expired"
 	Cancelled Decision = "cancelled"
+	Planned   Decision = "planned" // listed by a plan: nobody decides on it, and it never runs
 	Unknown   Decision = "unknown"
 	// Conflicted is an approved change of a file that was not made, since the target holds something else by now;
 	// Failed is one that could not be made. Nothing was changed in either case.

@@ -15,6 +15,7 @@ type Status string
 
 // Statuses. StatusRunning, StatusHeld and StatusParked are the ones that are not final.
 const (
+	StatusPlanned    Status = "planned"     // it listed what its script would do, and did nothing of it
 	StatusRunning    Status = "running"     // its script runs
 	StatusHeld       Status = "held"        // alive, waits inside an operation
 	StatusParked     Status = "parked"      // not alive, a decision starts it again
@@ -39,7 +40,8 @@ type Session struct {
 	Engine   string
 	Name     string // the agent's own words
 	Analysis string // the agent's own words
-	Plan     bool
+	// Plan says that nothing of it runs or waits, and that nothing of it can ever be decided: what its script would do is listed.
+	Plan bool
 	// Args is what follows the interpreter ("-", arguments…) for a script; empty for a command line.
 	Args Strings
 	// Script is the source text, or the shell text of a command line.

@@ -19,6 +19,7 @@ const (
 	StateCancelled State = "cancelled" // nobody waits for it any more
 	StateConflict  State = "conflict"  // not made: the target holds something else
 	StateFailed    State = "failed"    // not made: it could not be
+	StatePlanned   State = "planned"   // listed by a plan, and never run
 	StateUnknown   State = "unknown"   // started, and what it did is not known
 )
 
@@ -49,6 +50,8 @@ func (o *Operation) State() State {
 		return StateExpired
 	case Cancelled:
 		return StateCancelled
+	case Planned:
+		return StatePlanned
 	case Unknown:
 		return StateUnknown
 	case Conflicted:
@@ -78,6 +81,7 @@ var shapes = map[State]shape{
 	StateRejected:  {must: []string{"By", "ByKey", "Decided", "Reason"}, never: notStarted},
 	StateExpired:   {must: []string{"Decided"}, never: append([]string{"By", "ByKey"}, notStarted...)},
 	StateCancelled: {must: []string{"Decided"}, never: notStarted},
+	StatePlanned:   {never: append([]string{"By", "ByKey", "Decided", "Grant", "Reason"}, notStarted...)},
 	StateUnknown:   {must: []string{"By", "Decided", "Started"}},
 	StateConflict:  {must: []string{"By", "Decided", "Started", "Finished", "Reason"}},
 	StateFailed:    {must: []string{"By", "Decided", "Started", "Finished", "Reason"}},
@@ -111,6 +115,7 @@ var statusShapes = map[Status]shape{
 	StatusRunning:    {must: []string{"Created"}, never: []string{"Ended", "ExitCode", "Reason", "Deadline", "GoesOn"}},
 	StatusHeld:       {must: []string{"Created", "a waiting operation"}, never: []string{"Ended", "ExitCode", "Reason", "GoesOn"}},
 	StatusParked:     {must: []string{"Created"}, never: []string{"Ended", "ExitCode", "Reason", "Interactive"}},
+	StatusPlanned:    {must: append([]string{"Plan"}, ended.must...), never: ended.never},
 	StatusDone:       ended,
 	StatusFailed:     ended,
 	StatusRejected:   ended,
@@ -135,6 +140,7 @@ var sessionFields = []struct {
 	{"Deadline", func(s *Session) bool { return !s.Deadline.IsZero() }},
 	{"GoesOn", func(s *Session) bool { return s.GoesOn }},
 	{"Interactive", func(s *Session) bool { return s.Interactive }},
+	{"Plan", func(s *Session) bool { return s.Plan }},
 	{"Operations", func(s *Session) bool { return len(s.Operations) > 0 }},
 	{"a waiting operation", (*Session).Waits},
 	{"an undecided operation", (*Session).undecided},

@@ -61,6 +61,11 @@ var operationTable = []transition{
 		set: func(o *Operation, e *Event) { o.Decision, o.By, o.Decided = Denied, PolicyName, e.At },
 	},
 	{
+		what: List, from: []State{StateNew}, to: StatePlanned, when: notDenied,
+		sets: []string{"Decision"},
+		set:  func(o *Operation, _ *Event) { o.Decision = Planned },
+	},
+	{
 		what: Grant, from: []State{StateNew}, to: StateApproved, when: policyAsks,
 		carries: []string{"At", "By", "Grant"}, sets: []string{"Decision", "By", "ByKey", "Reason", "Grant", "Decided"},
 		set: func(o *Operation, e *Event) {
@@ -227,7 +232,7 @@ var sessionTable = []sessionTransition{
 	{
 		what: Park, from: alive, to: []Status{StatusParked},
 		may: []string{"Deadline", "GoesOn", "NothingSent"}, sets: []string{"Status", "Deadline", "GoesOn", "NothingSent"},
-		whenWords: "nobody typed its script", when: func(s *Session, _ *Event) bool { return !s.Interactive },
+		whenWords: "nobody typed its script, and it is no plan", when: func(s *Session, _ *Event) bool { return !s.Interactive && !s.Plan },
 		set: func(s *Session, e *Event) error {
 			s.Status, s.Deadline, s.GoesOn, s.NothingSent = StatusParked, e.Deadline, e.GoesOn, s.NothingSent || e.NothingSent
 			return nil
@@ -260,14 +265,15 @@ var sessionTable = []sessionTransition{
 	},
 	{
 		what: Restart, from: []Status{StatusParked}, to: []Status{StatusRunning},
-		sets: []string{"Status", "Deadline", "GoesOn", "Plan"},
+		sets:      []string{"Status", "Deadline", "GoesOn"},
+		whenWords: "it is no plan", when: func(s *Session, _ *Event) bool { return !s.Plan }, // one of an earlier program
 		set: func(s *Session, _ *Event) error {
-			s.Status, s.Deadline, s.GoesOn, s.Plan = StatusRunning, time.Time{}, false, false
+			s.Status, s.Deadline, s.GoesOn = StatusRunning, time.Time{}, false
 			return nil
 		},
 	},
 	{
-		what: End, from: open, to: finished,
+		what: End, from: open, to: append([]Status{StatusPlanned}, finished...),
 		carries: []string{"At", "End"}, may: []string{"Reason"},
 		sets: []string{"Status", "Reason", "ExitCode", "Ended", "Deadline", "GoesOn", "Operations"},
 		set:  (*Session).end,

@@ -139,7 +139,9 @@ func (r *recovery) recoverSession(s *journal.Session, answers change.Answers) (t
 	switch {
 	case unknown:
 		return "", s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, "the gateway stopped while an operation was under way; whether it took effect is not known", r.now))
-	case r.Restarts && !s.Interactive && (s.Status == journal.StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.AnyMade()):
+	case s.Plan && s.Status == journal.StatusParked: // by an earlier program, which would have run it
+		return "", s.Apply(journal.EndEvent(journal.StatusPlanned, 0, "a plan is never approved: ask for the same without --plan", r.now))
+	case r.Restarts && !s.Interactive && !s.Plan && (s.Status == journal.StatusParked || s.Waits() || s.ApprovedNotStarted() || answers.AnyMade()):
 		return recoverParked(s, r.now, r.Rules, answers)
 	}
 	return "", s.Apply(journal.EndEvent(journal.StatusFailed, journal.ExitFault, "the gateway stopped while it ran", r.now))

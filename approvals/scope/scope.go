@@ -119,7 +119,7 @@ func (k *Scopes) Obstacle(s *journal.Session) string {
 			return "it is damaged: " + s.Damage
 		}
 		return k.absent(s.Identity, s.Target)
-	case journal.StatusDone, journal.StatusFailed, journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack:
+	case journal.StatusDone, journal.StatusFailed, journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack, journal.StatusPlanned:
 	}
 	return ""
 }

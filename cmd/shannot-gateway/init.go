@@ -47,7 +47,7 @@ state  = %q
 
 # What scripts see of a host's files. hide adds to a built-in list (passwords, keys, memory, this gateway's own files).
 # [files]
-# read    = ["/etc", "/proc", "/sys", "/var/log", "/usr", "/home", "/bin", "/sbin", "/lib", "/lib64"]
+# read    = ["/etc", "/usr", "/var/log", "/proc"]      # the default is all that the account may read: "/"
 # hide    = ["/etc/my-secrets"]
 # scratch = ["/tmp", "/var/tmp"]
 

@@ -75,6 +75,7 @@ var testPrograms = map[string]func(){"shannot-gateway": main}
 //	                port, key file, account, fingerprint and line of known_hosts into NAME_PORT, NAME_KEY, NAME_USER,
 //	                NAME_FINGERPRINT and NAME_KNOWN; for one that runs already it does the same anew, with a new host key
 //	drop NAME       cuts all connections of that server
+//	tasks plain|shell  plays what agents type at their first try, see cmdTasks
 //	mcp WHAT        has a client of the Model Context Protocol do something, see cmdMCP
 //	pypy DIR        puts a double of a sandboxed PyPy there that runs Python; the condition pypy says whether it can be made
 func TestScripts(t *testing.T) {
@@ -102,6 +103,7 @@ func TestScripts(t *testing.T) {
 			"serve": cmdServe, "reload": cmdReload, "sigterm": cmdSigterm, "crash": cmdCrash, "id": cmdID, "held": cmdHeld,
 			"shown": cmdShown, "approve": cmdApprove, "group": cmdGroup,
 			"mcp":    cmdMCP,
+			"tasks":  cmdTasks,
 			"target": cmdTarget, "drop": cmdDrop,
 			"pypy": func(ts *testscript.TestScript, neg bool, args []string) {
 				dir, err := sandboxed()

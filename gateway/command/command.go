@@ -206,6 +206,11 @@ func (v *Verbs) Run(ctx context.Context, call *Call) int {
 	if r, ok := find(name); ok {
 		return v.dispatch(ctx, call, r, rest)
 	}
+	if slices.Contains(askers, call.Identity.Role) {
+		if status, was := instead(ctx, v, call); was {
+			return status
+		}
+	}
 	if isPython(call.Line) {
 		return v.dispatch(ctx, call, row{pythonVerb, askers, newPython}, rest)
 	}
@@ -278,7 +283,14 @@ func (v *Verbs) dispatch(ctx context.Context, call *Call, r row, rest string) in
 			what = "run scripts or commands"
 		}
 		call.notice("%s is %s and may not %s; see: help", call.Identity.Name, article(call.Identity.Role), what)
-		if slices.Contains(askers, call.Identity.Role) { // watch -n1 date
+		switch {
+		case r.name == "rollback":
+			id := "ID"
+			if words, err := split(rest); err == nil && len(words) == 1 {
+				id = words[0].text
+			}
+			call.notice("have your user ask an approver to type: rollback %s", render.Line(commandline.Shortened(id)))
+		case slices.Contains(askers, call.Identity.Role) && r.name == "watch" && strings.TrimSpace(rest) != "": // watch -n1 date
 			call.notice("a program of that name runs on the target by: exec -- %s ...", r.name)
 		}
 		return ExitNotPermitted

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ const maxCollected = 16 << 20
 // follower passes a session's output on to its client.
 type follower struct {
 	call           *Call
+	held           func() // says how a session goes on that is held; nil where nobody is told
 	stdout, stderr io.Writer
 	lines          *streamed // where it is told in JSON lines
 	clock          *waitClock
@@ -104,6 +106,9 @@ func (f *follower) chunk(p output.Chunk) error {
 	case output.Notice:
 		f.call.notice("%s", render.Stored(string(p.Data)))
 	case output.State:
+		if p.Status == journal.StatusHeld && f.held != nil {
+			f.held()
+		}
 		if f.lines != nil {
 			err = f.lines.state(p.Status)
 		}
@@ -125,6 +130,7 @@ type followed struct {
 	stream  bool // in an object a line
 	foreign bool // the session is somebody else's: rendered, and every line marked
 	raw     bool // of such a session, standard output as it is
+	typed   bool // it has the client's terminal, and is never parked
 }
 
 // collectors keep both streams for a JSON answer.
@@ -144,6 +150,13 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 	defer cancel(nil)
 	f := &follower{call: c.Call, stdout: c.Stdout, stderr: c.Stderr}
 	end := func() {}
+	toldHeld := false
+	if !wait.set || wait.duration > 0 { // else it does not stay, and is told at its end
+		f.held = func() {
+			toldHeld = true
+			tellHeld(c, v.Config.Limits.Hold, id, how)
+		}
+	}
 	switch {
 	case how.json: // it is collected at the end
 		f.stdout, f.stderr = io.Discard, io.Discard
@@ -180,7 +193,7 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 			return c.fail(id, err)
 		}
 	}
-	status := c.conclude(session)
+	status := c.conclude(session, toldHeld)
 	if how.stream {
 		if f.lines.end(endOf(v.Sessions, session), status) != nil {
 			return ExitFault // the client is gone
@@ -191,6 +204,35 @@ func (v *Verbs) follow(ctx context.Context, c *invocation, id string, wait waitF
 		return v.answerJSON(clientCtx, c, session, status)
 	}
 	return status
+}
+
+// goesOnWhen says that a session which waits need not be asked for.
+func goesOnWhen(id string) render.Text {
+	return render.Format("it needs no polling: it goes on when somebody runs: show %s, and the approve line that this ends with (or: reject %s)", id, id)
+}
+
+// tellHeld tells who waits for a session how it goes on, and what becomes of it if nobody decides.
+func tellHeld(c *invocation, hold time.Duration, id string, how followed) {
+	until := render.Own("it waits as long as it takes")
+	if hold > 0 {
+		until = render.Format("after %s it is parked, come back with: wait %s", shortly(hold), id)
+		if how.typed {
+			until = render.Format("after %s it is over", shortly(hold))
+		}
+	}
+	c.notice("%s; %s", goesOnWhen(id), until)
+}
+
+// shortly is a duration without parts of nothing: 10m, not 10m0s.
+func shortly(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // answerJSON answers with a session and what its script has said so far.
@@ -214,7 +256,8 @@ func (v *Verbs) answerJSON(ctx context.Context, c *invocation, s journal.Session
 }
 
 // conclude says on stderr how a session stands where the script's own output does not, and returns the exit status.
-func (c *invocation) conclude(s journal.Session) int {
+// toldHeld says that the client knows by now how one that is held goes on.
+func (c *invocation) conclude(s journal.Session, toldHeld bool) int {
 	switch {
 	case !s.Status.Final():
 		switch {
@@ -223,9 +266,15 @@ func (c *invocation) conclude(s journal.Session) int {
 		case s.GoesOn:
 			c.notice("session %s was decided on and starts again as soon as it can; come back with: wait %s", s.ID, s.ID)
 		default:
-			c.notice("session %s waits for a human (%s)%s; do not ask again, come back with: wait %s", s.ID, s.Status, waiting(s), s.ID)
+			further := render.Own("do not ask again")
+			if !toldHeld {
+				further = goesOnWhen(s.ID)
+			}
+			c.notice("session %s waits for a human (%s)%s; %s, come back with: wait %s", s.ID, s.Status, waiting(s), further, s.ID)
 		}
 		return ExitWaiting
+	case s.Status == journal.StatusPlanned:
+		c.tellPlan(s)
 	case s.Status != journal.StatusDone && s.Reason != "": // the gateway's own words, whichever status it gave with them
 		c.notice("session %s: %s: %s", s.ID, s.Status, render.Stored(s.Reason))
 	case s.Status != journal.StatusDone && s.Status != journal.StatusFailed:
@@ -266,7 +315,7 @@ func exitStatus(s journal.Session) int {
 		return *s.ExitCode
 	}
 	switch s.Status {
-	case journal.StatusDone, journal.StatusRolledBack:
+	case journal.StatusDone, journal.StatusRolledBack, journal.StatusPlanned:
 		return ExitOK
 	case journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired:
 		return ExitNotPermitted

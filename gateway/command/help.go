@@ -25,20 +25,20 @@ Replace HOST by what you typed to get here, for instance: ssh shannot@example
   ssh -t HOST python3                       an interpreter to type into
   ssh HOST df -h /                          run one shell command
   ssh HOST run --name disk-check - < f.py   name it, for the human who decides
-  ssh HOST "run --json -c 'print(1)'"       the result as one JSON object
+  ssh HOST exec --target NAME -- df -h /    on another target (ssh HOST targets)
+  scp HOST:/local/etc/hosts .               a file; paths begin with the target
 
-Scripts run in a sandbox: they read most of this host's files, have no network,
-and a human approves what they wrote before it is there (/tmp is private and
-vanishes). Commands run on the host itself, each judged by a policy:
+Scripts run in a sandbox: they read files (keys, passwords look absent), have no
+network, and a human approves what they wrote before it is there (/tmp is
+private). Commands run on the host itself, each judged by a policy:
   allowed   runs at once (ls, cat, df, ps, ...)
   denied    PermissionError; do not look for a way around it
   ask       your script waits inside the call until a human decides. Do not
             start it again: that is a new request. It goes on by itself.
 Exit status 75: no human has decided yet; stderr names the session. Later, also
 from a new connection, get its output and exit status: ssh HOST wait ID
-Other statuses: 64 usage, 65 no script, 69 no such target, 70 our fault, 73 a
-file changed meanwhile, 77 not permitted, 79 busy (try again), 124 out of time,
-137 over a limit.
+Others: 64 usage, 65 no script, 69 no such target, 70 our fault, 73 a file has
+changed, 77 not permitted, 79 busy (try again), 124 out of time, 137 a limit.
 `
 
 // The pages of those who decide begin and end so; between stands the list of verbs.
@@ -78,6 +78,25 @@ func pageOf(role journal.Role) string {
 	b.WriteString(decidersEnd)
 	return b.String()
 }
+
+// topics are pages about what is no verb.
+var topics = map[string]string{"python3": pythonTopic, "python": pythonTopic, "scp": filesTopic, "sftp": filesTopic}
+
+const pythonTopic = `A script of yours, with arguments, runs in the sandbox (Python 3.14, stdlib):
+  ssh HOST python3 - ARG < script.py
+  ssh HOST "python3 -c 'print(1)'"
+  ssh -t HOST python3                       a prompt
+Several files are sent as one zip application:
+  python3 -m zipapp DIRECTORY -o app.pyz && ssh HOST run - < app.pyz
+With a name, on another target, as JSON: help run
+`
+
+const filesTopic = `Files of a target, by paths that begin with its name (targets lists them):
+  scp HOST:/local/etc/hosts .               read a file
+  scp app.conf HOST:/local/etc/app.conf     change it: waits for a human
+  sftp HOST                                 look around
+What the read policy hides is "permission denied".
+`
 
 // newHelp is `help [TOPIC] [--json]`.
 func newHelp() *verb {
@@ -143,6 +162,10 @@ func help(c *invocation, asJSON bool) int {
 			_, _ = io.WriteString(c.Stdout, commandline.Page(sshHost, v.Command))
 			return ExitOK
 		}
+	}
+	if text := topics[topic]; text != "" {
+		_, _ = io.WriteString(c.Stdout, text)
+		return ExitOK
 	}
 	see := "see: help"
 	if meant := spelling.Meant(topic, names); meant != "" {

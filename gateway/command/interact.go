@@ -38,7 +38,7 @@ func (v *Verbs) atTerminal(ctx context.Context, c *invocation, flags runFlags, t
 	call.Stdout = call.Terminal.Raw
 	own := *c
 	own.Call = &call
-	status := v.follow(ctx, &own, id, flags.limit(), followed{}, leave)
+	status := v.follow(ctx, &own, id, flags.limit(), followed{typed: true}, leave)
 	if ctx.Err() != nil {
 		_, _ = v.Sessions.Cancel(context.WithoutCancel(ctx), id, c.Identity)
 	}

@@ -46,8 +46,8 @@ func (r *runFlags) register(f *pflag.FlagSet, script bool) {
 	f.StringVar(&r.target, "target", config.LocalTarget, "the host to look at and run commands on: a `NAME`, several with commas, or a group's: the same on each, at once")
 	f.StringVar(&r.name, "name", "", "a name: `TEXT` for the human who decides, shown as your words")
 	f.StringVar(&r.analysis, "analysis", "", "what you are after: `TEXT` for the human who decides")
-	f.BoolVar(&r.plan, "plan", false, "run no command that needs a decision; list those that would")
-	f.BoolVar(&r.submit, "submit", false, "wait for no human: what needs one parks the session at once, exit 75; the same as --wait 0")
+	f.BoolVar(&r.plan, "plan", false, "run nothing and change nothing: list each command and change, with verdict, effect and undo; exit 0")
+	f.BoolVar(&r.submit, "submit", false, "wait for no human: what needs one parks at once, to be decided on later, exit 75; the same as --wait 0")
 	f.Var(&r.wait, "wait", "wait for humans at most this `DURATION` (30s, 5m), then exit with 75")
 	if script {
 		f.StringVar(&r.engine, "engine", "", "what runs it: `NAME` is native (CPython 3.14) or pypy (PyPy 3.6)")
@@ -122,6 +122,11 @@ ssh HOST "run --json -c 'print(1)'"`,
 		hasCode, args := r.Flags().Changed(codeFlag), c.words
 		if !hasCode && len(args) > 0 {
 			if args[0] != "-" {
+				if strings.Contains(c.rest, " -- ") {
+					_, command, _ := strings.Cut(c.rest, " -- ")
+					c.notice("run takes a Python script; for a command, type: exec --target %s -- %s", render.Line(flags.target), shortenedText(command))
+					return ExitUsage
+				}
 				return c.usage(fmt.Errorf("%w A script comes on stdin (-) or by -c CODE; where a flag's text has spaces, quote it twice",
 					commandline.Unexpected(args[0])))
 			}

@@ -43,7 +43,7 @@ var (
 // words are the values of fields that have no others, by part and field.
 var words = map[string][]any{
 	"session.status": list(journal.StatusRunning, journal.StatusHeld, journal.StatusParked, journal.StatusDone, journal.StatusFailed,
-		journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack, "planned"),
+		journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack, journal.StatusPlanned),
 	"line.kind":   {begunKind, stdoutKind, stderrKind, statusKind, endKind},
 	"line.status": list(journal.StatusRunning, journal.StatusHeld, journal.StatusParked),
 	"operation.kind": list(journal.CommandKind, journal.Write, journal.Delete, journal.Rename, journal.Mkdir, journal.Rmdir, journal.Symlink,
@@ -51,7 +51,7 @@ var words = map[string][]any{
 	"operation.verdict": list(policy.Allow, policy.Ask, policy.Deny),
 	"operation.risk":    list(policy.Safe, policy.Caution, policy.Danger, policy.Unknown),
 	"operation.decision": list(journal.Waiting, journal.Allowed, journal.Denied, journal.Approved, journal.Rejected, journal.Expired,
-		journal.Cancelled, journal.Conflicted, journal.Failed, journal.Unknown),
+		journal.Cancelled, journal.Conflicted, journal.Failed, journal.Unknown, journal.Planned),
 	"rehearsed_change.kind": list(targets.Made, targets.Changed, targets.Deleted, targets.Renamed, targets.Attributes, targets.Touched),
 	"operation.stdin_from":  list(journal.InputNone, journal.InputData, journal.InputFile, journal.InputStream),
 	"event.kind": list(events.Started, events.Waiting, events.Decided, events.Finished, events.Parked, events.Ended, events.RolledBack,

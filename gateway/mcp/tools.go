@@ -39,7 +39,7 @@ func (p *purpose) line(verb string) *line {
 type runInput struct {
 	Script string   `json:"script" jsonschema:"Python 3 source"`
 	Args   []string `json:"args,omitempty" jsonschema:"sys.argv[1:]"`
-	Plan   bool     `json:"plan,omitempty" jsonschema:"only list what would need a decision; nothing can be approved"`
+	Plan   bool     `json:"plan,omitempty" jsonschema:"run nothing: list each command and change with its verdict; nothing of it can be approved"`
 	purpose
 }
 

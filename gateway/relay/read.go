@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path"
@@ -74,8 +75,26 @@ func (r *relay) read(target targets.Target, name string) (c content, canonical s
 	if err != nil {
 		return nil, name, err
 	}
-	return openContent(t.view, name)
+	c, canonical, err = openContent(t.view, name)
+	return c, canonical, r.shown(target, name, err)
 }
+
+// shown is the error for a path of a target that the client looked at. What the read policy hides is denied, whether it is there or
+// not: who is told that it is absent takes that for a fact about the target.
+func (r *relay) shown(target targets.Target, name string, err error) error {
+	if !errors.Is(err, syscall.ENOENT) || r.o.Policy(target.Name()).Decide(path.Clean(name)) != vfs.Hidden {
+		return err
+	}
+	r.hidden.Do(func() {
+		shown, _ := render.Fit(render.Line(name), maxHidden)
+		r.notice("the read policy does not show %s, whether it is there or not; a human may let a command look: exec --target %s -- ls -ld %s",
+			shown, render.Line(target.Name()), shown)
+	})
+	return refused(syscall.EACCES, "permission denied: the read policy does not show it")
+}
+
+// maxHidden is how much of a hidden name is told, in terminal cells.
+const maxHidden = 200
 
 // content is an open file's.
 type content interface {
@@ -158,7 +177,7 @@ func (r *relay) stat(name string, follow bool) (vfs.Info, error) {
 	if err == nil && follow && found.IsSymlink() {
 		found, err = t.view.Stat(rest)
 	}
-	return found, err
+	return found, r.shown(target, rest, err)
 }
 
 // space describes the file system of a file, by the client's name for it. One of nothing where that is not known.
@@ -197,6 +216,7 @@ func (r *relay) list(name string) (*listing, error) {
 	}
 	if l.t, err = r.at(target); err == nil {
 		l.dir, l.names, err = l.t.list(rest)
+		err = r.shown(target, rest, err)
 	}
 	if err != nil {
 		l.done()
@@ -275,7 +295,8 @@ func (r *relay) readlink(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return t.view.Readlink(rest)
+	text, err := t.view.Readlink(rest)
+	return text, r.shown(target, rest, err)
 }
 
 // realPath resolves a path within its target. What does not exist is made clean only, as sshd does.

@@ -72,6 +72,7 @@ type relay struct {
 
 	hint    sync.Once // how paths begin
 	private sync.Once // whose a scratch directory is
+	hidden  sync.Once // that the policy does not show everything
 
 	mu      sync.Mutex
 	trees   map[string]*tree

@@ -140,7 +140,7 @@ func TestReadsAreToldOfBeforeAnythingIsShown(t *testing.T) {
 		text(name)
 	}
 	mu.Lock()
-	want := "one /etc/hosts /etc/hosts <nil>; one /etc/shadow /etc/shadow no such file or directory; one /etc/up /etc/up no such file or directory"
+	want := "one /etc/hosts /etc/hosts <nil>; one /etc/shadow /etc/shadow permission denied: the read policy does not show it; one /etc/up /etc/up no such file or directory"
 	if got := strings.Join(told, "; "); got != want {
 		t.Errorf("told %q", got)
 	}

@@ -111,9 +111,9 @@ func TestScpGetsWhatThePolicyShows(t *testing.T) {
 		{Copy{Path: "/one/etc", Recursive: true}, strings.Repeat("\x00", 20), "D0755 0 etc\nC0644 5 hosts\nhosts\x00" +
 			"\x01scp: /one/etc/out: no such file or directory\n\x01scp: /one/etc/up: no such file or directory\nE\n", false},
 		{Copy{Path: "/one/etc"}, "\x00", "\x01scp: /one/etc: a directory: use -r\n", false},
-		{Copy{Path: "/one/etc/shadow"}, "\x00", "\x01scp: /one/etc/shadow: no such file or directory\n", false},
+		{Copy{Path: "/one/etc/shadow"}, "\x00", "\x01scp: /one/etc/shadow: permission denied: the read policy does not show it\n", false},
 		{Copy{Path: "/one/etc/out"}, "\x00", "\x01scp: /one/etc/out: no such file or directory\n", false},
-		{Copy{Path: "/one/etc/../root/key"}, "\x00", "\x01scp: /one/etc/../root/key: no such file or directory\n", false},
+		{Copy{Path: "/one/etc/../root/key"}, "\x00", "\x01scp: /one/etc/../root/key: permission denied: the read policy does not show it\n", false},
 		{Copy{Path: "/three/x"}, "\x00", "\x01scp: /three/x: no such file or directory\n", false},
 		{Copy{Path: "/", Recursive: true}, "\x00", "\x01scp: /: name a target: /TARGET/path\n", false},
 		{Copy{Path: "/one/\n\x1b[2J"}, "\x00", "", false},

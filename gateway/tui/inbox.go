@@ -476,6 +476,8 @@ func statusWord(s journal.Status) render.Words {
 		return "running"
 	case journal.StatusDone:
 		return "done"
+	case journal.StatusPlanned:
+		return "planned"
 	case journal.StatusFailed:
 		return "failed"
 	case journal.StatusRejected:

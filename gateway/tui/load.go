@@ -124,7 +124,7 @@ func byHuman(d journal.Decision) bool {
 	switch d {
 	case journal.Approved, journal.Rejected, journal.Unknown, journal.Conflicted, journal.Failed:
 		return true
-	case journal.Waiting, journal.Allowed, journal.Denied, journal.Expired, journal.Cancelled:
+	case journal.Waiting, journal.Allowed, journal.Denied, journal.Expired, journal.Cancelled, journal.Planned:
 		return false
 	}
 	return false

@@ -274,7 +274,7 @@ func aboutPage(s *journal.Session) *page {
 		p.addProse(label("Reason"), shown(tonePlain, s.Reason))
 	}
 	if s.Plan {
-		p.addProse(label("Plan"), own(toneCaution, "only planned: nothing has run, an approval runs it for real"))
+		p.addProse(label("Plan"), own(toneCaution, "only planned: nothing has run, and nothing of it can be approved"))
 	}
 	if s.ExitCode != nil {
 		p.add(label("Exit"), format(tonePlain, "%d", *s.ExitCode))

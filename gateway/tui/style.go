@@ -138,7 +138,7 @@ func statusTone(s journal.Status) tone {
 		return toneCaution
 	case journal.StatusRunning, journal.StatusDone:
 		return toneSafe
-	case journal.StatusFailed, journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack:
+	case journal.StatusFailed, journal.StatusRejected, journal.StatusCancelled, journal.StatusExpired, journal.StatusTimedOut, journal.StatusRolledBack, journal.StatusPlanned:
 		return toneDim
 	}
 	return toneDim

@@ -91,6 +91,8 @@ func decisionWord(d journal.Decision) (render.Words, tone) {
 		return "expired", toneDim
 	case journal.Cancelled:
 		return "cancelled", toneDim
+	case journal.Planned:
+		return "planned", toneDim
 	case journal.Conflicted:
 		return "CONFLICT", toneDanger
 	case journal.Failed:

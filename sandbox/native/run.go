@@ -141,8 +141,8 @@ func (r *run) answer(n *seccomp.Notification) {
 	}
 	r.slow()
 	a := r.inTurn(handler, n)
-	if a.errno == unix.EACCES {
-		vfs.TellDenied(r.job.FS, r.tree.tell)
+	if a.errno == unix.EACCES || a.errno == unix.ENOENT {
+		vfs.TellHidden(r.job.FS, a.errno, r.tree.tell)
 	}
 	r.deliver(n, a)
 	r.answering.Store(0)

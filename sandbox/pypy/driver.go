@@ -190,9 +190,7 @@ func (d *driver) answer(r request) error {
 	case errors.Is(err, errEnd):
 		return err
 	case errors.As(err, &errno):
-		if errno == syscall.EACCES {
-			vfs.TellDenied(d.job.FS, d.job.Notice)
-		}
+		vfs.TellHidden(d.job.FS, errno, d.job.Notice)
 		return d.fail(f, errno)
 	}
 	return err
