@@ -28,7 +28,9 @@ func DefaultHide() []string {
 		"**/.*_history", "**/.history", "**/.lesshst", "**/.viminfo", "**/.local/share/fish",
 		// Secrets of services, and memory on disk.
 		"/run/secrets", "/run/credentials", "/run/systemd/credentials", "/var/lib/systemd/random-seed", "/var/lib/private",
-		"/var/lib/kubelet/pki", "/var/lib/docker/swarm", "/swapfile", "/swap.img",
+		"/var/lib/kubelet/pki", "/var/lib/docker/swarm", "/var/lib/docker/containers/*/config*.json", "/swapfile", "/swap.img",
+		"/var/lib/NetworkManager/secret_key", "/var/lib/samba/private", "/var/lib/sss/db", "/var/lib/sss/secrets", "/var/lib/krb5kdc",
+		"/var/kerberos", "/var/lib/rancher", "/var/lib/bluetooth", "/var/lib/iwd", "/boot/grub/user.cfg", "/boot/grub2/user.cfg",
 		// Memory and addresses of the kernel, and files that block, or act when they are read.
 		"/proc/kcore", "/proc/kmsg", "/proc/kallsyms", "/proc/kpage*", "/proc/vmcore", "/proc/vmallocinfo",
 		"/proc/iomem", "/proc/ioports", "/proc/keys", "/proc/key-users", "/proc/timer_list", "/proc/sched_debug",

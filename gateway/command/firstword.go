@@ -31,7 +31,7 @@ var atTerminals = map[string]render.Words{
 
 const (
 	editing render.Words = "to read, type: cat FILE; to change, run a script that writes the file, or scp FILE HOST:/TARGET/PATH, which a human approves"
-	staying render.Words = "a session goes on by itself; start it with: run --detach"
+	staying render.Words = "what runs goes on when its client leaves; come back with: wait ID"
 )
 
 // instead answers a line that is no verb and no command either, and reports whether it was one.

@@ -206,6 +206,7 @@ func TestNoVerbPrintsWhatATerminalObeys(t *testing.T) {
 		"help":     {"help", "help wait", "help --json", "help wait --json", "help --json " + odd, "help " + odd, "help " + hostileText},
 		"version":  {"version", "version --json", "version " + odd},
 		"rollback": {"rollback ENDED", "rollback HELD", "rollback ENDED --plan", "rollback " + odd},
+		"rehearse": {"rehearse HELD", "rehearse ENDED", "rehearse HELD --json", "rehearse HELD --op " + odd, "rehearse " + odd},
 		"mcp":      {"mcp", "mcp " + odd},
 		"skill":    {"skill", "skill " + odd},
 	}

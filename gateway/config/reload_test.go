@@ -55,7 +55,7 @@ func TestAReloadKeepsWhatHoldsFromStartToEnd(t *testing.T) {
 // A field that is new in Config has to be put into one of these lists, and into KeepFixed where it belongs there.
 func TestEveryFieldStaysOrIsTakenUp(t *testing.T) {
 	stays := []string{"State", "Listen", "Engine", "Native", "PyPy", "Shell", "Jail", "RunAs", "Audit", "Retention", "HostKeys", "SSH"}
-	taken := []string{"Path", "SHA256", "StrictModes", "Warnings", "Identities", "Profile", "Files", "Limits", "Connections", "Remotes", "Groups"}
+	taken := []string{"Path", "SHA256", "StrictModes", "Warnings", "Identities", "Profile", "Files", "Limits", "Connections", "Remotes", "Groups", "Rehearsal"}
 	for i := range reflect.TypeFor[Config]().NumField() {
 		name := reflect.TypeFor[Config]().Field(i).Name
 		if slices.Contains(stays, name) == slices.Contains(taken, name) {
