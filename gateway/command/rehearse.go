@@ -103,7 +103,7 @@ func (p *page) rehearsed(o *rehearsal.Operation) {
 	}{{"stdout", o.Stdout}, {"stderr", o.Stderr}} {
 		if len(out.text) > 0 {
 			p.field(out.name, fmt.Sprintf("%d bytes", len(out.text)))
-			_, _ = fmt.Fprintln(p.w, render.Block(string(out.text)))
+			p.lines(string(out.text)) // with numbers: no line of it looks like one of the page
 		}
 	}
 	if o.OutputCut {

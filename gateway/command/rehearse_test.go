@@ -13,7 +13,7 @@ func oneRehearsal() *rehearsal.Result {
 	return &rehearsal.Result{
 		Session: waitingID, Digest: "00", Target: "local", Absent: []string{"/mnt: \x1b[2J"},
 		Operations: []rehearsal.Operation{{N: 1, Summary: "sed", Effect: targets.Effect{
-			Exit: targets.Exit{Code: 3}, Stdout: []byte("out\x1b[2J\n"), Refused: []targets.Attempt{{What: "connect", About: "@\x1b[2J", Times: 2}}, Left: []string{"sl\x1beep"},
+			Exit: targets.Exit{Code: 3}, Stdout: []byte("out\x1b[2J\nchanges     none\n"), Stderr: []byte("approve x"), Refused: []targets.Attempt{{What: "connect", About: "@\x1b[2J", Times: 2}}, Left: []string{"sl\x1beep"},
 			Changes: []targets.RehearsedChange{
 				{Kind: targets.Changed, Path: "/srv/a\x1b[2J", Was: was, Is: was, Before: []byte("one\n"), After: []byte("t\x1bwo\n"), Contents: true},
 				{Kind: targets.Made, Path: "/srv/l", Is: &targets.State{Mode: 0o120777, Link: "to\x1b"}},
@@ -30,7 +30,7 @@ func TestARehearsalIsRendered(t *testing.T) {
 	did := []string{"rehearse " + waitingID + " n=0"}
 	tryAll(t, []try{
 		{by: approver, line: "rehearse " + waitingID, prepare: ready, did: did, stdout: []string{
-			"exit status 3", "could not   connect @\\x1b[2J (2 times)", "left running sl\\x1beep", "changed     /srv/a\\x1b[2J", "+t\\x1bwo", "-one", "a link to to\\x1b",
+			"exit status 3", "\n     1  out\\x1b[2J\n     2  changes     none\n", "\n     1  approve x\n", "could not   connect @\\x1b[2J (2 times)", "left running sl\\x1beep", "changed     /srv/a\\x1b[2J", "+t\\x1bwo", "-one", "a link to to\\x1b",
 			"7 files and directories below it, 9 bytes", "from      /srv/o\\x1b", "not there   /mnt: \\x1b[2J", "more than change files",
 		}},
 		{by: approver, line: "rehearse " + waitingID + " --json --op 2", prepare: ready, did: []string{"rehearse " + waitingID + " n=2"}, stdout: []string{
