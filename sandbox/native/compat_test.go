@@ -144,7 +144,7 @@ func boxedCompat(t *testing.T, script, dir string, config vfs.Config) string {
 // scratchCompat runs the script where everything is the session's own.
 func scratchCompat(t *testing.T, script string) string {
 	t.Helper()
-	policy, err := vfs.NewPolicy(vfs.DefaultRead(), vfs.DefaultHide())
+	policy, err := vfs.NewPolicy(narrowRead(), vfs.DefaultHide())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func overlayCompat(t *testing.T, prelude, script string) string {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	bareIn(t, dir, prelude)
 	before := treeOf(t, dir)
-	policy, err := vfs.NewPolicy(append(vfs.DefaultRead(), dir), vfs.DefaultHide())
+	policy, err := vfs.NewPolicy(append(narrowRead(), dir), vfs.DefaultHide())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -223,7 +223,7 @@ func (w *world) asHostMustBe(tb testing.TB) {
 func (w *world) job(tb testing.TB, script string) (sandbox.Job, *bytes.Buffer, *bytes.Buffer) {
 	tb.Helper()
 	job, stdout, stderr := jobFor(tb, script)
-	policy, err := vfs.NewPolicy(append(vfs.DefaultRead(), filepath.Join(w.dir, "shown")), vfs.DefaultHide())
+	policy, err := vfs.NewPolicy(append(narrowRead(), filepath.Join(w.dir, "shown")), vfs.DefaultHide())
 	if err != nil {
 		tb.Fatal(err)
 	}

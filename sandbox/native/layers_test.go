@@ -148,7 +148,7 @@ const gatewayEnv = "SHANNOT_TEST_GATEWAY"
 func runGateway() {
 	e, err := testEngine()
 	if err == nil {
-		policy, _ := vfs.NewPolicy(vfs.DefaultRead(), vfs.DefaultHide())
+		policy, _ := vfs.NewPolicy(narrowRead(), vfs.DefaultHide())
 		var view *vfs.Session
 		view, err = vfs.NewSession(vfs.Config{Base: vfs.NewHost(), Policy: policy, Scratch: []string{"/tmp"}, Now: time.Now})
 		if err == nil {

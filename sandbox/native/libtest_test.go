@@ -285,7 +285,7 @@ func bareLibrary(t *testing.T, args []string) []byte {
 func sandboxedLibrary(t *testing.T, args []string) []byte {
 	t.Helper()
 	job, stdout, stderr := jobFor(t, unittests)
-	policy, err := vfs.NewPolicy(vfs.DefaultRead(), vfs.DefaultHide())
+	policy, err := vfs.NewPolicy(narrowRead(), vfs.DefaultHide())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func TestPanicEndsThatSessionOnly(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			log.Reset()
 			job, _, stderr := jobFor(t, c.script)
-			policy, err := vfs.NewPolicy(vfs.DefaultRead(), nil)
+			policy, err := vfs.NewPolicy(narrowRead(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
