@@ -34,11 +34,11 @@ func (s *scoped) beginText(t *testing.T, by journal.Identity) *gate.Live {
 	return l
 }
 
-// runsUnasked reports whether another command of a session runs without a human; it is rejected else.
-func (s *scoped) runsUnasked(t *testing.T, l *gate.Live) bool {
+// runsUnasked reports whether another command of a session, with some word, runs without a human; it is rejected else.
+func (s *scoped) runsUnasked(t *testing.T, l *gate.Live, word string) bool {
 	t.Helper()
 	feed := s.Subscribe(t.Context())
-	result := start(l, command(io.Discard, "true", "y"))
+	result := start(l, command(io.Discard, "true", word))
 	for {
 		select {
 		case r := <-result:
@@ -68,11 +68,11 @@ func TestTheRestOfATextIsAsGoodAsWhoApprovedIt(t *testing.T) {
 	} {
 		s := newScoped(t)
 		l := s.beginText(t, s.set("alice", journal.Approver, false, "local"))
-		if !s.runsUnasked(t, l) {
+		if !s.runsUnasked(t, l, "y") {
 			t.Fatal("the rest was not approved")
 		}
 		take(s)
-		if got, want := s.runsUnasked(t, l), name == ""; got != want {
+		if got, want := s.runsUnasked(t, l, "y"), name == ""; got != want {
 			t.Errorf("without %s it runs: %v", name, got)
 		}
 	}
@@ -83,11 +83,11 @@ func TestARejectionTakesTheRestBack(t *testing.T) {
 	s := newScoped(t)
 	l := s.beginText(t, s.set("alice", journal.Approver, false, "local"))
 	s.set("alice", journal.Agent, false, "local")
-	if s.runsUnasked(t, l) { // it waits, and is rejected
+	if s.runsUnasked(t, l, "y") { // it waits, and is rejected
 		t.Fatal("it does not wait")
 	}
 	s.set("alice", journal.Approver, false, "local")
-	if s.runsUnasked(t, l) {
+	if s.runsUnasked(t, l, "y") {
 		t.Error("the text goes on after a rejection as if nothing had been rejected")
 	}
 }

@@ -293,27 +293,7 @@ func TestAGrantIsVoidWithoutWhoMadeIt(t *testing.T) {
 	}
 	r := <-result
 	mustRun(t, r.process, r.err)
-	runs := func() bool { // without a human
-		t.Helper()
-		feed := s.Subscribe(t.Context())
-		again := start(l, command(io.Discard, "true", "x"))
-		for {
-			select {
-			case r := <-again:
-				mustRun(t, r.process, r.err)
-				return true
-			case e := <-feed:
-				if e.Session != l.ID() || e.Kind != events.Waiting {
-					continue
-				}
-				if _, err := s.Reject(t.Context(), l.ID(), watcher, nil, "no"); err != nil {
-					t.Fatal(err)
-				}
-				<-again
-				return false
-			}
-		}
-	}
+	runs := func() bool { t.Helper(); return s.runsUnasked(t, l, "x") }
 	void := func() string { g := s.Grants(true); return s.Void(&g[0]) }
 	if !runs() || void() != "" {
 		t.Fatalf("the grant does not hold: %q", void())

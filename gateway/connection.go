@@ -186,19 +186,25 @@ func (t *connections) admit(conn net.Conn) *connection {
 
 // unread reports whether something has come that was not read yet.
 func unread(conn net.Conn) bool {
+	n := 0
+	err := onSocket(conn, func(fd int) { n, _, _ = unix.Recvfrom(fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT) })
+	return err == nil && n > 0
+}
+
+// errNoSocket says that a connection has no descriptor, as one in a test.
+var errNoSocket = errors.New("the connection is no socket")
+
+// onSocket calls do with a connection's descriptor, which it may use until it returns.
+func onSocket(conn net.Conn, do func(fd int)) error {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
-		return false
+		return errNoSocket
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {
-		return false
+		return err
 	}
-	n := 0
-	err = raw.Control(func(fd uintptr) {
-		n, _, _ = unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT) // #nosec G115 -- a descriptor
-	})
-	return err == nil && n > 0
+	return raw.Control(func(fd uintptr) { do(int(fd)) }) // #nosec G115 -- a descriptor
 }
 
 // maxRead bounds what comes in before it is asked again whether more may, in bytes.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,15 +11,5 @@ import (
 // acknowledged, for 40 ms where the server has nothing to answer in between. The kernel forgets the option when the server
 // writes, so that it is set before each read of a login. Connections other than TCP have no such delay.
 func acknowledgeAtOnce(conn net.Conn) {
-	socket, ok := conn.(syscall.Conn)
-	if !ok {
-		return
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) // #nosec G115 -- a descriptor
-	})
+	_ = onSocket(conn, func(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
 }

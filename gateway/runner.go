@@ -664,10 +664,8 @@ func (s *session) shell() gate.Outcome {
 		return unreachable(err)
 	case err != nil:
 		return s.fault("run the command", err)
-	case exit.Signal != 0:
-		return exited(128 + int(exit.Signal))
 	}
-	return exited(exit.Code)
+	return exited(exit.Status())
 }
 
 // notStarted is the end of a shell command that did not start.

@@ -92,6 +92,14 @@ type Exit struct {
 	Signal syscall.Signal
 }
 
+// Status is the exit status that a shell gives for it: 128 and the signal's number where one ended the command.
+func (e Exit) Status() int {
+	if e.Signal != 0 {
+		return 128 + int(e.Signal)
+	}
+	return e.Code
+}
+
 // Account is a user of a target.
 type Account struct {
 	Name     string

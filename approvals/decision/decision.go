@@ -57,13 +57,8 @@ func Rejection(by journal.Identity, ops []int, reason string) Decision {
 	}
 }
 
-// distrust takes back the approval of the rest of a text, where there is one: what comes after a rejection was not approved with it.
-func distrust(s *journal.Session, _ time.Time) error {
-	if s.Rest == nil {
-		return nil
-	}
-	return s.Apply(journal.Event{What: journal.Retract})
-}
+// distrust takes back the approval of the rest of a text: what comes after a rejection was not approved with it.
+func distrust(s *journal.Session, _ time.Time) error { return s.Distrust() }
 
 // Take puts a decision into a session.
 func (d Decision) Take(s *journal.Session, chosen []*journal.Operation, now time.Time) error {

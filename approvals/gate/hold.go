@@ -41,10 +41,7 @@ func (l *execution) distrust() error {
 		if s.Status == journal.StatusParked || s.Status.Final() {
 			return l.ending()
 		}
-		if s.Rest == nil {
-			return nil
-		}
-		return s.Apply(journal.Event{What: journal.Retract})
+		return s.Distrust()
 	})
 	return err
 }
@@ -163,8 +160,8 @@ func undoing(o *journal.Operation) render.Text {
 
 // programOf is the name of the program that a command is; "" where shell text is more than that.
 func programOf(c *journal.Command) string {
-	if len(c.Argv) == 3 && c.Argv[1] == "-c" && isShell(c.Path) {
-		program, err := policy.SimpleCommand(c.Argv[2])
+	if text, ok := shellText(c); ok {
+		program, err := policy.SimpleCommand(text)
 		if err != nil {
 			return ""
 		}

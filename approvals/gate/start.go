@@ -229,10 +229,6 @@ func (l *execution) consume(o journal.Operation) (journal.Operation, error) {
 // result records how an operation's command ended, before whatever the session does next. Of one that was lost it is not known: it
 // may have run, run still, or never have started, and is not started again.
 func (l *execution) result(n int, exit targets.Exit, output string, cut, lost bool) {
-	code := exit.Code
-	if exit.Signal != 0 {
-		code = 128 + int(exit.Signal)
-	}
 	finished := l.of.config.Now()
 	// One that was stopped half way, when the session was parked, is as unknown as one that was lost.
 	unknown := lost || errors.Is(context.Cause(l.ctx), journal.ErrParked) && exit.Signal == syscall.SIGKILL
@@ -243,7 +239,7 @@ func (l *execution) result(n int, exit targets.Exit, output string, cut, lost bo
 			return journal.ErrNotFound
 		}
 		e := journal.Event{What: journal.Finish, At: finished, Result: &journal.Result{
-			ExitCode: code, Signal: int(exit.Signal), Output: output, OutputCut: cut,
+			ExitCode: exit.Status(), Signal: int(exit.Signal), Output: output, OutputCut: cut,
 		}}
 		if unknown {
 			e.What = journal.Lose
@@ -299,10 +295,18 @@ type process struct {
 }
 
 func summary(c *journal.Command) render.Text {
-	if len(c.Argv) == 3 && c.Argv[1] == "-c" && isShell(c.Path) {
-		return render.Line(c.Argv[2])
+	if text, ok := shellText(c); ok {
+		return render.Line(text)
 	}
 	return render.Argv(c.Argv)
+}
+
+// shellText is the text that a command gives to a shell, by the file that runs: its first word may be any.
+func shellText(c *journal.Command) (string, bool) {
+	if len(c.Argv) == 3 && c.Argv[1] == "-c" && isShell(c.Path) {
+		return c.Argv[2], true
+	}
+	return "", false
 }
 
 func isShell(path string) bool {

@@ -16,7 +16,7 @@ func (s *Session) Reopen(why string, before time.Time) (any bool, err error) {
 		any = true
 	}
 	if r := s.Rest; r != nil && !s.Status.Final() && (any || before.IsZero() || r.At.Before(before)) { // it was given with them, or is as old
-		return true, s.Apply(Event{What: Retract})
+		return true, s.Distrust()
 	}
 	return any, nil
 }

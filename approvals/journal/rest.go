@@ -40,6 +40,14 @@ func (r *Rest) Event(now time.Time) Event {
 	return Event{What: Follow, At: now, By: Identity{Name: r.By, Fingerprint: r.ByKey}}
 }
 
+// Distrust takes back the approval of the rest of the text, where there is one.
+func (s *Session) Distrust() error {
+	if s.Rest == nil {
+		return nil
+	}
+	return s.Apply(Event{What: Retract})
+}
+
 // hasRest reports whether there is a rest that can be approved.
 func (s *Session) hasRest() bool {
 	return s.Engine == TextEngine && !s.Shell && !s.Plan && !s.Interactive && s.Script != ""

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os/exec"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -15,9 +16,11 @@ import (
 // mcpLines is a client that writes lines, over the OpenSSH client, for what the SDK's client does not have.
 type mcpLines struct {
 	ts   *testscript.TestScript
-	to   io.Writer
+	to   io.WriteCloser
 	from *bufio.Reader
-	end  func()
+
+	program *exec.Cmd
+	stop    func() bool // keeps a context's end from the program
 }
 
 func mcpTalk(ctx context.Context, ts *testscript.TestScript) *mcpLines {
@@ -28,12 +31,15 @@ func mcpTalk(ctx context.Context, ts *testscript.TestScript) *mcpLines {
 	ts.Check(err)
 	ts.Check(program.Start())
 	stop := context.AfterFunc(ctx, func() { _ = program.Process.Kill() })
-	return &mcpLines{ts, in, bufio.NewReader(out), func() {
-		stop()
-		_ = in.Close()
-		_ = program.Process.Kill()
-		_ = program.Wait()
-	}}
+	return &mcpLines{ts, in, bufio.NewReader(out), program, stop}
+}
+
+// end leaves, whatever the gateway has still to say.
+func (l *mcpLines) end() {
+	l.stop()
+	_ = l.to.Close()
+	_ = l.program.Process.Kill()
+	_ = l.program.Wait()
 }
 
 // tasksDeclared is the _meta of a request that declares the extension for tasks.

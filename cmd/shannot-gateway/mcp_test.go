@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -308,14 +307,8 @@ func mcpPrompts(ctx context.Context, ts *testscript.TestScript, _ []string) {
 }
 
 func mcpHostile(ctx context.Context, ts *testscript.TestScript, _ []string) {
-	program := mcpProgram(ts)
-	in, err := program.StdinPipe()
-	ts.Check(err)
-	out, err := program.StdoutPipe()
-	ts.Check(err)
-	ts.Check(program.Start())
-	stop := context.AfterFunc(ctx, func() { _ = program.Process.Kill() })
-	defer stop()
+	l := mcpTalk(ctx, ts)
+	defer l.stop()
 	const begin = `{"jsonrpc":"2.0","id":"first","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
 	lines := []string{
 		"this is not JSON", "\x00\xff\x1b[2J", "[]", "[" + begin + "]", "{}", "null", "7", `{"jsonrpc":"1.0","id":1,"method":"ping"}`,
@@ -323,15 +316,14 @@ func mcpHostile(ctx context.Context, ts *testscript.TestScript, _ []string) {
 		strings.Repeat(`{"a":`, 100_000), strings.Repeat("[", 100_000), strings.Repeat("x", 17<<20), begin, "", "{",
 	}
 	go func() {
-		for _, l := range lines {
-			_, _ = io.WriteString(in, l+"\n")
+		for _, text := range lines {
+			_, _ = io.WriteString(l.to, text+"\n")
 		}
-		_, _ = io.WriteString(in, `{"jsonrpc":"2.0","id":"last","method":"ping"}`+"\n")
+		_, _ = io.WriteString(l.to, `{"jsonrpc":"2.0","id":"last","method":"ping"}`+"\n")
 	}()
 	errors, first := 0, false
-	answers := bufio.NewReader(out)
 	for {
-		line, err := answers.ReadBytes('\n')
+		line, err := l.from.ReadBytes('\n')
 		if err != nil {
 			ts.Fatalf("the gateway has ended the connection after %d errors: %v", errors, err)
 		}
@@ -353,8 +345,8 @@ func mcpHostile(ctx context.Context, ts *testscript.TestScript, _ []string) {
 	if !first || errors < len(lines)-2 {
 		ts.Fatalf("%d errors for %d lines; initialize was answered: %v", errors, len(lines)-2, first)
 	}
-	ts.Check(in.Close())
-	ts.Check(program.Wait())
+	ts.Check(l.to.Close())
+	ts.Check(l.program.Wait())
 }
 
 func writeFile(name string, data []byte) error { return os.WriteFile(name, data, 0o600) }

@@ -21,6 +21,7 @@ import (
 	"shannot-gateway/approvals/journal"
 	"shannot-gateway/approvals/lifecycle"
 	"shannot-gateway/approvals/places"
+	"shannot-gateway/approvals/rehearsal"
 	"shannot-gateway/approvals/render"
 	"shannot-gateway/approvals/rollback"
 	"shannot-gateway/gateway/config"
@@ -388,7 +389,7 @@ func (c *invocation) fail(id string, err error) int {
 	case errors.Is(err, journal.ErrNotFound):
 		c.notice("there is no session %s that you may see; see: list --all", render.Line(id))
 		return ExitUsage
-	case errors.Is(err, rollback.ErrNothing):
+	case errors.Is(err, rollback.ErrNothing), errors.Is(err, rehearsal.ErrNothing):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitUsage
 	case errors.Is(err, journal.ErrObstacle):
@@ -397,12 +398,15 @@ func (c *invocation) fail(id string, err error) int {
 	case errors.Is(err, lifecycle.ErrUnable) && errors.Is(err, journal.ErrStore):
 		c.notice("%s; see: status", render.Line(err.Error()))
 		return ExitFault
-	case errors.Is(err, lifecycle.ErrUnable):
+	case errors.Is(err, lifecycle.ErrUnable), errors.Is(err, targets.ErrNoRehearsal):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitUnreachable
-	case errors.Is(err, journal.ErrNotPermitted):
+	case errors.Is(err, journal.ErrNotPermitted), errors.Is(err, rehearsal.ErrOff):
 		c.notice("%s", render.Line(err.Error()))
 		return ExitNotPermitted
+	case errors.Is(err, rehearsal.ErrBusy):
+		c.notice("%s", render.Line(err.Error()))
+		return ExitBusy
 	case errors.Is(err, journal.ErrTooMany):
 		return c.busy(err)
 	case errors.Is(err, journal.ErrNotWaiting), errors.Is(err, grants.ErrBadGrant):

@@ -41,6 +41,7 @@ func instead(ctx context.Context, v *Verbs, c *Call) (status int, was bool) {
 		return 0, false
 	}
 	first, rest := words[0].text, texts(words[1:])
+	program := needsTerminal(first, rest)
 	switch {
 	case slices.Contains(undoWords, first) && len(rest) <= 1:
 		c.insteadOfUndo(first, rest)
@@ -50,8 +51,7 @@ func instead(ctx context.Context, v *Verbs, c *Call) (status int, was bool) {
 		c.notice("%s would be a file of the target; for one of yours, type: ssh HOST python3 - < %s (several files: help python3)", render.Line(rest[0]), render.Line(path.Base(rest[0])))
 	case slices.Contains(shells, first) && (len(rest) == 0 || slices.Equal(rest, []string{"-l"}) || slices.Equal(rest, []string{"-i"})) && (c.Terminal != nil || !v.Config.Shell.Enabled && c.saysNothing()):
 		c.notice("there is no shell to type into; type: ssh HOST COMMAND, or for a Python prompt: ssh -t HOST python3")
-	case needsTerminal(first, rest) != "":
-		program := needsTerminal(first, rest)
+	case program != "":
 		c.notice("%s needs a terminal, which commands do not have; %s", program, atTerminals[program])
 	case isTarget(v, c, first) && !isProgram(ctx, v, c, first):
 		if len(rest) == 0 {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -45,25 +44,10 @@ func rehearse(ctx context.Context, v *Verbs, c *invocation, n int, asJSON bool) 
 	}
 	r, err := v.Sessions.Rehearse(ctx, id, c.Identity, n)
 	switch {
-	case errors.Is(err, rehearsal.ErrNothing):
-		c.notice("%s", render.Line(err.Error()))
-		return ExitUsage
-	case errors.Is(err, rehearsal.ErrOff):
-		c.notice("%s", render.Line(err.Error()))
-		return ExitNotPermitted
-	case errors.Is(err, rehearsal.ErrBusy):
-		c.notice("%s", render.Line(err.Error()))
-		return ExitBusy
-	case errors.Is(err, targets.ErrNoRehearsal):
-		c.notice("%s", render.Line(err.Error()))
-		return ExitUnreachable
 	case err != nil:
 		return c.fail(id, err)
 	case asJSON:
-		if err := writeJSON(c.Stdout, rehearsalOf(r)); err != nil {
-			return ExitFault
-		}
-		return ExitOK
+		return c.json(rehearsalOf(r))
 	}
 	sendPage(v, c, func(p *page) { p.rehearsal(r) })
 	return ExitOK
@@ -259,11 +243,8 @@ func rehearsalOf(r *rehearsal.Result) *rehearsalJSON {
 	for i := range r.Operations {
 		o := &r.Operations[i]
 		j := rehearsedJSON{
-			N: o.N, ExitCode: o.Exit.Code, Stopped: o.Stopped, Truncated: o.OutputCut, Withheld: o.Withheld, Differs: o.Guessed,
+			N: o.N, ExitCode: o.Exit.Status(), Stopped: o.Stopped, Truncated: o.OutputCut, Withheld: o.Withheld, Differs: o.Guessed,
 			Changes: []changedJSON{}, ChangesTruncated: o.ChangesCut, Refused: []refusedJSON{}, RefusedTruncated: o.RefusedCut, Left: o.Left,
-		}
-		if o.Exit.Signal != 0 {
-			j.ExitCode = 128 + int(o.Exit.Signal)
 		}
 		j.Stdout, j.StdoutB64 = textOrBytes(o.Stdout)
 		j.Stderr, j.StderrB64 = textOrBytes(o.Stderr)

@@ -161,7 +161,7 @@ func (s *Started) Entered() error {
 		text, listener, err := s.next()
 		switch {
 		case listener >= 0:
-			go answer(listener, s.hidden)
+			go answerOpens(listener, s.hidden)
 		case err != nil:
 			return fmt.Errorf("enter the jail: %w", err)
 		case len(text) == 0:
@@ -274,6 +274,12 @@ func keepCapabilities(k kind) error {
 	if k == manager {
 		kept |= managing
 	}
+	return LimitCapabilities(kept)
+}
+
+// LimitCapabilities takes from this thread all capabilities but those in a mask, of which it has those that it had, and all ambient
+// ones. None of them is inherited, see capabilities(7).
+func LimitCapabilities(kept uint64) error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && err != unix.EINVAL {
 		return err
 	}

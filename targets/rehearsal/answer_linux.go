@@ -16,7 +16,6 @@ import (
 	"shannot-gateway/internal/linux/seccomp"
 	"shannot-gateway/targets"
 	"shannot-gateway/targets/jail"
-	"shannot-gateway/vfs/await"
 )
 
 // Bounds of what is told of a command's attempts.
@@ -52,31 +51,15 @@ func newAnswers(s *stage, e *targets.Effect) *answers {
 // begin answers what comes at a listener until no process has its filter.
 func (a *answers) begin(listener int) {
 	a.done.Go(func() {
-		defer func() { _ = unix.Close(listener) }()
-		waiter, err := await.New(listener, unix.POLLIN)
-		if err != nil {
-			return // what is asked fails: nobody answers
-		}
-		defer func() { _ = waiter.Close() }()
-		for waiter.Wait() == nil {
-			poll := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}} // #nosec G115 -- a descriptor
-			if _, err := unix.Poll(poll, 0); err == unix.EINTR {
-				continue
-			} else if err != nil || poll[0].Revents&unix.POLLIN == 0 {
-				return
-			}
-			var n seccomp.Notification
-			if seccomp.Receive(listener, &n) != 0 {
-				continue
-			}
+		jail.Answer(listener, func(n *seccomp.Notification) {
 			reply := seccomp.Response{ID: n.ID}
-			if e := a.answer(&n, listener); e != 0 {
+			if e := a.answer(n, listener); e != 0 {
 				reply.Err = -int32(e) // #nosec G115 -- an errno
 			} else {
 				reply.Flags = seccomp.Continue
 			}
 			seccomp.Send(listener, &reply)
-		}
+		})
 	})
 }
 

@@ -15,12 +15,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/landlock"
 	"shannot-gateway/targets"
+	"shannot-gateway/targets/jail"
 )
 
 // A report of a command's first stage is one byte, and what it is about: see the jail's.
@@ -262,9 +262,6 @@ const kept = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ
 
 // dropCapabilities keeps those of a root's command, and none of another's.
 func dropCapabilities() error {
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && err != unix.EINVAL {
-		return err
-	}
 	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
 		if kept&(1<<c) != 0 {
 			continue
@@ -277,18 +274,7 @@ func dropCapabilities() error {
 	if os.Geteuid() != 0 {
 		keep = 0
 	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var now [2]unix.CapUserData
-	if _, _, e := unix.RawSyscall(unix.SYS_CAPGET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&now[0])), 0); e != 0 {
-		return e
-	}
-	for i, mask := range []uint32{uint32(keep & 0xffffffff), uint32(keep >> 32)} {
-		now[i] = unix.CapUserData{Permitted: now[i].Permitted & mask, Effective: now[i].Permitted & mask}
-	}
-	if _, _, e := unix.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&now[0])), 0); e != 0 {
-		return e
-	}
-	return nil
+	return jail.LimitCapabilities(keep)
 }
 
 // restrictFiles takes what mounts do not: devices made or commanded, TCP, abstract sockets, and signals to the world's first
