@@ -14,10 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/internal/linux/landlock"
+	"shannot-gateway/targets"
 )
 
-// searched is where programs are looked for, whatever PATH says (targets.Path).
-var searched = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+// searched is where programs are looked for, whatever PATH says.
+var searched = strings.Split(targets.Path, ":")
 
 // starters start programs of their own accord, which no word of a command names: scripts, decompressors, plugins, themselves.
 var starters = words(`apt apt-cache apt-get apt-mark busybox cargo conda dnf docker docker-compose dotnet dpkg dpkg-query exim exim4 file flatpak gem git go helm

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
 )
 
 // What is read here was made by hostile commands, or changes on the host meanwhile: no link is followed, and nothing is read but
@@ -26,14 +27,9 @@ func stateOf(s *unix.Stat_t) *targets.State {
 	return state
 }
 
-// openBeneath opens a path below a directory, without a link on the way.
-func openBeneath(dir int, name string, flags uint64) (int, error) {
-	return unix.Openat2(dir, name, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC | unix.O_NOFOLLOW, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
-}
-
 // openParent opens the directory that holds a path below another, -1 where there is none, and gives the last name.
 func openParent(dir int, name string) (parent int, last string) {
-	parent, err := openBeneath(dir, path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+	parent, err := vfs.OpenBeneath(dir, path.Dir(name), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return -1, ""
 	}
@@ -77,7 +73,7 @@ func opaque(fd int) bool {
 
 // hash reads a regular file: its hash, and its content where that is not larger than keep.
 func hash(dir int, name string, keep int64) (content []byte, digest [sha256.Size]byte, err error) {
-	fd, err := openBeneath(dir, name, unix.O_RDONLY|unix.O_NONBLOCK)
+	fd, err := vfs.OpenBeneath(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, digest, err
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shannot-gateway/targets"
+	"shannot-gateway/vfs"
 )
 
 // Bounds of a look at what has changed.
@@ -333,7 +334,7 @@ func (s *scanner) replaced(at string, now map[string]*node) (found []targets.Reh
 	if l == nil {
 		return nil
 	}
-	dir, err := openBeneath(l.lower, rest, unix.O_RDONLY|unix.O_DIRECTORY)
+	dir, err := vfs.OpenBeneath(l.lower, rest, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil
 	}
@@ -446,7 +447,7 @@ func (s *scanner) taint(at string) {
 func (s *scanner) count(d *targets.RehearsedChange) {
 	c := &counter{scanner: s}
 	if l, rest := s.layerOf(d.Path); l != nil {
-		if dir, err := openBeneath(l.lower, rest, unix.O_RDONLY|unix.O_DIRECTORY); err == nil {
+		if dir, err := vfs.OpenBeneath(l.lower, rest, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW); err == nil {
 			c.directory(dir, d.Path, 0)
 			c.flush()
 			_ = unix.Close(dir)
