@@ -50,6 +50,9 @@ var sandboxed = sync.OnceValues(func() (*native.Engine, error) {
 		return nil, err
 	}
 	engine := native.New(native.Options{Runtime: filepath.Join(dir, "runtime"), Shell: native.Shell{Executable: program, Takes: Takes}})
+	if err := engine.HasShell(context.Background()); err != nil { // it unpacks the interpreter without the bound of a trial run
+		return nil, err
+	}
 	return engine, New(engine).Check(context.Background())
 })
 
