@@ -168,7 +168,9 @@ func (b *bench) startSSHD(ctx context.Context, public string) error {
 	}
 	b.other = exec.CommandContext(ctx, path, "-D", "-e", "-f", "/dev/null", "-p", port, "-h", filepath.Join(b.dir, "hostkey"), // #nosec G204 -- the server that is measured
 		"-o", "ListenAddress=127.0.0.1", "-o", "AuthorizedKeysFile="+authorized, "-o", "StrictModes=no", "-o", "UsePAM=no",
-		"-o", "PermitRootLogin=yes", "-o", "PidFile=none", "-o", "MaxStartups=200", "-o", "Subsystem=sftp internal-sftp")
+		"-o", "PermitRootLogin=yes", "-o", "PidFile=none", "-o", "MaxStartups=200", "-o", "Subsystem=sftp internal-sftp",
+		// What the account's own start-up files do is no part of the comparison: bash reads ~/.bashrc where sshd starts it.
+		"-o", "SetEnv=HOME="+b.dir)
 	stderr, err := b.other.StderrPipe()
 	if err != nil {
 		return err
